@@ -1,0 +1,274 @@
+"""Every error the program knows, and the exit code or journal status it stands for.
+
+    CaptionerError
+    |-- PhotoError                a verdict on one photo: journal it, go on
+    |   |-- CorruptImageError     error_corrupt: the file cannot be turned into pixels
+    |   |   |-- EmptyFileError            empty_file
+    |   |   |-- UnknownFormatError        unknown_format
+    |   |   |-- TruncatedImageError       truncated
+    |   |   |-- ImageTooLargeError        too_large
+    |   |   |-- DecoderCrashError         decoder_crash
+    |   |   `-- DecoderTimeoutError       decoder_timeout
+    |   |-- ModelError            error_model: the model gave no usable answer
+    |   `-- ApiError              error_api: the service refuses this photo
+    |-- PhotoSkipped              no verdict: nothing is journalled, the photo stays pending
+    |   |-- UnreadableFileError           gone, no permission, the disk does not answer
+    |   `-- FormatUnavailableError        the extra for this format is not installed
+    |-- TransientError            may pass by itself: retry, bounded
+    `-- FatalError                stop the run with an exit code
+        |-- UsageError                    64
+        |-- NoPhotosError                 66
+        |-- BackendUnavailableError       69
+        |-- JournalError                  74
+        |-- JournalLockedError            75
+        |-- AccessDeniedError             77
+        `-- ConfigurationError            78
+
+Messages are written for the person who reads them at seven in the morning: what happened, to
+which file or flag, what to do next. They hold no key, no URL query and, where they can reach the
+journal, no absolute path.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from collections.abc import Collection
+from typing import ClassVar, NamedTuple
+
+MAX_ERROR_MESSAGE = 500
+"""Characters of an error message that a journal record keeps."""
+
+
+class ExitCode(enum.IntEnum):
+    """Process exit codes; docs/exit-codes.md is generated from `EXIT_CODE_MEANINGS`."""
+
+    DONE = 0
+    MORE_TO_DO = 2
+    CEILING = 3
+    USAGE = 64
+    NO_PHOTOS = 66
+    UNAVAILABLE = 69
+    IO_FAILED = 74
+    LOCKED = 75
+    DENIED = 77
+    CONFIGURATION = 78
+
+
+class ExitCodeMeaning(NamedTuple):
+    """One row of the exit code table."""
+
+    code: str
+    meaning: str
+    run_loop: str
+
+
+EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
+    ExitCodeMeaning("0", "everything this command was asked to do is done", "stops, happy"),
+    ExitCodeMeaning(
+        "2",
+        "the batch of `--restart-every` is done and there is more to do",
+        "restarts if the journal grew, else stops: `uv` and python also exit with 2",
+    ),
+    ExitCodeMeaning(
+        "3", "stopped at `--max-cost`, `--max-requests` or a runaway bill", "stops, says so"
+    ),
+    ExitCodeMeaning("64", "usage error: a flag or value that does not exist", "stops"),
+    ExitCodeMeaning("66", "no photos found, or their directory went away", "stops"),
+    ExitCodeMeaning(
+        "69", "backend unavailable: server down, circuit open, model cannot load", "stops"
+    ),
+    ExitCodeMeaning(
+        "74", "the journal is damaged or cannot be written, or the disk failed", "stops"
+    ),
+    ExitCodeMeaning("75", "another run holds the journal", "stops"),
+    ExitCodeMeaning("77", "key rejected, no quota, no permission", "stops"),
+    ExitCodeMeaning(
+        "78", "configuration: a missing key, directory, extra or price, with the cure", "stops"
+    ),
+    ExitCodeMeaning(
+        "128+n",
+        "ended by signal n (130 is Ctrl+C) after what was in flight was written",
+        "stops",
+    ),
+    ExitCodeMeaning(
+        "134, 137, 139",
+        "the process died: out of memory, a driver",
+        "restarts, at most 3 times without progress",
+    ),
+)
+
+
+class Status(enum.StrEnum):
+    """The four values of a record's `status` (docs/journal-format.md)."""
+
+    SUCCESS = "success"
+    ERROR_CORRUPT = "error_corrupt"
+    ERROR_API = "error_api"
+    ERROR_MODEL = "error_model"
+
+
+class CaptionerError(Exception):
+    """Base of every error that the program raises on purpose."""
+
+
+class PhotoError(CaptionerError):
+    """A verdict on one photo.
+
+    `code` is a short word for statistics; the message is for people.
+    """
+
+    status: ClassVar[Status]
+    code: str = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message[:MAX_ERROR_MESSAGE])
+        if code is not None:
+            self.code = code
+
+
+class CorruptImageError(PhotoError):
+    """The file cannot be turned into pixels."""
+
+    status = Status.ERROR_CORRUPT
+    code = "corrupt"
+
+
+class EmptyFileError(CorruptImageError):
+    """The file has no bytes."""
+
+    code = "empty_file"
+
+
+class UnknownFormatError(CorruptImageError):
+    """No allowed decoder recognises the bytes."""
+
+    code = "unknown_format"
+
+
+class TruncatedImageError(CorruptImageError):
+    """The picture ends before its header says it should."""
+
+    code = "truncated"
+
+
+class ImageTooLargeError(CorruptImageError):
+    """More pixels or memory than the limits allow (a decompression bomb looks like this)."""
+
+    code = "too_large"
+
+
+class DecoderCrashError(CorruptImageError):
+    """The decoder process died on this file, twice."""
+
+    code = "decoder_crash"
+
+
+class DecoderTimeoutError(CorruptImageError):
+    """The decoder did not finish in time, also when it had the machine to itself."""
+
+    code = "decoder_timeout"
+
+
+class ModelError(PhotoError):
+    """The model answered with nothing usable: `empty`, `refused`, `truncated`, `validation`, ..."""
+
+    status = Status.ERROR_MODEL
+    code = "model"
+
+
+class ApiError(PhotoError):
+    """The service does not caption this photo, and the service itself is up."""
+
+    status = Status.ERROR_API
+    code = "api"
+
+
+class PhotoSkipped(CaptionerError):
+    """No verdict on the photo could be reached: nothing is journalled and it stays pending."""
+
+    code: ClassVar[str] = "skipped"
+
+
+class UnreadableFileError(PhotoSkipped):
+    """The file is gone, forbidden, or its disk does not answer (ENOENT, EACCES, EIO, ESTALE)."""
+
+    code = "unreadable"
+
+
+class FormatUnavailableError(PhotoSkipped):
+    """The format needs an extra that is not installed."""
+
+    code = "extra_missing"
+
+
+class TransientError(CaptionerError):
+    """The service may be down: connection refused, timeout, 5xx. `code` goes into the record."""
+
+    def __init__(self, message: str, *, code: str = "unavailable") -> None:
+        super().__init__(message[:MAX_ERROR_MESSAGE])
+        self.code = code
+
+
+class FatalError(CaptionerError):
+    """Stop the run; `exit_code` tells the caller why."""
+
+    exit_code: ClassVar[ExitCode]
+
+
+class UsageError(FatalError):
+    """A flag or its value makes no sense."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NoPhotosError(FatalError):
+    """There is nothing to caption where the person pointed, or it went away."""
+
+    exit_code = ExitCode.NO_PHOTOS
+
+
+class BackendUnavailableError(FatalError):
+    """The model or service cannot be used at all."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class JournalError(FatalError):
+    """The journal cannot be read or written as promised."""
+
+    exit_code = ExitCode.IO_FAILED
+
+
+class JournalLockedError(FatalError):
+    """Another process is writing to the journal."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class AccessDeniedError(FatalError):
+    """The provider rejects the key, the account is empty, or permission is missing."""
+
+    exit_code = ExitCode.DENIED
+
+
+class ConfigurationError(FatalError):
+    """A setting, directory, key, extra or price is missing; the message names the cure."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+def exit_code_table() -> str:
+    """The exit codes as a Markdown table, for the documentation."""
+    rows = ["| code | meaning | `run_loop.sh` |", "|---|---|---|"]
+    rows += [f"| {row.code} | {row.meaning} | {row.run_loop} |" for row in EXIT_CODE_MEANINGS]
+    return "\n".join(rows) + "\n"
+
+
+def did_you_mean(word: str, valid: Collection[str]) -> str:
+    """`; did you mean 'x'?` for a word close to a valid one, else an empty string."""
+    nearest = difflib.get_close_matches(word.lower(), [v.lower() for v in valid], n=1)
+    if not nearest:
+        return ""
+    original = next(v for v in valid if v.lower() == nearest[0])
+    return f"; did you mean '{original}'?"
