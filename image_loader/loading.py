@@ -1,0 +1,107 @@
+"""`load_image` and `read_header`: what the rest of the program asks of a photo."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from errors import CorruptImageError
+from image_loader.decoding import Decoded, decode, probe
+from image_loader.formats import RAW_EXTENSIONS, SNIFF_BYTES, sniff
+from image_loader.raw import decode_raw, probe_raw
+from image_loader.reading import open_photo, read_file, reading_errors
+
+_HEIF_HEAD_BYTES = 1 << 18
+"""HEIF states its size in a box ahead of the pixels: the first 256 KiB held it in every file
+tried (32 KB sufficed for a 12-megapixel iPhone photo), of 1 to 4 MB that would be read."""
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """A photo as a backend may see it, and what is known of its file.
+
+    `image` is RGB, upright, without metadata; None if the content was known and is not needed.
+    `size` is in bytes. `width` and `height` are the upright full resolution in pixels, and
+    `format` is Pillow's name or "RAW"; 0 and "" if the content was known.
+    """
+
+    image: Image.Image | None
+    content_sha256: str
+    size: int
+    mtime_ns: int
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a photo's header says: upright `width` and `height` in pixels, `size` in bytes."""
+
+    width: int
+    height: int
+    format: str
+    size: int
+
+
+def load_image(path: Path, edge: int, known: Container[str] = frozenset()) -> LoadedImage:
+    """Read a photo once and decode it small and clean.
+
+    Args:
+        edge: the longer side of the result is at most this many pixels; never scaled up.
+        known: SHA-256 hashes (hexadecimal) whose pixels are not needed. It is asked exactly
+            once, when all bytes are read and before any is decoded.
+
+    Raises:
+        CorruptImageError: or a subclass: the bytes cannot be turned into pixels.
+        PhotoSkipped: no verdict: the file cannot be read, or its format needs an extra.
+    """
+    if edge < 1:
+        raise ValueError(f"edge must be at least 1 pixel, not {edge}")
+    content = read_file(path)
+    facts = (content.content_sha256, content.size, content.mtime_ns)
+    if content.content_sha256 in known:
+        return LoadedImage(None, *facts, 0, 0, "")
+    decoded = _decode(content.data, path, edge)
+    return LoadedImage(decoded.image, *facts, decoded.width, decoded.height, decoded.format)
+
+
+def read_header(path: Path) -> ImageHeader:
+    """A photo's size in pixels from its header, reading as little of the file as the format allows.
+
+    AVIF, WebP and RAW files are read whole. Raises what `load_image` raises; a header that reads
+    well does not prove that the pixels will decode.
+    """
+    with open_photo(path) as (file, status):
+        head = file.read(SNIFF_BYTES)
+        file.seek(0)
+        width, height, image_format = _probe(file, head, path)
+    return ImageHeader(width, height, image_format, status.st_size)
+
+
+def _decode(data: bytes, path: Path, edge: int) -> Decoded:
+    return decode_raw(data, edge) if _is_raw(path, data) else decode(data, edge)
+
+
+def _probe(file: IO[bytes], head: bytes, path: Path) -> tuple[int, int, str]:
+    if _is_raw(path, head):
+        with reading_errors():
+            data = file.read()
+        return probe_raw(data)
+    if sniff(head) != "HEIF":
+        return probe(file, head)
+    try:
+        return probe(io.BytesIO(file.read(_HEIF_HEAD_BYTES)), head)
+    except CorruptImageError:
+        file.seek(0)
+        return probe(file, head)
+
+
+def _is_raw(path: Path, head: bytes) -> bool:
+    """The bytes decide, not the name, except that most RAW formats look like TIFF."""
+    return path.suffix.lower() in RAW_EXTENSIONS and sniff(head[:SNIFF_BYTES]) in {None, "TIFF"}

@@ -1,0 +1,262 @@
+"""Broken files are verdicts with the right code, unreadable ones none, odd metadata are fine."""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+
+from errors import (
+    CorruptImageError,
+    EmptyFileError,
+    ImageTooLargeError,
+    PhotoError,
+    TruncatedImageError,
+    UnknownFormatError,
+    UnreadableFileError,
+)
+from image_loader import load_image, read_header
+from image_loader.reading import MAX_FILE_BYTES
+from image_loader.verdicts import MAX_PIXELS
+from tests.images import encoded, exif, gradient, noise, write
+
+LAYOUTS = {
+    "JPEG": {},
+    "JPEG progressive": {"progressive": True},
+    "PNG": {},
+    "WEBP": {},
+    "WEBP lossless": {"lossless": True},
+    "TIFF": {},
+    "TIFF lzw": {"compression": "tiff_lzw"},
+    "GIF": {},
+    "BMP": {},
+    "HEIF": {},
+    "AVIF": {},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_file_cut_anywhere_is_an_error_or_the_whole_picture(tmp_path, layout, capfd):
+    data = encoded(noise(48, 40), layout.split()[0], **LAYOUTS[layout])
+    path = tmp_path / "photo"
+    path.write_bytes(data)
+    whole = load_image(path, 48).image
+    verdicts = set()
+    for length in range(1, len(data), max(1, len(data) // 60)):
+        path.write_bytes(data[:length])
+        try:
+            image = load_image(path, 48).image
+        except CorruptImageError as error:
+            verdicts.add(error.code)
+            assert str(path) not in str(error)
+            assert "0x" not in str(error)
+        else:
+            assert ImageChops.difference(image, whole).getbbox() is None, length
+    assert verdicts - {"unknown_format"}
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "GIF", "BMP"])
+def test_a_picture_cut_in_the_middle_is_called_truncated(tmp_path, image_format):
+    data = encoded(noise(200, 150), image_format)
+    (tmp_path / "photo").write_bytes(data[: len(data) // 2])
+    with pytest.raises(TruncatedImageError) as caught:
+        load_image(tmp_path / "photo", 100)
+    assert caught.value.code == "truncated"
+
+
+@pytest.mark.parametrize(
+    "image_format", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF"]
+)
+def test_a_damaged_file_is_a_verdict_or_a_picture(tmp_path, image_format):
+    data = encoded(gradient(64, 48), image_format)
+    path = tmp_path / "photo"
+    for seed in range(40):
+        damaged = bytearray(data)
+        for step in range(1, 6):
+            damaged[(seed * 7919 + step * 104729) % len(data)] ^= 0x55 + seed
+        path.write_bytes(damaged)
+        for read in (lambda: load_image(path, 48).image.size, lambda: read_header(path).size):
+            try:
+                assert read()
+            except PhotoError as error:
+                assert error.code in {"corrupt", "truncated", "unknown_format", "too_large"}
+
+
+@pytest.mark.parametrize("data", [b"<html>404</html>" * 20, bytes(5000), os.urandom(5000)])
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.nef"])
+def test_what_is_no_picture_is_of_unknown_format(tmp_path, name, data):
+    path = tmp_path / name
+    path.write_bytes(data)
+    for read in (lambda: load_image(path, 100), lambda: read_header(path)):
+        with pytest.raises(UnknownFormatError) as caught:
+            read()
+        assert caught.value.code == "unknown_format"
+
+
+@pytest.mark.parametrize("image_format", ["PPM", "EPS", "TGA", "PCX", "ICO"])
+def test_formats_outside_the_list_are_unknown(tmp_path, image_format):
+    with pytest.raises(UnknownFormatError):
+        load_image(write(tmp_path / "photo.png", gradient(), image_format), 100)
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    for read in (
+        lambda: load_image(tmp_path / "photo.jpg", 100),
+        lambda: read_header(tmp_path / "photo.jpg"),
+    ):
+        with pytest.raises(EmptyFileError):
+            read()
+
+
+def png_of(width, height):
+    """A PNG whose header promises a size that its data do not have."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = b""
+    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
+        crc = zlib.crc32(name + body)
+        chunks += struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc)
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize("size", [(60_000, 60_000), (MAX_PIXELS // 1000 + 1, 1000)])
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, size):
+    path = tmp_path / "photo.png"
+    path.write_bytes(png_of(*size))
+    for read in (lambda: load_image(path, 100), lambda: read_header(path)):
+        with pytest.raises(ImageTooLargeError) as caught:
+            read()
+        assert caught.value.code == "too_large"
+
+
+def test_large_pictures_within_the_limit_raise_no_warning(tmp_path):
+    path = tmp_path / "photo.png"
+    path.write_bytes(png_of(MAX_PIXELS // 1000, 1000))
+    assert read_header(path).width == MAX_PIXELS // 1000
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path):
+    path = tmp_path / "photo.tif"
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)  # sparse: takes no room
+    with pytest.raises(ImageTooLargeError, match="limit is 1 GiB"):
+        load_image(path, 100)
+
+
+def no_such_file(tmp_path):
+    return tmp_path / "missing.jpg"
+
+
+def a_directory(tmp_path):
+    return tmp_path
+
+
+def a_fifo(tmp_path):
+    os.mkfifo(tmp_path / "fifo.jpg")
+    return tmp_path / "fifo.jpg"
+
+
+def a_symlink_to_itself(tmp_path):
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    return tmp_path / "loop.jpg"
+
+
+def a_name_too_long(tmp_path):
+    return tmp_path / ("x" * 300 + ".jpg")
+
+
+def below_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    return tmp_path / "file" / "photo.jpg"
+
+
+def a_device(tmp_path):
+    return Path(os.devnull)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        no_such_file,
+        a_directory,
+        a_fifo,
+        a_symlink_to_itself,
+        a_name_too_long,
+        below_a_file,
+        a_device,
+    ],
+)
+def test_what_cannot_be_read_is_no_verdict(tmp_path, kind):
+    path = kind(tmp_path)
+    for read in (lambda: load_image(path, 100), lambda: read_header(path)):
+        with pytest.raises(UnreadableFileError) as caught:
+            read()
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_forbidden_file_is_no_verdict(tmp_path):
+    path = write(tmp_path / "photo.jpg", gradient(), "JPEG")
+    path.chmod(0)
+    user = os.geteuid()
+    if user == 0:  # root may read everything
+        os.seteuid(65534)
+    try:
+        with pytest.raises(UnreadableFileError, match="denied"):
+            load_image(path, 100)
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"Exif\0\0garbage",
+        b"Exif\0\0MM\0*\xff\xff\xff\xff",
+        b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 40,
+        b"Exif\0\0" + exif(3).tobytes()[6:20],
+        b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\2\0\3\0\0\0six\0\0\0\0\0",
+    ],
+    ids=["text", "offset", "entries", "cut", "orientation is text"],
+)
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+def test_malformed_exif_fails_no_picture(tmp_path, image_format, metadata, capfd):
+    path = write(tmp_path / "photo", gradient(), image_format, exif=metadata)
+    assert load_image(path, 120).image.size == (120, 80)
+    assert read_header(path).width == 120
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_orientation_out_of_range_is_ignored(tmp_path):
+    path = write(tmp_path / "photo.jpg", gradient(), "JPEG", exif=exif(77))
+    assert load_image(path, 120).image.size == (120, 80)
+
+
+def test_a_file_that_grows_while_it_is_read_is_left_for_later(tmp_path, monkeypatch):
+    path = write(tmp_path / "photo.bmp", gradient(), "BMP")
+    real = os.fstat
+
+    def fstat_then_append(descriptor):
+        status = real(descriptor)
+        with path.open("ab") as file:
+            file.write(b"more")
+        return status
+
+    monkeypatch.setattr("image_loader.reading.os.fstat", fstat_then_append)
+    with pytest.raises(UnreadableFileError, match="changed while"):
+        load_image(path, 100)
+
+
+def test_a_picture_without_pixels_is_corrupt(tmp_path):
+    (tmp_path / "photo.png").write_bytes(png_of(0, 10))
+    with pytest.raises(CorruptImageError):
+        load_image(tmp_path / "photo.png", 100)
+
+
+def test_warnings_of_the_decoders_stay_inside(tmp_path, recwarn):
+    image = Image.new("P", (8, 8))
+    path = write(tmp_path / "photo.png", image, "PNG", transparency=bytes(range(200)))
+    load_image(path, 100)
+    assert not recwarn.list
