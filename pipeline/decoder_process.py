@@ -1,0 +1,164 @@
+"""The parent's handle on one decoder process: start it, talk to it against a clock, end it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context, resource_tracker, util
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+
+import msgspec
+
+from errors import BackendUnavailableError, CaptionerError, DecoderCrashError
+from pipeline.decoder_worker import (
+    HANDLED_BY_PARENT,
+    DecodeLimits,
+    Reply,
+    Request,
+    run_worker,
+)
+
+# Forking the parent is out of the question: it may hold CUDA, threads and locks. The fork server
+# has imported the decoders and nothing else, so a new process costs a fork and no imports of ours.
+_context = get_context("forkserver")
+_context.set_forkserver_preload(["pipeline.decoder_worker"])
+
+_children = threading.Lock()
+"""Starting a process polls all of multiprocessing's children, and two polls of one child race."""
+
+_MAX_MESSAGE_BYTES = 1 << 16
+_SLICE_SECONDS = 1.0
+_EXIT_SECONDS = 2.0
+_RUNS_BEFORE_OTHERS = 10
+_FORK_SERVER_LOST = 255
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_reply = msgspec.msgpack.Decoder(Reply).decode
+
+
+class DecoderProcess:
+    """One worker process and the pipe to it; for one thread at a time.
+
+    `busy` is to be set while a request is not answered completely: such a process cannot be used
+    for the next one.
+    """
+
+    def __init__(self, limits: DecodeLimits) -> None:
+        self.busy = True
+        self._pipe, theirs = _context.Pipe()
+        self._process = _context.Process(target=run_worker, args=(theirs, limits), daemon=True)
+        # multiprocessing would wait for the process at exit before it lets go of the pipe.
+        self._end = util.Finalize(
+            self, _end, args=(self._process, self._pipe), exitpriority=_RUNS_BEFORE_OTHERS
+        )
+        try:
+            self._start(limits)
+        finally:
+            theirs.close()
+        self.busy = False
+
+    def send(self, request: Request) -> None:
+        """Raise `DecoderCrashError` when the process is dead already."""
+        try:
+            self._pipe.send_bytes(_encode(request))
+        except OSError as error:
+            raise DecoderCrashError(f"the decoder {self._cause_of_death()}") from error
+
+    def receive(self, seconds: float, overdue: CaptionerError) -> Reply:
+        """The next reply; `overdue` is raised when it takes longer than `seconds`.
+
+        Raises:
+            DecoderCrashError: the process died, or talks nonsense.
+        """
+        data = self.receive_bytes(_MAX_MESSAGE_BYTES, seconds, overdue)
+        try:
+            reply: Reply = _decode_reply(data)
+        except msgspec.MsgspecError as error:
+            raise DecoderCrashError("the decoder sent a reply that makes no sense") from error
+        return reply
+
+    def receive_bytes(self, limit: int, seconds: float, overdue: CaptionerError) -> bytes:
+        """As `receive`: a block of at most `limit` bytes."""
+        try:
+            self._wait(seconds, overdue)
+            return self._pipe.recv_bytes(limit)
+        except (EOFError, OSError) as error:
+            if self._exit_code() == -signal.SIGALRM:  # its own clock was faster than ours
+                raise overdue from error
+            raise DecoderCrashError(f"the decoder {self._cause_of_death()}") from error
+
+    def close(self) -> None:
+        """End the process at once: it holds nothing that wants to be saved."""
+        self._end()
+
+    def _start(self, limits: DecodeLimits) -> None:
+        try:
+            with _children, _signals_held_back():
+                self._process.start()
+            overdue = BackendUnavailableError("no decoder process came up in time")
+            self.receive(limits.start_seconds, overdue)
+        except (OSError, EOFError, DecoderCrashError) as error:
+            self.close()
+            raise BackendUnavailableError(
+                f"no decoder process can be started ({error}): is the machine out of memory or "
+                "processes?"
+            ) from error
+
+    def _wait(self, seconds: float, overdue: CaptionerError) -> None:
+        """Wait for the pipe, in slices.
+
+        A pause by Ctrl-Z stops the decoder too: it counts as one slice and not as hours.
+        """
+        while not self._pipe.poll(min(_SLICE_SECONDS, seconds)):
+            seconds -= _SLICE_SECONDS
+            if seconds <= 0:
+                raise overdue
+
+    def _exit_code(self) -> int | None:
+        if self._process.pid is None:
+            return None
+        wait([self._process.sentinel], _EXIT_SECONDS)
+        with _children:
+            return self._process.exitcode
+
+    def _cause_of_death(self) -> str:
+        code = self._exit_code()
+        if code is None or code == _FORK_SERVER_LOST:
+            return "ended without saying why"
+        if code == -signal.SIGKILL:
+            return "was killed (SIGKILL): was the machine out of memory?"
+        if code < 0:
+            return f"crashed ({signal.Signals(-code).name})"
+        return f"ended with exit code {code}"
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let the fork server and its processes inherit a mask that blocks Ctrl+C and its kind.
+
+    Ignoring the signals is not enough: the fork server does not, and a new process has a moment
+    before it does. The resource tracker is started first because starting it unblocks them.
+    """
+    resource_tracker.ensure_running()
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_BY_PARENT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def _end(process: ForkServerProcess, pipe: Connection) -> None:
+    pipe.close()
+    if process.pid is None:
+        return
+    with _children:
+        process.kill()
+    # A process that hangs in the kernel, on a dead network disk, ignores even SIGKILL for now.
+    if wait([process.sentinel], _EXIT_SECONDS):
+        with _children:
+            process.join(_EXIT_SECONDS)
+            if process.exitcode is not None:
+                process.close()

@@ -1,0 +1,90 @@
+"""Patterns against real trees: what each line of --include and --exclude takes."""
+
+import os
+
+import pytest
+
+from errors import UsageError
+from pipeline.path_filter import PathFilter
+from pipeline.walk import PhotoKinds, walk_photos
+
+KINDS = PhotoKinds(
+    photo=frozenset({".jpg", ".heic", ".dng"}), raw=frozenset({".dng"}), video=frozenset({".mov"})
+)
+
+
+def make(root, *rel_paths):
+    for rel_path in rel_paths:
+        path = os.path.join(os.fsencode(root), os.fsencode(rel_path))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            with open(path, "wb") as file:
+                file.write(b"x")
+        except OSError as error:
+            pytest.skip(f"this file system refuses the name {rel_path!r}: {error}")
+
+
+def paths(result):
+    return [photo.rel_path for photo in result.photos]
+
+
+def walk(root, **filters):
+    return walk_photos(root, KINDS, PathFilter(**filters))
+
+
+FILES = ["2023/a.jpg", "2023/x/b.heic", "2024/x/a.jpg", "old/2023/c.jpg", "top.jpg", "a\nb/n.jpg"]
+FILES += ["[x].jpg", "caf\u00e9/e.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.heic", ["2023/x/b.heic"]),
+        ("2023/**", ["2023/a.jpg", "2023/x/b.heic"]),
+        ("/2023", ["2023/a.jpg", "2023/x/b.heic"]),
+        ("2023", ["2023/a.jpg", "2023/x/b.heic", "old/2023/c.jpg"]),
+        ("2023/", ["2023/a.jpg", "2023/x/b.heic", "old/2023/c.jpg"]),
+        ("**/2023/*.jpg", ["2023/a.jpg", "old/2023/c.jpg"]),
+        ("2023/**/*.heic", ["2023/x/b.heic"]),
+        ("2023/**/a.jpg", ["2023/a.jpg"]),
+        ("202?/*/a.jpg", ["2024/x/a.jpg"]),
+        ("202[!3-9]/**", []),
+        ("202[^3]/**", ["2024/x/a.jpg"]),
+        ("top.jpg/", []),
+        ("2023[!x]a.jpg", []),
+        ("t**.jpg", ["top.jpg"]),
+        ("n.jpg", ["a\nb/n.jpg"]),
+        ("a?b", ["a\nb/n.jpg"]),
+        (r"\[x\].jpg", ["[x].jpg"]),
+        ("[[]x[]].jpg", ["[x].jpg"]),
+        ("cafe\u0301/", ["caf\u00e9/e.jpg"]),
+        ("**", FILES),
+    ],
+)
+def test_patterns_mean_the_same_to_include_and_to_exclude(tmp_path, pattern, expected):
+    make(tmp_path, *FILES)
+    assert sorted(paths(walk(tmp_path, include=[pattern]))) == sorted(expected)
+    assert sorted(paths(walk(tmp_path, exclude=[pattern]))) == sorted(set(FILES) - set(expected))
+
+
+def test_patterns_see_names_that_are_not_utf8(tmp_path):
+    make(tmp_path, b"caf\xe9/a.jpg", b"caf\xe8/b.jpg")
+    assert paths(walk(tmp_path, include=[os.fsdecode(b"*\xe9/*")])) == ["caf\udce9/a.jpg"]
+    assert len(paths(walk(tmp_path, include=["caf?"]))) == 2
+
+
+def test_exclude_wins_and_an_excluded_folder_is_not_entered(tmp_path):
+    make(tmp_path, "a.jpg", "private/b.jpg", "private/deep/c.jpg", "z.heic", "z.mov")
+    result = walk(tmp_path, include=["*.jpg", "*.mov"], exclude=["private"])
+    assert paths(result) == ["a.jpg"]
+    assert sorted(result.excluded.examples) == ["private", "z.heic"]
+    assert result.videos.examples == ["z.mov"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "/", "a[b", "[z-a]", "[]", "a\\", "!a.jpg", "../a", "a//b", "./a"]
+)
+def test_a_bad_pattern_is_a_usage_error_that_names_it(pattern):
+    with pytest.raises(UsageError, match=r"--exclude '") as caught:
+        PathFilter(exclude=["*.jpg", pattern])
+    assert repr(pattern) in str(caught.value)
