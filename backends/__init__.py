@@ -1,0 +1,1 @@
+"""Who writes captions: the base class, the registry, one file per backend."""

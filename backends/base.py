@@ -1,0 +1,140 @@
+"""What a caption backend is: a class with a few attributes and one method to write.
+
+A backend turns a clean image into a caption. It never sees a path, a file name or metadata, so it
+cannot leak them. docs/adding_a_backend.md walks through writing one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from errors import ConfigurationError, PhotoError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DEFAULT_PROMPT = (
+    "Describe this photo in one or two plain sentences: the main subject, the setting and what is "
+    "happening. Begin with the subject itself; no opening phrase such as 'This image shows'."
+)
+"""Asks for what people search for later, and for no boilerplate that every caption would share."""
+
+
+class BackendOptions(BaseModel):
+    """Base of a backend's own options (`--option NAME=VALUE`); unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class BackendSettings:
+    """What a backend is told. `model` is never empty: the registry fills in the default."""
+
+    model: str
+    api_key: SecretStr = field(default_factory=lambda: SecretStr(""))
+    base_url: str | None = None
+    prompt: str = DEFAULT_PROMPT
+    language: str | None = None
+    fields: tuple[str, ...] = ("caption",)
+    max_tokens: int = 256
+    temperature: float = 0.3
+    timeout: float | None = None
+    options: BackendOptions = field(default_factory=BackendOptions)
+
+    def prompt_sha256(self) -> str:
+        """12 hex digits that change when the question put to the model changes."""
+        question = {"prompt": self.prompt, "language": self.language, "fields": list(self.fields)}
+        canonical = json.dumps(question, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A backend's answer. Token counts and cost are as the provider reported them, else None."""
+
+    text: str | None
+    fields: dict[str, Any] = field(default_factory=dict)
+    model_version: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    requests: int | None = None
+
+
+class CaptionBackend(ABC):
+    """A source of captions.
+
+    A subclass writes `caption`, or `caption_batch` too when it is faster with several photos at
+    once. Backends with `batch_size` > 1 are called from one thread; the others from `workers`
+    threads at the same time, so `caption` must be thread-safe.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    extra: ClassVar[str | None] = None
+    key_env_var: ClassVar[str | None] = None
+    key_form: ClassVar[str] = "the key your provider shows you"
+    placeholder: ClassVar[bool] = False
+    default_model: ClassVar[str]
+    default_workers: ClassVar[int] = 1
+    max_workers: ClassVar[int] = 500
+    batch_size: ClassVar[int] = 1
+    preferred_edge: ClassVar[int] = 1024
+    timeout: ClassVar[float] = 60.0
+
+    Options: ClassVar[type[BackendOptions]] = BackendOptions
+
+    def __init__(self, settings: BackendSettings) -> None:
+        self.settings = settings
+
+    def check(self) -> None:
+        """Verify, before the first photo, that captions can be had: key, server, model.
+
+        Raises:
+            FatalError: with what to do about it. The default only asks for the key.
+        """
+        if self.key_env_var and not self.settings.api_key.get_secret_value():
+            raise ConfigurationError(
+                f"the {self.name} backend needs a key: add the line "
+                f"{self.key_env_var}=<{self.key_form}> to config.env, "
+                f"or set the environment variable {self.key_env_var}"
+            )
+
+    @abstractmethod
+    def caption(self, image: Image, hints: Sequence[str]) -> Caption | str:
+        """Caption one photo.
+
+        Args:
+            image: RGB, upright, no metadata, at most `preferred_edge` pixels on its longer side;
+                `image.info["full_size"]` is the photo's width and height before it was shrunk.
+            hints: what may be said about the photo in the prompt; empty unless the user asked.
+
+        Raises:
+            PhotoError: a verdict on this photo (`ModelError`, `ApiError`).
+            TransientError: the service may be down; the caller retries.
+            FatalError: no photo can be captioned (key rejected, no quota).
+        """
+
+    def caption_batch(
+        self, images: Sequence[Image], hints: Sequence[Sequence[str]]
+    ) -> list[Caption | str | PhotoError]:
+        """Caption several photos; the answers are in the order of the photos.
+
+        A photo that fails alone is returned as its `PhotoError`; errors that concern the whole
+        batch are raised as in `caption`.
+        """
+        return [self._caption_or_error(image, h) for image, h in zip(images, hints, strict=True)]
+
+    def _caption_or_error(self, image: Image, hints: Sequence[str]) -> Caption | str | PhotoError:
+        try:
+            return self.caption(image, hints)
+        except PhotoError as error:
+            return error

@@ -1,0 +1,131 @@
+"""Which caption backends exist, and how to make one.
+
+A new backend is one file and one line in `BUILT_IN`. Another package adds its own through the
+entry point group `picture_captioner.backends`, without an edit here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from backends.base import BackendOptions, CaptionBackend
+from errors import ConfigurationError, UsageError, did_you_mean
+
+ENTRY_POINTS = "picture_captioner.backends"
+DISTRIBUTION = "picture-captioner-clusterer-chunker"
+
+
+class BackendInfo(NamedTuple):
+    """A row of the table; `target` is imported only when the backend is used."""
+
+    name: str
+    target: str
+    extra: str | None
+    summary: str
+
+
+BUILT_IN = (
+    BackendInfo(
+        "template",
+        "backends.template:TemplateBackend",
+        None,
+        "says what pixels show (colours, light, sharpness); no model, key or download",
+    ),
+    BackendInfo(
+        "mock",
+        "backends.mock:MockBackend",
+        None,
+        "instant placeholder captions and, on request, failures; for rehearsals",
+    ),
+)
+
+DEFAULT_BACKEND = "template"
+
+
+def backends() -> dict[str, BackendInfo]:
+    """Every backend by name: the built-in ones, then those of other packages.
+
+    Raises:
+        ConfigurationError: another package uses a name that is taken.
+    """
+    table = {info.name: info for info in BUILT_IN}
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        package = point.dist.name if point.dist else "another package"
+        if point.name in table:
+            raise ConfigurationError(
+                f"the backend name {point.name!r} of {package} is taken already; uninstall one"
+            )
+        table[point.name] = BackendInfo(point.name, point.value, None, f"from {package}")
+    return table
+
+
+def backend_info(name: str) -> BackendInfo:
+    """The row of one backend.
+
+    Raises:
+        UsageError: there is none of that name; the message lists the valid ones.
+    """
+    table = backends()
+    if name not in table:
+        raise UsageError(
+            f"there is no backend {name!r}{did_you_mean(name, table)} "
+            f"(backends: {', '.join(sorted(table))})"
+        )
+    return table[name]
+
+
+def backend_class(name: str) -> type[CaptionBackend]:
+    """Import a backend's class.
+
+    Raises:
+        UsageError: there is no such backend.
+        ConfigurationError: its extra is not installed; the message is the line that does it.
+    """
+    info = backend_info(name)
+    module, _, attribute = info.target.partition(":")
+    try:
+        loaded = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if info.extra is None or error.name == module:
+            raise
+        raise ConfigurationError(
+            f"the {name} backend needs the package {error.name}: run "
+            f"pip install '{DISTRIBUTION}[{info.extra}]' (in a checkout: uv sync "
+            f"--extra {info.extra})"
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, CaptionBackend)):
+        raise ConfigurationError(f"{info.target} is not a CaptionBackend")
+    return loaded
+
+
+def parse_options(backend: type[CaptionBackend], pairs: Sequence[str]) -> BackendOptions:
+    """The backend's own options from `NAME=VALUE` strings.
+
+    Raises:
+        UsageError: an unknown name or a value that does not fit; the message lists the valid names.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--option {pair}: expected NAME=VALUE")
+        if name not in backend.Options.model_fields:
+            raise UsageError(_unknown_option(backend, name))
+        values[name] = value
+    try:
+        return backend.Options.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"--option {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _unknown_option(backend: type[CaptionBackend], name: str) -> str:
+    valid = sorted(backend.Options.model_fields)
+    listed = f"options: {', '.join(valid)}" if valid else "it has none"
+    hint = did_you_mean(name, valid)
+    return f"the {backend.name} backend has no option {name!r}{hint} ({listed})"

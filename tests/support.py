@@ -1,0 +1,159 @@
+"""What the end-to-end tests share: the real program as a subprocess, small real photos, records."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+SETTINGS_IN_ENVIRONMENT = ("PHOTOS_DIR", "CAPTIONS_JSONL", "BACKEND", "MODEL", "PROMPT", "TIMEOUT")
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment without settings that the tests do not mean."""
+    own = {k: v for k, v in os.environ.items() if k not in SETTINGS_IN_ENVIRONMENT}
+    own = {k: v for k, v in own.items() if not k.endswith("_API_KEY")}
+    return own | {"PYTHONPATH": extra.pop("PYTHONPATH", "")} | extra
+
+
+def command(*arguments: object) -> list[str]:
+    """The program's command line."""
+    return [sys.executable, str(ROOT / "caption.py"), *map(str, arguments)]
+
+
+def caption(*arguments: object, cwd: Path, timeout: float = 60, **env: str):
+    """Run the program to its end; stdout and stderr are text with surrogate escapes."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(**env),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=timeout,
+        check=False,
+    )
+
+
+def start(*arguments: object, cwd: Path, **env: str) -> subprocess.Popen[bytes]:
+    """Start the program in a process group of its own, with its output in a file."""
+    with open(cwd / "output.txt", "ab") as output:
+        return subprocess.Popen(
+            command(*arguments),
+            cwd=cwd,
+            env=environment(**env),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def draw(path: Path, seed: int = 0, size: tuple[int, int] = (48, 36), **save: object) -> Path:
+    """A small photo whose bytes differ from seed to seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(seed)
+    image = Image.new("RGB", size, (rng.randrange(256), rng.randrange(256), seed % 256))
+    for x in range(0, size[0], 4):
+        image.putpixel((x, rng.randrange(size[1])), (255, x % 256, rng.randrange(256)))
+    image.save(path, **save)
+    return path
+
+
+def library(folder: Path, count: int, suffix: str = ".jpg") -> Path:
+    """A folder with `count` different photos in sub-folders of a hundred."""
+    for i in range(count):
+        draw(folder / f"{i // 100:03d}" / f"{i:05d}{suffix}", seed=i)
+    return folder
+
+
+def records(journal: Path) -> list[dict]:
+    """Every record of a journal that is expected to be whole."""
+    data = journal.read_bytes()
+    assert data.endswith(b"\n") or not data
+    return [json.loads(line) for line in data.split(b"\n")[:-1]]
+
+
+def effective(journal: Path) -> dict[str, dict]:
+    """The last record of each path, real ones before placeholders."""
+    found: dict[str, dict] = {}
+    for record in records(journal):
+        old = found.get(record["rel_path"])
+        if old is None or old.get("placeholder") or not record.get("placeholder"):
+            found[record["rel_path"]] = record
+    return found
+
+
+PLUGIN = '''
+"""A caption backend as another package brings it: real enough to count what it was asked."""
+import os, threading, time
+from backends.base import BackendOptions, Caption, CaptionBackend
+from errors import AccessDeniedError, ApiError, ModelError, TransientError
+
+LOCK = threading.Lock()
+
+class Service(CaptionBackend):
+    name = "service"
+    summary = "a service in a test"
+    default_model = "service-1"
+    default_workers = 8
+
+    class Options(BackendOptions):
+        log: str = ""            # one line for each request
+        delay: float = 0.0
+        fail: str = ""           # connection, refused, denied, bug, empty
+        fail_first: int = 0      # so many requests fail, then all is well; 0: for ever
+        fail_red: int = -1       # only photos whose first pixel has this red value
+
+    requests = 0
+
+    def caption(self, image, hints):
+        options = self.settings.options
+        with LOCK:
+            type(self).requests += 1
+            number = self.requests
+            if options.log:
+                with open(options.log, "a") as log:
+                    log.write(f"{image.size} {image.info}\\n")
+        time.sleep(options.delay)
+        red = image.getpixel((1, 0))[0]
+        wanted = options.fail_red < 0 or abs(red - options.fail_red) < 3
+        if options.fail and wanted and (not options.fail_first or number <= options.fail_first):
+            raise {
+                "connection": TransientError("connection refused", code="connection"),
+                "refused": ModelError("the model refuses", code="refused"),
+                "policy": ApiError("against the rules", code="policy"),
+                "denied": AccessDeniedError("the service rejects the key"),
+                "bug": KeyError("oops"),
+            }.get(options.fail) or ModelError("nothing", code=options.fail)
+        return Caption(f"Red {red}.", model_version="1.0", input_tokens=10, output_tokens=3,
+                       cost_usd=0.001, requests=1)
+
+class Batches(Service):
+    name = "batches"
+    batch_size = 8
+
+    def caption_batch(self, images, hints):
+        return [self._caption_or_error(image, h) for image, h in zip(images, hints)]
+'''
+
+
+def install_plugin(folder: Path) -> str:
+    """Put the plugin where PYTHONPATH finds it, entry points included; returns that path."""
+    info = folder / "test_service-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "test_service.py").write_text(PLUGIN, encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: test-service\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[picture_captioner.backends]\n"
+        "service = test_service:Service\n"
+        "batches = test_service:Batches\n"
+    )
+    return str(folder)
