@@ -1,0 +1,34 @@
+"""The only code that opens captions.jsonl.
+
+    record.py    one line: what is written, what is remembered
+    reading.py   lines, damage, the index of effective records
+    writing.py   `Journal`: lock, repair, appends that share one sync
+    lock.py      one writer at a time
+    durable.py   sync, directory sync, atomic replacement
+    upkeep.py    check, compact, merge
+    summary.py   what `stats` prints
+
+The format and its rules are in docs/journal-format.md.
+"""
+
+from journal.reading import Damage, JournalIndex, read_index
+from journal.record import Entry, Record, RecordError, parse_time, utc_now
+from journal.summary import Summary, summarize
+from journal.upkeep import compact, merge
+from journal.writing import Journal
+
+__all__ = [
+    "Damage",
+    "Entry",
+    "Journal",
+    "JournalIndex",
+    "Record",
+    "RecordError",
+    "Summary",
+    "compact",
+    "merge",
+    "parse_time",
+    "read_index",
+    "summarize",
+    "utc_now",
+]
