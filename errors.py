@@ -203,11 +203,18 @@ class FormatUnavailableError(PhotoSkipped):
 
 
 class TransientError(CaptionerError):
-    """The service may be down: connection refused, timeout, 5xx. `code` goes into the record."""
+    """The service may be down: connection refused, timeout, 429, 5xx.
 
-    def __init__(self, message: str, *, code: str = "unavailable") -> None:
+    `code` goes into the record; `retry_after` is how many seconds the service asked to be left
+    alone, if it said so.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "unavailable", retry_after: float | None = None
+    ) -> None:
         super().__init__(message[:MAX_ERROR_MESSAGE])
         self.code = code
+        self.retry_after = retry_after
 
 
 class FatalError(CaptionerError):

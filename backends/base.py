@@ -40,6 +40,8 @@ class BackendSettings:
     model: str
     api_key: SecretStr = field(default_factory=lambda: SecretStr(""))
     base_url: str | None = None
+    allow_http: bool = False
+    local_only: bool = False
     prompt: str = DEFAULT_PROMPT
     language: str | None = None
     fields: tuple[str, ...] = ("caption",)

@@ -89,7 +89,7 @@ def backend_class(name: str) -> type[CaptionBackend]:
     info = backend_info(name)
     module, _, attribute = info.target.partition(":")
     try:
-        loaded = getattr(importlib.import_module(module), attribute)
+        loaded = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         if info.extra is None or error.name == module:
             raise

@@ -1,0 +1,96 @@
+"""Whether it is the photo that fails, or the service.
+
+A verdict on a photo is written for good, and the next run passes the photo over. So a verdict that
+may mean "the service is down" is withheld until a later success proves that the service is up.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+from errors import BackendUnavailableError, PhotoError, TransientError
+from journal import Record
+from pipeline.feed import Item
+
+MAX_IN_A_ROW = 20
+"""Requests without a success between them, or first photos failing alike, before the run ends."""
+
+
+class Withheld(NamedTuple):
+    """A verdict that is not written yet."""
+
+    item: Item
+    record: Record
+    error: PhotoError | TransientError
+
+
+class ServiceHealth:
+    """Holds verdicts back until it is known whom they blame. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._withheld: list[Withheld] = []
+        self._in_a_row = 0
+        self._proved = False
+        self._lock = threading.Lock()
+
+    def succeeded(self) -> list[Withheld]:
+        """The service answered: the verdicts that were withheld are true and may be written."""
+        with self._lock:
+            self._proved = True
+            self._in_a_row = 0
+            return self._release()
+
+    def _release(self) -> list[Withheld]:
+        released, self._withheld = self._withheld, []
+        return released
+
+    def failed(self, verdicts: list[Withheld]) -> list[Withheld]:
+        """One request failed for these photos (several when a batch did).
+
+        Returns the verdicts that may be written now.
+
+        Raises:
+            BackendUnavailableError: 20 requests in a row failed, or the first 20 photos alike.
+        """
+        with self._lock:
+            transient = any(isinstance(v.error, TransientError) for v in verdicts)
+            if self._proved and not transient:
+                return verdicts
+            self._withheld += verdicts
+            self._in_a_row += transient
+            if self._in_a_row >= MAX_IN_A_ROW:
+                raise BackendUnavailableError(_unavailable(verdicts[-1]))
+            return [] if self._proved else self._judge_first()
+
+    def _judge_first(self) -> list[Withheld]:
+        """Before any success: alike means systematic, different means that photos differ."""
+        verdicts = [v for v in self._withheld if isinstance(v.error, PhotoError)]
+        if len(verdicts) < MAX_IN_A_ROW:
+            return []
+        if len({v.error.code for v in verdicts}) == 1:
+            raise BackendUnavailableError(_systematic(verdicts[-1], len(verdicts)))
+        self._withheld = [v for v in self._withheld if not isinstance(v.error, PhotoError)]
+        self._proved = True
+        return verdicts
+
+    def finish(self) -> tuple[list[Withheld], list[Withheld]]:
+        """At the end of the run: verdicts on photos to write, and unproved ones to drop."""
+        with self._lock:
+            released = self._release()
+        verdicts = [v for v in released if isinstance(v.error, PhotoError)]
+        return verdicts, [v for v in released if not isinstance(v.error, PhotoError)]
+
+
+def _unavailable(last: Withheld) -> str:
+    return (
+        f"{MAX_IN_A_ROW} requests in a row failed, the last with: {last.error}. Nothing was "
+        "recorded for those photos; run the same command again when the service is up"
+    )
+
+
+def _systematic(last: Withheld, count: int) -> str:
+    return (
+        f"the first {count} photos all failed the same way ({last.error.code}): {last.error}. "
+        "Nothing was recorded for them; try another --model, --prompt or --backend"
+    )

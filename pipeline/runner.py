@@ -1,0 +1,171 @@
+"""A run: decoders and backend threads around one feed, until all is settled or it is stopped."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.base import CaptionBackend
+from journal import Journal
+from pipeline.buffer import Buffer
+from pipeline.captioning import Captioning
+from pipeline.content import ContentIndex
+from pipeline.decoding import Decoded, Decoding
+from pipeline.feed import Feed
+from pipeline.health import ServiceHealth
+from pipeline.pace import Pace
+from pipeline.recorder import Recorder
+from pipeline.selection import (
+    SelectionRules,
+    Source,
+    Sources,
+    only_content_may_differ,
+)
+from pipeline.stopping import Stop
+from pipeline.tally import Tally
+from pipeline.walk import Photo
+
+GRACE_SECONDS = 10.0
+"""How long what is under way may take to finish after the run was asked to stop."""
+
+MAX_DECODERS = 16
+
+
+def default_decoders() -> int:
+    """As many worker processes as there are processors for this process, at most 16."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAX_DECODERS)
+    return min(os.cpu_count() or 1, MAX_DECODERS)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run works; which photos it takes is decided before."""
+
+    photos_dir: Path
+    workers: int
+    decoders: int
+    dry_run: bool = False
+    grace_seconds: float = GRACE_SECONDS
+
+
+class CaptionRun:
+    """Captions the pending photos.
+
+    `abandoned` is True afterwards if something under way did not finish within the grace period:
+    the process should then be left without waiting for it.
+
+    Memory does not grow with the library: each decoder holds one picture, the buffer a few, each
+    backend thread one batch.
+    """
+
+    def __init__(
+        self,
+        backend: CaptionBackend,
+        journal: Journal,
+        pending: Sequence[Photo],
+        sources: Sources,
+        rules: SelectionRules,
+        options: RunOptions,
+        tally: Tally,
+    ) -> None:
+        self._options = options
+        self.stop = Stop()
+        self.abandoned = False
+        self._interrupted: Callable[[], bool] = lambda: False
+        self._feed = Feed(pending)
+        content = ContentIndex(sources, () if rules.identity.placeholder else pending)
+        self._recorder = Recorder(journal, content, self._feed, tally, dry_run=options.dry_run)
+        batch = backend.batch_size
+        self._workers = 1 if batch > 1 else options.workers
+        self._ready: Buffer[Decoded] = Buffer(max(2 * batch, options.decoders, 4))
+        self._pace = Pace(self._workers)
+        self._health = ServiceHealth()
+        self._decoding = Decoding(
+            options.photos_dir,
+            backend.preferred_edge,
+            self._feed,
+            content,
+            self._recorder,
+            self._ready,
+            _unchanged_if(pending, journal, rules),
+        )
+        self._captioning = Captioning(
+            backend,
+            rules.identity,
+            self._ready,
+            self._recorder,
+            self._pace,
+            self._health,
+            self.stop,
+        )
+        self.stop.on_stop(self._feed.stop)
+        self.stop.on_stop(self._pace.stop)
+        self.stop.on_stop(lambda: self._ready.close(discard=True))
+
+    def run(self, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """Work until all is settled, or until `interrupted`, asked ten times a second, says so.
+
+        Raises:
+            FatalError: what stopped the run.
+        """
+        self._interrupted = interrupted
+        decoders = self._start(self._decoding.run, self._options.decoders)
+        backends = self._start(self._captioning.run, self._workers)
+        ended = self._wait(decoders)
+        self._ready.close()
+        self.abandoned = not (self._wait(backends) and ended)
+        self._finish()
+        if self.stop.error is not None:
+            raise self.stop.error
+
+    def _start(self, body: Callable[[], None], count: int) -> list[threading.Thread]:
+        def guarded() -> None:
+            try:
+                body()
+            except BaseException as error:  # noqa: BLE001 - told in the main thread
+                self.stop.fail(error)
+
+        threads = [threading.Thread(target=guarded, daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _wait(self, threads: Sequence[threading.Thread]) -> bool:
+        """Join the threads in short steps, so that signals are handled in between."""
+        deadline: float | None = None
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.1)
+                if not self.stop.requested and self._interrupted():
+                    self.stop.request()
+                if self.stop.requested:
+                    deadline = deadline or time.monotonic() + self._options.grace_seconds
+                    if time.monotonic() > deadline:
+                        return False
+        return True
+
+    def _finish(self) -> None:
+        """The last verdicts: written when the run came to its end, else left for the next one."""
+        verdicts, unproved = self._health.finish()
+        if self.stop.requested:
+            self._recorder.dropped(verdicts)
+        else:
+            self._recorder.failed(verdicts)
+        self._recorder.dropped(unproved)
+
+
+def _unchanged_if(
+    pending: Sequence[Photo], journal: Journal, rules: SelectionRules
+) -> dict[str, Source]:
+    """Photos whose file looks changed, with the record that still holds if its bytes did not."""
+    found: dict[str, Source] = {}
+    for photo in pending:
+        entry = journal.index.entries.get(photo.rel_path)
+        if entry is not None and only_content_may_differ(entry, rules):
+            found[photo.rel_path] = Source(entry, moved=False)
+    return found

@@ -1,0 +1,99 @@
+"""The tree, the exit codes and the words that errors come in."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import errors
+from errors import (
+    EXIT_CODE_MEANINGS,
+    MAX_ERROR_MESSAGE,
+    CaptionerError,
+    ExitCode,
+    FatalError,
+    ModelError,
+    PhotoError,
+    PhotoSkipped,
+    TransientError,
+    UsageError,
+    did_you_mean,
+    exit_code_table,
+)
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, CaptionerError)
+]
+FATAL = [kind for kind in KINDS if issubclass(kind, FatalError) and kind is not FatalError]
+
+
+def test_every_error_is_drawn_in_the_tree_at_its_place():
+    parents = []
+    for line in errors.__doc__.splitlines():
+        if found := re.match(r"( {4}[|` -]*)([A-Z]\w+)", line):
+            depth, name = (len(found[1]) - 4) // 4, found[2]
+            parents[depth:] = [name]
+            kind = getattr(errors, name)
+            assert depth == 0 or kind.__base__.__name__ == parents[depth - 1], name
+    drawn = set(re.findall(r"^ {4}[|` -]*([A-Z]\w+)", errors.__doc__, re.MULTILINE))
+    assert drawn == {kind.__name__ for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", FATAL)
+def test_a_fatal_error_has_an_exit_code_of_its_own_that_its_drawing_names(kind):
+    assert [other for other in FATAL if other.exit_code == kind.exit_code] == [kind]
+    assert re.search(rf"{kind.__name__} +{int(kind.exit_code)}$", errors.__doc__, re.MULTILINE)
+
+
+def test_every_exit_code_is_explained_once():
+    explained = [row.code for row in EXIT_CODE_MEANINGS if row.code.isdigit()]
+    assert explained == [str(int(code)) for code in ExitCode]
+
+
+def test_the_documentation_holds_the_table():
+    document = Path(__file__).parent.parent / "docs" / "exit-codes.md"
+    assert exit_code_table() in document.read_text("utf-8")
+
+
+def test_photo_errors_have_a_status_and_a_short_code():
+    for kind in KINDS:
+        if issubclass(kind, PhotoError) and kind is not PhotoError:
+            assert kind.status in errors.Status
+        if issubclass(kind, PhotoError | PhotoSkipped):
+            assert re.fullmatch("[a-z_]{3,20}", kind.code)
+
+
+@given(text=st.text(), times=st.sampled_from([1, 100, 1000]))
+@example(text="é", times=MAX_ERROR_MESSAGE + 1)
+def test_a_message_for_the_journal_is_cut(text, times):
+    text *= times
+    for error in (ModelError(text), TransientError(text)):
+        assert str(error) == text[:MAX_ERROR_MESSAGE]
+
+
+def test_a_code_can_be_given_and_does_not_stick_to_the_class():
+    assert ModelError("no", code="refused").code == "refused"
+    assert ModelError("no").code == "model"
+    assert TransientError("no").code == "unavailable"
+    assert UsageError("no").exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("MOKC", "; did you mean 'mock'?"),
+        ("openai_key", "; did you mean 'OPENAI_API_KEY'?"),
+        ("zqxj", ""),
+        ("", ""),
+    ],
+)
+def test_did_you_mean(word, advice):
+    assert did_you_mean(word, ["mock", "template", "OPENAI_API_KEY"]) == advice
+
+
+def test_did_you_mean_needs_something_to_choose_from():
+    assert did_you_mean("mock", []) == ""
