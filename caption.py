@@ -1,0 +1,206 @@
+"""`caption.py`: caption a photo library into a journal that never loses a line.
+
+This file parses flags, wires the parts and maps errors to exit codes (docs/exit-codes.md). What
+the commands do is in `pipeline/` and `journal/`; what the flags mean is in `console/options.py`.
+Everything heavy is imported when a command runs, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console import options as flag
+from console.terminal import reopen_closed_streams, say, show
+from errors import ExitCode, FatalError
+
+BUG = 1
+"""Exit status of an error that nobody foresaw; its traceback is in the log."""
+
+app = typer.Typer(
+    name="caption",
+    help="Caption a photo library into a journal that survives anything. "
+    "Without a command, 'run' is meant.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+journal_app = typer.Typer(help="Look after a journal: check, compact, merge.", no_args_is_help=True)
+app.add_typer(journal_app, name="journal")
+
+
+@app.command()
+def run(
+    photos_dir: flag.PhotosDir = None,
+    captions_jsonl: flag.CaptionsJsonl = None,
+    backend: flag.Backend = None,
+    model: flag.Model = None,
+    prompt: flag.Prompt = None,
+    prompt_file: flag.PromptFile = None,
+    option: flag.BackendOption = None,
+    include: flag.Include = None,
+    exclude: flag.Exclude = None,
+    files_from: flag.FilesFrom = None,
+    order: flag.PhotoOrder = "path",
+    shard: flag.Shard = None,
+    limit: flag.Limit = None,
+    retry_status: flag.RetryStatus = None,
+    retry_only: flag.RetryOnly = False,
+    stale: flag.StaleAspects = None,
+    force: flag.Force = False,
+    since: flag.Since = None,
+    max_workers: flag.MaxWorkers = None,
+    decode_workers: flag.DecodeWorkers = None,
+    restart_every: flag.RestartEvery = None,
+    dry_run: flag.DryRun = False,
+    mock_error_rate: flag.MockErrorRate = None,
+    show_setting: flag.ShowSetting = None,
+) -> int:
+    """Caption every photo that has no caption yet; stop and repeat at will."""
+    given = dict(locals())  # first statement, so exactly the parameters
+    from commands.run import run_captions
+    from commands.wiring import RunFlags
+
+    return run_captions(RunFlags(**given))
+
+
+@app.command()
+def estimate(
+    photos_dir: flag.PhotosDir = None,
+    captions_jsonl: flag.CaptionsJsonl = None,
+    backend: flag.Backend = None,
+    model: flag.Model = None,
+    prompt: flag.Prompt = None,
+    prompt_file: flag.PromptFile = None,
+    include: flag.Include = None,
+    exclude: flag.Exclude = None,
+    files_from: flag.FilesFrom = None,
+    shard: flag.Shard = None,
+    retry_status: flag.RetryStatus = None,
+    retry_only: flag.RetryOnly = False,
+    stale: flag.StaleAspects = None,
+    force: flag.Force = False,
+    since: flag.Since = None,
+    as_json: flag.AsJson = False,
+) -> int:
+    """Say what a run would be: photos, bytes, dimensions, time. Sends and writes nothing."""
+    given = dict(locals())
+    from commands.estimate import print_estimate
+    from commands.wiring import RunFlags
+
+    as_json = given.pop("as_json")
+    return print_estimate(RunFlags(**given), as_json=as_json)
+
+
+@app.command()
+def stats(captions_jsonl: flag.CaptionsJsonl = None, as_json: flag.AsJson = False) -> int:
+    """Count what is in a journal; needs no photos and can be asked during a run."""
+    from commands.stats import print_stats
+
+    return print_stats(captions_jsonl, as_json=as_json)
+
+
+@app.command()
+def backends(as_json: flag.AsJson = False) -> int:
+    """List the backends that can be named."""
+    from commands.backends import print_backends
+
+    return print_backends(as_json=as_json)
+
+
+@journal_app.command("check")
+def journal_check(captions_jsonl: flag.CaptionsJsonl = None) -> int:
+    """Read every line and name the damaged ones; changes nothing."""
+    from commands.journal import check_journal
+
+    return check_journal(captions_jsonl)
+
+
+@journal_app.command("compact")
+def journal_compact(captions_jsonl: flag.CaptionsJsonl = None) -> int:
+    """Drop superseded lines; every caption and every cent stays accounted for."""
+    from commands.journal import compact_journal
+
+    return compact_journal(captions_jsonl)
+
+
+@journal_app.command("merge")
+def journal_merge(
+    other: Annotated[Path, typer.Argument(help="The journal to bring in.")],
+    captions_jsonl: flag.CaptionsJsonl = None,
+) -> int:
+    """Bring another machine's journal into this one; the other file is only read."""
+    from commands.journal import merge_journal
+
+    return merge_journal(captions_jsonl, other)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", metavar="", help="Print the version and exit.", is_eager=True),
+    ] = False,
+) -> None:
+    """Options that need no command."""
+    if show_version:
+        from importlib.metadata import version as installed
+
+        show(installed("picture-captioner-clusterer-chunker"))
+        raise typer.Exit
+
+
+def with_default_command(arguments: list[str]) -> list[str]:
+    """`caption.py --backend mock` means `caption.py run --backend mock`."""
+    own = {"--help", "-h", "--version"}
+    if arguments and arguments[0].startswith("-") and arguments[0] not in own:
+        return ["run", *arguments]
+    return arguments
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command and return its exit code; every foreseen error is a sentence on stderr."""
+    try:
+        result = app(with_default_command(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        if message := error.format_message().rstrip("."):  # empty: the help was shown instead
+            say(f"{message}; see '{program()} --help'")
+        return ExitCode.USAGE
+    except FatalError as error:
+        say(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`stats | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except (KeyboardInterrupt, typer.Abort):
+        say("stopped")
+        return 128 + signal.SIGINT
+    except Exception as error:
+        logging.getLogger("caption").exception("internal error", extra={"event": "bug"})
+        say(f"internal error, please report it: {type(error).__name__}: {error}")
+        return BUG
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+def program() -> str:
+    """How the person called this program."""
+    return Path(sys.argv[0]).name
+
+
+def main() -> None:
+    """Entry point of the `caption` script."""
+    reopen_closed_streams()
+    sys.exit(execute(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

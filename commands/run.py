@@ -1,0 +1,176 @@
+"""`run`: open the journal, find what is pending, caption it, say what became of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends import registry
+from backends.base import CaptionBackend
+from commands.photos import find_photos, photos_dir_of
+from commands.summary import tell_summary
+from commands.wiring import RunFlags, make_backend, rules_for, settings_for, workers_for
+from config import Settings
+from console.interrupts import Interrupts, note_signals
+from console.logs import configure_logging
+from console.progress import ProgressReporter
+from console.terminal import count, say
+from errors import ExitCode, FatalError, UsageError, did_you_mean
+from journal import Journal
+from pipeline.runner import CaptionRun, RunOptions, default_decoders
+from pipeline.selection import Selection, SelectionRules, find_sources, select
+from pipeline.tally import Outcome, Tally
+from pipeline.walk import Photo
+
+_log = logging.getLogger("caption.run")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The photos of this process, and how many are left for later ones."""
+
+    photos: Sequence[Photo]
+    left_by_limit: int
+    left_by_restart: int
+
+
+def run_captions(flags: RunFlags) -> int:
+    """Caption what is pending; returns the exit code.
+
+    Raises:
+        FatalError: the run cannot start, or had to stop.
+    """
+    settings = settings_for(flags)
+    if flags.show_setting is not None:
+        return show_setting(flags, settings)
+    photos_dir = photos_dir_of(settings)
+    backend = make_backend(flags, settings)
+    rules = rules_for(flags, backend)
+    keys = [settings.api_key(backend.key_env_var).get_secret_value()]
+    configure_logging(settings.log_file, settings.log_level, keys)
+    with Journal(settings.captions_jsonl) as journal:
+        for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
+            say(warning)
+        photos = find_photos(flags, photos_dir)
+        selection = select(photos, journal.index, rules)
+        _tell_selection(selection, backend, flags)
+        batch = _cut(selection, photos, journal, rules, flags)
+        if not batch.photos:
+            say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
+            return ExitCode.DONE
+        return _caption(flags, settings, photos_dir, backend, rules, journal, batch)
+
+
+def show_setting(flags: RunFlags, settings: Settings) -> int:
+    """Print one setting as the run would use it: run_loop.sh asks this way.
+
+    Raises:
+        UsageError: there is no setting of that name to show.
+    """
+    name = settings.backend or registry.DEFAULT_BACKEND
+    values = {
+        "backend": name,
+        "extra": registry.backend_info(name).extra or "",
+        "captions_jsonl": str(settings.captions_jsonl.absolute()),
+        "photos_dir": str(settings.photos_dir.absolute()) if settings.photos_dir else "",
+    }
+    if flags.show_setting == "model":
+        values["model"] = make_backend(flags, settings).settings.model
+    if flags.show_setting not in values:
+        raise UsageError(
+            f"--show-setting {flags.show_setting}: expected one of model, {', '.join(values)}"
+            f"{did_you_mean(flags.show_setting or '', values)}"
+        )
+    # Raw bytes, not `show`: a path whose bytes are not UTF-8 must reach the caller as it is.
+    sys.stdout.buffer.write(os.fsencode(values[flags.show_setting]) + b"\n")
+    return ExitCode.DONE
+
+
+def _tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFlags) -> None:
+    done = selection.done.total()
+    if done:
+        errors = f", {count(selection.done_errors, 'error')}" if selection.done_errors else ""
+        success = done - selection.done_errors
+        say(f"Skipping {done:,} already processed ({success:,} success{errors})")
+    if flags.dry_run:
+        say("Dry run: opening every photo, sending nothing")
+    elif backend.placeholder:
+        say(
+            f"Backend: {backend.name}, {backend.summary}. Its captions are placeholders: a run "
+            "with another --backend replaces them"
+        )
+    else:
+        say(f"Backend: {backend.name}, model {backend.settings.model}")
+
+
+def _cut(
+    selection: Selection,
+    photos: Sequence[Photo],
+    journal: Journal,
+    rules: SelectionRules,
+    flags: RunFlags,
+) -> Batch:
+    """Apply --limit, over restarts too, then --restart-every."""
+    pending = selection.pending
+    wanted = len(pending)
+    if flags.limit is not None:
+        entries = (journal.index.entries.get(photo.rel_path) for photo in photos)
+        already = sum(entry is not None and rules.is_younger(entry) for entry in entries)
+        wanted = min(wanted, max(flags.limit - already, 0))
+    now = min(wanted, flags.restart_every or wanted)
+    return Batch(pending[:now], left_by_limit=len(pending) - wanted, left_by_restart=wanted - now)
+
+
+def _caption(
+    flags: RunFlags,
+    settings: Settings,
+    photos_dir: Path,
+    backend: CaptionBackend,
+    rules: SelectionRules,
+    journal: Journal,
+    batch: Batch,
+) -> int:
+    backend.check()
+    reporter = ProgressReporter()
+    tally = Tally(reporter)
+    sources = find_sources(batch.photos, journal.index, rules, photos_dir)
+    options = RunOptions(
+        photos_dir=photos_dir,
+        workers=workers_for(backend, settings),
+        decoders=min(settings.decode_workers or default_decoders(), len(batch.photos)),
+        dry_run=flags.dry_run,
+    )
+    captioning = CaptionRun(backend, journal, batch.photos, sources, rules, options, tally)
+    started = time.monotonic()
+    error: FatalError | None = None
+    with note_signals(reporter.notice) as interrupts:
+        reporter.start(len(batch.photos))
+        try:
+            captioning.run(interrupts.requested)
+        except FatalError as stopped:
+            error = stopped
+        finally:
+            reporter.close()
+    tell_summary(tally, journal, backend, flags, batch, time.monotonic() - started)
+    code = _exit_code(error, interrupts, tally, batch)
+    if captioning.abandoned:
+        logging.shutdown()
+        os._exit(code)  # a request that hangs must not keep the process from ending
+    return code
+
+
+def _exit_code(error: FatalError | None, interrupts: Interrupts, tally: Tally, batch: Batch) -> int:
+    if error is not None:
+        say(str(error))
+        return error.exit_code
+    if interrupts.exit_status is not None:
+        return interrupts.exit_status
+    if unproved := tally.outcomes[Outcome.WITHHELD]:
+        say(f"The service failed for the last {count(unproved)}; run again when it is up")
+        return ExitCode.UNAVAILABLE
+    return ExitCode.MORE_TO_DO if batch.left_by_restart else ExitCode.DONE

@@ -1,0 +1,107 @@
+"""The last lines of a run: what became of the photos, why, and what to type next."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.terminal import count, duration, rate, say, show
+from pipeline.tally import Outcome, Tally
+
+if TYPE_CHECKING:
+    from backends.base import CaptionBackend
+    from commands.run import Batch
+    from commands.wiring import RunFlags
+    from journal import Journal
+
+_log = logging.getLogger("caption.run")
+
+REASONS_NAMED = 8
+
+
+def tell_summary(
+    tally: Tally,
+    journal: Journal,
+    backend: CaptionBackend,
+    flags: RunFlags,
+    batch: Batch,
+    seconds: float,
+) -> None:
+    """Say how the run ended, on stderr; a dry run lists the broken photos on stdout."""
+    _tell_outcomes(tally, len(batch.photos), seconds)
+    if flags.dry_run:
+        _list_broken(tally)
+    say(f"Journal: {journal.path}")
+    for line in _next_steps(tally, backend, flags, batch):
+        say(line)
+    counts = {str(outcome.name.lower()): n for outcome, n in tally.outcomes.items()}
+    _log.info(
+        "run ended",
+        extra={"event": "run_ended", "photos": counts, "seconds": round(seconds, 3)},
+    )
+
+
+def _tell_outcomes(tally: Tally, total: int, seconds: float) -> None:
+    speed = f", {rate(tally.settled / seconds)}" if seconds > 0 else ""
+    say(f"{tally.settled:,} of {count(total)} worked through in {duration(seconds)}{speed}")
+    for outcome in Outcome:
+        if number := tally.outcomes[outcome]:
+            say(f"  {number:>7,} {outcome}")
+    if tally.reasons:
+        reasons = tally.reasons.most_common(REASONS_NAMED)
+        say("  reasons: " + ", ".join(f"{code} {number:,}" for code, number in reasons))
+
+
+def _list_broken(tally: Tally) -> None:
+    broken = [f for f in tally.failures if f.outcome in {Outcome.CORRUPT, Outcome.UNREADABLE}]
+    say("No broken photos" if not broken else f"{count(len(broken), 'broken photo')}:")
+    for failure in sorted(broken):
+        show(failure.rel_path, failure.code, failure.message)
+    if tally.mended:
+        say(f"{count(len(tally.mended))} recorded as corrupt can be decoded now:")
+        for rel_path in sorted(tally.mended)[:REASONS_NAMED]:
+            say(f"  {rel_path}")
+
+
+def _next_steps(tally: Tally, backend: CaptionBackend, flags: RunFlags, batch: Batch) -> list[str]:
+    outcomes = tally.outcomes
+    left = batch.left_by_limit + batch.left_by_restart + len(batch.photos) - tally.settled
+    left += outcomes[Outcome.WITHHELD]
+    retry = [status for status, outcome in _RETRIED if outcomes[outcome]]
+    steps = []
+    if left:
+        steps.append(f"Remaining: {count(left)}; run the same command again to go on")
+    if outcomes[Outcome.UNREADABLE]:
+        steps.append("Next, when the unreadable photos are back: the same command again")
+    if retry and not flags.dry_run:
+        again = _command(flags, f"--retry-status={','.join(retry)}")
+        steps.append(f"Next, to try the failed ones again: {again}")
+    if tally.mended:
+        again = _command(flags, "--retry-status=error_corrupt")
+        steps.append(f"Next, to caption the mended photos: {again}")
+    if backend.placeholder and not left:
+        listed = f"'{_program()} backends' lists them"
+        steps.append(f"Next, for real captions: {_command(flags, '--backend=NAME')} ({listed})")
+    return steps
+
+
+_RETRIED = (("error_api", Outcome.API_ERROR), ("error_model", Outcome.MODEL_ERROR))
+
+
+def _program() -> str:
+    return Path(sys.argv[0]).name
+
+
+def _command(flags: RunFlags, addition: str) -> str:
+    """`run` with the flags that say where and who; what was asked for once is not repeated."""
+    given: dict[str, object] = {
+        "--photos-dir": flags.photos_dir,
+        "--captions-jsonl": flags.captions_jsonl,
+    }
+    if not addition.startswith("--backend"):
+        given |= {"--backend": None if flags.dry_run else flags.backend, "--model": flags.model}
+    words = [f"{name}={value}" for name, value in given.items() if value is not None]
+    return shlex.join([_program(), "run", *words, addition])

@@ -1,0 +1,173 @@
+"""From flags and settings to the parts that a run is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from backends import registry
+from backends.base import DEFAULT_PROMPT, BackendSettings, CaptionBackend
+from config import Settings, load_settings, unknown_settings
+from console.terminal import say
+from errors import Status, UsageError, did_you_mean
+from journal import parse_time
+from pipeline.selection import Identity, SelectionRules, Stale
+
+RETRIED_BY_DEFAULT = "error_api,error_model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFlags:
+    """The flags of `run` as they were given; `estimate` has some of them."""
+
+    photos_dir: Path | None = None
+    captions_jsonl: Path | None = None
+    backend: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    prompt_file: Path | None = None
+    option: list[str] | None = None
+    max_workers: int | None = None
+    decode_workers: int | None = None
+    include: list[str] | None = None
+    exclude: list[str] | None = None
+    files_from: str | None = None
+    order: str = "path"
+    shard: str | None = None
+    limit: int | None = None
+    retry_status: str | None = None
+    retry_only: bool = False
+    stale: str | None = None
+    force: bool = False
+    since: str | None = None
+    restart_every: int | None = None
+    dry_run: bool = False
+    mock_error_rate: float | None = None
+    show_setting: str | None = None
+
+
+def settings_for(flags: RunFlags) -> Settings:
+    """Settings with the flags on top.
+
+    Raises:
+        UsageError, ConfigurationError: a value does not fit.
+    """
+    return load_settings(
+        photos_dir=flags.photos_dir,
+        captions_jsonl=flags.captions_jsonl,
+        backend=flags.backend,
+        model=flags.model,
+        prompt=_prompt(flags),
+        max_workers=flags.max_workers,
+        decode_workers=flags.decode_workers,
+    )
+
+
+def _prompt(flags: RunFlags) -> str | None:
+    if flags.prompt_file is None:
+        return flags.prompt
+    if flags.prompt is not None:
+        raise UsageError("--prompt and --prompt-file exclude each other; give one of them")
+    try:
+        prompt = flags.prompt_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"--prompt-file {flags.prompt_file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--prompt-file {flags.prompt_file}: not UTF-8 text") from error
+    if not prompt:
+        raise UsageError(f"--prompt-file {flags.prompt_file}: the file is empty")
+    return prompt
+
+
+def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
+    """The backend that answers; in a dry run that is always `mock`.
+
+    Points out lines of config.env that do nothing: a key may be the chosen backend's own.
+
+    Raises:
+        UsageError, ConfigurationError: unknown name or option, missing extra.
+    """
+    name = "mock" if flags.dry_run else settings.backend or registry.DEFAULT_BACKEND
+    kind = registry.backend_class(name)
+    for sentence in unknown_settings(kind.key_env_var):
+        say(sentence)
+    pairs = [] if flags.dry_run else list(flags.option or ())
+    if flags.mock_error_rate is not None:
+        if name != "mock":
+            raise UsageError("--mock-error-rate goes with --backend mock or --dry-run")
+        pairs.append(f"error_rate={flags.mock_error_rate}")
+    return kind(
+        BackendSettings(
+            model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
+            api_key=settings.api_key(kind.key_env_var),
+            base_url=settings.base_url or None,
+            prompt=settings.prompt or DEFAULT_PROMPT,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            timeout=settings.timeout or None,
+            options=registry.parse_options(kind, pairs),
+        )
+    )
+
+
+def workers_for(backend: CaptionBackend, settings: Settings) -> int:
+    """How many requests at a time, within what the backend allows."""
+    wanted = settings.max_workers or backend.default_workers
+    if wanted > backend.max_workers:
+        say(f"{backend.name} takes at most {backend.max_workers} workers; using that many")
+    return min(wanted, backend.max_workers)
+
+
+def rules_for(flags: RunFlags, backend: CaptionBackend) -> SelectionRules:
+    """The selection rules behind the flags.
+
+    Raises:
+        UsageError: a word or time that is not known, or flags that exclude each other.
+    """
+    if flags.retry_only and flags.force:
+        raise UsageError("--force takes every photo, --retry-only a few; give one of them")
+    if flags.dry_run and flags.restart_every:
+        raise UsageError("--dry-run opens every photo in one go; leave --restart-every out")
+    retry = flags.retry_status or (RETRIED_BY_DEFAULT if flags.retry_only else "")
+    return SelectionRules(
+        identity=Identity(
+            backend=backend.name,
+            model=backend.settings.model,
+            prompt_sha256=backend.settings.prompt_sha256(),
+            placeholder=backend.placeholder,
+        ),
+        retry_status=_statuses(retry),
+        retry_only=flags.retry_only,
+        stale=frozenset(Stale(w) for w in _words("--stale", flags.stale or "", list(Stale))),
+        force=flags.force,
+        since=_since(flags.since),
+        dry_run=flags.dry_run,
+    )
+
+
+def _statuses(text: str) -> frozenset[Status]:
+    errors = [status for status in Status if status is not Status.SUCCESS]
+    words = _words("--retry-status", text, [*errors, "all"])
+    return frozenset(errors) if "all" in words else frozenset(Status(word) for word in words)
+
+
+def _words(flag: str, text: str, valid: Iterable[str]) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in set(valid):
+            listed = ", ".join(valid)
+            raise UsageError(f"{flag} {word}: expected {listed}{did_you_mean(word, list(valid))}")
+    return words
+
+
+def _since(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise UsageError(
+            f"--since {text}: expected an ISO 8601 time such as 2026-11-21T22:00:00Z"
+        ) from None

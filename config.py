@@ -1,0 +1,123 @@
+"""Settings: flag > environment > config.env > default.
+
+Only the two apps read them; every other part is handed what it needs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from errors import ConfigurationError, UsageError, did_you_mean
+
+CONFIG_FILE = Path("config.env")
+
+
+class Settings(BaseSettings):
+    """Every setting, by its name in config.env (upper case) and in the environment."""
+
+    model_config = SettingsConfigDict(
+        env_file=CONFIG_FILE, env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+    )
+
+    photos_dir: Path | None = None
+    captions_jsonl: Path = Path("captions.jsonl")
+    backend: str = ""
+    model: str = ""
+    prompt: str = ""
+    base_url: str = ""
+    max_workers: int = Field(default=0, ge=0, le=500)
+    decode_workers: int = Field(default=0, ge=0, le=64)
+    timeout: float = Field(default=0.0, ge=0)
+    temperature: float = Field(default=0.3, ge=0, le=2)
+    max_tokens: int = Field(default=256, ge=1)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_file: Path = Path("caption.log")
+
+    openai_api_key: SecretStr = SecretStr("")
+    anthropic_api_key: SecretStr = SecretStr("")
+    gemini_api_key: SecretStr = SecretStr("")
+    xai_api_key: SecretStr = SecretStr("")
+    hyperbolic_api_key: SecretStr = SecretStr("")
+
+    @field_validator("photos_dir", "captions_jsonl", "log_file")
+    @classmethod
+    def _expand_home(cls, path: Path | None) -> Path | None:
+        """`~/Pictures` in config.env meets no shell that would expand it."""
+        return path.expanduser() if path is not None else None
+
+    def api_key(self, variable: str | None) -> SecretStr:
+        """The key behind a variable's name; backends of other packages bring names of their own."""
+        if variable is None:
+            return SecretStr("")
+        known = getattr(self, variable.lower(), None)
+        if isinstance(known, SecretStr):
+            key = known.get_secret_value()
+        else:
+            key = os.environ.get(variable) or _file_values().get(variable) or ""
+        return SecretStr(key.strip())  # keys from `docker secret` and the like end in a newline
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Merge the flags that were given with environment, config.env and defaults.
+
+    Raises:
+        UsageError: a flag's value does not fit.
+        ConfigurationError: a value from the environment or config.env does not fit.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        if CONFIG_FILE.is_dir():  # pydantic-settings would pass it over without a word
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        reason = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        if name in given:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"{flag} {given[name]}: {reason}") from None
+        raise ConfigurationError(f"{_origin(name)}: {reason}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{CONFIG_FILE.resolve()} is not UTF-8 text: {error}") from None
+    except OSError as error:
+        path = CONFIG_FILE.absolute()
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _origin(name: str) -> str:
+    variable = name.upper()
+    if any(key.upper() == variable and value for key, value in os.environ.items()):
+        return f"{variable} in the environment"
+    return f"{variable} in {CONFIG_FILE.resolve()}"
+
+
+def _file_values() -> dict[str, str | None]:
+    return dotenv_values(CONFIG_FILE, encoding="utf-8") if CONFIG_FILE.is_file() else {}
+
+
+def unknown_settings(also_valid: str | None = None) -> list[str]:
+    """A sentence for every line of config.env that sets nothing, with the nearest valid name."""
+    valid = {name.upper() for name in Settings.model_fields}
+    if also_valid:
+        valid.add(also_valid)
+    return [_complaint(*line, valid) for line in _file_values().items() if _is_idle(*line, valid)]
+
+
+def _is_idle(name: str, value: str | None, valid: Collection[str]) -> bool:
+    return value is None or name.upper() not in valid
+
+
+def _complaint(name: str, value: str | None, valid: Collection[str]) -> str:
+    path = CONFIG_FILE.resolve()
+    if value is None:  # the whole line may be a key: it is not repeated
+        return f"{path}: a line without '=' does nothing"
+    hint = did_you_mean(name, sorted(valid))
+    return f"{path}: {name} is not a setting, so its line does nothing{hint}"

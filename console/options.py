@@ -1,0 +1,211 @@
+"""The flags of `caption.py`, each described once.
+
+Flags that are also settings default to None here: a flag that was not given leaves the value to
+the environment, config.env or the default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+_WHERE = "Where"
+_WHO = "Who captions"
+_WHICH = "Which photos"
+_HOW = "How"
+
+PhotosDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder with the photos [PHOTOS_DIR].", rich_help_panel=_WHERE
+    ),
+]
+CaptionsJsonl: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The journal, one line per photo [CAPTIONS_JSONL; default captions.jsonl].",
+        rich_help_panel=_WHERE,
+    ),
+]
+Backend: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Who writes the captions, see 'backends' [BACKEND; default template].",
+        rich_help_panel=_WHO,
+    ),
+]
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Model name [MODEL; default: the backend's].", rich_help_panel=_WHO
+    ),
+]
+Prompt: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT", help="What to ask about each photo [PROMPT].", rich_help_panel=_WHO
+    ),
+]
+PromptFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Read the prompt from a UTF-8 text file.", rich_help_panel=_WHO
+    ),
+]
+BackendOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="An option of the backend itself; repeatable.",
+        rich_help_panel=_WHO,
+    ),
+]
+MaxWorkers: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Requests at a time [MAX_WORKERS; default: the backend's].",
+        rich_help_panel=_HOW,
+    ),
+]
+DecodeWorkers: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Processes that decode photos [DECODE_WORKERS; default: one per core].",
+        rich_help_panel=_HOW,
+    ),
+]
+Include: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Only photos that match, such as '2023/**' or '*.heic'; repeatable.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Exclude: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Not photos that match; wins over --include; repeatable.",
+        rich_help_panel=_WHICH,
+    ),
+]
+FilesFrom: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Only the photos listed in a file, one per line or NUL-separated; '-' is stdin.",
+        rich_help_panel=_WHICH,
+    ),
+]
+PhotoOrder: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--order",
+        metavar="ORDER",
+        help="path, newest, oldest or random.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Shard: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Only the I-th of N equal shares, for N machines that share the photos.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Limit: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Work through N photos, then stop.", rich_help_panel=_WHICH
+    ),
+]
+RetryStatus: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STATUS[,STATUS]",
+        help="Also photos with error_api, error_model or error_corrupt, or 'all' of them.",
+        rich_help_panel=_WHICH,
+    ),
+]
+RetryOnly: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--retry-only",
+        metavar="",
+        help="Only those of --retry-status (default then: error_api,error_model).",
+        rich_help_panel=_WHICH,
+    ),
+]
+StaleAspects: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--stale",
+        metavar="WHAT[,WHAT]",
+        help="Also photos captioned by another 'model' or 'prompt', or whose 'content' changed.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Force: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        metavar="",
+        help="All photos, also those done; adds lines, deletes none.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Since: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="A record younger than this ISO 8601 time counts as done, whatever other flags say.",
+        rich_help_panel=_WHICH,
+    ),
+]
+RestartEvery: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="End with exit code 2 after N photos if there is more to do (for run_loop.sh).",
+        rich_help_panel=_HOW,
+    ),
+]
+DryRun: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        metavar="",
+        help="Open every photo, send nothing, list the broken ones.",
+        rich_help_panel=_HOW,
+    ),
+]
+MockErrorRate: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        metavar="SHARE",
+        help="Let the mock backend (or a dry run) fail for this share of the photos.",
+        rich_help_panel=_HOW,
+    ),
+]
+ShowSetting: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Print one setting as this run would use it, and do nothing else: "
+        "backend, model, extra, captions_jsonl, photos_dir.",
+        rich_help_panel=_HOW,
+    ),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]

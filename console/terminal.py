@@ -1,0 +1,96 @@
+"""Sentences on stderr, data on stdout, and nothing in either that a terminal would obey."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import unicodedata
+from collections.abc import Sequence
+from datetime import timedelta
+
+_ZERO_WIDTH_JOINER = "\u200d"  # holds emoji together; harmless
+_OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def safe(text: str) -> str:
+    """The text with control, bidi and line-separator characters and lone surrogates escaped.
+
+    File names, captions and error texts come from outside: an escape sequence in one of them
+    must not move the cursor, and a newline must not start a line that looks like ours.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character == _ZERO_WIDTH_JOINER or unicodedata.category(character) not in _OBEYED:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def say(line: str = "") -> None:
+    """One line for the person, on stderr. A closed terminal is no reason to fail."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(safe(line) + "\n")
+        sys.stderr.flush()
+
+
+def show(*columns: str) -> None:
+    """One line of data, on stdout; several columns are separated by tabs."""
+    line = "\t".join(map(safe, columns))
+    encoding = sys.stdout.encoding or "utf-8"
+    # A terminal that is not UTF-8 shows what it can.
+    sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def reopen_closed_streams() -> None:
+    """Point standard streams that are closed at /dev/null.
+
+    Else the next file to be opened, perhaps the journal, becomes descriptor 1 or 2, and whatever
+    a C library prints there goes into it.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            os.set_inheritable(descriptor, True)  # decoder processes need it as well
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
+
+
+def table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Two columns, the first one padded."""
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name:<{width}}  {value}" for name, value in rows]
+
+
+def count(number: int, noun: str = "photo") -> str:
+    """`1 photo`, `1,240 photos`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 days 4 h`."""
+    whole = timedelta(seconds=round(seconds))
+    hours, rest = divmod(whole.seconds, 3600)
+    minutes, secs = divmod(rest, 60)
+    parts = [(whole.days, "day" if whole.days == 1 else "days"), (hours, "h"), (minutes, "min")]
+    parts.append((secs, "s"))
+    said = [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join(said[:2]) or "0 s"
+
+
+def rate(per_second: float) -> str:
+    """`0.513 per second`, `12.3 per second`, `1,234 per second`."""
+    return f"{per_second:{'.3g' if per_second < 100 else ',.0f'}} per second"
+
+
+def size(number: float) -> str:
+    """A number of bytes in decimal units: `135 kB`, `2.4 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if round(number) < 1000:
+            return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
+        number /= 1000
+    return f"{number:.3g} PB"

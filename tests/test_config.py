@@ -1,0 +1,243 @@
+"""Flag > environment > config.env > default; what is wrong is named with its place."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from config import Settings, load_settings, unknown_settings
+from errors import ConfigurationError, UsageError
+
+SECRET = "sk-test-4711"
+
+
+@pytest.fixture(autouse=True)
+def _empty_place(tmp_path, monkeypatch):
+    """A working directory without config.env, an environment without settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in [n for n in os.environ if n.lower() in Settings.model_fields]:
+        monkeypatch.delenv(name)
+
+
+def write(text, encoding="utf-8"):
+    Path("config.env").write_bytes(text.encode(encoding))
+
+
+SOURCES = ("default", "file", "environment", "flag")
+
+
+@pytest.mark.parametrize("given_by", [*itertools.product([False, True], repeat=3)])
+def test_the_nearest_source_wins(given_by, monkeypatch):
+    by_file, by_environment, by_flag = given_by
+    if by_file:
+        write("MODEL=file\nMAX_WORKERS=1\n")
+    if by_environment:
+        monkeypatch.setenv("MODEL", "environment")
+        monkeypatch.setenv("MAX_WORKERS", "2")
+    flags = {"model": "flag", "max_workers": 3} if by_flag else {"model": None}
+    settings = load_settings(**flags)
+    nearest = max(i for i, there in enumerate((True, *given_by)) if there)
+    assert settings.max_workers == nearest
+    assert settings.model == (SOURCES[nearest] if nearest else "")
+
+
+def test_what_is_empty_is_not_given(monkeypatch):
+    write("MODEL=file\nMAX_WORKERS=\nPHOTOS_DIR=\n")
+    monkeypatch.setenv("MODEL", "")
+    settings = load_settings()
+    assert (settings.model, settings.max_workers, settings.photos_dir) == ("file", 0, None)
+
+
+def test_flags_of_zero_and_of_nothing_are_given():
+    write("MAX_WORKERS=5\nPROMPT=file\n")
+    settings = load_settings(max_workers=0, prompt="")
+    assert (settings.max_workers, settings.prompt) == (0, "")
+
+
+def test_the_example_file_sets_the_defaults_and_nothing_unknown():
+    example = Path(__file__).parent.parent / "config.env.example"
+    write(example.read_text("utf-8"))
+    assert load_settings() == Settings(_env_file=None)
+    assert unknown_settings() == []
+    named = {line.partition("=")[0].lower() for line in example.read_text("utf-8").splitlines()}
+    assert set(Settings.model_fields) <= named
+
+
+@pytest.mark.parametrize(
+    ("line", "photos_dir"),
+    [
+        ("PHOTOS_DIR=/a/b", "/a/b"),
+        ("export PHOTOS_DIR=/a/b", "/a/b"),
+        ("  PHOTOS_DIR = /a/b  # mine", "/a/b"),
+        ("PHOTOS_DIR='/a b/ü'", "/a b/ü"),
+        ('PHOTOS_DIR="/a b/ü"', "/a b/ü"),
+        ("photos_dir=/a/b", "/a/b"),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_config_env_as_people_write_it(line, photos_dir, newline, mark):
+    write(mark + newline.join([line, "", "# a comment", "MODEL=m", ""]))
+    settings = load_settings()
+    assert (settings.photos_dir, settings.model) == (Path(photos_dir), "m")
+    assert unknown_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("max_workers", 501, "--max-workers 501: input should be less than or equal to 500"),
+        ("max_workers", -1, "--max-workers -1: "),
+        ("decode_workers", 65, "--decode-workers 65: "),
+        ("temperature", float("nan"), "--temperature nan: "),
+        ("log_level", "LOUD", "--log-level LOUD: input should be 'DEBUG', 'INFO'"),
+    ],
+)
+def test_a_bad_flag_is_a_usage_error_also_when_others_set_it_well(flag, value, told, monkeypatch):
+    monkeypatch.setenv(flag.upper(), "INFO" if flag == "log_level" else "1")
+    with pytest.raises(UsageError) as error:
+        load_settings(**{flag: value})
+    assert str(error.value).startswith(told)
+    assert error.value.exit_code == 64
+
+
+BAD = {
+    "MAX_WORKERS": "many",
+    "DECODE_WORKERS": "-1",
+    "TIMEOUT": "nan",
+    "TEMPERATURE": "3",
+    "MAX_TOKENS": "0",
+    "LOG_LEVEL": "loud",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [*BAD.items()])
+def test_a_bad_value_of_the_environment_is_named_with_its_place(name, value, monkeypatch):
+    write(f"{name}=1\n")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as error:
+        load_settings()
+    assert str(error.value).startswith(f"{name} in the environment: input should be ")
+    assert error.value.exit_code == 78
+
+
+@pytest.mark.parametrize(("name", "value"), [*BAD.items()])
+@pytest.mark.parametrize("environment", [None, ""])
+def test_a_bad_value_of_the_file_is_named_with_its_place(
+    name, value, environment, tmp_path, monkeypatch
+):
+    write(f"{name}={value}\n")
+    if environment is not None:
+        monkeypatch.setenv(name, environment)
+    with pytest.raises(ConfigurationError) as error:
+        load_settings()
+    assert str(error.value).startswith(f"{name} in {tmp_path / 'config.env'}: input should be ")
+    assert error.value.exit_code == 78
+
+
+def test_a_flag_covers_a_bad_value_elsewhere():
+    write("MAX_WORKERS=many\n")
+    assert load_settings(max_workers=2).max_workers == 2
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_config_env_that_is_no_utf8_is_named(encoding, tmp_path):
+    write("PROMPT=Beschreibe das schöne Foto\n", encoding)
+    with pytest.raises(ConfigurationError, match="is not UTF-8 text") as error:
+        load_settings()
+    assert str(tmp_path / "config.env") in str(error.value)
+
+
+def test_config_env_that_is_a_directory_is_named(tmp_path):
+    Path("config.env").mkdir()
+    with pytest.raises(ConfigurationError, match=r"cannot read .*config\.env: Is a directory"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("line", "nearest"),
+    [
+        ("OPENAI_KEY=x", "OPENAI_API_KEY"),
+        ("PHOTO_DIR=x", "PHOTOS_DIR"),
+        ("BACKENDS=x", "BACKEND"),
+        ("CAPTIONS_JSON=x", "CAPTIONS_JSONL"),
+        ("ANTROPIC_API_KEY=x", "ANTHROPIC_API_KEY"),
+        ("max_worker=x", "MAX_WORKERS"),
+    ],
+)
+def test_a_misspelt_name_is_pointed_at_with_the_nearest(line, nearest, tmp_path):
+    write(f"MODEL=m\n{line}\n")
+    (told,) = unknown_settings()
+    assert told.startswith(f"{tmp_path / 'config.env'}: {line[:-2]} is not a setting")
+    assert told.endswith(f"did you mean '{nearest}'?")
+
+
+def test_a_name_far_from_all_gets_no_advice_and_a_backends_own_key_is_known():
+    write("ZQXJ=1\nSERVICE_API_KEY=1\n")
+    assert len(unknown_settings()) == 2
+    (told,) = unknown_settings(also_valid="SERVICE_API_KEY")
+    assert told.endswith("does nothing")
+
+
+def test_a_line_without_equals_sign_is_pointed_at_and_not_repeated():
+    write(f"BACKEND\n{SECRET}\n")
+    told = unknown_settings()
+    assert len(told) == 2
+    assert all("a line without '=' does nothing" in sentence for sentence in told)
+    assert SECRET not in str(told)
+
+
+def test_a_key_is_found_wherever_it_may_stand(monkeypatch):
+    write("OPENAI_API_KEY=file\nSERVICE_API_KEY=file\nOTHER_API_KEY=file\n")
+    monkeypatch.setenv("SERVICE_API_KEY", "environment")
+    settings = load_settings()
+    keys = [
+        settings.api_key(name).get_secret_value()
+        for name in (
+            "OPENAI_API_KEY",
+            "SERVICE_API_KEY",
+            "OTHER_API_KEY",
+            "NONE_KEY",
+            None,
+            "MODEL",
+        )
+    ]
+    assert keys == ["file", "environment", "file", "", "", ""]
+
+
+def test_a_key_has_no_white_space_around_it(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f"{SECRET}\n")
+    monkeypatch.setenv("SERVICE_API_KEY", f" {SECRET}\r\n")
+    settings = load_settings()
+    for name in ("OPENAI_API_KEY", "SERVICE_API_KEY"):
+        assert settings.api_key(name).get_secret_value() == SECRET
+
+
+def test_no_key_shows_in_settings_or_errors(monkeypatch):
+    write(f"OPENAI_API_KEY={SECRET}\n")
+    assert SECRET not in repr(load_settings())
+    write(f"OPENAI_API_KEY={SECRET}\nMAX_WORKERS={SECRET}\n")
+    with pytest.raises(ConfigurationError) as error:
+        load_settings()
+    assert SECRET not in str(error.value)
+
+
+NAMES = st.sampled_from([name.upper() for name in Settings.model_fields])
+VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+NOISE = st.text(st.sampled_from("=#'\"\\ \t\n\r$\\{}A\ufeffé"), max_size=40)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(lines=st.lists(st.tuples(NAMES, VALUES), max_size=5), noise=NOISE)
+def test_no_config_env_brings_anything_but_settings_or_a_sentence(lines, noise):
+    write("\n".join([*(f"{name}={value}" for name, value in lines), noise]))
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        assert "config.env" in str(error)
+        return
+    assert isinstance(settings, Settings)
+    assert all("config.env" in sentence for sentence in unknown_settings())

@@ -1,0 +1,310 @@
+"""Killed, interrupted, out of disk, without its photos: what is acknowledged stays, and is not
+asked for twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support import (
+    ROOT,
+    caption,
+    command,
+    draw,
+    effective,
+    environment,
+    install_plugin,
+    library,
+    records,
+    start,
+)
+
+FAULTS = ROOT / "tests" / "faults" / "decoder"
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory):
+    return install_plugin(tmp_path_factory.mktemp("plugin"))
+
+
+def service(tmp_path, **options):
+    pairs = [f"--option={name}={value}" for name, value in options.items()]
+    log = f"--option=log={tmp_path / 'requests.txt'}"
+    return ["run", "--backend=service", "--photos-dir=photos", log, *pairs]
+
+
+def wait_for(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def lines_of(journal: Path) -> int:
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+
+def decoders() -> set[str]:
+    """Command lines of decoder processes that are alive."""
+    done = subprocess.run(["pgrep", "-f", "multiprocessing.forkserver"], capture_output=True)
+    return set(done.stdout.decode().split())
+
+
+# --- killed --------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(600)
+def test_a_thousand_photos_and_fifty_sigkills(tmp_path, plugin):
+    library(tmp_path / "photos", 1000)
+    journal = tmp_path / "captions.jsonl"
+    rng = random.Random(1)
+    kills = 0
+    while kills < 50 and len(effective_so_far(journal)) < 1000:
+        run = start(*service(tmp_path, delay=0.1), cwd=tmp_path, PYTHONPATH=plugin)
+        before = lines_of(journal)
+        if rng.random() < 0.9:  # else it dies while it starts
+            wait_for(lambda run=run, n=before: lines_of(journal) > n or run.poll() is not None)
+        time.sleep(rng.random() * 0.25)
+        run.kill()
+        run.wait()
+        kills += 1
+    assert kills == 50
+    done = caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = records(journal)
+    assert Counter(r["status"] for r in found) == {"success": 1000}
+    assert len({r["rel_path"] for r in found}) == 1000
+    asked = len((tmp_path / "requests.txt").read_text().splitlines())
+    assert asked <= 1000 + 50 * 8, "more than what was in flight was asked for twice"
+
+
+def effective_so_far(journal: Path) -> set[str]:
+    return {"?"} if not journal.exists() else set(journal.read_bytes().split(b"\n")[:-1])
+
+
+def test_no_decoder_outlives_a_killed_run(tmp_path, plugin):
+    library(tmp_path / "photos", 200)
+    before = decoders()
+    run = start(*service(tmp_path, delay=0.2), cwd=tmp_path, PYTHONPATH=plugin)
+    wait_for(lambda: lines_of(tmp_path / "captions.jsonl") > 3)
+    assert decoders() - before
+    run.kill()
+    run.wait()
+    wait_for(lambda: not decoders() - before, seconds=10)
+
+
+def test_a_journal_cut_anywhere_in_its_last_record_resumes(tmp_path, plugin):
+    library(tmp_path / "photos", 4)
+    assert caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin).returncode == 0
+    journal = tmp_path / "captions.jsonl"
+    whole = journal.read_bytes()
+    last = whole.rindex(b"\n", 0, -1) + 1
+    for cut in (last + 1, last + 15, (last + len(whole)) // 2, len(whole) - 2, len(whole) - 1):
+        journal.write_bytes(whole[:cut])
+        done = caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin)
+        assert done.returncode == 0, done.stderr
+        assert "discarded 1 malformed line" in done.stderr
+        assert journal.read_bytes().startswith(whole[:last])
+        assert len(records(journal)) == len(effective(journal)) == 4
+
+
+# --- interrupted ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_after_what_is_under_way(tmp_path, plugin, number):
+    library(tmp_path / "photos", 200)
+    run = start(*service(tmp_path, delay=0.3), cwd=tmp_path, PYTHONPATH=plugin)
+    wait_for(lambda: lines_of(tmp_path / "captions.jsonl") > 2)
+    os.killpg(run.pid, number)  # the whole group, as a terminal does it
+    assert run.wait(20) == 128 + number
+    found = records(tmp_path / "captions.jsonl")
+    assert {r["status"] for r in found} == {"success"}
+    asked = len((tmp_path / "requests.txt").read_text().splitlines())
+    assert asked == len(found), "what was under way was written"
+    said = (tmp_path / "output.txt").read_text()
+    assert number.name in said
+    assert "Traceback" not in said
+    done = caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin)
+    assert done.returncode == 0
+    assert len(records(tmp_path / "captions.jsonl")) == 200
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path, plugin):
+    library(tmp_path / "photos", 20)
+    run = start(*service(tmp_path, delay=60), cwd=tmp_path, PYTHONPATH=plugin)
+    wait_for(lambda: (tmp_path / "requests.txt").exists())
+    started = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    time.sleep(1.2)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(5) == 130
+    assert time.monotonic() - started < 5
+
+
+def test_a_request_that_hangs_is_left_after_the_grace_period(tmp_path, plugin):
+    library(tmp_path / "photos", 20)
+    run = start(*service(tmp_path, delay=60), cwd=tmp_path, PYTHONPATH=plugin)
+    wait_for(lambda: (tmp_path / "requests.txt").exists())
+    started = time.monotonic()
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(20) == 143
+    assert 8 < time.monotonic() - started < 16
+    assert records(tmp_path / "captions.jsonl") == []
+
+
+def test_nohup_survives_a_hang_up(tmp_path, plugin):
+    library(tmp_path / "photos", 60)
+    line = ["nohup", *command(*service(tmp_path, delay=0.1))]
+    with open(tmp_path / "out", "wb") as out:
+        run = subprocess.Popen(
+            line, cwd=tmp_path, env=environment(PYTHONPATH=plugin), stdout=out, stderr=out,
+            stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    wait_for(lambda: lines_of(tmp_path / "captions.jsonl") > 2)
+    os.killpg(run.pid, signal.SIGHUP)
+    assert run.wait(30) == 0
+    assert len(records(tmp_path / "captions.jsonl")) == 60
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_standard_streams_do_not_stop_a_run(tmp_path, closed):
+    library(tmp_path / "photos", 20)
+    line = " ".join(command("run", "--backend=mock", "--photos-dir=photos")) + " " + closed
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment(), timeout=60)
+    assert done.returncode == 0
+    assert len(records(tmp_path / "captions.jsonl")) == 20
+
+
+# --- the disk ------------------------------------------------------------------------------
+
+
+def test_photos_that_go_away_during_the_run_are_not_corrupt(tmp_path, plugin):
+    library(tmp_path / "photos", 300)
+    run = start(*service(tmp_path, delay=0.1), cwd=tmp_path, PYTHONPATH=plugin)
+    wait_for(lambda: lines_of(tmp_path / "captions.jsonl") > 5)
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    (tmp_path / "photos").mkdir()  # an unmounted disk leaves its mount point
+    assert run.wait(30) == 66
+    assert {r["status"] for r in records(tmp_path / "captions.jsonl")} == {"success"}
+    assert "mounted" in (tmp_path / "output.txt").read_text()
+    (tmp_path / "photos").rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / "photos")
+    done = caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin)
+    assert done.returncode == 0
+    assert len(effective(tmp_path / "captions.jsonl")) == 300
+
+
+def test_photos_that_all_went_away_are_not_all_done(tmp_path, plugin):
+    library(tmp_path / "photos", 5)
+    assert caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin).returncode == 0
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    (tmp_path / "photos").mkdir()
+    done = caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin)
+    assert done.returncode == 66
+    assert "mounted" in done.stderr
+
+
+def test_a_photo_that_is_deleted_during_the_run_is_counted_and_not_recorded(tmp_path, plugin):
+    library(tmp_path / "photos", 120)
+    run = start(*service(tmp_path, delay=0.1), cwd=tmp_path, PYTHONPATH=plugin)
+    wait_for(lambda: lines_of(tmp_path / "captions.jsonl") > 2)
+    (tmp_path / "photos/001/00119.jpg").unlink()
+    assert run.wait(60) == 0
+    assert len(records(tmp_path / "captions.jsonl")) == 119
+    assert "1 could not be read" in (tmp_path / "output.txt").read_text()
+
+
+def test_a_full_disk_is_74_with_nothing_torn(tmp_path, plugin):
+    library(tmp_path / "photos", 200)
+    line = " ".join(command(*service(tmp_path)))
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 24; exec {line}"],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=plugin),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 74, done.stderr
+    assert "journal" in done.stderr
+    assert "Traceback" not in done.stderr
+    before = records(tmp_path / "captions.jsonl")
+    assert 10 < len(before) < 200
+    done = caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin)
+    assert done.returncode == 0
+    assert "malformed" not in done.stderr
+    assert len(records(tmp_path / "captions.jsonl")) == 200
+
+
+def test_a_journal_that_is_deleted_during_the_run_stops_it(tmp_path, plugin):
+    library(tmp_path / "photos", 200)
+    run = start(*service(tmp_path, delay=0.1), cwd=tmp_path, PYTHONPATH=plugin)
+    wait_for(lambda: lines_of(tmp_path / "captions.jsonl") > 2)
+    (tmp_path / "captions.jsonl").unlink()
+    assert run.wait(30) == 74
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "loop", "no parent", "device"])
+def test_a_journal_that_is_no_file_is_refused_in_a_sentence(tmp_path, kind):
+    draw(tmp_path / "photos" / "1.jpg")
+    journal = tmp_path / "journal"
+    {
+        "directory": journal.mkdir,
+        "fifo": lambda: os.mkfifo(journal),
+        "loop": lambda: journal.symlink_to(journal),
+        "no parent": lambda: None,
+        "device": lambda: journal.symlink_to("/dev/null"),
+    }[kind]()
+    path = journal / "deeper" / "captions.jsonl" if kind == "no parent" else journal
+    flags = ("--backend=mock", "--photos-dir=photos", f"--captions-jsonl={path}")
+    done = caption("run", *flags, cwd=tmp_path, timeout=20)
+    assert done.returncode == (78 if kind == "no parent" else 74), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert ("/dev/null" if kind == "device" else str(path)) in done.stderr
+
+
+# --- decoders ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["crash", "allocate"])
+def test_a_decoder_that_dies_costs_one_record(tmp_path, fault):
+    from PIL import PngImagePlugin
+
+    library(tmp_path / "photos", 40)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("fault", fault)
+    draw(tmp_path / "photos" / "000" / "00020-bad.png", pnginfo=info)
+    flags = ("--backend=mock", "--photos-dir=photos")
+    done = caption("run", *flags, cwd=tmp_path, PYTHONPATH=str(FAULTS))
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path / "captions.jsonl")
+    assert len(found) == 41
+    (bad,) = [r for r in found if r["status"] != "success"]
+    assert bad["rel_path"] == "000/00020-bad.png"
+    assert bad["status"] == "error_corrupt"
+    assert bad["error"]["code"] == {"crash": "decoder_crash", "allocate": "too_large"}[fault]
+
+
+@pytest.mark.timeout(200)
+def test_a_decoder_that_hangs_costs_one_record(tmp_path):
+    from PIL import PngImagePlugin
+
+    library(tmp_path / "photos", 40)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("fault", "hang")
+    draw(tmp_path / "photos" / "000" / "00020-bad.png", pnginfo=info)
+    flags = ("--backend=mock", "--photos-dir=photos")
+    done = caption("run", *flags, cwd=tmp_path, PYTHONPATH=str(FAULTS), timeout=150)
+    assert done.returncode == 0, done.stderr
+    found = effective(tmp_path / "captions.jsonl")
+    assert len(found) == 41
+    assert found["000/00020-bad.png"]["error"]["code"] == "decoder_timeout"
+    assert sum(r["status"] == "success" for r in found.values()) == 40
