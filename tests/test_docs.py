@@ -1,0 +1,101 @@
+"""What the documents say is true: their commands run, their tables are the program's own."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+
+import pytest
+
+import errors
+from config import Settings
+from tests.support import ROOT, caption, draw, records
+
+README = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def code_blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_first_command_of_the_readme_captions_the_examples(tmp_path):
+    (line,) = re.findall(r"^    pip install uv && uv run caption\.py (.*)$", README, re.MULTILINE)
+    words = [w.replace("examples/photos", str(ROOT / "examples/photos")) for w in shlex.split(line)]
+    done = caption(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"Journal: {tmp_path / 'captions.jsonl'}" in done.stderr
+    found = {r["rel_path"]: r for r in records(tmp_path / "captions.jsonl")}
+    shown = re.search(r'"caption":"([^"]*)"', README)
+    assert shown is not None
+    assert found["2024-07-lake/mountain_lake.jpg"]["caption"] == shown[1]
+    statuses = [record["status"] for record in found.values()]
+    assert statuses.count("error_corrupt") == 1
+    assert statuses.count("success") == len(statuses) - 1 >= 12
+
+
+def test_the_second_command_of_the_readme_is_what_ci_runs():
+    commands = re.findall(r"^    (pip install uv && uv run .*pytest.*)$", README, re.MULTILINE)
+    assert commands == ["pip install uv && uv run --extra dev pytest"]
+    assert "README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+def test_every_flag_that_a_document_names_exists(tmp_path):
+    help_texts = "".join(
+        caption(*command, "--help", cwd=tmp_path, COLUMNS="200").stdout
+        for command in ([], ["run"], ["estimate"], ["stats"], ["journal", "merge"])
+    )
+    known = set(re.findall(r"--[a-z][a-z-]+", help_texts))
+    foreign = {"--extra", "--help", "--batch", "--include", "--version"}
+    for document in DOCUMENTS:
+        lines = [line for line in document.read_text("utf-8").splitlines() if "pip " not in line]
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines)))
+        assert named - known - foreign - MENTIONED_BEFORE_THEY_EXIST == set(), document
+
+
+MENTIONED_BEFORE_THEY_EXIST = {"--max-cost", "--max-requests"}
+"""In the table of exit codes, whose code 3 is theirs."""
+
+
+def test_exit_codes_are_the_ones_of_the_program():
+    assert errors.exit_code_table() in (ROOT / "docs" / "exit-codes.md").read_text("utf-8")
+    documented = {meaning.code for meaning in errors.EXIT_CODE_MEANINGS}
+    assert {str(int(code)) for code in errors.ExitCode} <= documented
+
+
+def test_the_example_settings_are_all_settings_and_only_those():
+    lines = (ROOT / "config.env.example").read_text("utf-8").splitlines()
+    named = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
+    assert named == {name.upper() for name in Settings.model_fields}
+
+
+def test_the_backend_of_the_document_works_as_it_stands(tmp_path):
+    text = (ROOT / "docs" / "adding_a_backend.md").read_text("utf-8")
+    (module,) = code_blocks(text, "python")
+    (entry_point,) = code_blocks(text, "toml")
+    points = tomllib.loads(entry_point)["project"]["entry-points"]
+    plugin = tmp_path / "plugin"
+    info = plugin / "average_colour-1.0.dist-info"
+    info.mkdir(parents=True)
+    (plugin / "average_colour.py").write_text(module, encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: average-colour\nVersion: 1.0\n")
+    ((group, entries),) = points.items()
+    lines = [f"{name} = {target}" for name, target in entries.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+    draw(tmp_path / "photos" / "one.jpg", seed=3)
+    flags = ("--backend=average-colour", "--photos-dir=photos", "--option=digits=2")
+    done = caption("run", *flags, cwd=tmp_path, PYTHONPATH=str(plugin))
+    assert done.returncode == 0, done.stderr
+    (record,) = records(tmp_path / "captions.jsonl")
+    assert re.fullmatch(r"On average #[0-9a-f]{6}\.", record["caption"])
+    assert record["model_version"] == "average-1.0"
+    listed = caption("backends", cwd=tmp_path, PYTHONPATH=str(plugin)).stdout
+    assert "average-colour" in listed
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_between_documents_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text("utf-8")):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
