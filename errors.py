@@ -34,7 +34,7 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Collection
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypedDict
 
 MAX_ERROR_MESSAGE = 500
 """Characters of an error message that a journal record keeps."""
@@ -112,19 +112,33 @@ class CaptionerError(Exception):
     """Base of every error that the program raises on purpose."""
 
 
+class Usage(TypedDict, total=False):
+    """What an answer cost, as the provider reported it."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_usd: float
+    requests: int
+
+
 class PhotoError(CaptionerError):
     """A verdict on one photo.
 
-    `code` is a short word for statistics; the message is for people.
+    `code` is a short word for statistics; the message is for people. `usage` is what a failure
+    cost that was billed.
     """
 
     status: ClassVar[Status]
     code: str = "error"
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, usage: Usage | None = None
+    ) -> None:
         super().__init__(message[:MAX_ERROR_MESSAGE])
         if code is not None:
             self.code = code
+        self.usage = usage or Usage()
 
 
 class CorruptImageError(PhotoError):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeAlias
 
 from PIL.Image import Image
 
 from backends.base import Caption, CaptionBackend
-from errors import FatalError, ModelError, PhotoError, TransientError
+from errors import ApiError, FatalError, ModelError, PhotoError, TransientError
 from pipeline.buffer import Buffer
 from pipeline.decoding import Decoded
 from pipeline.health import ServiceHealth, Withheld
 from pipeline.judge import failure_record, judge_answer, success_record
 from pipeline.pace import Pace
 from pipeline.recorder import Captioned, Recorder
+from pipeline.retrying import Retrier, RunStopped
 from pipeline.selection import Identity
-from pipeline.stopping import Stop
 
 _log = logging.getLogger("caption.backend")
 
@@ -39,7 +39,7 @@ class Captioning:
         recorder: Recorder,
         pace: Pace,
         health: ServiceHealth,
-        stop: Stop,
+        retrier: Retrier[list[Answer]],
     ) -> None:
         self._backend = backend
         self._identity = identity
@@ -47,29 +47,27 @@ class Captioning:
         self._recorder = recorder
         self._pace = pace
         self._health = health
-        self._stop = stop
+        self._retrier = retrier
 
     def run(self) -> None:
         """Caption until the buffer is closed and empty, or the run is stopped."""
-        while True:
-            with self._pace:
-                batch = self._ready.take(self._backend.batch_size, BATCH_LINGER_SECONDS)
-                if not batch or self._stop.requested:
-                    return
-                started = time.monotonic()
-                answers = self._ask([decoded.image for decoded in batch])
-                latency_ms = round((time.monotonic() - started) * 1000 / len(batch))
-            self._record(batch, answers, latency_ms)
+        while batch := self._ready.take(self._backend.batch_size, BATCH_LINGER_SECONDS):
+            images = [decoded.image for decoded in batch]
+            try:
+                answers, seconds = self._retrier.ask(partial(self._ask, images))
+            except RunStopped:
+                return
+            except (ApiError, TransientError) as error:
+                answers, seconds = [error] * len(batch), 0.0
+            self._record(batch, answers, round(seconds * 1000 / len(batch)))
 
     def _ask(self, images: Sequence[Image]) -> list[Answer]:
         if len(images) == 1:
             return [self._ask_one(images[0])]
         try:
             answers = self._backend.caption_batch(images, [()] * len(images))
-        except FatalError:
+        except (FatalError, TransientError):
             raise
-        except TransientError as error:
-            return [error] * len(images)
         except Exception:  # noqa: BLE001 - the photos are tried one by one below
             _log.exception("batch failed", extra={"event": "batch_failed"})
             answers = []
@@ -80,9 +78,9 @@ class Captioning:
     def _ask_one(self, image: Image) -> Answer:
         try:
             return judge_answer(self._backend.caption(image, ()))
-        except FatalError:
+        except (FatalError, TransientError):
             raise
-        except (PhotoError, TransientError) as error:
+        except PhotoError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a backend's bug costs one record, not the night
             _log.exception("backend failed", extra={"event": "backend_failed"})

@@ -31,37 +31,53 @@ class ServiceHealth:
     def __init__(self) -> None:
         self._withheld: list[Withheld] = []
         self._in_a_row = 0
-        self._proved = False
+        self._successes = 0
+        self._photos_differ = False
         self._lock = threading.Lock()
 
     def succeeded(self) -> list[Withheld]:
         """The service answered: the verdicts that were withheld are true and may be written."""
         with self._lock:
-            self._proved = True
+            self._successes += 1
             self._in_a_row = 0
             return self._release()
+
+    @property
+    def successes(self) -> int:
+        """How many requests were answered in this run."""
+        return self._successes
 
     def _release(self) -> list[Withheld]:
         released, self._withheld = self._withheld, []
         return released
 
+    def request_failed(self, error: TransientError) -> int:
+        """A request failed in a way that may be the service's fault; returns how many in a row.
+
+        Raises:
+            BackendUnavailableError: this was the 20th without a success.
+        """
+        with self._lock:
+            self._in_a_row += 1
+            if self._in_a_row >= MAX_IN_A_ROW:
+                raise BackendUnavailableError(_unavailable(error))
+            return self._in_a_row
+
     def failed(self, verdicts: list[Withheld]) -> list[Withheld]:
-        """One request failed for these photos (several when a batch did).
+        """The last attempt failed for these photos (several when a batch did).
 
         Returns the verdicts that may be written now.
 
         Raises:
-            BackendUnavailableError: 20 requests in a row failed, or the first 20 photos alike.
+            BackendUnavailableError: the first 20 photos failed in the model, all alike.
         """
         with self._lock:
             transient = any(isinstance(v.error, TransientError) for v in verdicts)
-            if self._proved and not transient:
+            proved = self._successes > 0 or self._photos_differ
+            if proved and not transient:
                 return verdicts
             self._withheld += verdicts
-            self._in_a_row += transient
-            if self._in_a_row >= MAX_IN_A_ROW:
-                raise BackendUnavailableError(_unavailable(verdicts[-1]))
-            return [] if self._proved else self._judge_first()
+            return [] if proved else self._judge_first()
 
     def _judge_first(self) -> list[Withheld]:
         """Before any success: alike means systematic, different means that photos differ."""
@@ -71,7 +87,7 @@ class ServiceHealth:
         if len({v.error.code for v in verdicts}) == 1:
             raise BackendUnavailableError(_systematic(verdicts[-1], len(verdicts)))
         self._withheld = [v for v in self._withheld if not isinstance(v.error, PhotoError)]
-        self._proved = True
+        self._photos_differ = True
         return verdicts
 
     def finish(self) -> tuple[list[Withheld], list[Withheld]]:
@@ -82,9 +98,9 @@ class ServiceHealth:
         return verdicts, [v for v in released if not isinstance(v.error, PhotoError)]
 
 
-def _unavailable(last: Withheld) -> str:
+def _unavailable(last: TransientError) -> str:
     return (
-        f"{MAX_IN_A_ROW} requests in a row failed, the last with: {last.error}. Nothing was "
+        f"{MAX_IN_A_ROW} requests in a row failed, the last with: {last}. Nothing was "
         "recorded for those photos; run the same command again when the service is up"
     )
 

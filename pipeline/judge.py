@@ -16,6 +16,7 @@ from errors import (
     PhotoError,
     Status,
     TransientError,
+    Usage,
 )
 from image_loader import LoadedImage
 from journal import Record, RecordError, utc_now
@@ -104,6 +105,7 @@ def failure_record(
         mtime_ns=loaded.mtime_ns,
         latency_ms=latency_ms,
         created_at=utc_now(),
+        **(error.usage if isinstance(error, PhotoError) else Usage()),
     )
 
 

@@ -19,6 +19,7 @@ from pipeline.feed import Feed
 from pipeline.health import ServiceHealth
 from pipeline.pace import Pace
 from pipeline.recorder import Recorder
+from pipeline.retrying import Retrier
 from pipeline.selection import (
     SelectionRules,
     Source,
@@ -101,7 +102,7 @@ class CaptionRun:
             self._recorder,
             self._pace,
             self._health,
-            self.stop,
+            Retrier(self._pace, self._health, self.stop, tally.notice),
         )
         self.stop.on_stop(self._feed.stop)
         self.stop.on_stop(self._pace.stop)

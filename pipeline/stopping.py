@@ -30,6 +30,10 @@ class Stop:
             self.error = error
         self.request()
 
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than until the run is to stop."""
+        self._event.wait(seconds)
+
     @property
     def requested(self) -> bool:
         """Whether the run is being stopped."""

@@ -93,6 +93,10 @@ class Tally:
         self._reporter.failed(failure)
         self.settle(failure.outcome)
 
+    def notice(self, text: str) -> None:
+        """Tell the person something that is not about one photo."""
+        self._reporter.notice(text)
+
     @property
     def settled(self) -> int:
         """Photos worked through so far."""

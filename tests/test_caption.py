@@ -374,13 +374,26 @@ def test_a_service_that_is_down_leaves_no_trace(tmp_path, plugin):
     assert len(effective(tmp_path / "captions.jsonl")) == 60
 
 
-def test_failures_before_a_success_are_the_photos_own(tmp_path, plugin):
-    library(tmp_path / "photos", 30)
-    done = run_service(tmp_path, plugin, "--photos-dir=photos", fail="connection", fail_first=3)
-    assert done.returncode == 0
+def test_a_photo_that_the_service_cannot_take_is_tried_five_times_and_recorded(
+    photos, tmp_path, plugin
+):
+    red = Image.open(photos / "000/00000.jpg").getpixel((1, 0))[0]
+    options = {"fail": "connection", "fail_red": red}
+    flags = ("--photos-dir", photos, "--max-workers=1", "--decode-workers=1")  # others come after
+    done = run_service(tmp_path, plugin, *flags, **options)
+    assert done.returncode == 0, done.stderr
     failed = [r for r in records(tmp_path / "captions.jsonl") if r["status"] == "error_api"]
-    assert len(failed) == 3
-    assert failed[0]["error"]["code"] == "connection"
+    assert [(r["rel_path"], r["error"]["code"]) for r in failed] == [
+        ("000/00000.jpg", "connection")
+    ]
+    assert requests(tmp_path) == 5 + 5
+
+
+def test_a_failure_that_passes_leaves_no_trace_in_the_journal(photos, tmp_path, plugin):
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, fail="connection", fail_first=3)
+    assert done.returncode == 0
+    assert {r["status"] for r in records(tmp_path / "captions.jsonl")} == {"success"}
+    assert requests(tmp_path) == 9
 
 
 def test_a_few_photos_and_no_service_is_not_done(photos, tmp_path, plugin):

@@ -1,4 +1,4 @@
-"""One request first, one more with every success, never more than the limit."""
+"""One request first, one more with every success, half after a failure, none during a pause."""
 
 import threading
 import time
@@ -78,3 +78,60 @@ def test_an_error_inside_gives_the_place_back():
     for _ in range(3):
         with pytest.raises(KeyError), pace:
             raise KeyError
+
+
+def allowed(pace, most=40):
+    """How many requests the gate lets through at the same time, now."""
+    inside = 0
+    pace_is_open = threading.Event()
+
+    def enter():
+        nonlocal inside
+        with pace:
+            inside += 1
+            pace_is_open.wait(10)
+
+    threads = [threading.Thread(target=enter, daemon=True) for _ in range(most)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    found = inside
+    pace_is_open.set()
+    for thread in threads:
+        thread.join(10)
+    return found
+
+
+def test_a_failure_halves_once_for_all_that_were_under_way():
+    pace = Pace(32)
+    for _ in range(31):
+        pace.succeeded()
+    assert allowed(pace) == 32
+    with pace as earlier:
+        pass
+    pace.failed(earlier)
+    pace.failed(earlier)
+    assert allowed(pace) == 16
+    for _ in range(15):
+        pace.succeeded()
+    assert allowed(pace) == 16, "after a failure it grows by one for a whole round of successes"
+    for _ in range(5):
+        pace.succeeded()
+    assert allowed(pace) == 17
+
+
+def test_a_pause_holds_for_everybody_and_ends(in_threads):
+    pace, through = Pace(8), []
+    for _ in range(8):
+        pace.succeeded()
+    started = time.monotonic()
+    pace.hold(0.3)
+    pace.hold(0.1)  # a shorter one does not shorten it
+
+    def work():
+        with pace:
+            through.append(time.monotonic() - started)
+
+    in_threads(*[work] * 8)
+    assert min(through) >= 0.3
+    assert max(through) < 2

@@ -1,0 +1,103 @@
+"""The one layer that retries: the vendors' own retries are off, since layers multiply."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import tenacity
+
+from errors import ApiError, CaptionerError, TransientError
+from pipeline.health import ServiceHealth
+from pipeline.pace import Pace
+from pipeline.stopping import Stop
+
+_log = logging.getLogger("caption.request")
+
+ATTEMPTS = 5
+MAX_WAIT_SECONDS = 60.0
+MAX_PATIENCE_SECONDS = 30.0
+"""Longest pause for all after a failure of a service that was up before: the 20 failures in a row
+that end a run then take eight minutes, and a router has restarted by then."""
+
+LONG_PAUSE_SECONDS = 20.0
+"""From here on, a pause that the service asks for is worth a line."""
+
+T = TypeVar("T")
+
+
+class RunStopped(CaptionerError):
+    """The run is being stopped: the request was not sent."""
+
+
+class Retrier(Generic[T]):
+    """Sends requests at the pace allowed and repeats those that may pass by themselves.
+
+    A request is tried up to 5 times, after random waits that double (full jitter, up to 60 s), and
+    never sooner than the service asked for. What it asked for holds for all workers.
+    """
+
+    def __init__(
+        self,
+        pace: Pace,
+        health: ServiceHealth,
+        stop: Stop,
+        notice: Callable[[str], None],
+        first_wait: float = 1.0,
+    ) -> None:
+        self._pace = pace
+        self._health = health
+        self._stop = stop
+        self._notice = notice
+        self._retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=tenacity.wait_random_exponential(first_wait, max=MAX_WAIT_SECONDS),
+            retry=tenacity.retry_if_exception_type(TransientError),
+            sleep=stop.wait,
+            reraise=True,
+        )
+
+    def ask(self, request: Callable[[], T]) -> tuple[T, float]:
+        """The answer and how many seconds the request that brought it took.
+
+        Raises:
+            ApiError: every attempt failed, while others succeeded: it is this photo's fault.
+            TransientError: every attempt failed, and so may the service have.
+            RunStopped: the run is being stopped.
+            FatalError: as the request raises it, or too many requests failed in a row.
+        """
+        first_failure: list[int] = []
+        try:
+            return self._retrying(self._attempt, request, first_failure)
+        except TransientError as error:
+            if self._health.successes > first_failure[0]:
+                raise ApiError(str(error), code=error.code) from error
+            raise
+
+    def _attempt(self, request: Callable[[], T], first_failure: list[int]) -> tuple[T, float]:
+        with self._pace as let_through:
+            if self._stop.requested:
+                raise RunStopped("the run is being stopped")
+            try:
+                answer = request()
+            except TransientError as error:
+                first_failure.append(self._health.successes)
+                self._failed(error, let_through)
+                raise
+            return answer, time.monotonic() - let_through
+
+    def _failed(self, error: TransientError, let_through: float) -> None:
+        _log.warning(
+            "request failed",
+            extra={"event": "request_failed", "error": {"code": error.code, "message": str(error)}},
+        )
+        self._pace.failed(let_through)
+        if error.retry_after is not None:
+            self._pace.hold(error.retry_after)
+            if error.retry_after >= LONG_PAUSE_SECONDS:
+                self._notice(f"The service asks for a pause of {error.retry_after:.0f} s: {error}")
+        in_a_row = self._health.request_failed(error)
+        if self._health.successes and in_a_row > 1:
+            self._pace.hold(min(2.0 ** (in_a_row - 2), MAX_PATIENCE_SECONDS))

@@ -1,0 +1,146 @@
+"""One layer retries: bounded, in its own time, and never against the service's wish."""
+
+import threading
+import time
+
+import pytest
+
+from errors import AccessDeniedError, ApiError, BackendUnavailableError, ModelError, TransientError
+from pipeline.health import ServiceHealth
+from pipeline.pace import Pace
+from pipeline.retrying import ATTEMPTS, Retrier, RunStopped
+from pipeline.stopping import Stop
+
+
+class Requests:
+    """A request that fails as told, then answers."""
+
+    def __init__(self, *failures):
+        self.failures = list(failures)
+        self.times = []
+        self.lock = threading.Lock()
+
+    def __call__(self):
+        with self.lock:
+            self.times.append(time.monotonic())
+            failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        return "answer"
+
+
+class Bench:
+    """A retrier with its parts at hand and waits of a few milliseconds."""
+
+    def __init__(self, workers=8):
+        self.pace, self.health, self.stop, self.said = Pace(workers), ServiceHealth(), Stop(), []
+        self.stop.on_stop(self.pace.stop)
+        self.retrier = Retrier(self.pace, self.health, self.stop, self.said.append, 0.001)
+
+
+def down(retry_after=None):
+    return TransientError("the server answered 503", code="http_503", retry_after=retry_after)
+
+
+def test_what_passes_by_itself_is_tried_again():
+    bench, request = Bench(), Requests(down(), down())
+    answer, seconds = bench.retrier.ask(request)
+    assert answer == "answer"
+    assert 0 <= seconds < 1, "the time of the attempt that worked, not of the waits"
+    assert len(request.times) == 3
+
+
+def test_a_permanent_failure_costs_exactly_the_attempts():
+    bench, request = Bench(), Requests(*[down() for _ in range(50)])
+    with pytest.raises(TransientError, match="503"):
+        bench.retrier.ask(request)
+    assert len(request.times) == ATTEMPTS == 5
+
+
+@pytest.mark.parametrize("verdict", [ModelError("no"), AccessDeniedError("no"), KeyError("bug")])
+def test_verdicts_fatal_errors_and_bugs_are_not_tried_again(verdict):
+    bench, request = Bench(), Requests(verdict)
+    with pytest.raises(type(verdict)):
+        bench.retrier.ask(request)
+    assert len(request.times) == 1
+
+
+def test_a_pause_that_the_service_asks_for_holds_for_every_worker(in_threads):
+    bench = Bench()
+    for _ in range(8):
+        bench.pace.succeeded()
+    first = Requests(down(retry_after=0.4))
+    others = Requests()
+    asked = threading.Event()
+
+    def told_to_wait():
+        threading.Timer(0.05, asked.set).start()
+        bench.retrier.ask(first)
+
+    def other():
+        asked.wait(5)
+        bench.retrier.ask(others)
+
+    in_threads(told_to_wait, *[other] * 4)
+    earliest = min(first.times[1], *others.times)
+    assert earliest - first.times[0] >= 0.4
+
+
+def test_a_long_pause_is_told():
+    bench = Bench()
+    bench.stop.on_stop(lambda: None)
+    threading.Timer(0.1, bench.stop.request).start()
+    with pytest.raises(RunStopped):
+        bench.retrier.ask(Requests(down(retry_after=3600)))
+    assert bench.said == ["The service asks for a pause of 3600 s: the server answered 503"]
+
+
+def test_a_stop_ends_the_waits(in_threads):
+    bench = Bench()
+    started = time.monotonic()
+
+    def work():
+        with pytest.raises(RunStopped):
+            bench.retrier.ask(Requests(down(retry_after=60)))
+
+    threading.Timer(0.2, bench.stop.request).start()
+    in_threads(*[work] * 4)
+    assert time.monotonic() - started < 2
+
+
+def test_twenty_failures_in_a_row_end_the_run_whoever_had_them(in_threads):
+    bench, request = Bench(), Requests(*[down() for _ in range(100)])
+    raised = []
+
+    def work():
+        try:
+            bench.retrier.ask(request)
+        except (TransientError, BackendUnavailableError, RunStopped) as error:
+            raised.append(type(error))
+            if isinstance(error, BackendUnavailableError):
+                bench.stop.fail(error)
+
+    in_threads(*[work] * 8)
+    assert BackendUnavailableError in raised
+    assert 20 <= len(request.times) <= 25
+
+
+def test_a_service_that_was_up_before_is_given_time():
+    bench = Bench()
+    bench.health.succeeded()
+    request = Requests(*[down() for _ in range(4)])
+    started = time.monotonic()
+    assert bench.retrier.ask(request)[0] == "answer"
+    assert time.monotonic() - started >= 1 + 2 + 4, "the pauses double from the second failure on"
+
+
+def test_a_request_that_fails_while_others_succeed_is_the_photos_own_fault():
+    bench = Bench()
+
+    def request():
+        bench.health.succeeded()  # as other workers do meanwhile
+        raise down()
+
+    with pytest.raises(ApiError, match="503") as told:
+        bench.retrier.ask(request)
+    assert told.value.code == "http_503"
