@@ -33,6 +33,13 @@ class Settings(BaseSettings):
     model: str = ""
     prompt: str = ""
     base_url: str = ""
+    language: str = ""
+    max_edge: int = Field(default=0, ge=0)
+    local_only: bool = False
+    allow_http: bool = False
+    max_cost: float | None = Field(default=None, ge=0)
+    max_requests: int | None = Field(default=None, ge=0)
+    prices_file: Path | None = None
     max_workers: int = Field(default=0, ge=0, le=500)
     decode_workers: int = Field(default=0, ge=0, le=64)
     timeout: float = Field(default=0.0, ge=0)
@@ -47,7 +54,7 @@ class Settings(BaseSettings):
     xai_api_key: SecretStr = SecretStr("")
     hyperbolic_api_key: SecretStr = SecretStr("")
 
-    @field_validator("photos_dir", "captions_jsonl", "log_file")
+    @field_validator("photos_dir", "captions_jsonl", "log_file", "prices_file")
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         """`~/Pictures` in config.env meets no shell that would expand it."""

@@ -16,6 +16,7 @@
     |   `-- FormatUnavailableError        the extra for this format is not installed
     |-- TransientError            may pass by itself: retry, bounded
     `-- FatalError                stop the run with an exit code
+        |-- CeilingReachedError           3
         |-- UsageError                    64
         |-- NoPhotosError                 66
         |-- BackendUnavailableError       69
@@ -235,6 +236,12 @@ class FatalError(CaptionerError):
     """Stop the run; `exit_code` tells the caller why."""
 
     exit_code: ClassVar[ExitCode]
+
+
+class CeilingReachedError(FatalError):
+    """`--max-cost` or `--max-requests` is reached."""
+
+    exit_code = ExitCode.CEILING
 
 
 class UsageError(FatalError):

@@ -90,12 +90,19 @@ class CaptionBackend(ABC):
     max_workers: ClassVar[int] = 500
     batch_size: ClassVar[int] = 1
     preferred_edge: ClassVar[int] = 1024
+    largest_edge: ClassVar[int] = 4096
+    price_provider: ClassVar[str | None] = None
     timeout: ClassVar[float] = 60.0
 
     Options: ClassVar[type[BackendOptions]] = BackendOptions
 
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
+
+    @property
+    def destination(self) -> str | None:
+        """The host that receives the photos; None when they stay in this process."""
+        return None
 
     def check(self) -> None:
         """Verify, before the first photo, that captions can be had: key, server, model.

@@ -14,7 +14,15 @@ from backends import registry
 from backends.base import CaptionBackend
 from commands.photos import find_photos, photos_dir_of
 from commands.summary import tell_summary
-from commands.wiring import RunFlags, make_backend, rules_for, settings_for, workers_for
+from commands.wiring import (
+    RunFlags,
+    edge_for,
+    make_backend,
+    prices_for,
+    rules_for,
+    settings_for,
+    workers_for,
+)
 from config import Settings
 from console.interrupts import Interrupts, note_signals
 from console.logs import configure_logging
@@ -22,6 +30,7 @@ from console.progress import ProgressReporter
 from console.terminal import count, say
 from errors import ExitCode, FatalError, UsageError, did_you_mean
 from journal import Journal
+from pipeline.budget import Ceilings
 from pipeline.runner import CaptionRun, RunOptions, default_decoders
 from pipeline.selection import Selection, SelectionRules, find_sources, select
 from pipeline.tally import Outcome, Tally
@@ -136,6 +145,11 @@ def _caption(
     batch: Batch,
 ) -> int:
     backend.check()
+    if backend.destination:
+        say(
+            f"Sending {count(len(batch.photos))} to {backend.destination}: pixels and the prompt, "
+            "no names, no metadata"
+        )
     reporter = ProgressReporter()
     tally = Tally(reporter)
     sources = find_sources(batch.photos, journal.index, rules, photos_dir)
@@ -143,9 +157,20 @@ def _caption(
         photos_dir=photos_dir,
         workers=workers_for(backend, settings),
         decoders=min(settings.decode_workers or default_decoders(), len(batch.photos)),
+        edge=edge_for(backend, settings),
         dry_run=flags.dry_run,
     )
-    captioning = CaptionRun(backend, journal, batch.photos, sources, rules, options, tally)
+    captioning = CaptionRun(
+        backend,
+        journal,
+        batch.photos,
+        sources,
+        rules,
+        options,
+        tally,
+        prices_for(backend, settings),
+        Ceilings(settings.max_cost, settings.max_requests),
+    )
     started = time.monotonic()
     error: FatalError | None = None
     with note_signals(reporter.notice) as interrupts:

@@ -11,8 +11,9 @@ from backends import registry
 from backends.base import DEFAULT_PROMPT, BackendSettings, CaptionBackend
 from config import Settings, load_settings, unknown_settings
 from console.terminal import say
-from errors import Status, UsageError, did_you_mean
+from errors import ConfigurationError, Status, UsageError, did_you_mean
 from journal import parse_time
+from pipeline.prices import Prices, read_price_file
 from pipeline.selection import Identity, SelectionRules, Stale
 
 RETRIED_BY_DEFAULT = "error_api,error_model"
@@ -28,7 +29,16 @@ class RunFlags:
     model: str | None = None
     prompt: str | None = None
     prompt_file: Path | None = None
+    base_url: str | None = None
+    local_only: bool | None = None
+    allow_http: bool | None = None
+    language: str | None = None
     option: list[str] | None = None
+    timeout: float | None = None
+    max_edge: int | None = None
+    max_cost: float | None = None
+    max_requests: int | None = None
+    prices_file: Path | None = None
     max_workers: int | None = None
     decode_workers: int | None = None
     include: list[str] | None = None
@@ -62,6 +72,15 @@ def settings_for(flags: RunFlags) -> Settings:
         prompt=_prompt(flags),
         max_workers=flags.max_workers,
         decode_workers=flags.decode_workers,
+        base_url=flags.base_url,
+        local_only=flags.local_only,
+        allow_http=flags.allow_http,
+        language=flags.language,
+        timeout=flags.timeout,
+        max_edge=flags.max_edge,
+        max_cost=flags.max_cost,
+        max_requests=flags.max_requests,
+        prices_file=flags.prices_file,
     )
 
 
@@ -103,6 +122,9 @@ def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
             model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
             api_key=settings.api_key(kind.key_env_var),
             base_url=settings.base_url or None,
+            allow_http=settings.allow_http,
+            local_only=settings.local_only,
+            language=settings.language or None,
             prompt=settings.prompt or DEFAULT_PROMPT,
             max_tokens=settings.max_tokens,
             temperature=settings.temperature,
@@ -110,6 +132,32 @@ def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
             options=registry.parse_options(kind, pairs),
         )
     )
+
+
+def edge_for(backend: CaptionBackend, settings: Settings) -> int:
+    """The longer side of the images it gets, in pixels."""
+    wanted = settings.max_edge or backend.preferred_edge
+    if wanted > backend.largest_edge:
+        say(f"{backend.name} takes at most {backend.largest_edge} pixels; using that")
+    return min(wanted, backend.largest_edge)
+
+
+def prices_for(backend: CaptionBackend, settings: Settings) -> Prices:
+    """What the backend's model costs.
+
+    Raises:
+        ConfigurationError: the price file makes no sense, or there is a ceiling and no price.
+    """
+    own = read_price_file(settings.prices_file) if settings.prices_file else {}
+    model = backend.settings.model
+    prices = Prices(backend.price_provider, model, own.get(model))
+    if settings.max_cost is not None and backend.destination and not prices.known:
+        raise ConfigurationError(
+            f"--max-cost needs a price, and that of {model} is unknown. Write it into a file, "
+            f'{{"{model}": {{"input_per_million": 0.0, "output_per_million": 0.0}}}}, and give it '
+            "with --prices-file FILE (PRICES_FILE in config.env)"
+        )
+    return prices
 
 
 def workers_for(backend: CaptionBackend, settings: Settings) -> int:

@@ -65,6 +65,76 @@ BackendOption: TypeAlias = Annotated[
         rich_help_panel=_WHO,
     ),
 ]
+BaseUrl: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Address of the service, for a proxy or a server of your own [BASE_URL].",
+        rich_help_panel=_WHO,
+    ),
+]
+Language: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Language of the captions [LANGUAGE].", rich_help_panel=_WHO),
+]
+LocalOnly: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--local-only",
+        metavar="",
+        help="Refuse any address that is not this machine [LOCAL_ONLY].",
+        rich_help_panel=_WHO,
+    ),
+]
+AllowHttp: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-http",
+        metavar="",
+        help="Allow plain http to another machine; anybody between can see it [ALLOW_HTTP].",
+        rich_help_panel=_WHO,
+    ),
+]
+Timeout: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Wait so long for an answer [TIMEOUT; default: the backend's].",
+        rich_help_panel=_HOW,
+    ),
+]
+MaxEdge: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        help="Longer side of what the backend sees [MAX_EDGE; default: the backend's].",
+        rich_help_panel=_HOW,
+    ),
+]
+MaxCost: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="USD",
+        help="Stop when this journal has cost so much, all runs together [MAX_COST].",
+        rich_help_panel=_HOW,
+    ),
+]
+MaxRequests: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Stop when this journal has taken so many requests [MAX_REQUESTS].",
+        rich_help_panel=_HOW,
+    ),
+]
+PricesFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="JSON with prices that win over the maintained ones [PRICES_FILE].",
+        rich_help_panel=_HOW,
+    ),
+]
 MaxWorkers: TypeAlias = Annotated[
     int | None,
     typer.Option(

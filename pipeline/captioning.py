@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -16,8 +17,9 @@ from pipeline.decoding import Decoded
 from pipeline.health import ServiceHealth, Withheld
 from pipeline.judge import failure_record, judge_answer, success_record
 from pipeline.pace import Pace
+from pipeline.prices import Prices, usage_of
 from pipeline.recorder import Captioned, Recorder
-from pipeline.retrying import Retrier, RunStopped
+from pipeline.retrying import ATTEMPTS, Retrier, RunStopped
 from pipeline.selection import Identity
 
 _log = logging.getLogger("caption.backend")
@@ -40,6 +42,7 @@ class Captioning:
         pace: Pace,
         health: ServiceHealth,
         retrier: Retrier[list[Answer]],
+        prices: Prices,
     ) -> None:
         self._backend = backend
         self._identity = identity
@@ -48,18 +51,29 @@ class Captioning:
         self._pace = pace
         self._health = health
         self._retrier = retrier
+        self._prices = prices
 
     def run(self) -> None:
         """Caption until the buffer is closed and empty, or the run is stopped."""
         while batch := self._ready.take(self._backend.batch_size, BATCH_LINGER_SECONDS):
             images = [decoded.image for decoded in batch]
             try:
-                answers, seconds = self._retrier.ask(partial(self._ask, images))
+                answers, seconds, attempts = self._retrier.ask(partial(self._ask, images))
             except RunStopped:
                 return
             except (ApiError, TransientError) as error:
-                answers, seconds = [error] * len(batch), 0.0
+                answers, seconds, attempts = [error] * len(batch), 0.0, ATTEMPTS
+            answers = [self._billed(answer, attempts) for answer in answers]
             self._record(batch, answers, round(seconds * 1000 / len(batch)))
+
+    def _billed(self, answer: Answer, attempts: int) -> Answer:
+        """The answer with what it cost; requests that failed on the way to it are counted."""
+        if isinstance(answer, TransientError) or self._backend.destination is None:
+            return answer
+        if isinstance(answer, PhotoError):
+            answer.usage = self._prices.billed(answer.usage, attempts)
+            return answer
+        return replace(answer, **self._prices.billed(usage_of(answer), attempts))
 
     def _ask(self, images: Sequence[Image]) -> list[Answer]:
         if len(images) == 1:

@@ -24,6 +24,13 @@ from pipeline.selection import Identity
 from pipeline.walk import Photo
 
 _WHITE_SPACE = re.compile(r"\s+")
+_PICTURE = r"(?:image|photo|photograph|picture|snapshot)"
+_SHOWS = r"(?:shows|depicts|displays|features|captures|portrays|presents|illustrates)"
+_OPENING = re.compile(
+    rf"^(?:(?:this|the) {_PICTURE} (?:{_SHOWS}|is of|is showing)|in (?:this|the) {_PICTURE},)"
+    r"(?: us)?:? +(?=\S)",
+    re.IGNORECASE,
+)
 _URL_QUERY = re.compile(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*")
 _QUOTED_PATH = re.compile(r"(?<=['\"])/[^'\"]+(?=['\"])")
 _BARE_PATH = re.compile(r"(?<![\w.:/-])(?:/[^\s/'\":]+){2,}/?")
@@ -39,11 +46,17 @@ def judge_answer(answer: object) -> Caption:
         answer = Caption(answer)
     if not isinstance(answer, Caption) or not isinstance(answer.text, str | None):
         raise ModelError("the backend returned neither a text nor a Caption", code="validation")
-    text = _WHITE_SPACE.sub(" ", answer.text or "").strip()
+    text = without_opening(_WHITE_SPACE.sub(" ", answer.text or "").strip())
     if not text and not answer.fields:
         raise ModelError("the model returned an empty caption", code="empty")
     _check_writable(answer)
     return replace(answer, text=text or None)
+
+
+def without_opening(text: str) -> str:
+    """The caption without the phrase that every caption of some models begins with."""
+    rest = _OPENING.sub("", text, count=1)
+    return rest[:1].upper() + rest[1:] if rest != text and rest else text
 
 
 def _check_writable(answer: Caption) -> None:

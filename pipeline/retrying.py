@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import tenacity
 
-from errors import ApiError, CaptionerError, TransientError
+from errors import ApiError, CaptionerError, TransientError, Usage
+from pipeline.budget import Budget
 from pipeline.health import ServiceHealth
 from pipeline.pace import Pace
 from pipeline.stopping import Stop
@@ -26,6 +27,14 @@ LONG_PAUSE_SECONDS = 20.0
 """From here on, a pause that the service asks for is worth a line."""
 
 T = TypeVar("T")
+
+
+class Asked(NamedTuple, Generic[T]):
+    """An answer, how long the request that brought it took, and how many were sent for it."""
+
+    answer: T
+    seconds: float
+    attempts: int
 
 
 class RunStopped(CaptionerError):
@@ -45,12 +54,14 @@ class Retrier(Generic[T]):
         health: ServiceHealth,
         stop: Stop,
         notice: Callable[[str], None],
+        budget: Budget,
         first_wait: float = 1.0,
     ) -> None:
         self._pace = pace
         self._health = health
         self._stop = stop
         self._notice = notice
+        self._budget = budget
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_random_exponential(first_wait, max=MAX_WAIT_SECONDS),
@@ -59,8 +70,8 @@ class Retrier(Generic[T]):
             reraise=True,
         )
 
-    def ask(self, request: Callable[[], T]) -> tuple[T, float]:
-        """The answer and how many seconds the request that brought it took.
+    def ask(self, request: Callable[[], T]) -> Asked[T]:
+        """The answer to a request that is repeated where that may help.
 
         Raises:
             ApiError: every attempt failed, while others succeeded: it is this photo's fault.
@@ -68,22 +79,26 @@ class Retrier(Generic[T]):
             RunStopped: the run is being stopped.
             FatalError: as the request raises it, or too many requests failed in a row.
         """
-        first_failure: list[int] = []
+        failures: list[int] = []
         try:
-            return self._retrying(self._attempt, request, first_failure)
+            answer, seconds = self._retrying(self._attempt, request, failures)
         except TransientError as error:
-            if self._health.successes > first_failure[0]:
-                raise ApiError(str(error), code=error.code) from error
+            if self._health.successes > failures[0]:
+                usage = Usage(requests=len(failures))
+                raise ApiError(str(error), code=error.code, usage=usage) from error
             raise
+        return Asked(answer, seconds, len(failures) + 1)
 
-    def _attempt(self, request: Callable[[], T], first_failure: list[int]) -> tuple[T, float]:
+    def _attempt(self, request: Callable[[], T], failures: list[int]) -> tuple[T, float]:
+        """One request; a failure notes how many others had succeeded by then."""
         with self._pace as let_through:
             if self._stop.requested:
                 raise RunStopped("the run is being stopped")
+            self._budget.take_request()
             try:
                 answer = request()
             except TransientError as error:
-                first_failure.append(self._health.successes)
+                failures.append(self._health.successes)
                 self._failed(error, let_through)
                 raise
             return answer, time.monotonic() - let_through

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from backends.base import CaptionBackend
 from journal import Journal
+from pipeline.budget import Budget, Ceilings
 from pipeline.buffer import Buffer
 from pipeline.captioning import Captioning
 from pipeline.content import ContentIndex
@@ -18,6 +19,7 @@ from pipeline.decoding import Decoded, Decoding
 from pipeline.feed import Feed
 from pipeline.health import ServiceHealth
 from pipeline.pace import Pace
+from pipeline.prices import Prices
 from pipeline.recorder import Recorder
 from pipeline.retrying import Retrier
 from pipeline.selection import (
@@ -50,6 +52,7 @@ class RunOptions:
     photos_dir: Path
     workers: int
     decoders: int
+    edge: int
     dry_run: bool = False
     grace_seconds: float = GRACE_SECONDS
 
@@ -73,9 +76,12 @@ class CaptionRun:
         rules: SelectionRules,
         options: RunOptions,
         tally: Tally,
+        prices: Prices,
+        ceilings: Ceilings,
     ) -> None:
         self._options = options
         self.stop = Stop()
+        budget = Budget(ceilings, journal.index)
         self.abandoned = False
         self._interrupted: Callable[[], bool] = lambda: False
         self._feed = Feed(pending)
@@ -88,7 +94,7 @@ class CaptionRun:
         self._health = ServiceHealth()
         self._decoding = Decoding(
             options.photos_dir,
-            backend.preferred_edge,
+            options.edge,
             self._feed,
             content,
             self._recorder,
@@ -102,7 +108,8 @@ class CaptionRun:
             self._recorder,
             self._pace,
             self._health,
-            Retrier(self._pace, self._health, self.stop, tally.notice),
+            Retrier(self._pace, self._health, self.stop, tally.notice, budget),
+            prices,
         )
         self.stop.on_stop(self._feed.stop)
         self.stop.on_stop(self._pace.stop)

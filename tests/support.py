@@ -113,6 +113,7 @@ class Service(CaptionBackend):
         fail_red: int = -1       # only photos whose first pixel has this red value
 
     requests = 0
+    destination = "service.test"
 
     def caption(self, image, hints):
         options = self.settings.options

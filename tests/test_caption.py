@@ -681,3 +681,58 @@ def test_a_home_directory_in_config_env_is_expanded(tmp_path):
     done = caption("run", cwd=tmp_path, HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert len(records(tmp_path / "captions.jsonl")) == 2
+
+
+# --- money ---------------------------------------------------------------------------------
+
+
+def test_a_ceiling_on_requests_holds_over_restarts(tmp_path, plugin):
+    library(tmp_path / "photos", 40)
+    flags = ("--photos-dir=photos", "--max-requests=15")
+    for _ in range(3):
+        done = run_service(tmp_path, plugin, *flags)
+        assert done.returncode == 3, done.stderr
+        assert "--max-requests 15" in done.stderr
+    assert requests(tmp_path) == len(records(tmp_path / "captions.jsonl")) == 15
+    assert run_service(tmp_path, plugin, "--photos-dir=photos").returncode == 0
+    assert len(records(tmp_path / "captions.jsonl")) == 40
+
+
+def test_a_ceiling_on_cost_overshoots_by_what_is_under_way_at_most(tmp_path, plugin):
+    library(tmp_path / "photos", 60)
+    price = {"service-1": {"input_per_million": 1.0, "output_per_million": 1.0}}
+    (tmp_path / "prices.json").write_text(json.dumps(price))
+    flags = ("--photos-dir=photos", "--max-cost=0.02", "--prices-file=prices.json")
+    done = run_service(tmp_path, plugin, *flags, delay=0.02)
+    assert done.returncode == 3, done.stderr
+    cost = sum(r["cost_usd"] for r in records(tmp_path / "captions.jsonl"))
+    assert 0.02 - 1e-9 <= cost <= 0.02 + 8 * 0.001 + 1e-9
+    asked = requests(tmp_path)
+    assert run_service(tmp_path, plugin, *flags).returncode == 3
+    assert requests(tmp_path) == asked
+
+
+def test_a_ceiling_without_a_price_refuses_and_says_how_to_give_one(photos, tmp_path, plugin):
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--max-cost=1")
+    assert done.returncode == 78
+    for word in ("--prices-file", "input_per_million", "service-1"):
+        assert word in done.stderr
+    assert requests(tmp_path) == 0
+
+
+def test_the_host_that_receives_the_photos_is_named(photos, tmp_path, plugin):
+    done = run_service(tmp_path, plugin, "--photos-dir", photos)
+    assert "Sending 6 photos to service.test" in done.stderr
+    done = caption("--backend=mock", "--photos-dir", photos, "--force", cwd=tmp_path)
+    assert "Sending" not in done.stderr
+
+
+def test_repeated_requests_are_in_the_record(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos, fail="connection", fail_first=2)
+    assert sum(r["requests"] for r in records(tmp_path / "captions.jsonl")) == 8
+
+
+def test_max_edge_is_what_the_backend_sees(tmp_path, plugin):
+    draw(tmp_path / "photos" / "1.jpg", size=(400, 300))
+    run_service(tmp_path, plugin, "--photos-dir=photos", "--max-edge=100")
+    assert (tmp_path / "requests.txt").read_text().startswith("(100, 75)")

@@ -174,3 +174,19 @@ def test_a_copy_says_whose_it_is_and_costs_nothing(photo, loaded, identity):
     for cost in ("input_tokens", "output_tokens", "cached_tokens", "cost_usd", "requests"):
         assert getattr(copy, cost) is None
     assert copy.latency_ms is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "caption"),
+    [
+        ("This image shows a dog on a beach.", "A dog on a beach."),
+        ("The photo depicts two boats.", "Two boats."),
+        ("In this picture, a cat sleeps.", "A cat sleeps."),
+        ("this photograph is of my grandmother", "My grandmother"),
+        ("The image of a saint hangs over a door.", "The image of a saint hangs over a door."),
+        ("A dog shows its teeth.", "A dog shows its teeth."),
+        ("This image shows", "This image shows"),
+    ],
+)
+def test_the_opening_that_every_caption_would_share_is_removed(answer, caption):
+    assert judge_answer(answer).text == caption

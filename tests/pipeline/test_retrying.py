@@ -5,7 +5,16 @@ import time
 
 import pytest
 
-from errors import AccessDeniedError, ApiError, BackendUnavailableError, ModelError, TransientError
+from errors import (
+    AccessDeniedError,
+    ApiError,
+    BackendUnavailableError,
+    CeilingReachedError,
+    ModelError,
+    TransientError,
+)
+from journal import JournalIndex
+from pipeline.budget import Budget, Ceilings
 from pipeline.health import ServiceHealth
 from pipeline.pace import Pace
 from pipeline.retrying import ATTEMPTS, Retrier, RunStopped
@@ -32,10 +41,11 @@ class Requests:
 class Bench:
     """A retrier with its parts at hand and waits of a few milliseconds."""
 
-    def __init__(self, workers=8):
+    def __init__(self, workers=8, max_requests=None):
         self.pace, self.health, self.stop, self.said = Pace(workers), ServiceHealth(), Stop(), []
         self.stop.on_stop(self.pace.stop)
-        self.retrier = Retrier(self.pace, self.health, self.stop, self.said.append, 0.001)
+        budget = Budget(Ceilings(max_requests=max_requests), JournalIndex())
+        self.retrier = Retrier(self.pace, self.health, self.stop, self.said.append, budget, 0.001)
 
 
 def down(retry_after=None):
@@ -44,9 +54,10 @@ def down(retry_after=None):
 
 def test_what_passes_by_itself_is_tried_again():
     bench, request = Bench(), Requests(down(), down())
-    answer, seconds = bench.retrier.ask(request)
-    assert answer == "answer"
-    assert 0 <= seconds < 1, "the time of the attempt that worked, not of the waits"
+    asked = bench.retrier.ask(request)
+    assert asked.answer == "answer"
+    assert 0 <= asked.seconds < 1, "the time of the attempt that worked, not of the waits"
+    assert asked.attempts == 3
     assert len(request.times) == 3
 
 
@@ -144,3 +155,10 @@ def test_a_request_that_fails_while_others_succeed_is_the_photos_own_fault():
     with pytest.raises(ApiError, match="503") as told:
         bench.retrier.ask(request)
     assert told.value.code == "http_503"
+
+
+def test_a_ceiling_counts_the_repeated_requests_too():
+    bench, request = Bench(max_requests=3), Requests(*[down() for _ in range(10)])
+    with pytest.raises(CeilingReachedError, match="--max-requests 3"):
+        bench.retrier.ask(request)
+    assert len(request.times) == 3
