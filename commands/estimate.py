@@ -10,7 +10,7 @@ from commands.wiring import RunFlags, make_backend, rules_for, settings_for
 from console.terminal import count, duration, rate, say, show, size, table
 from errors import ExitCode
 from journal import read_index
-from pipeline.estimate import photos_per_second, read_dimensions
+from pipeline.estimate import cost_per_photo, photos_per_second, read_dimensions
 from pipeline.selection import select
 
 
@@ -41,6 +41,8 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
     pending = select(photos, index, rules).pending
     dimensions = read_dimensions(photos_dir, pending)
     speed = photos_per_second(index.entries.values(), rules.identity)
+    cost = cost_per_photo(index.entries.values(), rules.identity)
+    cost = 0.0 if backend.destination is None else cost
     return {
         "backend": backend.name,
         "model": backend.settings.model,
@@ -54,6 +56,9 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
         "largest": list(dimensions.widest),
         "photos_per_second": round(speed, 3) if speed else None,
         "seconds": round(len(pending) / speed, 1) if speed else None,
+        "sent_to": backend.destination,
+        "cost_usd_per_photo": cost,
+        "cost_usd": None if cost is None else round(cost * len(pending), 4),
     }
 
 
@@ -75,8 +80,20 @@ def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
         )
     if values["headers_unreadable"]:
         rows.append(("broken", f"{values['headers_unreadable']:,}; 'run --dry-run' names them"))
-    rows.append(("time", _time(values)))
+    rows += [("time", _time(values)), ("cost", _cost(values))]
     return rows
+
+
+def _cost(values: dict[str, Any]) -> str:
+    if values["sent_to"] is None:
+        return "none: nothing leaves this machine"
+    if values["cost_usd"] is None:
+        return (
+            "unknown: no photo was priced with this model and prompt yet; "
+            "caption some with 'run --limit 20', then ask again"
+        )
+    each = values["cost_usd_per_photo"]
+    return f"about {values['cost_usd']:,.2f} USD, at {each:.6f} USD a photo as billed so far"
 
 
 def _time(values: dict[str, Any]) -> str:

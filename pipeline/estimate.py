@@ -53,18 +53,32 @@ def read_dimensions(photos_dir: Path, photos: Sequence[Photo]) -> Dimensions:
 
 def photos_per_second(entries: Iterable[Entry], identity: Identity) -> float | None:
     """The speed of this backend and model in this journal; None when it has not run yet."""
+    recent = _recent(entries, identity)
+    times = sorted(time for entry in recent if (time := _seconds(entry)) is not None)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    worked = [gap for gap in gaps if gap <= LONGEST_GAP_SECONDS]
+    return len(worked) / sum(worked) if sum(worked) > 0 else None
+
+
+def cost_per_photo(entries: Iterable[Entry], identity: Identity) -> float | None:
+    """US dollars for a photo, on average, by this backend, model and prompt in this journal.
+
+    Of the recent records that have a cost; failures that were billed are among them. None when
+    there is none.
+    """
+    same_prompt = (e for e in entries if e.prompt_sha256 == identity.prompt_sha256)
+    costs = [e.cost_usd for e in _recent(same_prompt, identity) if e.cost_usd is not None]
+    return sum(costs) / len(costs) if costs else None
+
+
+def _recent(entries: Iterable[Entry], identity: Identity) -> list[Entry]:
     own = (
         entry
         for entry in entries
         if (entry.backend, entry.model) == (identity.backend, identity.model)
         and entry.copied_from is None
-        and entry.created_at is not None
     )
-    recent = heapq.nlargest(RECENT_RECORDS, own, key=lambda entry: entry.offset)
-    times = sorted(time for entry in recent if (time := _seconds(entry)) is not None)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    worked = [gap for gap in gaps if gap <= LONGEST_GAP_SECONDS]
-    return len(worked) / sum(worked) if sum(worked) > 0 else None
+    return heapq.nlargest(RECENT_RECORDS, own, key=lambda entry: entry.offset)
 
 
 def _seconds(entry: Entry) -> float | None:

@@ -608,6 +608,8 @@ def test_estimate_reads_headers_and_measures_speed(photos, tmp_path, plugin):
     )
     assert (after["done"], after["remaining"]) == (4, 3)
     assert after["photos_per_second"] > 0
+    assert (before["cost_usd"], after["cost_usd"]) == (None, pytest.approx(3 * 0.001))
+    assert after["sent_to"] == "service.test"
     text = caption("estimate", *flags, cwd=tmp_path, PYTHONPATH=plugin)
     assert "as measured so far" in text.stdout
 
