@@ -6,8 +6,6 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from backends import registry
@@ -32,20 +30,10 @@ from errors import ExitCode, FatalError, UsageError, did_you_mean
 from journal import Journal
 from pipeline.budget import Ceilings
 from pipeline.runner import CaptionRun, RunOptions, default_decoders
-from pipeline.selection import Selection, SelectionRules, find_sources, select
+from pipeline.selection import Batch, Selection, SelectionRules, cut, find_sources, select
 from pipeline.tally import Outcome, Tally
-from pipeline.walk import Photo
 
 _log = logging.getLogger("caption.run")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The photos of this process, and how many are left for later ones."""
-
-    photos: Sequence[Photo]
-    left_by_limit: int
-    left_by_restart: int
 
 
 def run_captions(flags: RunFlags) -> int:
@@ -68,7 +56,7 @@ def run_captions(flags: RunFlags) -> int:
         photos = find_photos(flags, photos_dir)
         selection = select(photos, journal.index, rules)
         _tell_selection(selection, backend, flags)
-        batch = _cut(selection, photos, journal, rules, flags)
+        batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
         if not batch.photos:
             say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
             return ExitCode.DONE
@@ -115,24 +103,6 @@ def _tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFla
         )
     else:
         say(f"Backend: {backend.name}, model {backend.settings.model}")
-
-
-def _cut(
-    selection: Selection,
-    photos: Sequence[Photo],
-    journal: Journal,
-    rules: SelectionRules,
-    flags: RunFlags,
-) -> Batch:
-    """Apply --limit, over restarts too, then --restart-every."""
-    pending = selection.pending
-    wanted = len(pending)
-    if flags.limit is not None:
-        entries = (journal.index.entries.get(photo.rel_path) for photo in photos)
-        already = sum(entry is not None and rules.is_younger(entry) for entry in entries)
-        wanted = min(wanted, max(flags.limit - already, 0))
-    now = min(wanted, flags.restart_every or wanted)
-    return Batch(pending[:now], left_by_limit=len(pending) - wanted, left_by_restart=wanted - now)
 
 
 def _caption(

@@ -13,9 +13,9 @@ from pipeline.tally import Outcome, Tally
 
 if TYPE_CHECKING:
     from backends.base import CaptionBackend
-    from commands.run import Batch
     from commands.wiring import RunFlags
     from journal import Journal
+    from pipeline.selection import Batch
 
 _log = logging.getLogger("caption.run")
 

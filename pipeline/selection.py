@@ -123,6 +123,34 @@ def select(photos: Iterable[Photo], index: JournalIndex, rules: SelectionRules) 
     return selection
 
 
+@dataclass(frozen=True)
+class Batch:
+    """The photos of this process, and how many are left for later ones."""
+
+    photos: Sequence[Photo]
+    left_by_limit: int
+    left_by_restart: int
+
+
+def cut(
+    selection: Selection,
+    photos: Iterable[Photo],
+    index: JournalIndex,
+    rules: SelectionRules,
+    limit: int | None,
+    restart_every: int | None,
+) -> Batch:
+    """Apply `--limit`, which counts what was done since `--since`, then `--restart-every`."""
+    pending = selection.pending
+    wanted = len(pending)
+    if limit is not None:
+        entries = (index.entries.get(photo.rel_path) for photo in photos)
+        already = sum(entry is not None and rules.is_younger(entry) for entry in entries)
+        wanted = min(wanted, max(limit - already, 0))
+    now = min(wanted, restart_every or wanted)
+    return Batch(pending[:now], left_by_limit=len(pending) - wanted, left_by_restart=wanted - now)
+
+
 def only_content_may_differ(entry: Entry | None, rules: SelectionRules) -> bool:
     """Whether the photo is pending only because its file looks changed: its hash will tell."""
     if entry is None or not rules.counts(entry):

@@ -6,31 +6,7 @@ import pytest
 
 from errors import UsageError
 from pipeline.path_filter import PathFilter
-from pipeline.walk import PhotoKinds, walk_photos
-
-KINDS = PhotoKinds(
-    photo=frozenset({".jpg", ".heic", ".dng"}), raw=frozenset({".dng"}), video=frozenset({".mov"})
-)
-
-
-def make(root, *rel_paths):
-    for rel_path in rel_paths:
-        path = os.path.join(os.fsencode(root), os.fsencode(rel_path))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
-            with open(path, "wb") as file:
-                file.write(b"x")
-        except OSError as error:
-            pytest.skip(f"this file system refuses the name {rel_path!r}: {error}")
-
-
-def paths(result):
-    return [photo.rel_path for photo in result.photos]
-
-
-def walk(root, **filters):
-    return walk_photos(root, KINDS, PathFilter(**filters))
-
+from tests.pipeline.trees import make, paths, walk
 
 FILES = ["2023/a.jpg", "2023/x/b.heic", "2024/x/a.jpg", "old/2023/c.jpg", "top.jpg", "a\nb/n.jpg"]
 FILES += ["[x].jpg", "caf\u00e9/e.jpg"]
