@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr = SecretStr("")
     xai_api_key: SecretStr = SecretStr("")
     hyperbolic_api_key: SecretStr = SecretStr("")
+    compatible_api_key: SecretStr = SecretStr("")
 
     @field_validator("photos_dir", "captions_jsonl", "log_file", "prices_file")
     @classmethod

@@ -42,6 +42,48 @@ BUILT_IN = (
         None,
         "instant placeholder captions and, on request, failures; for rehearsals",
     ),
+    BackendInfo(
+        "ollama",
+        "backends.ollama:OllamaBackend",
+        "api",
+        "a model on your own machine, served by Ollama; free",
+    ),
+    BackendInfo(
+        "compatible",
+        "backends.compatible:CompatibleBackend",
+        "api",
+        "any OpenAI-compatible server: vLLM, SGLang, LM Studio, llama.cpp",
+    ),
+    BackendInfo(
+        "openai",
+        "backends.openai:OpenAIBackend",
+        "api",
+        "OpenAI's models, paid per token; photos leave this machine",
+    ),
+    BackendInfo(
+        "anthropic",
+        "backends.anthropic:AnthropicBackend",
+        "api",
+        "Anthropic's Claude models, paid per token; photos leave this machine",
+    ),
+    BackendInfo(
+        "gemini",
+        "backends.gemini:GeminiBackend",
+        "api",
+        "Google's Gemini models, paid per token; photos leave this machine",
+    ),
+    BackendInfo(
+        "xai",
+        "backends.xai:XaiBackend",
+        "api",
+        "xAI's Grok models, paid per token; photos leave this machine",
+    ),
+    BackendInfo(
+        "hyperbolic",
+        "backends.hyperbolic:HyperbolicBackend",
+        "api",
+        "open models on Hyperbolic's servers, paid per token; photos leave this machine",
+    ),
 )
 
 DEFAULT_BACKEND = "template"

@@ -47,6 +47,8 @@ def run_captions(flags: RunFlags) -> int:
         return show_setting(flags, settings)
     photos_dir = photos_dir_of(settings)
     backend = make_backend(flags, settings)
+    if not backend.settings.model:
+        backend.check()  # finds out the name of the only model, which records and rules go by
     rules = rules_for(flags, backend)
     keys = [settings.api_key(backend.key_env_var).get_secret_value()]
     configure_logging(settings.log_file, settings.log_level, keys)

@@ -44,7 +44,7 @@ def read_price_file(path: Path) -> dict[str, OwnPrice]:
 def usage_of(caption: Caption) -> Usage:
     """What the backend reported of an answer, without what it left out."""
     usage = Usage()
-    for name in ("input_tokens", "output_tokens", "cached_tokens", "cost_usd"):
+    for name in ("input_tokens", "output_tokens", "cached_tokens", "cost_usd", "requests"):
         if (value := getattr(caption, name)) is not None:
             usage[name] = value
     return usage
@@ -62,10 +62,11 @@ class Prices:
     model: str
     own: OwnPrice | None = None
 
-    def billed(self, usage: Usage, requests: int) -> Usage:
-        """The usage with its cost, if that is known, and the requests that were sent for it."""
+    def billed(self, usage: Usage, attempts: int) -> Usage:
+        """The usage with its cost, if that is known, and every request that was sent for it."""
         known = usage.copy()
-        known["requests"] = requests
+        # A backend may have sent more than one itself, to find out what the server takes.
+        known["requests"] = usage.get("requests", 1) + attempts - 1
         if "cost_usd" not in known and (cost := self.cost(known)) is not None:
             known["cost_usd"] = cost
         return known

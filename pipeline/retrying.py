@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import tenacity
 
-from errors import ApiError, CaptionerError, TransientError, Usage
+from errors import ApiError, CaptionerError, TransientError
 from pipeline.budget import Budget
 from pipeline.health import ServiceHealth
 from pipeline.pace import Pace
@@ -84,8 +84,7 @@ class Retrier(Generic[T]):
             answer, seconds = self._retrying(self._attempt, request, failures)
         except TransientError as error:
             if self._health.successes > failures[0]:
-                usage = Usage(requests=len(failures))
-                raise ApiError(str(error), code=error.code, usage=usage) from error
+                raise ApiError(str(error), code=error.code) from error
             raise
         return Asked(answer, seconds, len(failures) + 1)
 

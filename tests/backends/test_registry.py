@@ -70,7 +70,7 @@ def test_every_row_leads_to_a_backend_that_agrees_with_it(row):
     kind = backend_class(row.name)
     assert (kind.name, kind.extra) == (row.name, row.extra)
     assert kind.summary
-    assert kind.default_model
+    assert kind.default_model or row.name == "compatible"  # whose server may have just one
     assert 1 <= kind.default_workers <= kind.max_workers <= 500
     assert isinstance(parse_options(kind, []), kind.Options)
 

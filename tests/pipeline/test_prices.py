@@ -47,6 +47,8 @@ def test_tokens_that_were_not_reported_have_no_cost():
 
 def test_requests_are_the_ones_that_were_sent():
     assert Prices(None, "m").billed(Usage(requests=1), 3)["requests"] == 3
+    assert Prices(None, "m").billed(Usage(), 1)["requests"] == 1
+    assert Prices(None, "m").billed(Usage(requests=2), 3)["requests"] == 4
 
 
 def test_usage_leaves_out_what_the_backend_left_out():

@@ -1,0 +1,117 @@
+"""What the HTTP errors of every provider have in common: waiting times, certificates, words.
+
+Vendor exceptions are mapped in each provider's own file; what is read from headers, exception
+chains and error texts is the same for all and read here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+MAX_QUOTED = 300
+"""Characters of a server's own words that are quoted; room is left for ours within 500."""
+
+_MARKUP = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
+_URL_TAIL = re.compile(r"(\w+://)(?:[^\s/@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
+_UNIX_PATH = re.compile(r"(?<![\w.:/-])(?:/[^\s/'\":,;()]+)+/([^\s/'\":,;()]+)")
+_WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\(?:[^\s\\'\"]+\\)*([^\s\\'\"]+)")
+_ENCODED = re.compile(r"(?:data:[\w/;]+,)?[A-Za-z0-9+/=_-]{80,}")
+_KEY_LIKE = re.compile(r"\b(?:sk|xai|hf|gsk)-[\w*-]{6,}|\bBearer\s+\S+", re.IGNORECASE)
+_SPACE = re.compile(r"\s+")
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """How long the service asks to be left alone, in seconds; None if it does not say.
+
+    Reads `retry-after-ms` (OpenAI and Azure), then `Retry-After` as seconds or as an HTTP date
+    (RFC 9110, 10.2.3). A date that has passed is 0.
+    """
+    milliseconds = _positive(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after", "")
+    seconds = _positive(value)
+    return seconds if seconds is not None else _until(value, now or datetime.now(UTC))
+
+
+def _positive(value: str) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return max(number, 0.0) if math.isfinite(number) else None
+
+
+def _until(http_date: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(http_date)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # "-0000": UTC without a claim about the sender's zone
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - now).total_seconds(), 0.0)
+
+
+def certificate_problem(error: BaseException) -> str | None:
+    """Why TLS cannot work with this host, however often it is tried; None for anything else.
+
+    A connection that broke during the handshake is not in here: that may pass by itself.
+    """
+    for link in _chain(error):
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return link.verify_message or "the certificate cannot be verified"
+        if isinstance(link, ssl.SSLError):
+            reason = getattr(link, "reason", None)  # absent where Python raised it itself
+            if reason in _HOPELESS:
+                return _HOPELESS[reason]
+    return None
+
+
+_HOPELESS = {
+    "WRONG_VERSION_NUMBER": "it speaks plain http on this port; try http:// instead of https://",
+    "RECORD_LAYER_FAILURE": "it speaks plain http on this port; try http:// instead of https://",
+    "HTTP_REQUEST": "it speaks plain http on this port; try http:// instead of https://",
+    "UNSUPPORTED_PROTOCOL": "it only speaks versions of TLS that are no longer safe",
+    "NO_SHARED_CIPHER": "it shares no cipher with this machine",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate",
+}
+"""OpenSSL's reasons for failures that repeat."""
+
+
+def root_cause(error: BaseException) -> str:
+    """The innermost reason of a failed connection, such as `[Errno 111] Connection refused`."""
+    *_, last = _chain(error)
+    return str(last) or type(last).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def readable(text: str, secret: str) -> str:
+    """A server's own words, fit for a message: short, on one line, and with nothing private.
+
+    Servers quote what they were sent: the key, the image, the address. Gone are `secret` and
+    whatever looks like a key, long encoded data, the user and query of URLs, and the directories of
+    absolute paths. A web page instead of an error becomes an empty string.
+    """
+    if _MARKUP.match(text):
+        return ""
+    if secret:
+        text = text.replace(secret, "[key]")
+    text = _ENCODED.sub("[data]", text)
+    text = _KEY_LIKE.sub("[key]", text)
+    text = _URL_TAIL.sub(r"\1\2", text)
+    text = _WINDOWS_PATH.sub(r"\1", _UNIX_PATH.sub(r"\1", text))
+    text = _SPACE.sub(" ", text).strip()
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"

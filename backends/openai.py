@@ -1,0 +1,45 @@
+"""OpenAI itself: the gpt models that see."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from backends.openai_sdk import OpenAIFamilyBackend
+
+_GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?:-(?:mini|nano|\d{4}-\d{2}-\d{2}))*")
+"""Plain members of a generation; -chat, -pro, -codex, -search take other parameters or none."""
+_O_SERIES = re.compile(r"o\d\b")
+_REASONS = re.compile(r"gpt-(?:[5-9]|\d\d)|o\d\b")
+
+
+class OpenAIBackend(OpenAIFamilyBackend):
+    """Captions by OpenAI's API."""
+
+    name: ClassVar[str] = "openai"
+    summary: ClassVar[str] = "OpenAI's models, paid per token; photos leave this machine"
+    key_env_var: ClassVar[str | None] = "OPENAI_API_KEY"
+    key_form: ClassVar[str] = "sk-..."
+    default_base_url: ClassVar[str] = "https://api.openai.com/v1"
+    # A third of the price of gpt-5.4-mini, and it can be kept from reasoning (effort minimal).
+    default_model: ClassVar[str] = "gpt-5-mini"
+    price_provider: ClassVar[str | None] = "openai"
+    limit_field: ClassVar[str] = "max_completion_tokens"
+    # Patch models scale down to 1,536 patches of 32 pixels: 1,448 x 1,086 for a 4:3 photo.
+    largest_edge: ClassVar[int] = 2048
+
+    def tuning(self) -> dict[str, Any]:
+        """Not kept by the provider; no temperature for models that reason: they reject it."""
+        fields = super().tuning() | {"store": False}
+        if _REASONS.match(self._model) and self.reasoning_effort() != "none":
+            del fields["temperature"]
+        return fields
+
+    def reasoning_effort(self) -> str | None:
+        """Least effort: `minimal` for gpt-5, `none` from gpt-5.1 on, `low` for o1, o3, o4."""
+        if _O_SERIES.match(self._model):
+            return "low"
+        plain = _GPT.fullmatch(self._model)
+        if plain is None or int(plain[1]) < 5:
+            return None
+        return "minimal" if (int(plain[1]), int(plain[2] or 0)) == (5, 0) else "none"

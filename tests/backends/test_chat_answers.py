@@ -1,0 +1,187 @@
+"""Chat completions, good, bad and misshapen, as the SDK hands them over unvalidated."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai._models import construct_type
+from openai.types.chat import ChatCompletion
+
+from backends.chat_answers import caption_from, failure_inside
+from errors import ApiError, ModelError, PhotoError
+
+USAGE = {"prompt_tokens": 900, "completion_tokens": 12, "total_tokens": 912}
+
+
+def completion(content="A dog.", finish="stop", usage=None, model="m-2026", **message):
+    """An answer as the SDK builds it from JSON: without validation."""
+    body = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": finish,
+                "message": {"role": "assistant", "content": content, **message},
+            }
+        ],
+        "usage": USAGE if usage is None else usage,
+    }
+    return built(body)
+
+
+def built(body):
+    return construct_type(value=body, type_=ChatCompletion)
+
+
+def refusal_of(answer):
+    with pytest.raises(PhotoError) as caught:
+        caption_from(answer, 1)
+    return caught.value
+
+
+def test_a_caption_with_what_it_cost():
+    usage = {
+        "prompt_tokens": 900,
+        "completion_tokens": 12,
+        "total_tokens": 912,
+        "prompt_tokens_details": {"cached_tokens": 512},
+        "cost": 0.0021,
+    }
+    caption = caption_from(completion(usage=usage), 2)
+    assert caption.text == "A dog."
+    assert caption.model_version == "m-2026"
+    assert (caption.input_tokens, caption.output_tokens, caption.cached_tokens) == (900, 12, 512)
+    assert (caption.cost_usd, caption.requests) == (0.0021, 2)
+
+
+@pytest.mark.parametrize(
+    ("total", "billed"), [(912, 12), (1012, 112)], ids=["within, as OpenAI", "beside, as xAI"]
+)
+def test_reasoning_tokens_are_counted_once(total, billed):
+    usage = {
+        "prompt_tokens": 900,
+        "completion_tokens": 12,
+        "total_tokens": total,
+        "completion_tokens_details": {"reasoning_tokens": 100},
+    }
+    assert caption_from(completion(usage=usage), 1).output_tokens == billed
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (completion(""), "empty"),
+        (completion(None), "empty"),
+        (completion(" \n"), "empty"),
+        (completion("A dog and", "length"), "truncated"),
+        (completion("", "length"), "truncated"),
+        (completion("<think>hm", "length"), "truncated"),
+        (completion("I", "content_filter"), "refused"),
+        (completion(None, refusal="I cannot help with that."), "refused"),
+        (completion("<think>hm</think>"), "reasoning"),
+        (completion("", reasoning_content="hm"), "reasoning"),
+        (completion(None, reasoning="hm"), "reasoning"),
+    ],
+)
+def test_what_is_no_caption_says_why_and_what_it_cost(answer, code):
+    error = refusal_of(answer)
+    assert (type(error), error.code) == (ModelError, code)
+    assert error.usage == {"requests": 1, "input_tokens": 900, "output_tokens": 12}
+
+
+def test_running_out_of_tokens_before_the_caption_is_told_apart():
+    assert "before the caption began" in str(refusal_of(completion("", "length")))
+    assert "was cut off after 12 tokens" in str(refusal_of(completion("A dog", "length")))
+
+
+def test_reasoning_beside_the_caption_is_left_out():
+    answer = completion("<think>hm</think>A dog.", reasoning_content="hm")
+    assert caption_from(answer, 1).text == "A dog."
+
+
+def test_content_in_parts_is_joined():
+    parts = [{"type": "text", "text": "A dog "}, {"type": "image"}, {"type": "text", "text": "on."}]
+    assert caption_from(completion(parts), 1).text == "A dog on."
+
+
+@pytest.mark.parametrize(
+    ("reported", "kept"),
+    [
+        ("/srv/models/qwen.gguf", "qwen.gguf"),
+        (r"C:\models\qwen.gguf", "qwen.gguf"),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct"),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_the_model_is_named_without_the_servers_directories(reported, kept):
+    assert caption_from(completion(model=reported), 1).model_version == kept
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<html>login</html>",
+        None,
+        built({}),
+        built({"choices": None}),
+        built({"choices": []}),
+        built({"choices": ["text"]}),
+        built({"choices": {"0": 1}}),
+    ],
+)
+def test_what_is_no_completion_is_malformed(answer):
+    error = refusal_of(answer)
+    assert (type(error), error.code) == (ApiError, "malformed")
+
+
+@pytest.mark.parametrize("usage", ["many", [], {"prompt_tokens": "9"}, {"prompt_tokens": -1}, True])
+def test_usage_that_makes_no_sense_is_unknown(usage):
+    caption = caption_from(completion(usage=usage), 1)
+    assert caption.input_tokens is None
+    assert caption.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": {"code": 429, "message": "busy"}}, 429),
+        ({"error": {"code": "server", "message": "busy"}}, 502),
+        ({"error": {"code": 200, "message": "busy"}}, 502),
+        ({"choices": [{"finish_reason": "error", "error": {"code": 503, "message": "busy"}}]}, 503),
+    ],
+)
+def test_an_error_inside_a_success_is_found(body, status):
+    failure = failure_inside(built(body))
+    assert (failure.status, failure.text) == (status, "busy")
+
+
+@pytest.mark.parametrize("answer", [completion(), built({}), "text", None, built({"error": "x"})])
+def test_no_error_is_made_up(answer):
+    assert failure_inside(answer) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["choices", "message", "content", "usage", "error", "model", "code"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_is_a_caption_or_a_photo_error(body):
+    answer = built(body)
+    failure_inside(answer)
+    try:
+        assert caption_from(answer, 1).text
+    except PhotoError as error:
+        assert error.code

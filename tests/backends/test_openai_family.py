@@ -1,0 +1,453 @@
+"""The OpenAI-compatible backends: the real SDK against a server that misbehaves on purpose."""
+
+import base64
+import io
+import logging
+import ssl
+import subprocess
+import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from PIL import Image
+from pydantic import SecretStr
+
+from backends.base import BackendSettings
+from backends.compatible import CompatibleBackend
+from backends.hyperbolic import HyperbolicBackend
+from backends.ollama import OllamaBackend
+from backends.openai import OpenAIBackend
+from backends.registry import parse_options
+from backends.xai import XaiBackend
+from errors import (
+    AccessDeniedError,
+    ApiError,
+    BackendUnavailableError,
+    CaptionerError,
+    ConfigurationError,
+    ModelError,
+    TransientError,
+)
+from tests.providers.openai_server import ALIAS, OpenAIServer, Reply, completion, failure
+
+KEY = "sk-canary-0123456789"
+FAMILY = [OpenAIBackend, XaiBackend, OllamaBackend, HyperbolicBackend, CompatibleBackend]
+PHOTO = Image.new("RGB", (64, 48), (200, 90, 30))
+
+
+@pytest.fixture
+def server():
+    with OpenAIServer() as running:
+        yield running
+
+
+def backend(server, kind=OpenAIBackend, options=(), **settings):
+    given = {
+        "model": kind.default_model or "gpt-5-mini",
+        "api_key": SecretStr(KEY),
+        "base_url": server if isinstance(server, str) else server.base_url,
+        "timeout": 10.0,
+        "options": parse_options(kind, options),
+    }
+    return kind(BackendSettings(**given | settings))
+
+
+def asked(server, **arguments):
+    backend(server, **arguments).caption(PHOTO, ())
+    return server.captions_asked()[-1].json
+
+
+# -- the answer ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FAMILY, ids=lambda kind: kind.name)
+def test_a_caption_with_what_it_cost(server, kind):
+    answer = backend(server, kind).caption(PHOTO, ())
+    assert answer.text == "A dog on a beach."
+    assert (answer.input_tokens, answer.output_tokens, answer.cached_tokens) == (900, 12, 128)
+    assert (answer.requests, answer.model_version) == (1, "gpt-5-mini-2025-08-07")
+
+
+def test_reasoning_that_the_total_adds_is_billed_as_output(server):
+    usage = {"prompt_tokens": 900, "completion_tokens": 12, "total_tokens": 952}
+    usage["completion_tokens_details"] = {"reasoning_tokens": 40}
+    server.script.append(Reply(body=completion() | {"usage": usage}))
+    assert backend(server).caption(PHOTO, ()).output_tokens == 52
+
+
+def test_a_cost_in_the_answer_is_kept(server):
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.0004}
+    server.script.append(Reply(body=completion() | {"usage": usage}))
+    assert backend(server).caption(PHOTO, ()).cost_usd == 0.0004
+
+
+@pytest.mark.parametrize("usage", [None, {}, [], "9", {"prompt_tokens": "many"}])
+def test_tokens_that_are_not_reported_are_unknown(server, usage):
+    server.script.append(Reply(body=completion() | {"usage": usage}))
+    answer = backend(server).caption(PHOTO, ())
+    assert (answer.input_tokens, answer.cost_usd, answer.requests) == (None, None, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>A dog? Yes.</think>A dog on a beach.",
+        "A dog? Yes.</think>\n\nA dog on a beach.",
+        "A dog on a beach.<think>That is all",
+    ],
+)
+def test_leaked_reasoning_is_taken_out(server, text):
+    server.script.append(Reply(body=completion(text)))
+    assert backend(server).caption(PHOTO, ()).text == "A dog on a beach."
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (completion("A dog on", "length"), "truncated"),
+        (completion("", "length"), "truncated"),
+        (completion("", "content_filter"), "refused"),
+        (completion(None, refusal="I cannot help with that."), "refused"),
+        (completion(""), "empty"),
+        (completion(None), "empty"),
+        (completion(" \n"), "empty"),
+        (completion([]), "empty"),
+        (completion("<think>Hm.</think>"), "reasoning"),
+        (completion("", reasoning_content="Hm."), "reasoning"),
+        (completion("", reasoning="Hm."), "reasoning"),
+    ],
+)
+def test_answers_that_are_no_captions_say_what_they_cost(server, body, code):
+    server.script.append(Reply(body=body))
+    with pytest.raises(ModelError) as caught:
+        backend(server).caption(PHOTO, ())
+    assert caught.value.code == code
+    assert caught.value.usage["output_tokens"] == 12
+    assert caught.value.usage["requests"] == 1
+
+
+# -- what is asked ---------------------------------------------------------------------------
+
+
+def test_openai_is_asked_not_to_reason_and_not_to_keep(server):
+    body = asked(server)
+    assert (body["reasoning_effort"], body["store"]) == ("minimal", False)
+    assert body["max_completion_tokens"] == 256
+    assert not {"temperature", "max_tokens"} & set(body)
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "tempered"),
+    [
+        ("gpt-5-mini", "minimal", False),
+        ("gpt-5-nano-2025-08-07", "minimal", False),
+        ("gpt-5.4-mini", "none", True),
+        ("gpt-6.1", "none", True),
+        ("gpt-5-pro", None, False),
+        ("gpt-5.1-codex-mini", None, False),
+        ("o4-mini", "low", False),
+        ("gpt-4o-mini", None, True),
+        ("gpt-4.1-nano", None, True),
+    ],
+)
+def test_each_openai_model_gets_what_it_takes(server, model, effort, tempered):
+    body = asked(server, model=model)
+    assert body.get("reasoning_effort") == effort
+    assert ("temperature" in body) is tempered
+
+
+@pytest.mark.parametrize(
+    ("kind", "effort", "limit"),
+    [
+        (XaiBackend, "none", "max_completion_tokens"),
+        (OllamaBackend, "none", "max_tokens"),
+        (HyperbolicBackend, None, "max_tokens"),
+        (CompatibleBackend, None, "max_tokens"),
+    ],
+)
+def test_each_provider_gets_only_what_it_documents(server, kind, effort, limit):
+    body = asked(server, kind=kind)
+    assert body.get("reasoning_effort") == effort
+    expected = {"model", "messages", "temperature", limit} | ({"reasoning_effort"} & set(body))
+    assert set(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "effort"),
+    [("grok-4.3-latest", "none"), ("grok-4.5", "low"), ("grok-4.7", "low"), ("grok-4.20", None)],
+)
+def test_each_grok_reasons_as_little_as_it_can(server, model, effort):
+    assert asked(server, kind=XaiBackend, model=model).get("reasoning_effort") == effort
+
+
+def test_options_reach_the_request(server):
+    options = ["detail=low", "jpeg_quality=50", "reasoning_effort=low"]
+    body = asked(server, options=options, language="German", prompt="What is there?")
+    picture, text = body["messages"][0]["content"]
+    assert picture["image_url"]["detail"] == "low"
+    assert body["reasoning_effort"] == "low"
+    assert text["text"].startswith("What is there?")
+    assert "German" in text["text"]
+
+
+def test_a_field_that_the_server_rejects_is_left_out_for_the_rest_of_the_run(server):
+    server.script.append(
+        failure(400, "Unsupported value: 'minimal'", "unsupported_value", param="reasoning_effort")
+    )
+    server.script.append(failure(400, "'max_completion_tokens' is not supported"))
+    asked_once = backend(server)
+    assert asked_once.caption(PHOTO, ()).requests == 3
+    asked_once.caption(PHOTO, ())
+    assert len(server.captions_asked()) == 4
+    assert server.captions_asked()[-1].json["max_tokens"] == 256
+    assert "reasoning_effort" not in server.captions_asked()[-1].json
+
+
+# -- failures --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "code"),
+    [
+        (failure(408, "slow"), TransientError, "timeout"),
+        (failure(409, "conflict"), TransientError, "http_409"),
+        (failure(429, "Rate limit reached; see your billing page"), TransientError, "rate_limit"),
+        (failure(500, "oops"), TransientError, "http_500"),
+        (failure(503, "overloaded"), TransientError, "http_503"),
+        (Reply(502, b"<html>Bad gateway</html>", content_type="text/html"), TransientError, None),
+        (Reply(200, b"<html>Log in</html>", content_type="text/html"), TransientError, None),
+        (Reply(200, b'{"cho', content_type="application/json"), TransientError, "bad_answer"),
+        (Reply(200, completion(), cut=True), TransientError, "connection"),
+        (Reply(200, {"error": {"code": 503, "message": "late"}}), TransientError, "http_503"),
+        (failure(401, "no"), AccessDeniedError, None),
+        (failure(403, "not in your country"), AccessDeniedError, None),
+        (failure(402, "pay"), AccessDeniedError, None),
+        (failure(429, "You exceeded it", "insufficient_quota"), AccessDeniedError, None),
+        (failure(400, "no", "content_policy_violation"), ApiError, "refused"),
+        (failure(403, "Content violates usage guidelines"), ApiError, "refused"),
+        (failure(400, "Invalid image data"), ApiError, "bad_request"),
+        (failure(413, "big"), ApiError, "too_large"),
+        (failure(404, "no such model", "model_not_found"), ConfigurationError, None),
+        (failure(400, "model does not support image input"), ConfigurationError, None),
+        (Reply(200, {"choices": []}), ApiError, "malformed"),
+    ],
+)
+def test_every_failure_has_its_meaning(server, reply, kind, code):
+    server.script.append(reply)
+    with pytest.raises(CaptionerError) as caught:
+        backend(server).caption(PHOTO, ())
+    assert type(caught.value) is kind, caught.value
+    assert code is None or caught.value.code == code
+    assert len(server.captions_asked()) == 1, "the SDK must not retry"
+
+
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [
+        ({"Retry-After": "7"}, 7, 7),
+        ({"retry-after-ms": "250", "Retry-After": "7"}, 0.25, 0.25),
+        ({"Retry-After": "soon"}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_how_long_the_service_asks_to_be_left_alone(server, headers, least, most):
+    server.script.append(failure(429, "slow down", headers=headers))
+    with pytest.raises(TransientError) as caught:
+        backend(server).caption(PHOTO, ())
+    assert caught.value.retry_after == least == most
+
+
+def test_a_date_in_retry_after(server):
+    at = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    server.script.append(failure(503, "later", headers={"Retry-After": at}))
+    with pytest.raises(TransientError) as caught:
+        backend(server).caption(PHOTO, ())
+    assert 25 < caught.value.retry_after <= 30
+
+
+def test_a_server_that_hangs_is_given_up(server):
+    server.script.append(Reply(hang=True))
+    with pytest.raises(TransientError) as caught:
+        backend(server, timeout=0.3).caption(PHOTO, ())
+    assert caught.value.code == "timeout"
+
+
+def test_nobody_listens():
+    with OpenAIServer() as gone:
+        address = gone.base_url
+    absent = backend(address, OllamaBackend)
+    with pytest.raises(TransientError) as caught:
+        absent.caption(PHOTO, ())
+    assert caught.value.code == "connection"
+    with pytest.raises(BackendUnavailableError, match="ollama serve"):
+        absent.check()
+
+
+def test_a_redirect_carries_neither_key_nor_photo(server):
+    with OpenAIServer() as other:
+        target = {"Location": f"{other.base_url}/chat/completions?token=hunter2"}
+        server.script.append(Reply(307, {}, target))
+        with pytest.raises(BackendUnavailableError, match=other.host) as caught:
+            backend(server).caption(PHOTO, ())
+        assert other.seen == []
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_certificate_of_nobody_stops_the_run(tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    subprocess.run(
+        [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with OpenAIServer(context) as server:
+        for ask in (lambda b: b.caption(PHOTO, ()), lambda b: b.check()):
+            with pytest.raises(BackendUnavailableError, match="self-signed"):
+                ask(backend(server))
+        assert server.seen == []
+
+
+# -- check -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FAMILY, ids=lambda kind: kind.name)
+def test_check_passes_where_the_model_is_known(server, kind):
+    server.models = (kind.default_model or "gpt-5-mini",)
+    backend(server, kind).check()
+    assert server.captions_asked() == []
+
+
+def test_check_takes_names_that_are_served_without_being_listed(server):
+    backend(server, XaiBackend, model=ALIAS).check()
+    backend(server, OllamaBackend, model="llava").check()
+
+
+def test_check_names_the_nearest_model_and_the_remedy(server):
+    with pytest.raises(ConfigurationError, match="did you mean 'gpt-5-mini'"):
+        backend(server, model="gpt-5-mni").check()
+    with pytest.raises(ConfigurationError, match="ollama pull moondream"):
+        backend(server, OllamaBackend, model="moondream").check()
+
+
+def test_check_tells_a_bad_key_from_no_key(server):
+    server.keys = ("another",)
+    with pytest.raises(AccessDeniedError, match="OPENAI_API_KEY") as caught:
+        backend(server).check()
+    assert KEY not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY="):
+        backend(server, api_key=SecretStr("")).check()
+
+
+def test_a_server_that_lists_no_models_is_an_error_only_where_they_are_listed(server):
+    server.models_reply = failure(404, "not here")
+    with pytest.raises(BackendUnavailableError):
+        backend(server, model="gpt-5-mini").check()
+    backend(server, CompatibleBackend, model="anything").check()
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_check_lets_a_run_start_when_the_service_is_only_busy(server, status, caplog):
+    server.models_reply = failure(status, "busy")
+    backend(server).check()
+    assert "could not be checked" in caplog.text
+    with pytest.raises(BackendUnavailableError):  # here the model's name is needed to begin
+        backend(server, CompatibleBackend, model="").check()
+
+
+def test_compatible_finds_the_only_model(server):
+    server.models = ("local/qwen",)
+    only = backend(server, CompatibleBackend, model="", api_key=SecretStr(""))
+    only.check()
+    only.caption(PHOTO, ())
+    assert server.captions_asked()[-1].json["model"] == "local/qwen"
+    assert only.settings.model == "local/qwen"
+    assert "authorization" not in server.captions_asked()[-1].headers
+
+
+def test_compatible_asks_for_what_it_cannot_know(server):
+    with pytest.raises(ConfigurationError, match="--model: gpt-5-mini, gpt-4o-mini"):
+        backend(server, CompatibleBackend, model="").check()
+    with pytest.raises(ConfigurationError, match="--base-url"):
+        CompatibleBackend(BackendSettings(model="m"))
+
+
+@pytest.mark.parametrize("kind", [OpenAIBackend, XaiBackend, HyperbolicBackend])
+def test_local_only_holds_for_a_providers_own_address(kind):
+    with pytest.raises(ConfigurationError, match="--local-only"):
+        kind(BackendSettings(model="m", api_key=SecretStr(KEY), local_only=True))
+
+
+# -- privacy ---------------------------------------------------------------------------------
+
+
+def test_nothing_leaves_but_pixels_prompt_and_key(server, monkeypatch):
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "canary-env")
+    headers = "X-Canary: canary-env\nAuthorization: Bearer canary-env\nHost: canary-env.example"
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", headers)
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://canary-env.example")
+    photo = PHOTO.copy()
+    photo.info |= {"comment": b"canary-photo", "exif": b"canary-photo", "xmp": b"canary-photo"}
+    photo.filename = "canary-name.jpg"
+    sent = backend(server, XaiBackend)
+    sent.check()
+    sent.caption(photo, ())
+    for request in server.seen:
+        assert b"canary-env" not in request.everything()
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+        assert set(request.headers) <= {
+            *("host", "accept", "accept-encoding", "connection", "content-type"),
+            *("content-length", "user-agent", "authorization"),
+        }
+    request = server.captions_asked()[0]
+    assert KEY.encode() not in request.body
+    url = request.json["messages"][0]["content"][0]["image_url"]["url"]
+    jpeg = base64.b64decode(url.partition(",")[2])
+    assert b"canary" not in request.body + jpeg
+    with Image.open(io.BytesIO(jpeg)) as received:
+        assert received.size == (64, 48)
+        assert not received.getexif()
+
+
+FAULTS = [
+    failure(
+        status, f"{KEY} at https://x.example/a?key={KEY} in /home/ann/photos/a.jpg " + "x" * 900
+    )
+    for status in (307, 400, 401, 402, 403, 404, 408, 413, 422, 429, 500)
+] + [Reply(200, KEY.encode()), Reply(200, completion(), cut=True), Reply(hang=True)]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.status))
+def test_the_key_is_in_no_message_and_no_log(server, fault, caplog):
+    server.script.append(fault)
+    with caplog.at_level(logging.DEBUG), pytest.raises(CaptionerError) as caught:
+        backend(server, timeout=0.5).caption(PHOTO, ())
+    logging.getLogger("test").error("as the app would", exc_info=caught.value)
+    told = f"{caught.value!s} {caught.value!r} {caplog.text}"
+    assert KEY not in told
+    assert "/home/ann" not in told
+    assert len(str(caught.value)) <= 500
+    assert caught.value.__context__ is None
+
+
+def test_a_key_with_a_line_break_is_refused_unseen():
+    with pytest.raises(ConfigurationError) as caught:
+        OpenAIBackend(BackendSettings(model="m", api_key=SecretStr(f"{KEY}\nX: y")))
+    assert KEY not in str(caught.value)
+
+
+def test_many_threads_share_one_backend(server):
+    shared, answers = backend(server), []
+
+    def ask():
+        answers.append(shared.caption(PHOTO, ()).text)
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == ["A dog on a beach."] * 16
+    assert len(server.captions_asked()) == 16

@@ -1,0 +1,103 @@
+"""Anthropic's Messages and Models API, as far as captions need it, on the loopback interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.providers.loopback import Loopback, Received, Reply
+
+KEY = "sk-ant-canary-7f3a9c-canary"
+MODEL = "claude-haiku-5-5"
+SERVED_AS = "claude-haiku-5-5-20260901"
+
+
+class AnthropicServer(Loopback):
+    """Takes one key and knows the models in `models` (name -> what is unusual about it)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.models: dict[str, dict[str, Any]] = {MODEL: {}, "claude-sonnet-5-5": {}}
+        self.check_reply: Reply | None = None
+
+    def answer(self, request: Received) -> Reply:
+        path = request.path.partition("?")[0]
+        if path == "/v1/messages":
+            return self._if_admitted(request, self.scripted(message("A dog on a beach.")))
+        if self.check_reply:
+            return self.check_reply
+        if path == "/v1/models":
+            infos = [model_info(name, **odd) for name, odd in self.models.items()]
+            return self._if_admitted(request, Reply({"data": infos, "has_more": False}))
+        name = path.removeprefix("/v1/models/")
+        if name not in self.models:
+            return error(404, "not_found_error", f"model: {name}")
+        return self._if_admitted(request, Reply(model_info(name, **self.models[name])))
+
+    def _if_admitted(self, request: Received, reply: Reply) -> Reply:
+        if request.headers.get("x-api-key") != KEY:
+            return error(401, "authentication_error", "invalid x-api-key")
+        return reply
+
+
+def message(
+    text: str | None, stop: str | None = "end_turn", thought: str = "", **usage: int
+) -> Reply:
+    """An answer; `text` None means no content at all."""
+    content: list[dict[str, Any]] = []
+    if thought:
+        content.append({"type": "thinking", "thinking": thought, "signature": "c2ln"})
+    if text is not None:
+        content.append({"type": "text", "text": text})
+    return Reply(
+        {
+            "id": "msg_01",
+            "type": "message",
+            "role": "assistant",
+            "model": SERVED_AS,
+            "content": content,
+            "stop_reason": stop,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 1040, "output_tokens": 23} | usage,
+        }
+    )
+
+
+def error(
+    status: int,
+    kind: str,
+    text: str,
+    code: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """An error in Anthropic's envelope."""
+    fault: dict[str, Any] = {"type": kind, "message": text}
+    if code:
+        fault["details"] = {"error_code": code}
+    body = {"type": "error", "error": fault, "request_id": "req_01"}
+    return Reply(body, status, headers or {})
+
+
+def model_info(
+    name: str,
+    *,
+    lifecycle: str = "active",
+    sees: bool = True,
+    thinking: dict[str, bool] | None = None,
+) -> dict[str, Any]:
+    """What the Models API says of a model; `thinking` is which ways of thinking it allows."""
+    ways = {"disabled": True, "between_tools": False, "adaptive": True, "enabled": True}
+    ways |= thinking or {}
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": "2026-09-01T00:00:00Z",
+        "lifecycle": lifecycle,
+        "capabilities": {
+            "image_input": {"supported": sees},
+            "thinking": {
+                "supported": True,
+                "types": {way: {"supported": allowed} for way, allowed in ways.items()},
+            },
+        },
+    }

@@ -1,0 +1,101 @@
+"""The Gemini Developer API, as far as captions need it, on the loopback interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.providers.loopback import Loopback, Received, Reply
+
+KEY = "AIzaCanary-9d2e5b-Canary"
+MODEL = "gemini-3.5-flash-lite"
+RPC = "type.googleapis.com/google.rpc."
+
+
+class GeminiServer(Loopback):
+    """Takes one key and knows the models in `models` (name -> what it can do)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.models: dict[str, list[str]] = {
+            MODEL: ["generateContent"],
+            "gemini-2.5-flash-lite": ["generateContent"],
+            "gemini-embedding-2": ["embedContent"],
+        }
+        self.check_reply: Reply | None = None
+
+    def answer(self, request: Received) -> Reply:
+        path = request.path.partition("?")[0].removeprefix("/v1beta/")
+        if path.endswith(":generateContent"):
+            return self._if_admitted(request, self.scripted(response("A dog on a beach.")))
+        if self.check_reply:
+            return self.check_reply
+        if path == "models":
+            infos = [_info(name, actions) for name, actions in self.models.items()]
+            return self._if_admitted(request, Reply({"models": infos}))
+        name = path.removeprefix("models/")
+        if name not in self.models:
+            return error(404, "NOT_FOUND", f"models/{name} is not found for API version v1beta")
+        return self._if_admitted(request, Reply(_info(name, self.models[name])))
+
+    def _if_admitted(self, request: Received, reply: Reply) -> Reply:
+        if request.headers.get("x-goog-api-key") != KEY:
+            return bad_key()
+        return reply
+
+
+def response(
+    text: str | None, finish: str | None = "STOP", thought: str = "", **usage: int
+) -> Reply:
+    """An answer; `text` None means a candidate without content."""
+    parts: list[dict[str, Any]] = []
+    if thought:
+        parts.append({"text": thought, "thought": True})
+    if text is not None:
+        parts.append({"text": text})
+    candidate: dict[str, Any] = {"index": 0}
+    if parts:
+        candidate["content"] = {"role": "model", "parts": parts}
+    if finish:
+        candidate["finishReason"] = finish
+    return Reply({"candidates": [candidate], "modelVersion": MODEL + "-002"} | _usage(usage))
+
+
+def blocked(reason: str) -> Reply:
+    """The prompt was blocked: there is no candidate, and the input is billed."""
+    return Reply({"promptFeedback": {"blockReason": reason}} | _usage({"candidatesTokenCount": 0}))
+
+
+def error(
+    status: int,
+    reason: str,
+    text: str,
+    *details: dict[str, Any],
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """An error as Google's APIs write it (google.rpc.Status)."""
+    fault = {"code": status, "status": reason, "message": text, "details": list(details)}
+    return Reply({"error": fault}, status, headers or {})
+
+
+def bad_key() -> Reply:
+    """What Google says to a key that it does not know: 400, not 401."""
+    info = {"@type": RPC + "ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}
+    return error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", info)
+
+
+def quota(quota_id: str, value: str = "15", delay: str | None = "31.4s") -> Reply:
+    """429; the name of the quota says whether it passes within the minute or within the day."""
+    violation = {"quotaId": quota_id, "quotaValue": value, "quotaMetric": "requests"}
+    details: list[dict[str, Any]] = [{"@type": RPC + "QuotaFailure", "violations": [violation]}]
+    if delay:
+        details.append({"@type": RPC + "RetryInfo", "retryDelay": delay})
+    text = "You exceeded your current quota, please check your plan and billing details."
+    return error(429, "RESOURCE_EXHAUSTED", text, *details)
+
+
+def _usage(counts: dict[str, int]) -> dict[str, Any]:
+    return {"usageMetadata": {"promptTokenCount": 590, "candidatesTokenCount": 19} | counts}
+
+
+def _info(name: str, actions: list[str]) -> dict[str, Any]:
+    return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": actions}

@@ -1,0 +1,177 @@
+"""A loopback server that speaks OpenAI's chat completions as far as captions need them."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+MODELS = ("gpt-5-mini", "gpt-4o-mini", "qwen2.5vl:3b", "llava:latest", "grok-4.3")
+ALIAS = "grok-latest"
+USAGE = {
+    "prompt_tokens": 900,
+    "completion_tokens": 12,
+    "total_tokens": 912,
+    "prompt_tokens_details": {"cached_tokens": 128},
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it arrived; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def everything(self) -> bytes:
+        return f"{self.method} {self.path}\n{self.headers}".encode() + self.body
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, or a fault: `hang` never answers, `cut` hangs up in the middle of the body."""
+
+    status: int = 200
+    body: object = None
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    hang: bool = False
+    cut: bool = False
+
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+def completion(text: object = "A dog on a beach.", finish: str = "stop", **message: object) -> dict:
+    """A chat completion; `message` holds further fields of the message."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": "gpt-5-mini-2025-08-07",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": finish,
+                "message": {"role": "assistant", "content": text} | message,
+            }
+        ],
+        "usage": USAGE,
+    }
+
+
+def failure(status: int, message: str, code: str | None = None, **more: object) -> Reply:
+    """An error as OpenAI words it; `headers` and `param` may be among `more`."""
+    headers = more.pop("headers", {})
+    body = {"error": {"message": message, "type": "some_error", "code": code, "param": None} | more}
+    return Reply(status, body, dict(headers))
+
+
+class OpenAIServer:
+    """Serves on 127.0.0.1 until it is closed; accepts any key unless `keys` names the good ones.
+
+    `script` holds replies for the next captions; when it is empty, all is well.
+    """
+
+    models: tuple[str, ...] = MODELS
+    keys: tuple[str, ...] | None = None
+    models_reply: Reply | None = None
+
+    def __init__(self, certificate: ssl.SSLContext | None = None) -> None:
+        self.seen: list[Seen] = []
+        self.script: deque[Reply] = deque()
+        self.released = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
+        self._scheme = "http"
+        if certificate is not None:
+            self._scheme = "https"
+            self._server.socket = certificate.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self._server.server_port}"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self._scheme}://{self.host}/v1"
+
+    def captions_asked(self) -> list[Seen]:
+        return [request for request in self.seen if request.method == "POST"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.socket.close()
+
+    def reply_to(self, request: Seen) -> Reply:
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self.keys is not None and bearer not in self.keys:
+            return failure(401, f"Incorrect API key provided: {bearer}.", "invalid_api_key")
+        if request.method == "POST":
+            return Reply(body=completion())
+        if self.models_reply is not None:
+            return self.models_reply
+        if request.path == "/v1/models":
+            return Reply(body={"object": "list", "data": [_model(name) for name in self.models]})
+        name = unquote(request.path.removeprefix("/v1/models/"))
+        if name in (*self.models, ALIAS):
+            return Reply(body=_model(name))
+        return failure(404, f"The model '{name}' does not exist", "model_not_found")
+
+
+def _model(name: str) -> dict:
+    return {"id": name, "object": "model", "created": 1_790_000_000, "owned_by": "test"}
+
+
+def _handler_for(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except (ConnectionError, ssl.SSLError):
+                self.close_connection = True  # the client gave up, as it should in some tests
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Seen(self.command, self.path, headers, body)
+            server.seen.append(request)
+            scripted = request.method == "POST" and server.script
+            self.send(server.script.popleft() if scripted else server.reply_to(request))
+
+        do_GET = do_POST = answer  # noqa: N815 - names that http.server looks for
+
+        def send(self, reply: Reply) -> None:
+            if reply.hang:
+                server.released.wait()
+                return
+            content = reply.content()
+            self.send_response(reply.status)
+            for name, value in {"Content-Type": reply.content_type, **reply.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if reply.cut else content)
+
+        def log_message(self, *arguments: object) -> None:
+            """Quiet."""
+
+    return Handler

@@ -1,0 +1,251 @@
+"""Whole runs against a provider on loopback: what it is asked, and what is left of a fault."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+import zlib
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from tests.providers.openai_server import OpenAIServer, Reply, completion, failure
+from tests.support import caption, draw, effective, library, records
+
+KEY = "sk-canary-0123456789abcdef"
+
+
+class Provider(OpenAIServer):
+    """Answers each caption request as `rule` says, and remembers when each came."""
+
+    def __init__(self, rule=None):
+        self.rule = rule or (lambda number, request: None)
+        self.times = []
+        self.lock = threading.Lock()
+        super().__init__()
+
+    def reply_to(self, request):
+        usual = super().reply_to(request)
+        if request.method != "POST":
+            return usual
+        with self.lock:
+            self.times.append(time.monotonic())
+            number = len(self.times)
+        return self.rule(number, request) or usual
+
+
+def run_openai(cwd, server, *arguments, **env):
+    flags = ("--backend=openai", f"--base-url={server.base_url}", "--photos-dir=photos")
+    return caption("run", *flags, *arguments, cwd=cwd, **({"OPENAI_API_KEY": KEY} | env))
+
+
+def test_a_run_records_usage_cost_and_who_answered(tmp_path):
+    library(tmp_path / "photos", 10)
+    with Provider() as server:
+        done = run_openai(tmp_path, server)
+        assert done.returncode == 0, done.stderr
+        assert f"Sending 10 photos to {server.host}" in done.stderr
+        assert len(server.times) == 10
+    for record in records(tmp_path / "captions.jsonl"):
+        assert record["caption"] == "A dog on a beach."
+        assert record["model_version"] == "gpt-5-mini-2025-08-07"
+        assert (record["input_tokens"], record["output_tokens"]) == (900, 12)
+        assert record["requests"] == 1
+        assert 0 < record["cost_usd"] < 0.001
+
+
+def test_a_pause_that_the_provider_asks_for_is_kept_by_every_worker(tmp_path):
+    library(tmp_path / "photos", 20)
+
+    def rule(number, _):
+        if number == 6:
+            return failure(429, "slow down", "rate_limit_exceeded", headers={"Retry-After": "7"})
+        return None
+
+    with Provider(rule) as server:
+        done = run_openai(tmp_path, server)
+        assert done.returncode == 0, done.stderr
+    asked = server.times[5]
+    under_way = [t for t in server.times if asked < t < asked + 0.5]
+    assert len(under_way) <= 8, "only what was sent already"
+    assert not [t for t in server.times if asked + 0.5 <= t < asked + 7]
+    assert len(effective(tmp_path / "captions.jsonl")) == 20
+
+
+def test_a_dead_key_meets_a_few_requests_and_leaves_no_record(tmp_path):
+    library(tmp_path / "photos", 200)
+    with Provider() as server:
+        server.keys = ("another",)
+        done = run_openai(tmp_path, server)
+        assert done.returncode == 77, done.stderr
+        assert len(server.seen) <= 3
+    assert "OPENAI_API_KEY" in done.stderr
+    assert records(tmp_path / "captions.jsonl") == []
+
+
+def test_a_key_that_dies_during_the_run_stops_it_after_what_is_under_way(tmp_path):
+    library(tmp_path / "photos", 100)
+
+    def rule(number, _):
+        return failure(401, "key revoked", "invalid_api_key") if number > 20 else None
+
+    with Provider(rule) as server:
+        done = run_openai(tmp_path, server)
+        assert done.returncode == 77, done.stderr
+        assert len(server.times) <= 20 + 8
+    assert {r["status"] for r in records(tmp_path / "captions.jsonl")} == {"success"}
+    assert len(records(tmp_path / "captions.jsonl")) == 20
+
+
+def test_a_service_that_is_down_meets_25_requests_at_most_and_is_resumed_later(tmp_path):
+    library(tmp_path / "photos", 60)
+    with Provider(lambda *_: failure(500, "out of order")) as server:
+        done = run_openai(tmp_path, server)
+        assert done.returncode == 69, done.stderr
+        assert len(server.times) <= 25
+    assert records(tmp_path / "captions.jsonl") == []
+    with Provider() as server:
+        assert run_openai(tmp_path, server).returncode == 0
+    assert len(effective(tmp_path / "captions.jsonl")) == 60
+
+
+def test_one_photo_that_the_service_cannot_take_costs_five_requests(tmp_path):
+    library(tmp_path / "photos", 12)
+    cursed = []
+
+    def rule(number, request):
+        with server.lock:
+            if not cursed:
+                cursed.append(request.body)
+        if request.body == cursed[0]:
+            return failure(500, "boom")
+        time.sleep(0.3)  # others are answered while it is tried again
+        return None
+
+    server = Provider(rule)
+    with server:
+        done = run_openai(tmp_path, server, "--max-workers=2")
+        assert done.returncode == 0, done.stderr
+        assert sum(seen.body == cursed[0] for seen in server.captions_asked()) == 5
+    failed = [r for r in records(tmp_path / "captions.jsonl") if r["status"] != "success"]
+    assert [r["error"]["code"] for r in failed] == ["http_500"]
+    assert failed[0]["requests"] == 5
+
+
+FAULTS = {
+    "refusal": Reply(body=completion(None, refusal="I cannot help with that.")),
+    "filter": Reply(body=completion("", "content_filter")),
+    "truncated": Reply(body=completion("A dog on a", "length")),
+    "empty": Reply(body=completion("")),
+    "only reasoning": Reply(body=completion("<think>Let me see</think>")),
+    "bad request": failure(400, "invalid image"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_answer_that_is_no_caption_is_never_stored_as_one(tmp_path, fault):
+    library(tmp_path / "photos", 6)
+    with Provider(lambda number, _: FAULTS[fault] if number == 3 else None) as server:
+        done = run_openai(tmp_path, server, "--max-workers=1")
+        assert done.returncode == 0, done.stderr
+    found = records(tmp_path / "captions.jsonl")
+    failed = [r for r in found if r["status"] != "success"]
+    assert len(found) == 6
+    assert len(failed) == 1
+    assert failed[0]["caption"] is None
+    assert failed[0]["error"]["code"] not in {"", "exception"}
+
+
+CANARY = "CANARY-7f3a"
+
+
+def marked_photos(folder):
+    """Photos with the canary wherever a file can carry text, the name too."""
+    exif = Image.Exif()
+    exif[0x010E] = exif[0x0110] = exif[0x9286] = CANARY
+    exif.get_ifd(0x8825)[0x001D] = CANARY
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", CANARY)
+    text.add_itxt("XML:com.adobe.xmp", f"<x>{CANARY}</x>")
+    xmp = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{CANARY}</x:xmpmeta>".encode()
+    draw(folder / f"{CANARY}.jpg", 1, exif=exif, comment=CANARY.encode(), xmp=xmp)
+    draw(folder / CANARY / "1.png", 2, pnginfo=text, exif=exif)
+    draw(folder / f"2{CANARY}.webp", 3, exif=exif, xmp=xmp)
+    draw(folder / f"3{CANARY}.tif", 4, exif=exif)
+    with open(folder / f"{CANARY}.jpg", "ab") as photo:
+        photo.write(CANARY.encode())
+
+
+def every_reading(data: bytes) -> bytes:
+    """The bytes, and what base64 and deflate may hide in them."""
+    found = [data]
+    for piece in json.loads(data)["messages"][0]["content"] if data else ():
+        if "image_url" in piece:
+            found.append(base64.b64decode(piece["image_url"]["url"].partition(",")[2]))
+    for start in range(len(found[-1]) - 2):
+        if found[-1][start] == 0x78:
+            try:
+                found.append(zlib.decompressobj().decompress(found[-1][start:]))
+            except zlib.error:
+                continue
+    return b"".join(found)
+
+
+def test_no_metadata_no_name_and_no_setting_leaves_the_machine(tmp_path):
+    marked_photos(tmp_path / "photos")
+    canaries = dict.fromkeys(("XAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"), CANARY)
+    with Provider() as server:
+        done = run_openai(tmp_path, server, USERNAME=CANARY, **canaries)
+        assert done.returncode == 0, done.stderr
+        assert len(server.times) == 4
+        for seen in server.seen:
+            everything = every_reading(seen.body) + repr((seen.path, seen.headers)).encode()
+            assert CANARY.encode() not in everything
+            assert str(tmp_path).encode() not in everything
+
+
+@pytest.mark.parametrize("fault", [401, 403, 404, 429, 500])
+def test_the_key_is_in_no_output_at_any_level(tmp_path, fault):
+    library(tmp_path / "photos", 3)
+    reply = failure(fault, f"your key {KEY} is odd", "invalid_api_key" if fault < 404 else None)
+    with Provider(lambda *_: reply) as server:
+        done = run_openai(tmp_path, server, LOG_LEVEL="DEBUG")
+        assert done.returncode in {0, 69, 77, 78}, done.stderr
+    log = (tmp_path / "caption.log").read_text()
+    journal = (tmp_path / "captions.jsonl").read_text()
+    assert KEY not in done.stdout + done.stderr + log + journal
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_key_and_a_foreign_address_are_refused_before_anything_is_sent(tmp_path):
+    library(tmp_path / "photos", 2)
+    flags = ("--backend=openai", "--photos-dir=photos")
+    done = caption("run", *flags, cwd=tmp_path)
+    assert done.returncode == 78
+    assert "OPENAI_API_KEY=" in done.stderr
+    for more in (["--base-url=http://example.org/v1"], ["--local-only"]):
+        done = caption("run", *flags, *more, cwd=tmp_path, OPENAI_API_KEY=KEY)
+        assert done.returncode == 78, done.stderr
+        assert KEY not in done.stderr
+
+
+def test_a_server_that_is_not_there_is_69(tmp_path):
+    library(tmp_path / "photos", 2)
+    with Provider() as server:
+        gone = server.base_url
+    flags = ("--backend=ollama", f"--base-url={gone}", "--photos-dir=photos")
+    done = caption("run", *flags, cwd=tmp_path)
+    assert done.returncode == 69
+    assert "ollama serve" in done.stderr
+
+
+def test_a_local_server_with_one_model_needs_no_model_name(tmp_path):
+    library(tmp_path / "photos", 2)
+    with Provider() as server:
+        server.models = ("my-model",)
+        flags = ("--backend=compatible", f"--base-url={server.base_url}", "--photos-dir=photos")
+        done = caption("run", *flags, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert {r["model"] for r in records(tmp_path / "captions.jsonl")} == {"my-model"}
