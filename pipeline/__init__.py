@@ -1,14 +1,32 @@
 """How photos flow from the disk through a backend into the journal.
 
-walk.py        find the photos
-selection.py   which of them this run takes
-feed.py        hand them out, one by one, until every one is settled
-isolation.py   decode in worker processes that may crash
-content.py     caption identical content once
-pace.py        how many requests at a time
-health.py      is it the photo or the service that fails?
-judge.py       turn an answer or a verdict into a record
-runner.py      the flow itself
-tally.py       what became of the photos; the reporter that is told
-estimate.py    what a run would be
+Which photos
+    walk.py            find the photos below a directory
+    path_filter.py     --include and --exclude
+    file_list.py       --files-from
+    order.py           --order and --shard
+    selection.py       which of them this run takes, and which captions can be had without asking
+    estimate.py        what a run would be
+
+The flow
+    runner.py          decoders and backend threads around one feed
+    feed.py            hands photos out until every one is settled
+    decoding.py        from a pending photo to clean pixels, a copy or a verdict
+    isolation.py       one decoder process behind one pipe
+    decoder_process.py   the parent's handle on it
+    decoder_worker.py    what runs in it
+    content.py         identical content is captioned once
+    buffer.py          between the decoders and the backend
+    captioning.py      ask, time, judge
+    judge.py           turns an answer or a verdict into a record
+    recorder.py        writes what became of a photo, then counts it
+    tally.py           the counts, and the reporter that is told
+    stopping.py        ending a run early
+
+Asking a service
+    pace.py            how many requests at a time
+    retrying.py        the one layer that retries
+    health.py          whether it is the photo or the service that fails
+    budget.py          ceilings on cost and requests
+    prices.py          what an answer costs
 """

@@ -47,7 +47,7 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
         for command in ([], ["run"], ["estimate"], ["stats"], ["journal", "merge"])
     )
     known = set(re.findall(r"--[a-z][a-z-]+", help_texts))
-    foreign = {"--extra", "--help", "--batch", "--include", "--version"}
+    foreign = {"--max-model-len", "--extra", "--help", "--batch", "--include", "--version"}
     for document in DOCUMENTS:
         lines = [line for line in document.read_text("utf-8").splitlines() if "pip " not in line]
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines)))
