@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import install_plugin, library
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture", action="store_true", help="run the long fault tests too (hours)")
@@ -23,3 +25,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def journal_path(tmp_path: Path) -> Path:
     return tmp_path / "captions.jsonl"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Six small photos."""
+    return library(tmp_path / "photos", 6)
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """PYTHONPATH with the backends `service` and `batches`, as another package brings them."""
+    return install_plugin(tmp_path_factory.mktemp("plugin"))

@@ -158,3 +158,16 @@ def install_plugin(folder: Path) -> str:
         "batches = test_service:Batches\n"
     )
     return str(folder)
+
+
+def run_service(cwd: Path, plugin: str, *arguments: object, **options: object):
+    """Run with the plugin's backend, which notes each request in requests.txt."""
+    pairs = [f"--option={name}={value}" for name, value in options.items()]
+    log = f"--option=log={cwd / 'requests.txt'}"
+    return caption("run", "--backend=service", log, *pairs, *arguments, cwd=cwd, PYTHONPATH=plugin)
+
+
+def requests(cwd: Path) -> int:
+    """How many requests that backend was asked."""
+    log = cwd / "requests.txt"
+    return len(log.read_text().splitlines()) if log.exists() else 0

@@ -20,18 +20,12 @@ from tests.support import (
     draw,
     effective,
     environment,
-    install_plugin,
     library,
     records,
     start,
 )
 
 FAULTS = ROOT / "tests" / "faults" / "decoder"
-
-
-@pytest.fixture(scope="session")
-def plugin(tmp_path_factory):
-    return install_plugin(tmp_path_factory.mktemp("plugin"))
 
 
 def service(tmp_path, **options):

@@ -1,0 +1,231 @@
+"""Which photos a run takes: flags, copies, moves, and the dry run that takes them all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.support import (
+    caption,
+    draw,
+    effective,
+    library,
+    records,
+    requests,
+    run_service,
+)
+
+
+def test_retry_status_takes_the_failed_ones_again(photos, tmp_path, plugin):
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, fail="refused", fail_first=2)
+    assert done.returncode == 0
+    assert "--retry-status=error_model" in done.stderr
+    assert requests(tmp_path) == 6
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--retry-status=error_model")
+    assert done.returncode == 0
+    assert requests(tmp_path) == 8
+    assert {r["status"] for r in effective(tmp_path / "captions.jsonl").values()} == {"success"}
+
+
+def test_retry_only_leaves_new_photos_alone(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos, fail="refused", fail_first=1)
+    draw(photos / "new.jpg", seed=99)
+    assert run_service(tmp_path, plugin, "--photos-dir", photos, "--retry-only").returncode == 0
+    assert "new.jpg" not in effective(tmp_path / "captions.jsonl")
+    assert requests(tmp_path) == 7
+
+
+def test_force_takes_all_and_deletes_nothing(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    before = (tmp_path / "captions.jsonl").read_bytes()
+    assert run_service(tmp_path, plugin, "--photos-dir", photos, "--force").returncode == 0
+    after = (tmp_path / "captions.jsonl").read_bytes()
+    assert after.startswith(before)
+    assert len(records(tmp_path / "captions.jsonl")) == 12
+
+
+def test_since_counts_younger_records_as_done_even_with_force(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos, "--limit=2")
+    since = "--since=2020-01-01T00:00:00Z"
+    assert run_service(tmp_path, plugin, "--photos-dir", photos, "--force", since).returncode == 0
+    assert requests(tmp_path) == 6
+
+
+def test_stale_model_and_prompt(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    assert "Nothing to do" in run_service(tmp_path, plugin, "--photos-dir", photos).stderr
+    again = run_service(tmp_path, plugin, "--photos-dir", photos, "--stale=model,prompt")
+    assert "Nothing to do" in again.stderr
+    run_service(tmp_path, plugin, "--photos-dir", photos, "--stale=prompt", "--prompt=Colours?")
+    assert requests(tmp_path) == 12
+    run_service(tmp_path, plugin, "--photos-dir", photos, "--stale=model", "--model=service-2")
+    assert requests(tmp_path) == 18
+
+
+def test_stale_content_asks_only_for_what_really_changed(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    os.utime(photos / "000" / "00000.jpg")
+    draw(photos / "000" / "00001.jpg", seed=77)
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--stale=content")
+    assert done.returncode == 0
+    assert requests(tmp_path) == 7
+    assert "1 unchanged" in done.stderr
+
+
+def test_a_corrupt_photo_that_was_replaced_is_stale(photos, tmp_path, plugin):
+    bad = photos / "bad.jpg"
+    bad.write_bytes(b"\xff\xd8\xff")
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    draw(bad, seed=50)
+    run_service(tmp_path, plugin, "--photos-dir", photos, "--stale=content")
+    assert effective(tmp_path / "captions.jsonl")["bad.jpg"]["status"] == "success"
+
+
+def test_limit_and_restart_every(photos, tmp_path, plugin):
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--limit=2")
+    assert done.returncode == 0
+    assert "Remaining: 4 photos" in done.stderr
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--restart-every=3")
+    assert done.returncode == 2
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--restart-every=3")
+    assert done.returncode == 0
+    assert requests(tmp_path) == 6
+
+
+def test_limit_holds_over_restarts(photos, tmp_path, plugin):
+    flags = ("--photos-dir", photos, "--limit=4", "--restart-every=3", "--since=2020-01-01")
+    assert run_service(tmp_path, plugin, *flags).returncode == 2
+    assert run_service(tmp_path, plugin, *flags).returncode == 0
+    assert requests(tmp_path) == 4
+
+
+def test_shards_share_the_photos(tmp_path):
+    library(tmp_path / "photos", 40)
+    for i in (1, 2, 3):
+        flags = (f"--shard={i}/3", f"--captions-jsonl={i}.jsonl")
+        done = caption("--backend=mock", "--photos-dir=photos", *flags, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    parts = [set(effective(tmp_path / f"{i}.jsonl")) for i in (1, 2, 3)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 40
+    for i in (2, 3):
+        assert (
+            caption(
+                "journal", "merge", f"{i}.jsonl", "--captions-jsonl=1.jsonl", cwd=tmp_path
+            ).returncode
+            == 0
+        )
+    assert len(effective(tmp_path / "1.jsonl")) == 40
+
+
+def test_include_exclude_and_files_from(tmp_path):
+    for name in ("a/1.jpg", "a/2.png", "b/3.jpg"):
+        draw(tmp_path / "photos" / name, seed=len(name))
+    base = ("run", "--backend=mock", "--photos-dir=photos")
+    caption(*base, "--include=*.jpg", "--exclude=b/**", "--captions-jsonl=1.jsonl", cwd=tmp_path)
+    assert set(effective(tmp_path / "1.jsonl")) == {"a/1.jpg"}
+    (tmp_path / "list").write_text("b/3.jpg\na/2.png\nmissing.jpg\n")
+    done = caption(*base, "--files-from=list", "--captions-jsonl=2.jsonl", cwd=tmp_path)
+    assert set(effective(tmp_path / "2.jsonl")) == {"b/3.jpg", "a/2.png"}
+    assert "missing.jpg" in done.stderr
+
+
+def test_order_newest_first(photos, tmp_path):
+    for i in range(6):
+        os.utime(photos / "000" / f"{i:05d}.jpg", (1e9 + i, 1e9 + i))
+    flags = ("--order=newest", "--limit=2")
+    assert caption("--backend=mock", "--photos-dir", photos, *flags, cwd=tmp_path).returncode == 0
+    assert set(effective(tmp_path / "captions.jsonl")) == {"000/00005.jpg", "000/00004.jpg"}
+
+
+def test_identical_content_is_captioned_once(photos, tmp_path, plugin):
+    shutil.copy(photos / "000/00000.jpg", photos / "copy.jpg")
+    shutil.copy(photos / "000/00000.jpg", photos / "another copy.jpg")
+    done = run_service(tmp_path, plugin, "--photos-dir", photos)
+    assert done.returncode == 0
+    assert requests(tmp_path) == 6
+    found = effective(tmp_path / "captions.jsonl")
+    assert len(found) == 8
+    copies = [r for r in found.values() if "copied_from" in r]
+    assert len(copies) == 2
+    for record in copies:
+        leader = found[record["copied_from"]]
+        assert record["caption"] == leader["caption"]
+        assert "cost_usd" not in record
+        assert "input_tokens" not in record
+
+
+def test_a_copy_that_comes_later_costs_nothing(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    shutil.copy(photos / "000/00000.jpg", photos / "copy.jpg")
+    done = run_service(tmp_path, plugin, "--photos-dir", photos)
+    assert "1 copied" in done.stderr
+    assert requests(tmp_path) == 6
+    run_service(tmp_path, plugin, "--photos-dir", photos, "--model=other", "--limit=1")
+    shutil.copy(photos / "000/00001.jpg", photos / "copy2.jpg")
+    run_service(tmp_path, plugin, "--photos-dir", photos, "--model=other")
+    assert requests(tmp_path) == 7, "a copy is only made from a record of the same model"
+
+
+def test_copies_are_tried_themselves_when_their_leader_fails(photos, tmp_path, plugin):
+    shutil.copy(photos / "000/00000.jpg", photos / "0 copy.jpg")
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, fail="refused", fail_first=1)
+    assert done.returncode == 0
+    found = effective(tmp_path / "captions.jsonl")
+    twins = [found["0 copy.jpg"]["status"], found["000/00000.jpg"]["status"]]
+    assert sorted(twins) == ["error_model", "success"]  # whichever was decoded first, led
+    assert requests(tmp_path) == 7
+
+
+def test_a_moved_photo_keeps_its_caption(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    (photos / "2024").mkdir()
+    (photos / "000/00003.jpg").rename(photos / "2024/lake.jpg")
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--model=another")
+    assert done.returncode == 0
+    assert requests(tmp_path) == 6
+    assert "1 kept the caption" in done.stderr
+    record = effective(tmp_path / "captions.jsonl")["2024/lake.jpg"]
+    assert record["copied_from"] == "000/00003.jpg"
+    assert record["model"] == "service-1"
+
+
+@pytest.mark.parametrize("rate", [None, "0.3"])
+def test_dry_run_then_a_real_backend(tmp_path, plugin, rate):
+    photos = library(tmp_path / "photos", 30)
+    (photos / "bad.jpg").write_bytes((photos / "000/00001.jpg").read_bytes()[:300])
+    (photos / "no picture.png").write_bytes(b"words")
+    mock = [f"--mock-error-rate={rate}"] if rate else []
+    done = run_service(tmp_path, plugin, "--photos-dir=photos", "--dry-run", *mock)
+    assert done.returncode == 0, done.stderr
+    assert requests(tmp_path) == 0
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [
+        "bad.jpg",
+        "no picture.png",
+    ]
+    assert run_service(tmp_path, plugin, "--photos-dir=photos").returncode == 0
+    assert requests(tmp_path) == 30
+    found = effective(tmp_path / "captions.jsonl")
+    bad = {path for path, record in found.items() if record["status"] != "success"}
+    assert bad == {"bad.jpg", "no picture.png"}
+
+
+def test_dry_run_over_a_finished_journal_changes_nothing(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    before = (tmp_path / "captions.jsonl").read_bytes()
+    (photos / "000/00002.jpg").write_bytes(b"\xff\xd8\xff broken since")
+    done = caption("--dry-run", "--photos-dir", photos, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("000/00002.jpg\t")
+    assert (tmp_path / "captions.jsonl").read_bytes() == before
+    assert "Nothing to do" in run_service(tmp_path, plugin, "--photos-dir", photos).stderr
+
+
+def test_dry_run_points_at_photos_that_were_mended(photos, tmp_path):
+    bad = photos / "bad.jpg"
+    bad.write_bytes(b"\xff\xd8\xff")
+    caption("--dry-run", "--photos-dir", photos, cwd=tmp_path)
+    draw(bad, seed=60)
+    done = caption("--dry-run", "--photos-dir", photos, cwd=tmp_path)
+    assert "--retry-status=error_corrupt" in done.stderr
