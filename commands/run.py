@@ -117,32 +117,20 @@ def _caption(
     batch: Batch,
 ) -> int:
     backend.check()
-    if backend.destination:
-        say(
-            f"Sending {count(len(batch.photos))} to {backend.destination}: pixels and the prompt, "
-            "no names, no metadata"
-        )
     reporter = ProgressReporter()
     tally = Tally(reporter)
-    sources = find_sources(batch.photos, journal.index, rules, photos_dir)
-    options = RunOptions(
-        photos_dir=photos_dir,
-        workers=workers_for(backend, settings),
-        decoders=min(settings.decode_workers or default_decoders(), len(batch.photos)),
-        edge=edge_for(backend, settings),
-        dry_run=flags.dry_run,
-    )
     captioning = CaptionRun(
         backend,
         journal,
         batch.photos,
-        sources,
+        find_sources(batch.photos, journal.index, rules, photos_dir),
         rules,
-        options,
+        _run_options(settings, photos_dir, backend, batch, dry_run=flags.dry_run),
         tally,
         prices_for(backend, settings),
         Ceilings(settings.max_cost, settings.max_requests),
     )
+    _announce(backend, batch)
     started = time.monotonic()
     error: FatalError | None = None
     with note_signals(reporter.notice) as interrupts:
@@ -159,6 +147,29 @@ def _caption(
         logging.shutdown()
         os._exit(code)  # a request that hangs must not keep the process from ending
     return code
+
+
+def _run_options(
+    settings: Settings, photos_dir: Path, backend: CaptionBackend, batch: Batch, *, dry_run: bool
+) -> RunOptions:
+    return RunOptions(
+        photos_dir=photos_dir,
+        workers=workers_for(backend, settings),
+        decoders=min(settings.decode_workers or default_decoders(), len(batch.photos)),
+        edge=edge_for(backend, settings),
+        dry_run=dry_run,
+    )
+
+
+def _announce(backend: CaptionBackend, batch: Batch) -> None:
+    """Say who is about to receive the photos, before the first one."""
+    if backend.destination:
+        say(
+            f"Sending {count(len(batch.photos))} to {backend.destination}: pixels and the prompt, "
+            "no names, no metadata"
+        )
+    about = {"backend": backend.name, "model": backend.settings.model, "photos": len(batch.photos)}
+    _log.info("run started", extra={"event": "run_started", **about})
 
 
 def _exit_code(error: FatalError | None, interrupts: Interrupts, tally: Tally, batch: Batch) -> int:

@@ -42,6 +42,14 @@ def test_first_run_captions_every_photo_and_says_where_the_result_is(photos, tmp
         assert record["mtime_ns"] == (photos / record["rel_path"]).stat().st_mtime_ns
 
 
+def test_the_log_tells_the_phases(photos, tmp_path):
+    caption("run", "--photos-dir", photos, "--backend", "mock", cwd=tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "caption.log").read_text().splitlines()]
+    assert [line["event"] for line in log] == ["run_started", "run_ended"]
+    assert (log[0]["backend"], log[0]["photos"]) == ("mock", 6)
+    assert log[1]["photos"] == {"captioned": 6}
+
+
 def test_mock_names_the_full_size_though_the_image_is_shrunk(tmp_path):
     draw(tmp_path / "photos" / "big.jpg", size=(4032, 3024))
     assert caption("--backend=mock", "--photos-dir=photos", cwd=tmp_path).returncode == 0
