@@ -124,7 +124,8 @@ def test_batches_give_each_photo_its_own_caption(tmp_path, plugin):
 
 
 def test_stats_needs_no_photos(photos, tmp_path, plugin):
-    run_service(tmp_path, plugin, "--photos-dir", photos, fail="refused", fail_first=1)
+    flags = ("--photos-dir", photos)
+    run_service(tmp_path, plugin, *flags, fail="refused", fail_first=1, delay=0.02)
     shutil.rmtree(photos)
     done = caption("stats", cwd=tmp_path)
     assert done.returncode == 0
