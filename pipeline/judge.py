@@ -135,7 +135,7 @@ def corrupt_record(photo: Photo, error: CorruptImageError) -> Record:
         rel_path=photo.rel_path,
         caption=None,
         status=Status.ERROR_CORRUPT,
-        error=RecordError(error.code, str(error)),
+        error=RecordError.of(error),
         size=photo.size,
         mtime_ns=photo.mtime_ns,
         created_at=utc_now(),
