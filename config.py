@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     backend: str = ""
     model: str = ""
     prompt: str = ""
+    fallback: str = ""
     base_url: str = ""
     language: str = ""
     max_edge: int = Field(default=0, ge=0)

@@ -50,9 +50,15 @@ class BackendSettings:
     timeout: float | None = None
     options: BackendOptions = field(default_factory=BackendOptions)
 
-    def prompt_sha256(self) -> str:
+    def prompt_sha256(self, hints: Sequence[str] = ()) -> str:
         """12 hex digits that change when the question put to the model changes."""
-        question = {"prompt": self.prompt, "language": self.language, "fields": list(self.fields)}
+        question: dict[str, Any] = {
+            "prompt": self.prompt,
+            "language": self.language,
+            "fields": list(self.fields),
+        }
+        if hints:
+            question["hints"] = list(hints)
         canonical = json.dumps(question, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:12]
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from commands.photos import find_photos, photos_dir_of
-from commands.wiring import RunFlags, make_backend, rules_for, settings_for
+from commands.wiring import RunFlags, hints_for, make_backend, rules_for, settings_for
 from console.terminal import count, duration, rate, say, show, size, table
 from errors import ExitCode
 from journal import read_index
@@ -33,7 +33,7 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
     settings = settings_for(flags)
     photos_dir = photos_dir_of(settings)
     backend = make_backend(flags, settings)
-    rules = rules_for(flags, backend)
+    rules = rules_for(flags, [backend], hints_for(flags))
     index = read_index(settings.captions_jsonl)
     for warning in index.warnings(settings.captions_jsonl.name):
         say(warning)

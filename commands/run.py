@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from backends import registry
@@ -15,7 +17,9 @@ from commands.summary import tell_summary
 from commands.wiring import (
     RunFlags,
     edge_for,
+    hints_for,
     make_backend,
+    make_fallbacks,
     prices_for,
     rules_for,
     settings_for,
@@ -26,11 +30,19 @@ from console.interrupts import Interrupts, note_signals
 from console.logs import configure_logging
 from console.progress import ProgressReporter
 from console.terminal import count, say
-from errors import ExitCode, FatalError, UsageError, did_you_mean
+from errors import (
+    BackendUnavailableError,
+    ExitCode,
+    FatalError,
+    UsageError,
+    did_you_mean,
+)
 from journal import Journal
 from pipeline.budget import Ceilings
+from pipeline.hints import Hints
 from pipeline.runner import CaptionRun, RunOptions, default_decoders
 from pipeline.selection import Batch, Selection, SelectionRules, cut, find_sources, select
+from pipeline.service import Link
 from pipeline.tally import Outcome, Tally
 
 _log = logging.getLogger("caption.run")
@@ -47,10 +59,12 @@ def run_captions(flags: RunFlags) -> int:
         return show_setting(flags, settings)
     photos_dir = photos_dir_of(settings)
     backend = make_backend(flags, settings)
-    if not backend.settings.model:
-        backend.check()  # finds out the name of the only model, which records and rules go by
-    rules = rules_for(flags, backend)
-    keys = [settings.api_key(backend.key_env_var).get_secret_value()]
+    backends = [backend, *make_fallbacks(flags, settings, backend)]
+    for nameless in (b for b in backends if not b.settings.model):
+        nameless.check()  # finds out the name of the only model, which records and rules go by
+    hints = hints_for(flags)
+    rules = rules_for(flags, backends, hints)
+    keys = [settings.api_key(b.key_env_var).get_secret_value() for b in backends]
     configure_logging(settings.log_file, settings.log_level, keys)
     with Journal(settings.captions_jsonl) as journal:
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
@@ -62,7 +76,8 @@ def run_captions(flags: RunFlags) -> int:
         if not batch.photos:
             say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
             return ExitCode.DONE
-        return _caption(flags, settings, photos_dir, backend, rules, journal, batch)
+        job = Job(flags, settings, photos_dir, backends, hints, rules, journal, batch)
+        return _caption(job)
 
 
 def show_setting(flags: RunFlags, settings: Settings) -> int:
@@ -107,30 +122,37 @@ def _tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFla
         say(f"Backend: {backend.name}, model {backend.settings.model}")
 
 
-def _caption(
-    flags: RunFlags,
-    settings: Settings,
-    photos_dir: Path,
-    backend: CaptionBackend,
-    rules: SelectionRules,
-    journal: Journal,
-    batch: Batch,
-) -> int:
-    backend.check()
+@dataclass(frozen=True)
+class Job:
+    """What is to be captioned, by whom, where to."""
+
+    flags: RunFlags
+    settings: Settings
+    photos_dir: Path
+    backends: Sequence[CaptionBackend]
+    hints: Hints
+    rules: SelectionRules
+    journal: Journal
+    batch: Batch
+
+
+def _caption(job: Job) -> int:
+    links = _available_links(job)
+    flags, journal, batch = job.flags, job.journal, job.batch
     reporter = ProgressReporter()
     tally = Tally(reporter)
     captioning = CaptionRun(
-        backend,
+        links,
         journal,
         batch.photos,
-        find_sources(batch.photos, journal.index, rules, photos_dir),
-        rules,
-        _run_options(settings, photos_dir, backend, batch, dry_run=flags.dry_run),
+        find_sources(batch.photos, journal.index, job.rules, job.photos_dir),
+        job.rules,
+        _run_options(job),
         tally,
-        prices_for(backend, settings),
-        Ceilings(settings.max_cost, settings.max_requests),
+        Ceilings(job.settings.max_cost, job.settings.max_requests),
+        job.hints,
     )
-    _announce(backend, batch)
+    _announce(links, job)
     started = time.monotonic()
     error: FatalError | None = None
     with note_signals(reporter.notice) as interrupts:
@@ -141,7 +163,7 @@ def _caption(
             error = stopped
         finally:
             reporter.close()
-    tell_summary(tally, journal, backend, flags, batch, time.monotonic() - started)
+    tell_summary(tally, journal, job.backends[0], flags, batch, time.monotonic() - started)
     code = _exit_code(error, interrupts, tally, batch)
     if captioning.abandoned:
         logging.shutdown()
@@ -149,27 +171,57 @@ def _caption(
     return code
 
 
-def _run_options(
-    settings: Settings, photos_dir: Path, backend: CaptionBackend, batch: Batch, *, dry_run: bool
-) -> RunOptions:
+def _available_links(job: Job) -> list[Link]:
+    """The backends that can be asked, each with its prices; one that is down is left out aloud.
+
+    Raises:
+        FatalError: none is available, or one is not set up: a key, a model, a price is missing.
+    """
+    identities = job.rules.chain
+    links: list[Link] = []
+    down: list[BackendUnavailableError] = []
+    for backend, identity in zip(job.backends, identities, strict=True):
+        link = Link(backend, identity, prices_for(backend, job.settings))
+        try:
+            backend.check()
+        except BackendUnavailableError as error:
+            down.append(error)
+            if len(job.backends) > 1:
+                say(f"{link} is left out: {error}")
+        else:
+            links.append(link)
+    if not links:
+        raise down[0]
+    return links
+
+
+def _run_options(job: Job) -> RunOptions:
+    settings = job.settings
     return RunOptions(
-        photos_dir=photos_dir,
-        workers=workers_for(backend, settings),
-        decoders=min(settings.decode_workers or default_decoders(), len(batch.photos)),
-        edge=edge_for(backend, settings),
-        dry_run=dry_run,
+        photos_dir=job.photos_dir,
+        workers=workers_for(job.backends[0], settings),
+        decoders=min(settings.decode_workers or default_decoders(), len(job.batch.photos)),
+        edge=edge_for(job.backends, settings),
+        dry_run=job.flags.dry_run,
     )
 
 
-def _announce(backend: CaptionBackend, batch: Batch) -> None:
+def _announce(links: Sequence[Link], job: Job) -> None:
     """Say who is about to receive the photos, before the first one."""
-    if backend.destination:
-        say(
-            f"Sending {count(len(batch.photos))} to {backend.destination}: pixels and the prompt, "
-            "no names, no metadata"
-        )
-    about = {"backend": backend.name, "model": backend.settings.model, "photos": len(batch.photos)}
-    _log.info("run started", extra={"event": "run_started", **about})
+    photos = job.batch.photos
+    sent = "pixels and the prompt, no names, no metadata"
+    if hinted := sum(bool(job.hints.tags(photo.rel_path, None)) for photo in photos):
+        sent = f"pixels, the prompt and the hints of {hinted:,}, no names, no metadata"
+    elif job.hints:
+        sent = "pixels, the prompt and hints, no names, no metadata"
+    first, *others = links
+    if first.backend.destination:
+        say(f"Sending {count(len(photos))} to {first.backend.destination}: {sent}")
+    for link in others:
+        to = link.backend.destination or "no other machine"
+        say(f"What that cannot caption goes to {to} ({link})")
+    about = {"backend": first.backend.name, "model": first.backend.settings.model}
+    _log.info("run started", extra={"event": "run_started", **about, "photos": len(photos)})
 
 
 def _exit_code(error: FatalError | None, interrupts: Interrupts, tally: Tally, batch: Batch) -> int:

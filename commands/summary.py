@@ -31,7 +31,7 @@ def tell_summary(
     seconds: float,
 ) -> None:
     """Say how the run ended, on stderr; a dry run lists the broken photos on stdout."""
-    _tell_outcomes(tally, len(batch.photos), seconds)
+    _tell_outcomes(tally, backend, len(batch.photos), seconds)
     if flags.dry_run:
         _list_broken(tally)
     say(f"Journal: {journal.path}")
@@ -44,12 +44,16 @@ def tell_summary(
     )
 
 
-def _tell_outcomes(tally: Tally, total: int, seconds: float) -> None:
+def _tell_outcomes(tally: Tally, backend: CaptionBackend, total: int, seconds: float) -> None:
     speed = f", {rate(tally.settled / seconds)}" if seconds > 0 else ""
     say(f"{tally.settled:,} of {count(total)} worked through in {duration(seconds)}{speed}")
     for outcome in Outcome:
         if number := tally.outcomes[outcome]:
             say(f"  {number:>7,} {outcome}")
+    first = f"{backend.name}, model {backend.settings.model}"
+    if any(who != first for who in tally.answers):  # a fallback was asked
+        for who, number in tally.answers.most_common():
+            say(f"  {number:>7,} by {who}")
     if tally.reasons:
         reasons = tally.reasons.most_common(REASONS_NAMED)
         say("  reasons: " + ", ".join(f"{code} {number:,}" for code, number in reasons))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from config import Settings, load_settings, unknown_settings
 from console.terminal import say
 from errors import ConfigurationError, Status, UsageError, did_you_mean
 from journal import parse_time
+from pipeline.hints import Hints, read_hints
 from pipeline.prices import Prices, read_price_file
-from pipeline.selection import Identity, SelectionRules, Stale
+from pipeline.selection import HintedPrompts, Identity, SelectionRules, Stale
 
 RETRIED_BY_DEFAULT = "error_api,error_model"
 
@@ -29,6 +31,8 @@ class RunFlags:
     model: str | None = None
     prompt: str | None = None
     prompt_file: Path | None = None
+    fallback: list[str] | None = None
+    hints: Path | None = None
     base_url: str | None = None
     local_only: bool | None = None
     allow_http: bool | None = None
@@ -70,6 +74,7 @@ def settings_for(flags: RunFlags) -> Settings:
         backend=flags.backend,
         model=flags.model,
         prompt=_prompt(flags),
+        fallback=",".join(flags.fallback) if flags.fallback else None,
         max_workers=flags.max_workers,
         decode_workers=flags.decode_workers,
         base_url=flags.base_url,
@@ -118,28 +123,71 @@ def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
             raise UsageError("--mock-error-rate goes with --backend mock or --dry-run")
         pairs.append(f"error_rate={flags.mock_error_rate}")
     return kind(
-        BackendSettings(
+        replace(
+            _common_settings(kind, settings),
             model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
-            api_key=settings.api_key(kind.key_env_var),
             base_url=settings.base_url or None,
-            allow_http=settings.allow_http,
-            local_only=settings.local_only,
-            language=settings.language or None,
-            prompt=settings.prompt or DEFAULT_PROMPT,
-            max_tokens=settings.max_tokens,
-            temperature=settings.temperature,
-            timeout=settings.timeout or None,
             options=registry.parse_options(kind, pairs),
         )
     )
 
 
-def edge_for(backend: CaptionBackend, settings: Settings) -> int:
-    """The longer side of the images it gets, in pixels."""
-    wanted = settings.max_edge or backend.preferred_edge
-    if wanted > backend.largest_edge:
-        say(f"{backend.name} takes at most {backend.largest_edge} pixels; using that")
-    return min(wanted, backend.largest_edge)
+def _common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendSettings:
+    """What holds for every backend of a run: the question, the key, the rules for addresses."""
+    return BackendSettings(
+        model=kind.default_model,
+        api_key=settings.api_key(kind.key_env_var),
+        allow_http=settings.allow_http,
+        local_only=settings.local_only,
+        language=settings.language or None,
+        prompt=settings.prompt or DEFAULT_PROMPT,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        timeout=settings.timeout or None,
+        options=kind.Options(),
+    )
+
+
+_WITH_ADDRESS = re.compile(r"(?P<rest>.*)@(?P<url>https?://.*)")
+
+
+def make_fallbacks(
+    flags: RunFlags, settings: Settings, first: CaptionBackend
+) -> list[CaptionBackend]:
+    """The backends of `--fallback`, in their order; none in a dry run.
+
+    Raises:
+        UsageError, ConfigurationError: unknown name, missing extra, or a placeholder among them.
+    """
+    words = [word.strip() for word in settings.fallback.split(",") if word.strip()]
+    if flags.dry_run or not words:
+        return []
+    chain = [first, *(_fallback(word, settings) for word in words)]
+    for backend in chain:
+        if backend.placeholder:
+            raise UsageError(
+                f"--fallback: {backend.name} writes placeholders, not captions; leave it out"
+            )
+    return chain[1:]
+
+
+def _fallback(word: str, settings: Settings) -> CaptionBackend:
+    """A backend from `NAME[:MODEL][@URL]`; a model's own name may hold colons."""
+    found = _WITH_ADDRESS.fullmatch(word)
+    rest, url = (found["rest"], found["url"]) if found else (word, None)
+    name, _, model = rest.partition(":")
+    kind = registry.backend_class(name)
+    common = _common_settings(kind, settings)
+    return kind(replace(common, model=model or common.model, base_url=url))
+
+
+def edge_for(backends: Sequence[CaptionBackend], settings: Settings) -> int:
+    """The longer side of the images, in pixels: as the first likes them, and all can take them."""
+    wanted = settings.max_edge or backends[0].preferred_edge
+    strictest = min(backends, key=lambda backend: backend.largest_edge)
+    if wanted > strictest.largest_edge:
+        say(f"{strictest.name} takes at most {strictest.largest_edge} pixels; using that")
+    return min(wanted, strictest.largest_edge)
 
 
 def prices_for(backend: CaptionBackend, settings: Settings) -> Prices:
@@ -168,8 +216,28 @@ def workers_for(backend: CaptionBackend, settings: Settings) -> int:
     return min(wanted, backend.max_workers)
 
 
-def rules_for(flags: RunFlags, backend: CaptionBackend) -> SelectionRules:
-    """The selection rules behind the flags.
+def hints_for(flags: RunFlags) -> Hints:
+    """The hints that the person wants told; none in a dry run.
+
+    Raises:
+        UsageError: the file makes no sense.
+    """
+    return read_hints(flags.hints) if flags.hints is not None and not flags.dry_run else Hints()
+
+
+def identity_of(backend: CaptionBackend, hints: Hints) -> Identity:
+    """What the records of this backend say of who answered what."""
+    return Identity(
+        backend=backend.name,
+        model=backend.settings.model,
+        prompt_sha256=backend.settings.prompt_sha256(),
+        placeholder=backend.placeholder,
+        hinted=HintedPrompts(hints, backend.settings.prompt_sha256) if hints else None,
+    )
+
+
+def rules_for(flags: RunFlags, backends: Sequence[CaptionBackend], hints: Hints) -> SelectionRules:
+    """The selection rules behind the flags, for these backends in the order they are asked.
 
     Raises:
         UsageError: a word or time that is not known, or flags that exclude each other.
@@ -180,12 +248,8 @@ def rules_for(flags: RunFlags, backend: CaptionBackend) -> SelectionRules:
         raise UsageError("--dry-run opens every photo in one go; leave --restart-every out")
     retry = flags.retry_status or (RETRIED_BY_DEFAULT if flags.retry_only else "")
     return SelectionRules(
-        identity=Identity(
-            backend=backend.name,
-            model=backend.settings.model,
-            prompt_sha256=backend.settings.prompt_sha256(),
-            placeholder=backend.placeholder,
-        ),
+        identity=identity_of(backends[0], hints),
+        fallbacks=tuple(identity_of(backend, hints) for backend in backends[1:]),
         retry_status=_statuses(retry),
         retry_only=flags.retry_only,
         stale=frozenset(Stale(w) for w in _words("--stale", flags.stale or "", list(Stale))),

@@ -73,6 +73,24 @@ BaseUrl: TypeAlias = Annotated[
         rich_help_panel=_WHO,
     ),
 ]
+Fallback: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="BACKEND[:MODEL]",
+        help="Who is asked about photos that the backend cannot caption; repeatable, in that "
+        "order; @URL at the end for another address [FALLBACK].",
+        rich_help_panel=_WHO,
+    ),
+]
+HintsFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--hints",
+        metavar="FILE",
+        help="JSON lines with 'tags' by 'rel_path' or 'content_sha256', told to the model.",
+        rich_help_panel=_WHO,
+    ),
+]
 Language: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Language of the captions [LANGUAGE].", rich_help_panel=_WHO),

@@ -17,13 +17,16 @@ The flow
     decoder_worker.py    what runs in it
     content.py         identical content is captioned once
     buffer.py          between the decoders and the backend
-    captioning.py      ask, time, judge
+    captioning.py      ask one backend after the other, record what came of it
+    chain.py           who is asked next (--fallback)
+    hints.py           tags told to the model (--hints)
     judge.py           turns an answer or a verdict into a record
     recorder.py        writes what became of a photo, then counts it
     tally.py           the counts, and the reporter that is told
     stopping.py        ending a run early
 
 Asking a service
+    service.py         one backend: ask, judge, price
     pace.py            how many requests at a time
     retrying.py        the one layer that retries
     health.py          whether it is the photo or the service that fails

@@ -1,33 +1,50 @@
-"""The backend's side of a run: ask, time, judge, and record."""
+"""The backends' side of a run: ask one after the other, and record what came of it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
 
-from PIL.Image import Image
-
-from backends.base import Caption, CaptionBackend
-from errors import ApiError, FatalError, ModelError, PhotoError, TransientError
+from backends.base import Caption
+from errors import BackendUnavailableError, PhotoError, TransientError, Usage
+from journal import Record
 from pipeline.buffer import Buffer
+from pipeline.chain import Chain
 from pipeline.decoding import Decoded
-from pipeline.health import ServiceHealth, Withheld
-from pipeline.judge import failure_record, judge_answer, success_record
-from pipeline.pace import Pace
-from pipeline.prices import Prices, usage_of
+from pipeline.health import Withheld
+from pipeline.hints import Hints, Tags
+from pipeline.judge import failure_record, success_record
+from pipeline.prices import added, usage_of
 from pipeline.recorder import Captioned, Recorder
-from pipeline.retrying import ATTEMPTS, Retrier, RunStopped
-from pipeline.selection import Identity
+from pipeline.retrying import RunStopped
+from pipeline.service import Answer, Service
+from pipeline.tally import Tally
 
 _log = logging.getLogger("caption.backend")
 
 BATCH_LINGER_SECONDS = 0.25
 """How long a batch waits for more photos once it has one."""
 
-Answer: TypeAlias = Caption | PhotoError | TransientError
+
+@dataclass
+class Case:
+    """A photo that is asked about; `spent` is what it has cost so far, whoever was asked."""
+
+    decoded: Decoded
+    tags: Tags
+    answer: Answer | None = None
+    latency_ms: int = 0
+    spent: Usage = field(default_factory=Usage)
+
+    def take(self, answer: Answer, latency_ms: int) -> None:
+        """Note an answer, and add what it cost to what was spent before."""
+        self.answer, self.latency_ms = answer, latency_ms
+        if isinstance(answer, Caption):
+            self.spent = added(self.spent, usage_of(answer))
+            self.answer = replace(answer, **self.spent)
+        elif isinstance(answer, PhotoError):
+            self.spent = added(self.spent, answer.usage)
 
 
 class Captioning:
@@ -35,101 +52,95 @@ class Captioning:
 
     def __init__(
         self,
-        backend: CaptionBackend,
-        identity: Identity,
+        chain: Chain,
+        hints: Hints,
         ready: Buffer[Decoded],
         recorder: Recorder,
-        pace: Pace,
-        health: ServiceHealth,
-        retrier: Retrier[list[Answer]],
-        prices: Prices,
+        tally: Tally,
+        batch_size: int,
     ) -> None:
-        self._backend = backend
-        self._identity = identity
+        self._chain = chain
+        self._hints = hints
         self._ready = ready
         self._recorder = recorder
-        self._pace = pace
-        self._health = health
-        self._retrier = retrier
-        self._prices = prices
+        self._tally = tally
+        self._batch_size = batch_size
 
     def run(self) -> None:
         """Caption until the buffer is closed and empty, or the run is stopped."""
-        while batch := self._ready.take(self._backend.batch_size, BATCH_LINGER_SECONDS):
-            images = [decoded.image for decoded in batch]
+        while batch := self._ready.take(self._batch_size, BATCH_LINGER_SECONDS):
             try:
-                answers, seconds, attempts = self._retrier.ask(partial(self._ask, images))
+                self._caption([self._case(decoded) for decoded in batch])
             except RunStopped:
                 return
-            except (ApiError, TransientError) as error:
-                answers, seconds, attempts = [error] * len(batch), 0.0, ATTEMPTS
-            answers = [self._billed(answer, attempts) for answer in answers]
-            self._record(batch, answers, round(seconds * 1000 / len(batch)))
 
-    def _billed(self, answer: Answer, attempts: int) -> Answer:
-        """The answer with what it cost; requests that failed on the way to it are counted."""
-        if isinstance(answer, TransientError) or self._backend.destination is None:
-            return answer
-        if isinstance(answer, PhotoError):
-            answer.usage = self._prices.billed(answer.usage, attempts)
-            return answer
-        return replace(answer, **self._prices.billed(usage_of(answer), attempts))
+    def _case(self, decoded: Decoded) -> Case:
+        rel_path = decoded.item.photo.rel_path
+        return Case(decoded, self._hints.tags(rel_path, decoded.loaded.content_sha256))
 
-    def _ask(self, images: Sequence[Image]) -> list[Answer]:
-        if len(images) == 1:
-            return [self._ask_one(images[0])]
+    def _caption(self, cases: list[Case]) -> None:
+        """Ask the first backend, then the next about the photos that it failed, and so on."""
+        asked: Service | None = None
+        for service in self._chain:
+            if asked is not None:
+                self._hand_on(asked, cases)
+            try:
+                answers = service.ask([c.decoded.image for c in cases], [c.tags for c in cases])
+            except BackendUnavailableError as error:
+                self._chain.put_aside(service, error)
+                continue
+            for case, answered in zip(cases, answers, strict=True):
+                case.take(*answered)
+            self._record_captions(service, cases)
+            cases = [case for case in cases if not isinstance(case.answer, Caption)]
+            if not cases:
+                return
+            asked = service
+        if asked is not None:
+            self._give_up(asked, cases)
+
+    def _hand_on(self, service: Service, cases: Sequence[Case]) -> None:
+        """Another backend is asked: this one failed the photos all the same."""
+        failures = [c.answer for c in cases if isinstance(c.answer, PhotoError | TransientError)]
+        for error in failures:
+            said = {"code": getattr(error, "code", ""), "message": str(error)}
+            _log.warning("photo handed on", extra={"event": "handed_on", "error": said})
         try:
-            answers = self._backend.caption_batch(images, [()] * len(images))
-        except (FatalError, TransientError):
-            raise
-        except Exception:  # noqa: BLE001 - the photos are tried one by one below
-            _log.exception("batch failed", extra={"event": "batch_failed"})
-            answers = []
-        if len(answers) != len(images):  # blame only the photo that is at fault
-            return [self._ask_one(image) for image in images]
-        return [_judged(answer) for answer in answers]
+            service.health.handed_on(failures)
+        except BackendUnavailableError as error:
+            self._chain.put_aside(service, error)
 
-    def _ask_one(self, image: Image) -> Answer:
-        try:
-            return judge_answer(self._backend.caption(image, ()))
-        except (FatalError, TransientError):
-            raise
-        except PhotoError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - a backend's bug costs one record, not the night
-            _log.exception("backend failed", extra={"event": "backend_failed"})
-            return ModelError(f"{type(error).__name__}: {self._keyless(error)}", code="exception")
-
-    def _keyless(self, error: Exception) -> str:
-        key = self._backend.settings.api_key.get_secret_value()
-        return str(error).replace(key, "[redacted]") if key else str(error)
-
-    def _record(self, batch: Sequence[Decoded], answers: Sequence[Answer], latency_ms: int) -> None:
-        captioned: list[Captioned] = []
-        failed: list[Withheld] = []
-        for (item, loaded, _), answer in zip(batch, answers, strict=True):
-            if isinstance(answer, Caption):
-                record = success_record(item.photo, loaded, answer, self._identity, latency_ms)
-                captioned.append(Captioned(item, loaded, record))
-            else:
-                record = failure_record(item.photo, loaded, answer, self._identity, latency_ms)
-                failed.append(Withheld(item, record, answer))
+    def _record_captions(self, service: Service, cases: Sequence[Case]) -> None:
+        captioned = [
+            Captioned(c.decoded.item, c.decoded.loaded, _success(service, c, c.answer))
+            for c in cases
+            if isinstance(c.answer, Caption)
+        ]
         if captioned:
             self._recorder.captioned(captioned)
-            self._pace.succeeded()
-            self._recorder.failed(self._health.succeeded())
-        if failed:
-            self._recorder.release(failed)
-            self._recorder.failed(self._ruled(failed))
+            service.pace.succeeded()
+            self._recorder.failed(service.health.succeeded())
+            self._tally.answered(str(service.link), len(captioned))
 
-    def _ruled(self, failed: list[Withheld]) -> list[Withheld]:
-        return failed if self._identity.placeholder else self._health.failed(failed)
+    def _give_up(self, service: Service, cases: Sequence[Case]) -> None:
+        """Nobody is left to ask: the verdict of the last one counts."""
+        failed = [
+            Withheld(c.decoded.item, _failure(service, c, c.answer), c.answer)
+            for c in cases
+            if isinstance(c.answer, PhotoError | TransientError)
+        ]
+        self._recorder.release(failed)
+        placeholder = service.link.identity.placeholder
+        self._recorder.failed(failed if placeholder else service.health.failed(failed))
 
 
-def _judged(answer: object) -> Answer:
-    if isinstance(answer, PhotoError):
-        return answer
-    try:
-        return judge_answer(answer)
-    except ModelError as error:
-        return error
+def _success(service: Service, case: Case, caption: Caption) -> Record:
+    item, loaded, _ = case.decoded
+    return success_record(item.photo, loaded, caption, service.link.identity, case.latency_ms)
+
+
+def _failure(service: Service, case: Case, error: PhotoError | TransientError) -> Record:
+    item, loaded, _ = case.decoded
+    identity = service.link.identity
+    record = failure_record(item.photo, loaded, error, identity, case.latency_ms)
+    return replace(record, **case.spent)

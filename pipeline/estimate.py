@@ -66,18 +66,13 @@ def cost_per_photo(entries: Iterable[Entry], identity: Identity) -> float | None
     Of the recent records that have a cost; failures that were billed are among them. None when
     there is none.
     """
-    same_prompt = (e for e in entries if e.prompt_sha256 == identity.prompt_sha256)
+    same_prompt = (entry for entry in entries if identity.same_prompt(entry))
     costs = [e.cost_usd for e in _recent(same_prompt, identity) if e.cost_usd is not None]
     return sum(costs) / len(costs) if costs else None
 
 
 def _recent(entries: Iterable[Entry], identity: Identity) -> list[Entry]:
-    own = (
-        entry
-        for entry in entries
-        if (entry.backend, entry.model) == (identity.backend, identity.model)
-        and entry.copied_from is None
-    )
+    own = (entry for entry in entries if identity.same_model(entry) and entry.copied_from is None)
     return heapq.nlargest(RECENT_RECORDS, own, key=lambda entry: entry.offset)
 
 

@@ -7,6 +7,7 @@ may mean "the service is down" is withheld until a later success proves that the
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from errors import BackendUnavailableError, PhotoError, TransientError
@@ -33,6 +34,8 @@ class ServiceHealth:
         self._in_a_row = 0
         self._successes = 0
         self._photos_differ = False
+        self._first_codes: list[str] = []
+        self._down: BackendUnavailableError | None = None
         self._lock = threading.Lock()
 
     def succeeded(self) -> list[Withheld]:
@@ -51,6 +54,15 @@ class ServiceHealth:
         released, self._withheld = self._withheld, []
         return released
 
+    def ensure_up(self) -> None:
+        """Ask before every request: others may have found the service down meanwhile.
+
+        Raises:
+            BackendUnavailableError: it was.
+        """
+        if self._down is not None:
+            raise self._down
+
     def request_failed(self, error: TransientError) -> int:
         """A request failed in a way that may be the service's fault; returns how many in a row.
 
@@ -60,7 +72,8 @@ class ServiceHealth:
         with self._lock:
             self._in_a_row += 1
             if self._in_a_row >= MAX_IN_A_ROW:
-                raise BackendUnavailableError(_unavailable(error))
+                self._down = BackendUnavailableError(_unavailable(error))
+                raise self._down
             return self._in_a_row
 
     def failed(self, verdicts: list[Withheld]) -> list[Withheld]:
@@ -77,17 +90,35 @@ class ServiceHealth:
             if proved and not transient:
                 return verdicts
             self._withheld += verdicts
-            return [] if proved else self._judge_first()
+            if proved:
+                return []
+            self._judge_first([v.error for v in verdicts])
+            return self._release_verdicts() if self._photos_differ else []
 
-    def _judge_first(self) -> list[Withheld]:
+    def handed_on(self, errors: Sequence[PhotoError | TransientError]) -> None:
+        """The last attempt failed for photos that another backend is asked about.
+
+        Raises:
+            BackendUnavailableError: the first 20 photos failed in the model, all alike.
+        """
+        with self._lock:
+            if not (self._successes or self._photos_differ):
+                self._judge_first(errors)
+
+    def _judge_first(self, errors: Sequence[PhotoError | TransientError]) -> None:
         """Before any success: alike means systematic, different means that photos differ."""
-        verdicts = [v for v in self._withheld if isinstance(v.error, PhotoError)]
-        if len(verdicts) < MAX_IN_A_ROW:
-            return []
-        if len({v.error.code for v in verdicts}) == 1:
-            raise BackendUnavailableError(_systematic(verdicts[-1], len(verdicts)))
-        self._withheld = [v for v in self._withheld if not isinstance(v.error, PhotoError)]
+        verdicts = [error for error in errors if isinstance(error, PhotoError)]
+        self._first_codes += [error.code for error in verdicts]
+        if not verdicts or len(self._first_codes) < MAX_IN_A_ROW:
+            return
+        if len(set(self._first_codes)) == 1:
+            self._down = BackendUnavailableError(_systematic(verdicts[-1], len(self._first_codes)))
+            raise self._down
         self._photos_differ = True
+
+    def _release_verdicts(self) -> list[Withheld]:
+        verdicts = [v for v in self._withheld if isinstance(v.error, PhotoError)]
+        self._withheld = [v for v in self._withheld if not isinstance(v.error, PhotoError)]
         return verdicts
 
     def finish(self) -> tuple[list[Withheld], list[Withheld]]:
@@ -105,8 +136,8 @@ def _unavailable(last: TransientError) -> str:
     )
 
 
-def _systematic(last: Withheld, count: int) -> str:
+def _systematic(last: PhotoError, count: int) -> str:
     return (
-        f"the first {count} photos all failed the same way ({last.error.code}): {last.error}. "
+        f"the first {count} photos all failed the same way ({last.code}): {last}. "
         "Nothing was recorded for them; try another --model, --prompt or --backend"
     )

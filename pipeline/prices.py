@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from backends.base import Caption
 from errors import ConfigurationError, Usage
+
+_Counted: TypeAlias = Literal[
+    "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "requests"
+]
+_COUNTED: tuple[_Counted, ...] = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cost_usd",
+    "requests",
+)
 
 
 class OwnPrice(BaseModel):
@@ -44,10 +56,19 @@ def read_price_file(path: Path) -> dict[str, OwnPrice]:
 def usage_of(caption: Caption) -> Usage:
     """What the backend reported of an answer, without what it left out."""
     usage = Usage()
-    for name in ("input_tokens", "output_tokens", "cached_tokens", "cost_usd", "requests"):
+    for name in _COUNTED:
         if (value := getattr(caption, name)) is not None:
             usage[name] = value
     return usage
+
+
+def added(first: Usage, second: Usage) -> Usage:
+    """What two answers cost together; what neither reports stays unknown."""
+    total = first.copy()
+    for name in _COUNTED:
+        if name in second:
+            total[name] = total.get(name, 0) + second[name]
+    return total
 
 
 @dataclass(frozen=True)

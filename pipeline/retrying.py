@@ -23,6 +23,9 @@ MAX_PATIENCE_SECONDS = 30.0
 """Longest pause for all after a failure of a service that was up before: the 20 failures in a row
 that end a run then take eight minutes, and a router has restarted by then."""
 
+MAX_PATIENCE_WITH_FALLBACK = 5.0
+"""The same where another can be asked: a minute and a half."""
+
 LONG_PAUSE_SECONDS = 20.0
 """From here on, a pause that the service asks for is worth a line."""
 
@@ -56,7 +59,9 @@ class Retrier(Generic[T]):
         notice: Callable[[str], None],
         budget: Budget,
         first_wait: float = 1.0,
+        patience: float = MAX_PATIENCE_SECONDS,
     ) -> None:
+        self._patience = patience
         self._pace = pace
         self._health = health
         self._stop = stop
@@ -93,6 +98,7 @@ class Retrier(Generic[T]):
         with self._pace as let_through:
             if self._stop.requested:
                 raise RunStopped("the run is being stopped")
+            self._health.ensure_up()
             self._budget.take_request()
             try:
                 answer = request()
@@ -114,4 +120,4 @@ class Retrier(Generic[T]):
                 self._notice(f"The service asks for a pause of {error.retry_after:.0f} s: {error}")
         in_a_row = self._health.request_failed(error)
         if self._health.successes and in_a_row > 1:
-            self._pace.hold(min(2.0 ** (in_a_row - 2), MAX_PATIENCE_SECONDS))
+            self._pace.hold(min(2.0 ** (in_a_row - 2), self._patience))

@@ -9,25 +9,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.base import CaptionBackend
 from journal import Journal
 from pipeline.budget import Budget, Ceilings
 from pipeline.buffer import Buffer
 from pipeline.captioning import Captioning
+from pipeline.chain import Chain
 from pipeline.content import ContentIndex
 from pipeline.decoding import Decoded, Decoding
 from pipeline.feed import Feed
-from pipeline.health import ServiceHealth
-from pipeline.pace import Pace
-from pipeline.prices import Prices
+from pipeline.hints import Hints
 from pipeline.recorder import Recorder
-from pipeline.retrying import Retrier
+from pipeline.retrying import MAX_PATIENCE_SECONDS, MAX_PATIENCE_WITH_FALLBACK
 from pipeline.selection import (
     SelectionRules,
     Source,
     Sources,
     only_content_may_differ,
 )
+from pipeline.service import Link, Service
 from pipeline.stopping import Stop
 from pipeline.tally import Tally
 from pipeline.walk import Photo
@@ -58,7 +57,7 @@ class RunOptions:
 
 
 class CaptionRun:
-    """Captions the pending photos.
+    """Captions the pending photos, with the first of `links` or whoever is next in line.
 
     `abandoned` is True afterwards if something under way did not finish within the grace period:
     the process should then be left without waiting for it.
@@ -69,15 +68,15 @@ class CaptionRun:
 
     def __init__(
         self,
-        backend: CaptionBackend,
+        links: Sequence[Link],
         journal: Journal,
         pending: Sequence[Photo],
         sources: Sources,
         rules: SelectionRules,
         options: RunOptions,
         tally: Tally,
-        prices: Prices,
         ceilings: Ceilings,
+        hints: Hints,
     ) -> None:
         self._options = options
         self.stop = Stop()
@@ -87,11 +86,20 @@ class CaptionRun:
         self._feed = Feed(pending)
         content = ContentIndex(sources, () if rules.identity.placeholder else pending)
         self._recorder = Recorder(journal, content, self._feed, tally, dry_run=options.dry_run)
-        batch = backend.batch_size
+        batch = links[0].backend.batch_size
         self._workers = 1 if batch > 1 else options.workers
         self._ready: Buffer[Decoded] = Buffer(max(2 * batch, options.decoders, 4))
-        self._pace = Pace(self._workers)
-        self._health = ServiceHealth()
+        self._services = [
+            Service(
+                link,
+                min(self._workers, link.backend.max_workers),
+                budget,
+                self.stop,
+                tally.notice,
+                MAX_PATIENCE_SECONDS if link is links[-1] else MAX_PATIENCE_WITH_FALLBACK,
+            )
+            for link in links
+        ]
         self._decoding = Decoding(
             options.photos_dir,
             options.edge,
@@ -101,18 +109,9 @@ class CaptionRun:
             self._ready,
             _unchanged_if(pending, journal, rules),
         )
-        self._captioning = Captioning(
-            backend,
-            rules.identity,
-            self._ready,
-            self._recorder,
-            self._pace,
-            self._health,
-            Retrier(self._pace, self._health, self.stop, tally.notice, budget),
-            prices,
-        )
+        chain = Chain(self._services, tally.notice)
+        self._captioning = Captioning(chain, hints, self._ready, self._recorder, tally, batch)
         self.stop.on_stop(self._feed.stop)
-        self.stop.on_stop(self._pace.stop)
         self.stop.on_stop(lambda: self._ready.close(discard=True))
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> None:
@@ -159,12 +158,13 @@ class CaptionRun:
 
     def _finish(self) -> None:
         """The last verdicts: written when the run came to its end, else left for the next one."""
-        verdicts, unproved = self._health.finish()
-        if self.stop.requested:
-            self._recorder.dropped(verdicts)
-        else:
-            self._recorder.failed(verdicts)
-        self._recorder.dropped(unproved)
+        for service in self._services:
+            verdicts, unproved = service.health.finish()
+            if self.stop.requested:
+                self._recorder.dropped(verdicts)
+            else:
+                self._recorder.failed(verdicts)
+            self._recorder.dropped(unproved)
 
 
 def _unchanged_if(

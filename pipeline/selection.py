@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from errors import Status
 from journal import Entry, JournalIndex, parse_time
+from pipeline.hints import Hints, Tags
 from pipeline.walk import Photo
 
 
@@ -25,6 +26,14 @@ class Stale(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class HintedPrompts:
+    """The hash of the prompt for a photo with hints; the hints are part of the question."""
+
+    hints: Hints
+    sha256: Callable[[Tags], str]
+
+
+@dataclass(frozen=True)
 class Identity:
     """Who answers, with which question: two records with the same identity are interchangeable."""
 
@@ -32,18 +41,35 @@ class Identity:
     model: str
     prompt_sha256: str
     placeholder: bool
+    hinted: HintedPrompts | None = None
+
+    def prompt_for(self, rel_path: str, content_sha256: str | None) -> str:
+        """The hash of the question about this photo."""
+        tags = self.hinted.hints.tags(rel_path, content_sha256) if self.hinted else ()
+        return self.hinted.sha256(tags) if self.hinted and tags else self.prompt_sha256
+
+    def same_prompt(self, entry: Entry) -> bool:
+        """Whether the record answers the question that would be asked now."""
+        return entry.prompt_sha256 == self.prompt_for(entry.rel_path, entry.content_sha256)
+
+    def same_model(self, entry: Entry) -> bool:
+        """Whether this backend and model answered."""
+        return (entry.backend, entry.model) == (self.backend, self.model)
 
     def made(self, entry: Entry) -> bool:
         """Whether the record came from this backend, model and prompt."""
-        answered = (entry.backend, entry.model, entry.prompt_sha256)
-        return answered == (self.backend, self.model, self.prompt_sha256)
+        return self.same_model(entry) and self.same_prompt(entry)
 
 
 @dataclass(frozen=True)
 class SelectionRules:
-    """The flags that decide what is pending."""
+    """The flags that decide what is pending.
+
+    `fallbacks` are asked when the first choice fails: their captions are as good as its own.
+    """
 
     identity: Identity
+    fallbacks: tuple[Identity, ...] = ()
     retry_status: frozenset[Status] = frozenset()
     retry_only: bool = False
     stale: frozenset[Stale] = frozenset()
@@ -86,11 +112,15 @@ class SelectionRules:
         """Whether the caption came from another model or prompt; errors are not captions."""
         if not entry.success:
             return False
-        other_model = (entry.backend, entry.model) != (self.identity.backend, self.identity.model)
-        other_prompt = entry.prompt_sha256 != self.identity.prompt_sha256
+        other_model = not any(identity.same_model(entry) for identity in self.chain)
         return (Stale.MODEL in self.stale and other_model) or (
-            Stale.PROMPT in self.stale and other_prompt
+            Stale.PROMPT in self.stale and not self.identity.same_prompt(entry)
         )
+
+    @property
+    def chain(self) -> tuple[Identity, ...]:
+        """Everybody who may answer."""
+        return (self.identity, *self.fallbacks)
 
 
 def file_changed(photo: Photo, entry: Entry) -> bool:
@@ -189,7 +219,7 @@ def find_sources(
     for entry in index.entries.values():
         if entry.size not in sizes or not _may_be_copied(entry) or entry.rel_path in pending_paths:
             continue
-        same = not rules.identity.placeholder and rules.identity.made(entry)
+        same = not rules.identity.placeholder and any(i.made(entry) for i in rules.chain)
         moved = not rules.answer_is_stale(entry) and _is_gone(photos_dir, entry.rel_path)
         if entry.size is not None and entry.content_sha256 and (same or moved):
             by_hash = sources.setdefault(entry.size, {})

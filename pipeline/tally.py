@@ -75,6 +75,7 @@ class Tally:
         self.reasons: Counter[str] = Counter()
         self.failures: list[Failure] = []
         self.mended: list[str] = []
+        self.answers: Counter[str] = Counter()
         self._reporter = reporter
         self._lock = threading.Lock()
 
@@ -92,6 +93,11 @@ class Tally:
                 self.failures.append(failure)
         self._reporter.failed(failure)
         self.settle(failure.outcome)
+
+    def answered(self, who: str, photos: int) -> None:
+        """Count who captioned."""
+        with self._lock:
+            self.answers[who] += photos
 
     def notice(self, text: str) -> None:
         """Tell the person something that is not about one photo."""

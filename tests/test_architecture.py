@@ -20,7 +20,7 @@ LAYERS = [
     {"errors"},
 ]
 SIBLINGS = {"backends", "embedders", "library", "pipeline", "report", "journal", "image_loader"}
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in sorted(names)}
 
 HEAVY = {
     "accelerate",

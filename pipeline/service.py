@@ -1,0 +1,129 @@
+"""One backend of a run: asked at its pace, retried, and its answers judged and priced."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from PIL.Image import Image
+
+from backends.base import Caption, CaptionBackend
+from errors import ApiError, FatalError, ModelError, PhotoError, TransientError
+from pipeline.budget import Budget
+from pipeline.health import ServiceHealth
+from pipeline.hints import Tags
+from pipeline.judge import judge_answer
+from pipeline.pace import Pace
+from pipeline.prices import Prices, usage_of
+from pipeline.retrying import ATTEMPTS, MAX_PATIENCE_SECONDS, Retrier
+from pipeline.selection import Identity
+from pipeline.stopping import Stop
+
+_log = logging.getLogger("caption.backend")
+
+Answer: TypeAlias = Caption | PhotoError | TransientError
+
+
+@dataclass(frozen=True)
+class Link:
+    """A backend in the order in which backends are asked, with what its records say of it."""
+
+    backend: CaptionBackend
+    identity: Identity
+    prices: Prices
+
+    def __str__(self) -> str:
+        return f"{self.backend.name}, model {self.backend.settings.model}"
+
+
+class Answered(NamedTuple):
+    """What became of one photo, and its share of the time that the request took."""
+
+    answer: Answer
+    latency_ms: int
+
+
+class Service:
+    """Asks one backend. Thread-safe; one with a `batch_size` is asked by one thread at a time."""
+
+    def __init__(
+        self,
+        link: Link,
+        workers: int,
+        budget: Budget,
+        stop: Stop,
+        notice: Callable[[str], None],
+        patience: float = MAX_PATIENCE_SECONDS,
+    ) -> None:
+        self.link = link
+        self._backend = link.backend
+        self.pace = Pace(1 if link.backend.batch_size > 1 else workers)
+        self.health = ServiceHealth()
+        self._retrier: Retrier[list[Answer]] = Retrier(
+            self.pace, self.health, stop, notice, budget, patience=patience
+        )
+        stop.on_stop(self.pace.stop)
+
+    def ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answered]:
+        """The answers in the order of the images, after whatever retries could mend.
+
+        Raises:
+            RunStopped: the run is being stopped.
+            FatalError: this backend captions no photo.
+        """
+        try:
+            answers, seconds, attempts = self._retrier.ask(partial(self._ask, images, hints))
+        except (ApiError, TransientError) as error:
+            answers, seconds, attempts = [error] * len(images), 0.0, ATTEMPTS
+        latency_ms = round(seconds * 1000 / len(images))
+        return [Answered(self._billed(answer, attempts), latency_ms) for answer in answers]
+
+    def _billed(self, answer: Answer, attempts: int) -> Answer:
+        """The answer with what it cost; requests that failed on the way to it are counted."""
+        if isinstance(answer, TransientError) or self._backend.destination is None:
+            return answer
+        if isinstance(answer, PhotoError):
+            answer.usage = self.link.prices.billed(answer.usage, attempts)
+            return answer
+        return replace(answer, **self.link.prices.billed(usage_of(answer), attempts))
+
+    def _ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answer]:
+        if len(images) == 1:
+            return [self._ask_one(images[0], hints[0])]
+        try:
+            answers = self._backend.caption_batch(images, hints)
+        except (FatalError, TransientError):
+            raise
+        except Exception:  # noqa: BLE001 - the photos are tried one by one below
+            _log.exception("batch failed", extra={"event": "batch_failed"})
+            answers = []
+        if len(answers) != len(images):  # blame only the photo that is at fault
+            return [self._ask_one(image, tags) for image, tags in zip(images, hints, strict=True)]
+        return [_judged(answer) for answer in answers]
+
+    def _ask_one(self, image: Image, tags: Tags) -> Answer:
+        try:
+            return judge_answer(self._backend.caption(image, tags))
+        except (FatalError, TransientError):
+            raise
+        except PhotoError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a backend's bug costs one record, not the night
+            _log.exception("backend failed", extra={"event": "backend_failed"})
+            return ModelError(f"{type(error).__name__}: {self._keyless(error)}", code="exception")
+
+    def _keyless(self, error: Exception) -> str:
+        key = self._backend.settings.api_key.get_secret_value()
+        return str(error).replace(key, "[redacted]") if key else str(error)
+
+
+def _judged(answer: object) -> Answer:
+    if isinstance(answer, PhotoError):
+        return answer
+    try:
+        return judge_answer(answer)
+    except ModelError as error:
+        return error
