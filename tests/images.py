@@ -51,8 +51,8 @@ def exif(orientation: int, **texts: str) -> Image.Exif:
     return data
 
 
-def p3_profile() -> bytes:
-    """A Display P3 matrix profile of ICC version 2."""
+def p3_profile(name: str = "P3") -> bytes:
+    """A Display P3 matrix profile of ICC version 2; `name` is the text in it."""
     columns = {
         b"rXYZ": (0.515121, 0.241196, -0.001053),
         b"gXYZ": (0.291977, 0.692245, 0.041885),
@@ -62,8 +62,9 @@ def p3_profile() -> bytes:
     tags = {name: b"XYZ \0\0\0\0" + _fixed(*values) for name, values in columns.items()}
     gamma = b"curv\0\0\0\0" + struct.pack(">IHxx", 1, round(2.2 * 256))
     tags |= {b"rTRC": gamma, b"gTRC": gamma, b"bTRC": gamma}
-    tags[b"desc"] = b"desc\0\0\0\0" + struct.pack(">I", 3) + b"P3\0" + bytes(79)
-    tags[b"cprt"] = b"text\0\0\0\0none\0\0\0\0"
+    text = name.encode() + b"\0"
+    tags[b"desc"] = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(79)
+    tags[b"cprt"] = b"text\0\0\0\0" + text
     return _icc(b"RGB ", tags)
 
 
