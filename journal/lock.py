@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from errors import JournalError, JournalLockedError
@@ -16,9 +17,8 @@ from journal.record import utc_now
 class WriterLock:
     """Holds `<journal>.lock` until `release`, or until the process dies.
 
-    A file of its own, not the journal: compacting replaces the journal, and a lock on the
-    replaced file would guard nothing. It is left in place, since removing it would race with the
-    next writer.
+    A file of its own: compacting replaces the journal, and a lock on the replaced file alone would
+    guard nothing. It is left in place, since removing it would race with the next writer.
     """
 
     def __init__(self, journal: Path) -> None:
@@ -42,19 +42,16 @@ class WriterLock:
             raise
 
     def _take(self, journal: Path) -> None:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise JournalLockedError(
-                f"{journal} is being written by {self._holder()}; "
-                "wait for it, stop it, or use another --captions-jsonl"
-            ) from error
-        except OSError as error:
-            hint = (
-                " (put it on a local disk)" if error.errno in {errno.ENOLCK, errno.ENOTSUP} else ""
-            )
-            raise JournalError(f"cannot lock {journal}: {error.strerror}{hint}") from error
+        _lock(self._descriptor, journal, self._holder)
         self._sign(journal)
+
+    def guard(self, descriptor: int, journal: Path) -> None:
+        """Lock the open journal too: somebody may delete the lock file and start a second run.
+
+        Raises:
+            JournalLockedError, JournalError: as for the lock file.
+        """
+        _lock(descriptor, journal, lambda: "a process whose lock file was deleted")
 
     def _sign(self, journal: Path) -> None:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": utc_now()}
@@ -74,3 +71,16 @@ class WriterLock:
     def release(self) -> None:
         """Let the next writer in."""
         os.close(self._descriptor)
+
+
+def _lock(descriptor: int, journal: Path, holder: Callable[[], str]) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise JournalLockedError(
+            f"{journal} is being written by {holder()}; "
+            "wait for it, stop it, or use another --captions-jsonl"
+        ) from error
+    except OSError as error:
+        hint = " (put it on a local disk)" if error.errno in {errno.ENOLCK, errno.ENOTSUP} else ""
+        raise JournalError(f"cannot lock {journal}: {error.strerror}{hint}") from error

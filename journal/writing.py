@@ -80,6 +80,7 @@ class Journal:
             undo.callback(self._lock.release)
             self._descriptor = self._open()
             undo.callback(os.close, self._descriptor)
+            self._lock.guard(self._descriptor, self.path)
             self._load()
             undo.pop_all()
 

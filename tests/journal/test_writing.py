@@ -102,6 +102,14 @@ def test_a_lock_file_with_odd_content_still_locks(journal_path: Path, content: b
             Journal(journal_path)
 
 
+def test_deleting_the_lock_file_lets_no_second_writer_in(journal_path):
+    with Journal(journal_path):
+        journal_path.with_name("captions.jsonl.lock").unlink()
+        with pytest.raises(JournalLockedError, match="whose lock file was deleted"):
+            Journal(journal_path)
+    Journal(journal_path).close()
+
+
 def test_an_open_that_fails_lets_go_of_the_lock(journal_path: Path):
     journal_path.mkdir()
     with pytest.raises(JournalError):
