@@ -123,6 +123,9 @@ class CaptionBackend(ABC):
                 f"or set the environment variable {self.key_env_var}"
             )
 
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing
+        """Let go of connections and memory; called once, when nothing is under way any more."""
+
     @abstractmethod
     def caption(self, image: Image, hints: Sequence[str]) -> Caption | str:
         """Caption one photo.

@@ -139,6 +139,10 @@ class OpenAIFamilyBackend(CaptionBackend):
             raise self._no_answer()
         return caption_from(completion, requests)
 
+    def close(self) -> None:
+        """Close the connections; the backend is not usable afterwards."""
+        self._client.close()
+
     def tuning(self) -> dict[str, Any]:
         """Request fields besides the model and the photo that this provider documents."""
         return {

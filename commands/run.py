@@ -168,6 +168,8 @@ def _caption(job: Job) -> int:
     if captioning.abandoned:
         logging.shutdown()
         os._exit(code)  # a request that hangs must not keep the process from ending
+    for backend in job.backends:
+        backend.close()
     return code
 
 
