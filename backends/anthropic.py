@@ -29,10 +29,15 @@ from anthropic.types import (
 from pydantic import Field
 
 from backends.anthropic_answer import is_answer, read_answer
-from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend
+from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, encode_jpeg
 from backends.endpoint import endpoint
-from backends.http_service import BareHeaders, Service, quiet_libraries
+from backends.http_service import (
+    BareHeaders,
+    SchemaRefusedError,
+    Service,
+    quiet_libraries,
+)
 from backends.prompt import question
 from errors import (
     BackendUnavailableError,
@@ -57,6 +62,7 @@ and a caption's 256 would be used up before its first word."""
 _NO_MONEY = re.compile(r"credit balance is too low|usage limits?\b|spend(?:ing)?[ _]limit", re.I)
 _NO_MONEY_CODES = re.compile(r"spend_limit|ramp_limit|organization_on_hold|not_billable")
 _WRONG_THINKING = re.compile(r"\bthinking\.|output_config")
+_WRONG_FORMAT = re.compile(r"output_config\.format|structured[ _]outputs?|json_schema", re.I)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class AnthropicBackend(CaptionBackend):
     name = "anthropic"
     summary = "Claude, through Anthropic's API"
     extra = "api"
+    writes_fields = True
     key_env_var = "ANTHROPIC_API_KEY"
     key_form = "sk-ant-..."
     default_model = "claude-haiku-5-5"
@@ -107,6 +114,7 @@ class AnthropicBackend(CaptionBackend):
         key = settings.api_key.get_secret_value()
         self._service = Service(where.host, "ANTHROPIC_API_KEY", key)
         self._thinking = _OFF
+        self._takes_schema = True
         http_client = where.http_client(settings.timeout or self.timeout, self.max_workers)
         http_client.event_hooks = {"request": [BareHeaders(_HEADERS, {"x-api-key": key})]}
         self._client = anthropic.Anthropic(
@@ -143,6 +151,7 @@ class AnthropicBackend(CaptionBackend):
         if not isinstance(info, ModelInfo):
             raise BackendUnavailableError(f"{self._service.unreadable()}; check --base-url")
         self._thinking = _least_thinking(info)
+        self._takes_schema = _supports(info, "structured_outputs") is not False
         _check_usable(info)
 
     def caption(self, image: Image, hints: Sequence[str]) -> Caption:
@@ -155,18 +164,53 @@ class AnthropicBackend(CaptionBackend):
             TransientError: busy, down or out of reach.
             FatalError: no photo can be captioned.
         """
+        return self._answer(image, hints, None)
+
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
+        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
+        return self._answer(image, hints, fault)
+
+    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
         jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
+        turn = _photo_and_text(jpeg, question(self.settings, hints, fault))
+        limit = self.settings.max_tokens * (fault.more_tokens if fault else 1)
+        asked = self.settings.asked
+        if asked is None or not self._takes_schema:
+            return self._send(turn, limit)
+        try:
+            return self._send(turn, limit, asked.schema())
+        except SchemaRefusedError:
+            self._takes_schema = False  # as older models; the question says the same in words
+        return self._send(turn, limit, requests=2)
+
+    def _send(
+        self,
+        turn: MessageParam,
+        limit: int,
+        schema: dict[str, object] | None = None,
+        requests: int = 1,
+    ) -> Caption:
         with self._faults_mapped():
             message = self._client.messages.create(
                 model=self.settings.model,
-                max_tokens=self.settings.max_tokens + self._thinking.room,
-                messages=[_photo_and_text(jpeg, question(self.settings, hints))],
+                max_tokens=limit + self._thinking.room,
+                messages=[turn],
                 thinking=self._thinking.config,
-                output_config=self._thinking.output,
+                output_config=self._output_config(schema),
             )
         if not is_answer(message):
             raise self._service.unreadable()
-        return read_answer(message)
+        return read_answer(message, requests)
+
+    def _output_config(
+        self, schema: dict[str, object] | None
+    ) -> OutputConfigParam | anthropic.Omit:
+        if schema is None:
+            return self._thinking.output
+        config: OutputConfigParam = {"format": {"type": "json_schema", "schema": schema}}
+        if not isinstance(self._thinking.output, anthropic.Omit):
+            config |= self._thinking.output
+        return config
 
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""
@@ -195,12 +239,17 @@ class AnthropicBackend(CaptionBackend):
             return self._service.exhausted(text)
         if status == 404:
             return self._not_found()
+        if status == 400 and _WRONG_FORMAT.search(text):
+            return SchemaRefusedError(self._unsuited(text))
         if status == 400 and _WRONG_THINKING.search(text):
-            return ConfigurationError(
-                f"{self.settings.model} does not take the request as it is made here"
-                f"{self._service.says(text)}; choose another with --model"
-            )
+            return ConfigurationError(self._unsuited(text))
         return self._service.failed(status, error.response.headers, text)
+
+    def _unsuited(self, text: str) -> str:
+        return (
+            f"{self.settings.model} does not take the request as it is made here"
+            f"{self._service.says(text)}; choose another with --model"
+        )
 
     def _not_found(self) -> CaptionerError:
         try:

@@ -18,13 +18,13 @@ def is_answer(message: object) -> bool:
     return isinstance(message, Message) and isinstance(getattr(message, "content", None), list)
 
 
-def read_answer(message: Message) -> Caption:
-    """The caption in a message, thinking left out.
+def read_answer(message: Message, requests: int = 1) -> Caption:
+    """The caption in a message, thinking left out; `requests` is how many it took.
 
     Raises:
         ModelError: `refused`, `truncated`, `unfinished`, `reasoning` or `empty`, with its usage.
     """
-    usage = _usage(message)
+    usage = _usage(message) | Usage(requests=requests)
     _check_finished(getattr(message, "stop_reason", None), usage)
     raw = _text(message)
     text = without_reasoning(raw)

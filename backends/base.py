@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from backends.fields import CAPTION_ONLY, DEFAULT_MAX_TAGS, FieldsAsked
 from errors import ConfigurationError, PhotoError
 
 if TYPE_CHECKING:
@@ -44,11 +45,19 @@ class BackendSettings:
     local_only: bool = False
     prompt: str = DEFAULT_PROMPT
     language: str | None = None
-    fields: tuple[str, ...] = ("caption",)
+    fields: tuple[str, ...] = CAPTION_ONLY
+    max_tags: int = DEFAULT_MAX_TAGS
     max_tokens: int = 256
     temperature: float = 0.3
     timeout: float | None = None
     options: BackendOptions = field(default_factory=BackendOptions)
+
+    @property
+    def asked(self) -> FieldsAsked | None:
+        """The structured fields to answer with; None for a caption in plain text."""
+        if self.fields == CAPTION_ONLY:
+            return None
+        return FieldsAsked(self.fields, self.max_tags)
 
     def prompt_sha256(self, hints: Sequence[str] = ()) -> str:
         """12 hex digits that change when the question put to the model changes."""
@@ -57,6 +66,8 @@ class BackendSettings:
             "language": self.language,
             "fields": list(self.fields),
         }
+        if self.asked:  # a plain caption keeps the hash it had before there were fields
+            question["limits"] = self.asked.limits
         if hints:
             question["hints"] = list(hints)
         canonical = json.dumps(question, sort_keys=True, separators=(",", ":"))
@@ -64,8 +75,25 @@ class BackendSettings:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Why the last answer for a photo could not be used, told when it is asked about again.
+
+    `code` and `message` are those of the verdict; the token limit may be multiplied by
+    `more_tokens`, which is above 1 after an answer that was cut off.
+    """
+
+    code: str
+    message: str
+    more_tokens: int = 1
+
+
+@dataclass(frozen=True)
 class Caption:
-    """A backend's answer. Token counts and cost are as the provider reported them, else None."""
+    """A backend's answer. Token counts and cost are as the provider reported them, else None.
+
+    Where fields are asked for (`settings.asked`), `text` may be the model's answer as it came, JSON
+    and all, with `fields` empty; or `text` is the caption and `fields` hold the others.
+    """
 
     text: str | None
     fields: dict[str, Any] = field(default_factory=dict)
@@ -91,6 +119,7 @@ class CaptionBackend(ABC):
     key_env_var: ClassVar[str | None] = None
     key_form: ClassVar[str] = "the key your provider shows you"
     placeholder: ClassVar[bool] = False
+    writes_fields: ClassVar[bool] = False
     default_model: ClassVar[str]
     default_workers: ClassVar[int] = 1
     max_workers: ClassVar[int] = 500
@@ -140,6 +169,14 @@ class CaptionBackend(ABC):
             TransientError: the service may be down; the caller retries.
             FatalError: no photo can be captioned (key rejected, no quota).
         """
+
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption | str:
+        """Caption a photo whose last answer could not be used; errors as in `caption`.
+
+        The default puts the same question again. A backend that can name the fault to its model,
+        or allow a longer answer, does so (`prompt.question` takes the fault).
+        """
+        return self.caption(image, hints)
 
     def caption_batch(
         self, images: Sequence[Image], hints: Sequence[Sequence[str]]

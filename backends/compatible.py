@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from PIL.Image import Image
 
-from backends.base import BackendSettings, Caption
+from backends.base import BackendSettings, Caption, Fault
 from backends.openai_sdk import OpenAIFamilyBackend
 from errors import BackendUnavailableError, ConfigurationError, TransientError
 
@@ -55,8 +55,8 @@ class CompatibleBackend(OpenAIFamilyBackend):
         self._model = known[0]
         self.settings = replace(self.settings, model=known[0])  # records name it
 
-    def caption(self, image: Image, hints: Sequence[str]) -> Caption:
+    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
         """As in the base class; without a name, the server's only model is found first."""
         if not self._model:
             self.check()
-        return super().caption(image, hints)
+        return super()._answer(image, hints, fault)

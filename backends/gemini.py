@@ -20,12 +20,17 @@ from google.genai import errors as genai_errors
 from google.genai import types
 from pydantic import Field
 
-from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend
+from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, encode_jpeg
 from backends.endpoint import CONNECT_TIMEOUT, endpoint
 from backends.gemini_answer import read_answer
 from backends.gemini_errors import Failure
-from backends.http_service import BareHeaders, Service, quiet_libraries
+from backends.http_service import (
+    BareHeaders,
+    SchemaRefusedError,
+    Service,
+    quiet_libraries,
+)
 from backends.prompt import question
 from errors import (
     CaptionerError,
@@ -84,6 +89,7 @@ class GeminiBackend(CaptionBackend):
     name = "gemini"
     summary = "Gemini, through Google's API"
     extra = "api"
+    writes_fields = True
     key_env_var = "GEMINI_API_KEY"
     key_form = "AIza..."
     default_model = "gemini-3.5-flash-lite"
@@ -115,6 +121,7 @@ class GeminiBackend(CaptionBackend):
         key = settings.api_key.get_secret_value()
         self._service = Service(where.host, "GEMINI_API_KEY", key)
         self._thinking = self._chosen_thinking()
+        self._takes_schema = True
         seconds = settings.timeout or self.timeout
         self._http_client = where.http_client(seconds, self.max_workers)
         self._http_client.event_hooks = {
@@ -170,20 +177,43 @@ class GeminiBackend(CaptionBackend):
             TransientError: busy, down or out of reach.
             FatalError: no photo can be captioned.
         """
+        return self._answer(image, hints, None)
+
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
+        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
+        return self._answer(image, hints, fault)
+
+    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
         jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
         parts = [
             types.Part.from_bytes(data=jpeg, mime_type="image/jpeg"),
-            types.Part.from_text(text=question(self.settings, hints)),
+            types.Part.from_text(text=question(self.settings, hints, fault)),
         ]
+        turn = types.Content(role="user", parts=parts)
+        limit = self.settings.max_tokens * (fault.more_tokens if fault else 1)
+        asked = self.settings.asked
+        if asked is None or not self._takes_schema:
+            return self._send(turn, limit)
+        try:
+            return self._send(turn, limit, asked.schema())
+        except SchemaRefusedError:
+            self._takes_schema = False  # as Gemma; the question says the same in words
+        return self._send(turn, limit, requests=2)
+
+    def _send(
+        self,
+        turn: types.Content,
+        limit: int,
+        schema: dict[str, object] | None = None,
+        requests: int = 1,
+    ) -> Caption:
         with self._faults_mapped():
             response = self._client.models.generate_content(
-                model=self.settings.model,
-                contents=types.Content(role="user", parts=parts),
-                config=self._config(),
+                model=self.settings.model, contents=turn, config=self._config(limit, schema)
             )
         if not (response.candidates or response.prompt_feedback or response.usage_metadata):
             raise self._service.unreadable()
-        return read_answer(response)
+        return read_answer(response, requests)
 
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""
@@ -201,9 +231,11 @@ class GeminiBackend(CaptionBackend):
         families = (thinking for family, thinking in _LEAST_THINKING if family.match(name))
         return next(families, _level("low"))
 
-    def _config(self) -> types.GenerateContentConfig:
+    def _config(self, limit: int, schema: dict[str, object] | None) -> types.GenerateContentConfig:
         return types.GenerateContentConfig(
-            max_output_tokens=self.settings.max_tokens + self._thinking.room,
+            max_output_tokens=limit + self._thinking.room,
+            response_mime_type="application/json" if schema else None,
+            response_json_schema=schema,
             temperature=self._temperature(),
             thinking_config=self._thinking.config,
             media_resolution=self._media_resolution(),
@@ -241,6 +273,11 @@ class GeminiBackend(CaptionBackend):
             return self._service.exhausted(failure.text)
         if failure.status == 404:
             return self._not_found()
+        if failure.about_format:
+            return SchemaRefusedError(
+                f"{self.settings.model} does not take the request as it is made here"
+                f"{self._service.says(failure.text)}; choose another with --model"
+            )
         if failure.about_thinking:
             return ConfigurationError(
                 f"{self.settings.model} does not allow so little thinking"

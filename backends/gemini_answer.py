@@ -28,13 +28,13 @@ _REFUSALS = frozenset(
 _FINISHED = frozenset({types.FinishReason.STOP, None})
 
 
-def read_answer(response: types.GenerateContentResponse) -> Caption:
-    """The caption in a response, thoughts left out.
+def read_answer(response: types.GenerateContentResponse, requests: int = 1) -> Caption:
+    """The caption in a response, thoughts left out; `requests` is how many it took.
 
     Raises:
         ModelError: `refused`, `truncated`, `unfinished`, `reasoning` or `empty`, with its usage.
     """
-    usage = _usage(response)
+    usage = _usage(response) | Usage(requests=requests)
     blocked = response.prompt_feedback and response.prompt_feedback.block_reason
     if blocked:
         raise ModelError(

@@ -19,6 +19,10 @@ _NO_MONEY = re.compile(r"credits? (?:are|is|have been|has been) (?:depleted|exha
 # Not the bare word "billing": the message of a passing rate limit points to the billing page.
 _LOCKED_OUT = re.compile(r"\bbilling\b|location is not supported|free tier is not available", re.I)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
+_FORMAT = re.compile(
+    r"\bjson (?:mode|schema)|response_?(?:json_?)?schema|response_?mime_?type|structured output",
+    re.I,
+)
 _THINKING = re.compile(r"\bthinking[ _]?(?:level|budget|config)?\b", re.I)
 
 
@@ -72,6 +76,11 @@ class Failure:
     def about_thinking(self) -> bool:
         """Whether the model does not take the thinking level or budget that was asked for."""
         return self.status == 400 and bool(_THINKING.search(self.text))
+
+    @property
+    def about_format(self) -> bool:
+        """Whether the model has no structured output (`JSON mode is not enabled for ...`)."""
+        return self.status == 400 and bool(_FORMAT.search(self.text))
 
     @property
     def retry_delay(self) -> float | None:

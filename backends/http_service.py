@@ -51,6 +51,10 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
+class SchemaRefusedError(ConfigurationError):
+    """The model has no structured output; its backend asks again without."""
+
+
 class BareHeaders:
     """A request hook of httpx2 that leaves only headers which a request needs.
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from backends.base import BackendOptions, CaptionBackend
+from backends.base import BackendOptions, Caption, CaptionBackend
+from backends.fields import FieldsAsked
 from errors import ApiError, ModelError, PhotoError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class MockBackend(CaptionBackend):
     name = "mock"
     summary = "instant placeholder captions and, on request, failures; for rehearsals"
     placeholder = True
+    writes_fields = True
     default_model = "mock-1"
     default_workers = 8
     preferred_edge = 256
@@ -45,8 +47,10 @@ class MockBackend(CaptionBackend):
         latency: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
         seed: int = 0
 
-    def caption(self, image: Image, hints: Sequence[str]) -> str:
+    def caption(self, image: Image, hints: Sequence[str]) -> Caption | str:
         """The photo's size before it was shrunk, in words, after `latency` seconds.
+
+        Fields that are asked for say that nobody looked: nothing is made up about the photo.
 
         Raises:
             PhotoError: a simulated failure, for `error_rate` of all photos.
@@ -58,7 +62,27 @@ class MockBackend(CaptionBackend):
         if options.error_rate:
             _fail_for_some(image, options.error_rate, options.seed)
         width, height = image.info.get("full_size", image.size)
-        return f"a mock caption for a {width}x{height} photo"
+        text = f"a mock caption for a {width}x{height} photo"
+        if self.settings.asked is None:
+            return text
+        return Caption(text, _nothing_known(self.settings.asked, f"{width}x{height}"))
+
+
+def _nothing_known(asked: FieldsAsked, size: str) -> dict[str, Any]:
+    unknown = {"value": "unknown", "confidence": 0.0}
+    nothing = {"value": [], "confidence": 0.0}
+    known = {
+        "title": f"a mock title for a {size} photo",
+        "tags": ["mock", "placeholder", size],
+        "summary": f"a mock summary for a {size} photo",
+        "places": [],
+        "people_count": {"value": 0, "confidence": 0.0},
+        "activities": nothing,
+        "objects": nothing,
+        "text_in_image": {"value": "", "confidence": 0.0},
+        "quality": {"score": 0.0, "note": "a placeholder; nobody looked", "confidence": 0.0},
+    }
+    return {name: known.get(name, unknown) for name in asked.names if name != "caption"}
 
 
 def _fail_for_some(image: Image, error_rate: float, seed: int) -> None:

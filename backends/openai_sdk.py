@@ -19,7 +19,7 @@ import openai
 from openai.types.chat import ChatCompletion
 from pydantic import Field
 
-from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend
+from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
 from backends.chat_answers import caption_from, failure_inside
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, data_url, encode_jpeg
 from backends.endpoint import endpoint
@@ -48,6 +48,12 @@ _NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
 _TOKEN_LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """The two names of the same limit; a server that rejects one may take the other."""
 _SPELLINGS = {"reasoning_effort": r"(?i)reason|\bthink", "max_tokens": r"\bmax_tokens\b"}
+_ABOUT_THE_FORMAT = re.compile(
+    r"response[_ ]format|json[_ ]?schema|structured[_ ]outputs?|guided[_ ]|\bgrammar\b",
+    re.IGNORECASE,
+)
+"""LM Studio complains without a word of refusal ("must be ..."), llama.cpp and vLLM about the
+grammar that they make of the schema."""
 _COMPLAINT = re.compile(
     r"(?:not|n't|un)[ -]?(?:supported|support|recognized|known|permitted|allowed)"
     r"|invalid|unexpected|extra",
@@ -69,6 +75,7 @@ class OpenAIFamilyBackend(CaptionBackend):
     """Base of the backends that speak OpenAI's chat completions."""
 
     extra: ClassVar[str | None] = "api"
+    writes_fields: ClassVar[bool] = True
     default_base_url: ClassVar[str]
     default_workers: ClassVar[int] = 8
     limit_field: ClassVar[str] = "max_tokens"
@@ -126,12 +133,20 @@ class OpenAIFamilyBackend(CaptionBackend):
 
     def caption(self, image: Image, hints: Sequence[str]) -> Caption:
         """Send one photo and read the answer; errors as in `CaptionBackend.caption`."""
+        return self._answer(image, hints, None)
+
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
+        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
+        return self._answer(image, hints, fault)
+
+    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
         options = self._options
         jpeg = encode_jpeg(
             image, quality=options.jpeg_quality, max_bytes=self.max_image_bytes * 3 // 4
         )
-        messages = [{"role": "user", "content": self._content(data_url(jpeg), hints)}]
-        completion, requests = self._complete(messages)
+        text = question(self.settings, hints, fault)
+        messages = [{"role": "user", "content": self._content(data_url(jpeg), text)}]
+        completion, requests = self._complete(messages, fault.more_tokens if fault else 1)
         failure = failure_inside(completion)
         if failure is not None:
             raise mapped_failure(failure, self._service)
@@ -174,17 +189,18 @@ class OpenAIFamilyBackend(CaptionBackend):
             secret=self._key,
         )
 
-    def _content(self, url: str, hints: Sequence[str]) -> list[dict[str, Any]]:
+    def _content(self, url: str, text: str) -> list[dict[str, Any]]:
         picture = {"url": url}
         if self._options.detail:
             picture["detail"] = self._options.detail
         return [
             {"type": "image_url", "image_url": picture},
-            {"type": "text", "text": question(self.settings, hints)},
+            {"type": "text", "text": text},
         ]
 
-    def _request_fields(self) -> dict[str, Any]:
-        wanted = self.tuning()
+    def _request_fields(self, more_tokens: int) -> dict[str, Any]:
+        wanted = self.tuning() | self._format()
+        wanted[self.limit_field] *= more_tokens
         effort = self._options.reasoning_effort or self.reasoning_effort()
         if effort and effort != "default":
             wanted["reasoning_effort"] = effort
@@ -194,17 +210,25 @@ class OpenAIFamilyBackend(CaptionBackend):
                 break
         return {name: value for name, value in wanted.items() if name not in self._not_taken}
 
-    def _complete(self, messages: list[dict[str, Any]]) -> tuple[object, int]:
+    def _format(self) -> dict[str, Any]:
+        """OpenAI's strict structured output; local servers hold a model to it by a grammar."""
+        asked = self.settings.asked
+        if asked is None:
+            return {}
+        schema = {"name": "photo", "strict": True, "schema": asked.schema()}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+    def _complete(self, messages: list[dict[str, Any]], more_tokens: int) -> tuple[object, int]:
         """The answer, and how many requests it took.
 
         Where the server rejects a field that tunes the answer, it is asked again without: models
         come out faster than releases of this program. The field is left out for the rest of the
-        run. Each pass leaves out one more, so there are five requests at the most.
+        run. Each pass leaves out one more, so there are six requests at the most.
         """
         requests = 0
         while True:
             requests += 1
-            fields = self._request_fields()
+            fields = self._request_fields(more_tokens)
             create = partial(self._client.chat.completions.create, model=self._model)
             try:
                 return create(messages=cast(Any, messages), **fields), requests
@@ -296,6 +320,8 @@ def _rejected_field(error: openai.APIStatusError, sent: Collection[str]) -> str 
     if error.param in sent:
         return error.param
     text = failure_of(error).text
+    if "response_format" in sent and _ABOUT_THE_FORMAT.search(text):
+        return "response_format"
     if not _COMPLAINT.search(text):
         return None
     return next((name for name in sent if re.search(_SPELLINGS.get(name, name), text)), None)

@@ -27,6 +27,7 @@ class BackendInfo(NamedTuple):
     target: str
     extra: str | None
     summary: str
+    writes_fields: bool = False
 
 
 BUILT_IN = (
@@ -41,48 +42,56 @@ BUILT_IN = (
         "backends.mock:MockBackend",
         None,
         "instant placeholder captions and, on request, failures; for rehearsals",
+        writes_fields=True,
     ),
     BackendInfo(
         "ollama",
         "backends.ollama:OllamaBackend",
         "api",
         "a model on your own machine, served by Ollama; free",
+        writes_fields=True,
     ),
     BackendInfo(
         "compatible",
         "backends.compatible:CompatibleBackend",
         "api",
         "any OpenAI-compatible server: vLLM, SGLang, LM Studio, llama.cpp",
+        writes_fields=True,
     ),
     BackendInfo(
         "openai",
         "backends.openai:OpenAIBackend",
         "api",
         "OpenAI's models, paid per token; photos leave this machine",
+        writes_fields=True,
     ),
     BackendInfo(
         "anthropic",
         "backends.anthropic:AnthropicBackend",
         "api",
         "Anthropic's Claude models, paid per token; photos leave this machine",
+        writes_fields=True,
     ),
     BackendInfo(
         "gemini",
         "backends.gemini:GeminiBackend",
         "api",
         "Google's Gemini models, paid per token; photos leave this machine",
+        writes_fields=True,
     ),
     BackendInfo(
         "xai",
         "backends.xai:XaiBackend",
         "api",
         "xAI's Grok models, paid per token; photos leave this machine",
+        writes_fields=True,
     ),
     BackendInfo(
         "hyperbolic",
         "backends.hyperbolic:HyperbolicBackend",
         "api",
         "open models on Hyperbolic's servers, paid per token; photos leave this machine",
+        writes_fields=True,
     ),
 )
 
@@ -119,6 +128,11 @@ def backend_info(name: str) -> BackendInfo:
             f"(backends: {', '.join(sorted(table))})"
         )
     return table[name]
+
+
+def writers_of_fields() -> list[str]:
+    """The built-in backends that can answer with structured fields, the real ones first."""
+    return sorted((i.name for i in BUILT_IN if i.writes_fields), key=lambda name: name == "mock")
 
 
 def backend_class(name: str) -> type[CaptionBackend]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import msgspec
 
 from backends.base import Caption
+from backends.fields import FieldsAsked
 from errors import (
     MAX_ERROR_MESSAGE,
     CorruptImageError,
@@ -20,6 +21,7 @@ from errors import (
 )
 from image_loader import LoadedImage
 from journal import Record, RecordError, utc_now
+from pipeline.prices import usage_of
 from pipeline.selection import Identity
 from pipeline.walk import Photo
 
@@ -36,21 +38,47 @@ _QUOTED_PATH = re.compile(r"(?<=['\"])/[^'\"]+(?=['\"])")
 _BARE_PATH = re.compile(r"(?<![\w.:/-])(?:/[^\s/'\":]+){2,}/?")
 
 
-def judge_answer(answer: object) -> Caption:
-    """A caption that may be stored as finished.
+def judge_answer(
+    answer: object, asked: FieldsAsked | None = None, *, asked_before: bool = False
+) -> Caption:
+    """A caption that may be stored as finished, with the fields that were asked for.
+
+    `asked_before` is whether a first answer could not be used (`FieldsAsked.check`).
 
     Raises:
-        ModelError: `empty` or `validation`; it is never stored as a finished caption.
+        ModelError: `empty`, `not_json` or `validation`, with what the answer cost; it is never
+            stored as a finished caption.
     """
     if isinstance(answer, str):
         answer = Caption(answer)
     if not isinstance(answer, Caption) or not isinstance(answer.text, str | None):
         raise ModelError("the backend returned neither a text nor a Caption", code="validation")
+    _check_writable(answer)
+    if asked is not None:
+        answer = _with_fields(answer, asked, asked_before=asked_before)
     text = without_opening(_WHITE_SPACE.sub(" ", answer.text or "").strip())
     if not text and not answer.fields:
-        raise ModelError("the model returned an empty caption", code="empty")
-    _check_writable(answer)
+        raise ModelError(
+            "the model returned an empty caption", code="empty", usage=usage_of(answer)
+        )
     return replace(answer, text=text or None)
+
+
+def _with_fields(answer: Caption, asked: FieldsAsked, *, asked_before: bool) -> Caption:
+    """The fields in their normal form, from the text or as the backend took it apart."""
+    text = answer.text or ""
+    if not answer.fields and not text.strip():
+        return answer
+    try:
+        if answer.fields:
+            values = {"caption": answer.text} | answer.fields
+            fields = asked.check(values, asked_before=asked_before)
+        else:
+            fields = asked.read(text, asked_before=asked_before)
+    except ModelError as error:
+        error.usage = usage_of(answer)
+        raise
+    return replace(answer, text=fields.pop("caption"), fields=fields)
 
 
 def without_opening(text: str) -> str:

@@ -8,7 +8,15 @@ import pytest
 
 from backends import registry
 from backends.base import BackendOptions, BackendSettings, CaptionBackend
-from backends.registry import BackendInfo, backend_class, backend_info, backends, parse_options
+from backends.registry import (
+    BUILT_IN,
+    BackendInfo,
+    backend_class,
+    backend_info,
+    backends,
+    parse_options,
+    writers_of_fields,
+)
 from errors import ConfigurationError, UsageError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -175,3 +183,9 @@ def test_a_bad_option_is_named_with_the_valid_ones(kind, pair, told):
     with pytest.raises(UsageError) as error:
         parse_options(kind, [pair])
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("info", BUILT_IN, ids=lambda info: info.name)
+def test_the_table_says_who_writes_fields(info):
+    assert backend_class(info.name).writes_fields is info.writes_fields
+    assert (info.name in writers_of_fields()) is info.writes_fields

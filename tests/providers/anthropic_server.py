@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.providers.loopback import Loopback, Received, Reply
+from tests.providers.strict_schema import answer_by, complaints
 
 KEY = "sk-ant-canary-7f3a9c-canary"
 MODEL = "claude-haiku-5-5"
@@ -22,7 +23,7 @@ class AnthropicServer(Loopback):
     def answer(self, request: Received) -> Reply:
         path = request.path.partition("?")[0]
         if path == "/v1/messages":
-            return self._if_admitted(request, self.scripted(message("A dog on a beach.")))
+            return self._if_admitted(request, self.scripted(_answered(request.json)))
         if self.check_reply:
             return self.check_reply
         if path == "/v1/models":
@@ -37,6 +38,17 @@ class AnthropicServer(Loopback):
         if request.headers.get("x-api-key") != KEY:
             return error(401, "authentication_error", "invalid x-api-key")
         return reply
+
+
+def _answered(request: dict[str, Any]) -> Reply:
+    """Structured output where `output_config.format` asks for it, with a schema it takes."""
+    output_format = request.get("output_config", {}).get("format")
+    if output_format is None:
+        return message("A dog on a beach.")
+    assert set(output_format) == {"type", "schema"}
+    for complaint in complaints(output_format["schema"]):
+        return error(400, "invalid_request_error", f"output_config.format.schema: {complaint}")
+    return message(answer_by(output_format["schema"]))
 
 
 def message(
@@ -82,6 +94,7 @@ def model_info(
     *,
     lifecycle: str = "active",
     sees: bool = True,
+    structured: bool = True,
     thinking: dict[str, bool] | None = None,
 ) -> dict[str, Any]:
     """What the Models API says of a model; `thinking` is which ways of thinking it allows."""
@@ -95,6 +108,7 @@ def model_info(
         "lifecycle": lifecycle,
         "capabilities": {
             "image_input": {"supported": sees},
+            "structured_outputs": {"supported": structured},
             "thinking": {
                 "supported": True,
                 "types": {way: {"supported": allowed} for way, allowed in ways.items()},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.providers.loopback import Loopback, Received, Reply
+from tests.providers.strict_schema import answer_by, complaints
 
 KEY = "AIzaCanary-9d2e5b-Canary"
 MODEL = "gemini-3.5-flash-lite"
@@ -26,7 +27,7 @@ class GeminiServer(Loopback):
     def answer(self, request: Received) -> Reply:
         path = request.path.partition("?")[0].removeprefix("/v1beta/")
         if path.endswith(":generateContent"):
-            return self._if_admitted(request, self.scripted(response("A dog on a beach.")))
+            return self._if_admitted(request, self.scripted(_answered(request.json)))
         if self.check_reply:
             return self.check_reply
         if path == "models":
@@ -41,6 +42,19 @@ class GeminiServer(Loopback):
         if request.headers.get("x-goog-api-key") != KEY:
             return bad_key()
         return reply
+
+
+def _answered(request: dict[str, Any]) -> Reply:
+    """Structured output where `responseJsonSchema` asks for it, with a schema it takes."""
+    config = request.get("generationConfig", {})
+    schema = config.get("responseJsonSchema")
+    if schema is None:
+        return response("A dog on a beach.")
+    if config.get("responseMimeType") != "application/json":
+        return error(400, "INVALID_ARGUMENT", "response_schema needs response_mime_type JSON")
+    for complaint in complaints(schema):
+        return error(400, "INVALID_ARGUMENT", f"Invalid response_json_schema: {complaint}")
+    return response(answer_by(schema))
 
 
 def response(

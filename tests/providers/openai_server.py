@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+from tests.providers.strict_schema import answer_by, complaints
+
 MODELS = ("gpt-5-mini", "gpt-4o-mini", "qwen2.5vl:3b", "llava:latest", "grok-4.3")
 ALIAS = "grok-latest"
 USAGE = {
@@ -126,7 +128,7 @@ class OpenAIServer:
         if self.keys is not None and bearer not in self.keys:
             return failure(401, f"Incorrect API key provided: {bearer}.", "invalid_api_key")
         if request.method == "POST":
-            return Reply(body=completion())
+            return _completed(request.json.get("response_format"))
         if self.models_reply is not None:
             return self.models_reply
         if request.path == "/v1/models":
@@ -135,6 +137,17 @@ class OpenAIServer:
         if name in (*self.models, ALIAS):
             return Reply(body=_model(name))
         return failure(404, f"The model '{name}' does not exist", "model_not_found")
+
+
+def _completed(response_format: dict | None) -> Reply:
+    """As OpenAI: strict structured output where it is asked for, with a schema that it takes."""
+    if response_format is None:
+        return Reply(body=completion())
+    wanted = response_format["json_schema"]
+    assert (response_format["type"], wanted["strict"]) == ("json_schema", True)
+    for complaint in complaints(wanted["schema"]):
+        return failure(400, f"Invalid schema for response_format '{wanted['name']}': {complaint}")
+    return Reply(body=completion(answer_by(wanted["schema"])))
 
 
 def _model(name: str) -> dict:
