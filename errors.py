@@ -186,7 +186,7 @@ class DecoderTimeoutError(CorruptImageError):
 
 
 class ModelError(PhotoError):
-    """The model answered with nothing usable: `empty`, `refused`, `truncated`, `validation`, ..."""
+    """No usable answer: `empty`, `refused`, `truncated`, `not_json`, `validation`, ..."""
 
     status = Status.ERROR_MODEL
     code = "model"

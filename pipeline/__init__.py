@@ -21,6 +21,7 @@ The flow
     chain.py           who is asked next (--fallback)
     hints.py           tags told to the model (--hints)
     judge.py           turns an answer or a verdict into a record
+    repair.py          asks again where an answer was no caption
     recorder.py        writes what became of a photo, then counts it
     tally.py           the counts, and the reporter that is told
     stopping.py        ending a run early

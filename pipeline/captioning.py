@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from backends.base import Caption
-from errors import BackendUnavailableError, PhotoError, TransientError, Usage
+from errors import (
+    BackendUnavailableError,
+    CeilingReachedError,
+    PhotoError,
+    TransientError,
+    Usage,
+)
 from journal import Record
 from pipeline.buffer import Buffer
 from pipeline.chain import Chain
@@ -17,8 +23,9 @@ from pipeline.hints import Hints, Tags
 from pipeline.judge import failure_record, success_record
 from pipeline.prices import added, usage_of
 from pipeline.recorder import Captioned, Recorder
+from pipeline.repair import Answer
 from pipeline.retrying import RunStopped
-from pipeline.service import Answer, Service
+from pipeline.service import Service
 from pipeline.tally import Tally
 
 _log = logging.getLogger("caption.backend")
@@ -71,6 +78,7 @@ class Captioning:
         while batch := self._ready.take(self._batch_size, BATCH_LINGER_SECONDS):
             try:
                 self._caption([self._case(decoded) for decoded in batch])
+                self._chain.ensure_going()
             except RunStopped:
                 return
 
@@ -89,6 +97,10 @@ class Captioning:
             except BackendUnavailableError as error:
                 self._chain.put_aside(service, error)
                 continue
+            except CeilingReachedError:
+                if asked is not None:
+                    self._give_up(asked, cases)  # what these cost must not be forgotten
+                raise
             for case, answered in zip(cases, answers, strict=True):
                 case.take(*answered)
             self._record_captions(service, cases)

@@ -47,6 +47,16 @@ class Chain:
         _log.warning("backend put aside", extra={"event": "put_aside", "error": str(error)})
         self._notice(f"{service.link} is put aside: {error}. Going on with {heir.link}")
 
+    def ensure_going(self) -> None:
+        """To be asked once a photo is recorded: something may have come up while it was mended.
+
+        Raises:
+            FatalError: what ends the run.
+        """
+        for service in self:
+            if service.ended is not None:
+                raise service.ended
+
     def _next(self, tried: set[int]) -> Service | None:
         with self._lock:
             return next((s for s in self._services if id(s) not in tried), None)

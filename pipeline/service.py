@@ -6,25 +6,31 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from PIL.Image import Image
 
-from backends.base import Caption, CaptionBackend
-from errors import ApiError, FatalError, ModelError, PhotoError, TransientError
+from backends.base import Caption, CaptionBackend, Fault
+from errors import (
+    ApiError,
+    BackendUnavailableError,
+    FatalError,
+    ModelError,
+    PhotoError,
+    TransientError,
+)
 from pipeline.budget import Budget
 from pipeline.health import ServiceHealth
 from pipeline.hints import Tags
 from pipeline.judge import judge_answer
 from pipeline.pace import Pace
 from pipeline.prices import Prices, usage_of
+from pipeline.repair import Answer, Repairs
 from pipeline.retrying import ATTEMPTS, MAX_PATIENCE_SECONDS, Retrier
 from pipeline.selection import Identity
 from pipeline.stopping import Stop
 
 _log = logging.getLogger("caption.backend")
-
-Answer: TypeAlias = Caption | PhotoError | TransientError
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,11 @@ class Answered(NamedTuple):
 
 
 class Service:
-    """Asks one backend. Thread-safe; one with a `batch_size` is asked by one thread at a time."""
+    """Asks one backend. Thread-safe; one with a `batch_size` is asked by one thread at a time.
+
+    `ended` is the error that ends the run if one came up while a photo was asked about again: it is
+    raised after the answers are recorded, since they were billed.
+    """
 
     def __init__(
         self,
@@ -62,13 +72,16 @@ class Service:
         self._backend = link.backend
         self.pace = Pace(1 if link.backend.batch_size > 1 else workers)
         self.health = ServiceHealth()
+        self.ended: FatalError | None = None
+        self._asked = link.backend.settings.asked
         self._retrier: Retrier[list[Answer]] = Retrier(
             self.pace, self.health, stop, notice, budget, patience=patience
         )
+        self._repairs = Repairs(self._backend, self._retrier, self._ask_again, self._billed)
         stop.on_stop(self.pace.stop)
 
     def ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answered]:
-        """The answers in the order of the images, after whatever retries could mend.
+        """The answers in the order of the images, after whatever retries and repairs could mend.
 
         Raises:
             RunStopped: the run is being stopped.
@@ -78,8 +91,12 @@ class Service:
             answers, seconds, attempts = self._retrier.ask(partial(self._ask, images, hints))
         except (ApiError, TransientError) as error:
             answers, seconds, attempts = [error] * len(images), 0.0, ATTEMPTS
-        latency_ms = round(seconds * 1000 / len(images))
-        return [Answered(self._billed(answer, attempts), latency_ms) for answer in answers]
+        answers = [self._billed(answer, attempts) for answer in answers]
+        mended = self._repairs.mend(images, hints, answers)
+        if not isinstance(mended.fatal, BackendUnavailableError):  # that one `health` remembers
+            self.ended = self.ended or mended.fatal
+        latency_ms = round((seconds + mended.seconds) * 1000 / len(images))
+        return [Answered(answer, latency_ms) for answer in mended.answers]
 
     def _billed(self, answer: Answer, attempts: int) -> Answer:
         """The answer with what it cost; requests that failed on the way to it are counted."""
@@ -102,11 +119,18 @@ class Service:
             answers = []
         if len(answers) != len(images):  # blame only the photo that is at fault
             return [self._ask_one(image, tags) for image, tags in zip(images, hints, strict=True)]
-        return [_judged(answer) for answer in answers]
+        return [self._judged(answer) for answer in answers]
 
     def _ask_one(self, image: Image, tags: Tags) -> Answer:
+        return self._answer(lambda: judge_answer(self._backend.caption(image, tags), self._asked))
+
+    def _ask_again(self, image: Image, tags: Tags, fault: Fault) -> Answer:
+        answer = partial(self._backend.caption_again, image, tags, fault)
+        return self._answer(lambda: judge_answer(answer(), self._asked, asked_before=True))
+
+    def _answer(self, ask: Callable[[], Caption]) -> Answer:
         try:
-            return judge_answer(self._backend.caption(image, tags))
+            return ask()
         except (FatalError, TransientError):
             raise
         except PhotoError as error:
@@ -119,11 +143,7 @@ class Service:
         key = self._backend.settings.api_key.get_secret_value()
         return str(error).replace(key, "[redacted]") if key else str(error)
 
-
-def _judged(answer: object) -> Answer:
-    if isinstance(answer, PhotoError):
-        return answer
-    try:
-        return judge_answer(answer)
-    except ModelError as error:
-        return error
+    def _judged(self, answer: object) -> Answer:
+        if isinstance(answer, PhotoError):
+            return answer
+        return self._answer(lambda: judge_answer(answer, self._asked))

@@ -255,3 +255,15 @@ def test_workers_that_find_the_first_one_down_at_the_same_time_lose_no_photo(tmp
     found = records(tmp_path / "captions.jsonl")
     assert len({r["rel_path"] for r in found}) == len(found) == 60
     assert {r["status"] for r in found} == {"success"}
+
+
+def test_what_the_first_was_paid_counts_when_the_ceiling_stops_the_second(tmp_path):
+    library(tmp_path / "photos", 2)
+    rule = {2: REFUSED}.get
+    with Server("first", rule) as first, Server("second") as second:
+        for _ in range(2):
+            done = run(tmp_path, first, second, "--max-requests=2", "--max-workers=1")
+        assert (first.asked, second.asked) == (2, 0), done.stderr
+    captioned, refused = records(tmp_path / "captions.jsonl")
+    assert (captioned["status"], refused["error"]["code"]) == ("success", "refused")
+    assert (captioned["requests"], refused["requests"]) == (1, 1)

@@ -143,15 +143,19 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_answer_that_is_no_caption_is_never_stored_as_one(tmp_path, fault):
     library(tmp_path / "photos", 6)
-    with Provider(lambda number, _: FAULTS[fault] if number == 3 else None) as server:
+    asked_again = 2 if fault in {"truncated", "empty", "only reasoning"} else 0
+    faulty = range(3, 4 + asked_again)
+    with Provider(lambda number, _: FAULTS[fault] if number in faulty else None) as server:
         done = run_openai(tmp_path, server, "--max-workers=1")
         assert done.returncode == 0, done.stderr
+        assert len(server.times) == 6 + asked_again
     found = records(tmp_path / "captions.jsonl")
     failed = [r for r in found if r["status"] != "success"]
     assert len(found) == 6
     assert len(failed) == 1
     assert failed[0]["caption"] is None
     assert failed[0]["error"]["code"] not in {"", "exception"}
+    assert failed[0]["requests"] == 1 + asked_again
 
 
 @pytest.mark.parametrize("fault", [401, 403, 404, 429, 500])
