@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     fallback: str = ""
     base_url: str = ""
     language: str = ""
+    fields: str = ""
+    max_tags: int = Field(default=0, ge=0, le=50)
     max_edge: int = Field(default=0, ge=0)
     local_only: bool = False
     allow_http: bool = False
@@ -45,7 +47,7 @@ class Settings(BaseSettings):
     decode_workers: int = Field(default=0, ge=0, le=64)
     timeout: float = Field(default=0.0, ge=0)
     temperature: float = Field(default=0.3, ge=0, le=2)
-    max_tokens: int = Field(default=256, ge=1)
+    max_tokens: int = Field(default=0, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_file: Path = Path("caption.log")
 

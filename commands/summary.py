@@ -104,6 +104,8 @@ def _command(flags: RunFlags, addition: str) -> str:
     given: dict[str, object] = {
         "--photos-dir": flags.photos_dir,
         "--captions-jsonl": flags.captions_jsonl,
+        "--fields": flags.fields,
+        "--max-tags": flags.max_tags,
     }
     if not addition.startswith("--backend"):
         given |= {"--backend": None if flags.dry_run else flags.backend, "--model": flags.model}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backends import registry
 from backends.base import DEFAULT_PROMPT, BackendSettings, CaptionBackend
+from backends.fields import CHOICES, DEFAULT_MAX_TAGS, expand
 from config import Settings, load_settings, unknown_settings
 from console.terminal import say
 from errors import ConfigurationError, Status, UsageError, did_you_mean
@@ -37,6 +38,9 @@ class RunFlags:
     local_only: bool | None = None
     allow_http: bool | None = None
     language: str | None = None
+    fields: str | None = None
+    max_tags: int | None = None
+    max_tokens: int | None = None
     option: list[str] | None = None
     timeout: float | None = None
     max_edge: int | None = None
@@ -81,6 +85,9 @@ def settings_for(flags: RunFlags) -> Settings:
         local_only=flags.local_only,
         allow_http=flags.allow_http,
         language=flags.language,
+        fields=flags.fields,
+        max_tags=flags.max_tags,
+        max_tokens=flags.max_tokens,
         timeout=flags.timeout,
         max_edge=flags.max_edge,
         max_cost=flags.max_cost,
@@ -111,7 +118,8 @@ def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
     Points out lines of config.env that do nothing: a key may be the chosen backend's own.
 
     Raises:
-        UsageError, ConfigurationError: unknown name or option, missing extra.
+        UsageError, ConfigurationError: unknown name, option or field, missing extra, or a backend
+            that cannot give the fields asked for.
     """
     name = "mock" if flags.dry_run else settings.backend or registry.DEFAULT_BACKEND
     kind = registry.backend_class(name)
@@ -122,9 +130,12 @@ def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
         if name != "mock":
             raise UsageError("--mock-error-rate goes with --backend mock or --dry-run")
         pairs.append(f"error_rate={flags.mock_error_rate}")
+    common = _common_settings(kind, settings)
+    if flags.max_tags is not None and "tags" not in common.fields:
+        raise UsageError("--max-tags goes with tags: add --fields caption,tags")
     return kind(
         replace(
-            _common_settings(kind, settings),
+            common,
             model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
             base_url=settings.base_url or None,
             options=registry.parse_options(kind, pairs),
@@ -133,19 +144,32 @@ def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
 
 
 def _common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendSettings:
-    """What holds for every backend of a run: the question, the key, the rules for addresses."""
-    return BackendSettings(
+    """What holds for every backend of a run: the question, the key, the rules for addresses.
+
+    Raises:
+        UsageError: a field that there is not, or that this backend cannot give.
+    """
+    common = BackendSettings(
         model=kind.default_model,
         api_key=settings.api_key(kind.key_env_var),
         allow_http=settings.allow_http,
         local_only=settings.local_only,
         language=settings.language or None,
         prompt=settings.prompt or DEFAULT_PROMPT,
-        max_tokens=settings.max_tokens,
+        fields=expand(_words("--fields", settings.fields, CHOICES)),
+        max_tags=settings.max_tags or DEFAULT_MAX_TAGS,
         temperature=settings.temperature,
         timeout=settings.timeout or None,
         options=kind.Options(),
     )
+    asked = common.asked
+    if asked and not kind.writes_fields:
+        raise UsageError(
+            f"the {kind.name} backend writes captions only; for {', '.join(asked.names[1:])} "
+            f"choose one of these with --backend: {', '.join(registry.writers_of_fields())}"
+        )
+    needed = asked.max_tokens if asked else common.max_tokens
+    return replace(common, max_tokens=settings.max_tokens or needed)
 
 
 _WITH_ADDRESS = re.compile(r"(?P<rest>.*)@(?P<url>https?://.*)")

@@ -95,6 +95,33 @@ Language: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Language of the captions [LANGUAGE].", rich_help_panel=_WHO),
 ]
+Fields: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIELD[,FIELD]",
+        help="What to write down: caption, title, tags, summary, or 'full' for these and more "
+        "[FIELDS; default caption].",
+        rich_help_panel=_WHO,
+    ),
+]
+MaxTags: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=50,
+        metavar="N",
+        help="At most N tags a photo [MAX_TAGS; default: 3 to 5].",
+        rich_help_panel=_WHO,
+    ),
+]
+MaxTokens: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Longest answer, in tokens [MAX_TOKENS; default: what the fields need].",
+        rich_help_panel=_WHO,
+    ),
+]
 LocalOnly: TypeAlias = Annotated[
     bool | None,
     typer.Option(

@@ -109,7 +109,7 @@ BAD = {
     "DECODE_WORKERS": "-1",
     "TIMEOUT": "nan",
     "TEMPERATURE": "3",
-    "MAX_TOKENS": "0",
+    "MAX_TOKENS": "-1",
     "LOG_LEVEL": "loud",
 }
 
