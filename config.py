@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     xai_api_key: SecretStr = SecretStr("")
     hyperbolic_api_key: SecretStr = SecretStr("")
     compatible_api_key: SecretStr = SecretStr("")
+    litellm_api_key: SecretStr = SecretStr("")
 
     @field_validator("photos_dir", "captions_jsonl", "log_file", "prices_file")
     @classmethod

@@ -82,6 +82,11 @@ class FieldsAsked:
         needs = _TOKENS | {"tags": _TOKENS_OF_A_TAG * self.max_tags + 32}
         return sum(needs.get(name, _TOKENS_OF_THE_REST) for name in self.names)
 
+    @property
+    def model(self) -> type[BaseModel]:
+        """`PhotoFields` with the fields asked for only, their limits unchecked."""
+        return _model(self.names)
+
     def schema(self) -> dict[str, Any]:
         """A JSON schema that every provider's strict mode takes; a new one at each call."""
         schema: dict[str, Any] = json.loads(_schema(self.names))

@@ -93,6 +93,13 @@ BUILT_IN = (
         "open models on Hyperbolic's servers, paid per token; photos leave this machine",
         writes_fields=True,
     ),
+    BackendInfo(
+        "litellm",
+        "backends.litellm:LiteLLMBackend",
+        "litellm",
+        "any provider that LiteLLM knows: Bedrock, Azure, Groq, Mistral; photos leave this machine",
+        writes_fields=True,
+    ),
 )
 
 DEFAULT_BACKEND = "template"
