@@ -28,7 +28,8 @@ The flow
 
 Asking a service
     service.py         one backend: ask, judge, price
-    pace.py            how many requests at a time
+    pace.py            when requests start: how many at a time, how fast, or not at all
+    rate.py            how many per second a service takes
     retrying.py        the one layer that retries
     health.py          whether it is the photo or the service that fails
     budget.py          ceilings on cost and requests

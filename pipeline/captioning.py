@@ -130,7 +130,7 @@ class Captioning:
         ]
         if captioned:
             self._recorder.captioned(captioned)
-            service.pace.succeeded()
+            service.pace.succeeded(c.spent for c in cases if isinstance(c.answer, Caption))
             self._recorder.failed(service.health.succeeded())
             self._tally.answered(str(service.link), len(captioned))
 

@@ -29,6 +29,9 @@ MAX_PATIENCE_WITH_FALLBACK = 5.0
 LONG_PAUSE_SECONDS = 20.0
 """From here on, a pause that the service asks for is worth a line."""
 
+RATE_LIMIT = "rate_limit"
+"""The code of a 429: the service is up, and requests come too fast."""
+
 T = TypeVar("T")
 
 
@@ -106,6 +109,7 @@ class Retrier(Generic[T]):
                 failures.append(self._health.successes)
                 self._failed(error, let_through)
                 raise
+            self._pace.answered()
             return answer, time.monotonic() - let_through
 
     def _failed(self, error: TransientError, let_through: float) -> None:
@@ -113,11 +117,14 @@ class Retrier(Generic[T]):
             "request failed",
             extra={"event": "request_failed", "error": {"code": error.code, "message": str(error)}},
         )
-        self._pace.failed(let_through)
         if error.retry_after is not None:
             self._pace.hold(error.retry_after)
             if error.retry_after >= LONG_PAUSE_SECONDS:
                 self._notice(f"The service asks for a pause of {error.retry_after:.0f} s: {error}")
+        if error.code != RATE_LIMIT:
+            self._pace.failed(let_through)
+        elif not self._pace.refused(let_through):
+            return  # hundreds may have been under way: they count as one failure in a row
         in_a_row = self._health.request_failed(error)
         if self._health.successes and in_a_row > 1:
             self._pace.hold(min(2.0 ** (in_a_row - 2), self._patience))

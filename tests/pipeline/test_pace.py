@@ -1,10 +1,11 @@
-"""One request first, one more with every success, half after a failure, none during a pause."""
+"""One request first, one more with every success, half after a failure; fast, never too fast."""
 
 import threading
 import time
 
 import pytest
 
+from backends.rate_limits import Quota
 from pipeline.pace import Pace
 
 
@@ -135,3 +136,89 @@ def test_a_pause_holds_for_everybody_and_ends(in_threads):
     in_threads(*[work] * 8)
     assert min(through) >= 0.3
     assert max(through) < 2
+
+
+def ready(workers):
+    """A gate that lets all of its workers through at once."""
+    pace = Pace(workers)
+    for _ in range(workers):
+        pace.succeeded()
+    return pace
+
+
+def starts(pace, workers, seconds, in_threads):
+    """When requests of no duration started, as told by the gate, until it was stopped."""
+    times, end = [], time.monotonic() + seconds
+    threading.Timer(seconds, pace.stop).start()
+
+    def work():
+        while time.monotonic() < end:
+            with pace as let_through:
+                times.append(let_through)
+
+    in_threads(*[work] * workers)
+    return sorted(t for t in times if t < end - 0.05)
+
+
+@pytest.mark.parametrize("workers", [2, 500])
+def test_quotas_set_the_rate_at_which_requests_start(in_threads, workers):
+    pace = ready(workers)
+    pace.told((Quota("requests", 100, 100, 1),))
+    times = starts(pace, workers, 2.0, in_threads)
+    assert 0.6 * 95 * 1.9 <= len(times) <= 95 * (times[-1] - times[0]) + 11
+
+
+def test_a_better_quota_is_used_at_once(in_threads):
+    pace = ready(4)
+    pace.told((Quota("requests", 60, 0, 3600),))
+    through = []
+
+    def work():
+        for _ in range(5):
+            with pace:
+                through.append(1)
+
+    def better():
+        time.sleep(0.2)
+        assert len(through) <= 1
+        pace.told((Quota("requests", None, 1000, 0.1),))
+
+    started = time.monotonic()
+    in_threads(*[work] * 4, better)
+    assert time.monotonic() - started < 5
+
+
+def test_a_refusal_slows_down_without_fewer_under_way(in_threads):
+    pace = ready(32)
+    with pace as early:
+        pace.answered()
+    assert pace.refused(early)
+    assert not pace.refused(early), "what was under way with it says nothing new"
+    times = starts(pace, 32, 1.0, in_threads)
+    assert len(times) < 20, "one answer in a quarter of a second was all that was measured"
+
+
+def test_stop_lets_those_through_who_wait_for_their_moment(in_threads):
+    pace = ready(50)
+    pace.told((Quota("requests", 60, 0, 3600),))
+    threading.Timer(0.1, pace.stop).start()
+    started = time.monotonic()
+
+    def work():
+        with pace:
+            pass
+
+    in_threads(*[work] * 50)
+    assert time.monotonic() - started < 5
+
+
+def test_a_pause_of_a_hundred_years_can_still_be_stopped(in_threads):
+    pace = ready(2)
+    pace.hold(1e12)
+    threading.Timer(0.1, pace.stop).start()
+
+    def work():
+        with pace:
+            pass
+
+    in_threads(work, work)

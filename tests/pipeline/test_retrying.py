@@ -162,3 +162,50 @@ def test_a_ceiling_counts_the_repeated_requests_too():
     with pytest.raises(CeilingReachedError, match="--max-requests 3"):
         bench.retrier.ask(request)
     assert len(request.times) == 3
+
+
+def slow_down(retry_after=None):
+    return TransientError("slow down", code="rate_limit", retry_after=retry_after)
+
+
+def test_refusals_of_requests_that_were_under_way_together_count_as_one(in_threads):
+    bench = Bench(workers=40)
+    for _ in range(40):
+        bench.pace.answered()
+        bench.pace.succeeded()
+    together = threading.Barrier(40)
+    good = Requests()
+
+    def work():
+        tried = []
+
+        def request():
+            tried.append(1)
+            if len(tried) == 1:
+                together.wait(10)
+                raise slow_down()
+            return good()
+
+        bench.retrier.ask(request)
+
+    in_threads(*[work] * 40)
+    assert len(good.times) == 40, "forty refusals are not twenty failures in a row"
+
+
+def test_a_service_that_refuses_for_ever_ends_the_run(in_threads, monkeypatch):
+    monkeypatch.setattr("pipeline.rate.REFUSALS_APART_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.rate.FIRST_PER_SECOND", 1000.0)
+    bench, request = Bench(), Requests(*[slow_down() for _ in range(100)])
+    ended = []
+
+    def work():
+        while not ended:
+            try:
+                bench.retrier.ask(request)
+            except BackendUnavailableError as error:
+                ended.append(error)
+            except TransientError:
+                continue
+
+    in_threads(*[work] * 4)
+    assert 20 <= len(request.times) <= 25
