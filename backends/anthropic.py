@@ -28,6 +28,7 @@ from anthropic.types import (
 )
 from pydantic import Field
 
+from backends.answer_hook import AnswerHook
 from backends.anthropic_answer import is_answer, read_answer
 from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, encode_jpeg
@@ -116,7 +117,10 @@ class AnthropicBackend(CaptionBackend):
         self._thinking = _OFF
         self._takes_schema = True
         http_client = where.http_client(settings.timeout or self.timeout, self.max_workers)
-        http_client.event_hooks = {"request": [BareHeaders(_HEADERS, {"x-api-key": key})]}
+        http_client.event_hooks = {
+            "request": [BareHeaders(_HEADERS, {"x-api-key": key})],
+            "response": [AnswerHook(self)],
+        }
         self._client = anthropic.Anthropic(
             api_key=key,
             base_url=where.url,

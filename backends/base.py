@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from backends.fields import CAPTION_ONLY, DEFAULT_MAX_TAGS, FieldsAsked
+from backends.rate_limits import OnRateLimit
 from errors import ConfigurationError, PhotoError
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ class CaptionBackend(ABC):
     timeout: ClassVar[float] = 60.0
 
     Options: ClassVar[type[BackendOptions]] = BackendOptions
+
+    on_rate_limit: OnRateLimit | None = None
+    """Set by the run; a backend whose answers name the provider's quotas may tell them."""
 
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0
 """Seconds to reach a host; a switched-off one should not cost a whole request timeout."""
 
+WHOLE_ANSWER = 2
+"""Timeouts that a request and its answer may take together, on a slow line that never pauses for
+as long as one: a server that sends a byte a second never pauses either."""
+
 # One spelling for which every URL parser agrees on the host: no user, no backslash, no non-ASCII.
 _AUTHORITY = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
@@ -52,7 +56,8 @@ class Endpoint:
         """An HTTP client for this address alone: no redirects, no surprise proxy.
 
         Args:
-            timeout: seconds without an answer before a request is given up.
+            timeout: seconds without an answer before a request is given up; the whole of it may
+                take twice as long.
             connections: requests that may be under way at the same time.
 
         Raises:
@@ -60,8 +65,10 @@ class Endpoint:
         """
         import httpx2
 
+        from backends.deadline import keep_deadline
+
         try:
-            return httpx2.Client(
+            client = httpx2.Client(
                 follow_redirects=False,
                 trust_env=self.may_use_proxy,
                 # Built apart, because trust_env=False would ignore SSL_CERT_FILE too.
@@ -76,6 +83,8 @@ class Endpoint:
                 "a proxy or certificate variable of the environment cannot be used (HTTPS_PROXY, "
                 f"ALL_PROXY, SSL_CERT_FILE or SSL_CERT_DIR): {type(error).__name__}"
             ) from None
+        keep_deadline(client, WHOLE_ANSWER * timeout)
+        return client
 
 
 def endpoint(default_url: str, settings: BackendSettings) -> Endpoint:

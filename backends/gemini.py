@@ -20,6 +20,7 @@ from google.genai import errors as genai_errors
 from google.genai import types
 from pydantic import Field
 
+from backends.answer_hook import AnswerHook
 from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, encode_jpeg
 from backends.endpoint import CONNECT_TIMEOUT, endpoint
@@ -125,7 +126,8 @@ class GeminiBackend(CaptionBackend):
         seconds = settings.timeout or self.timeout
         self._http_client = where.http_client(seconds, self.max_workers)
         self._http_client.event_hooks = {
-            "request": [BareHeaders(_HEADERS, {"x-goog-api-key": key}), _cap_connect_timeout]
+            "request": [BareHeaders(_HEADERS, {"x-goog-api-key": key}), _cap_connect_timeout],
+            "response": [AnswerHook(self)],
         }
         self._client = genai.Client(
             enterprise=False,

@@ -77,7 +77,7 @@ def mapped(error: openai.OpenAIError, service: Service) -> CaptionerError:
     if isinstance(error, openai.APITimeoutError):
         return TransientError(f"{service.host} did not answer in time", code="timeout")
     if isinstance(error, openai.APIConnectionError):
-        return service.unconnected(error)
+        return service.unconnected(error.__cause__ or error)
     if isinstance(error, openai.APIStatusError):
         return mapped_failure(failure_of(error), service)
     return ApiError(f"the SDK gave up ({type(error).__name__}){service.says(str(error))}")

@@ -19,6 +19,7 @@ import openai
 from openai.types.chat import ChatCompletion
 from pydantic import Field
 
+from backends.answer_hook import AnswerHook
 from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
 from backends.chat_answers import caption_from, failure_inside
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, data_url, encode_jpeg
@@ -98,7 +99,10 @@ class OpenAIFamilyBackend(CaptionBackend):
         self._endpoint = endpoint(self.default_base_url, settings)
         self._key = _usable_key(self.name, settings.api_key.get_secret_value())
         self._http = self._endpoint.http_client(self._seconds, connections=self.max_workers)
-        self._http.event_hooks = {"request": [_headers(self._endpoint.host, self._key)]}
+        self._http.event_hooks = {
+            "request": [_headers(self._endpoint.host, self._key)],
+            "response": [AnswerHook(self)],
+        }
         self._client = openai.OpenAI(
             api_key=self._key or "none",
             base_url=self._endpoint.url,

@@ -78,6 +78,7 @@ class Service:
             self.pace, self.health, stop, notice, budget, patience=patience
         )
         self._repairs = Repairs(self._backend, self._retrier, self._ask_again, self._billed)
+        link.backend.on_rate_limit = self.pace.told
         stop.on_stop(self.pace.stop)
 
     def ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answered]:
