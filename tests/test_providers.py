@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.providers.openai_server import OpenAIServer, Reply, completion, failure
-from tests.support import caption, effective, library, records
+from tests.support import caption, draw, effective, library, records
 
 KEY = "sk-canary-0123456789abcdef"
 
@@ -70,14 +70,34 @@ def test_a_pause_that_the_provider_asks_for_is_kept_by_every_worker(tmp_path):
     assert len(effective(tmp_path / "captions.jsonl")) == 20
 
 
-def test_a_dead_key_meets_a_few_requests_and_leaves_no_record(tmp_path):
-    library(tmp_path / "photos", 200)
+def many_photos(folder, count):
+    """Photos of a few hundred bytes that differ behind the end of their picture."""
+    folder.mkdir()
+    picture = draw(folder / "00000.jpg").read_bytes()
+    for i in range(1, count):
+        (folder / f"{i:05d}.jpg").write_bytes(picture + i.to_bytes(4, "big"))
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(40_000, marks=pytest.mark.torture)])
+def test_a_dead_key_meets_a_few_requests_and_leaves_no_record(tmp_path, count):
+    many_photos(tmp_path / "photos", count)
+    dead = failure(401, "Incorrect API key provided", "invalid_api_key")
+    with Provider(lambda *_: dead) as server:  # its list of models is open to everybody
+        done = run_openai(tmp_path, server)
+        assert done.returncode == 77, done.stderr
+        assert f"Sending {count:,} photos" in done.stderr
+        assert 1 <= len(server.times) <= 3
+    assert "OPENAI_API_KEY" in done.stderr
+    assert records(tmp_path / "captions.jsonl") == []
+
+
+def test_a_dead_key_that_the_list_of_models_refuses_meets_one_request(tmp_path):
+    library(tmp_path / "photos", 20)
     with Provider() as server:
         server.keys = ("another",)
         done = run_openai(tmp_path, server)
         assert done.returncode == 77, done.stderr
-        assert len(server.seen) <= 3
-    assert "OPENAI_API_KEY" in done.stderr
+        assert len(server.seen) == 1
     assert records(tmp_path / "captions.jsonl") == []
 
 

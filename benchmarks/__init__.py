@@ -1,0 +1,7 @@
+"""What the parts cost, beside a named peer or a floor that is measured in the same run.
+
+Each script draws its own data, prints a table and ends with one JSON line:
+
+    python -m benchmarks.api_fanout       captions per second through a provider, by workers
+    python -m benchmarks.rate_limited     how much of a quota is used, and how often exceeded
+"""

@@ -1,0 +1,54 @@
+"""Every benchmark runs at a small size and agrees with its contenders; nothing is timed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import ROOT, environment
+
+
+def quick(name):
+    """What a benchmark's last line says."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", f"benchmarks.{name}", "--quick"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *table, last = done.stdout.splitlines()
+    assert len(table) == 1 + len(json.loads(last)["rows"])
+    return json.loads(last)
+
+
+def test_api_fanout():
+    found = quick("api_fanout")
+    assert [row["contender"] for row in found["rows"]] == [
+        *("this program", "openai SDK in threads", "sockets alone")
+    ]
+    assert all(row["captions/s"] > 0 for row in found["rows"])
+
+
+def test_rate_limited():
+    found = quick("rate_limited")
+    assert len(found["rows"]) == 4
+    captions = {row["contender"]: row["captions"] for row in found["rows"]}
+    assert captions.pop("8 plain threads") == 40
+    assert set(captions.values()) == {100}
+    assert all(0 <= row["refused, all"] < 1 for row in found["rows"])
+
+
+@pytest.mark.parametrize("name", ["api_fanout", "rate_limited"])
+def test_benchmarks_stay_outside_the_wheel(name):
+    import tomllib
+
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    assert "benchmarks" not in tool["packages"]
+    assert (ROOT / "benchmarks" / f"{name}.py").is_file()
