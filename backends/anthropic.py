@@ -30,15 +30,24 @@ from pydantic import Field
 
 from backends.answer_hook import AnswerHook
 from backends.anthropic_answer import is_answer, read_answer
-from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
+from backends.base import (
+    BackendOptions,
+    BackendSettings,
+    Caption,
+    CaptionBackend,
+    ExpectedTokens,
+    Fault,
+)
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, encode_jpeg
 from backends.endpoint import endpoint
+from backends.expected_tokens import expected_tokens
 from backends.http_service import (
     BareHeaders,
     SchemaRefusedError,
     Service,
     quiet_libraries,
 )
+from backends.image_tokens import anthropic_tokens
 from backends.prompt import question
 from errors import (
     BackendUnavailableError,
@@ -59,6 +68,9 @@ MAX_IMAGE_BYTES = 3_750_000
 _THINKING_ROOM = 2048
 """Tokens on top of the answer for models whose thinking cannot be turned off: it counts as output,
 and a caption's 256 would be used up before its first word."""
+
+_CHARACTERS_PER_TOKEN = 2.5
+"""Of the tokenizer since Claude 4.7 (models overview, October 2026: 2.5 million in 1M tokens)."""
 
 _NO_MONEY = re.compile(r"credit balance is too low|usage limits?\b|spend(?:ing)?[ _]limit", re.I)
 _NO_MONEY_CODES = re.compile(r"spend_limit|ramp_limit|organization_on_hold|not_billable")
@@ -215,6 +227,15 @@ class AnthropicBackend(CaptionBackend):
         if not isinstance(self._thinking.output, anthropic.Omit):
             config |= self._thinking.output
         return config
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`; a quarter of the room for thinking, once `check` found any."""
+        return expected_tokens(
+            self.settings,
+            anthropic_tokens(width, height, self.settings.model),
+            characters_per_token=_CHARACTERS_PER_TOKEN,
+            thinking=self._thinking.room // 4,
+        )
 
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""

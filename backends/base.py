@@ -106,6 +106,20 @@ class Caption:
     requests: int | None = None
 
 
+@dataclass(frozen=True)
+class ExpectedTokens:
+    """What one photo is expected to take: the picture, the question with its frame, the answer."""
+
+    image: int
+    text: int
+    output: int
+
+    @property
+    def input(self) -> int:
+        """Tokens that are sent."""
+        return self.image + self.text
+
+
 class CaptionBackend(ABC):
     """A source of captions.
 
@@ -128,6 +142,7 @@ class CaptionBackend(ABC):
     preferred_edge: ClassVar[int] = 1024
     largest_edge: ClassVar[int] = 4096
     price_provider: ClassVar[str | None] = None
+    free: ClassVar[bool] = False
     timeout: ClassVar[float] = 60.0
 
     Options: ClassVar[type[BackendOptions]] = BackendOptions
@@ -158,6 +173,14 @@ class CaptionBackend(ABC):
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Let go of connections and memory; called once, when nothing is under way any more."""
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """What a photo sent at this size (pixels) should take; None if no published rule says.
+
+        Asked before anything is sent, without a key, and again when the bill comes: a photo that
+        bills five times as much stops the run.
+        """
+        return None
 
     @abstractmethod
     def caption(self, image: Image, hints: Sequence[str]) -> Caption | str:

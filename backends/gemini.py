@@ -21,9 +21,17 @@ from google.genai import types
 from pydantic import Field
 
 from backends.answer_hook import AnswerHook
-from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
+from backends.base import (
+    BackendOptions,
+    BackendSettings,
+    Caption,
+    CaptionBackend,
+    ExpectedTokens,
+    Fault,
+)
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, encode_jpeg
 from backends.endpoint import CONNECT_TIMEOUT, endpoint
+from backends.expected_tokens import expected_tokens
 from backends.gemini_answer import read_answer
 from backends.gemini_errors import Failure
 from backends.http_service import (
@@ -32,6 +40,7 @@ from backends.http_service import (
     Service,
     quiet_libraries,
 )
+from backends.image_tokens import gemini_tokens
 from backends.prompt import question
 from errors import (
     CaptionerError,
@@ -216,6 +225,16 @@ class GeminiBackend(CaptionBackend):
         if not (response.candidates or response.prompt_feedback or response.usage_metadata):
             raise self._service.unreadable()
         return read_answer(response, requests)
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`; of the room for thinking above `minimal`, a quarter."""
+        resolution = self._options.media_resolution
+        room = self._thinking.room
+        return expected_tokens(
+            self.settings,
+            gemini_tokens(width, height, self.settings.model, resolution),
+            thinking=room // 4 if room >= _THINKING_ROOM else 0,
+        )
 
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""

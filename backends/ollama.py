@@ -16,6 +16,7 @@ class OllamaBackend(OpenAIFamilyBackend):
     default_base_url: ClassVar[str] = "http://localhost:11434/v1"
     default_model: ClassVar[str] = "qwen2.5vl:3b"
     default_workers: ClassVar[int] = 2
+    free: ClassVar[bool] = True
     # The first request loads the model: 3 GB from a slow disk take over a minute.
     timeout: ClassVar[float] = 120.0
     unreachable_remedy: ClassVar[str] = "start it with `ollama serve`, then run again"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from backends.base import ExpectedTokens
+from backends.expected_tokens import expected_tokens
 from backends.openai_sdk import OpenAIFamilyBackend
+from backends.openai_tokens import openai_tokens
 
 _GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?:-(?:mini|nano|\d{4}-\d{2}-\d{2}))*")
 """Plain members of a generation; -chat, -pro, -codex, -search take other parameters or none."""
@@ -27,6 +31,15 @@ class OpenAIBackend(OpenAIFamilyBackend):
     limit_field: ClassVar[str] = "max_completion_tokens"
     # Patch models scale down to 1,536 patches of 32 pixels: 1,448 x 1,086 for a 4:3 photo.
     largest_edge: ClassVar[int] = 2048
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`. Where reasoning cannot be switched off, it fills the limit."""
+        image = openai_tokens(width, height, self._model, self._options.detail)
+        effort = self._options.reasoning_effort or self.reasoning_effort()
+        expected = expected_tokens(self.settings, image)
+        if expected is None or effort in (None, "none", "minimal"):
+            return expected
+        return replace(expected, output=self.settings.max_tokens)
 
     def tuning(self) -> dict[str, Any]:
         """Not kept by the provider; no temperature for models that reason: they reject it."""

@@ -20,11 +20,20 @@ from openai.types.chat import ChatCompletion
 from pydantic import Field
 
 from backends.answer_hook import AnswerHook
-from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
+from backends.base import (
+    BackendOptions,
+    BackendSettings,
+    Caption,
+    CaptionBackend,
+    ExpectedTokens,
+    Fault,
+)
 from backends.chat_answers import caption_from, failure_inside
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, data_url, encode_jpeg
 from backends.endpoint import endpoint
+from backends.expected_tokens import expected_tokens
 from backends.http_service import BareHeaders
+from backends.image_tokens import qwen_tokens
 from backends.openai_errors import Service, failure_of, mapped, mapped_failure
 from backends.prompt import question
 from errors import (
@@ -161,6 +170,10 @@ class OpenAIFamilyBackend(CaptionBackend):
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""
         self._client.close()
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`; open models are known by their name."""
+        return expected_tokens(self.settings, qwen_tokens(width, height, self._model))
 
     def tuning(self) -> dict[str, Any]:
         """Request fields besides the model and the photo that this provider documents."""
