@@ -96,6 +96,11 @@ def estimate(
     hints: flag.HintsFile = None,
     fields: flag.Fields = None,
     max_tags: flag.MaxTags = None,
+    base_url: flag.BaseUrl = None,
+    local_only: flag.LocalOnly = None,
+    allow_http: flag.AllowHttp = None,
+    language: flag.Language = None,
+    option: flag.BackendOption = None,
     include: flag.Include = None,
     exclude: flag.Exclude = None,
     files_from: flag.FilesFrom = None,
@@ -105,9 +110,12 @@ def estimate(
     stale: flag.StaleAspects = None,
     force: flag.Force = False,
     since: flag.Since = None,
+    max_workers: flag.MaxWorkers = None,
+    max_edge: flag.MaxEdge = None,
+    prices_file: flag.PricesFile = None,
     as_json: flag.AsJson = False,
 ) -> int:
-    """Say what a run would be: photos, bytes, dimensions, time. Sends and writes nothing."""
+    """Say what a run would be: photos, tokens, price, time. Sends and writes nothing."""
     given = dict(locals())
     from commands.estimate import print_estimate
     from commands.wiring import RunFlags

@@ -1,21 +1,39 @@
-"""`estimate`: what a run would be. Nothing is sent, nothing is written."""
+"""`estimate`: what a run would be. Nothing is sent, nothing is written, no key is needed."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
+from backends.base import CaptionBackend
+from commands.estimate_table import rows
 from commands.photos import find_photos, photos_dir_of
-from commands.wiring import RunFlags, hints_for, make_backend, rules_for, settings_for
-from console.terminal import count, duration, rate, say, show, size, table
+from commands.wiring import (
+    RunFlags,
+    edge_for,
+    hints_for,
+    make_backend,
+    prices_for,
+    rules_for,
+    settings_for,
+    workers_for,
+)
+from console.terminal import say, show, table
 from errors import ExitCode
-from journal import read_index
-from pipeline.estimate import cost_per_photo, photos_per_second, read_dimensions
-from pipeline.selection import select
+from journal import JournalIndex, read_again, read_index
+from pipeline.estimate import Dimensions, asked_alike, photos_per_second, read_dimensions
+from pipeline.forecast import Forecast, as_billed, by_rule
+from pipeline.prices import Prices
+from pipeline.selection import SelectionRules, select
+
+ASSUMED_SECONDS = 4.0
+"""For one answer of a paid service, until this journal knows better. Not measured: there is no
+network where this is built."""
 
 
 def print_estimate(flags: RunFlags, *, as_json: bool) -> int:
-    """Print photos remaining, total and done, their bytes and dimensions, and the time.
+    """Print photos remaining, total and done, their tokens, the price and the time.
 
     Raises:
         FatalError: the flags or settings make no sense, or there are no photos.
@@ -24,7 +42,7 @@ def print_estimate(flags: RunFlags, *, as_json: bool) -> int:
     if as_json:
         show(json.dumps(values))
     else:
-        for line in table(_rows(values)):
+        for line in table(rows(values)):
             show(line)
     return ExitCode.DONE
 
@@ -34,15 +52,21 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
     photos_dir = photos_dir_of(settings)
     backend = make_backend(flags, settings)
     rules = rules_for(flags, [backend], hints_for(flags))
+    prices, edge = prices_for(backend, settings), edge_for([backend], settings)
+    workers = workers_for(backend, settings)
     index = read_index(settings.captions_jsonl)
     for warning in index.warnings(settings.captions_jsonl.name):
         say(warning)
     photos = find_photos(flags, photos_dir)
     pending = select(photos, index, rules).pending
     dimensions = read_dimensions(photos_dir, pending)
-    speed = photos_per_second(index.entries.values(), rules.identity)
-    cost = cost_per_photo(index.entries.values(), rules.identity)
-    cost = 0.0 if backend.destination is None else cost
+    records = read_again(
+        settings.captions_jsonl, asked_alike(index.entries.values(), rules.identity)
+    )
+    billed = as_billed(records, prices)
+    # Without a readable header every photo is taken for a large one.
+    sizes = dimensions.sizes or [(edge, edge)]
+    rule = by_rule(backend.expected_tokens, sizes, edge, prices)
     return {
         "backend": backend.name,
         "model": backend.settings.model,
@@ -50,56 +74,80 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
         "done": len(photos) - len(pending),
         "remaining": len(pending),
         "bytes_remaining": sum(photo.size for photo in pending),
+        **_sizes(dimensions, edge),
+        **_time(index, rules, backend, billed, len(pending), workers),
+        "sent_to": backend.destination,
+        "free": prices.free,
+        **_money(backend, prices, billed, rule, len(pending)),
+    }
+
+
+def _sizes(dimensions: Dimensions, edge: int) -> dict[str, Any]:
+    return {
         "headers_read": dimensions.sampled,
         "headers_unreadable": dimensions.unreadable,
         "mean_megapixels": round(dimensions.megapixels, 2),
         "largest": list(dimensions.widest),
-        "photos_per_second": round(speed, 3) if speed else None,
-        "seconds": round(len(pending) / speed, 1) if speed else None,
-        "sent_to": backend.destination,
-        "cost_usd_per_photo": cost,
-        "cost_usd": None if cost is None else round(cost * len(pending), 4),
+        "edge": edge,
     }
 
 
-def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [
-        ("backend", f"{values['backend']}, model {values['model']}"),
-        ("photos", f"{values['photos']:,}"),
-        ("done", f"{values['done']:,}"),
-        ("remaining", f"{values['remaining']:,} ({size(values['bytes_remaining'])})"),
-    ]
-    if values["headers_read"]:
-        width, height = values["largest"]
-        rows.append(
-            (
-                "dimensions",
-                f"{values['mean_megapixels']} megapixels on average, largest {width}x{height} "
-                f"({count(values['headers_read'], 'header')} read)",
-            )
-        )
-    if values["headers_unreadable"]:
-        rows.append(("broken", f"{values['headers_unreadable']:,}; 'run --dry-run' names them"))
-    rows += [("time", _time(values)), ("cost", _cost(values))]
-    return rows
+def _time(
+    index: JournalIndex,
+    rules: SelectionRules,
+    backend: CaptionBackend,
+    billed: Forecast | None,
+    remaining: int,
+    workers: int,
+) -> dict[str, Any]:
+    """As measured; else, for a paid service, from an assumption that is named as one."""
+    speed = photos_per_second(index.entries.values(), rules.identity)
+    answer = billed.seconds if billed is not None else None
+    assumed = None
+    if speed is None and answer is None and backend.destination and not backend.free:
+        assumed = ASSUMED_SECONDS
+    wait = answer or assumed
+    return {
+        "photos_per_second": round(speed, 3) if speed else None,
+        "seconds": round(remaining / speed, 1) if speed else None,
+        "workers": workers,
+        "seconds_an_answer": round(answer, 3) if answer else None,
+        "seconds_an_answer_assumed": assumed,
+        "seconds_at_workers": round(math.ceil(remaining / workers) * wait, 1) if wait else None,
+    }
 
 
-def _cost(values: dict[str, Any]) -> str:
-    if values["sent_to"] is None:
-        return "none: nothing leaves this machine"
-    if values["cost_usd"] is None:
-        return (
-            "unknown: no photo was priced with this model and prompt yet; "
-            "caption some with 'run --limit 20', then ask again"
-        )
-    each = values["cost_usd_per_photo"]
-    return f"about {values['cost_usd']:,.2f} USD, at {each:.6f} USD a photo as billed so far"
+def _money(
+    backend: CaptionBackend,
+    prices: Prices,
+    billed: Forecast | None,
+    rule: Forecast | None,
+    remaining: int,
+) -> dict[str, Any]:
+    """Tokens and dollars: as billed so far if anything was, else by the provider's rule."""
+    best = billed or rule or Forecast()
+    source = prices.source
+    each = 0.0 if backend.destination is None else best.cost_usd
+    return {
+        "basis": "billed" if billed else "rule" if rule else None,
+        "billed_photos": best.billed_photos,
+        "input_tokens_per_photo": best.input_tokens,
+        "output_tokens_per_photo": best.output_tokens,
+        "input_tokens": _times(best.input_tokens, remaining),
+        "output_tokens": _times(best.output_tokens, remaining),
+        "cost_usd_per_photo": each,
+        "cost_usd": _times(each, remaining),
+        "input_cost_usd": _times(best.quote.input_usd if best.quote else None, remaining),
+        "output_cost_usd": _times(best.quote.output_usd if best.quote else None, remaining),
+        "batch_cost_usd": _times(best.batch_usd, remaining),
+        "price_source": source.name if source else None,
+        "price_date": source.as_of if source else None,
+        "rule_input_tokens_per_photo": rule.input_tokens if rule else None,
+        "rule_output_tokens_per_photo": rule.output_tokens if rule else None,
+        "rule_cost_usd": _times(rule.cost_usd if rule else None, remaining),
+    }
 
 
-def _time(values: dict[str, Any]) -> str:
-    if not values["remaining"]:
-        return "nothing to do"
-    if values["seconds"] is None:
-        return "unknown: this journal has no speed for this backend and model yet"
-    speed = values["photos_per_second"]
-    return f"about {duration(values['seconds'])} at {rate(speed)}, as measured so far"
+def _times(each: float | None, photos: int) -> float | None:
+    """For all of them; dollars to a millionth, so that even a single photo's add up."""
+    return None if each is None else round(each * photos, 6)

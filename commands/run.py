@@ -13,9 +13,11 @@ from pathlib import Path
 from backends import registry
 from backends.base import CaptionBackend
 from commands.photos import find_photos, photos_dir_of
+from commands.price import price_in_words
 from commands.summary import tell_summary
 from commands.wiring import (
     RunFlags,
+    check_ceilings,
     edge_for,
     hints_for,
     make_backend,
@@ -39,6 +41,7 @@ from errors import (
 )
 from journal import Journal
 from pipeline.budget import Ceilings
+from pipeline.estimate import cost_per_photo
 from pipeline.hints import Hints
 from pipeline.runner import CaptionRun, RunOptions, default_decoders
 from pipeline.selection import Batch, Selection, SelectionRules, cut, find_sources, select
@@ -141,18 +144,19 @@ def _caption(job: Job) -> int:
     flags, journal, batch = job.flags, job.journal, job.batch
     reporter = ProgressReporter()
     tally = Tally(reporter)
+    options = _run_options(job)
     captioning = CaptionRun(
         links,
         journal,
         batch.photos,
         find_sources(batch.photos, journal.index, job.rules, job.photos_dir),
         job.rules,
-        _run_options(job),
+        options,
         tally,
         Ceilings(job.settings.max_cost, job.settings.max_requests),
         job.hints,
     )
-    _announce(links, job)
+    _announce(links, job, options.edge)
     started = time.monotonic()
     error: FatalError | None = None
     with note_signals(reporter.notice) as interrupts:
@@ -183,7 +187,9 @@ def _available_links(job: Job) -> list[Link]:
     links: list[Link] = []
     down: list[BackendUnavailableError] = []
     for backend, identity in zip(job.backends, identities, strict=True):
-        link = Link(backend, identity, prices_for(backend, job.settings))
+        prices = prices_for(backend, job.settings)
+        check_ceilings(backend, job.settings, prices)
+        link = Link(backend, identity, prices)
         try:
             backend.check()
         except BackendUnavailableError as error:
@@ -208,8 +214,8 @@ def _run_options(job: Job) -> RunOptions:
     )
 
 
-def _announce(links: Sequence[Link], job: Job) -> None:
-    """Say who is about to receive the photos, before the first one."""
+def _announce(links: Sequence[Link], job: Job, edge: int) -> None:
+    """Say who is about to receive the photos and at what price, before the first one."""
     photos = job.batch.photos
     sent = "pixels and the prompt, no names, no metadata"
     if hinted := sum(bool(job.hints.tags(photo.rel_path, None)) for photo in photos):
@@ -218,7 +224,9 @@ def _announce(links: Sequence[Link], job: Job) -> None:
         sent = "pixels, the prompt and hints, no names, no metadata"
     first, *others = links
     if first.backend.destination:
-        say(f"Sending {count(len(photos))} to {first.backend.destination}: {sent}")
+        billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
+        price = price_in_words(first.backend, first.prices, edge, billed, len(photos))
+        say(f"Sending {count(len(photos))} to {first.backend.destination}: {sent}; {price}")
     for link in others:
         to = link.backend.destination or "no other machine"
         say(f"What that cannot caption goes to {to} ({link})")

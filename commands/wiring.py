@@ -218,18 +218,32 @@ def prices_for(backend: CaptionBackend, settings: Settings) -> Prices:
     """What the backend's model costs.
 
     Raises:
-        ConfigurationError: the price file makes no sense, or there is a ceiling and no price.
+        ConfigurationError: the price file makes no sense.
     """
     own = read_price_file(settings.prices_file) if settings.prices_file else {}
     model = backend.settings.model
-    prices = Prices(backend.price_provider, model, own.get(model))
+    return Prices(backend.price_provider, model, own.get(model), free=backend.free)
+
+
+def check_ceilings(backend: CaptionBackend, settings: Settings, prices: Prices) -> None:
+    """Refuse a ceiling in dollars for what has no price.
+
+    Raises:
+        ConfigurationError: with the way to give one.
+    """
     if settings.max_cost is not None and backend.destination and not prices.known:
+        model = backend.settings.model
         raise ConfigurationError(
-            f"--max-cost needs a price, and that of {model} is unknown. Write it into a file, "
-            f'{{"{model}": {{"input_per_million": 0.0, "output_per_million": 0.0}}}}, and give it '
-            "with --prices-file FILE (PRICES_FILE in config.env)"
+            f"--max-cost needs a price, and that of {model} is unknown. {own_price_remedy(model)}"
         )
-    return prices
+
+
+def own_price_remedy(model: str) -> str:
+    """How to give the price of a model that nobody else knows."""
+    return (
+        f'Write it into a file, {{"{model}": {{"input_per_million": 0.0, "output_per_million": '
+        "0.0}}, and give it with --prices-file FILE (PRICES_FILE in config.env)"
+    )
 
 
 def workers_for(backend: CaptionBackend, settings: Settings) -> int:

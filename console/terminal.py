@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import unicodedata
@@ -85,6 +86,14 @@ def duration(seconds: float) -> str:
 def rate(per_second: float) -> str:
     """`0.513 per second`, `12.3 per second`, `1,234 per second`."""
     return f"{per_second:{'.3g' if per_second < 100 else ',.0f'}} per second"
+
+
+def dollars(amount: float) -> str:
+    """`1,234.50 USD`, `0.0036 USD`: two decimals, below one dollar two digits that matter."""
+    digits = 2
+    if 0 < amount < 0.995:
+        digits = max(2, 1 - math.floor(math.log10(amount)))
+    return f"{amount:,.{digits}f} USD"
 
 
 def size(number: float) -> str:

@@ -13,6 +13,7 @@ pipeline/isolation.py, in worker processes with one thread each. Called directly
 for one thread at a time: Python's warning filters, which keep Pillow quiet, are global.
 """
 
+from image_loader.decoding import fitting
 from image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS, VIDEO_EXTENSIONS
 from image_loader.loading import ImageHeader, LoadedImage, load_image, read_header
 
@@ -22,6 +23,7 @@ __all__ = [
     "VIDEO_EXTENSIONS",
     "ImageHeader",
     "LoadedImage",
+    "fitting",
     "load_image",
     "read_header",
 ]

@@ -11,7 +11,7 @@
 The format and its rules are in docs/journal-format.md.
 """
 
-from journal.reading import Damage, JournalIndex, read_index
+from journal.reading import Damage, JournalIndex, read_again, read_index
 from journal.record import Entry, Record, RecordError, parse_time, utc_now
 from journal.summary import Summary, summarize
 from journal.upkeep import compact, merge
@@ -28,6 +28,7 @@ __all__ = [
     "compact",
     "merge",
     "parse_time",
+    "read_again",
     "read_index",
     "summarize",
     "utc_now",

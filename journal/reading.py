@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from errors import JournalError
-from journal.record import Entry, parse_entries, parse_entry
+from journal.record import Entry, parse_entries, parse_entry, read_fields
 
 CHUNK_BYTES = 1 << 18
 MAX_LINE_BYTES = 16 << 20
@@ -219,3 +221,25 @@ def _apply_run(index: JournalIndex, run: Run) -> None:
     else:
         for entry in entries:
             index.apply(entry)
+
+
+def read_again(path: Path, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """Every field of these records, for what the index does not remember, in the file's order.
+
+    A line that is not there any more (the journal was compacted meanwhile) is passed over.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    found: list[dict[str, Any]] = []
+    chosen = sorted(entries, key=lambda entry: entry.offset)
+    if not chosen:
+        return found
+    with open_for_reading(path) as raw, io.BufferedReader(cast(io.RawIOBase, raw)) as stream:
+        for entry in chosen:
+            with contextlib.suppress(ValueError, RecursionError):
+                stream.seek(entry.offset)
+                fields = read_fields(stream.readline(MAX_LINE_BYTES))
+                if fields.get("rel_path") == entry.rel_path:
+                    found.append(fields)
+    return found

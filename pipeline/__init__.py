@@ -6,7 +6,8 @@ Which photos
     file_list.py       --files-from
     order.py           --order and --shard
     selection.py       which of them this run takes, and which captions can be had without asking
-    estimate.py        what a run would be
+    estimate.py        what a run would be: sizes and speed
+    forecast.py        what a run would be: tokens and cost
 
 The flow
     runner.py          decoders and backend threads around one feed

@@ -66,9 +66,15 @@ def cost_per_photo(entries: Iterable[Entry], identity: Identity) -> float | None
     Of the recent records that have a cost; failures that were billed are among them. None when
     there is none.
     """
-    same_prompt = (entry for entry in entries if identity.same_prompt(entry))
-    costs = [e.cost_usd for e in _recent(same_prompt, identity) if e.cost_usd is not None]
+    asked = asked_alike(entries, identity)
+    costs = [entry.cost_usd for entry in asked if entry.cost_usd is not None]
     return sum(costs) / len(costs) if costs else None
+
+
+def asked_alike(entries: Iterable[Entry], identity: Identity) -> list[Entry]:
+    """The recent records by this backend, model and prompt that are no copies."""
+    same_prompt = (entry for entry in entries if identity.same_prompt(entry))
+    return _recent(same_prompt, identity)
 
 
 def _recent(entries: Iterable[Entry], identity: Identity) -> list[Entry]:

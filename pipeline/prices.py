@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
@@ -71,17 +74,38 @@ def added(first: Usage, second: Usage) -> Usage:
     return total
 
 
+class Quote(NamedTuple):
+    """US dollars for what is sent and for what comes back."""
+
+    input_usd: float
+    output_usd: float
+
+    @property
+    def total_usd(self) -> float:
+        """Both together."""
+        return self.input_usd + self.output_usd
+
+
+class PriceSource(NamedTuple):
+    """Whose price it is, and of which day (ISO 8601) at the earliest, if anybody says."""
+
+    name: str
+    as_of: str | None
+
+
 @dataclass(frozen=True)
 class Prices:
     """The price of one model.
 
-    `provider` is genai-prices' name of who bills; None when nobody does. `own` wins. A model
-    without a price costs an unknown amount, never nothing.
+    `provider` is genai-prices' name of who bills; None when nobody does. `own` wins. `free` is for
+    models that run on a machine of one's own. A model without a price costs an unknown amount,
+    never nothing.
     """
 
     provider: str | None
     model: str
     own: OwnPrice | None = None
+    free: bool = False
 
     def billed(self, usage: Usage, attempts: int) -> Usage:
         """The usage with its cost, if that is known, and every request that was sent for it."""
@@ -94,22 +118,39 @@ class Prices:
 
     def cost(self, usage: Usage) -> float | None:
         """US dollars for these tokens; None when tokens or price are unknown."""
+        quote = self.quote(usage)
+        return quote.total_usd if quote is not None else None
+
+    def quote(self, usage: Usage, *, batch: bool = False) -> Quote | None:
+        """US dollars for the tokens of one photo, in and out; None when unknown.
+
+        Args:
+            batch: at the price of the provider's batch API; None if it is not known to have one.
+        """
         if "input_tokens" not in usage or "output_tokens" not in usage:
             return None
-        if self.own is not None:
-            per_million = (
-                usage["input_tokens"] * self.own.input_per_million
-                + usage["output_tokens"] * self.own.output_per_million
-            )
-            return per_million / 1e6
-        return self._maintained(usage) if self.provider else None
+        if self.own is not None or self.free:
+            price = self.own or OwnPrice(input_per_million=0, output_per_million=0)
+            tokens = usage["input_tokens"], usage["output_tokens"]
+            sent, written = price.input_per_million, price.output_per_million
+            return None if batch else Quote(tokens[0] * sent / 1e6, tokens[1] * written / 1e6)
+        return self._maintained(usage, batch=batch) if self.provider else None
 
     @property
     def known(self) -> bool:
         """Whether tokens of this model have a price."""
         return self.cost(Usage(input_tokens=1, output_tokens=1)) is not None
 
-    def _maintained(self, usage: Usage) -> float | None:
+    @property
+    def source(self) -> PriceSource | None:
+        """Where the price comes from; None when there is none."""
+        if self.own is not None:
+            return PriceSource("your price file", self.own.as_of or None)
+        if self.free:
+            return PriceSource("your own machine", None)
+        return _maintained_source() if self.known else None
+
+    def _maintained(self, usage: Usage, *, batch: bool) -> Quote | None:
         """genai-prices (pydantic, MIT) follows the providers' price lists."""
         try:
             import genai_prices
@@ -121,7 +162,41 @@ class Prices:
             cache_read_tokens=usage.get("cached_tokens"),
         )
         try:
-            price = genai_prices.calc_price(tokens, self.model, provider_id=self.provider)
+            price = genai_prices.calc_price(
+                tokens,
+                self.model,
+                provider_id=self.provider,
+                price_context=_BATCH if batch else None,
+            )
         except LookupError:
             return None
-        return float(price.total_price)
+        if batch and not any(v.when == _BATCH for v in price.model.price_variants or ()):
+            return None
+        return Quote(float(price.input_price), float(price.output_price))
+
+
+_BATCH = {"processing": "batch"}
+
+
+@functools.cache
+def _maintained_source() -> PriceSource:
+    """genai-prices with the day of its newest price: its data is at least as young as that.
+
+    The package states no date of its own, and its prices only where one replaced another.
+    """
+    from genai_prices import data, types
+
+    today = datetime.now(UTC).date()
+    dates = [
+        condition.constraint.start_date
+        for provider in data.providers
+        for model in provider.models
+        for condition in (
+            *(model.prices if isinstance(model.prices, list) else ()),
+            *(model.price_variants or ()),
+        )
+        if isinstance(condition.constraint, types.StartDateConstraint)
+    ]
+    newest = max((date for date in dates if date <= today), default=None)
+    name = f"genai-prices {importlib.metadata.version('genai-prices')}"
+    return PriceSource(name, newest.isoformat() if newest else None)

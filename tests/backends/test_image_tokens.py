@@ -4,7 +4,7 @@ All pages were read on 2026-11-21 in stored copies (no live page is reachable fr
 """
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backends.image_tokens import anthropic_tokens, gemini_tokens, qwen_tokens
@@ -87,7 +87,10 @@ RULES = [
     (qwen_tokens, ("qwen2.5vl",), 16_386),
     (qwen_tokens, ("qwen3-vl",), 16_386),
 ]
-sides, small = st.integers(1, 5000), st.integers(1, 1000)
+sides = st.integers(1, 5000)
+# Qwen enlarges what is smaller, and at their limits all shrink to whole squares: either may cost a
+# picture a little less than a smaller one.
+small = st.integers(256, 1000)
 
 
 @pytest.mark.parametrize(("rule", "arguments", "tokens", "source"), PUBLISHED)
@@ -95,13 +98,14 @@ def test_published_examples(rule, arguments, tokens, source):
     assert rule(*arguments) == pytest.approx(tokens, rel=0.1), source
 
 
+@settings(max_examples=300)
 @given(case=st.sampled_from(RULES), width=sides, height=sides)
 def test_every_picture_costs_something_and_no_more_than_the_cap(case, width, height):
     rule, model, most = case
     assert 1 <= rule(width, height, *model) <= most
 
 
-# At the limits a larger picture is shrunk to whole squares and may cost a little less.
+@settings(max_examples=300)
 @given(case=st.sampled_from(RULES), widths=st.tuples(small, small), heights=st.tuples(small, small))
 def test_a_larger_picture_costs_no_less(case, widths, heights):
     rule, model, _ = case
@@ -109,6 +113,7 @@ def test_a_larger_picture_costs_no_less(case, widths, heights):
     assert larger >= rule(min(widths), min(heights), *model)
 
 
+@settings(max_examples=300)
 @given(case=st.sampled_from(RULES), width=sides, height=sides)
 def test_a_picture_costs_the_same_on_its_side(case, width, height):
     rule, model, _ = case

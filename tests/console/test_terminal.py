@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from console.terminal import count, duration, rate, safe, say, show, size, table
+from console.terminal import count, dollars, duration, rate, safe, say, show, size, table
 
 ODD = st.text(st.characters() | st.sampled_from("\x00\x1b\x7f\x9b\n\t\u202e\u2028\u200d\udce9"))
 
@@ -158,3 +158,19 @@ def test_json_passes_unchanged(capsys):
     value = {"rel_path": "caf\udce9\n.jpg", "n": 1}
     show(json.dumps(value))
     assert json.loads(capsys.readouterr().out) == value
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        (0, "0.00 USD"),
+        (0.000000361, "0.00000036 USD"),
+        (0.000364, "0.00036 USD"),
+        (0.0999, "0.100 USD"),
+        (0.5, "0.50 USD"),
+        (0.996, "1.00 USD"),
+        (1234.5, "1,234.50 USD"),
+    ],
+)
+def test_dollars(amount, said):
+    assert dollars(amount) == said

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from errors import JournalError, Status
-from journal import Journal, Record, read_index
+from journal import Journal, Record, read_again, read_index
 from journal.reading import CHUNK_BYTES, MAX_LINE_BYTES, read_lines
 from tests.journal.support import ROOT, failure, photo, write_lines
 
@@ -200,3 +200,27 @@ def test_a_hole_is_read_in_bounded_memory(journal_path: Path, size: int):
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     ).stdout  # fmt: skip
     assert said.split() == ["1", str(size - len(photo("1.jpg").to_line()))]
+
+
+def test_records_are_read_again_for_what_the_index_leaves_out(journal_path):
+    journal_path.write_bytes(
+        b"".join(
+            Record(rel_path=name, caption="x", status=Status.SUCCESS, input_tokens=n).to_line()
+            for n, name in enumerate(["a.jpg", "caf\udce9.jpg", "c.jpg"])
+        )
+    )
+    entries = read_index(journal_path).entries
+    found = read_again(journal_path, [entries["c.jpg"], entries["caf\udce9.jpg"]])
+    assert [fields["input_tokens"] for fields in found] == [1, 2]
+    assert read_again(journal_path.with_name("none"), []) == []
+
+
+def test_a_record_that_is_not_there_any_more_is_passed_over(journal_path):
+    lines = [
+        Record(rel_path=name, caption="x", status=Status.SUCCESS).to_line()
+        for name in ("a.jpg", "b.jpg", "c.jpg")
+    ]
+    journal_path.write_bytes(b"".join(lines))
+    entries = read_index(journal_path).entries.values()
+    journal_path.write_bytes(lines[1])
+    assert read_again(journal_path, entries) == []

@@ -1,0 +1,138 @@
+"""What `estimate` says before and after the first photos."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from tests.providers.openai_server import OpenAIServer
+from tests.support import caption, records
+
+KEY = "sk-canary-0123456789abcdef"
+
+
+@pytest.fixture
+def camera(tmp_path):
+    """Three photos of a 12-megapixel camera, of a kilobyte each."""
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        picture = Image.new("1", (4032, 3024))
+        picture.putpixel((number, 0), 1)
+        picture.save(tmp_path / "photos" / f"{number}.png")
+    return tmp_path
+
+
+def estimate(cwd, *arguments, **env):
+    """Its figures, with no key and no server anywhere."""
+    done = caption("estimate", "--json", "--photos-dir=photos", *arguments, cwd=cwd, **env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def said(cwd, *arguments):
+    done = caption("estimate", "--photos-dir=photos", *arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("backend", "image", "edge", "price_in", "price_out"),  # US dollars per million
+    [
+        ("openai", 922, 1024, 0.25, 2.0),
+        ("anthropic", 972, 1008, 0.1, 0.5),
+        ("gemini", 560, 768, 0.3, 2.5),
+    ],
+)
+def test_a_price_before_the_first_photo_needs_neither_key_nor_server(
+    camera, backend, image, edge, price_in, price_out
+):
+    found = estimate(camera, f"--backend={backend}")
+    assert (found["basis"], found["edge"], found["remaining"]) == ("rule", edge, 3)
+    sent, written = found["input_tokens_per_photo"], found["output_tokens_per_photo"]
+    assert image + 40 < sent < image + 120
+    assert (found["input_tokens"], found["output_tokens"]) == (3 * sent, 3 * written)
+    assert found["input_cost_usd"] == pytest.approx(3 * sent * price_in / 1e6, abs=1e-6)
+    assert found["output_cost_usd"] == pytest.approx(3 * written * price_out / 1e6, abs=1e-6)
+    total = found["input_cost_usd"] + found["output_cost_usd"]
+    assert found["cost_usd"] == pytest.approx(total, abs=2e-6)
+    assert found["batch_cost_usd"] == pytest.approx(total / 2, abs=2e-6)
+    assert found["price_source"].startswith("genai-prices")
+    assert found["price_date"] >= "2026-10-14"
+    assert found["seconds_an_answer_assumed"] == found["seconds_at_workers"] == 4.0
+    assert sorted(path.name for path in camera.iterdir()) == ["photos"], "nothing is written"
+
+
+def test_what_is_sent_smaller_is_cheaper(camera):
+    flags = ("--backend=openai", "--model=gpt-5.4-mini", "--max-workers=2")
+    whole, small = estimate(camera, *flags), estimate(camera, *flags, "--max-edge=512")
+    assert small["edge"] == 512
+    assert small["input_tokens_per_photo"] < whole["input_tokens_per_photo"] / 2
+    assert whole["seconds_at_workers"] == 8.0
+    low = estimate(camera, "--backend=openai", "--model=gpt-4o", "--option=detail=low")
+    assert 85 + 40 < low["input_tokens_per_photo"] < 85 + 120
+
+
+def test_headers_that_cannot_be_read_are_no_reason_to_know_nothing(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no photo")
+    found = estimate(tmp_path, "--backend=openai")
+    assert found["headers_unreadable"] == 1
+    assert found["input_tokens_per_photo"] > 1229, "for the largest picture that is sent"
+
+
+@pytest.mark.parametrize("flags", [["--backend=xai"], ["--backend=openai", "--model=gpt-6-luna"]])
+def test_a_model_without_a_published_rule_is_unknown_until_it_was_billed(camera, flags):
+    lines = said(camera, *flags)
+    assert "unknown" in lines["tokens"]
+    assert "unknown" in lines["cost"]
+    assert "run --limit 20" in lines["cost"]
+    assert not lines.keys() & {"batch", "price"}
+
+
+def test_a_price_of_ones_own(camera):
+    flags = ("--backend=hyperbolic", "--max-edge=560")
+    lines = said(camera, *flags)
+    assert "unknown" in lines["cost"]
+    assert "--prices-file" in lines["cost"]
+    price = {"input_per_million": 1000, "output_per_million": 1000, "as_of": "2026-11-01"}
+    (camera / "prices.json").write_text(json.dumps({"Qwen/Qwen2.5-VL-7B-Instruct": price}))
+    lines = said(camera, *flags, "--prices-file=prices.json")
+    assert "of your price file, as of 2026-11-01" in lines["price"]
+    assert "USD in + 0.18 USD out" in lines["cost"]
+    assert "batch" not in lines
+
+
+def test_a_model_on_a_machine_of_ones_own_costs_nothing(camera):
+    lines = said(camera, "--backend=ollama")
+    assert "none" in lines["cost"]
+    assert "unknown" in lines["time"]
+
+
+def run_openai(cwd, server, *arguments):
+    flags = ("--backend=openai", f"--base-url={server.base_url}", "--photos-dir=photos")
+    return caption("run", *flags, "--max-workers=1", *arguments, cwd=cwd, OPENAI_API_KEY=KEY)
+
+
+def test_after_some_photos_the_estimate_is_what_was_billed(camera):
+    with OpenAIServer() as server:
+        done = run_openai(camera, server, "--limit=2")
+        assert done.returncode == 0, done.stderr
+        assert "no metadata; at most about 0.00" in done.stderr
+        asked = len(server.seen)
+        flags = ("--backend=openai", f"--base-url={server.base_url}")
+        found, lines = estimate(camera, *flags), said(camera, *flags)
+        assert len(server.seen) == asked, "an estimate asks nobody"
+    assert (found["basis"], found["billed_photos"], found["remaining"]) == ("billed", 2, 1)
+    assert (found["input_tokens_per_photo"], found["output_tokens_per_photo"]) == (900, 12)
+    paid = [record["cost_usd"] for record in records(camera / "captions.jsonl")]
+    assert found["cost_usd"] == pytest.approx(sum(paid) / 2, abs=1e-6)
+    assert found["seconds_an_answer"] is not None
+    assert found["seconds_an_answer_assumed"] is None
+    assert found["rule_input_tokens_per_photo"] > 922
+    assert "as billed for 2 photos so far" in lines["cost"]
+    assert "by rule" in lines
+    lines = said(camera, *flags, "--include=[01].png")
+    assert "nothing to do" in lines["time"]
+    assert "cost" not in lines
