@@ -71,6 +71,7 @@ def run(
     max_edge: flag.MaxEdge = None,
     max_cost: flag.MaxCost = None,
     max_requests: flag.MaxRequests = None,
+    max_photo_cost: flag.MaxPhotoCost = None,
     prices_file: flag.PricesFile = None,
     restart_every: flag.RestartEvery = None,
     dry_run: flag.DryRun = False,

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     allow_http: bool = False
     max_cost: float | None = Field(default=None, ge=0)
     max_requests: int | None = Field(default=None, ge=0)
+    max_photo_cost: float | None = Field(default=None, gt=0)
     prices_file: Path | None = None
     max_workers: int = Field(default=0, ge=0, le=500)
     decode_workers: int = Field(default=0, ge=0, le=64)

@@ -239,7 +239,7 @@ class FatalError(CaptionerError):
 
 
 class CeilingReachedError(FatalError):
-    """`--max-cost` or `--max-requests` is reached."""
+    """`--max-cost` or `--max-requests` is reached, or one photo billed far more than it should."""
 
     exit_code = ExitCode.CEILING
 

@@ -153,7 +153,7 @@ def _caption(job: Job) -> int:
         job.rules,
         options,
         tally,
-        Ceilings(job.settings.max_cost, job.settings.max_requests),
+        Ceilings(job.settings.max_cost, job.settings.max_requests, job.settings.max_photo_cost),
         job.hints,
     )
     _announce(links, job, options.edge)

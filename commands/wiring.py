@@ -46,6 +46,7 @@ class RunFlags:
     max_edge: int | None = None
     max_cost: float | None = None
     max_requests: int | None = None
+    max_photo_cost: float | None = None
     prices_file: Path | None = None
     max_workers: int | None = None
     decode_workers: int | None = None
@@ -92,6 +93,7 @@ def settings_for(flags: RunFlags) -> Settings:
         max_edge=flags.max_edge,
         max_cost=flags.max_cost,
         max_requests=flags.max_requests,
+        max_photo_cost=flags.max_photo_cost,
         prices_file=flags.prices_file,
     )
 
@@ -231,10 +233,12 @@ def check_ceilings(backend: CaptionBackend, settings: Settings, prices: Prices) 
     Raises:
         ConfigurationError: with the way to give one.
     """
-    if settings.max_cost is not None and backend.destination and not prices.known:
+    ceilings = {"--max-cost": settings.max_cost, "--max-photo-cost": settings.max_photo_cost}
+    given = [flag for flag, most in ceilings.items() if most is not None]
+    if given and backend.destination and not prices.known:
         model = backend.settings.model
         raise ConfigurationError(
-            f"--max-cost needs a price, and that of {model} is unknown. {own_price_remedy(model)}"
+            f"{given[0]} needs a price, and that of {model} is unknown. {own_price_remedy(model)}"
         )
 
 

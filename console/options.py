@@ -172,6 +172,14 @@ MaxRequests: TypeAlias = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
+MaxPhotoCost: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="USD",
+        help="Stop at a photo that bills more [MAX_PHOTO_COST; default: 5 times its estimate].",
+        rich_help_panel=_HOW,
+    ),
+]
 PricesFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(

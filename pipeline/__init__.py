@@ -34,5 +34,6 @@ Asking a service
     retrying.py        the one layer that retries
     health.py          whether it is the photo or the service that fails
     budget.py          ceilings on cost and requests
+    runaway.py         a photo that bills five times what it should
     prices.py          what an answer costs
 """

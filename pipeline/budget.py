@@ -11,10 +11,14 @@ from journal import JournalIndex
 
 @dataclass(frozen=True)
 class Ceilings:
-    """The most that all runs of a journal together may spend; None is no ceiling."""
+    """The most that all runs of a journal together may spend; None is no ceiling.
+
+    `max_photo_cost` is for a single photo (runaway.py).
+    """
 
     max_cost: float | None = None
     max_requests: int | None = None
+    max_photo_cost: float | None = None
 
 
 class Budget:
@@ -30,6 +34,11 @@ class Budget:
         self._index = index
         self._requests = index.requests
         self._lock = threading.Lock()
+
+    @property
+    def max_photo_cost(self) -> float | None:
+        """US dollars that a single photo may bill; None: by its estimate."""
+        return self._ceilings.max_photo_cost
 
     def take_request(self) -> None:
         """Count a request that is about to be sent.

@@ -25,7 +25,7 @@ from pipeline.prices import added, usage_of
 from pipeline.recorder import Captioned, Recorder
 from pipeline.repair import Answer
 from pipeline.retrying import RunStopped
-from pipeline.service import Service
+from pipeline.service import Answered, Service
 from pipeline.tally import Tally
 
 _log = logging.getLogger("caption.backend")
@@ -103,8 +103,12 @@ class Captioning:
                 raise
             for case, answered in zip(cases, answers, strict=True):
                 case.take(*answered)
+            runaway = _runaway(service, cases, answers)
             self._record_captions(service, cases)
             cases = [case for case in cases if not isinstance(case.answer, Caption)]
+            if runaway is not None:
+                self._give_up(service, cases, proved=True)
+                raise runaway
             if not cases:
                 return
             asked = service
@@ -134,16 +138,33 @@ class Captioning:
             self._recorder.failed(service.health.succeeded())
             self._tally.answered(str(service.link), len(captioned))
 
-    def _give_up(self, service: Service, cases: Sequence[Case]) -> None:
-        """Nobody is left to ask: the verdict of the last one counts."""
+    def _give_up(self, service: Service, cases: Sequence[Case], *, proved: bool = False) -> None:
+        """Nobody is left to ask: the verdict of the last one counts.
+
+        Args:
+            proved: the service sent a bill, so it is up and the verdicts need not be withheld.
+        """
         failed = [
             Withheld(c.decoded.item, _failure(service, c, c.answer), c.answer)
             for c in cases
             if isinstance(c.answer, PhotoError | TransientError)
         ]
         self._recorder.release(failed)
-        placeholder = service.link.identity.placeholder
-        self._recorder.failed(failed if placeholder else service.health.failed(failed))
+        proved = proved or service.link.identity.placeholder
+        self._recorder.failed(failed if proved else service.health.failed(failed))
+
+
+def _runaway(
+    service: Service, cases: Sequence[Case], answers: Sequence[Answered]
+) -> CeilingReachedError | None:
+    """The first bill among these answers that is out of all proportion."""
+    for case, (answer, _) in zip(cases, answers, strict=True):
+        usage = usage_of(answer) if isinstance(answer, Caption) else Usage()
+        usage = answer.usage if isinstance(answer, PhotoError) else usage
+        rel_path, sent = case.decoded.item.photo.rel_path, case.decoded.image.size
+        if error := service.bills.verdict(rel_path, sent, usage):
+            return error
+    return None
 
 
 def _success(service: Service, case: Case, caption: Caption) -> Record:

@@ -27,6 +27,7 @@ from pipeline.pace import Pace
 from pipeline.prices import Prices, usage_of
 from pipeline.repair import Answer, Repairs
 from pipeline.retrying import ATTEMPTS, MAX_PATIENCE_SECONDS, Retrier
+from pipeline.runaway import BillGuard
 from pipeline.selection import Identity
 from pipeline.stopping import Stop
 
@@ -74,6 +75,7 @@ class Service:
         self.health = ServiceHealth()
         self.ended: FatalError | None = None
         self._asked = link.backend.settings.asked
+        self.bills = BillGuard(link.backend, link.prices, budget.max_photo_cost)
         self._retrier: Retrier[list[Answer]] = Retrier(
             self.pace, self.health, stop, notice, budget, patience=patience
         )

@@ -1,4 +1,4 @@
-"""What `estimate` says before and after the first photos."""
+"""What `estimate` says before and after the first photos, and the bill that ends a run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import pytest
 from PIL import Image
 
-from tests.providers.openai_server import OpenAIServer
-from tests.support import caption, records
+from tests.providers.openai_server import OpenAIServer, Reply, completion
+from tests.support import caption, library, records
 
 KEY = "sk-canary-0123456789abcdef"
 
@@ -110,6 +110,12 @@ def test_a_model_on_a_machine_of_ones_own_costs_nothing(camera):
     assert "unknown" in lines["time"]
 
 
+def bill(tokens, finish="stop"):
+    """An answer for which so many tokens are billed as input."""
+    usage = {"prompt_tokens": tokens, "completion_tokens": 12, "total_tokens": tokens + 12}
+    return Reply(body=completion(finish=finish) | {"usage": usage})
+
+
 def run_openai(cwd, server, *arguments):
     flags = ("--backend=openai", f"--base-url={server.base_url}", "--photos-dir=photos")
     return caption("run", *flags, "--max-workers=1", *arguments, cwd=cwd, OPENAI_API_KEY=KEY)
@@ -136,3 +142,56 @@ def test_after_some_photos_the_estimate_is_what_was_billed(camera):
     lines = said(camera, *flags, "--include=[01].png")
     assert "nothing to do" in lines["time"]
     assert "cost" not in lines
+
+
+def test_a_bill_of_many_times_the_estimate_stops_the_run_and_is_recorded(tmp_path):
+    library(tmp_path / "photos", 6)
+    with OpenAIServer() as server:
+        server.script.extend([bill(100), bill(66_000)])
+        done = run_openai(tmp_path, server)
+        assert done.returncode == 3, done.stderr
+        found = records(tmp_path / "captions.jsonl")
+        assert [record["input_tokens"] for record in found][:2] == [100, 66_000]
+        assert len(found) <= 3, "and what was under way"
+        expensive = found[1]
+        assert f"stopped at {expensive['rel_path']}" in done.stderr
+        assert f"{expensive['cost_usd']:.6f} USD (66,000 tokens in, 12 out)" in done.stderr
+        enough = done.stderr.partition("to go on: ")[2].split(" (")[0].split()
+        server.script.extend([bill(66_000)] * 6)
+        again = run_openai(tmp_path, server, *enough)
+    assert again.returncode == 0, again.stderr
+    assert "as billed so far" in again.stderr
+    assert len(records(tmp_path / "captions.jsonl")) == 6
+
+
+def test_a_failure_with_such_a_bill_is_recorded_too(tmp_path):
+    library(tmp_path / "photos", 6)
+    with OpenAIServer() as server:
+        server.script.extend([bill(66_000, finish="length")] * 3)  # asked again twice
+        done = run_openai(tmp_path, server)
+    assert done.returncode == 3, done.stderr
+    (record, *_) = records(tmp_path / "captions.jsonl")
+    assert (record["status"], record["error"]["code"]) == ("error_model", "truncated")
+    assert record["cost_usd"] > 0.01
+
+
+def test_a_limit_for_one_photo_needs_a_price(tmp_path):
+    library(tmp_path / "photos", 1)
+    with OpenAIServer() as server:
+        server.models = ("my-model",)
+        flags = ("--backend=compatible", f"--base-url={server.base_url}", "--photos-dir=photos")
+        done = caption("run", *flags, "--max-photo-cost=1", cwd=tmp_path)
+        assert done.returncode == 78
+        assert not server.captions_asked()
+    assert "--max-photo-cost needs a price" in done.stderr
+    assert "--prices-file" in done.stderr
+
+
+def test_such_a_failure_is_not_handed_on_to_another_backend(tmp_path):
+    library(tmp_path / "photos", 2)
+    with OpenAIServer() as server, OpenAIServer() as other:
+        server.script.extend([bill(66_000, finish="length")] * 3)  # asked again twice
+        done = run_openai(tmp_path, server, f"--fallback=ollama:llava@{other.base_url}")
+        assert done.returncode == 3, done.stderr
+        assert not other.captions_asked()
+    assert records(tmp_path / "captions.jsonl")[0]["cost_usd"] > 0.01
