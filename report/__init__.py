@@ -3,4 +3,5 @@
 Opens no photo and runs no model: it is handed arrays and records.
 
     model.py   what a report consists of
+    page/      the HTML report
 """

@@ -50,6 +50,11 @@ def room_of(file: Path) -> str:
     return file.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+def package_of(file: Path) -> str:
+    folder = file.relative_to(ROOT).parent
+    return ".".join(folder.parts) or file.stem
+
+
 def imported_names(file: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -98,7 +103,7 @@ def test_every_room_is_packaged():
 
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
     listed = set(tool["packages"]) | set(tool["py-modules"])
-    assert listed == {room_of(file) for file in product_files()}
+    assert listed == {package_of(file) for file in product_files()}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])

@@ -1,0 +1,170 @@
+// Puts the parts together: tabs, search field, theme, and what the address asks for.
+
+const THEMES = ["auto", "light", "dark"];
+const THEME_NAMES = { auto: "as the system", light: "light", dark: "dark" };
+
+/** What this browser remembers; nothing where it may not. */
+const memory = {
+  get() {
+    try { return localStorage.getItem("photo-report-theme"); } catch { return null; }
+  },
+  set(theme) {
+    try { localStorage.setItem("photo-report-theme", theme); } catch { /* the choice lasts for this visit */ }
+  },
+};
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  const label = `Colours: ${THEME_NAMES[theme]} (T)`;
+  $("theme").title = label;
+  $("theme").setAttribute("aria-label", label);
+  libraryMap?.redraw();
+}
+
+function nextTheme() {
+  const theme = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length];
+  memory.set(theme);
+  setTheme(theme);
+  announce(`Colours: ${THEME_NAMES[theme]}`);
+}
+
+const TABS = [
+  ["overview", "Overview", null],
+  ["clusters", "Clusters", clusters.length],
+  ["events", "Events", chunks.filter((chunk) => chunk.level === "event").length],
+  ["duplicates", "Duplicates", duplicates.length],
+  ["problems", "Problems", failures.length],
+];
+
+function drawTabs() {
+  $("tabs").replaceChildren(...TABS.map(([view, name, n]) =>
+    el("a", { href: routeHash({ view }), "data-view": view }, icon(view), el("span", { class: "tab-name" }, name),
+      n > 0 && el("span", { class: "badge" }, number(n)))));
+}
+
+function markTab() {
+  const view = current.scope ? scopeOf(current)?.view : current.q && current.view === "overview" ? null : current.view;
+  for (const tab of $("tabs").children) {
+    if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  }
+}
+
+const PARTS = { overview: showOverview, clusters: showClusters, events: showEvents, duplicates: showDuplicates, problems: showProblems };
+
+function showScope(parent, route) {
+  const scope = scopeOf(route);
+  if (!scope) {
+    parent.append(empty("Not in this report", "The address names a group that this report does not have; a newer run may have changed it."));
+    return;
+  }
+  const found = route.q ? Uint32Array.from(search(route.q, scope.photos)) : scope.photos;
+  const back = el("a", { class: "back", href: routeHash({ view: scope.view, level: scope.level === "event" ? undefined : scope.level }) }, icon("left"), scope.all);
+  parent.append(back, heading(scope.title, scope.line), keywordChips(scope.keywords));
+  if (route.q) parent.append(filterLine(route, found.length));
+  if (found.length) gallery(parent, found, scope.title);
+  else parent.append(empty("Nothing found", `No photo here matches “${route.q ?? ""}”.`, "search"));
+}
+
+function filterLine(route, n) {
+  announce(`${photosText(n)} found`);
+  return el("p", { class: "filter" }, `${photosText(n)} matching “${route.q}”`,
+    el("a", { href: routeHash({ view: "overview", q: route.q }) }, "Search everywhere"),
+    el("a", { href: routeHash({ ...route, q: undefined, photo: undefined }) }, "Clear"));
+}
+
+const FACETS = 8;
+
+/** The clusters in which most of what was found lies. */
+function facets(found, q) {
+  const counts = new Map();
+  for (const i of found) if (clusterOf[i] !== NOISE) counts.set(clusterOf[i], (counts.get(clusterOf[i]) ?? 0) + 1);
+  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, FACETS);
+  if (most.length < 2) return null;
+  return el("div", { class: "chips", role: "group", "aria-label": "Narrow down to a cluster" }, most.map(([place, n]) =>
+    el("a", { class: "chip", dir: "auto", href: routeHash({ scope: "cluster", id: clusters[place].id, q }) },
+      dot(clusters[place]), clusterShortName(clusters[place]), el("span", { class: "badge" }, number(n)))));
+}
+
+function showSearch(parent, route) {
+  const found = Uint32Array.from(search(route.q, every));
+  announce(`${photosText(found.length)} found`);
+  parent.append(heading(photosText(found.length), `matching “${route.q}”`), facets(found, route.q) ?? "");
+  if (found.length) gallery(parent, found, "Search results");
+  else parent.append(empty("Nothing found", "Every word must begin a word of the caption, title, tags or path. Try fewer words.", "search"));
+}
+
+const scrolls = new Map();
+let shownKey = null;
+let followed = false;
+
+function showRoute() {
+  const before = current;
+  current = parseRoute(location.hash);
+  const key = listKey(current);
+  if (key !== shownKey) {
+    if (shownKey !== null) scrolls.set(shownKey, scrollY);
+    drawPart();
+    scrollTo({ top: followed || shownKey === null ? 0 : scrolls.get(key) ?? 0, behavior: "instant" });
+    list?.update();
+    shownKey = key;
+  }
+  followed = false;
+  markTab();
+  if (document.activeElement !== $("query")) $("query").value = current.q ?? "";
+  showOrHidePhoto(before);
+}
+
+function drawPart() {
+  showList(null);
+  libraryMap?.destroy();
+  libraryMap = null;
+  const part = el("div", { class: "part" });
+  $("main").replaceChildren(part);
+  if (current.scope) showScope(part, current);
+  else if (current.q) showSearch(part, current);
+  else PARTS[current.view](part, current);
+  document.title = plain(`${part.querySelector("h1")?.textContent ?? "Report"} · ${raw.library}`);
+}
+
+function showOrHidePhoto(before) {
+  if (current.photo !== undefined) {
+    if (before.photo === undefined && shownKey === listKey(before)) opener = history.length;
+    showPhoto(current.photo);
+  } else if (viewer.open) {
+    viewer.close();
+    opener = -1;
+    const back = list ? [...$("main").querySelectorAll("[data-photo]")].find((node) => node.dataset.photo === String(before.photo)) : null;
+    back?.focus({ preventScroll: false });
+  }
+}
+
+let pendingQuery = 0;
+
+/** Letters of one search replace each other in the history; its beginning is a step. */
+function setQuery(q) {
+  clearTimeout(pendingQuery);
+  const next = { ...current, photo: undefined, q: q.trim() ? q : undefined };
+  if (listKey(next) !== listKey(current)) go(next, { replace: Boolean(current.q) });
+}
+
+$("query").addEventListener("input", () => {
+  clearTimeout(pendingQuery);
+  pendingQuery = setTimeout(() => setQuery($("query").value), count > 5000 ? 140 : 40);
+});
+$("query").addEventListener("focus", () => prepareSearch(), { once: true });
+$("theme").addEventListener("click", nextTheme);
+$("help").addEventListener("click", showKeys);
+$("skip").addEventListener("click", () => $("main").focus());
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("a[href^='#']")) followed = true;
+});
+addEventListener("hashchange", showRoute);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => libraryMap?.redraw());
+
+history.scrollRestoration = "manual";
+$("brand").textContent = plain(raw.library);
+setTheme(THEMES.includes(memory.get()) ? memory.get() : "auto");
+drawTabs();
+showRoute();
+prepareSearch();
