@@ -63,9 +63,11 @@ const date = (seconds) => new Date(seconds * 1000);
 const yearOf = (seconds) => date(seconds).getUTCFullYear();
 const monthOf = (seconds) => date(seconds).getUTCMonth();
 
-/** "12 July 2024", "12 Jul to 3 Aug 2024". */
-function span(start, end) {
-  if (DAY.format(date(start)) === DAY.format(date(end))) return DAY.format(date(start));
+const sameDay = (a, b) => Math.floor(a / 86400) === Math.floor(b / 86400);
+
+/** "12 July 2024" (in short "12 Jul 2024"), "12 Jul to 3 Aug 2024". */
+function span(start, end, short = false) {
+  if (sameDay(start, end)) return short ? `${SHORT_DAY.format(date(start))} ${yearOf(start)}` : DAY.format(date(start));
   const year = yearOf(start) === yearOf(end) ? "" : ` ${yearOf(start)}`;
   return `${SHORT_DAY.format(date(start))}${year} to ${SHORT_DAY.format(date(end))} ${yearOf(end)}`;
 }

@@ -12,10 +12,10 @@ function chunkTitle(chunk) {
 }
 
 /** When it was: hours too, if it is of one day. */
-function chunkTime(chunk) {
-  const days = span(chunk.start, chunk.end);
+function chunkTime(chunk, short = false) {
+  const days = span(chunk.start, chunk.end, short);
   const [from, to] = [TIME.format(date(chunk.start)), TIME.format(date(chunk.end))];
-  if (DAY.format(date(chunk.start)) !== DAY.format(date(chunk.end)) || chunk.level === "day") return days;
+  if (!sameDay(chunk.start, chunk.end) || chunk.level === "day") return days;
   return from === to ? `${days}, ${from}` : `${days}, ${from}–${to}`;
 }
 
@@ -28,7 +28,7 @@ function chunkCard(chunk) {
       href: routeHash({ scope: chunk.level, id: chunk.id }),
       photos: [...new Set([chunk.typical, ...between.filter((i) => i !== undefined)])],
       title: chunkTitle(chunk),
-      line: `${photosText(chunk.size)} · ${chunkTime(chunk)}`,
+      line: `${photosText(chunk.size)} · ${chunkTime(chunk, true)}`,
       size: chunk.size,
       keywords: chunk.place ? chunk.keywords.slice(0, 5) : [],
     },

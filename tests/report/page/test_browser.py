@@ -1,0 +1,251 @@
+"""The page in a real browser: it opens from disk, asks for nothing outside, and works."""
+
+from __future__ import annotations
+
+import pytest
+
+from report.page import write_page
+from tests.report.page.reports import bare_report, no_thumbnail, photo
+
+PARTS = ["", "#view=clusters", "#view=events", "#view=events&level=trip", "#view=duplicates"]
+PARTS += ["#view=problems", "#cluster=2", "#cluster=none", "#event=3", "#q=harbour", "#group=1"]
+TILES = "return document.querySelectorAll('.tile').length"
+
+
+@pytest.mark.parametrize("fragment", PARTS)
+def test_a_part_opens_from_disk_and_asks_for_nothing_outside(browser, page, fragment):
+    browser.open(page, fragment)
+    browser.wait("return document.querySelector('h1')")
+    requested = browser.requested()
+    assert requested
+    assert all(address.startswith(("file:", "data:")) for address in requested)
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize(
+    "fragment", ["#cluster=2", "#view=clusters", "#view=events", "#view=duplicates"]
+)
+def test_every_shown_image_has_loaded(browser, page, fragment):
+    browser.open(page, fragment)
+    assert browser.images_loaded() >= 10
+
+
+def test_the_head_says_what_the_library_is_and_how_the_report_was_made(browser, page):
+    browser.open(page)
+    assert browser.text("h1") == "My photos"
+    assert (
+        browser.text(".stats")
+        == "210photos210captioned6clusters14 %in no cluster21events5duplicate groups0errors"
+    )
+    making = browser.text(".making")
+    for words in ("pixels:1", "umap and hdbscan", "42", "21 November 2026", "A note on how"):
+        assert words in making
+
+
+def test_search_filters_by_all_words_prefixes_and_without_diacritics(browser, page):
+    browser.open(page)
+    browser.press("/", *"EVEN cafe")
+    browser.wait("return location.hash.includes('cafe') && document.querySelector('.tile')")
+    assert browser.hash() == "#q=EVEN+cafe"
+    assert browser.text("h1") == "30 photos"
+    labels = "return [...document.querySelectorAll('.tile a')].map((tile) => tile.ariaLabel)"
+    assert all("café" in label for label in browser.run(labels))
+    browser.press("escape")
+    browser.wait("return document.querySelector('.map')")
+    assert browser.hash() == "#view=overview"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("harbor", 0), ("afe", 0), ("number 17", 11), ("IMG_00017", 1), ("17 number", 11), ("...", 0)],
+)
+def test_what_search_finds(browser, page, query, found):
+    browser.open(page, f"#q={query}")
+    assert browser.text("h1") == ("1 photo" if found == 1 else f"{found} photos")
+    assert browser.run(TILES) == found
+
+
+def test_search_within_a_cluster(browser, page):
+    browser.open(page, "#cluster=2&q=number 1")
+    assert browser.text("h1").startswith("A café in the evening")
+    counted = browser.text(".filter")
+    assert counted.startswith("16 photos matching “number 1”"), counted
+    assert browser.run(TILES) == 16
+
+
+def test_back_returns_to_where_one_was(browser, page):
+    browser.open(page, "#view=clusters")
+    browser.click(".card a")
+    browser.wait("return location.hash.startsWith('#cluster=')")
+    browser.click(".tile a")
+    browser.wait("return document.getElementById('viewer').open")
+    browser.driver.back()
+    browser.wait(
+        "return !document.getElementById('viewer').open && document.querySelector('.tile')"
+    )
+    browser.driver.back()
+    browser.wait("return location.hash === '#view=clusters' && document.querySelector('.card')")
+
+
+def test_a_scroll_position_comes_back(browser, page):
+    browser.emulate(390, 700)
+    browser.open(page, "#view=events")
+    browser.run("scrollTo(0, 900)")
+    place = browser.run(
+        "return [...document.querySelectorAll('.card a')].findIndex("
+        "(a) => a.getBoundingClientRect().top > 100)"
+    )
+    browser.click(".card a", place)
+    browser.wait("return location.hash.startsWith('#event=') && scrollY === 0")
+    browser.driver.back()
+    browser.wait("return location.hash.startsWith('#view=events') && scrollY === 900")
+
+
+def test_the_keyboard_alone_is_enough(browser, page):
+    browser.open(page, "#cluster=2")
+    focused = "return document.activeElement.dataset.photo"
+    browser.press("arrow_right")
+    first = browser.run(focused)
+    browser.press("arrow_right", "arrow_down", "arrow_up", "arrow_left")
+    assert browser.run(focused) == first
+    assert browser.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    browser.press("enter")
+    browser.wait("return document.getElementById('viewer').open")
+    assert browser.text("#viewer .note") == "1 of 30"
+    browser.press("arrow_right")
+    browser.until(lambda: browser.text("#viewer .note") == "2 of 30", "the next photo")
+    browser.press("escape")
+    browser.wait("return !document.getElementById('viewer').open")
+    assert browser.hash() == "#cluster=2"
+    browser.press("?")
+    browser.wait("return document.getElementById('keys').open")
+    assert "Search" in browser.text("#keys")
+    browser.press("escape")
+    browser.wait("return !document.getElementById('keys').open")
+    browser.press("3")
+    browser.wait("return location.hash === '#view=events'")
+
+
+def test_the_viewer_shows_the_original_and_what_is_known(browser, page):
+    browser.open(page, "#cluster=2&photo=15")
+    source = browser.wait("return document.querySelector('.stage img[src*=photos]')?.src")
+    assert source.endswith("/My%20photos/000/IMG_00015.jpg")
+    assert browser.run("return document.querySelector('.stage img').naturalWidth") == 48
+    assert browser.run("return document.querySelector('.stage img').alt").startswith(
+        "Picture number 15"
+    )
+    facts = browser.text(".facts")
+    for words in (
+        "Wednesday, 1 January 2020, 15:00",
+        "Canon EOS 80D",
+        "400 \u00d7 300",
+        "000/IMG_00015.jpg",
+        "A beach",
+        "Lisbon",
+        "1.0 kB",
+    ):
+        assert words in facts, facts
+    assert browser.run("return document.querySelector('.actions a').href") == source
+
+
+def test_an_original_that_is_gone_leaves_the_thumbnail(browser, page, tmp_path):
+    import shutil
+
+    moved = shutil.copytree(page.parent, tmp_path / "elsewhere" / "out") / page.name
+    browser.open(moved, "#cluster=2&photo=15")
+    assert browser.images_loaded()
+    assert browser.run("return document.querySelector('.stage img').naturalWidth") == 32
+    refused = browser.complaints()
+    assert all("ERR_FILE_NOT_FOUND" in line for line in refused)
+
+
+def test_duplicates_stand_side_by_side_with_the_keeper_first(browser, page):
+    browser.open(page, "#view=duplicates")
+    assert browser.count(".group") == 5
+    assert browser.count(".group .keep") == 5
+    assert browser.texts(".group:first-child .member-name") == ["IMG_00001.jpg", "IMG_00000.jpg"]
+
+
+def test_the_timeline_cuts_into_events_and_trips(browser, page):
+    browser.open(page, "#view=events")
+    assert browser.texts(".group-header h2") == ["January 2020"]
+    assert "1 January 2020" in browser.text(".card")
+    browser.open(page, "#view=events&level=trip")
+    assert browser.count(".card") == 1
+
+
+def test_errors_are_listed_by_reason(browser, tmp_path):
+    from errors import Status
+
+    failed = {"status": Status.ERROR_CORRUPT, "caption": None}
+    photos = (photo(0), photo(1, status=None, caption=None))
+    photos += tuple(
+        photo(i, error="too short" if i < 5 else "too large", **failed) for i in range(2, 9)
+    )
+    page = write_page(bare_report(photos), tmp_path, no_thumbnail, None)
+    browser.open(page, "#view=problems")
+    assert browser.texts(".reason h2") == ["too large", "too short", "Not captioned yet"]
+    assert browser.texts(".row-name")[:2] == ["IMG_00005.jpg", "IMG_00006.jpg"]
+    assert browser.count(".row") == 8
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_small_libraries_without_pictures(browser, tmp_path, n):
+    page = write_page(bare_report(tuple(map(photo, range(n)))), tmp_path, no_thumbnail, None)
+    for fragment in PARTS:
+        browser.open(page, fragment)
+        browser.wait("return document.querySelector('h1, .empty h2')")
+        assert browser.complaints() == []
+    browser.open(page, "#q=picture")
+    assert browser.count(".tile .blank") == n
+
+
+def test_light_dark_and_the_switch(browser, page):
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    browser.emulate(1280, 860, "dark")
+    browser.open(page)
+    assert browser.run(ground) == "rgb(19, 19, 20)"
+    browser.press("t")
+    assert browser.run(ground) == "rgb(250, 249, 247)"
+    browser.press("t")
+    browser.emulate(1280, 860, "light")
+    assert browser.run(ground) == "rgb(19, 19, 20)"
+    browser.press("t")
+    assert browser.run(ground) == "rgb(250, 249, 247)"
+
+
+@pytest.mark.parametrize("width", [320, 820, 1440])
+def test_nothing_is_wider_than_the_window(browser, page, width):
+    browser.emulate(width, 800)
+    for fragment in [*PARTS[:6], "#cluster=2&q=1", "#cluster=2&photo=3"]:
+        browser.open(page, fragment)
+        wide = browser.run("return document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, fragment
+
+
+def test_the_map_answers_pointer_wheel_and_keys(browser, page):
+    browser.open(page)
+    browser.wait("return document.querySelector('.map canvas')?.width > 300")
+    at = browser.run(
+        "const box = document.querySelector('.map canvas').getBoundingClientRect();"
+        "return [box.left, box.top, box.width, box.height]"
+    )
+    send = """
+      const [type, x, y, more] = arguments, canvas = document.querySelector('.map canvas');
+      const box = canvas.getBoundingClientRect();
+      const event = type === 'wheel' ? WheelEvent : PointerEvent;
+      canvas.dispatchEvent(new event(type, {clientX: box.left + x, clientY: box.top + y,
+        bubbles: true, cancelable: true, pointerId: 1, pointerType: 'mouse', ...more}));
+      return document.querySelector('.tip').hidden;
+    """
+    places = [
+        (x, y) for x in range(60, int(at[2]) - 60, 15) for y in range(60, int(at[3]) - 60, 15)
+    ]
+    x, y = next(place for place in places if not browser.run(send, "pointermove", *place))
+    assert "evening light" in browser.text(".tip")
+    assert browser.images_loaded()
+    browser.run(send, "wheel", x, y, {"deltaY": -400})
+    browser.run("document.querySelector('.map canvas').focus()")
+    browser.press("0", "+", "-", "arrow_left", "enter")
+    browser.wait("return document.getElementById('viewer').open")
+    assert "photo=" in browser.hash()
