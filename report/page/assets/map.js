@@ -2,10 +2,10 @@
 
 const REACH = 14;
 
-/** A map in `host`; `open(i)` is called with the photo that was chosen. */
+/** A map in `host`; `open` is called with the photo that was chosen, `openCluster` with the cluster. */
 class LibraryMap {
-  constructor(host, open) {
-    Object.assign(this, { host, open, pointers: new Map(), moved: 0, pointed: -1 });
+  constructor(host, open, openCluster) {
+    Object.assign(this, { host, open, openCluster, pointers: new Map(), moved: 0, pointed: -1 });
     this.model = new MapModel();
     this.canvas = el("canvas", {
       tabindex: 0, role: "application", "aria-roledescription": "map",
@@ -111,7 +111,9 @@ class LibraryMap {
   drag(event) {
     const held = this.pointers.get(event.pointerId);
     if (!held) {
-      this.point(this.model.nearest(event.offsetX, event.offsetY, this.reach()), event);
+      const { k, cluster } = this.hit(event);
+      this.point(k);
+      this.canvas.classList.toggle("pointing", k >= 0 || cluster !== undefined);
       return;
     }
     const dx = event.offsetX - held.x, dy = event.offsetY - held.y;
@@ -137,17 +139,21 @@ class LibraryMap {
     return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, distance: Math.max(8, Math.hypot(a.x - b.x, a.y - b.y)) };
   }
 
-  /** A click opens; the first tap of a finger only shows, the second opens. */
+  /** A click opens; the first tap of a finger only shows a photo, the second opens it. */
   up(event) {
     if (!this.pointers.delete(event.pointerId) || this.moved >= 5) return;
-    const hit = this.model.nearest(event.offsetX, event.offsetY, this.reach());
-    const known = hit === this.pointed;
-    this.point(hit, event);
-    if (hit >= 0 && (event.pointerType === "mouse" || known)) this.open(placed[hit]);
+    const { k, cluster } = this.hit(event);
+    const known = k === this.pointed;
+    this.point(k);
+    if (cluster) this.openCluster(cluster);
+    else if (k >= 0 && (event.pointerType === "mouse" || known)) this.open(placed[k]);
   }
 
-  reach() {
-    return this.model.visible().length <= PICTURES_AT_MOST ? 40 : REACH;
+  /** What is drawn under the pointer: a photo, by its point, or the name of a cluster. */
+  hit(event) {
+    const drawn = this.drawing.at(event.offsetX, event.offsetY);
+    if (drawn) return { k: -1, ...drawn };
+    return { k: this.model.nearest(event.offsetX, event.offsetY, REACH) };
   }
 
   key(event) {

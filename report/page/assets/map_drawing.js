@@ -2,10 +2,11 @@
 
 const PICTURES_AT_MOST = 220;
 const PICTURES_KEPT = 800;
+const SAMPLE = 64;
 
 class MapDrawing {
   constructor(model, canvas, redraw) {
-    Object.assign(this, { model, canvas, redraw, pictures: new Map(), highlight: null });
+    Object.assign(this, { model, canvas, redraw, pictures: new Map(), drawn: [], highlight: null });
     this.context = canvas.getContext("2d");
   }
 
@@ -16,10 +17,32 @@ class MapDrawing {
     this.canvas.height = Math.round(model.height * ratio);
     context.scale(ratio, ratio);
     const visible = model.visible();
+    this.drawn = [];
     const size = Math.sqrt((model.width * model.height) / Math.max(visible.length, 12));
     this.points(visible, Math.min(5.5, Math.max(1.3, size * 0.15)));
-    if (visible.length <= PICTURES_AT_MOST) this.thumbnails(visible, Math.min(92, Math.max(30, size * 0.62)));
-    this.names(visible.length > PICTURES_AT_MOST);
+    const all = visible.length <= PICTURES_AT_MOST;
+    if (all) this.thumbnails(visible, Math.min(92, Math.max(30, size * 0.62)));
+    else if (model.closeUp()) this.thumbnails(this.sample(visible), SAMPLE * 0.8);
+    this.names(!all);
+  }
+
+  /** One point of each square of the map: so many pictures have room. Panning keeps the choice. */
+  sample(visible) {
+    const { model } = this;
+    const squares = 2 ** (Math.round(2 * Math.log2(model.view.scale)) / 2) / SAMPLE;
+    const chosen = new Map();
+    for (const k of visible) {
+      if (clusterOf[placed[k]] === NOISE) continue;
+      const square = Math.floor(model.y[k] * squares) * 1e6 + Math.floor(model.x[k] * squares);
+      if (!chosen.has(square)) chosen.set(square, k);
+      if (chosen.size >= PICTURES_AT_MOST) break;
+    }
+    return [...chosen.values()];
+  }
+
+  /** The picture (`k`) or name (`cluster`) on top at a place of the canvas, if there is one. */
+  at(px, py) {
+    return this.drawn.findLast((box) => px >= box.left && px <= box.right && py >= box.top && py <= box.bottom);
   }
 
   colour(k) {
@@ -69,6 +92,7 @@ class MapDrawing {
       context.clip();
       context.drawImage(image, x, y, w, h);
       context.restore();
+      if (!dimmed) this.drawn.push({ left: x, right: x + w, top: y, bottom: y + h, k });
     }
   }
 
@@ -100,17 +124,17 @@ class MapDrawing {
     const taken = [], nameless = [];
     for (const label of model.labels) {
       if (this.highlight && label.cluster !== this.highlight) continue;
-      const picture = faces ? this.picture(label.cluster.members[0]) : null;
-      if (!faces || !this.name(label, picture, taken)) nameless.push(label);
+      const face = faces && photo.thumbnail(label.cluster.members[0]) !== null;
+      if (!face || !this.name(label, taken, true)) nameless.push(label);
     }
-    for (const label of nameless) this.name(label, null, taken);
+    for (const label of nameless) this.name(label, taken, false);
   }
 
-  /** Write one name, under its picture if there is one; false if that would cover another. */
-  name(label, picture, taken) {
+  /** Write one name, under its face or not; false if that would cover another. */
+  name(label, taken, withFace) {
     const { context, model } = this;
     const words = plain(clusterShortName(label.cluster, 2));
-    const face = picture ? (model.width < 560 ? 34 : 46) : 0;
+    const face = withFace ? (model.width < 560 ? 34 : 46) : 0;
     const half = Math.max(context.measureText(words).width, face) / 2 + 4;
     const x = label.x * model.view.scale + model.view.left, y = label.y * model.view.scale + model.view.top;
     const px = Math.min(Math.max(x, half), model.width - half);
@@ -121,16 +145,17 @@ class MapDrawing {
       box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top;
     if (!inside || taken.some(covers)) return false;
     taken.push(box);
-    if (picture) this.face(picture, label.cluster, px, y, face);
+    this.drawn.push({ ...box, cluster: label.cluster });
+    if (withFace) this.face(label.cluster, px, y, face);
     context.strokeText(words, px, text);
     context.fillText(words, px, text);
     return true;
   }
 
-  /** The most typical photo of a cluster as a small square at its centre. */
-  face(image, cluster, px, py, size) {
+  /** The most typical photo of a cluster as a small square; the cluster's colour until it is there. */
+  face(cluster, px, py, size) {
     const { context } = this;
-    const side = Math.min(image.naturalWidth, image.naturalHeight);
+    const image = this.picture(cluster.members[0]);
     context.save();
     context.beginPath();
     context.roundRect(px - size / 2 - 2, py - size / 2 - 2, size + 4, size + 4, 11);
@@ -143,7 +168,8 @@ class MapDrawing {
     context.beginPath();
     context.roundRect(px - size / 2, py - size / 2, size, size, 9);
     context.clip();
-    context.drawImage(image, (image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2, side, side,
+    const side = image && Math.min(image.naturalWidth, image.naturalHeight);
+    if (image) context.drawImage(image, (image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2, side, side,
       px - size / 2, py - size / 2, size, size);
     context.restore();
     context.fillStyle = getComputedStyle(this.canvas).color;

@@ -69,6 +69,11 @@ class MapModel {
     };
   }
 
+  /** Whether the map was zoomed into far enough to look at pictures. */
+  closeUp() {
+    return this.view.scale > this.smallest * 3;
+  }
+
   /** The view after zooming by `factor` around a point of the canvas. */
   zoomed(factor, px = this.width / 2, py = this.height / 2) {
     const scale = Math.min(Math.max(this.view.scale * factor, this.smallest), 400000);

@@ -82,7 +82,12 @@ function showOverview(parent) {
   }
   const host = el("div", { class: "map" });
   parent.append(el("div", { class: `atlas ${clusters.length ? "" : "atlas-alone"}` }, host, clusters.length > 0 && themes()), making());
-  libraryMap = new LibraryMap(host, openFromMap);
+  libraryMap = new LibraryMap(host, openFromMap, openClusterFromMap);
+}
+
+function openClusterFromMap(cluster) {
+  followed = true;
+  go({ scope: "cluster", id: cluster.id });
 }
 
 /** From the map, next and previous go through the photo's cluster. */

@@ -18,6 +18,7 @@ from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.keys import Keys
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -66,6 +67,16 @@ class Browser:
         self.driver.get_log("browser")
         self.driver.get(page.as_uri() + fragment)
 
+    def go(self, fragment: str) -> None:
+        """Follow a link within the open page; returns when it is shown."""
+        self.driver.execute_async_script(
+            "const [fragment, done] = arguments;"
+            "if (location.hash === fragment) done();"
+            "addEventListener('hashchange', () => setTimeout(done), {once: true});"
+            "location.hash = fragment;",
+            fragment,
+        )
+
     def run(self, script: str, *arguments: Any) -> Any:
         """Run the body of a function in the page; returns what it returns."""
         return self.driver.execute_script(script, *arguments)
@@ -89,6 +100,18 @@ class Browser:
         """Click as a person does: Back passes over steps that a script took by itself."""
         self.wait("return document.querySelectorAll(arguments[0])[arguments[1]]", selector, place)
         self.driver.find_elements("css selector", selector)[place].click()
+
+    def click_at(self, selector: str, x: float, y: float) -> None:
+        """Click on an element, so many pixels from its middle."""
+        element = self.driver.find_element("css selector", selector)
+        actions = ActionChains(self.driver, duration=0)
+        actions.move_to_element_with_offset(element, round(x), round(y)).click().perform()
+
+    def wheel(self, selector: str, down: int) -> None:
+        """Turn the wheel over the middle of an element."""
+        element = self.driver.find_element("css selector", selector)
+        origin = ScrollOrigin.from_element(element)
+        ActionChains(self.driver, duration=0).scroll_from_origin(origin, 0, down).perform()
 
     def picture_of(self, selector: str) -> Image.Image:
         """What an element looks like."""

@@ -1,0 +1,79 @@
+"""The map: pointing, opening, wheel and keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from report.page import write_page
+from tests.report.page.reports import rich_report, thumbnail
+
+FIND = """
+  const canvas = document.querySelector('.map canvas'), tip = document.querySelector('.tip');
+  const box = canvas.getBoundingClientRect();
+  for (let y = 60; y < box.height - 60; y += 7) for (let x = 60; x < box.width - 60; x += 7) {
+    const at = {clientX: box.left + x, clientY: box.top + y};
+    canvas.dispatchEvent(new PointerEvent('pointermove', at));
+    const found = tip.hidden ? canvas.className : 'photo';
+    if (found === arguments[0]) return [x + 3 - box.width / 2, y + 3 - box.height / 2];
+  }
+"""
+READY = """
+  const canvas = document.querySelector('.map canvas');
+  return canvas?.width > 300;
+"""
+
+
+@pytest.fixture
+def crowded(tmp_path):
+    """More photos than the map shows as pictures at once."""
+    return write_page(rich_report(700), tmp_path, thumbnail, None)
+
+
+def find(browser, wanted):
+    """A place of the map, from its middle, that shows a `photo` or is `pointing` to a name."""
+    browser.wait(READY)
+    return browser.wait(FIND, wanted)
+
+
+def test_pointing_shows_a_photo_and_its_caption(browser, page):
+    browser.open(page)
+    find(browser, "photo")
+    assert "evening light" in browser.text(".tip")
+    assert browser.images_loaded()
+
+
+def test_a_click_opens_the_photo_among_those_of_its_cluster(browser, page):
+    browser.open(page)
+    place = find(browser, "photo")
+    caption = browser.text(".tip p")
+    browser.click_at(".map canvas", *place)
+    browser.wait("return document.getElementById('viewer').open")
+    assert browser.text("#viewer .caption") == caption
+    assert browser.text("#viewer .note").endswith(" of 30")
+
+
+def test_a_name_opens_its_cluster(browser, crowded):
+    browser.open(crowded)
+    place = find(browser, "pointing")
+    browser.click_at(".map canvas", *place)
+    browser.wait("return location.hash.startsWith('#cluster=') && document.querySelector('.tile')")
+
+
+def test_wheel_and_keys_change_what_is_seen(browser, crowded):
+    browser.open(crowded)
+    browser.wait(READY)
+    looks = [browser.picture_of(".map canvas").tobytes()]
+
+    def changed():
+        look = browser.picture_of(".map canvas").tobytes()
+        return look not in looks and not looks.append(look)
+
+    browser.wheel(".map canvas", -600)
+    browser.until(changed, "the wheel zooms")
+    browser.run("document.querySelector('.map canvas').focus()")
+    for key in ("+", "arrow_left", "0"):
+        browser.press(key)
+        browser.until(changed, f"{key} changes the map")
+    browser.press("enter")
+    browser.wait("return document.getElementById('viewer').open")
+    assert "photo=" in browser.hash()
