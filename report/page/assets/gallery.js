@@ -24,6 +24,14 @@ function gallery(parent, photos, label) {
   parent.append(host);
   const arrange = (width) => justifiedLayout(photos, width, rowHeight(width), galleryGap(width));
   showList(new VirtualList(host, photos.length, arrange, (k) => tile(photos[k], k, photos.length)));
+  list.photos = photos;
+}
+
+/** After the viewer: the focus goes to the photo that was seen last. */
+function focusPhoto(i) {
+  const k = list?.photos?.indexOf(i) ?? -1;
+  if (k >= 0) list.focus(k);
+  else $("main").querySelector(`[data-photo="${i}"]`)?.focus();
 }
 
 function tile(i, k, total) {

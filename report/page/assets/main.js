@@ -134,8 +134,7 @@ function showOrHidePhoto(before) {
   } else if (viewer.open) {
     viewer.close();
     opener = -1;
-    const back = list ? [...$("main").querySelectorAll("[data-photo]")].find((node) => node.dataset.photo === String(before.photo)) : null;
-    back?.focus({ preventScroll: false });
+    focusPhoto(before.photo);
   }
 }
 

@@ -103,6 +103,10 @@ viewer.addEventListener("cancel", (event) => {
   event.preventDefault();
   closePhoto();
 });
+// Browsers close a dialog at a second Esc whatever the page says.
+viewer.addEventListener("close", () => {
+  if (current.photo !== undefined) closePhoto();
+});
 viewer.addEventListener("click", (event) => {
   if (event.target === viewer || event.target.classList.contains("stage")) closePhoto();
 });

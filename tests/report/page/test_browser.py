@@ -126,6 +126,18 @@ def test_the_keyboard_alone_is_enough(browser, page):
     browser.wait("return location.hash === '#view=events'")
 
 
+def test_after_the_viewer_the_gallery_is_at_the_photo_seen_last(browser, page):
+    browser.emulate(390, 700)
+    browser.open(page, "#q=picture")
+    browser.click(".tile a", 2)
+    browser.wait("return document.getElementById('viewer').open")
+    browser.press("end")
+    browser.until(lambda: browser.text("#viewer .note") == "210 of 210", "the last photo")
+    browser.press("escape")
+    browser.wait("return !document.getElementById('viewer').open && scrollY > 1000")
+    assert browser.run("return document.activeElement.dataset.photo") == "209"
+
+
 def test_the_viewer_shows_the_original_and_what_is_known(browser, page):
     browser.open(page, "#cluster=2&photo=15")
     source = browser.wait("return document.querySelector('.stage img[src*=photos]')?.src")
