@@ -1,9 +1,9 @@
 // Duplicates: groups side by side, the suggested keeper first. Nothing is deleted here.
 
 const LIKENESS = {
-  exact: "The same file more than once",
-  near: "Nearly the same picture",
-  burst: "Taken in quick succession",
+  exact: "Identical files",
+  near: "Nearly the same",
+  burst: "Burst",
 };
 const MEMBERS_SHOWN = 12;
 
@@ -32,7 +32,7 @@ const groupKind = {
     const rest = members.length - MEMBERS_SHOWN;
     return el("section", { class: "group", role: "listitem", "aria-label": `${LIKENESS[group.likeness]}, ${photosText(group.size)}` },
       el("div", { class: "group-head" }, el("span", {}, LIKENESS[group.likeness]), el("span", { class: "note" }, photosText(group.size)),
-        el("a", { class: "note", href: routeHash({ scope: "group", id: group.id }) }, "Open as a gallery")),
+        el("a", { class: "note", href: routeHash({ scope: "group", id: group.id }) }, "Gallery")),
       el("div", { class: "members" }, members.slice(0, MEMBERS_SHOWN).map((i) => groupMember(i, group)),
         rest > 0 && el("a", { class: "member rest", href: routeHash({ scope: "group", id: group.id }) }, `${number(rest)} more`)));
   },

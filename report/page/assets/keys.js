@@ -38,8 +38,9 @@ function typing(target) {
 
 function onKey(event) {
   if (event.metaKey || event.ctrlKey || event.altKey || $("keys").open) return;
-  const act = typing(event.target) ? inSearch[event.key] : viewer.open ? inViewer[event.key] : onPage[event.key];
-  if (act && act(event.key) !== false) event.preventDefault();
+  const keys = typing(event.target) ? inSearch : viewer.open ? inViewer : onPage;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (Object.hasOwn(keys, key) && keys[key](key) !== false) event.preventDefault();
 }
 
 const inSearch = {
@@ -49,7 +50,13 @@ const inSearch = {
     setQuery("");
   },
   ArrowDown: (key) => moveFocus(key),
-  Enter: () => moveFocus("ArrowDown"),
+  /** To the first photo that was found, also when the letters were typed a moment ago. */
+  Enter() {
+    const before = location.hash;
+    setQuery($("query").value);
+    if (location.hash === before) moveFocus("ArrowDown");
+    else addEventListener("hashchange", () => moveFocus("ArrowDown"), { once: true });
+  },
 };
 
 const inViewer = {

@@ -156,7 +156,8 @@ $("theme").addEventListener("click", nextTheme);
 $("help").addEventListener("click", showKeys);
 $("skip").addEventListener("click", () => $("main").focus());
 document.addEventListener("click", (event) => {
-  if (event.target.closest?.("a[href^='#']")) followed = true;
+  const link = event.target.closest?.("a[href^='#']");
+  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) followed = link.getAttribute("href") !== location.hash;
 });
 addEventListener("hashchange", showRoute);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => libraryMap?.redraw());

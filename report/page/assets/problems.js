@@ -18,7 +18,7 @@ function reasons() {
 }
 
 const rowKind = {
-  measure: () => ({ height: 60 }),
+  measure: () => ({ height: 60, column: 340 }),
   render: ({ i }) => el("div", { class: "row", role: "listitem" },
     el("a", { href: routeHash({ ...current, photo: i }), "data-photo": i },
       el("span", { class: "row-picture" }, picture(i, { words: false })),

@@ -50,7 +50,11 @@ def test_search_filters_by_all_words_prefixes_and_without_diacritics(browser, pa
     assert browser.text("h1") == "30 photos"
     labels = "return [...document.querySelectorAll('.tile a')].map((tile) => tile.ariaLabel)"
     assert all("café" in label for label in browser.run(labels))
-    browser.press("escape")
+    browser.press("x", "enter")
+    browser.wait("return document.querySelector('.empty')")
+    browser.press("backspace", "enter")
+    browser.wait("return document.activeElement.dataset.photo")
+    browser.press("/", "escape")
     browser.wait("return document.querySelector('.map')")
     assert browser.hash() == "#view=overview"
 
