@@ -1,4 +1,4 @@
-"""The only code that opens a photo: clean pixels, or the size that its header states.
+"""The only code that opens a photo: clean pixels, its header's size, or all that is kept of it.
 
 formats.py    which files are photos, and what their first bytes look like
 reading.py    the bytes: opened once, read once; a disk's error is no verdict on the photo
@@ -6,23 +6,33 @@ verdicts.py   whatever a decoder raises becomes one of our errors
 decoding.py   bytes to a clean image: the smallest useful decode, upright, RGB, no metadata
 colour.py     any pixel mode and any ICC profile to sRGB on white
 raw.py        camera RAW through its embedded preview, with the `raw` extra
-loading.py    the two entry points, `load_image` and `read_header`
+loading.py    `load_image` and `read_header`
+metadata.py   what EXIF says: capture time, camera, place; bounded, and unknown when in doubt
+measures.py   sharpness and a perceptual hash, at one size for all photos
+examining.py  `examine_image`: facts, thumbnail and pixels from one decode
 
-Decoders crash, hang and eat memory on bad files, so the program calls both through
+Decoders crash, hang and eat memory on bad files, so the program calls them through
 pipeline/isolation.py, in worker processes with one thread each. Called directly they are right
 for one thread at a time: Python's warning filters, which keep Pillow quiet, are global.
 """
 
 from image_loader.decoding import fitting
+from image_loader.examining import THUMBNAIL_EDGE, ExaminedImage, Traits, examine_image
 from image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS, VIDEO_EXTENSIONS
 from image_loader.loading import ImageHeader, LoadedImage, load_image, read_header
+from image_loader.metadata import Metadata
 
 __all__ = [
     "PHOTO_EXTENSIONS",
     "RAW_EXTENSIONS",
+    "THUMBNAIL_EDGE",
     "VIDEO_EXTENSIONS",
+    "ExaminedImage",
     "ImageHeader",
     "LoadedImage",
+    "Metadata",
+    "Traits",
+    "examine_image",
     "fitting",
     "load_image",
     "read_header",

@@ -15,6 +15,7 @@ from PIL import AvifImagePlugin, ExifTags, Image, ImageFile, TiffImagePlugin, We
 from errors import CorruptImageError
 from image_loader.colour import clean_rgb, resizable
 from image_loader.formats import PILLOW_FORMATS
+from image_loader.metadata import Metadata, read_metadata
 from image_loader.verdicts import DECODER_ERRORS, check_pixels, decoder_errors
 
 # Importing the plugins registers them; Pillow would otherwise import all forty of its own.
@@ -48,15 +49,21 @@ _Box = tuple[float, float, float, float]
 
 
 class Decoded(NamedTuple):
-    """A clean image, and the upright size in pixels and the format of what it was made from."""
+    """A clean image, and the upright size in pixels and the format of what it was made from.
+
+    `metadata` is None unless it was asked for: captioning a photo needs no look at it.
+    """
 
     image: Image.Image
     width: int
     height: int
     format: str
+    metadata: Metadata | None = None
 
 
-def decode(data: bytes, edge: int, *, orientation: int | None = None) -> Decoded:
+def decode(
+    data: bytes, edge: int, *, orientation: int | None = None, with_metadata: bool = False
+) -> Decoded:
     """Decode the first frame to RGB, upright, its longer side at most `edge` pixels.
 
     Args:
@@ -70,7 +77,8 @@ def decode(data: bytes, edge: int, *, orientation: int | None = None) -> Decoded
         small = _shrink(resizable(source), fitting(*full, edge), box)
         turn = _orientation(source, orientation)
         clean = turn_upright(clean_rgb(small, _icc_profile(source)), turn)
-        return Decoded(clean, *_upright_size(source, full, turn), str(source.format))
+        metadata = read_metadata(source) if with_metadata else None
+        return Decoded(clean, *_upright_size(source, full, turn), str(source.format), metadata)
 
 
 def probe(file: IO[bytes], head: bytes) -> tuple[int, int, str]:

@@ -13,6 +13,7 @@ from PIL import Image
 from errors import CorruptImageError
 from image_loader.decoding import Decoded, decode, probe
 from image_loader.formats import RAW_EXTENSIONS, SNIFF_BYTES, sniff
+from image_loader.metadata import Metadata
 from image_loader.raw import decode_raw, probe_raw
 from image_loader.reading import open_photo, read_file, reading_errors
 
@@ -61,14 +62,22 @@ def load_image(path: Path, edge: int, known: Container[str] = frozenset()) -> Lo
         CorruptImageError: or a subclass: the bytes cannot be turned into pixels.
         PhotoSkipped: no verdict: the file cannot be read, or its format needs an extra.
     """
+    return load(path, edge, known)[0]
+
+
+def load(
+    path: Path, edge: int, known: Container[str], *, with_metadata: bool = False
+) -> tuple[LoadedImage, Metadata | None]:
+    """`load_image`, and the photo's metadata if it is decoded and they are wanted."""
     if edge < 1:
         raise ValueError(f"edge must be at least 1 pixel, not {edge}")
     content = read_file(path)
     facts = (content.content_sha256, content.size, content.mtime_ns)
     if content.content_sha256 in known:
-        return LoadedImage(None, *facts, 0, 0, "")
-    decoded = _decode(content.data, path, edge)
-    return LoadedImage(decoded.image, *facts, decoded.width, decoded.height, decoded.format)
+        return LoadedImage(None, *facts, 0, 0, ""), None
+    found = _decode(content.data, path, edge, with_metadata=with_metadata)
+    loaded = LoadedImage(found.image, *facts, found.width, found.height, found.format)
+    return loaded, found.metadata
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -84,8 +93,9 @@ def read_header(path: Path) -> ImageHeader:
     return ImageHeader(width, height, image_format, status.st_size)
 
 
-def _decode(data: bytes, path: Path, edge: int) -> Decoded:
-    return decode_raw(data, edge) if _is_raw(path, data) else decode(data, edge)
+def _decode(data: bytes, path: Path, edge: int, *, with_metadata: bool) -> Decoded:
+    how = decode_raw if _is_raw(path, data) else decode
+    return how(data, edge, with_metadata=with_metadata)
 
 
 def _probe(file: IO[bytes], head: bytes, path: Path) -> tuple[int, int, str]:

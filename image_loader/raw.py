@@ -23,7 +23,8 @@ from errors import (
 )
 from image_loader.colour import clean_rgb
 from image_loader.decoding import Decoded, decode, fitting, turn_upright
-from image_loader.verdicts import check_pixels, decoder_errors
+from image_loader.metadata import Metadata, metadata_of
+from image_loader.verdicts import DECODER_ERRORS, check_pixels, decoder_errors
 
 FORMAT = "RAW"
 INSTALL = "pip install 'picture-captioner-clusterer-chunker[raw]'"
@@ -35,8 +36,10 @@ _SMALLEST_PREVIEW = 0.5
 """A preview under half of the wanted size is a thumbnail for a file list, not a picture."""
 
 
-def decode_raw(data: bytes, edge: int) -> Decoded:
+def decode_raw(data: bytes, edge: int, *, with_metadata: bool = False) -> Decoded:
     """A clean image from a RAW file; `width` and `height` are those of the sensor, upright.
+
+    Metadata can be read where the file is built like a TIFF (CR2, NEF, ARW, DNG, ...).
 
     Raises:
         FormatUnavailableError: rawpy is not installed.
@@ -49,7 +52,8 @@ def decode_raw(data: bytes, edge: int) -> Decoded:
         image = _preview(rawpy, raw, edge, orientation)
         if image is None or max(image.size) < wanted * _SMALLEST_PREVIEW:
             image = _developed(raw, edge)
-        return Decoded(image, width, height, FORMAT)
+        metadata = _metadata(data) if with_metadata else None
+        return Decoded(image, width, height, FORMAT, metadata)
 
 
 def probe_raw(data: bytes) -> tuple[int, int, str]:
@@ -58,6 +62,15 @@ def probe_raw(data: bytes) -> tuple[int, int, str]:
     with decoder_errors(data), _libraw_errors(rawpy), rawpy.imread(io.BytesIO(data)) as raw:
         width, height, _ = _geometry(raw)
         return width, height, FORMAT
+
+
+def _metadata(data: bytes) -> Metadata:
+    exif = Image.Exif()
+    try:
+        exif.load_from_fp(io.BytesIO(data))
+        return metadata_of(exif)
+    except (*DECODER_ERRORS, MemoryError):
+        return Metadata()
 
 
 def _rawpy() -> ModuleType:

@@ -10,6 +10,10 @@ corrupted decoder says is executed by the parent.
                                  <-  FileRead      all bytes read: the decode clock starts
     Wanted                       ->
                                  <-  Loaded, and then the pixels unless they were not wanted
+    ExamineRequest               ->
+                                 <-  FileRead, and after Wanted
+                                 <-  Loaded, then Examined unless the content was known, then the
+                                     thumbnail, then the pixels if an edge was given
     HeadersRequest               ->
                                  <-  Header, one for each path
                                      Failed stands in for FileRead, Loaded or Header
@@ -26,11 +30,19 @@ import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from errors import CaptionerError, PhotoError
-from image_loader import ImageHeader, LoadedImage, load_image, read_header
+from image_loader import (
+    ImageHeader,
+    LoadedImage,
+    Traits,
+    examine_image,
+    load_image,
+    read_header,
+)
 
 HANDLED_BY_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that reach the whole process group: the parent decides what they mean."""
@@ -67,6 +79,13 @@ class LoadRequest(msgspec.Struct, tag=True, frozen=True):
     edge: int
 
 
+class ExamineRequest(msgspec.Struct, tag=True, frozen=True):
+    """Load one photo and find out about it; no pixels are wanted if `edge` is None."""
+
+    path: bytes
+    edge: int | None
+
+
 class HeadersRequest(msgspec.Struct, tag=True, frozen=True):
     """Read the headers of these photos, in this order."""
 
@@ -101,6 +120,21 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
     image_size: tuple[int, int] | None
 
 
+class Examined(msgspec.Struct, tag=True, frozen=True):
+    """The `Traits` of a photo; `thumbnail_bytes` follow.
+
+    `taken_at` is in ISO 8601: MessagePack's own time would forget the zone.
+    """
+
+    taken_at: str | None
+    camera: str | None
+    latitude: float | None
+    longitude: float | None
+    sharpness: float
+    perceptual_hash: Annotated[int, msgspec.Meta(ge=0)]
+    thumbnail_bytes: int
+
+
 class Header(msgspec.Struct, tag=True, frozen=True):
     """An `ImageHeader`."""
 
@@ -118,8 +152,8 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     code: str | None
 
 
-Request = LoadRequest | HeadersRequest | Wanted
-Reply = Ready | FileRead | Loaded | Header | Failed
+Request = LoadRequest | ExamineRequest | HeadersRequest | Wanted
+Reply = Ready | FileRead | Loaded | Examined | Header | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_request = msgspec.msgpack.Decoder(Request).decode
@@ -182,6 +216,9 @@ def _serve(pipe: Connection, limits: DecodeLimits) -> None:
         case LoadRequest():
             signal.alarm(seconds)
             _serve_photo(pipe, request)
+        case ExamineRequest():
+            signal.alarm(seconds)
+            _serve_examination(pipe, request)
         case HeadersRequest():
             for path in request.paths:
                 signal.alarm(seconds)
@@ -200,6 +237,20 @@ def _serve_photo(pipe: Connection, request: LoadRequest) -> None:
     _send(pipe, _facts(loaded))
     if loaded.image is not None:
         pipe.send_bytes(loaded.image.tobytes())
+
+
+def _serve_examination(pipe: Connection, request: ExamineRequest) -> None:
+    try:
+        examined = examine_image(_path(request.path), request.edge, _KnownToParent(pipe))
+    except CaptionerError as error:
+        _send(pipe, _failed(error))
+        return
+    _send(pipe, _facts(examined.loaded))
+    if examined.traits is not None:
+        _send(pipe, _examined(examined.traits))
+        pipe.send_bytes(examined.traits.thumbnail)
+    if examined.loaded.image is not None:
+        pipe.send_bytes(examined.loaded.image.tobytes())
 
 
 class _KnownToParent:
@@ -237,6 +288,19 @@ def _facts(loaded: LoadedImage) -> Loaded:
         loaded.height,
         loaded.format,
         loaded.image.size if loaded.image is not None else None,
+    )
+
+
+def _examined(traits: Traits) -> Examined:
+    metadata = traits.metadata
+    return Examined(
+        metadata.taken_at.isoformat() if metadata.taken_at else None,
+        metadata.camera,
+        metadata.latitude,
+        metadata.longitude,
+        traits.sharpness,
+        traits.perceptual_hash,
+        len(traits.thumbnail),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -26,10 +27,19 @@ from errors import (
     PhotoSkipped,
     UnreadableFileError,
 )
-from image_loader import ImageHeader, LoadedImage
+from image_loader import (
+    THUMBNAIL_EDGE,
+    ExaminedImage,
+    ImageHeader,
+    LoadedImage,
+    Metadata,
+    Traits,
+)
 from pipeline.decoder_process import DecoderProcess
 from pipeline.decoder_worker import (
     DecodeLimits,
+    Examined,
+    ExamineRequest,
     Failed,
     FileRead,
     Header,
@@ -45,7 +55,9 @@ __all__ = ["DEFAULT_LIMITS", "DecodeLimits", "IsolatedLoader"]
 
 DEFAULT_LIMITS = DecodeLimits()
 
-_ReplyT = TypeVar("_ReplyT", FileRead, Loaded, Header)
+_MAX_THUMBNAIL_BYTES = THUMBNAIL_EDGE**2 * len("RGB")
+
+_ReplyT = TypeVar("_ReplyT", FileRead, Loaded, Examined, Header)
 
 _REPORTABLE = {
     name: kind
@@ -56,7 +68,7 @@ _REPORTABLE = {
 
 
 class IsolatedLoader:
-    """`load_image` and `read_header` in a process of their own.
+    """`load_image`, `examine_image` and `read_header` in a process of their own.
 
     The process is started when it is first needed and replaced when it died, took too long or
     has seen enough photos. One thread at a time may use a loader; several loaders do not
@@ -92,20 +104,21 @@ class IsolatedLoader:
         if edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
         with self._asked(LoadRequest(os.fsencode(path), edge), photos=1) as process:
-            read = _expect(process.receive(self._limits.read_seconds, self._stalled()), FileRead)
-            process.send(Wanted(decode=read.content_sha256 not in known))
-            overdue = self._overdue()
-            loaded = _expect(process.receive(self._limits.decode_seconds, overdue), Loaded)
+            loaded, _ = self._receive_loaded(process, known)
             image = self._receive_image(process, loaded.image_size, edge)
-        return LoadedImage(
-            image,
-            loaded.content_sha256,
-            loaded.size,
-            loaded.mtime_ns,
-            loaded.width,
-            loaded.height,
-            loaded.format,
-        )
+        return _loaded_image(loaded, image)
+
+    def examine(
+        self, path: Path, edge: int | None, known: Container[str] = frozenset()
+    ) -> ExaminedImage:
+        """`image_loader.examine_image`, with its arguments and errors and those of `load`."""
+        if edge is not None and edge < 1:
+            raise ValueError(f"edge must be at least 1 pixel, not {edge}")
+        with self._asked(ExamineRequest(os.fsencode(path), edge), photos=1) as process:
+            loaded, wanted = self._receive_loaded(process, known)
+            traits = self._receive_traits(process) if wanted else None
+            image = self._receive_image(process, loaded.image_size, edge or 0)
+        return ExaminedImage(_loaded_image(loaded, image), traits)
 
     def read_headers(self, paths: Sequence[Path]) -> list[ImageHeader | CaptionerError]:
         """`image_loader.read_header` for each path, in one round trip; its errors are returned.
@@ -138,6 +151,24 @@ class IsolatedLoader:
             for _ in paths:
                 reply = process.receive(self._limits.read_seconds, self._stalled())
                 results.append(_header_or_error(reply))
+
+    def _receive_loaded(
+        self, process: DecoderProcess, known: Container[str]
+    ) -> tuple[Loaded, bool]:
+        """The facts, and whether the photo was decoded for them."""
+        read = _expect(process.receive(self._limits.read_seconds, self._stalled()), FileRead)
+        wanted = read.content_sha256 not in known
+        process.send(Wanted(decode=wanted))
+        reply = process.receive(self._limits.decode_seconds, self._overdue())
+        return _expect(reply, Loaded), wanted
+
+    def _receive_traits(self, process: DecoderProcess) -> Traits:
+        seconds, overdue = self._limits.decode_seconds, self._overdue()
+        found = _expect(process.receive(seconds, overdue), Examined)
+        if not 0 < found.thumbnail_bytes <= _MAX_THUMBNAIL_BYTES:
+            raise DecoderCrashError("the decoder sent a thumbnail of the wrong size")
+        thumbnail = process.receive_bytes(found.thumbnail_bytes, seconds, overdue)
+        return _traits(found, thumbnail)
 
     def _receive_image(
         self, process: DecoderProcess, size: tuple[int, int] | None, edge: int
@@ -210,6 +241,27 @@ def _expect(reply: Reply, kind: type[_ReplyT]) -> _ReplyT:
     if not isinstance(reply, kind):
         raise DecoderCrashError("the decoder sent a reply that makes no sense")
     return reply
+
+
+def _loaded_image(loaded: Loaded, image: Image.Image | None) -> LoadedImage:
+    return LoadedImage(
+        image,
+        loaded.content_sha256,
+        loaded.size,
+        loaded.mtime_ns,
+        loaded.width,
+        loaded.height,
+        loaded.format,
+    )
+
+
+def _traits(found: Examined, thumbnail: bytes) -> Traits:
+    try:
+        taken_at = datetime.fromisoformat(found.taken_at) if found.taken_at else None
+    except ValueError as error:
+        raise DecoderCrashError("the decoder sent a reply that makes no sense") from error
+    metadata = Metadata(taken_at, found.camera, found.latitude, found.longitude)
+    return Traits(metadata, found.sharpness, found.perceptual_hash, thumbnail)
 
 
 def _header_or_error(reply: Reply) -> ImageHeader | CaptionerError:

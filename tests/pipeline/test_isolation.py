@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,9 @@ from errors import (
     UnknownFormatError,
     UnreadableFileError,
 )
-from image_loader import load_image, read_header
+from image_loader import examine_image, load_image, read_header
 from pipeline.isolation import DecodeLimits, IsolatedLoader
-from tests.images import dng_without_sensor_data, encoded, faulty_png, gradient, noise, write
+from tests.images import dng_without_sensor_data, encoded, exif, faulty_png, gradient, noise, write
 
 REPOSITORY = Path(__file__).parents[2]
 FAULTS = REPOSITORY / "tests" / "faults" / "decoder"
@@ -66,6 +68,29 @@ def test_known_content_is_asked_for_once_and_not_decoded(tmp_path, loader):
     assert asked == [loaded.content_sha256]
 
 
+def test_an_examination_arrives_as_if_made_here(tmp_path, loader):
+    place = exif(6)
+    place.get_ifd(0x8769).update({0x9003: "2024:01:31 14:22:33", 0x9011: "-03:30"})
+    place.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0), 3: "W", 4: (4.0, 5.0, 6.0)})
+    path = write(tmp_path / "photo.jpg", gradient(700, 300), "JPEG", exif=place)
+    here, there = examine_image(path, 500), loader.examine(path, 500)
+    assert here.traits == there.traits
+    assert there.traits.metadata.taken_at.utcoffset() == timedelta(hours=-3.5)
+    assert there.traits.metadata.longitude == -4.085
+    assert ImageChops.difference(here.loaded.image, there.loaded.image).getbbox() is None
+    assert replace(here.loaded, image=None) == replace(there.loaded, image=None)
+    assert loader.examine(path, None).loaded.image is None
+    assert loader.examine(path, 500, {here.loaded.content_sha256}).traits is None
+    assert loader.load(path, 10).image.size == (4, 10)
+
+
+def test_a_thumbnail_of_noise_fits(tmp_path, loader):
+    path = write(tmp_path / "photo.png", noise(320, 320), "PNG")
+    examined = loader.examine(path, 320)
+    assert len(examined.traits.thumbnail) > 1 << 14
+    assert examined.loaded.image.size == (320, 320)
+
+
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
@@ -85,6 +110,8 @@ def test_the_errors_of_the_loader_come_through(tmp_path, loader, data, kind):
         load_image(path, 100)
     with pytest.raises(kind) as there:
         loader.load(path, 100)
+    with pytest.raises(kind):
+        loader.examine(path, 100)
     assert (str(here.value), here.value.code) == (str(there.value), there.value.code)
     assert worker_pid(loader) == process
 
