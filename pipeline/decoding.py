@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,20 +11,17 @@ from errors import (
     CorruptImageError,
     DecoderCrashError,
     DecoderTimeoutError,
-    NoPhotosError,
     PhotoSkipped,
     UnreadableFileError,
 )
 from image_loader import LoadedImage
 from pipeline.buffer import Buffer
 from pipeline.content import ContentIndex
+from pipeline.disk_watch import DiskWatch
 from pipeline.feed import Feed, Item
 from pipeline.isolation import IsolatedLoader
 from pipeline.recorder import Recorder
 from pipeline.selection import Source
-from pipeline.walk import ensure_present, root_id
-
-MAX_UNREADABLE_IN_A_ROW = 20
 
 
 class Decoded(NamedTuple):
@@ -56,15 +51,13 @@ class Decoding:
         unchanged_if: dict[str, Source],
     ) -> None:
         self._photos_dir = photos_dir
-        self._root = root_id(photos_dir)
+        self._disk = DiskWatch(photos_dir)
         self._edge = edge
         self._feed = feed
         self._content = content
         self._recorder = recorder
         self._ready = ready
         self._unchanged_if = unchanged_if
-        self._unreadable_in_a_row = 0
-        self._lock = threading.Lock()
 
     def run(self) -> None:
         """Decode until the feed has nothing more."""
@@ -85,9 +78,9 @@ class Decoding:
             self._recorder.corrupt(item, error)
         except PhotoSkipped as error:
             self._recorder.skipped(item, error)
-            self._check_disk()
+            self._disk.unreadable()
         else:
-            self._unreadable_in_a_row = 0
+            self._disk.readable()
             self._route(item, loaded)
 
     def _known(self, item: Item) -> frozenset[str]:
@@ -110,28 +103,3 @@ class Decoding:
             self._ready.put(Decoded(item, loaded, loaded.image))
         elif claim:  # another size than the walk saw: its source was looked for under that one
             self._recorder.skipped(item, UnreadableFileError("the file changed during the run"))
-
-    def _check_disk(self) -> None:
-        """An unmounted disk leaves an empty directory: that is no verdict on its photos."""
-        with self._lock:
-            self._unreadable_in_a_row += 1
-            in_a_row = self._unreadable_in_a_row
-        ensure_present(self._photos_dir, self._root)
-        if not _has_entries(self._photos_dir):
-            raise NoPhotosError(
-                f"the photos directory {self._photos_dir} is empty now: is the disk still "
-                "mounted? No photo was marked as broken; run the same command again"
-            )
-        if in_a_row >= MAX_UNREADABLE_IN_A_ROW:
-            raise NoPhotosError(
-                f"{in_a_row} photos in a row could not be read below {self._photos_dir}: check "
-                "the disk and its permissions. None was marked as broken; then run again"
-            )
-
-
-def _has_entries(directory: Path) -> bool:
-    try:
-        with os.scandir(directory) as entries:
-            return next(entries, None) is not None
-    except OSError:
-        return False

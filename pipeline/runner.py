@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pipeline.buffer import Buffer
 from pipeline.captioning import Captioning
 from pipeline.chain import Chain
 from pipeline.content import ContentIndex
+from pipeline.crew import GRACE_SECONDS, Crew
 from pipeline.decoding import Decoded, Decoding
 from pipeline.feed import Feed
 from pipeline.hints import Hints
@@ -30,9 +29,6 @@ from pipeline.service import Link, Service
 from pipeline.stopping import Stop
 from pipeline.tally import Tally
 from pipeline.walk import Photo
-
-GRACE_SECONDS = 10.0
-"""How long what is under way may take to finish after the run was asked to stop."""
 
 MAX_DECODERS = 16
 
@@ -82,7 +78,6 @@ class CaptionRun:
         self.stop = Stop()
         budget = Budget(ceilings, journal.index)
         self.abandoned = False
-        self._interrupted: Callable[[], bool] = lambda: False
         self._feed = Feed(pending)
         content = ContentIndex(sources, () if rules.identity.placeholder else pending)
         self._recorder = Recorder(journal, content, self._feed, tally, dry_run=options.dry_run)
@@ -120,41 +115,15 @@ class CaptionRun:
         Raises:
             FatalError: what stopped the run.
         """
-        self._interrupted = interrupted
-        decoders = self._start(self._decoding.run, self._options.decoders)
-        backends = self._start(self._captioning.run, self._workers)
-        ended = self._wait(decoders)
+        crew = Crew(self.stop, interrupted, self._options.grace_seconds)
+        decoders = crew.start(self._decoding.run, self._options.decoders)
+        backends = crew.start(self._captioning.run, self._workers)
+        ended = crew.wait(decoders)
         self._ready.close()
-        self.abandoned = not (self._wait(backends) and ended)
+        self.abandoned = not (crew.wait(backends) and ended)
         self._finish()
         if self.stop.error is not None:
             raise self.stop.error
-
-    def _start(self, body: Callable[[], None], count: int) -> list[threading.Thread]:
-        def guarded() -> None:
-            try:
-                body()
-            except BaseException as error:  # noqa: BLE001 - told in the main thread
-                self.stop.fail(error)
-
-        threads = [threading.Thread(target=guarded, daemon=True) for _ in range(count)]
-        for thread in threads:
-            thread.start()
-        return threads
-
-    def _wait(self, threads: Sequence[threading.Thread]) -> bool:
-        """Join the threads in short steps, so that signals are handled in between."""
-        deadline: float | None = None
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.1)
-                if not self.stop.requested and self._interrupted():
-                    self.stop.request()
-                if self.stop.requested:
-                    deadline = deadline or time.monotonic() + self._options.grace_seconds
-                    if time.monotonic() > deadline:
-                        return False
-        return True
 
     def _finish(self) -> None:
         """The last verdicts: written when the run came to its end, else left for the next one."""

@@ -1,0 +1,59 @@
+"""The threads of a run: an error in one stops all, a signal lets them finish for a while."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from pipeline.stopping import Stop
+
+GRACE_SECONDS = 10.0
+"""How long what is under way may take to finish after the run was asked to stop."""
+
+
+class Crew:
+    """Starts threads and waits for them.
+
+    Args:
+        stop: told when a thread raises, or when `interrupted` says so.
+        interrupted: asked ten times a second while waiting.
+    """
+
+    def __init__(
+        self, stop: Stop, interrupted: Callable[[], bool], grace_seconds: float = GRACE_SECONDS
+    ) -> None:
+        self._stop = stop
+        self._interrupted = interrupted
+        self._grace_seconds = grace_seconds
+
+    def start(self, body: Callable[[], None], count: int) -> list[threading.Thread]:
+        """Run `body` in so many threads."""
+
+        def guarded() -> None:
+            try:
+                body()
+            except BaseException as error:  # noqa: BLE001 - told in the main thread
+                self._stop.fail(error)
+
+        threads = [threading.Thread(target=guarded, daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def wait(self, threads: Sequence[threading.Thread]) -> bool:
+        """Join the threads in short steps, so that signals are handled in between.
+
+        Returns False when the run was stopped and they did not end within the grace period.
+        """
+        deadline: float | None = None
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.1)
+                if not self._stop.requested and self._interrupted():
+                    self._stop.request()
+                if self._stop.requested:
+                    deadline = deadline or time.monotonic() + self._grace_seconds
+                    if time.monotonic() > deadline:
+                        return False
+        return True
