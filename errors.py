@@ -22,6 +22,8 @@
         |-- BackendUnavailableError       69
         |-- JournalError                  74
         |-- JournalLockedError            75
+        |-- LibraryError                  74
+        |   `-- LibraryLockedError        75
         |-- AccessDeniedError             77
         `-- ConfigurationError            78
 
@@ -80,9 +82,11 @@ EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
         "69", "backend unavailable: server down, circuit open, model cannot load", "stops"
     ),
     ExitCodeMeaning(
-        "74", "the journal is damaged or cannot be written, or the disk failed", "stops"
+        "74",
+        "the journal is damaged, it or `library.db` cannot be written, or the disk failed",
+        "stops",
     ),
-    ExitCodeMeaning("75", "another run holds the journal", "stops"),
+    ExitCodeMeaning("75", "another run holds the journal or `library.db`", "stops"),
     ExitCodeMeaning("77", "key rejected, no quota, no permission", "stops"),
     ExitCodeMeaning(
         "78", "configuration: a missing key, directory, extra or price, with the cure", "stops"
@@ -270,6 +274,18 @@ class JournalError(FatalError):
 
 class JournalLockedError(FatalError):
     """Another process is writing to the journal."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class LibraryError(FatalError):
+    """library.db cannot be read or written: no room, read-only, a disk error, or it is damaged."""
+
+    exit_code = ExitCode.IO_FAILED
+
+
+class LibraryLockedError(LibraryError):
+    """Another process kept library.db locked for longer than we wait."""
 
     exit_code = ExitCode.LOCKED
 

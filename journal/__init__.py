@@ -7,6 +7,7 @@
     durable.py   sync, directory sync, atomic replacement
     upkeep.py    check, compact, merge
     summary.py   what `stats` prints
+    tail.py      what was appended since a reader was here last
 
 The format and its rules are in docs/journal-format.md.
 """
@@ -14,6 +15,7 @@ The format and its rules are in docs/journal-format.md.
 from journal.reading import Damage, JournalIndex, read_again, read_index
 from journal.record import Entry, Record, RecordError, parse_time, utc_now
 from journal.summary import Summary, summarize
+from journal.tail import JournalTail
 from journal.upkeep import compact, merge
 from journal.writing import Journal
 
@@ -22,6 +24,7 @@ __all__ = [
     "Entry",
     "Journal",
     "JournalIndex",
+    "JournalTail",
     "Record",
     "RecordError",
     "Summary",

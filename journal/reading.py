@@ -132,21 +132,23 @@ def require_regular_file(descriptor: int, path: Path) -> None:
         raise JournalError(f"the journal {path} is not a regular file; name another one")
 
 
-def read_lines(stream: BinaryIO) -> Iterator[Line]:
+def read_lines(stream: BinaryIO, start: int = 0) -> Iterator[Line]:
     """Split a stream at newline bytes, with bounded memory whatever the stream holds.
 
-    A byte order mark at the beginning belongs to no line.
+    A byte order mark at the beginning belongs to no line. From a `start` that is not 0, where a
+    line begins, numbers count from there.
     """
-    for found in _read_runs(stream):
+    for found in _read_runs(stream, start):
         if isinstance(found, Run):
             yield from found.numbered()
         else:
             yield found
 
 
-def _read_runs(stream: BinaryIO) -> Iterator[Run | Line]:
+def _read_runs(stream: BinaryIO, start: int = 0) -> Iterator[Run | Line]:
     """Ordinary lines in runs, since a million are read faster so; others as a `Line` each."""
-    number, offset, held, skipped = 1, skip_byte_order_mark(stream), b"", 0
+    offset = stream.seek(start) if start else skip_byte_order_mark(stream)
+    number, held, skipped = 1, b"", 0
     while chunk := stream.read(CHUNK_BYTES):
         lines = (held + chunk).split(b"\n")
         held = lines.pop()

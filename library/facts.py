@@ -1,0 +1,52 @@
+"""What is known of a photo besides its caption."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+
+class TakenFrom(enum.StrEnum):
+    """How a capture time is known.
+
+    `DATE` is a file name that states the day alone: the time is then noon, at most 12 h wrong.
+    """
+
+    EXIF = "exif"
+    NAME = "name"
+    DATE = "date"
+    FILE = "file"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhotoFacts:
+    """The facts of one photo; None is unknown.
+
+    `width` and `height` are the upright full size in pixels. `taken_at` is the local time at the
+    place, with a zone only if the camera wrote its offset. `latitude` and `longitude` are in
+    degrees, both or none. `sharpness` is comparable between photos, and the Hamming distance of
+    two `perceptual_hash`es, 64 bits each, is small if the pictures look alike.
+    """
+
+    content_sha256: str
+    width: int
+    height: int
+    taken_at: datetime | None = None
+    taken_from: TakenFrom | None = None
+    camera: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    sharpness: float | None = None
+    perceptual_hash: int | None = None
+
+    def or_file_time(self, mtime_ns: int) -> PhotoFacts:
+        """These facts, with the file's time where no other is known.
+
+        Only for who asks for it: copying, syncing and editing change the time of a file.
+        """
+        if self.taken_at is not None:
+            return self
+        # Naive and in this machine's zone, as a camera would have written it.
+        time = datetime.fromtimestamp(mtime_ns / 1e9)  # noqa: DTZ006
+        return replace(self, taken_at=time, taken_from=TakenFrom.FILE)

@@ -1,0 +1,65 @@
+"""The tables of library.db.
+
+Photos are known by the SHA-256 of their bytes; `files` says which path had which bytes when it
+was last looked at. Paths and keys are kept as bytes: names need not be UTF-8. There are no
+migrations: everything can be computed again, so another `VERSION` means a new file.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x50434343
+"""Marks the file as ours in SQLite's header ("PCCC")."""
+
+VERSION = 1
+
+TABLES = """
+CREATE TABLE photos (
+    content BLOB PRIMARY KEY,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    taken_at TEXT,
+    camera TEXT,
+    latitude REAL,
+    longitude REAL,
+    sharpness REAL,
+    perceptual_hash INTEGER
+) WITHOUT ROWID;
+
+CREATE TABLE files (
+    rel_path BLOB PRIMARY KEY,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    content BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX files_by_content ON files (content);
+
+CREATE TABLE thumbnails (content BLOB PRIMARY KEY, webp BLOB NOT NULL);
+
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL UNIQUE,
+    dimension INTEGER NOT NULL,
+    dtype TEXT NOT NULL
+);
+CREATE TABLE vectors (
+    model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+    key BLOB NOT NULL,
+    vector BLOB NOT NULL,
+    UNIQUE (model, key)
+);
+
+CREATE TABLE captions (
+    id INTEGER PRIMARY KEY,
+    rel_path BLOB NOT NULL UNIQUE,
+    placeholder INTEGER NOT NULL,
+    content BLOB,
+    title TEXT,
+    caption TEXT,
+    tags TEXT NOT NULL
+);
+CREATE INDEX captions_by_content ON captions (content);
+CREATE VIRTUAL TABLE caption_words USING fts5 (
+    title, caption, tags, tokenize = "unicode61 remove_diacritics 2", prefix = "2 3"
+);
+CREATE TABLE indexed_journal (only INTEGER PRIMARY KEY CHECK (only = 1), position TEXT NOT NULL);
+"""

@@ -1,0 +1,261 @@
+"""Search finds what the journal says now, and takes whatever is typed."""
+
+import json
+import os
+import sqlite3
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from errors import JournalError, LibraryError, Status
+from journal import Journal, Record, RecordError, compact
+from library import CaptionHit, Library, fuse, has_words
+from library.query import match_expressions, spaced
+
+
+def record(rel_path, caption, **given):
+    status = Status.SUCCESS if caption is not None else Status.ERROR_MODEL
+    error = None if caption is not None else RecordError("refused", "no")
+    return Record(rel_path=rel_path, caption=caption, status=status, error=error, **given)
+
+
+BEACH = [
+    record("a/1.jpg", "Two children build a sandcastle on a beach.", content_sha256="1" * 64),
+    record("a/2.jpg", "A dog runs along the beach.", extra={"tags": ["dog", "sea"]}),
+    record("b/3.jpg", "Ein Café in Zürich.", extra={"title": "Frühstück"}),
+    record("b/4.jpg", "日本の海滩に沈む夕日"),
+    record("b/5.jpg", None),
+]
+
+
+def write(path, records):
+    with path.open("ab") as stream:
+        stream.write(b"".join(r.to_line() for r in records))
+
+
+@pytest.fixture
+def db(tmp_path):
+    with Library.open(tmp_path / "library.db", pytest.fail) as db:
+        yield db
+
+
+@pytest.fixture
+def filled(db, journal_path):
+    write(journal_path, BEACH)
+    assert db.follow_journal(journal_path).records == 5
+    return db
+
+
+WORDS = st.from_regex(r"[a-z0-9äßéñжש]{3,12}", fullmatch=True)
+
+
+def found(db, query, limit=10):
+    return [hit.rel_path for hit in db.search_captions(query, limit)]
+
+
+@pytest.mark.parametrize(
+    ("query", "paths"),
+    [
+        ("children on a beach", ["a/1.jpg"]),
+        ("BEACH", ["a/1.jpg", "a/2.jpg"]),
+        ("sandc", ["a/1.jpg"]),
+        ("sea", ["a/2.jpg"]),
+        ("cafe zurich", ["b/3.jpg"]),
+        ("fruhstuck", ["b/3.jpg"]),
+        ("海滩", ["b/4.jpg"]),
+        ("夕日", ["b/4.jpg"]),
+        ('"along the beach"', ["a/2.jpg"]),
+        ('"beach along"', []),
+        ('"sand"', []),
+        ("on a", ["a/1.jpg"]),
+        ("mountain", []),
+        ("refused", []),
+    ],
+)
+def test_what_is_found(filled, query, paths):
+    assert sorted(found(filled, query)) == paths
+
+
+def test_all_words_first_then_some(filled):
+    assert [hit.all_words for hit in filled.search_captions("dog beach", 10)] == [True]
+    some = filled.search_captions("dog in zurich", 10)
+    assert {hit.rel_path for hit in some} == {"a/2.jpg", "b/3.jpg"}
+    assert not any(hit.all_words for hit in some)
+
+
+def test_the_best_comes_first_and_the_limit_holds(filled):
+    assert found(filled, "dog", 1) == ["a/2.jpg"]
+    hits = filled.search_captions("beach", 10)
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+    assert len(filled.search_captions("beach", 1)) == 1
+
+
+def test_a_hit_says_what_the_journal_says(filled):
+    (hit,) = filled.search_captions("zürich", 5)
+    assert (hit.caption, hit.title, hit.tags) == ("Ein Café in Zürich.", "Frühstück", ())
+    assert filled.caption_of("a/2.jpg").tags == ("dog", "sea")
+    assert filled.caption_of("none.jpg") is None
+    assert filled.paths_of("1" * 64) == ["a/1.jpg"]
+
+
+@given(query=st.text() | st.text(st.sampled_from("\"'*()^:-+{} ANDORNOTEARab,.\0\udce9海")))
+@example('"')
+@example('a" OR "b')
+@example("NEAR(a b, 3)")
+@example("title:dog")
+@example("-dog ^cat *")
+@example("\u0b71 \U0001e900")  # letters that SQLite's Unicode does not know
+@example("ä" * 100_000)
+def test_no_query_is_a_syntax_error(query):
+    with Library.in_memory(pytest.fail) as db:
+        db.search_captions(query, 5)
+        assert bool(match_expressions(query)) == has_words(query)
+
+
+@given(words=st.lists(WORDS, min_size=1, max_size=8))
+def test_every_caption_is_found_by_its_own_words(tmp_path_factory, words):
+    caption = " ".join(words)
+    path = tmp_path_factory.mktemp("j") / "captions.jsonl"
+    write(path, [record("x.jpg", caption), record("y.jpg", "unrelated")])
+    with Library.in_memory(pytest.fail) as db:
+        db.follow_journal(path)
+        assert found(db, caption)[0] == "x.jpg"
+        assert found(db, words[-1][:2])[0] == "x.jpg"
+        assert found(db, f'"{caption}"')[0] == "x.jpg"
+
+
+def test_spaced_text_keeps_words_of_other_scripts():
+    assert spaced("das Meer") == "das Meer"
+    assert spaced("海滩 sea").split() == ["海", "滩", "sea"]
+
+
+def test_only_new_lines_are_read(filled, journal_path):
+    assert filled.follow_journal(journal_path).records == 0
+    write(journal_path, [record("c.jpg", "A lighthouse.")])
+    assert filled.follow_journal(journal_path).records == 1
+    assert found(filled, "lighthouse") == ["c.jpg"]
+    assert len(found(filled, "beach")) == 2
+
+
+def test_a_torn_line_is_left_until_it_is_whole(filled, journal_path):
+    line = record("c.jpg", "A lighthouse.").to_line()
+    with journal_path.open("ab") as stream:
+        stream.write(line[:20])
+    assert filled.follow_journal(journal_path).records == 0
+    with journal_path.open("ab") as stream:
+        stream.write(line[20:])
+    assert filled.follow_journal(journal_path).records == 1
+
+
+def test_a_torn_line_that_is_repaired_does_not_confuse(filled, journal_path):
+    with journal_path.open("ab") as stream:
+        stream.write(b'{"rel_path":"torn')
+    filled.follow_journal(journal_path)
+    with Journal(journal_path) as journal:
+        journal.append(record("c.jpg", "A lighthouse."))
+    assert filled.follow_journal(journal_path).records == 1
+    assert found(filled, "lighthouse") == ["c.jpg"]
+
+
+def test_damaged_lines_are_passed_over_and_counted(filled, journal_path):
+    with journal_path.open("ab") as stream:
+        stream.write(b"junk\n\n{}\n" + record("c.jpg", "A lighthouse.").to_line())
+    followed = filled.follow_journal(journal_path)
+    assert (followed.records, followed.damaged) == (1, 2)
+    assert found(filled, "lighthouse") == ["c.jpg"]
+
+
+def test_a_replaced_journal_is_indexed_anew(filled, journal_path):
+    write(journal_path, [record("a/1.jpg", "An empty room.")])
+    filled.follow_journal(journal_path)
+    compact(journal_path)
+    assert filled.follow_journal(journal_path).records == 5
+    assert found(filled, "children") == []
+    assert found(filled, "room") == ["a/1.jpg"]
+    journal_path.write_bytes(record("z.jpg", "Something else.").to_line())
+    assert filled.follow_journal(journal_path).records == 1
+    assert found(filled, "beach") == []
+
+
+def test_a_journal_of_the_same_length_in_its_place_is_noticed(filled, journal_path, tmp_path):
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(journal_path.read_bytes().replace(b"sandcastle", b"lighthouse"))
+    os.replace(other, journal_path)
+    assert filled.follow_journal(journal_path).records == 5
+    assert found(filled, "lighthouse") == ["a/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("records", "captions"),
+    [
+        ([("old", False), ("new", False)], "new"),
+        ([("old", False), ("placeholder", True)], "old"),
+        ([("placeholder", True), ("new", False)], "new"),
+        ([("placeholder", True), ("another", True)], "another"),
+        ([("old", False), (None, False)], None),
+        ([("placeholder", True), (None, False), ("later", True)], None),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_effective_record_counts(db, journal_path, records, captions, at_once):
+    for caption, placeholder in records:
+        write(journal_path, [record("x.jpg", caption, placeholder=placeholder)])
+        if not at_once:
+            db.follow_journal(journal_path)
+    db.follow_journal(journal_path)
+    every = [
+        h.caption
+        for w in ("old", "new", "placeholder", "another", "later")
+        for h in db.search_captions(w, 5)
+    ]
+    assert every == ([captions] if captions else [])
+
+
+def test_odd_fields_of_another_program_do_no_harm(db, journal_path):
+    odd = {
+        "rel_path": "caf\udce9\ud800.jpg",
+        "caption": "A caf\ud800 \u202e\u0000 sign.",
+        "status": "success",
+        "title": ["no", "text"],
+        "tags": {"not": "a list"},
+        "content_sha256": "\ud800",
+    }
+    lines = [odd, odd | {"rel_path": "b", "tags": [1, "x"]}]
+    journal_path.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    assert db.follow_journal(journal_path).records == 2
+    hits = db.search_captions("sign", 5)
+    assert {hit.rel_path for hit in hits} == {"caf\udce9\ud800.jpg", "b"}
+    assert db.caption_of("b").tags == ("x",)
+
+
+def test_a_journal_that_is_not_there(db, tmp_path):
+    with pytest.raises(JournalError, match="No such file"):
+        db.follow_journal(tmp_path / "none.jsonl")
+
+
+def test_an_index_that_cannot_be_written_is_as_it_was(filled, journal_path):
+    write(journal_path, [record(f"{n}.jpg", "A lighthouse " + "x" * 5000) for n in range(100)])
+    filled.database._connection.execute("PRAGMA max_page_count = 50")
+    with pytest.raises(LibraryError, match="free some space"):
+        filled.follow_journal(journal_path)
+    assert len(found(filled, "beach")) == 2
+    assert found(filled, "lighthouse") == []
+
+
+def test_a_position_of_another_version_means_from_the_beginning(filled, journal_path, tmp_path):
+    with sqlite3.connect(tmp_path / "library.db") as connection:
+        connection.execute("UPDATE indexed_journal SET position = 'junk'")
+    connection.close()
+    assert filled.follow_journal(journal_path).records == 5
+    assert len(found(filled, "beach")) == 2
+
+
+def hit(rel_path):
+    return CaptionHit.without_caption(rel_path, "0" * 64)
+
+
+def test_fusing_puts_first_what_both_rankings_have():
+    fused = fuse([[hit("a"), hit("b")], [hit("c"), hit("b")]], 10)
+    assert [h.rel_path for h in fused] == ["b", "a", "c"]
+    assert [h.rel_path for h in fuse([[hit("a"), hit("b")], []], 1)] == ["a"]
