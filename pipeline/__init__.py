@@ -11,11 +11,13 @@ Which photos
 
 The flow
     runner.py          decoders and backend threads around one feed
+    crew.py            the threads of a run, and how they end
     feed.py            hands photos out until every one is settled
     decoding.py        from a pending photo to clean pixels, a copy or a verdict
     isolation.py       one decoder process behind one pipe
     decoder_process.py   the parent's handle on it
     decoder_worker.py    what runs in it
+    disk_watch.py      a photo that cannot be read, or a disk that went away
     content.py         identical content is captioned once
     buffer.py          between the decoders and the backend
     captioning.py      ask one backend after the other, record what came of it
@@ -26,6 +28,12 @@ The flow
     recorder.py        writes what became of a photo, then counts it
     tally.py           the counts, and the reporter that is told
     stopping.py        ending a run early
+
+What is known besides captions
+    embedding.py       facts, thumbnail and vector of every photo, each computed once
+    examining.py       from a pending photo to facts and pixels
+    keeping.py         batches to the embedder, then into the library
+    sharing.py         identical photos are examined once
 
 Asking a service
     service.py         one backend: ask, judge, price

@@ -15,6 +15,8 @@ class Outcome(enum.StrEnum):
     COPIED = "copied from a photo with the same content"
     MOVED = "kept the caption they had before they were moved"
     OPENED = "opened without error"
+    EXAMINED = "examined: facts, thumbnail and vector"
+    RECOGNISED = "recognised: moved, or a copy of another"
     UNCHANGED = "unchanged, caption kept"
     CORRUPT = "cannot be decoded"
     API_ERROR = "refused by the service"
