@@ -134,6 +134,23 @@ def stats(captions_jsonl: flag.CaptionsJsonl = None, as_json: flag.AsJson = Fals
 
 
 @app.command()
+def search(
+    query: flag.Query,
+    captions_jsonl: flag.CaptionsJsonl = None,
+    library_db: flag.LibraryDb = None,
+    limit: flag.SearchLimit = 20,
+    as_json: flag.AsJson = False,
+    open_report: flag.OpenReport = False,
+    out: flag.ReportDir = None,
+) -> int:
+    """Find photos by the words of their captions, best first; needs no photos."""
+    given = dict(locals())
+    from commands.search import SearchFlags, print_search
+
+    return print_search(SearchFlags(**given))
+
+
+@app.command()
 def backends(as_json: flag.AsJson = False) -> int:
     """List the backends that can be named."""
     from commands.backends import print_backends

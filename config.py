@@ -29,6 +29,7 @@ class Settings(BaseSettings):
 
     photos_dir: Path | None = None
     captions_jsonl: Path = Path("captions.jsonl")
+    library_db: Path | None = None
     backend: str = ""
     model: str = ""
     prompt: str = ""
@@ -60,11 +61,16 @@ class Settings(BaseSettings):
     compatible_api_key: SecretStr = SecretStr("")
     litellm_api_key: SecretStr = SecretStr("")
 
-    @field_validator("photos_dir", "captions_jsonl", "log_file", "prices_file")
+    @field_validator("photos_dir", "captions_jsonl", "library_db", "log_file", "prices_file")
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         """`~/Pictures` in config.env meets no shell that would expand it."""
         return path.expanduser() if path is not None else None
+
+    @property
+    def library_path(self) -> Path:
+        """Where library.db is: beside the journal unless it was put elsewhere."""
+        return self.library_db or self.captions_jsonl.with_name("library.db")
 
     def api_key(self, variable: str | None) -> SecretStr:
         """The key behind a variable's name; backends of other packages bring names of their own."""

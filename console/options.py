@@ -30,6 +30,14 @@ CaptionsJsonl: TypeAlias = Annotated[
         rich_help_panel=_WHERE,
     ),
 ]
+LibraryDb: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What is known besides captions [LIBRARY_DB; default library.db beside the journal].",
+        rich_help_panel=_WHERE,
+    ),
+]
 Backend: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -332,3 +340,20 @@ ShowSetting: TypeAlias = Annotated[
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
+Query: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(help='Words to look for; "a phrase" in double quotes.', metavar="WORDS"),
+]
+SearchLimit: TypeAlias = Annotated[
+    int, typer.Option("--limit", min=1, metavar="N", help="Print at most N photos.")
+]
+OpenReport: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--open-report", metavar="", help="Show the report in a browser, with this search in it."
+    ),
+]
+ReportDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder of that report, if it is not this one."),
+]

@@ -44,7 +44,7 @@ def test_the_second_command_of_the_readme_is_what_ci_runs():
 def test_every_flag_that_a_document_names_exists(tmp_path):
     help_texts = "".join(
         caption(*command, "--help", cwd=tmp_path, COLUMNS="200").stdout
-        for command in ([], ["run"], ["estimate"], ["stats"], ["journal", "merge"])
+        for command in ([], ["run"], ["estimate"], ["stats"], ["search"], ["journal", "merge"])
     )
     known = set(re.findall(r"--[a-z][a-z-]+", help_texts))
     foreign = {"--max-model-len", "--extra", "--help", "--batch", "--include", "--version"}

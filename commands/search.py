@@ -1,0 +1,161 @@
+"""`search`: find photos by the words of their captions, and by their pictures where that can be."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+from config import Settings, load_settings
+from console.terminal import count, say, show
+from errors import ConfigurationError, ExitCode, FatalError, LibraryError, UsageError
+from library import CaptionHit, Library, fuse, has_words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+REPORT_PAGE = "cluster_report.html"
+
+
+class TextEmbedder(Protocol):
+    """What search needs of an embedder whose texts and images share one space."""
+
+    @property
+    def identity(self) -> str:
+        """What its vectors are stored under."""
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of texts, shape (n, dim), every row of length 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchFlags:
+    """The flags of `search` as they were given."""
+
+    query: list[str]
+    captions_jsonl: Path | None = None
+    library_db: Path | None = None
+    limit: int = 20
+    as_json: bool = False
+    open_report: bool = False
+    out: Path | None = None
+
+
+def print_search(flags: SearchFlags, embedder: TextEmbedder | None = None) -> int:
+    """Print the photos that match, best first; finding none is no error.
+
+    Raises:
+        UsageError: there is no word to search for.
+        JournalError: the journal cannot be read.
+        ConfigurationError: the report that was to be opened is not there.
+    """
+    query = " ".join(flags.query).strip()
+    if not has_words(query):
+        raise UsageError("nothing to search for: give a word, such as search 'children on a beach'")
+    settings = load_settings(captions_jsonl=flags.captions_jsonl, library_db=flags.library_db)
+    if not settings.captions_jsonl.exists():
+        say(f"{settings.captions_jsonl} holds no records yet")
+        hits: list[CaptionHit] = []
+    else:
+        hits = _search(settings, query, flags.limit, embedder)
+    _tell(hits, query, as_json=flags.as_json)
+    if flags.open_report:
+        open_report(flags.out or Path(), query)
+    return ExitCode.DONE
+
+
+def _search(
+    settings: Settings, query: str, limit: int, embedder: TextEmbedder | None
+) -> list[CaptionHit]:
+    """Search in library.db or, if that cannot be used, in an index made for this once."""
+    journal = settings.captions_jsonl
+    try:
+        with Library.open(settings.library_path, say) as library:
+            return _find(library, journal, query, limit, embedder)
+    except LibraryError as error:
+        say(f"{error}")
+        say("Searching without it this time, which takes longer")
+        with Library.in_memory(say) as library:
+            return _find(library, journal, query, limit, None)
+
+
+def _find(
+    library: Library, journal: Path, query: str, limit: int, embedder: TextEmbedder | None
+) -> list[CaptionHit]:
+    followed = library.follow_journal(journal)
+    if followed.damaged:
+        say(
+            f"{journal.name}: passed over {count(followed.damaged, 'damaged line')}; "
+            "see 'journal check'"
+        )
+    by_words = library.search_captions(query, limit)
+    by_picture = _by_picture(library, query, limit, embedder) if embedder is not None else []
+    return fuse([by_words, by_picture], limit) if by_picture else by_words
+
+
+def _by_picture(
+    library: Library, query: str, limit: int, embedder: TextEmbedder
+) -> list[CaptionHit]:
+    """Photos whose vectors are nearest to the text's; none, with the reason, if that cannot be."""
+    try:
+        identity = embedder.identity
+        if identity not in library.identities():
+            say(f"Searching the captions alone: library.db has no vectors of {identity} yet")
+            return []
+        (vector,) = embedder.embed_texts([query])
+    except FatalError as error:
+        say(f"Searching the captions alone: {error}")
+        return []
+    return [
+        library.caption_of(rel_path) or CaptionHit.without_caption(rel_path, content)
+        for content, _ in library.nearest(identity, vector, limit)
+        for rel_path in library.paths_of(content)
+    ]
+
+
+def _tell(hits: Sequence[CaptionHit], query: str, *, as_json: bool) -> None:
+    if as_json:
+        show(json.dumps([_as_mapping(hit) for hit in hits]))
+    else:
+        for hit in hits:
+            show(hit.rel_path, hit.caption)
+    if not hits:
+        say(f"Nothing found for {query}")
+    elif not any(hit.all_words for hit in hits):
+        say(f"No caption has all of these words; {count(len(hits))} with some of them")
+
+
+def _as_mapping(hit: CaptionHit) -> dict[str, object]:
+    return {
+        "rel_path": hit.rel_path,
+        "caption": hit.caption,
+        "title": hit.title,
+        "tags": list(hit.tags),
+        "placeholder": hit.placeholder,
+        "score": hit.score,
+        "all_words": hit.all_words,
+    }
+
+
+def open_report(out: Path, query: str) -> None:
+    """Show the report in a browser, with the search filled in.
+
+    Raises:
+        ConfigurationError: there is no report.
+    """
+    page = (out / REPORT_PAGE).absolute()
+    if not page.is_file():
+        raise ConfigurationError(
+            f"no report at {page}: make one with 'cluster_report.py --out DIR', then name its "
+            "folder here with --out DIR"
+        )
+    url = f"{page.as_uri()}#q={quote(query, safe='', errors='replace')}"
+    if webbrowser.open(url):
+        say(f"Opened {url}")
+    else:
+        say(f"No browser can be started from here; open {url}")

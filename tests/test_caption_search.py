@@ -1,0 +1,151 @@
+"""`caption.py search` as a person types it."""
+
+import json
+import stat
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands.search import SearchFlags, print_search
+from errors import BackendUnavailableError, Status
+from journal import Record
+from library import Library, PhotoFacts
+from tests.support import caption
+
+RECORDS = [
+    Record(rel_path="2024/beach.jpg", caption="Children on a beach.", status=Status.SUCCESS),
+    Record(rel_path="2024/dog.jpg", caption="A dog in the snow.", status=Status.SUCCESS),
+    Record(
+        rel_path="evil\x1b[2J\u202e.jpg",
+        caption="A red\x1b]0;gone\x07 \u2028house=cmd|' /C calc'!A0",
+        status=Status.SUCCESS,
+        extra={"title": "<img onerror=x>", "tags": ["house"]},
+    ),
+]
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "captions.jsonl").write_bytes(b"".join(r.to_line() for r in RECORDS))
+    return tmp_path
+
+
+def test_search_prints_paths_and_captions_and_keeps_an_index(here):
+    done = caption("search", "children on a beach", cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "2024/beach.jpg\tChildren on a beach.\n"
+    assert stat.S_IMODE((here / "library.db").stat().st_mode) == 0o600
+    some = caption("search", "dog", "unicorn", "--limit=1", cwd=here)
+    assert some.stdout.startswith("2024/dog.jpg\t")
+    assert "No caption has all of these words; 1 photo with some of them" in some.stderr
+
+
+def test_nothing_found_is_no_error_and_nothing_typed_is_one(here):
+    none = caption("search", "unicorn", cwd=here)
+    assert (none.returncode, none.stdout) == (0, "")
+    assert none.stderr == "Nothing found for unicorn\n"
+    odd = caption("search", '"', "--", "-*", cwd=here)
+    assert odd.returncode == 64
+    assert "nothing to search for" in odd.stderr
+
+
+def test_what_is_printed_is_safe_and_json_is_whole(here):
+    shown = caption("search", "house", cwd=here).stdout
+    assert shown.isascii()
+    assert shown.count("\n") == 1
+    assert "\x1b" not in shown
+    (hit,) = json.loads(caption("search", "--json", "house", cwd=here).stdout)
+    assert (hit["rel_path"], hit["caption"]) == (RECORDS[2].rel_path, RECORDS[2].caption)
+    assert (hit["title"], hit["tags"], hit["all_words"]) == ("<img onerror=x>", ["house"], True)
+    assert json.loads(caption("search", "--json", "unicorn", cwd=here).stdout) == []
+
+
+def test_a_broken_index_is_rebuilt_aloud(here):
+    (here / "library.db").write_bytes(b"no database" * 1000)
+    done = caption("search", "dog", cwd=here)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    assert "moved to library.db.broken, and a new one is begun" in done.stderr
+    assert (here / "library.db.broken").read_bytes() == b"no database" * 1000
+
+
+def test_it_works_with_the_journal_alone_where_nothing_can_be_written(here):
+    done = caption("search", "dog", "--library-db=/proc/library.db", cwd=here)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    assert "Searching without it this time" in done.stderr
+    assert not (here / "library.db").exists()
+
+
+def test_no_journal_yet(tmp_path):
+    done = caption("search", "dog", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "captions.jsonl holds no records yet" in done.stderr
+    assert list(tmp_path.glob("library*")) == []
+
+
+def test_the_report_is_opened_with_the_search_in_it(here):
+    missing = caption("search", "dog", "--open-report", cwd=here)
+    assert missing.returncode == 78
+    assert missing.stdout.startswith("2024/dog.jpg")
+    assert f"no report at {here / 'cluster_report.html'}" in missing.stderr
+    page = here / "my report" / "cluster_report.html"
+    page.parent.mkdir()
+    page.write_text("<html>")
+    browser = here / "browser"
+    browser.write_text(f'#!{sys.executable}\nimport sys\nopen("url", "w").write(sys.argv[1])\n')
+    browser.chmod(0o700)
+    flags = ("--open-report", "--out=my report")
+    done = caption("search", 'snow & "dog"', *flags, cwd=here, BROWSER=f"{browser} %s")
+    assert done.returncode == 0, done.stderr
+    url = (here / "url").read_text()
+    assert url == f"{page.as_uri()}#q=snow%20%26%20%22dog%22"
+    assert f"Opened {url}" in done.stderr
+
+
+class Words:
+    """A joint embedder in two dimensions: dogs are along the first."""
+
+    identity = "words:1"
+
+    def embed_texts(self, texts):
+        return np.array([[1.0, 0.0] if "dog" in t else [0.0, 1.0] for t in texts], np.float32)
+
+
+@pytest.fixture
+def with_vectors(here, monkeypatch):
+    """Vectors of two photos, one of which nobody captioned."""
+    monkeypatch.chdir(here)
+    with Library.open(Path("library.db"), pytest.fail) as db:
+        for rel_path, sha, vector in [
+            ("new.jpg", "a" * 64, [0.9, 0.1]),
+            ("x.jpg", "b" * 64, [0, 1]),
+        ]:
+            db.save_facts(rel_path, 1, 1, PhotoFacts(content_sha256=sha, width=1, height=1))
+            db.save_vectors("words:1", [sha], np.array([vector]))
+    return here
+
+
+def test_pictures_are_searched_too_where_an_embedder_can(with_vectors, capsys):
+    assert print_search(SearchFlags(query=["dog"], limit=2), Words()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["2024/dog.jpg\tA dog in the snow.", "new.jpg\t"]
+
+
+def test_captions_are_searched_alone_aloud_where_it_cannot(with_vectors, capsys):
+    class Missing(Words):
+        def embed_texts(self, texts):
+            raise BackendUnavailableError("the model is not here")
+
+    class Other(Words):
+        identity = "other:1"
+
+    for embedder, reason in (
+        (Missing(), "the model is not here"),
+        (Other(), "no vectors of other:1"),
+    ):
+        assert print_search(SearchFlags(query=["dog"]), embedder) == 0
+        printed = capsys.readouterr()
+        assert printed.out == "2024/dog.jpg\tA dog in the snow.\n"
+        assert "Searching the captions alone" in printed.err
+        assert reason in printed.err
