@@ -1,13 +1,7 @@
-"""library.db: private, checked, moved aside when it is not what it should be, never half saved."""
+"""What is stored comes back as it was, as a whole or not at all."""
 
-import os
-import sqlite3
-import stat
-import subprocess
-import sys
 import threading
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-import library.database
-from errors import ExitCode, LibraryError, LibraryLockedError
 from library import Library, PhotoFacts, TakenFrom
-from library.schema import APPLICATION_ID, VERSION
+from tests.library.filling import fill
 
-REPOSITORY = Path(__file__).parents[2]
 SHA = "a" * 64
 FACTS = PhotoFacts(
     content_sha256=SHA,
@@ -51,18 +42,6 @@ def notices():
 def db(path, notices):
     with Library.open(path, notices.append) as db:
         yield db
-
-
-def fill(db, number=3):
-    for i in range(number):
-        sha = f"{i:064x}"
-        facts = PhotoFacts(content_sha256=sha, width=i + 1, height=1)
-        db.save_facts(f"{i}.jpg", i, i, facts)
-        db.save_thumbnail(sha, b"webp")
-        db.save_vectors("m:1", [sha], np.full((1, 4), 0.5, np.float32))
-
-
-# --- what is stored ------------------------------------------------------------------------
 
 
 def test_facts_come_back_as_they_were(path):
@@ -217,205 +196,3 @@ def test_threads_share_a_library(db):
     for thread in threads:
         thread.join()
     assert not errors
-
-
-# --- the file ------------------------------------------------------------------------------
-
-
-def test_only_its_owner_can_read_it(path):
-    before = os.umask(0)
-    try:
-        with Library.open(path, pytest.fail) as db:
-            fill(db)
-            modes = {f.name: stat.S_IMODE(f.stat().st_mode) for f in path.parent.iterdir()}
-    finally:
-        os.umask(before)
-    assert modes == dict.fromkeys(("library.db", "library.db-wal", "library.db-shm"), 0o600)
-
-
-def spoiled(path, how):
-    with Library.open(path, pytest.fail) as db:
-        fill(db, 300)
-    if how == "text":
-        path.write_bytes(b"captions and more captions\n" * 500)
-    elif how == "cut short":
-        os.truncate(path, path.stat().st_size // 2)
-    elif how == "overwritten":
-        data = bytearray(path.read_bytes())
-        data[8192 : len(data) - 4096] = b"\xa5" * (len(data) - 12288)
-        path.write_bytes(data)
-    else:
-        owner, version = {
-            "foreign": (1234, VERSION),
-            "newer": (APPLICATION_ID, VERSION + 1),
-            "older": (APPLICATION_ID, VERSION - 1),
-        }[how]
-        with sqlite3.connect(path) as connection:
-            connection.execute(f"PRAGMA application_id = {owner}")
-            connection.execute(f"PRAGMA user_version = {version}")
-        connection.close()
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("how", "word"),
-    [
-        ("text", "damaged"),
-        ("cut short", "damaged"),
-        ("overwritten", "damaged"),
-        ("foreign", "another program"),
-        ("newer", "a newer version"),
-        ("older", "an older version"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_moved_aside_and_begun_anew_aloud(path, notices, how, word):
-    before = spoiled(path, how)
-    with Library.open(path, notices.append) as db:
-        assert db.identities() == {}
-        fill(db)
-    (notice,) = notices
-    assert word in notice
-    assert "library.db.broken" in notice
-    assert path.with_name("library.db.broken").read_bytes() == before
-    with Library.open(path, pytest.fail) as db:
-        assert db.identities() == {"m:1": 3}
-
-
-def test_nothing_that_was_moved_aside_is_overwritten(path, notices):
-    for number in range(3):
-        path.write_bytes(b"%d" % number * 5000)
-        Library.open(path, notices.append).close()
-    names = ("library.db.broken", "library.db.broken-2", "library.db.broken-3")
-    assert [path.with_name(name).read_bytes()[:1] for name in names] == [b"0", b"1", b"2"]
-
-
-def test_an_empty_file_is_a_new_library(path):
-    path.touch()
-    with Library.open(path, pytest.fail) as db:
-        fill(db)
-
-
-def test_damage_that_comes_to_light_later_says_what_to_do(path, notices):
-    with Library.open(path, pytest.fail) as db, db.transaction():
-        for n in range(600):  # more than SQLite keeps in memory
-            db.save_thumbnail(f"t{n}", bytes(10_000))
-    with Library.open(path, notices.append) as db:
-        data = bytearray(path.read_bytes())
-        data[4096:] = b"\xa5" * (len(data) - 4096)
-        path.write_bytes(data)
-        with pytest.raises(LibraryError, match="Run the same command again") as caught:
-            for n in range(600):
-                db.thumbnail(f"t{n}")
-        assert caught.value.exit_code == ExitCode.IO_FAILED
-    with Library.open(path, notices.append) as db:
-        assert db.identities() == {}
-
-
-@pytest.mark.parametrize("where", ["missing/library.db", "."])
-def test_a_place_that_cannot_be_written(tmp_path, where):
-    with pytest.raises(LibraryError, match="--library-db") as caught:
-        Library.open(tmp_path / where, pytest.fail)
-    assert caught.value.exit_code == ExitCode.IO_FAILED
-
-
-def test_a_fifo_is_no_library(path):
-    os.mkfifo(path)
-    with pytest.raises(LibraryError, match="not a regular file"):
-        Library.open(path, pytest.fail)
-
-
-def test_a_library_that_cannot_be_changed(path):
-    with Library.open(path, pytest.fail) as db:
-        fill(db)
-        db.database._connection.execute("PRAGMA query_only = ON")
-        with pytest.raises(LibraryError, match="check its permissions"):
-            fill(db)
-
-
-def test_a_full_disk_keeps_what_was_saved(path):
-    with Library.open(path, pytest.fail) as db:
-        fill(db)
-        db.database._connection.execute("PRAGMA max_page_count = 40")
-        with pytest.raises(LibraryError, match="free some space"):
-            for n in range(100):
-                db.save_thumbnail(f"t{n}", bytes(10_000))
-    with Library.open(path, pytest.fail) as db:
-        assert db.identities() == {"m:1": 3}
-        assert db.thumbnail("t0") == bytes(10_000)
-
-
-LIMITED = """
-import resource, signal, sys
-from pathlib import Path
-from errors import LibraryError
-from library import Library
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-with Library.open(Path(sys.argv[1]), sys.exit) as db:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-    saved = 0
-    try:
-        while True:
-            db.save_thumbnail(f"t{saved}", bytes(20_000))
-            saved += 1
-    except LibraryError as error:
-        sys.stdout.write(f"{saved} {int(error.exit_code)} {error}")
-"""
-
-
-def test_a_write_that_the_disk_refuses_keeps_what_was_saved(path):
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, path],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        check=True,
-    )
-    saved, code, sentence = done.stdout.split(" ", 2)
-    assert int(saved) > 3
-    assert (code, str(path) in sentence) == ("74", True)
-    with Library.open(path, pytest.fail) as db:
-        assert db.thumbnail(f"t{int(saved) - 1}") == bytes(20_000)
-
-
-def test_one_writer_at_a_time_and_readers_meanwhile(path, monkeypatch):
-    monkeypatch.setattr(library.database, "BUSY_SECONDS", 0.1)
-    with Library.open(path, pytest.fail) as one, Library.open(path, pytest.fail) as other:
-        fill(one)
-        with one.transaction():
-            one.save_thumbnail("t", b"new")
-            assert other.thumbnail("t") is None
-            assert other.has_content(f"{0:064x}", "m:1")
-            with pytest.raises(LibraryLockedError, match="another process") as caught:
-                other.save_thumbnail("u", b"x")
-            assert caught.value.exit_code == ExitCode.LOCKED
-        assert other.thumbnail("t") == b"new"
-        other.save_thumbnail("u", b"x")
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from library import Library
-db = Library.open(Path(sys.argv[1]), sys.exit)
-db.save_thumbnail("kept", b"x")
-with db.transaction():
-    for n in range(100):
-        db.save_thumbnail(f"t{n}", bytes(10_000))
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_killed_writer_leaves_whole_transactions(path):
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    subprocess.run([sys.executable, "-c", KILLED, path], env=environment, check=False)
-    with Library.open(path, pytest.fail) as db:
-        assert db.thumbnail("kept") == b"x"
-        assert db.thumbnail("t0") is None
-
-
-def test_deleting_the_file_is_no_loss_but_time(path):
-    with Library.open(path, pytest.fail) as db:
-        fill(db)
-    path.unlink()
-    with Library.open(path, pytest.fail) as db:
-        assert db.identities() == {}
