@@ -11,6 +11,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from library.schema import APPLICATION_ID, TABLES, VERSION
 
 BUSY_SECONDS = 20.0
 """How long another writer's transaction is waited for; ours take milliseconds."""
+
+_RETRY_SECONDS = 0.02
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -101,7 +104,7 @@ class Database:
         with self._told(may_be_moved=False):
             self._connection = _connect(path)
             try:
-                reason = _look_into(self._connection)
+                reason = _patiently(_look_into, self._connection)
             except sqlite3.DatabaseError as error:
                 if _code(error) not in _BROKEN:
                     self._connection.close()
@@ -138,6 +141,25 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _patiently(
+    look: Callable[[sqlite3.Connection], str | None], connection: sqlite3.Connection
+) -> str | None:
+    """Try again while others open or close the file.
+
+    SQLite waits by itself for another's transaction, not for its change to or from WAL.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return look(connection)
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _BUSY or time.monotonic() > deadline:
+                raise
+            if connection.in_transaction:
+                connection.rollback()
+            time.sleep(_RETRY_SECONDS)
+
+
 def _look_into(connection: sqlite3.Connection) -> str | None:
     """What is wrong with the file; an empty one gets its tables. 230 MB are checked in 0.07 s."""
     if (reason := _stranger(connection)) is not None:
@@ -155,9 +177,12 @@ def _look_into(connection: sqlite3.Connection) -> str | None:
 
 def _stranger(connection: sqlite3.Connection) -> str | None:
     """Why the file is not one of ours; nothing is written to find out."""
+    connection.execute("BEGIN")  # one look: another process may be making the tables
+    empty = _is_empty(connection)
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if _is_empty(connection) or (owner, version) == (APPLICATION_ID, VERSION):
+    connection.execute("COMMIT")
+    if empty or (owner, version) == (APPLICATION_ID, VERSION):
         return None
     if owner != APPLICATION_ID:
         return "is the database of another program"

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,28 @@ def test_one_writer_at_a_time_and_readers_meanwhile(path, monkeypatch):
             assert caught.value.exit_code == ExitCode.LOCKED
         assert other.thumbnail("t") == b"new"
         other.save_thumbnail("u", b"x")
+
+
+OPENED = """
+import sys, time
+from pathlib import Path
+from library import Library
+time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
+with Library.open(Path(sys.argv[1]), sys.exit) as db:
+    db.save_thumbnail(sys.argv[3], b"x")
+"""
+
+
+def test_several_may_make_the_file_at_once(path):
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    at = str(time.time() + 1)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPENED, path, at, str(n)], env=environment)
+        for n in range(4)
+    ]
+    assert [process.wait(60) for process in processes] == [0] * 4
+    with Library.open(path, pytest.fail) as db:
+        assert [db.thumbnail(str(n)) for n in range(4)] == [b"x"] * 4
 
 
 KILLED = """
