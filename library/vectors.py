@@ -77,20 +77,23 @@ def load(
     places: dict[bytes, list[int]] = {}
     for place, key in enumerate(keys):
         places.setdefault(to_key(key), []).append(place)
-    for stored, vector in _stored(connection, model[0], list(places)):
-        known[places[stored]] = True
-        array[places[stored]] = np.frombuffer(vector, DTYPE)
+    for rows in _stored(connection, model[0], list(places)):
+        found = [(place, vector) for key, vector in rows for place in places[key]]
+        if found:
+            indices, blobs = zip(*found, strict=True)
+            known[list(indices)] = True
+            array[list(indices)] = np.frombuffer(b"".join(blobs), DTYPE).reshape(-1, model[1])
     return known, array
 
 
 def _stored(
     connection: sqlite3.Connection, model: int, keys: Sequence[bytes]
-) -> Iterator[tuple[bytes, bytes]]:
+) -> Iterator[list[tuple[bytes, bytes]]]:
     for start in range(0, len(keys), _KEYS_PER_QUERY):
         some = keys[start : start + _KEYS_PER_QUERY]
         marks = ",".join("?" * len(some))
         query = f"SELECT key, vector FROM vectors WHERE model = ? AND key IN ({marks})"  # noqa: S608
-        yield from connection.execute(query, (model, *some))
+        yield connection.execute(query, (model, *some)).fetchall()
 
 
 def nearest(
