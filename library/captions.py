@@ -107,10 +107,15 @@ def _apply(connection: sqlite3.Connection, record: Record) -> None:
             json.dumps(tags),
         ),
     )
-    if record.caption and record.status == "success":
+    if record.status == "success":
         connection.execute(
             "INSERT INTO caption_words (rowid, title, caption, tags) VALUES (?, ?, ?, ?)",
-            (added.lastrowid, spaced(title or ""), spaced(record.caption), spaced(", ".join(tags))),
+            (
+                added.lastrowid,
+                spaced(title or ""),
+                spaced(record.caption or ""),
+                spaced(", ".join(tags)),
+            ),
         )
 
 
