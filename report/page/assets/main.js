@@ -131,7 +131,7 @@ function showOrHidePhoto(before) {
   if (current.photo !== undefined) {
     if (before.photo === undefined && shownKey === listKey(before)) opener = history.length;
     showPhoto(current.photo);
-  } else if (viewer.open) {
+  } else if (viewer.open || before.photo !== undefined) {
     viewer.close();
     opener = -1;
     focusPhoto(before.photo);

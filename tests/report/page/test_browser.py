@@ -142,6 +142,16 @@ def test_after_the_viewer_the_gallery_is_at_the_photo_seen_last(browser, page):
     assert browser.run("return document.activeElement.dataset.photo") == "209"
 
 
+def test_a_viewer_that_the_browser_closes_leaves_the_address_too(browser, page):
+    browser.open(page, "#cluster=2")
+    browser.click(".tile a", 2)
+    browser.wait("return document.getElementById('viewer').open")
+    browser.run("document.getElementById('viewer').close()")
+    browser.wait("return location.hash === '#cluster=2' && document.activeElement.dataset.photo")
+    browser.click(".tile a", 3)
+    browser.wait("return document.getElementById('viewer').open")
+
+
 def test_the_viewer_shows_the_original_and_what_is_known(browser, page):
     browser.open(page, "#cluster=2&photo=15")
     source = browser.wait("return document.querySelector('.stage img[src*=photos]')?.src")
