@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,9 +35,16 @@ class BackendOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _unheard(text: str) -> None:
+    """A notice to nobody."""
+
+
 @dataclass(frozen=True)
 class BackendSettings:
-    """What a backend is told. `model` is never empty: the registry fills in the default."""
+    """What a backend is told. `model` is never empty: the registry fills in the default.
+
+    `notice` takes a line for the person; a backend never prints.
+    """
 
     model: str
     api_key: SecretStr = field(default_factory=lambda: SecretStr(""))
@@ -52,6 +59,7 @@ class BackendSettings:
     temperature: float = 0.3
     timeout: float | None = None
     options: BackendOptions = field(default_factory=BackendOptions)
+    notice: Callable[[str], None] = _unheard
 
     @property
     def asked(self) -> FieldsAsked | None:
@@ -124,8 +132,9 @@ class CaptionBackend(ABC):
     """A source of captions.
 
     A subclass writes `caption`, or `caption_batch` too when it is faster with several photos at
-    once. Backends with `batch_size` > 1 are called from one thread; the others from `workers`
-    threads at the same time, so `caption` must be thread-safe.
+    once. Backends with a `batch_limit` above 1 (as a rule their `batch_size`) are called from
+    `batch_threads` threads; the others from `workers` threads at the same time, so `caption` must
+    be thread-safe.
     """
 
     name: ClassVar[str]
@@ -139,6 +148,7 @@ class CaptionBackend(ABC):
     default_workers: ClassVar[int] = 1
     max_workers: ClassVar[int] = 500
     batch_size: ClassVar[int] = 1
+    batch_threads: ClassVar[int] = 1
     preferred_edge: ClassVar[int] = 1024
     largest_edge: ClassVar[int] = 4096
     price_provider: ClassVar[str | None] = None
@@ -154,9 +164,31 @@ class CaptionBackend(ABC):
         self.settings = settings
 
     @property
+    def batch_now(self) -> int:
+        """How many photos to hand over next; asked before each batch, so it may change."""
+        return self.batch_size
+
+    @property
+    def batch_limit(self) -> int:
+        """The most that `batch_now` may become during a run."""
+        return self.batch_size
+
+    @property
+    def edge(self) -> int:
+        """The longer side of the images that suit it, in pixels, with its options in mind."""
+        return self.preferred_edge
+
+    @property
     def destination(self) -> str | None:
         """The host that receives the photos; None when they stay in this process."""
         return None
+
+    def status(self) -> str:
+        """A few words for the progress bar, such as how much memory is taken; empty for none.
+
+        Asked for each photo, from any thread.
+        """
+        return ""
 
     def check(self) -> None:
         """Verify, before the first photo, that captions can be had: key, server, model.

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
@@ -23,7 +24,7 @@ SECONDS_BETWEEN_LINES = 10.0
 class _Display(Protocol):
     """Where progress is drawn."""
 
-    def update(self, done: int, failed: int) -> None: ...
+    def update(self, done: int, failed: int, status: str) -> None: ...
     def line(self, text: str) -> None: ...
     def close(self) -> None: ...
 
@@ -34,9 +35,10 @@ class _Bar:
     def __init__(self, total: int) -> None:
         self._bar = tqdm(total=total, unit="photo", dynamic_ncols=True, smoothing=0.05)
 
-    def update(self, done: int, failed: int) -> None:
-        if failed:
-            self._bar.set_postfix_str(f"{failed} failed", refresh=False)
+    def update(self, done: int, failed: int, status: str) -> None:
+        told = ", ".join(part for part in (f"{failed} failed" if failed else "", status) if part)
+        if told:
+            self._bar.set_postfix_str(told, refresh=False)
         self._bar.update(done - self._bar.n)
 
     def line(self, text: str) -> None:
@@ -52,10 +54,11 @@ class _Lines:
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = self._failed = self._said = 0
+        self._status = ""
         self._started = self._last = time.monotonic()
 
-    def update(self, done: int, failed: int) -> None:
-        self._done, self._failed = done, failed
+    def update(self, done: int, failed: int, status: str) -> None:
+        self._done, self._failed, self._status = done, failed, status
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
@@ -66,8 +69,9 @@ class _Lines:
         speed = self._done / elapsed if elapsed else 0.0
         left = f", {duration((self._total - self._done) / speed)} left" if speed else ""
         failed = f", {self._failed:,} failed" if self._failed else ""
-        percent = 100 * self._done // self._total
-        say(f"{self._done:,}/{count(self._total)} ({percent}%), {rate(speed)}{left}{failed}")
+        status = f", {self._status}" if self._status else ""
+        done = f"{self._done:,}/{count(self._total)} ({100 * self._done // self._total}%)"
+        say(f"{done}, {rate(speed)}{left}{failed}{status}")
 
     def line(self, text: str) -> None:
         say(text)
@@ -86,6 +90,8 @@ class ProgressReporter:
     """The pipeline's `Reporter` for a person. Thread-safe; survives a closed terminal."""
 
     def __init__(self) -> None:
+        self.status: Callable[[], str] = str
+        """What to show besides, such as the memory that a backend takes."""
         self._display: _Display | None = None
         self._done = 0
         self._failed = 0
@@ -103,7 +109,7 @@ class ProgressReporter:
             self._done += 1
             self._failed += outcome.failed
             if self._display is not None:
-                self._display.update(self._done, self._failed)
+                self._display.update(self._done, self._failed, self.status())
 
     def failed(self, failure: Failure) -> None:
         """Show the first few failures; the log has them all."""

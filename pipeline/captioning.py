@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from backends.base import Caption
@@ -64,18 +64,18 @@ class Captioning:
         ready: Buffer[Decoded],
         recorder: Recorder,
         tally: Tally,
-        batch_size: int,
+        batch_now: Callable[[], int],
     ) -> None:
         self._chain = chain
         self._hints = hints
         self._ready = ready
         self._recorder = recorder
         self._tally = tally
-        self._batch_size = batch_size
+        self._batch_now = batch_now
 
     def run(self) -> None:
         """Caption until the buffer is closed and empty, or the run is stopped."""
-        while batch := self._ready.take(self._batch_size, BATCH_LINGER_SECONDS):
+        while batch := self._ready.take(self._batch_now(), BATCH_LINGER_SECONDS):
             try:
                 self._caption([self._case(decoded) for decoded in batch])
                 self._chain.ensure_going()

@@ -81,13 +81,14 @@ class CaptionRun:
         self._feed = Feed(pending)
         content = ContentIndex(sources, () if rules.identity.placeholder else pending)
         self._recorder = Recorder(journal, content, self._feed, tally, dry_run=options.dry_run)
-        batch = links[0].backend.batch_size
-        self._workers = 1 if batch > 1 else options.workers
+        first = links[0].backend
+        batch = first.batch_limit
+        self._workers = first.batch_threads if batch > 1 else options.workers
         self._ready: Buffer[Decoded] = Buffer(max(2 * batch, options.decoders, 4))
         self._services = [
             Service(
                 link,
-                min(self._workers, link.backend.max_workers),
+                min(self._workers, max(link.backend.max_workers, link.backend.batch_threads)),
                 budget,
                 self.stop,
                 tally.notice,
@@ -105,7 +106,9 @@ class CaptionRun:
             _unchanged_if(pending, journal, rules),
         )
         chain = Chain(self._services, tally.notice)
-        self._captioning = Captioning(chain, hints, self._ready, self._recorder, tally, batch)
+        self._captioning = Captioning(
+            chain, hints, self._ready, self._recorder, tally, lambda: first.batch_now
+        )
         self.stop.on_stop(self._feed.stop)
         self.stop.on_stop(lambda: self._ready.close(discard=True))
 
