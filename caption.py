@@ -76,6 +76,12 @@ def run(
     restart_every: flag.RestartEvery = None,
     dry_run: flag.DryRun = False,
     mock_error_rate: flag.MockErrorRate = None,
+    quantization: flag.Quantization = None,
+    device: flag.Device = None,
+    batch_size: flag.BatchSize = None,
+    max_pixels: flag.MaxPixels = None,
+    max_new_tokens: flag.MaxNewTokens = None,
+    revision: flag.Revision = None,
     show_setting: flag.ShowSetting = None,
 ) -> int:
     """Caption every photo that has no caption yet; stop and repeat at will."""

@@ -45,6 +45,12 @@ BUILT_IN = (
         writes_fields=True,
     ),
     BackendInfo(
+        "local",
+        "backends.local_hf:LocalBackend",
+        "local",
+        "a vision model in this process, on your GPU (8 GB will do) or CPU; free",
+    ),
+    BackendInfo(
         "ollama",
         "backends.ollama:OllamaBackend",
         "api",

@@ -61,8 +61,10 @@ def run_captions(flags: RunFlags) -> int:
     if flags.show_setting is not None:
         return show_setting(flags, settings)
     photos_dir = photos_dir_of(settings)
-    backend = make_backend(flags, settings)
-    backends = [backend, *make_fallbacks(flags, settings, backend)]
+    reporter = ProgressReporter()
+    backend = make_backend(flags, settings, reporter.notice)
+    backends = [backend, *make_fallbacks(flags, settings, backend, reporter.notice)]
+    reporter.status = backend.status
     for nameless in (b for b in backends if not b.settings.model):
         nameless.check()  # finds out the name of the only model, which records and rules go by
     hints = hints_for(flags)
@@ -79,7 +81,7 @@ def run_captions(flags: RunFlags) -> int:
         if not batch.photos:
             say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
             return ExitCode.DONE
-        job = Job(flags, settings, photos_dir, backends, hints, rules, journal, batch)
+        job = Job(flags, settings, photos_dir, backends, hints, rules, journal, batch, reporter)
         return _caption(job)
 
 
@@ -137,12 +139,13 @@ class Job:
     rules: SelectionRules
     journal: Journal
     batch: Batch
+    reporter: ProgressReporter
 
 
 def _caption(job: Job) -> int:
     links = _available_links(job)
     flags, journal, batch = job.flags, job.journal, job.batch
-    reporter = ProgressReporter()
+    reporter = job.reporter
     tally = Tally(reporter)
     options = _run_options(job)
     captioning = CaptionRun(

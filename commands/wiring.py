@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -64,6 +64,12 @@ class RunFlags:
     restart_every: int | None = None
     dry_run: bool = False
     mock_error_rate: float | None = None
+    quantization: str | None = None
+    device: str | None = None
+    batch_size: str | None = None
+    max_pixels: int | None = None
+    max_new_tokens: int | None = None
+    revision: str | None = None
     show_setting: str | None = None
 
 
@@ -114,7 +120,9 @@ def _prompt(flags: RunFlags) -> str | None:
     return prompt
 
 
-def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
+def make_backend(
+    flags: RunFlags, settings: Settings, notice: Callable[[str], None] = say
+) -> CaptionBackend:
     """The backend that answers; in a dry run that is always `mock`.
 
     Points out lines of config.env that do nothing: a key may be the chosen backend's own.
@@ -127,7 +135,7 @@ def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
     kind = registry.backend_class(name)
     for sentence in unknown_settings(kind.key_env_var):
         say(sentence)
-    pairs = [] if flags.dry_run else list(flags.option or ())
+    pairs = [] if flags.dry_run else [*(flags.option or ()), *_option_flags(flags, kind)]
     if flags.mock_error_rate is not None:
         if name != "mock":
             raise UsageError("--mock-error-rate goes with --backend mock or --dry-run")
@@ -141,8 +149,36 @@ def make_backend(flags: RunFlags, settings: Settings) -> CaptionBackend:
             model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
             base_url=settings.base_url or None,
             options=registry.parse_options(kind, pairs),
+            notice=notice,
         )
     )
+
+
+OPTION_FLAGS = (
+    "quantization",
+    "device",
+    "batch_size",
+    "max_pixels",
+    "max_new_tokens",
+    "revision",
+)
+"""Flags that set an option of the backend of the same name."""
+
+
+def _option_flags(flags: RunFlags, kind: type[CaptionBackend]) -> list[str]:
+    """These flags as `NAME=VALUE`.
+
+    Raises:
+        UsageError: the backend has no such option.
+    """
+    given = {name: getattr(flags, name) for name in OPTION_FLAGS}
+    pairs = [f"{name}={value}" for name, value in given.items() if value is not None]
+    for pair in pairs:
+        name = pair.partition("=")[0]
+        if name not in kind.Options.model_fields:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag}: the {kind.name} backend has no such option")
+    return pairs
 
 
 def _common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendSettings:
@@ -178,7 +214,10 @@ _WITH_ADDRESS = re.compile(r"(?P<rest>.*)@(?P<url>https?://.*)")
 
 
 def make_fallbacks(
-    flags: RunFlags, settings: Settings, first: CaptionBackend
+    flags: RunFlags,
+    settings: Settings,
+    first: CaptionBackend,
+    notice: Callable[[str], None] = say,
 ) -> list[CaptionBackend]:
     """The backends of `--fallback`, in their order; none in a dry run.
 
@@ -188,7 +227,7 @@ def make_fallbacks(
     words = [word.strip() for word in settings.fallback.split(",") if word.strip()]
     if flags.dry_run or not words:
         return []
-    chain = [first, *(_fallback(word, settings) for word in words)]
+    chain = [first, *(_fallback(word, settings, notice) for word in words)]
     for backend in chain:
         if backend.placeholder:
             raise UsageError(
@@ -197,19 +236,19 @@ def make_fallbacks(
     return chain[1:]
 
 
-def _fallback(word: str, settings: Settings) -> CaptionBackend:
+def _fallback(word: str, settings: Settings, notice: Callable[[str], None]) -> CaptionBackend:
     """A backend from `NAME[:MODEL][@URL]`; a model's own name may hold colons."""
     found = _WITH_ADDRESS.fullmatch(word)
     rest, url = (found["rest"], found["url"]) if found else (word, None)
     name, _, model = rest.partition(":")
     kind = registry.backend_class(name)
     common = _common_settings(kind, settings)
-    return kind(replace(common, model=model or common.model, base_url=url))
+    return kind(replace(common, model=model or common.model, base_url=url, notice=notice))
 
 
 def edge_for(backends: Sequence[CaptionBackend], settings: Settings) -> int:
     """The longer side of the images, in pixels: as the first likes them, and all can take them."""
-    wanted = settings.max_edge or backends[0].preferred_edge
+    wanted = settings.max_edge or backends[0].edge
     strictest = min(backends, key=lambda backend: backend.largest_edge)
     if wanted > strictest.largest_edge:
         say(f"{strictest.name} takes at most {strictest.largest_edge} pixels; using that")
@@ -253,6 +292,12 @@ def own_price_remedy(model: str) -> str:
 def workers_for(backend: CaptionBackend, settings: Settings) -> int:
     """How many requests at a time, within what the backend allows."""
     wanted = settings.max_workers or backend.default_workers
+    if wanted > 1 and backend.batch_limit > 1:
+        say(
+            f"{backend.name} works in batches on one device: --max-workers does nothing, "
+            "--batch-size does"
+        )
+        return 1
     if wanted > backend.max_workers:
         say(f"{backend.name} takes at most {backend.max_workers} workers; using that many")
     return min(wanted, backend.max_workers)

@@ -15,6 +15,7 @@ _WHERE = "Where"
 _WHO = "Who captions"
 _WHICH = "Which photos"
 _HOW = "How"
+_MODEL = "A model in this process (--backend local)"
 
 PhotosDir: TypeAlias = Annotated[
     Path | None,
@@ -328,6 +329,55 @@ MockErrorRate: TypeAlias = Annotated[
         metavar="SHARE",
         help="Let the mock backend (or a dry run) fail for this share of the photos.",
         rich_help_panel=_HOW,
+    ),
+]
+Quantization: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="int4, int8, none or auto (default: int4 where 16 bit would leave no room).",
+        rich_help_panel=_MODEL,
+    ),
+]
+Device: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="cuda, mps, cpu or auto (default: the first there is).",
+        rich_help_panel=_MODEL,
+    ),
+]
+BatchSize: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="Photos at a time, or auto (default: the largest that fits is found).",
+        rich_help_panel=_MODEL,
+    ),
+]
+MaxPixels: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="AREA",
+        help="Scale photos down to so many pixels; what a caption costs [default 401408].",
+        rich_help_panel=_MODEL,
+    ),
+]
+MaxNewTokens: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="The longest answer [default: MAX_TOKENS, 256].",
+        rich_help_panel=_MODEL,
+    ),
+]
+Revision: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Branch, tag or commit of the model; a commit never changes.",
+        rich_help_panel=_MODEL,
     ),
 ]
 ShowSetting: TypeAlias = Annotated[

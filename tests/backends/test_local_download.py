@@ -1,0 +1,185 @@
+"""A model's files: a folder, the hub's cache, the hub; and a hub that cannot be reached."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra 'local'")
+
+import huggingface_hub
+from huggingface_hub import constants
+
+from backends import local_download
+from backends.base import BackendSettings, Caption
+from backends.local_download import cached_folder, find_model, local_folder
+from backends.local_hf import LocalBackend, LocalOptions
+from errors import AccessDeniedError, BackendUnavailableError, ConfigurationError
+from tests.local_models import NEW_TOKENS
+
+NAME = "somebody/tiny"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty hub cache, and a hub at an address where nobody answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path / "hub"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    huggingface_hub.close_session()
+    return folder
+
+
+def put_into(cache, model):
+    """What the hub's library leaves behind after a download."""
+    repo = cache / f"models--{NAME.replace('/', '--')}"
+    snapshot = repo / "snapshots" / COMMIT
+    shutil.copytree(model, snapshot)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(COMMIT)
+    return snapshot
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence_with_the_way_around(cache):
+    told = []
+    with pytest.raises(BackendUnavailableError) as error:
+        find_model(NAME, "v1.0", told.append)
+    said = str(error.value)
+    assert "cannot be reached" in said
+    assert f"hf download {NAME} --revision v1.0 --include '*.safetensors'" in said
+    assert "--local-dir tiny; copy that folder here and give --model ./tiny" in said
+    assert "\n" not in said
+    assert "no photo is sent" in told[0]
+
+
+def test_offline_mode_is_named(cache, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(BackendUnavailableError, match="HF_HUB_OFFLINE forbids"):
+        find_model(NAME, None, str)
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_cached_model_needs_no_network(cache, local_model, monkeypatch, offline):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    snapshot = put_into(cache, local_model())
+    told = []
+    assert find_model(NAME, None, told.append) == snapshot
+    assert find_model(NAME, COMMIT, told.append) == snapshot
+    assert told == []
+
+
+def test_the_commit_of_a_cached_model_is_recorded(cache, local_model):
+    from PIL import Image
+
+    put_into(cache, local_model())
+    options = LocalOptions(device="cpu")
+    backend = LocalBackend(BackendSettings(model=NAME, max_tokens=NEW_TOKENS, options=options))
+    answer = backend.caption(Image.new("RGB", (64, 64), (1, 2, 3)), ())
+    assert isinstance(answer, Caption)
+    assert answer.model_version == COMMIT[:12]
+    assert backend.settings.model == NAME
+
+
+def test_a_download_that_was_cut_is_not_taken_for_a_model(cache, local_model):
+    snapshot = put_into(cache, local_model())
+    shards = {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"}
+    index = {"weight_map": shards}
+    (snapshot / "model.safetensors").rename(snapshot / shards["a"])
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert cached_folder(NAME, None) is None
+    with pytest.raises(BackendUnavailableError, match="not wholly"):
+        find_model(NAME, None, str)
+    (snapshot / shards["b"]).write_bytes(b"")
+    assert cached_folder(NAME, None) == snapshot
+
+
+def test_a_folder_is_a_model_and_a_wrong_path_is_told(local_model, tmp_path, monkeypatch):
+    assert local_folder(str(local_model())) == local_model()
+    assert local_folder("Qwen/Qwen2.5-VL-3B-Instruct") is None
+    for wrong in ("/nowhere/model", "./model", "~/no-such-model", str(tmp_path)):
+        with pytest.raises(ConfigurationError, match=r"no config\.json"):
+            local_folder(wrong)
+    with pytest.raises(ConfigurationError, match="neither a folder nor a name"):
+        find_model("a/b/c", None, str)
+
+
+# --- a hub that answers --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(cache, httpserver, monkeypatch):
+    address = httpserver.url_for("").rstrip("/")
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("{repo_id}")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{address}/{''.join(template[1:])}"
+    )
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    return httpserver
+
+
+def refuse(hub, status, code):
+    hub.expect_request(f"/api/models/{NAME}/revision/main").respond_with_json(
+        {"error": "no"}, status=status, headers={"X-Error-Code": code}
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "words"),
+    [
+        (404, "RepoNotFound", ConfigurationError, "the hub has no model somebody/tiny"),
+        (404, "RevisionNotFound", ConfigurationError, "no --revision"),
+        (403, "GatedRepo", AccessDeniedError, "accept terms first"),
+        (500, "", BackendUnavailableError, "cannot be reached"),
+    ],
+)
+def test_what_the_hub_refuses_is_told_with_its_remedy(hub, status, code, kind, words):
+    refuse(hub, status, code)
+    with pytest.raises(kind, match=words):
+        find_model(NAME, None, str)
+
+
+def test_no_photo_and_no_word_about_this_machine_but_the_library_goes_to_the_hub(hub):
+    refuse(hub, 404, "RepoNotFound")
+    with pytest.raises(ConfigurationError):
+        find_model(NAME, None, str)
+    requests = [request for request, _ in hub.log]
+    assert all(request.get_data() == b"" for request in requests)
+    assert constants.HF_HUB_DISABLE_TELEMETRY
+
+
+def test_a_download_takes_safetensors_and_no_code_and_tells_its_progress(
+    hub, local_model, monkeypatch
+):
+    files = {file.name: file.read_bytes() for file in local_model().iterdir()}
+    files |= {"pytorch_model.bin": b"a pickle", "modeling_evil.py": b"raise SystemExit"}
+    hub.expect_request(f"/api/models/{NAME}/revision/main").respond_with_json(
+        {"id": NAME, "sha": COMMIT, "siblings": []}
+    )
+    tree = [
+        {"type": "file", "path": name, "size": len(data), "oid": "0" * 40}
+        for name, data in files.items()
+    ]
+    hub.expect_request(f"/api/models/{NAME}/tree/{COMMIT}").respond_with_json(tree)
+    for name, data in files.items():
+        hub.expect_request(f"/{NAME}/resolve/{COMMIT}/{name}").respond_with_data(
+            data, headers={"ETag": f'"{hash(data):x}"', "X-Repo-Commit": COMMIT}
+        )
+    monkeypatch.setattr(local_download, "SECONDS_BETWEEN_LINES", 0.0)
+    told = []
+    folder = find_model(NAME, None, told.append)
+    assert {path.name for path in folder.iterdir()} == {
+        path.name for path in local_model().iterdir()
+    }
+    assert (folder / "model.safetensors").read_bytes() == files["model.safetensors"]
+    assert any("GB on this machine" in line for line in told), told
+    asked = {request.path for request, _ in hub.log}
+    assert not any(path.endswith((".bin", ".py")) for path in asked)
