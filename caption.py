@@ -132,6 +132,34 @@ def estimate(
 
 
 @app.command()
+def compare(
+    backends: flag.ComparedBackends,
+    photos_dir: flag.PhotosDir = None,
+    limit: flag.ComparedPhotos = 5,
+    prompt: flag.Prompt = None,
+    prompt_file: flag.PromptFile = None,
+    base_url: flag.BaseUrl = None,
+    local_only: flag.LocalOnly = None,
+    allow_http: flag.AllowHttp = None,
+    language: flag.Language = None,
+    include: flag.Include = None,
+    exclude: flag.Exclude = None,
+    files_from: flag.FilesFrom = None,
+    order: flag.PhotoOrder = "path",
+    timeout: flag.Timeout = None,
+    max_edge: flag.MaxEdge = None,
+    prices_file: flag.PricesFile = None,
+) -> int:
+    """Caption a few photos with several backends or models, side by side, as Markdown."""
+    given = dict(locals())
+    from commands.compare import print_comparison
+    from commands.wiring import RunFlags
+
+    names, most = given.pop("backends"), given.pop("limit")
+    return print_comparison(RunFlags(**given), names, most)
+
+
+@app.command()
 def stats(captions_jsonl: flag.CaptionsJsonl = None, as_json: flag.AsJson = False) -> int:
     """Count what is in a journal; needs no photos and can be asked during a run."""
     from commands.stats import print_stats

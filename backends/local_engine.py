@@ -122,6 +122,10 @@ class Engine:
         elif self._plan.device == "mps":
             torch.mps.empty_cache()
 
+    def unload(self) -> None:
+        """Let go of the model; nothing can be asked afterwards."""
+        del self.model
+
     def memory(self) -> int | None:
         """Bytes that torch holds on the device; None where that is not told apart (CPU)."""
         if self._plan.device == "cuda":
@@ -131,12 +135,12 @@ class Engine:
         return None
 
 
-def cap_memory(device: str) -> None:
+def cap_memory(plan: Plan) -> None:
     """Let torch run out of memory before the driver does.
 
-    On WSL2 the driver then moves memory to the computer's own without a word, and everything
+    On WSL2 the driver otherwise moves memory to the computer's own without a word, and everything
     becomes many times slower. A sixteenth of what is free now stays free for the desktop.
     """
-    if device == "cuda":
-        free, total = torch.cuda.mem_get_info()
-        torch.cuda.set_per_process_memory_fraction(free * 15 / 16 / total)
+    if plan.device == "cuda":
+        total = torch.cuda.mem_get_info()[1]
+        torch.cuda.set_per_process_memory_fraction(plan.free * 15 / 16 / total)

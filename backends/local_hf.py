@@ -52,7 +52,10 @@ stop to gain. The models' own default goes up to 16,384 tokens a photo."""
 
 
 class LocalOptions(BackendOptions):
-    """What `--option NAME=VALUE`, or the flag of the same name, may set."""
+    """What `--option NAME=VALUE`, or the flag of the same name, may set.
+
+    `memory_gb` leaves the rest of a GPU to others; `temperature` is 0 for the likeliest words.
+    """
 
     quantization: Literal["auto", "int4", "int8", "none"] = "auto"
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
@@ -61,6 +64,7 @@ class LocalOptions(BackendOptions):
     max_new_tokens: int | None = Field(default=None, ge=1)
     revision: str | None = None
     temperature: float = Field(default=0.0, ge=0, le=2)
+    memory_gb: float | None = Field(default=None, gt=0)
 
     @field_validator("batch_size")
     @classmethod
@@ -147,14 +151,27 @@ class LocalBackend(CaptionBackend):
             folder = find_model(self._source, options.revision, notice)
             self._version = folder.name[:12]  # the cache names snapshots by their commit
         chosen = plan(
-            folder, options.device, options.quantization, options.max_pixels, self.new_tokens
+            folder,
+            options.device,
+            options.quantization,
+            options.max_pixels,
+            self.new_tokens,
+            options.memory_gb,
         )
         self._tell(chosen)
         chosen.check_that_it_fits(self.settings.model)
-        cap_memory(chosen.device)
+        cap_memory(chosen)
         if options.batch_size == "auto":
             self._batch = BatchSize(1, MAX_AUTO_BATCH[chosen.device])
         self._engine = Engine(chosen, options.max_pixels, self.new_tokens, options.temperature)
+
+    def close(self) -> None:
+        """Take the model out of memory."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.unload()
+            gc.collect()
+            engine.free_cache()
 
     def _tell(self, chosen: Plan) -> None:
         notice = self.settings.notice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 
 from backends.local_families import Family, Processor, family_of, visual_tokens
 from backends.local_memory import (
+    GB,
     WORKSPACE_BYTES,
     Footprint,
     advice,
@@ -79,8 +81,22 @@ class Plan:
         )
 
 
-def plan(folder: Path, device: str, quantization: str, max_pixels: int, new_tokens: int) -> Plan:
+def plan(
+    folder: Path,
+    device: str,
+    quantization: str,
+    max_pixels: int,
+    new_tokens: int,
+    memory_gb: float | None = None,
+) -> Plan:
     """Decide how a model is loaded, from its configuration alone.
+
+    Args:
+        folder: of the model's files.
+        device: as asked for; so is `quantization`.
+        max_pixels: area of a picture.
+        new_tokens: of the longest answer.
+        memory_gb: how much of the device may be used; None for all that is free.
 
     Raises:
         ConfigurationError: no such device, a family that cannot be run, a quantisation that the
@@ -98,7 +114,7 @@ def plan(folder: Path, device: str, quantization: str, max_pixels: int, new_toke
         workspace=WORKSPACE_BYTES if device == "cuda" else 0.0,
         width=dtype.itemsize,
     )
-    free = free_bytes(device)
+    free = min(free_bytes(device), memory_gb * GB if memory_gb else math.inf)
     if getattr(config, "quantization_config", None) is not None:
         quantization = _as_stored(quantization)
     elif quantization == "auto":

@@ -389,6 +389,19 @@ ShowSetting: TypeAlias = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
+ComparedBackends: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--backends",
+        metavar="NAME[:MODEL],...",
+        help="Who captions them, such as 'template,ollama:qwen2.5vl:3b,openai'.",
+        rich_help_panel=_WHO,
+    ),
+]
+ComparedPhotos: TypeAlias = Annotated[
+    int,
+    typer.Option("--limit", min=1, metavar="N", help="How many photos.", rich_help_panel=_WHICH),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 Query: TypeAlias = Annotated[
     list[str],

@@ -111,12 +111,22 @@ def _qwen_ids(tokenizer: Any) -> dict[str, int]:
     return dict(zip(names, ids, strict=True))
 
 
-def _qwen2_5_vl() -> tuple[Any, Any]:
+def qwen_processor() -> tuple[Any, dict[str, int]]:
+    """A processor of Qwen2.5-VL with the small tokenizer, and the ids for a configuration."""
     import transformers as t
 
     tokenizer = _tokenizer(*_QWEN)
+    images, videos = t.Qwen2VLImageProcessor(), t.Qwen2VLVideoProcessor()
+    processor = t.Qwen2_5_VLProcessor(images, tokenizer, videos, chat_template=_QWEN_TEMPLATE)
+    return processor, _qwen_ids(tokenizer)
+
+
+def _qwen2_5_vl() -> tuple[Any, Any]:
+    import transformers as t
+
+    processor, ids = qwen_processor()
     text = {k: v for k, v in _TEXT.items() if k != "head_dim"} | {
-        "vocab_size": len(tokenizer),
+        "vocab_size": len(processor.tokenizer),
         "bos_token_id": None,
         "eos_token_id": None,
         "rope_parameters": {
@@ -133,13 +143,7 @@ def _qwen2_5_vl() -> tuple[Any, Any]:
         "out_hidden_size": 64,
         "fullatt_block_indexes": [1],
     }
-    config = t.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **_qwen_ids(tokenizer))
-    processor = t.Qwen2_5_VLProcessor(
-        t.Qwen2VLImageProcessor(),
-        tokenizer,
-        t.Qwen2VLVideoProcessor(),
-        chat_template=_QWEN_TEMPLATE,
-    )
+    config = t.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
     return t.Qwen2_5_VLForConditionalGeneration(config), processor
 
 

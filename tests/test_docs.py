@@ -44,10 +44,14 @@ def test_the_second_command_of_the_readme_is_what_ci_runs():
 def test_every_flag_that_a_document_names_exists(tmp_path):
     help_texts = "".join(
         caption(*command, "--help", cwd=tmp_path, COLUMNS="200").stdout
-        for command in ([], ["run"], ["estimate"], ["stats"], ["search"], ["journal", "merge"])
+        for command in (
+            *([], ["run"], ["estimate"], ["compare"], ["stats"], ["search"]),
+            ["journal", "merge"],
+        )
     )
     known = set(re.findall(r"--[a-z][a-z-]+", help_texts))
     foreign = {"--max-model-len", "--extra", "--help", "--batch", "--include", "--version"}
+    foreign |= {"--tiny", "--server"}  # of benchmarks/local_gpu.py
     for document in DOCUMENTS:
         lines = [line for line in document.read_text("utf-8").splitlines() if "pip " not in line]
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines)))

@@ -72,6 +72,13 @@ def test_a_photo_costs_more_with_more_pixels_and_longer_answers(make_plan, local
     assert longer > few
 
 
+def test_less_memory_can_be_given_to_it_than_is_free(local_model):
+    chosen = plan(local_model(), "cpu", "none", 20_000, 16, memory_gb=0.001)
+    assert chosen.free == 0.001 * GB
+    with pytest.raises(BackendUnavailableError, match=r"0\.001 GB are free"):
+        chosen.check_that_it_fits("model")
+
+
 def test_a_model_that_fits_is_not_refused(make_plan):
     make_plan().check_that_it_fits("model")
 
