@@ -6,6 +6,8 @@ tokenises on the CPU; `generate` runs the model on the device.
 
 from __future__ import annotations
 
+import copy
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,6 +49,9 @@ class Engine:
         self._processor = load_processor(plan.folder)
         self.model: Model = load_model(plan)
         self._tokenizer = self._processor.tokenizer
+        # A fast tokenizer raises "Already borrowed" if it decodes in one thread and pads in another
+        self._decoder = copy.deepcopy(self._tokenizer)
+        self._one_at_a_time = threading.Lock()
         # A decoder continues where the prompt ends, so all prompts of a batch must end together.
         self._decoder_only = not getattr(plan.config, "is_encoder_decoder", False)
         self._tokenizer.padding_side = "left" if self._decoder_only else "right"
@@ -79,13 +84,14 @@ class Engine:
             questions: one for each image.
         """
         family = self._plan.family
-        inputs = self._processor(
-            text=prompt_texts(self._processor, family, questions),
-            images=[[image] for image in images],
-            padding=True,
-            return_tensors="pt",
-            images_kwargs=self._pixels,
-        )
+        with self._one_at_a_time:
+            inputs = self._processor(
+                text=prompt_texts(self._processor, family, questions),
+                images=[[image] for image in images],
+                padding=True,
+                return_tensors="pt",
+                images_kwargs=self._pixels,
+            )
         tokens = inputs["attention_mask"].sum(dim=1).tolist()
         return Prepared(inputs.to(dtype=self._plan.dtype), tokens)
 
@@ -100,7 +106,7 @@ class Engine:
         output = self.model.generate(**inputs).cpu()
         # Ahead of the answer comes the prompt, or the one token that starts every decoder.
         output = output[:, inputs["input_ids"].shape[1] if self._decoder_only else 1 :]
-        texts = self._tokenizer.batch_decode(output, skip_special_tokens=True)
+        texts = self._decoder.batch_decode(output, skip_special_tokens=True)
         ends = torch.isin(output, self._ends)
         return [
             Answer(text, tokens, *self._length(end))

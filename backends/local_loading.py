@@ -18,6 +18,7 @@ from backends.local_memory import (
     GB,
     WORKSPACE_BYTES,
     Footprint,
+    Parameters,
     advice,
     choose_quantization,
     count_parameters,
@@ -108,14 +109,18 @@ def plan(
     dtype = choose_dtype(device, quantization)
     skeleton = _skeleton(config)
     tokens = visual_tokens(family, max_pixels)
+    quantised_already = getattr(config, "quantization_config", None) is not None
+    parameters = count_parameters(skeleton, family.language)
+    if quantised_already:
+        parameters = Parameters(0, _stored_bytes(folder) // dtype.itemsize)
     footprint = Footprint(
-        parameters=count_parameters(skeleton, family.language),
+        parameters=parameters,
         photo=photo_bytes(config, tokens, PROMPT_TOKENS + new_tokens, dtype.itemsize),
         workspace=WORKSPACE_BYTES if device == "cuda" else 0.0,
         width=dtype.itemsize,
     )
     free = min(free_bytes(device), memory_gb * GB if memory_gb else math.inf)
-    if getattr(config, "quantization_config", None) is not None:
+    if quantised_already:
         quantization = _as_stored(quantization)
     elif quantization == "auto":
         quantization = choose_quantization(footprint, device, free)
@@ -142,6 +147,11 @@ def _as_stored(quantization: str) -> str:
             "flag out"
         )
     return "none"
+
+
+def _stored_bytes(folder: Path) -> int:
+    """What files that are quantised already take: the same in memory as on the disk."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def read_config(folder: Path) -> Any:
@@ -232,12 +242,12 @@ def load_model(plan: Plan) -> Model:
             trust_remote_code=False,
             local_files_only=True,
         )
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        raise BackendUnavailableError(
-            f"the model does not load: {str(error).strip().splitlines()[0][:300]}"
-        ) from error
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BackendUnavailableError(f"the model does not load: {reason[:300]}") from error
     model.eval()
-    _check_vision_is_whole(model, plan.family)
+    if plan.quantization != "none":
+        _check_vision_is_whole(model, plan.family)
     return model
 
 

@@ -316,6 +316,25 @@ def test_one_batch_is_prepared_while_another_is_on_the_device(make_backend, pict
     assert answers["first"] + answers["second"] == alone
 
 
+def test_threads_that_prepare_and_decode_do_not_disturb_each_other(make_backend, pictures):
+    backend = make_backend(batch_size=2)
+    alone = [backend.caption(picture, ()) for picture in pictures]
+    seen = []
+
+    def work(start):
+        for step in range(6):
+            pair = [(start + step + i) % len(pictures) for i in range(2)]
+            answers = backend.caption_batch([pictures[i] for i in pair], [(), ()])
+            seen.append(answers == [alone[i] for i in pair])
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in (0, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert seen == [True] * 12
+
+
 def test_the_status_tells_how_busy_the_device_is_and_the_batch(make_backend, pictures):
     backend = make_backend(batch_size=4)
     assert backend.status() == ""

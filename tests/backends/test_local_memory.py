@@ -143,6 +143,19 @@ def test_code_that_comes_with_a_model_is_never_run(tmp_path):
         backend.check()
 
 
+def test_a_model_that_is_stored_in_4_bit_is_weighed_by_its_files(local_model, tmp_path):
+    chosen = plan(local_model(), "cpu", "int4", 20_000, 16)
+    local_loading.load_model(chosen).save_pretrained(tmp_path)
+    local_loading.load_processor(chosen.folder).save_pretrained(tmp_path)
+    stored = plan(tmp_path, "cpu", "auto", 20_000, 16)
+    files = sum(file.stat().st_size for file in tmp_path.glob("*.safetensors"))
+    assert stored.footprint.weights(stored.quantization) == pytest.approx(files, abs=4)
+    kinds = {type(module).__name__ for module in local_loading.load_model(stored).modules()}
+    assert "Linear4bit" in kinds
+    with pytest.raises(ConfigurationError, match="quantised already"):
+        plan(tmp_path, "cpu", "int8", 20_000, 16)
+
+
 def test_pickled_weights_are_not_read(local_model, tmp_path):
     model = tmp_path / "pickled"
     model.mkdir()
