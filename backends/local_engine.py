@@ -96,14 +96,18 @@ class Engine:
         return Prepared(inputs.to(dtype=self._plan.dtype), tokens)
 
     @torch.inference_mode()
-    def generate(self, prepared: Prepared) -> list[Answer]:
+    def generate(self, prepared: Prepared, new_tokens: int | None = None) -> list[Answer]:
         """Let the model answer, for each photo of the batch in its order.
+
+        Args:
+            new_tokens: of the longest answer, if it is another than the engine was made for.
 
         Raises:
             RuntimeError: as torch raises it: out of memory, or the device is gone.
         """
         inputs = prepared.inputs.to(self._plan.device)
-        output = self.model.generate(**inputs).cpu()
+        limit = new_tokens or self.model.generation_config.max_new_tokens
+        output = self.model.generate(**inputs, max_new_tokens=limit).cpu()
         # Ahead of the answer comes the prompt, or the one token that starts every decoder.
         output = output[:, inputs["input_ids"].shape[1] if self._decoder_only else 1 :]
         texts = self._decoder.batch_decode(output, skip_special_tokens=True)

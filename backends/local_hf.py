@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend
+from backends.base import BackendOptions, BackendSettings, Caption, CaptionBackend, Fault
 from backends.local_batching import BatchSize
 from backends.prompt import question
 from backends.reasoning import without_reasoning
@@ -80,6 +80,7 @@ class LocalBackend(CaptionBackend):
     name = "local"
     summary = "a vision model in this process, on your GPU (8 GB will do) or CPU; free"
     extra = "local"
+    writes_fields = True
     default_model = "Qwen/Qwen2.5-VL-3B-Instruct"
     default_workers = 1
     max_workers = 1
@@ -158,6 +159,10 @@ class LocalBackend(CaptionBackend):
             self.new_tokens,
             options.memory_gb,
         )
+        if chosen.family.task is not None and self.settings.asked:
+            raise UsageError(
+                f"--fields: {chosen.family.title} writes captions only; choose another --model"
+            )
         self._tell(chosen)
         chosen.check_that_it_fits(self.settings.model)
         cap_memory(chosen)
@@ -191,6 +196,14 @@ class LocalBackend(CaptionBackend):
             raise answer
         return answer
 
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption | str:
+        """As in the base class: the fault is named, and a longer answer allowed where it helps."""
+        asked = question(self.settings, hints, fault)
+        (answer,) = self._answers([image], [asked], fault.more_tokens)
+        if isinstance(answer, PhotoError):
+            raise answer
+        return answer
+
     def caption_batch(
         self, images: Sequence[Image], hints: Sequence[Sequence[str]]
     ) -> list[Caption | str | PhotoError]:
@@ -204,9 +217,9 @@ class LocalBackend(CaptionBackend):
         return self._answers(list(images), questions)
 
     def _answers(
-        self, images: list[Image], questions: list[str]
+        self, images: list[Image], questions: list[str], more_tokens: int = 1
     ) -> list[Caption | str | PhotoError]:
-        answers = self._try(images, questions)
+        answers = self._try(images, questions, more_tokens)
         if answers is not None:
             self._batch.fitted(len(images))
             return [self._judge(answer) for answer in answers]
@@ -218,10 +231,12 @@ class LocalBackend(CaptionBackend):
         if len(images) == 1:
             return [self._too_large(images[0])]
         half = len(images) // 2
-        first = self._answers(images[:half], questions[:half])
-        return first + self._answers(images[half:], questions[half:])
+        first = self._answers(images[:half], questions[:half], more_tokens)
+        return first + self._answers(images[half:], questions[half:], more_tokens)
 
-    def _try(self, images: list[Image], questions: list[str]) -> list[Answer] | None:
+    def _try(
+        self, images: list[Image], questions: list[str], more_tokens: int = 1
+    ) -> list[Answer] | None:
         """The answers, or None if memory ran out."""
         engine = self._loaded()
         started = time.monotonic()
@@ -234,7 +249,7 @@ class LocalBackend(CaptionBackend):
             started = time.monotonic()
             self._started = self._started or started
             try:
-                answers = engine.generate(prepared)
+                answers = engine.generate(prepared, self.new_tokens * more_tokens)
             except (RuntimeError, MemoryError) as error:
                 self._refuse_all_but_out_of_memory(error)
             else:

@@ -49,6 +49,7 @@ BUILT_IN = (
         "backends.local_hf:LocalBackend",
         "local",
         "a vision model in this process, on your GPU (8 GB will do) or CPU; free",
+        writes_fields=True,
     ),
     BackendInfo(
         "ollama",

@@ -26,9 +26,11 @@ from backends.prompt import question
 from backends.registry import backend_class
 from journal import Journal
 from pipeline.budget import Ceilings
+from pipeline.hints import Hints
 from pipeline.prices import Prices
 from pipeline.runner import CaptionRun, RunOptions, default_decoders
 from pipeline.selection import Identity, SelectionRules
+from pipeline.service import Link
 from pipeline.tally import Failure, Outcome, Tally
 from pipeline.walk import Photo
 from tests.local_models import make_model, qwen_processor
@@ -107,7 +109,7 @@ def make_3b_model(folder: Path, new_tokens: int, device: str) -> Path:
 def make_photos(folder: Path, count: int, megapixels: float) -> list[Path]:
     """JPEGs of 4:3 with the sizes and the entropy of a camera's, each different."""
     width = round((megapixels * 1e6 * 4 / 3) ** 0.5)
-    rng, paths = random.Random(3), []
+    rng, paths = random.Random(3), []  # noqa: S311 - pictures, no secrets
     for number in range(count):
         tones = [rng.randrange(256) for _ in range(3 * 48 * 36)]
         small = Image.frombytes("RGB", (48, 36), bytes(tones))
@@ -147,15 +149,15 @@ def whole_program(backend: CaptionBackend, paths: Sequence[Path], workers: int) 
     decoders = min(default_decoders(), len(paths))
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal") as journal:
         run = CaptionRun(
-            backend,
+            [Link(backend, identity, Prices(None, backend.settings.model))],
             journal,
             photos,
             {},
             SelectionRules(identity),
             RunOptions(paths[0].parent, workers, decoders, backend.edge),
             tally,
-            Prices(None, backend.settings.model),
             Ceilings(None, None),
+            Hints(),
         )
         started = time.perf_counter()
         run.run()

@@ -90,7 +90,7 @@ def _ask(
         column.model = backend.settings.model
         if backend.destination:
             say(f"Sending {count(len(photos))} to {backend.destination}: pixels and the prompt")
-        edge, prices = edge_for(backend, settings), prices_for(backend, settings)
+        edge, prices = edge_for([backend], settings), prices_for(backend, settings)
         for photo in photos:
             _ask_about(backend, prices, loader, photos_dir / photo.rel_path, edge, column)
         backend.close()
@@ -131,7 +131,7 @@ def _ask_about(
 
 def _timed(backend: CaptionBackend, image: Image) -> tuple[Caption, float]:
     started = time.monotonic()
-    answer = judge_answer(backend.caption(image, ()))
+    answer = judge_answer(backend.caption(image, ()), backend.settings.asked)
     return answer, time.monotonic() - started
 
 

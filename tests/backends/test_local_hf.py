@@ -12,9 +12,14 @@ torch = pytest.importorskip("torch", reason="needs the extra 'local'")
 
 from PIL import Image  # noqa: E402
 
-from backends.base import BackendSettings, Caption  # noqa: E402
+from backends.base import BackendSettings, Caption, Fault  # noqa: E402
 from backends.local_hf import LocalBackend, LocalOptions  # noqa: E402
-from errors import BackendUnavailableError, ModelError, TransientError  # noqa: E402
+from errors import (  # noqa: E402
+    BackendUnavailableError,
+    ModelError,
+    TransientError,
+    UsageError,
+)
 from tests.local_models import (  # noqa: E402
     FAMILIES,
     NEW_TOKENS,
@@ -343,6 +348,32 @@ def test_the_status_tells_how_busy_the_device_is_and_the_batch(make_backend, pic
     assert backend.status().endswith("%, batch 4")
     seconds = backend.seconds()
     assert seconds["generate"] > 0 < seconds["prepare"]
+
+
+def test_asked_again_it_hears_what_was_wrong_and_may_answer_at_length(
+    make_backend, pictures, tmp_path
+):
+    endless = make_model("qwen2_5_vl", tmp_path / "endless", forced_eos_token_id=None)
+    backend = make_backend(model=endless, max_new_tokens=2)
+    with pytest.raises(ModelError) as first:
+        backend.caption(pictures[0], ())
+    fault = Fault("truncated", str(first.value), more_tokens=3)
+    with pytest.raises(ModelError) as second:
+        backend.caption_again(pictures[0], (), fault)
+    assert (first.value.usage["output_tokens"], second.value.usage["output_tokens"]) == (2, 6)
+    assert second.value.usage["input_tokens"] > first.value.usage["input_tokens"]
+
+
+def test_fields_are_asked_for_in_words_and_refused_by_a_task_model(make_backend, pictures):
+    backend = make_backend()
+    plain = backend.caption(pictures[0], ())
+    fields = ("caption", "tags")
+    backend.settings = replace(backend.settings, fields=fields)
+    assert backend.caption(pictures[0], ()).input_tokens > plain.input_tokens + 50
+    task = make_backend("florence2")
+    other = LocalBackend(replace(task.settings, model=task._source, fields=fields))
+    with pytest.raises(UsageError, match="--fields: Florence-2 writes captions only"):
+        other.check()
 
 
 def test_a_question_in_another_language_reaches_the_model(make_backend, pictures):
