@@ -52,3 +52,24 @@ def test_benchmarks_stay_outside_the_wheel(name):
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
     assert "benchmarks" not in tool["packages"]
     assert (ROOT / "benchmarks" / f"{name}.py").is_file()
+
+
+@pytest.mark.torture
+def test_local_gpu():
+    pytest.importorskip("torch", reason="needs the extra 'local'")
+    small = ("--tiny", "--device=cpu", "--photos=6", "--loop-photos=3", "--megapixels=0.5")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.local_gpu", *small],
+        cwd=ROOT,
+        env=environment(OMP_NUM_THREADS="1"),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *table, last = done.stdout.splitlines()
+    rows = json.loads(last)["rows"]
+    assert len(table) == 2 + len(rows) == 6
+    assert [row["photos"] for row in rows.values()] == [3, 6, 3, 6], "all of them were captioned"
+    assert all(row["photos_per_second"] > 0 for row in rows.values())
