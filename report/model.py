@@ -158,7 +158,11 @@ class ReportHead:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that the writers of CSV, Markdown, page and JSON are handed."""
+    """Everything that the writers of CSV, Markdown, page and JSON are handed.
+
+    `labels` and `label_sources` have an item per photo: its caption, a term of the vocabulary, or
+    nothing. Empty, they stand for the captions.
+    """
 
     head: ReportHead
     photos: tuple[ReportPhoto, ...]
@@ -167,6 +171,18 @@ class Report:
     chunks: tuple[Chunk, ...]
     duplicates: tuple[DuplicateGroup, ...]
     vocabulary_fallbacks: int = 0
+    labels: tuple[str, ...] = ()
+    label_sources: tuple[LabelSource, ...] = ()
+
+    def label_of(self, index: int) -> str:
+        """What to call a photo; empty if there is nothing to say."""
+        return self.labels[index] if self.labels else self.photos[index].caption or ""
+
+    def label_source_of(self, index: int) -> LabelSource:
+        """Where that comes from."""
+        if self.label_sources:
+            return self.label_sources[index]
+        return LabelSource.CAPTION if self.label_of(index) else LabelSource.NONE
 
     @property
     def noise_share(self) -> float:
