@@ -7,9 +7,6 @@ Everything heavy is imported when a command runs, so that `--help` is instant.
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +14,8 @@ from typing import Annotated
 import typer
 
 from console import options as flag
-from console.terminal import reopen_closed_streams, say, show
-from errors import ExitCode, FatalError
-
-BUG = 1
-"""Exit status of an error that nobody foresaw; its traceback is in the log."""
+from console.execution import execute as run_app
+from console.terminal import reopen_closed_streams, show
 
 app = typer.Typer(
     name="caption",
@@ -243,34 +237,8 @@ def with_default_command(arguments: list[str]) -> list[str]:
 
 
 def execute(arguments: list[str]) -> int:
-    """Run one command and return its exit code; every foreseen error is a sentence on stderr."""
-    try:
-        result = app(with_default_command(arguments), standalone_mode=False)
-        sys.stdout.flush()
-    except typer.TyperException as error:
-        if message := error.format_message().rstrip("."):  # empty: the help was shown instead
-            say(f"{message}; see '{program()} --help'")
-        return ExitCode.USAGE
-    except FatalError as error:
-        say(str(error))
-        return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has seen enough (`stats | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
-    except (KeyboardInterrupt, typer.Abort):
-        say("stopped")
-        return 128 + signal.SIGINT
-    except Exception as error:
-        logging.getLogger("caption").exception("internal error", extra={"event": "bug"})
-        say(f"internal error, please report it: {type(error).__name__}: {error}")
-        return BUG
-    return result if isinstance(result, int) else ExitCode.DONE
-
-
-def program() -> str:
-    """How the person called this program."""
-    return Path(sys.argv[0]).name
+    """Run one command and return its exit code."""
+    return run_app(app, with_default_command(arguments))
 
 
 def main() -> None:

@@ -6,11 +6,11 @@ _ENGLISH = """
 a about above across after again against all along also among an and another any appears are around
 as at back be because been before behind being below beneath beside between both but by can could
 down each either engaged few for from front had has have he her here herself him himself his how i
-if in inside into is it its itself just less like many may me more most much my near next no nor not
-of off on one only onto or other our out outside over own per possibly rather same seem seems several
-she should single so some someone something such than that the their them there these they
-this those through to together too toward towards two three under until up upon us very was we well were
-what when where which while who whose will with within without would you your
+if in inside into is it its itself just less like many may me more most much my near next no nor
+not of off on one only onto or other our out outside over own per possibly rather same seem seems
+several she should single so some someone something such than that the their them there these they
+this those through to together too toward towards two three under until up upon us very was we well
+were what when where which while who whose will with within without would you your
 """
 _CAPTIONS = """
 image images photo photos photograph photographs picture pictures pictured shot view scene
