@@ -10,6 +10,7 @@ would tie half a library together.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -191,13 +192,20 @@ def _groups(
 def keeper(photos: Sequence[ReportPhoto], members: Sequence[int]) -> int:
     """The sharpest of the members, of about equally sharp ones the largest.
 
-    Then the one with most bytes, then the one with the shortest path: copies tend to be named
-    after the original (`IMG_1 (1).jpg`).
+    Then the one with most bytes, then one that is not named like a copy (`IMG_1 (1).jpg`), then
+    the first.
     """
     sharpest = max(photos[i].sharpness or 0.0 for i in members)
     sharp = [i for i in members if (photos[i].sharpness or 0.0) * SHARPNESS_STEP >= sharpest]
-    return max(sharp, key=lambda i: (*_size(photos[i]), -len(photos[i].rel_path), -i))
+    return max(sharp, key=lambda i: (*_size(photos[i]), not _is_copy(photos[i]), -i))
 
 
 def _size(photo: ReportPhoto) -> tuple[int, int]:
     return (photo.width or 0) * (photo.height or 0), photo.size or 0
+
+
+_COPY = re.compile(r"\(\d+\)|\bcop(?:y|ies|ie|ia)\b|\bkopien?\b|~\d", re.IGNORECASE)
+
+
+def _is_copy(photo: ReportPhoto) -> bool:
+    return _COPY.search(photo.rel_path) is not None

@@ -25,6 +25,8 @@ def unit_rows(vectors: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[
 
 def members_of(cluster: NDArray[np.int32]) -> dict[int, Indices]:
     """The members of every cluster, by its id; noise is left out."""
+    if not len(cluster):
+        return {}
     order = np.argsort(cluster, kind="stable")
     ids, starts = np.unique(cluster[order], return_index=True)
     groups = np.split(order, starts[1:])

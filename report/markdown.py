@@ -12,7 +12,7 @@ import numpy as np
 from journal import replacing
 from report.model import NOISE, Chunk, Cluster, DuplicateGroup, Level, Likeness, Report
 from report.summary import counts
-from report.text import markdown, shortened
+from report.text import counted, markdown, shortened
 
 FILE_NAME = "cluster_report.md"
 
@@ -49,7 +49,7 @@ def _head(report: Report) -> Iterator[str]:
     head, number = report.head, counts(report)
     yield "# Cluster report"
     yield ""
-    yield f"- made {_time(head.made_at)} from {number['photos']:,} photos"
+    yield f"- made {_time(head.made_at)} from {counted(number['photos'], 'photo')}"
     yield f"- embedder {markdown(head.embedder)}: {markdown(head.embedder_reason)}"
     seed = "no seed, so the next run may differ" if head.seed is None else f"seed {head.seed}"
     yield (
@@ -111,7 +111,8 @@ def _timeline(report: Report) -> Iterator[str]:
         yield ""
         return
     if dated < len(report.photos):
-        yield f"{len(report.photos) - dated:,} photos have no capture time and are not in it."
+        undated = counted(len(report.photos) - dated, "photo")
+        yield f"Without a capture time, so not in it: {undated}."
         yield ""
     yield from _chunk_table(report, "Trips", trips)
     yield from _chunk_table(report, "Events", events)
@@ -145,7 +146,9 @@ def _duplicates(report: Report) -> Iterator[str]:
     for kind in Likeness:
         groups = [group for group in report.duplicates if group.likeness is kind]
         extra = sum(len(group.members) - 1 for group in groups)
-        yield f"- {kind}: {len(groups):,} groups, {extra:,} photos besides the keepers"
+        if groups:
+            copies = counted(extra, "photo")
+            yield f"- {kind}: {counted(len(groups), 'group')}, {copies} besides the keepers"
     yield ""
     for group in report.duplicates[:GROUPS_SHOWN]:
         yield _group(report, group)
@@ -168,7 +171,7 @@ def _noise(report: Report) -> Iterator[str]:
     noise = np.flatnonzero(placed & (found.cluster == NOISE))
     yield "## In no cluster"
     yield ""
-    yield f"{len(noise):,} photos ({report.noise_share:.1%} of those that could be placed)."
+    yield f"{counted(len(noise), 'photo')}, {report.noise_share:.1%} of those on the map."
     yield ""
     most_unusual = noise[np.argsort(-found.outlier_score[noise], kind="stable")]
     for i in most_unusual[:NOISE_SHOWN]:
@@ -178,7 +181,7 @@ def _noise(report: Report) -> Iterator[str]:
         yield ""
     yield from _rest(len(noise) - NOISE_SHOWN, "photos, less unusual than these")
     if without := int(np.count_nonzero(~placed)):
-        yield f"{without:,} photos have no vector: no picture or caption to compare."
+        yield f"Not on the map, for want of a picture or caption: {counted(without, 'photo')}."
         yield ""
 
 

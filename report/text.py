@@ -12,7 +12,13 @@ _JOINERS = frozenset("\u200c\u200d")
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Control and format characters (escape codes, bidi), lone surrogates, line separators."""
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$^=:@/])")
+_MARKUP = re.compile(r"([\\`*_\[\]|~$])")
+_BEGINNING = re.compile(r"^(?:[-+#=]|\d+(?=[.)](?:\s|$)))")
+"""What begins a list, heading or rule where a line begins."""
+
+_AUTOLINK = re.compile(r"(?<=[a-z]):(?=//)|(?<=\bwww)\.|@", re.IGNORECASE)
+"""What GitHub makes a link of without being asked."""
+
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
@@ -36,8 +42,20 @@ def one_line(text: str) -> str:
 
 def markdown(text: str) -> str:
     """The text as Markdown shows it: no link, image, emphasis, list, table, HTML or line break."""
-    escaped = _MARKUP.sub(r"\\\1", one_line(text))
-    return "".join(_ENTITIES.get(c, c) for c in escaped)
+    entities = "".join(_ENTITIES.get(c, c) for c in one_line(text))
+    escaped = _MARKUP.sub(r"\\\1", entities)
+    unlinked = _AUTOLINK.sub(lambda match: f"&#{ord(match.group())};", escaped)
+    return _BEGINNING.sub(_as_entity, unlinked)
+
+
+def _as_entity(match: re.Match[str]) -> str:
+    first, rest = match.group()[0], match.group()[1:]
+    return f"&#{ord(first)};{rest}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 group`, `1,240 groups`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def shortened(text: str, characters: int) -> str:

@@ -1,0 +1,153 @@
+"""Events, days and trips of photos with times as cameras write them."""
+
+from __future__ import annotations
+
+import importlib.util
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from report.chunks import make_chunks
+from report.model import Level
+from report.places import place_names
+from tests.report.support import photo
+
+HOME, AWAY = (47.66, 9.18), (41.89, 12.48)
+
+
+def taken(name: str, time: str, place: tuple[float, float] | None = None, **known):
+    latitude, longitude = place or (None, None)
+    return photo(
+        name,
+        taken_at=datetime.fromisoformat(time),
+        latitude=latitude,
+        longitude=longitude,
+        **known,
+    )
+
+
+def chunks(photos, level: Level, vectors=None, names=None):
+    labels = [p.caption or "" for p in photos]
+    return [c for c in make_chunks(photos, labels, vectors, names) if c.level is level]
+
+
+def day(date: str, count: int, place=None, first_hour: int = 9):
+    return [
+        taken(f"{date}/{i}", f"{date}T{first_hour:02d}:{i:02d}:00", place) for i in range(count)
+    ]
+
+
+def test_photos_without_a_time_are_in_no_chunk():
+    photos = [photo("a.jpg"), taken("b.jpg", "2024-07-13T10:00")]
+    (event,) = chunks(photos, Level.EVENT)
+    assert event.members.tolist() == [1]
+    assert make_chunks([photo("a.jpg")], [""], None, None) == ()
+
+
+def test_a_camera_without_a_zone_and_a_phone_with_one_share_an_afternoon():
+    photos = [
+        taken("phone2", "2024-07-13T15:10:00+02:00"),
+        taken("camera1", "2024-07-13T15:05:00"),
+        taken("phone1", "2024-07-13T15:00:00+02:00"),
+        taken("camera2", "2024-07-13T15:15:00"),
+    ]
+    (event,) = chunks(photos, Level.EVENT)
+    assert [photos[i].rel_path for i in event.members] == ["phone1", "camera1", "phone2", "camera2"]
+    assert event.start == photos[2].taken_at
+
+
+def test_where_every_photo_has_a_zone_a_flight_does_not_turn_time_back():
+    east, west = timezone(timedelta(hours=2)), timezone(timedelta(hours=-4))
+    before = photo("z", taken_at=datetime(2024, 7, 13, 14, 0, tzinfo=east))
+    after = photo("a", taken_at=datetime(2024, 7, 13, 12, 0, tzinfo=west))  # four hours later
+    (event,) = chunks([after, before], Level.EVENT)
+    assert event.members.tolist() == [1, 0]
+
+
+def test_a_party_after_midnight_belongs_to_the_evening():
+    photos = [taken(str(i), t) for i, t in enumerate(["2024-12-31T23:50", "2025-01-01T00:05"])]
+    photos += [taken("2", "2025-01-01T03:59"), taken("3", "2025-01-01T04:00")]
+    days = chunks(photos, Level.DAY)
+    assert [d.members.tolist() for d in days] == [[0, 1, 2], [3]]
+
+
+def test_chunks_know_their_parents():
+    photos = [p for d in (13, 14) for p in day(f"2024-07-{d}", 25)]
+    found = {c.id: c for c in make_chunks(photos, [""] * 50, None, None)}
+    events = [c for c in found.values() if c.level is Level.EVENT]
+    for event in events:
+        (parent,) = event.parents
+        assert found[parent].level is Level.DAY
+        assert set(event.members) <= set(found[parent].members)
+        (trip,) = found[parent].parents
+        assert found[trip].level is Level.TRIP
+        assert found[trip].parents == ()
+    assert len(events) == 2
+
+
+def test_a_trip_is_days_away_from_home():
+    home = [p for d in ("01", "03", "05", "20", "22") for p in day(f"2024-07-{d}", 30, HOME)]
+    away = [p for d in (11, 12, 14) for p in day(f"2024-07-{d}", 3, AWAY)]
+    (trip,) = chunks(home + away, Level.TRIP)
+    assert len(trip.members) == 9
+    assert trip.start.day == 11 and trip.end.day == 14
+
+
+def test_without_places_a_trip_is_busy_days_in_a_row():
+    quiet = [p for d in range(1, 10) for p in day(f"2024-06-{d:02d}", 3)]
+    busy = [p for d in (20, 21, 22) for p in day(f"2024-06-{d}", 25)]
+    alone = day("2024-06-28", 40)
+    (trip,) = chunks(quiet + busy + alone, Level.TRIP)
+    assert (trip.start.day, trip.end.day) == (20, 22)
+
+
+def test_who_takes_many_photos_every_day_is_not_on_a_trip():
+    start = datetime.fromisoformat("2024-01-01")
+    photos = [
+        photo(f"{d}/{i}", taken_at=start + timedelta(days=d, minutes=600 + i))
+        for d in range(60)
+        for i in range(21)
+    ]
+    assert chunks(photos, Level.TRIP) == []
+
+
+def test_the_typical_photo_is_the_one_most_like_the_others():
+    photos = day("2024-07-13", 5)
+    vectors = np.array([[1, 0], [0, 1], [1, 0.9], [0, 0], [0.9, 1]], dtype=np.float32)
+    (event,) = chunks(photos, Level.EVENT, vectors)
+    assert event.typical in {2, 4}
+    (event,) = chunks(photos, Level.EVENT, np.zeros((5, 2), np.float32))
+    assert event.typical == 2
+
+
+def test_keywords_of_events():
+    photos = [
+        taken("a", "2024-07-13T10:00", caption="A boat on the lake."),
+        taken("b", "2024-07-13T10:01", caption="A boat in the harbour."),
+        taken("c", "2024-08-13T10:00", caption="Snow on a mountain."),
+    ]
+    lake, snow = chunks(photos, Level.EVENT)
+    assert lake.keywords[0] == "boat"
+    assert "snow" in snow.keywords
+
+
+def test_places_are_the_commonest_of_a_chunk():
+    photos = [*day("2024-07-13", 3, HOME), taken("x", "2024-07-13T09:30:00", AWAY)]
+    names = {HOME: "Konstanz, Germany", AWAY: "Rome, Italy"}
+    (event,) = chunks(photos, Level.EVENT, names=lambda places: [names[p] for p in places])
+    assert event.place == "Konstanz, Germany"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("reverse_geocode") is None, reason="extra 'places'")
+def test_the_nearest_town_offline():
+    names = place_names()
+    found = names([HOME, AWAY, (0.0, -30.0)])
+    assert found[0].endswith("Germany") or found[0].endswith("Switzerland")
+    assert found[1].endswith("Italy")
+    assert found[2] is None, "the middle of the Atlantic"
+
+
+def test_a_time_at_the_edge_of_the_calendar():
+    photos = [taken("a", "0001-01-01T00:00"), taken("b", "9999-12-31T23:59:59")]
+    assert len(chunks(photos, Level.DAY)) == 2

@@ -1,0 +1,147 @@
+"""Copies, bursts and near-duplicates, and pictures that look like everything."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from report.duplicates import find_duplicates, keeper
+from report.model import Likeness
+from tests.report.support import photo
+
+NOON = datetime.fromisoformat("2024-07-13T12:00")
+PATTERN = 0x0F1E2D3C4B5A6978
+
+
+def groups(photos, vectors=None):
+    rows = None if vectors is None else np.asarray(vectors, dtype=np.float32)
+    return [
+        (str(g.likeness), sorted(photos[i].rel_path for i in g.members))
+        for g in find_duplicates(photos, rows)
+    ]
+
+
+def spread_out(count: int) -> np.ndarray:
+    """Vectors of photos that have nothing in common."""
+    return np.random.default_rng(1).normal(size=(count, 64)).astype(np.float32)
+
+
+def test_the_same_bytes_are_exact_copies():
+    photos = [photo(n, content_sha256=h) for n, h in (("a", "1"), ("b", "2"), ("c", "1"))]
+    assert groups(photos) == [("exact", ["a", "c"])]
+
+
+def test_photos_of_unknown_content_are_not_copies_of_each_other():
+    assert groups([photo("a"), photo("b")]) == []
+
+
+def test_close_hashes_are_near_duplicates():
+    photos = [
+        photo("a", perceptual_hash=PATTERN),
+        photo("b", perceptual_hash=PATTERN ^ 0b10101),
+        photo("c", perceptual_hash=PATTERN ^ 0xFFFF),
+    ]
+    assert groups(photos) == [("near", ["a", "b"])]
+
+
+def test_vectors_object_where_hashes_agree_by_chance():
+    photos = [photo(str(i), perceptual_hash=PATTERN) for i in range(3)]
+    photos += [photo(f"x{i}", perceptual_hash=PATTERN * (i + 3) % 2**64) for i in range(30)]
+    vectors = spread_out(33)
+    vectors[1] = vectors[0] * 1.01
+    assert ("near", ["0", "1"]) in groups(photos, vectors)
+    assert all("2" not in names for _, names in groups(photos, vectors))
+
+
+def test_a_blank_picture_does_not_pull_everything_together():
+    """A white frame's hash is almost empty, and some hashes are within reach of it."""
+    blank = photo("white", perceptual_hash=0)
+    faint = [photo(f"{i:02d}", perceptual_hash=1 << i) for i in range(60)]
+    assert groups([blank, *faint]) == []
+
+
+def test_groups_do_not_grow_into_chains():
+    """Each differs from the next in four bits, the ends in forty."""
+    value, photos = PATTERN, []
+    for step in range(11):
+        photos.append(photo(f"{step:02d}", perceptual_hash=value))
+        for bit in range(4):
+            value ^= 1 << (step * 4 + bit)
+    for _, names in groups(photos):
+        assert len(names) <= 3
+
+
+def test_copies_go_with_the_one_they_are_copies_of():
+    photos = [
+        photo("a", content_sha256="1", perceptual_hash=PATTERN),
+        photo("b", content_sha256="2", perceptual_hash=PATTERN ^ 1),
+        photo("c", content_sha256="1", perceptual_hash=PATTERN),
+    ]
+    assert groups(photos) == [("near", ["a", "b", "c"])]
+
+
+def burst(count: int, seconds: float, camera: str = "X") -> list:
+    return [
+        photo(
+            f"{camera}{i}",
+            taken_at=NOON + timedelta(seconds=i * seconds),
+            camera=camera,
+            perceptual_hash=PATTERN ^ (0b1011 << i),
+        )
+        for i in range(count)
+    ]
+
+
+def test_photos_of_a_moment_that_look_alike_are_a_burst():
+    assert groups(burst(3, 1.0)) == [("burst", ["X0", "X1", "X2"])]
+
+
+def test_photos_of_a_moment_that_differ_are_no_burst():
+    photos = burst(2, 1.0)
+    vectors = spread_out(40)
+    others = [photo(f"o{i}") for i in range(38)]
+    assert groups([*photos, *others], vectors) == []
+
+
+def test_two_cameras_or_two_moments_are_no_burst():
+    one, other = burst(1, 1.0, "X"), burst(1, 1.0, "Y")
+    assert all(kind != "burst" for kind, _ in groups([*one, *other]))
+    assert all(kind != "burst" for kind, _ in groups(burst(2, 60.0)))
+
+
+def test_a_zone_on_one_of_two_times_is_no_error():
+    photos = burst(2, 0.0)
+    aware = photo("a", taken_at=NOON.astimezone(), perceptual_hash=PATTERN, camera="X")
+    assert ("burst", ["X0", "X1"]) in groups([*photos, aware])
+
+
+def test_the_keeper_is_the_sharpest_then_the_largest():
+    photos = [
+        photo("blurred", sharpness=10, width=4000, height=3000),
+        photo("small", sharpness=101, width=400, height=300),
+        photo("large", sharpness=100, width=4000, height=3000),
+    ]
+    assert keeper(photos, [0, 1, 2]) == 2
+    assert keeper(photos, [0, 1]) == 1
+    copies = [photo("copies/IMG_1 (1).jpg"), photo("2024/a longer name/IMG_1.jpg")]
+    assert keeper(copies, [0, 1]) == 1
+
+
+def test_no_photo_is_in_two_groups():
+    random = np.random.default_rng(3)
+    photos = [
+        photo(
+            f"{i:03d}",
+            content_sha256=str(random.integers(60)),
+            perceptual_hash=PATTERN ^ int(random.integers(2**8)),
+            taken_at=NOON + timedelta(seconds=int(random.integers(60))),
+        )
+        for i in range(120)
+    ]
+    found = find_duplicates(photos, None)
+    members = [i for group in found for i in group.members.tolist()]
+    assert len(members) == len(set(members))
+    assert all(group.keeper in group.members for group in found)
+    assert [g.id for g in found] == list(range(1, len(found) + 1))
+    assert {g.likeness for g in found} <= set(Likeness)

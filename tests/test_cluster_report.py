@@ -1,0 +1,154 @@
+"""`cluster_report.py` from end to end: the real program on small real libraries."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from errors import ExitCode, Status
+from journal import Record, RecordError
+from tests.support import ROOT, caption, environment, library
+
+FILES = {"cluster_export.csv", "cluster_report.md", "cluster_report.html", "cluster_state.npz"}
+
+
+def report(*arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "cluster_report.py"), *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**env),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=120,
+        check=False,
+    )
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "cluster_export.csv", encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def write_journal(path: Path, *records: Record) -> None:
+    path.write_bytes(b"".join(record.to_line() for record in records))
+
+
+def error(rel_path: str) -> Record:
+    return Record(
+        rel_path=rel_path,
+        caption=None,
+        status=Status.ERROR_API,
+        error=RecordError("timeout", "no answer"),
+    )
+
+
+def test_photos_and_captions_become_a_report(tmp_path):
+    photos = library(tmp_path / "photos", 6)
+    assert caption("run", f"--photos-dir={photos}", "--limit=4", cwd=tmp_path).returncode == 0
+    flags = [f"--photos-dir={photos}", "--embedder=pixels", "--out=seen", "--json"]
+    done = report(*flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["photos"], summary["captioned"], summary["without_record"]) == (6, 4, 2)
+    assert summary["embedder"].startswith("pixels:")
+    assert "4 captioned, 0 errors, 0 vocabulary fallbacks" in done.stderr
+    assert FILES <= set(os.listdir(tmp_path / "seen"))
+    assert [row["path"] for row in rows(tmp_path / "seen")] == sorted(
+        str(p.relative_to(photos)) for p in photos.rglob("*.jpg")
+    )
+    again = report(*flags, cwd=tmp_path)
+    assert json.loads(again.stdout)["largest_clusters"] == summary["largest_clusters"]
+
+
+def test_a_journal_alone_without_vectors_still_has_its_photos(tmp_path):
+    write_journal(
+        tmp_path / "captions.jsonl",
+        error("../../etc/passwd"),
+        error("/dev/zero"),
+        error("=cmd|'/C calc'!A0\nx.jpg"),
+    )
+    done = report("--embedder=caption", "--engine=none", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "0 captioned, 3 errors" in done.stderr
+    assert "journal alone" in done.stderr
+    assert {row["path"][0] for row in rows(tmp_path / "report_out")} == {".", "/", "'"}
+
+
+def test_an_empty_folder_is_an_empty_report(tmp_path):
+    (tmp_path / "photos").mkdir()
+    done = report("--photos-dir=photos", "--embedder=caption", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["photos"] == 0
+    assert rows(tmp_path / "report_out") == []
+
+
+def test_nothing_at_all_is_a_sentence(tmp_path):
+    done = report(cwd=tmp_path)
+    assert done.returncode == ExitCode.CONFIGURATION
+    assert "nothing to report on" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (["--engine=evok"], ExitCode.USAGE, "no such engine"),
+        (["--embedder=pixel"], ExitCode.USAGE, "did you mean 'pixels'"),
+        (["--min-cluster-size=1"], ExitCode.USAGE, "min-cluster-size"),
+        (["--nope"], ExitCode.USAGE, "cluster_report.py --help"),
+        (["--photos-dir=none"], ExitCode.CONFIGURATION, "no photos directory at none"),
+        (["--out=file/x"], ExitCode.CONFIGURATION, "--out file/x: cannot make this folder"),
+        (["--assign", "--embedder=pixels"], ExitCode.USAGE, "no earlier report"),
+        (["--embedder=pixels", "--vocabulary=terms"], ExitCode.USAGE, "--embedder siglip2 or clip"),
+        (["--no-photos", "--embedder=pixels"], ExitCode.USAGE, "there are none"),
+    ],
+)
+def test_what_cannot_be_done_says_what_to_do(flags, code, said, tmp_path):
+    library(tmp_path / "photos", 1)
+    write_journal(tmp_path / "captions.jsonl", error("a.jpg"))
+    (tmp_path / "file").write_text("")
+    (tmp_path / "terms").write_text("beach\n")
+    where = [] if "--photos-dir=none" in flags else ["--photos-dir=photos"]
+    done = report(*where, *flags, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_broken_state_costs_the_ids_and_nothing_else(tmp_path):
+    library(tmp_path / "photos", 3)
+    flags = ["--photos-dir=photos", "--embedder=pixels"]
+    assert report(*flags, cwd=tmp_path).returncode == 0
+    state = tmp_path / "report_out" / "cluster_state.npz"
+    state.write_bytes(state.read_bytes()[:100])
+    assigned = report(*flags, "--assign", cwd=tmp_path)
+    assert assigned.returncode == ExitCode.CONFIGURATION
+    done = report(*flags, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "clusters get new ids" in done.stderr
+    assert report(*flags, "--assign", cwd=tmp_path).returncode == 0
+
+
+def test_help_and_version_load_nothing_heavy():
+    code = (
+        "import sys, cluster_report\n"
+        "status = cluster_report.execute([sys.argv[1]])\n"
+        "print(' '.join(sys.modules), file=sys.stderr)\n"
+        "sys.exit(status)\n"
+    )
+    for argument in ("--help", "--version"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, argument], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        loaded = {name.split(".")[0] for name in done.stderr.split()}
+        assert "cluster_report" in loaded
+        assert not loaded & {"numpy", "sklearn", "umap", "numba", "hdbscan", "PIL", "torch"}

@@ -1,0 +1,79 @@
+"""What a report is about: the journal's photos and those on the disk, as one list."""
+
+from __future__ import annotations
+
+import pytest
+
+from commands.report_inputs import read_vocabulary, report_photos
+from errors import Status, UsageError
+from journal import Record, RecordError, effective_records, read_index
+from pipeline.walk import Photo
+
+
+def record(rel_path: str, **known) -> Record:
+    return Record(**({"rel_path": rel_path, "caption": "A dog.", "status": Status.SUCCESS} | known))
+
+
+def test_photos_with_and_without_a_record_and_records_without_a_photo():
+    walked = [Photo("b.jpg", 10, 1), Photo("a/z.jpg", 20, 2)]
+    records = [
+        record("b.jpg", content_sha256="ab", size=9, extra={"title": "T", "tags": ["x", 3]}),
+        record("gone.jpg", size=7),
+    ]
+    z, b, gone = report_photos(walked, records)
+    assert (z.rel_path, z.status, z.present, z.size) == ("a/z.jpg", None, True, 20)
+    assert (b.caption, b.title, b.tags, b.present, b.size) == ("A dog.", "T", ("x",), True, 10)
+    assert (gone.present, gone.size) == (False, 7)
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret.jpg", "/etc/passwd", "/dev/zero", "a/../../x.jpg", "C:\\x.jpg", "con"]
+)
+def test_a_path_that_was_not_walked_is_never_present(path):
+    (photo,) = report_photos([], [record(path)])
+    assert photo.rel_path == path
+    assert not photo.present
+
+
+def test_an_error_is_its_code_and_message():
+    error = RecordError("timeout", "no answer")
+    (photo,) = report_photos([], [record("a", caption=None, status=Status.ERROR_API, error=error)])
+    assert photo.error == "timeout: no answer"
+
+
+def test_odd_structured_fields_of_other_programs_are_passed_over():
+    (photo,) = report_photos([], [record("a", extra={"title": ["no"], "tags": "no"})])
+    assert (photo.title, photo.tags) == (None, ())
+
+
+def test_the_effective_records_of_a_journal_in_full(tmp_path):
+    path = tmp_path / "captions.jsonl"
+    lines = [
+        record("a.jpg", caption="first"),
+        record("caf\udce9.jpg", caption="x" * 9000),
+        record("a.jpg", caption="second"),
+        record("a.jpg", caption="a placeholder", placeholder=True),
+    ]
+    torn = b'{"rel_path":"b'
+    path.write_bytes(b"".join(line.to_line() for line in lines) + b"not a record\n" + torn)
+    found = {r.rel_path: r.caption for r in effective_records(path, read_index(path))}
+    assert found == {"a.jpg": "second", "caf\udce9.jpg": "x" * 9000}
+    missing = tmp_path / "none.jsonl"
+    assert list(effective_records(missing, read_index(missing))) == []
+
+
+def test_a_vocabulary_is_a_term_a_line(tmp_path):
+    path = tmp_path / "terms.txt"
+    path.write_text("\ufeff# places\nbeach\n\n  snow \nbeach\n", encoding="utf-8")
+    assert read_vocabulary(path) == ("beach", "snow")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "no terms"), (b"\xff\xfe", "not UTF-8"), (None, "No such file")]
+)
+def test_a_vocabulary_that_is_none_says_why(tmp_path, content, said):
+    path = tmp_path / "terms.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=said):
+        read_vocabulary(path)
