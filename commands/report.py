@@ -150,15 +150,16 @@ def _report(flags: ReportFlags, inputs: _Inputs, library: Library) -> int:
         options = _options(flags, inputs, chosen, vocabulary)
         built = build_report(photos, vectors, options, _previous(flags))
     finally:
-        chosen.embedder.close()
+        if chosen is not None:
+            chosen.embedder.close()
     files = _write(flags, inputs, built, library)
     _tell(flags, built, files)
     return ExitCode.DONE
 
 
-def _examine(inputs: _Inputs, chosen: Chosen, library: Library) -> int:
+def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library) -> int:
     """Bring the library up to date with the photos; an exit code if that was interrupted."""
-    if inputs.photos_dir is None or not inputs.walked:
+    if inputs.photos_dir is None or not inputs.walked or chosen is None:
         return ExitCode.DONE
     from pipeline.embedding import embed_photos
 
@@ -187,21 +188,21 @@ def _examine(inputs: _Inputs, chosen: Chosen, library: Library) -> int:
 
 
 def _options(
-    flags: ReportFlags, inputs: _Inputs, chosen: Chosen, vocabulary: Vocabulary | None
+    flags: ReportFlags, inputs: _Inputs, chosen: Chosen | None, vocabulary: Vocabulary | None
 ) -> ReportOptions:
     from report.build import ReportOptions
     from report.places import place_names
 
     return ReportOptions(
         made_at=datetime.now().astimezone(),
-        embedder=chosen.embedder.identity,
-        embedder_reason=chosen.reason,
+        embedder=chosen.embedder.identity if chosen else "none",
+        embedder_reason=chosen.reason if chosen else "there is nothing to compare",
         engine=flags.engine,
         seed=None if flags.fast else flags.seed,
         min_cluster_size=flags.min_cluster_size,
         assign=flags.assign,
         reassign_noise=flags.reassign_noise,
-        vectors_of_pictures=not chosen.by_captions,
+        vectors_of_pictures=chosen is not None and not chosen.by_captions,
         vocabulary=vocabulary,
         place_names=place_names(),
         notes=inputs.notes,

@@ -38,15 +38,17 @@ class Chosen:
         return not self.embedder.embeds_images
 
 
-def choose_embedder(flags: ReportFlags, present: int, photos: Sequence[ReportPhoto]) -> Chosen:
-    """The embedder asked for, or the best that can run.
+def choose_embedder(
+    flags: ReportFlags, present: int, photos: Sequence[ReportPhoto]
+) -> Chosen | None:
+    """The embedder asked for, or the best that can run; None if there is nothing to embed.
 
     Raises:
         FatalError: there is no such embedder, or it cannot run here.
     """
     from embedders.base import EmbedderSettings
     from embedders.choice import choose
-    from embedders.registry import embedder_class
+    from embedders.registry import AUTO, embedder_class
 
     settings = EmbedderSettings(
         model=flags.model or "", device=flags.device, allow_download=flags.download, notice=say
@@ -54,6 +56,8 @@ def choose_embedder(flags: ReportFlags, present: int, photos: Sequence[ReportPho
     # A template's captions speak of light and format: they do not count, unless there is no more.
     real = sum(p.status is Status.SUCCESS and not p.placeholder for p in photos)
     captions = real if present else sum(p.status is Status.SUCCESS for p in photos)
+    if not present and not captions and flags.embedder in {AUTO, "caption"}:
+        return None  # a model that is not there is no reason to do without the report
     choice = choose(flags.embedder, settings, photos=present, captions=captions)
     chosen = Chosen(embedder_class(choice.name)(settings), choice.reason)
     if not present and not chosen.by_captions:
@@ -67,13 +71,17 @@ def choose_embedder(flags: ReportFlags, present: int, photos: Sequence[ReportPho
 
 
 def load_vectors(
-    library: Library, chosen: Chosen, photos: Sequence[ReportPhoto]
+    library: Library, chosen: Chosen | None, photos: Sequence[ReportPhoto]
 ) -> NDArray[np.float32]:
     """A row for each photo, zeros where there is none; captions are embedded if need be.
 
     Raises:
         FatalError: the library cannot be written, or the embedder fails.
     """
+    import numpy as np
+
+    if chosen is None:
+        return np.zeros((len(photos), 0), dtype=np.float32)
     if not chosen.by_captions:
         keys = [photo.content_sha256 or "" for photo in photos]
         return library.vectors(chosen.embedder.identity, keys)[1]
@@ -104,7 +112,7 @@ def _embed_captions(library: Library, embedder: Embedder, texts: Sequence[str]) 
 
 
 def load_vocabulary(
-    path: Path | None, chosen: Chosen, photos: Sequence[ReportPhoto]
+    path: Path | None, chosen: Chosen | None, photos: Sequence[ReportPhoto]
 ) -> Vocabulary | None:
     """The vocabulary with its vectors; None if there is none or no photo needs it.
 
@@ -112,7 +120,7 @@ def load_vocabulary(
         UsageError: the file makes no sense, or the embedder's images and texts share no space.
         FatalError: the terms cannot be embedded.
     """
-    if path is None:
+    if path is None or chosen is None:
         return None
     terms = read_vocabulary(path)
     if all(photo.status is not None and (_caption(photo) or photo.error) for photo in photos):
