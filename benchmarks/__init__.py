@@ -5,4 +5,5 @@ Each script draws its own data, prints a table and ends with one JSON line:
     python -m benchmarks.api_fanout       captions per second through a provider, by workers
     python -m benchmarks.rate_limited     how much of a quota is used, and how often exceeded
     python -m benchmarks.local_gpu        a model in this process, beside the plain loop
+    python -m benchmarks.report_clusters  44,000 vectors into clusters, and the memory it takes
 """

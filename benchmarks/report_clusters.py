@@ -1,6 +1,6 @@
 """Vectors to clusters: the report's engine against umap-learn and hdbscan called directly.
 
-    python benchmarks/report_clusters.py [--photos 44000] [--dim 512] [--seed 0] [--quick]
+    python -m benchmarks.report_clusters [--photos 44000] [--dim 512] [--seed 0] [--quick]
 
 Both get the same made vectors (themes of uneven size and spread, 10 % belonging to none), each in
 a process of its own, so that peak memory and compiled code are its own. Each runs twice; the
@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks.tables import print_table
 
-QUICK = (3000, 128)
+QUICK = (400, 32)
 CONTENDERS = ("direct", "report")
 
 
@@ -113,7 +113,7 @@ def run_one(name: str, photos: int, dim: int, seed: int) -> None:
     from sklearn.metrics import adjusted_mutual_info_score
 
     per_mb = 1024 if sys.platform != "darwin" else 1 << 20
-    print(  # noqa: T201
+    print(
         json.dumps(
             {
                 "seconds": round(seconds, 2),
@@ -127,47 +127,37 @@ def run_one(name: str, photos: int, dim: int, seed: int) -> None:
     )
 
 
-def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run one contender twice; the second, warm run."""
-    command = [sys.executable, "-W", "ignore", __file__, "--only", name]
-    command += [
-        f"--photos={arguments.photos}",
-        f"--dim={arguments.dim}",
-        f"--seed={arguments.seed}",
-    ]
-    results = []
-    for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+def measured(name: str, photos: int, dim: int, seed: int, runs: int) -> dict[str, Any]:
+    """Run one contender; the last run counts, the first one had to compile."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.report_clusters", "--only", name]
+    command += [f"--photos={photos}", f"--dim={dim}", f"--seed={seed}"]
+    results: list[dict[str, Any]] = []
+    for _ in range(runs):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
         results.append(json.loads(done.stdout.splitlines()[-1]))
-    return results[1] | {"first_seconds": results[0]["seconds"]}
+    return {"contender": name, "first_s": results[0]["seconds"]} | results[-1]
 
 
 def main() -> None:
     """Compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="the report against umap-learn and hdbscan")
     parser.add_argument("--photos", type=int, default=44_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="3,000 vectors of 128")
+    parser.add_argument("--quick", action="store_true", help="400 vectors of 32, once")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.photos, arguments.dim = QUICK
-    if arguments.only:
-        run_one(arguments.only, arguments.photos, arguments.dim, arguments.seed)
+    given = parser.parse_args()
+    photos, dim = QUICK if given.quick else (given.photos, given.dim)
+    if given.only:
+        run_one(given.only, photos, dim, given.seed)
         return
-    results = {name: measured(name, arguments) for name in CONTENDERS}
-    print(f"{'':<8}{'seconds':>9}{'first':>9}{'peak MB':>9}{'clusters':>10}{'noise':>8}{'AMI':>8}")  # noqa: T201
-    for name, r in results.items():
-        print(  # noqa: T201
-            f"{name:<8}{r['seconds']:>9.1f}{r['first_seconds']:>9.1f}{r['peak_mb']:>9}"
-            f"{r['clusters']:>10}{r['noise']:>8.1%}{r['ami']:>8.3f}"
-        )
-    ratio = results["report"]["seconds"] / results["direct"]["seconds"]
-    size = {"photos": arguments.photos, "dim": arguments.dim}
-    print(json.dumps(size | {"ratio": round(ratio, 3)} | results))  # noqa: T201
+    runs = 1 if given.quick else 2
+    rows = [measured(name, photos, dim, given.seed, runs) for name in CONTENDERS]
+    print_table(rows)
+    ratio = rows[1]["seconds"] / rows[0]["seconds"]
+    print(json.dumps({"photos": photos, "dim": dim, "ratio": round(ratio, 3), "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -20,13 +20,12 @@ from console.logs import configure_logging
 from console.progress import ProgressReporter
 from console.terminal import count, duration, say, show
 from errors import ConfigurationError, ExitCode, NoPhotosError
-from journal import Record, effective_records, read_index
+from journal import Record, read_again, read_index
 from pipeline.path_filter import PathFilter
 
 if TYPE_CHECKING:
-    from library import Library
-
     from commands.report_vectors import Chosen
+    from library import Library
     from pipeline.walk import Photo
     from report.build import Built, ReportOptions
     from report.labels import Vocabulary
@@ -53,7 +52,6 @@ def make_report(flags: ReportFlags) -> int:
     """
     _require_packages()
     from library import Library
-
     from report.engines import engine_info
 
     started = time.monotonic()
@@ -118,8 +116,8 @@ def _records(journal: Path, wanted: PathFilter) -> list[Record]:
     index = read_index(journal)
     for warning in index.warnings(journal.name):
         say(warning)
-    records = effective_records(journal, index)
-    return [record for record in records if wanted.takes_file(record.rel_path)]
+    entries = [entry for entry in index.entries.values() if wanted.takes_file(entry.rel_path)]
+    return [Record.from_mapping(fields) for fields in read_again(journal, entries)]
 
 
 def _walk(flags: ReportFlags, photos_dir: Path) -> list[Photo]:
@@ -233,10 +231,9 @@ def _write(flags: ReportFlags, inputs: _Inputs, built: Built, library: Library) 
         ConfigurationError: one cannot be written; those before it are whole, the others as they
             were.
     """
-    from report.page import write_page
-
     from report.csv_export import write_csv
     from report.markdown import write_markdown
+    from report.page import write_page
     from report.run_state import STATE_FILE, save_state
 
     def thumbnail(photo: ReportPhoto) -> bytes | None:

@@ -15,10 +15,10 @@ from errors import Status, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
-    from embedders.base import Embedder
-    from library import Library
     from numpy.typing import NDArray
 
+    from embedders.base import Embedder
+    from library import Library
     from report.labels import Vocabulary
     from report.model import ReportPhoto
 

@@ -6,7 +6,6 @@
     lock.py      one writer at a time
     durable.py   sync, directory sync, atomic replacement
     upkeep.py    check, compact, merge
-    effective.py the effective records in full, for the report
     summary.py   what `stats` prints
     tail.py      what was appended since a reader was here last
 
@@ -14,7 +13,6 @@ The format and its rules are in docs/journal-format.md.
 """
 
 from journal.durable import replacing
-from journal.effective import effective_records
 from journal.reading import Damage, JournalIndex, read_again, read_index
 from journal.record import Entry, Record, RecordError, parse_time, utc_now
 from journal.summary import Summary, summarize
@@ -32,7 +30,6 @@ __all__ = [
     "RecordError",
     "Summary",
     "compact",
-    "effective_records",
     "merge",
     "parse_time",
     "read_again",

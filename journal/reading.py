@@ -184,21 +184,6 @@ def parse_line(line: Line) -> Entry | Damage | None:
         return Damage(line.number, line.offset, str(error).split("\n")[0][:200])
 
 
-def line_at(descriptor: int, offset: int) -> bytes:
-    """The line that begins at a byte of an open journal, without its newline.
-
-    Raises:
-        OSError: the file ends before the line does, or cannot be read.
-    """
-    line = b""
-    while b"\n" not in line:
-        piece = os.pread(descriptor, 4096, offset + len(line))
-        if not piece:
-            raise OSError("the file ends inside the record")
-        line += piece
-    return line.partition(b"\n")[0]
-
-
 def read_index(path: Path) -> JournalIndex:
     """Read a whole journal; one that does not exist is empty.
 

@@ -17,7 +17,6 @@ from journal.reading import (
     MAX_LINE_BYTES,
     JournalIndex,
     fill_index,
-    line_at,
     open_for_reading,
     require_regular_file,
 )
@@ -226,11 +225,20 @@ class Journal:
             JournalError: the line cannot be read again.
         """
         try:
-            return Record.from_mapping(read_fields(line_at(self._descriptor, entry.offset)))
+            return Record.from_mapping(read_fields(self._line_at(entry.offset)))
         except (OSError, ValueError, KeyError, RecursionError) as error:
             raise JournalError(
                 f"cannot read the journal {self.path} at byte {entry.offset}: {error}"
             ) from error
+
+    def _line_at(self, offset: int) -> bytes:
+        line = b""
+        while b"\n" not in line:
+            piece = os.pread(self._descriptor, 4096, offset + len(line))
+            if not piece:
+                raise OSError("the file ends inside the record")
+            line += piece
+        return line.partition(b"\n")[0]
 
     def close(self) -> None:
         """Close the file, after the group being written, and let go of the lock. Twice is once.

@@ -6,7 +6,7 @@ import pytest
 
 from commands.report_inputs import read_vocabulary, report_photos
 from errors import Status, UsageError
-from journal import Record, RecordError, effective_records, read_index
+from journal import Record, RecordError
 from pipeline.walk import Photo
 
 
@@ -44,22 +44,6 @@ def test_an_error_is_its_code_and_message():
 def test_odd_structured_fields_of_other_programs_are_passed_over():
     (photo,) = report_photos([], [record("a", extra={"title": ["no"], "tags": "no"})])
     assert (photo.title, photo.tags) == (None, ())
-
-
-def test_the_effective_records_of_a_journal_in_full(tmp_path):
-    path = tmp_path / "captions.jsonl"
-    lines = [
-        record("a.jpg", caption="first"),
-        record("caf\udce9.jpg", caption="x" * 9000),
-        record("a.jpg", caption="second"),
-        record("a.jpg", caption="a placeholder", placeholder=True),
-    ]
-    torn = b'{"rel_path":"b'
-    path.write_bytes(b"".join(line.to_line() for line in lines) + b"not a record\n" + torn)
-    found = {r.rel_path: r.caption for r in effective_records(path, read_index(path))}
-    assert found == {"a.jpg": "second", "caf\udce9.jpg": "x" * 9000}
-    missing = tmp_path / "none.jsonl"
-    assert list(effective_records(missing, read_index(missing))) == []
 
 
 def test_a_vocabulary_is_a_term_a_line(tmp_path):
