@@ -22,15 +22,24 @@ def environment(**extra: str) -> dict[str, str]:
     return own | {"PYTHONPATH": extra.pop("PYTHONPATH", "")} | extra
 
 
-def command(*arguments: object) -> list[str]:
+def command(*arguments: object, program: str = "caption.py") -> list[str]:
     """The program's command line."""
-    return [sys.executable, str(ROOT / "caption.py"), *map(str, arguments)]
+    return [sys.executable, str(ROOT / program), *map(str, arguments)]
 
 
 def caption(*arguments: object, cwd: Path, timeout: float = 60, **env: str):
     """Run the program to its end; stdout and stderr are text with surrogate escapes."""
+    return _run(command(*arguments), cwd, timeout, env)
+
+
+def report(*arguments: object, cwd: Path, timeout: float = 120, **env: str):
+    """Run `cluster_report.py` in the same way."""
+    return _run(command(*arguments, program="cluster_report.py"), cwd, timeout, env)
+
+
+def _run(arguments: list[str], cwd: Path, timeout: float, env: dict[str, str]):
     return subprocess.run(
-        command(*arguments),
+        arguments,
         cwd=cwd,
         env=environment(**env),
         capture_output=True,

@@ -11,23 +11,9 @@ from pathlib import Path
 
 from errors import ExitCode, Status
 from journal import Record, RecordError
-from tests.support import ROOT, caption, environment, library
+from tests.support import ROOT, caption, environment, library, report
 
 FILES = {"cluster_export.csv", "cluster_report.md", "cluster_report.html", "cluster_state.npz"}
-
-
-def report(*arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "cluster_report.py"), *map(str, arguments)],
-        cwd=cwd,
-        env=environment(**env),
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        encoding="utf-8",
-        errors="surrogateescape",
-        timeout=120,
-        check=False,
-    )
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

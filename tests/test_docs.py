@@ -10,7 +10,7 @@ import pytest
 
 import errors
 from config import Settings
-from tests.support import ROOT, caption, draw, records
+from tests.support import ROOT, caption, draw, records, report
 
 README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -49,6 +49,7 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
             ["journal", "merge"],
         )
     )
+    help_texts += report("--help", cwd=tmp_path, COLUMNS="200").stdout
     known = set(re.findall(r"--[a-z][a-z-]+", help_texts))
     foreign = {"--max-model-len", "--extra", "--help", "--batch", "--include", "--version"}
     foreign |= {"--tiny", "--server"}  # of benchmarks/local_gpu.py
