@@ -73,6 +73,8 @@ def test_local_gpu():
     assert len(table) == 2 + len(rows) == 6
     assert [row["photos"] for row in rows.values()] == [3, 6, 3, 6], "all of them were captioned"
     assert all(row["photos_per_second"] > 0 for row in rows.values())
+
+
 def test_report_clusters():
     found = quick("report_clusters")
     assert [row["contender"] for row in found["rows"]] == ["direct", "report"]
