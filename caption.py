@@ -168,10 +168,12 @@ def search(
     library_db: flag.LibraryDb = None,
     limit: flag.SearchLimit = 20,
     as_json: flag.AsJson = False,
+    model: flag.EmbedderModel = None,
+    captions_only: flag.CaptionsOnly = False,
     open_report: flag.OpenReport = False,
-    out: flag.ReportDir = None,
+    out: flag.ReportDir = flag.REPORT_DIR,
 ) -> int:
-    """Find photos by the words of their captions, best first; needs no photos."""
+    """Find photos by their captions and, after a report by siglip2 or clip, by what they show."""
     given = dict(locals())
     from commands.search import SearchFlags, print_search
 

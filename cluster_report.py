@@ -45,16 +45,7 @@ def report(
             "--no-photos", metavar="", help="Use the journal alone.", rich_help_panel="Where"
         ),
     ] = False,
-    library_db: Annotated[
-        Path | None,
-        typer.Option(
-            "--library",
-            metavar="FILE",
-            help="What is known besides captions [LIBRARY_DB; default library.db beside the "
-            "journal].",
-            rich_help_panel="Where",
-        ),
-    ] = None,
+    library_db: flag.LibraryDb = None,
     include: flag.Include = None,
     exclude: flag.Exclude = None,
     embedder: Annotated[
@@ -154,7 +145,7 @@ def report(
         typer.Option(
             metavar="DIR", help="Folder for the report; made if need be.", rich_help_panel=_OUTPUT
         ),
-    ] = Path("report_out"),
+    ] = flag.REPORT_DIR,
     as_json: Annotated[
         bool,
         typer.Option(

@@ -42,8 +42,10 @@ class SearchFlags:
     library_db: Path | None = None
     limit: int = 20
     as_json: bool = False
+    model: str | None = None
+    captions_only: bool = False
     open_report: bool = False
-    out: Path | None = None
+    out: Path = Path()
 
 
 def print_search(flags: SearchFlags, embedder: TextEmbedder | None = None) -> int:
@@ -62,26 +64,48 @@ def print_search(flags: SearchFlags, embedder: TextEmbedder | None = None) -> in
         say(f"{settings.captions_jsonl} holds no records yet")
         hits: list[CaptionHit] = []
     else:
-        hits = _search(settings, query, flags.limit, embedder)
+        hits = _search(settings, query, flags, embedder)
     _tell(hits, query, as_json=flags.as_json)
     if flags.open_report:
-        open_report(flags.out or Path(), query)
+        open_report(flags.out, query)
     return ExitCode.DONE
 
 
 def _search(
-    settings: Settings, query: str, limit: int, embedder: TextEmbedder | None
+    settings: Settings, query: str, flags: SearchFlags, embedder: TextEmbedder | None
 ) -> list[CaptionHit]:
     """Search in library.db or, if that cannot be used, in an index made for this once."""
-    journal = settings.captions_jsonl
+    journal, limit = settings.captions_jsonl, flags.limit
     try:
         with Library.open(settings.library_path, say) as library:
+            embedder = embedder or joint_embedder(library, flags)
             return _find(library, journal, query, limit, embedder)
     except LibraryError as error:
         say(f"{error}")
         say("Searching without it this time, which takes longer")
         with Library.in_memory(say) as library:
             return _find(library, journal, query, limit, None)
+
+
+def joint_embedder(library: Library, flags: SearchFlags) -> TextEmbedder | None:
+    """The embedder behind vectors of pictures in library.db that texts can be compared with.
+
+    None if there are none, if it cannot run here (which is said), or if only captions are wanted.
+    """
+    names = () if flags.captions_only else {i.partition(":")[0] for i in library.identities()}
+    for name in sorted(names):
+        from embedders.base import EmbedderSettings
+        from embedders.registry import embedder_class
+
+        try:
+            kind = embedder_class(name)
+            embedder = kind(EmbedderSettings(model=flags.model or "", notice=say))
+            if embedder.embeds_images and embedder.embeds_texts:
+                embedder.check()
+                return embedder
+        except FatalError as error:
+            say(f"Searching without {name}: {error}")
+    return None
 
 
 def _find(

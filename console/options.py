@@ -417,6 +417,24 @@ OpenReport: TypeAlias = Annotated[
     ),
 ]
 ReportDir: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="DIR", help="Folder of that report, if it is not this one."),
+    Path, typer.Option("--out", metavar="DIR", help="Folder of that report.")
+]
+REPORT_DIR = Path("report_out")
+"""Where a report is written to, and looked for."""
+
+EmbedderModel: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="Model of the report's embedder, if it was not the default: a name or a folder.",
+    ),
+]
+CaptionsOnly: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--captions-only",
+        metavar="",
+        help="Do not load the report's embedder to search the pictures themselves.",
+    ),
 ]

@@ -88,7 +88,7 @@ def test_the_report_is_opened_with_the_search_in_it(here):
     missing = caption("search", "dog", "--open-report", cwd=here)
     assert missing.returncode == 78
     assert missing.stdout.startswith("2024/dog.jpg")
-    assert f"no report at {here / 'cluster_report.html'}" in missing.stderr
+    assert f"no report at {here / 'report_out/cluster_report.html'}" in missing.stderr
     page = here / "my report" / "cluster_report.html"
     page.parent.mkdir()
     page.write_text("<html>")
@@ -149,3 +149,47 @@ def test_captions_are_searched_alone_aloud_where_it_cannot(with_vectors, capsys)
         assert printed.out == "2024/dog.jpg\tA dog in the snow.\n"
         assert "Searching the captions alone" in printed.err
         assert reason in printed.err
+
+
+PLUGIN = """
+import numpy as np
+from embedders.base import Embedder
+
+class Words(Embedder):
+    name = "words"
+    summary = "dogs along the first axis"
+    identity = "words:1"
+    embeds_images = embeds_texts = True
+
+    def embed_texts(self, texts):
+        return np.array([[1.0, 0.0] if "dog" in t else [0.0, 1.0] for t in texts], np.float32)
+"""
+
+
+@pytest.fixture
+def words(tmp_path):
+    """PYTHONPATH with the joint embedder `words`, as another package brings it."""
+    info = tmp_path / "plugin" / "words-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info.parent / "words_embedder.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: words\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[picture_captioner.embedders]\nwords = words_embedder:Words\n"
+    )
+    return str(info.parent)
+
+
+def test_the_embedder_of_the_report_is_found_by_the_vectors_it_left(with_vectors, words):
+    done = caption("search", "dog", "--limit=2", cwd=with_vectors, PYTHONPATH=words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["2024/dog.jpg\tA dog in the snow.", "new.jpg\t"]
+    assert done.stderr == ""
+    alone = caption("search", "dog", "--captions-only", cwd=with_vectors, PYTHONPATH=words)
+    assert alone.stdout.splitlines() == ["2024/dog.jpg\tA dog in the snow."]
+
+
+def test_an_embedder_that_is_gone_is_named_and_the_captions_are_searched(with_vectors):
+    done = caption("search", "dog", cwd=with_vectors)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == ["2024/dog.jpg\tA dog in the snow."]
+    assert "Searching without words: there is no embedder 'words'" in done.stderr
