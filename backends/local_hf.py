@@ -47,8 +47,8 @@ MAX_AUTO_BATCH = {"cuda": 64, "mps": 8, "cpu": 4}
 error, so on a CPU little is tried."""
 
 DEFAULT_MAX_PIXELS = 512 * 28 * 28
-"""512 visual tokens of Qwen2.5-VL, 392 of Qwen3-VL: a picture of 730x550, which is where captions
-stop to gain. The models' own default goes up to 16,384 tokens a photo."""
+"""512 visual tokens of Qwen2.5-VL, 392 of Qwen3-VL: a picture of 730x550. A choice, not a
+measurement: visual tokens are the cost, and the models' own default goes up to 16,384 a photo."""
 
 
 class LocalOptions(BackendOptions):
