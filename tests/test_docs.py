@@ -37,7 +37,7 @@ def test_the_first_command_of_the_readme_captions_the_examples(tmp_path):
 
 def test_the_second_command_of_the_readme_is_what_ci_runs():
     commands = re.findall(r"^    (pip install uv && uv run .*pytest.*)$", README, re.MULTILINE)
-    assert commands == ["pip install uv && uv run --extra dev pytest"]
+    assert commands == ["pip install uv && uv run --extra dev pytest -n auto --dist worksteal"]
     assert "README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
