@@ -165,7 +165,7 @@ def backend_class(name: str) -> type[CaptionBackend]:
             raise
         raise ConfigurationError(
             f"the {name} backend needs the package {error.name}: run "
-            f"pip install '{DISTRIBUTION}[{info.extra}]' (in a checkout: uv sync "
+            f"pip install '{DISTRIBUTION}[{info.extra}]' (in a checkout: uv sync --inexact "
             f"--extra {info.extra})"
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, CaptionBackend)):

@@ -78,7 +78,8 @@ def _require_packages() -> None:
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the report needs the package {error.name}: run pip install "
-            "'picture-captioner-clusterer-chunker[report]' (in a checkout: uv sync --extra report)"
+            "'picture-captioner-clusterer-chunker[report]' (in a checkout: uv sync --inexact "
+            "--extra report)"
         ) from error
     from report.compiled import keep_compiled_code
 

@@ -111,7 +111,7 @@ def embedder_class(name: str) -> type[Embedder]:
             raise
         raise ConfigurationError(
             f"the {name} embedder needs the package {error.name}: run "
-            f"pip install '{DISTRIBUTION}[{info.extra}]' (in a checkout: uv sync "
+            f"pip install '{DISTRIBUTION}[{info.extra}]' (in a checkout: uv sync --inexact "
             f"--extra {info.extra})"
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, Embedder)):

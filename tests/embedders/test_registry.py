@@ -119,7 +119,7 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(package, built_i
         embedder_class("wanting")
     assert "the wanting embedder needs the package a_package_nobody_has" in str(error.value)
     assert "pip install 'picture-captioner-clusterer-chunker[local]'" in str(error.value)
-    assert "uv sync --extra local" in str(error.value)
+    assert "uv sync --inexact --extra local" in str(error.value)
 
 
 @pytest.mark.parametrize(
