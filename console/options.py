@@ -359,7 +359,7 @@ MaxPixels: TypeAlias = Annotated[
     int | None,
     typer.Option(
         metavar="AREA",
-        help="Scale photos down to so many pixels; what a caption costs [default 401408].",
+        help="Scale photos down to so many pixels; what a caption costs (default 401408).",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -368,7 +368,7 @@ MaxNewTokens: TypeAlias = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="The longest answer [default: MAX_TOKENS, 256].",
+        help="The longest answer (default: MAX_TOKENS, else 256).",
         rich_help_panel=_MODEL,
     ),
 ]

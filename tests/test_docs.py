@@ -104,3 +104,11 @@ def test_links_between_documents_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text("utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("file", ["console/options.py", "caption.py", "cluster_report.py"])
+def test_no_help_text_is_eaten_by_markup(file):
+    """Rich takes `[default 5]` for a style and drops it; `[MAX_EDGE]` it leaves alone."""
+    source = (ROOT / file).read_text("utf-8")
+    assert "help=" in source
+    assert not re.findall(r'"[^"\n]*\[[a-z#/@][^"\n]*"', source)
