@@ -147,6 +147,11 @@ class AnthropicBackend(CaptionBackend):
         """The host that receives the photos."""
         return self._service.host
 
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Photos are sent as JPEGs of this quality."""
+        return self._options.jpeg_quality
+
     def check(self) -> None:
         """Ask whether the models endpoint is there, takes the key and has a model that sees.
 

@@ -190,6 +190,14 @@ class CaptionBackend(ABC):
         """
         return ""
 
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Quality of the JPEG that the decoders should make of each photo; None for pixels alone.
+
+        For backends that send `encode_jpeg(image, quality=...)` and look at no pixels themselves.
+        """
+        return None
+
     def check(self) -> None:
         """Verify, before the first photo, that captions can be had: key, server, model.
 

@@ -1,7 +1,7 @@
 """A photo as the bytes that a provider receives: one JPEG with nothing in it but pixels.
 
-Written once per photo, whatever the number of retries, because encoding costs several
-milliseconds and providers bill by pixels, not by bytes.
+Written once per photo, by the decoder processes where a backend asks for it, because encoding
+costs several milliseconds during which Pillow lets no other thread work.
 """
 
 from __future__ import annotations
@@ -26,13 +26,18 @@ def encode_jpeg(
     """The picture as a JPEG without metadata.
 
     Args:
-        image: any mode; what is not RGB is converted.
+        image: any mode; what is not RGB is converted. One that the decoders have encoded already
+            (`CaptionBackend.ready_jpeg`) brings its bytes along.
         quality: Pillow's scale, 1 to 95.
         max_bytes: what the provider accepts. Quality is lowered in steps to get below it.
 
     Raises:
         ApiError: (`too_large`) no quality worth sending gets below `max_bytes`.
     """
+    ready: bytes = image.info.get("jpeg", b"")
+    fits = max_bytes is None or len(ready) <= max_bytes
+    if ready and fits and image.info.get("jpeg_quality") == quality:
+        return ready
     pixels = _bare(image)
     steps = [quality, *range(quality - 15, SMALLEST_JPEG_QUALITY - 1, -15)]
     for step in steps:

@@ -156,6 +156,11 @@ class GeminiBackend(CaptionBackend):
         """The host that receives the photos."""
         return self._service.host
 
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Photos are sent as JPEGs of this quality."""
+        return self._options.jpeg_quality
+
     def check(self) -> None:
         """Ask whether the models endpoint is there, takes the key and knows the model.
 

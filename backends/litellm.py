@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from backends.base import BackendSettings, Caption, CaptionBackend, Fault
 from backends.chat_answers import caption_from
-from backends.encoding import data_url, encode_jpeg
+from backends.encoding import DEFAULT_JPEG_QUALITY, data_url, encode_jpeg
 from backends.endpoint import endpoint
 from backends.http_errors import retry_after_seconds
 from backends.openai_errors import Service, mapped
@@ -78,6 +78,11 @@ class LiteLLMBackend(CaptionBackend):
     def destination(self) -> str | None:
         """The host that receives the photos, or the provider's name where LiteLLM chooses it."""
         return self._host
+
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Photos are sent as JPEGs of this quality."""
+        return DEFAULT_JPEG_QUALITY
 
     def check(self) -> None:
         """Ask LiteLLM which keys the provider needs; the first photo is the first request.

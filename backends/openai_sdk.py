@@ -126,6 +126,11 @@ class OpenAIFamilyBackend(CaptionBackend):
         """The host that receives the photos."""
         return self._endpoint.host
 
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Photos are sent as JPEGs of this quality."""
+        return self._options.jpeg_quality
+
     def check(self) -> None:
         """Ask the server for its models: it is there, it takes the key, it has the model.
 

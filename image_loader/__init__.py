@@ -19,7 +19,13 @@ for one thread at a time: Python's warning filters, which keep Pillow quiet, are
 from image_loader.decoding import fitting
 from image_loader.examining import THUMBNAIL_EDGE, ExaminedImage, Traits, examine_image
 from image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS, VIDEO_EXTENSIONS
-from image_loader.loading import ImageHeader, LoadedImage, load_image, read_header
+from image_loader.loading import (
+    ImageHeader,
+    LoadedImage,
+    load_image,
+    open_encoded,
+    read_header,
+)
 from image_loader.metadata import Metadata
 
 __all__ = [
@@ -35,5 +41,6 @@ __all__ = [
     "examine_image",
     "fitting",
     "load_image",
+    "open_encoded",
     "read_header",
 ]

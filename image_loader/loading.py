@@ -80,6 +80,24 @@ def load(
     return loaded, found.metadata
 
 
+def open_encoded(jpeg: bytes, quality: int) -> Image.Image:
+    """A clean JPEG of ours as an image whose pixels are decoded only if somebody looks at them.
+
+    `info["jpeg"]` are its bytes, `info["jpeg_quality"]` is `quality`; nothing else is in there.
+
+    Raises:
+        CorruptImageError: it is no JPEG in RGB.
+    """
+    try:
+        image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
+    except (OSError, SyntaxError) as error:
+        raise CorruptImageError("not a JPEG") from error
+    if image.mode != "RGB":
+        raise CorruptImageError(f"not RGB but {image.mode}")
+    image.info = {"jpeg": jpeg, "jpeg_quality": quality}
+    return image
+
+
 def read_header(path: Path) -> ImageHeader:
     """A photo's size in pixels from its header, reading as little of the file as the format allows.
 

@@ -38,6 +38,7 @@ class Decoding:
     Args:
         unchanged_if: content hash by path, for photos that are pending only because their file
             looks changed.
+        jpeg_quality: encode the images as well, for backends that send JPEGs.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Decoding:
         recorder: Recorder,
         ready: Buffer[Decoded],
         unchanged_if: dict[str, Source],
+        jpeg_quality: int | None = None,
     ) -> None:
         self._photos_dir = photos_dir
         self._disk = DiskWatch(photos_dir)
         self._edge = edge
+        self._jpeg_quality = jpeg_quality
         self._feed = feed
         self._content = content
         self._recorder = recorder
@@ -68,7 +71,7 @@ class Decoding:
     def _decode(self, loader: IsolatedLoader, item: Item) -> None:
         path = self._photos_dir / item.photo.rel_path
         try:
-            loaded = loader.load(path, self._edge, self._known(item))
+            loaded = loader.load(path, self._edge, self._known(item), self._jpeg_quality)
         except (DecoderCrashError, DecoderTimeoutError) as error:
             if item.alone:
                 self._recorder.corrupt(item, error)

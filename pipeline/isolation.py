@@ -34,6 +34,7 @@ from image_loader import (
     LoadedImage,
     Metadata,
     Traits,
+    open_encoded,
 )
 from pipeline.decoder_process import DecoderProcess
 from pipeline.decoder_worker import (
@@ -56,6 +57,8 @@ __all__ = ["DEFAULT_LIMITS", "DecodeLimits", "IsolatedLoader"]
 DEFAULT_LIMITS = DecodeLimits()
 
 _MAX_THUMBNAIL_BYTES = THUMBNAIL_EDGE**2 * len("RGB")
+
+_MAX_JPEG_TABLES = 1 << 16
 
 _ReplyT = TypeVar("_ReplyT", FileRead, Loaded, Examined, Header)
 
@@ -91,8 +94,17 @@ class IsolatedLoader:
     ) -> None:
         self.close()
 
-    def load(self, path: Path, edge: int, known: Container[str] = frozenset()) -> LoadedImage:
+    def load(
+        self,
+        path: Path,
+        edge: int,
+        known: Container[str] = frozenset(),
+        jpeg_quality: int | None = None,
+    ) -> LoadedImage:
         """`image_loader.load_image`, with its arguments and errors, and four more.
+
+        With a `jpeg_quality` the process encodes the image as well: the result is then an image
+        with its bytes in `info["jpeg"]` (`image_loader.open_encoded`).
 
         Raises:
             DecoderCrashError: the process died while it worked on this photo.
@@ -103,9 +115,13 @@ class IsolatedLoader:
         """
         if edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
-        with self._asked(LoadRequest(os.fsencode(path), edge), photos=1) as process:
+        request = LoadRequest(os.fsencode(path), edge, jpeg_quality)
+        with self._asked(request, photos=1) as process:
             loaded, _ = self._receive_loaded(process, known)
-            image = self._receive_image(process, loaded.image_size, edge)
+            if jpeg_quality is None:
+                image = self._receive_image(process, loaded.image_size, edge)
+            else:
+                image = self._receive_jpeg(process, loaded.image_size, edge, jpeg_quality)
         return _loaded_image(loaded, image)
 
     def examine(
@@ -182,6 +198,25 @@ class IsolatedLoader:
         if len(pixels) != expected:
             raise DecoderCrashError("the decoder sent a picture of the wrong size")
         return Image.frombytes("RGB", size, pixels)
+
+    def _receive_jpeg(
+        self, process: DecoderProcess, size: tuple[int, int] | None, edge: int, quality: int
+    ) -> Image.Image | None:
+        if size is None:
+            return None
+        wrong = DecoderCrashError("the decoder sent a JPEG that makes no sense")
+        if not 0 < max(size) <= edge:
+            raise wrong
+        # No encoder makes more of noise than the pixels take, and a few tables.
+        limit = size[0] * size[1] * len("RGB") + _MAX_JPEG_TABLES
+        jpeg = process.receive_bytes(limit, self._limits.decode_seconds, self._overdue())
+        try:
+            image = open_encoded(jpeg, quality)
+        except CorruptImageError:
+            raise wrong from None
+        if image.size != size:
+            raise wrong
+        return image
 
     @contextmanager
     def _asked(self, request: Request, photos: int) -> Iterator[DecoderProcess]:

@@ -104,6 +104,7 @@ class CaptionRun:
             self._recorder,
             self._ready,
             _unchanged_if(pending, journal, rules),
+            _ready_jpeg(links),
         )
         chain = Chain(self._services, tally.notice)
         self._captioning = Captioning(
@@ -137,6 +138,12 @@ class CaptionRun:
             else:
                 self._recorder.failed(verdicts)
             self._recorder.dropped(unproved)
+
+
+def _ready_jpeg(links: Sequence[Link]) -> int | None:
+    """The quality in which the decoders encode, if all backends want the same."""
+    wanted = {link.backend.ready_jpeg for link in links}
+    return wanted.pop() if len(wanted) == 1 else None
 
 
 def _unchanged_if(

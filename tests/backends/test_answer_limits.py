@@ -108,7 +108,8 @@ def test_a_small_answer_that_unpacks_to_gigabytes_is_refused(kind):
 def test_quotas_of_every_answer_reach_the_run(kind):
     reset = b"anthropic-ratelimit-requests-reset: 2999-01-01T00:00:00Z\r\n"
     head = (
-        b"HTTP/1.1 429 Slow Down\r\ncontent-length: 0\r\nx-ratelimit-limit-requests: 100\r\n"
+        b"HTTP/1.1 429 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n"
+        b"x-ratelimit-limit-requests: 100\r\n"
         b"x-ratelimit-remaining-requests: 7\r\nx-ratelimit-reset-requests: 1.5s\r\n" + reset
     )
     told = []

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from PIL import ImageChops
 
+from backends.encoding import encode_jpeg
 from errors import (
+    DecoderCrashError,
     EmptyFileError,
     ImageTooLargeError,
     TruncatedImageError,
@@ -23,6 +25,7 @@ from errors import (
     UnreadableFileError,
 )
 from image_loader import examine_image, load_image, read_header
+from pipeline.decoder_process import DecoderProcess
 from pipeline.isolation import DecodeLimits, IsolatedLoader
 from tests.images import dng_without_sensor_data, encoded, exif, faulty_png, gradient, noise, write
 
@@ -52,6 +55,36 @@ def test_a_photo_arrives_as_if_decoded_here(tmp_path, loader):
     assert there.image.info == {}
     facts = ("content_sha256", "size", "mtime_ns", "width", "height", "format")
     assert [getattr(here, name) for name in facts] == [getattr(there, name) for name in facts]
+
+
+def test_a_jpeg_made_there_is_the_one_that_would_be_made_here(tmp_path, loader):
+    path = write(tmp_path / "a.jpg", noise(400, 300), "JPEG", exif=exif(6, description="secret"))
+    here = load_image(path, 128).image
+    there = loader.load(path, 128, jpeg_quality=70).image
+    assert there.size == here.size == (96, 128)
+    assert encode_jpeg(there, quality=70) == there.info["jpeg"] == encode_jpeg(here, quality=70)
+    assert set(there.info) == {"jpeg", "jpeg_quality"}
+    assert b"secret" not in there.info["jpeg"]
+    # Another quality, or a limit it does not keep: from its pixels.
+    assert len(encode_jpeg(there, quality=50)) < len(there.info["jpeg"])
+    small = encode_jpeg(there, quality=70, max_bytes=len(there.info["jpeg"]) - 1)
+    assert len(small) < len(there.info["jpeg"])
+    known = loader.load(path, 128, {load_image(path, 128).content_sha256}, jpeg_quality=70)
+    assert known.image is None
+
+
+@pytest.mark.parametrize("said", [b"", b"not a JPEG", None])
+def test_a_jpeg_that_makes_no_sense_is_a_crash_of_the_decoder(tmp_path, loader, said, monkeypatch):
+    path = write(tmp_path / "a.jpg", gradient(), "JPEG")
+    wrong = encode_jpeg(gradient(10, 10)) if said is None else said
+
+    def lying(process, limit, seconds, overdue, receive=DecoderProcess.receive_bytes):
+        data = receive(process, limit, seconds, overdue)
+        return wrong if data.startswith(b"\xff\xd8") else data
+
+    monkeypatch.setattr(DecoderProcess, "receive_bytes", lying)
+    with pytest.raises(DecoderCrashError, match="makes no sense"):
+        loader.load(path, 128, jpeg_quality=85)
 
 
 def test_known_content_is_asked_for_once_and_not_decoded(tmp_path, loader):
