@@ -13,7 +13,9 @@ from typing import Annotated
 
 import typer
 
+from console import local_options as local
 from console import options as flag
+from console import search_options as sought
 from console.execution import execute as run_app
 from console.terminal import reopen_closed_streams, show
 
@@ -70,12 +72,12 @@ def run(
     restart_every: flag.RestartEvery = None,
     dry_run: flag.DryRun = False,
     mock_error_rate: flag.MockErrorRate = None,
-    quantization: flag.Quantization = None,
-    device: flag.Device = None,
-    batch_size: flag.BatchSize = None,
-    max_pixels: flag.MaxPixels = None,
-    max_new_tokens: flag.MaxNewTokens = None,
-    revision: flag.Revision = None,
+    quantization: local.Quantization = None,
+    device: local.Device = None,
+    batch_size: local.BatchSize = None,
+    max_pixels: local.MaxPixels = None,
+    max_new_tokens: local.MaxNewTokens = None,
+    revision: local.Revision = None,
     show_setting: flag.ShowSetting = None,
 ) -> int:
     """Caption every photo that has no caption yet; stop and repeat at will."""
@@ -163,15 +165,15 @@ def stats(captions_jsonl: flag.CaptionsJsonl = None, as_json: flag.AsJson = Fals
 
 @app.command()
 def search(
-    query: flag.Query,
+    query: sought.Query,
     captions_jsonl: flag.CaptionsJsonl = None,
     library_db: flag.LibraryDb = None,
-    limit: flag.SearchLimit = 20,
+    limit: sought.SearchLimit = 20,
     as_json: flag.AsJson = False,
-    model: flag.EmbedderModel = None,
-    captions_only: flag.CaptionsOnly = False,
-    open_report: flag.OpenReport = False,
-    out: flag.ReportDir = flag.REPORT_DIR,
+    model: sought.EmbedderModel = None,
+    captions_only: sought.CaptionsOnly = False,
+    open_report: sought.OpenReport = False,
+    out: sought.ReportDir = sought.REPORT_DIR,
 ) -> int:
     """Find photos by their captions and, after a report by siglip2 or clip, by what they show."""
     given = dict(locals())

@@ -14,6 +14,7 @@ import typer
 
 from console import options as flag
 from console.execution import execute as run_app
+from console.search_options import REPORT_DIR
 from console.terminal import reopen_closed_streams, show
 
 _OUTPUT = "Output"
@@ -145,7 +146,7 @@ def report(
         typer.Option(
             metavar="DIR", help="Folder for the report; made if need be.", rich_help_panel=_OUTPUT
         ),
-    ] = flag.REPORT_DIR,
+    ] = REPORT_DIR,
     as_json: Annotated[
         bool,
         typer.Option(

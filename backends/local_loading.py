@@ -92,12 +92,9 @@ def plan(
 ) -> Plan:
     """Decide how a model is loaded, from its configuration alone.
 
-    Args:
-        folder: of the model's files.
-        device: as asked for; so is `quantization`.
-        max_pixels: area of a picture.
-        new_tokens: of the longest answer.
-        memory_gb: how much of the device may be used; None for all that is free.
+    `device` and `quantization` are as asked for, `max_pixels` is the area of a picture,
+    `new_tokens` the length of the longest answer; `memory_gb` of the device may be used, None for
+    all that is free.
 
     Raises:
         ConfigurationError: no such device, a family that cannot be run, a quantisation that the
@@ -109,18 +106,18 @@ def plan(
     dtype = choose_dtype(device, quantization)
     skeleton = _skeleton(config)
     tokens = visual_tokens(family, max_pixels)
-    quantised_already = getattr(config, "quantization_config", None) is not None
-    parameters = count_parameters(skeleton, family.language)
-    if quantised_already:
-        parameters = Parameters(0, _stored_bytes(folder) // dtype.itemsize)
+    stored = getattr(config, "quantization_config", None) is not None
+    width = dtype.itemsize
     footprint = Footprint(
-        parameters=parameters,
-        photo=photo_bytes(config, tokens, PROMPT_TOKENS + new_tokens, dtype.itemsize),
+        parameters=Parameters(0, _stored_bytes(folder) // width)
+        if stored
+        else count_parameters(skeleton, family.language),
+        photo=photo_bytes(config, tokens, PROMPT_TOKENS + new_tokens, width),
         workspace=WORKSPACE_BYTES if device == "cuda" else 0.0,
-        width=dtype.itemsize,
+        width=width,
     )
     free = min(free_bytes(device), memory_gb * GB if memory_gb else math.inf)
-    if quantised_already:
+    if stored:
         quantization = _as_stored(quantization)
     elif quantization == "auto":
         quantization = choose_quantization(footprint, device, free)

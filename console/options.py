@@ -15,7 +15,6 @@ _WHERE = "Where"
 _WHO = "Who captions"
 _WHICH = "Which photos"
 _HOW = "How"
-_MODEL = "A model in this process (--backend local)"
 
 PhotosDir: TypeAlias = Annotated[
     Path | None,
@@ -331,55 +330,6 @@ MockErrorRate: TypeAlias = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
-Quantization: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="KIND",
-        help="int4, int8, none or auto (default: int4 where 16 bit would leave no room).",
-        rich_help_panel=_MODEL,
-    ),
-]
-Device: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="cuda, mps, cpu or auto (default: the first there is).",
-        rich_help_panel=_MODEL,
-    ),
-]
-BatchSize: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N",
-        help="Photos at a time, or auto (default: the largest that fits is found).",
-        rich_help_panel=_MODEL,
-    ),
-]
-MaxPixels: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        metavar="AREA",
-        help="Scale photos down to so many pixels; what a caption costs (default 401408).",
-        rich_help_panel=_MODEL,
-    ),
-]
-MaxNewTokens: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        help="The longest answer (default: MAX_TOKENS, else 256).",
-        rich_help_panel=_MODEL,
-    ),
-]
-Revision: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Branch, tag or commit of the model; a commit never changes.",
-        rich_help_panel=_MODEL,
-    ),
-]
 ShowSetting: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -403,38 +353,3 @@ ComparedPhotos: TypeAlias = Annotated[
     typer.Option("--limit", min=1, metavar="N", help="How many photos.", rich_help_panel=_WHICH),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
-Query: TypeAlias = Annotated[
-    list[str],
-    typer.Argument(help='Words to look for; "a phrase" in double quotes.', metavar="WORDS"),
-]
-SearchLimit: TypeAlias = Annotated[
-    int, typer.Option("--limit", min=1, metavar="N", help="Print at most N photos.")
-]
-OpenReport: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--open-report", metavar="", help="Show the report in a browser, with this search in it."
-    ),
-]
-ReportDir: TypeAlias = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Folder of that report.")
-]
-REPORT_DIR = Path("report_out")
-"""Where a report is written to, and looked for."""
-
-EmbedderModel: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="NAME",
-        help="Model of the report's embedder, if it was not the default: a name or a folder.",
-    ),
-]
-CaptionsOnly: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--captions-only",
-        metavar="",
-        help="Do not load the report's embedder to search the pictures themselves.",
-    ),
-]
