@@ -115,6 +115,10 @@ def _download(model: str, revision: str | None, notice: Notice) -> Path:
         )
 
 
+_TRANSPORTS = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "hf_xet"})
+"""What huggingface-hub reaches the hub with: httpx in its 1.x, httpx2 in its 2.x."""
+
+
 @contextmanager
 def _told_plainly(model: str, revision: str | None) -> Iterator[None]:
     """Turn what the hub's library raises into a sentence and an exit code."""
@@ -142,8 +146,8 @@ def _told_plainly(model: str, revision: str | None) -> Iterator[None]:
                 "room, or point HF_HOME to another disk"
             ) from error
         raise BackendUnavailableError(unreachable(model, revision)) from error
-    except Exception as error:  # httpx2's errors are not all OSErrors
-        if type(error).__module__.split(".")[0] not in {"httpx2", "httpcore2", "hf_xet"}:
+    except Exception as error:  # the transport's errors are not all OSErrors
+        if type(error).__module__.split(".")[0] not in _TRANSPORTS:
             raise
         raise BackendUnavailableError(unreachable(model, revision)) from error
 
