@@ -106,6 +106,10 @@ def _require(folder: Path, needed: Iterable[str], model: str) -> None:
         )
 
 
+_TRANSPORTS = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "hf_xet"})
+"""What huggingface-hub is built on, 1.x on httpx, 2.x on httpx2: their errors are no OSErrors."""
+
+
 def _from_hub(model: str, settings: EmbedderSettings, download: bool) -> Path:
     _keep_private(settings.allow_download)
     from huggingface_hub import errors, snapshot_download
@@ -121,7 +125,10 @@ def _from_hub(model: str, settings: EmbedderSettings, download: bool) -> Path:
         )
     except errors.HFValidationError as error:
         raise UsageError(f"{model!r} is neither a folder nor a model's name") from error
-    except (errors.HfHubHTTPError, OSError, errors.OfflineModeIsEnabled) as error:
+    except Exception as error:
+        told = isinstance(error, OSError | errors.HfHubHTTPError | errors.OfflineModeIsEnabled)
+        if not told and type(error).__module__.split(".")[0] not in _TRANSPORTS:
+            raise
         if not download:
             raise ConfigurationError(_how_to_get(model)) from error
         raise BackendUnavailableError(

@@ -96,6 +96,15 @@ def test_a_model_that_the_hub_does_not_have(hub, tmp_path):
     assert told.startswith("BackendUnavailableError cannot download the model maker/other (")
 
 
+def test_a_hub_that_cannot_be_reached_is_a_sentence(hub, tmp_path):
+    class Gone:
+        def url_for(self, _):
+            return "http://127.0.0.1:9"
+
+    told = find(Gone(), tmp_path, download=True)
+    assert told.startswith("BackendUnavailableError cannot download the model maker/model (")
+
+
 def test_loading_a_folder_asks_nothing_of_the_hub(hub, tmp_path):
     for package in ("torch", "transformers"):
         pytest.importorskip(package)
