@@ -77,7 +77,9 @@ def test_names_with_the_day_alone_say_noon(name):
         "2024-0131.jpg",
         "FB_IMG_1706711001000.jpg",
         "\u0662\u0660\u0662\u0664-01-31",
-        f"IMG_{datetime.now(UTC) + timedelta(days=3):%Y%m%d_%H%M%S}.jpg",
+        pytest.param(
+            f"IMG_{datetime.now(UTC) + timedelta(days=3):%Y%m%d_%H%M%S}.jpg", id="to come"
+        ),
         "",
     ],
 )
