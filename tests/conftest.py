@@ -14,6 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture", action="store_true", help="run the long fault tests too (hours)")
 
 
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed, nobody asks
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: two for each core, since many tests wait for a clock and not for a processor."""
     return 2 * (os.cpu_count() or 1)
