@@ -7,18 +7,15 @@ and how it is made is in docs/report.md.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from console import options as flag
+from console import report_options as shape
 from console.execution import execute as run_app
 from console.search_options import REPORT_DIR
 from console.terminal import reopen_closed_streams, show
-
-_OUTPUT = "Output"
-_CLUSTERS = "Clusters"
 
 app = typer.Typer(
     name="cluster-report",
@@ -40,119 +37,23 @@ def _version(wanted: bool) -> None:
 def report(
     photos_dir: flag.PhotosDir = None,
     captions_jsonl: flag.CaptionsJsonl = None,
-    no_photos: Annotated[
-        bool,
-        typer.Option(
-            "--no-photos", metavar="", help="Use the journal alone.", rich_help_panel="Where"
-        ),
-    ] = False,
+    no_photos: shape.NoPhotos = False,
     library_db: flag.LibraryDb = None,
     include: flag.Include = None,
     exclude: flag.Exclude = None,
-    embedder: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="What tells photos apart: auto, siglip2, clip, onnx, caption, pixels.",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = "auto",
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The embedder's model: a name or a folder (default: the embedder's own).",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = None,
-    device: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.", rich_help_panel=_CLUSTERS),
-    ] = "auto",
-    download: Annotated[
-        bool,
-        typer.Option(
-            "--download",
-            metavar="",
-            help="Let the embedder fetch its model, once.",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = False,
-    min_cluster_size: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Photos in the smallest cluster (default: a third of the root of their number, "
-            "at least 5).",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=2**32 - 1,
-            metavar="N",
-            help="Same photos, same seed, same clusters.",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = 42,
-    fast: Annotated[
-        bool,
-        typer.Option(
-            "--fast",
-            metavar="",
-            help="Use all cores; the next run may then cluster differently.",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = False,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="umap-hdbscan, or none for events and duplicates alone.",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = "umap-hdbscan",
-    assign: Annotated[
-        bool,
-        typer.Option(
-            "--assign",
-            metavar="",
-            help="Keep the clusters of the earlier report; put new photos into them.",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = False,
-    reassign_noise: Annotated[
-        bool,
-        typer.Option(
-            "--reassign-noise",
-            metavar="",
-            help="Give photos that are in no cluster the nearest one.",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = False,
-    vocabulary: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Terms, one a line, for photos without a caption (siglip2 and clip).",
-            rich_help_panel=_CLUSTERS,
-        ),
-    ] = None,
-    out: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR", help="Folder for the report; made if need be.", rich_help_panel=_OUTPUT
-        ),
-    ] = REPORT_DIR,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", metavar="", help="Print the summary as JSON.", rich_help_panel=_OUTPUT
-        ),
-    ] = False,
+    embedder: shape.EmbedderName = "auto",
+    model: shape.EmbedderModel = None,
+    device: shape.EmbedderDevice = "auto",
+    download: shape.Download = False,
+    min_cluster_size: shape.MinClusterSize = None,
+    seed: shape.Seed = 42,
+    fast: shape.Fast = False,
+    engine: shape.Engine = "umap-hdbscan",
+    assign: shape.Assign = False,
+    reassign_noise: shape.ReassignNoise = False,
+    vocabulary: shape.Vocabulary = None,
+    out: shape.Out = REPORT_DIR,
+    as_json: shape.AsJson = False,
     version: Annotated[
         bool,
         typer.Option(
