@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.support import install_plugin, library
+from tests.torture.figures import HEAD, figures_in, write_figures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture", action="store_true", help="run the long fault tests too (hours)")
+    parser.addoption(
+        "--figures", type=Path, metavar="FILE", help="write what they tried into FILE's table"
+    )
 
 
 @pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed, nobody asks
@@ -25,8 +29,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     skip = pytest.mark.skip(reason="long: run with --torture")
     for item in items:
-        if "torture" in item.keywords:
+        if item.get_closest_marker("torture"):
             item.add_marker(skip)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    figures = figures_in(terminalreporter.stats.get("passed", []))
+    if figures and config.getoption("--torture"):
+        terminalreporter.section("what was tried")
+        terminalreporter.write(HEAD + "".join(figure.row() for figure in figures))
+    if document := config.getoption("--figures"):
+        write_figures(document, figures)
 
 
 @pytest.fixture

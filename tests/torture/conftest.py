@@ -1,0 +1,27 @@
+"""How much of each fault test runs, and where its figures go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def share(request: pytest.FixtureRequest) -> Callable[[T, T], T]:
+    """`share(quick, whole)`: the second one with --torture."""
+    whole: bool = request.config.getoption("--torture")
+    return lambda quick, all_of_it: all_of_it if whole else quick
+
+
+@pytest.fixture
+def tried(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """`tried("SIGKILL while threads write", 10_000, lost=0)`: a row of docs/reliability.md."""
+
+    def note(what: str, times: int, *, lost: int = 0) -> None:
+        record_property("tried", (what, times, lost))
+
+    return note
