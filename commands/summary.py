@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import shlex
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from console.program import program
 from console.terminal import count, duration, rate, say, show
 from pipeline.tally import Outcome, Tally
 
@@ -87,16 +86,12 @@ def _next_steps(tally: Tally, backend: CaptionBackend, flags: RunFlags, batch: B
         again = _command(flags, "--retry-status=error_corrupt")
         steps.append(f"Next, to caption the mended photos: {again}")
     if backend.placeholder and not left:
-        listed = f"'{_program()} backends' lists them"
+        listed = f"'{shlex.join(program())} backends' lists them"
         steps.append(f"Next, for real captions: {_command(flags, '--backend=NAME')} ({listed})")
     return steps
 
 
 _RETRIED = (("error_api", Outcome.API_ERROR), ("error_model", Outcome.MODEL_ERROR))
-
-
-def _program() -> str:
-    return Path(sys.argv[0]).name
 
 
 def _command(flags: RunFlags, addition: str) -> str:
@@ -110,4 +105,4 @@ def _command(flags: RunFlags, addition: str) -> str:
     if not addition.startswith("--backend"):
         given |= {"--backend": None if flags.dry_run else flags.backend, "--model": flags.model}
     words = [f"{name}={value}" for name, value in given.items() if value is not None]
-    return shlex.join([_program(), "run", *words, addition])
+    return shlex.join([*program(), "run", *words, addition])

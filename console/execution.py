@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import typer
 
+from console.program import program
 from console.terminal import say
 from errors import ExitCode, FatalError
 
@@ -25,7 +26,7 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except typer.TyperException as error:
         if message := error.format_message().rstrip("."):  # empty: the help was shown instead
-            say(f"{message}; see '{program()} --help'")
+            say(f"{message}; see '{shlex.join(program())} --help'")
         return ExitCode.USAGE
     except FatalError as error:
         say(str(error))
@@ -42,8 +43,3 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
         say(f"internal error, please report it: {type(error).__name__}: {error}")
         return BUG
     return result if isinstance(result, int) else ExitCode.DONE
-
-
-def program() -> str:
-    """How the person called this program."""
-    return Path(sys.argv[0]).name
