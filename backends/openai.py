@@ -11,7 +11,7 @@ from backends.expected_tokens import expected_tokens
 from backends.openai_sdk import OpenAIFamilyBackend
 from backends.openai_tokens import openai_tokens
 
-_GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?:-(?:mini|nano|\d{4}-\d{2}-\d{2}))*")
+_GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?:-(?:mini|nano|luna|terra|sol|\d{4}-\d{2}-\d{2}))*")
 """Plain members of a generation; -chat, -pro, -codex, -search take other parameters or none."""
 _O_SERIES = re.compile(r"o\d\b")
 _REASONS = re.compile(r"gpt-(?:[5-9]|\d\d)|o\d\b")
@@ -25,11 +25,12 @@ class OpenAIBackend(OpenAIFamilyBackend):
     key_env_var: ClassVar[str | None] = "OPENAI_API_KEY"
     key_form: ClassVar[str] = "sk-..."
     default_base_url: ClassVar[str] = "https://api.openai.com/v1"
-    # A third of the price of gpt-5.4-mini, and it can be kept from reasoning (effort minimal).
-    default_model: ClassVar[str] = "gpt-5-mini"
+    # The cheapest whose price of a picture is published, and it can be kept from reasoning. Half
+    # the price is gpt-6-luna; how many tokens a picture takes there, nobody says.
+    default_model: ClassVar[str] = "gpt-5.6-luna"
     price_provider: ClassVar[str | None] = "openai"
     limit_field: ClassVar[str] = "max_completion_tokens"
-    # Patch models scale down to 1,536 patches of 32 pixels: 1,448 x 1,086 for a 4:3 photo.
+    # gpt-5.6 takes any size and bills all of it; older models shrink to 2,048 pixels or less.
     largest_edge: ClassVar[int] = 2048
 
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:

@@ -40,7 +40,7 @@ def said(cwd, *arguments):
 @pytest.mark.parametrize(
     ("backend", "image", "edge", "price_in", "price_out"),  # US dollars per million
     [
-        ("openai", 922, 1024, 0.25, 2.0),
+        ("openai", 922, 1024, 0.2, 1.2),
         ("anthropic", 972, 1008, 0.1, 0.5),
         ("gemini", 560, 768, 0.3, 2.5),
     ],

@@ -178,7 +178,7 @@ def test_the_ceiling_on_requests_counts_everybody(tmp_path):
     [
         (["--fallback=template"], 64, "writes placeholders"),
         (["--fallback=opneai"], 64, "did you mean 'openai'"),
-        (["--fallback=openai:gpt-5-mini"], 78, "OPENAI_API_KEY="),
+        (["--fallback=openai:gpt-5.6-luna"], 78, "OPENAI_API_KEY="),
         (["--fallback=compatible:m@http://example.org/v1"], 78, "plain http"),
         (["--fallback=openai", "--local-only"], 78, "--local-only"),
     ],

@@ -40,7 +40,7 @@ class Family:
         url = self.server.base_url if self.of_openai else self.server.url
         keys = {AnthropicBackend: anthropic_server.KEY, GeminiBackend: gemini_server.KEY}
         given = {
-            "model": self.kind.default_model or "gpt-5-mini",
+            "model": self.kind.default_model or "gpt-5.6-luna",
             "api_key": SecretStr(keys.get(self.kind, "sk-canary-0123456789")),
             "base_url": url,
             "fields": SOME,

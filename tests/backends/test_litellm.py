@@ -55,7 +55,7 @@ def test_a_caption_with_its_usage(server):
     assert answer.text == "A dog on a beach."
     assert (answer.input_tokens, answer.output_tokens, answer.cached_tokens) == (900, 12, 128)
     assert answer.requests == 1
-    assert answer.model_version == "gpt-5-mini-2025-08-07"
+    assert answer.model_version == "gpt-5.6-luna-2026-07-09"
     assert backend(server).destination == server.host
 
 

@@ -44,7 +44,7 @@ def server():
 
 def backend(server, kind=OpenAIBackend, options=(), **settings):
     given = {
-        "model": kind.default_model or "gpt-5-mini",
+        "model": kind.default_model or "gpt-5.6-luna",
         "api_key": SecretStr(KEY),
         "base_url": server if isinstance(server, str) else server.base_url,
         "timeout": 10.0,
@@ -66,7 +66,7 @@ def test_a_caption_with_what_it_cost(server, kind):
     answer = backend(server, kind).caption(PHOTO, ())
     assert answer.text == "A dog on a beach."
     assert (answer.input_tokens, answer.output_tokens, answer.cached_tokens) == (900, 12, 128)
-    assert (answer.requests, answer.model_version) == (1, "gpt-5-mini-2025-08-07")
+    assert (answer.requests, answer.model_version) == (1, "gpt-5.6-luna-2026-07-09")
 
 
 def test_reasoning_that_the_total_adds_is_billed_as_output(server):
@@ -132,9 +132,9 @@ def test_answers_that_are_no_captions_say_what_they_cost(server, body, code):
 
 def test_openai_is_asked_not_to_reason_and_not_to_keep(server):
     body = asked(server)
-    assert (body["reasoning_effort"], body["store"]) == ("minimal", False)
-    assert body["max_completion_tokens"] == 256
-    assert not {"temperature", "max_tokens"} & set(body)
+    assert (body["reasoning_effort"], body["store"]) == ("none", False)
+    assert (body["max_completion_tokens"], body["temperature"]) == (256, 0.3)
+    assert "max_tokens" not in body
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,8 @@ def test_openai_is_asked_not_to_reason_and_not_to_keep(server):
         ("gpt-5-mini", "minimal", False),
         ("gpt-5-nano-2025-08-07", "minimal", False),
         ("gpt-5.4-mini", "none", True),
+        ("gpt-5.6-luna", "none", True),
+        ("gpt-6-luna-2026-09-22", "none", True),
         ("gpt-6.1", "none", True),
         ("gpt-5-pro", None, False),
         ("gpt-5.1-codex-mini", None, False),
@@ -314,7 +316,7 @@ def test_a_certificate_of_nobody_stops_the_run(tmp_path):
 
 @pytest.mark.parametrize("kind", FAMILY, ids=lambda kind: kind.name)
 def test_check_passes_where_the_model_is_known(server, kind):
-    server.models = (kind.default_model or "gpt-5-mini",)
+    server.models = (kind.default_model or "gpt-5.6-luna",)
     backend(server, kind).check()
     assert server.captions_asked() == []
 
@@ -325,8 +327,8 @@ def test_check_takes_names_that_are_served_without_being_listed(server):
 
 
 def test_check_names_the_nearest_model_and_the_remedy(server):
-    with pytest.raises(ConfigurationError, match="did you mean 'gpt-5-mini'"):
-        backend(server, model="gpt-5-mni").check()
+    with pytest.raises(ConfigurationError, match=r"did you mean 'gpt-5\.6-luna'"):
+        backend(server, model="gpt-5.6-lna").check()
     with pytest.raises(ConfigurationError, match="ollama pull moondream"):
         backend(server, OllamaBackend, model="moondream").check()
 
@@ -343,7 +345,7 @@ def test_check_tells_a_bad_key_from_no_key(server):
 def test_a_server_that_lists_no_models_is_an_error_only_where_they_are_listed(server):
     server.models_reply = failure(404, "not here")
     with pytest.raises(BackendUnavailableError):
-        backend(server, model="gpt-5-mini").check()
+        backend(server, model="gpt-5.6-luna").check()
     backend(server, CompatibleBackend, model="anything").check()
 
 
@@ -367,7 +369,7 @@ def test_compatible_finds_the_only_model(server):
 
 
 def test_compatible_asks_for_what_it_cannot_know(server):
-    with pytest.raises(ConfigurationError, match="--model: gpt-5-mini, gpt-4o-mini"):
+    with pytest.raises(ConfigurationError, match=r"--model: gpt-5\.6-luna, gpt-4o-mini"):
         backend(server, CompatibleBackend, model="").check()
     with pytest.raises(ConfigurationError, match="--base-url"):
         CompatibleBackend(BackendSettings(model="m"))

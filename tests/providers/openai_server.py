@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from tests.providers.strict_schema import answer_by, complaints
 
-MODELS = ("gpt-5-mini", "gpt-4o-mini", "qwen2.5vl:3b", "llava:latest", "grok-4.3")
+MODELS = ("gpt-5.6-luna", "gpt-4o-mini", "qwen2.5vl:3b", "llava:latest", "grok-4.3")
 ALIAS = "grok-latest"
 USAGE = {
     "prompt_tokens": 900,
@@ -60,7 +60,7 @@ def completion(text: object = "A dog on a beach.", finish: str = "stop", **messa
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1_790_000_000,
-        "model": "gpt-5-mini-2025-08-07",
+        "model": "gpt-5.6-luna-2026-07-09",
         "choices": [
             {
                 "index": 0,
