@@ -16,6 +16,7 @@ from errors import CorruptImageError
 from image_loader.colour import clean_rgb, resizable
 from image_loader.formats import PILLOW_FORMATS
 from image_loader.metadata import Metadata, read_metadata
+from image_loader.resizing import Box, resize
 from image_loader.verdicts import DECODER_ERRORS, check_pixels, decoder_errors
 
 # Importing the plugins registers them; Pillow would otherwise import all forty of its own.
@@ -40,12 +41,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes a picture with that EXIF orientation upright."""
-
-_REDUCING_GAP = 3.0
-"""Big pictures are first averaged down to 3 times the target: as good to the eye, and faster."""
-
-
-_Box = tuple[float, float, float, float]
 
 
 class Decoded(NamedTuple):
@@ -110,7 +105,7 @@ def _open(file: IO[bytes]) -> ImageFile.ImageFile:
     return image
 
 
-def _load(source: ImageFile.ImageFile, edge: int) -> tuple[tuple[int, int], _Box | None]:
+def _load(source: ImageFile.ImageFile, edge: int) -> tuple[tuple[int, int], Box | None]:
     """Decode; a JPEG at 1/2, 1/4 or 1/8 where that covers the result.
 
     Returns the full size as it lies in the file, and the part that the photo fills of a picture
@@ -125,10 +120,8 @@ def _load(source: ImageFile.ImageFile, edge: int) -> tuple[tuple[int, int], _Box
     return source.size, None  # HEIF may correct its size while it decodes
 
 
-def _shrink(image: Image.Image, size: tuple[int, int], box: _Box | None) -> Image.Image:
-    if image.size == size:
-        return image
-    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=_REDUCING_GAP)
+def _shrink(image: Image.Image, size: tuple[int, int], box: Box | None) -> Image.Image:
+    return image if image.size == size else resize(image, size, box)
 
 
 def _icc_profile(source: Image.Image) -> bytes | None:

@@ -13,6 +13,7 @@ from image_loader.decoding import fitting
 from image_loader.loading import LoadedImage, load
 from image_loader.measures import MEASURED_EDGE, perceptual_hash, sharpness
 from image_loader.metadata import Metadata
+from image_loader.resizing import resize
 
 THUMBNAIL_EDGE = 320
 """Pixels of a thumbnail's longer side."""
@@ -70,7 +71,7 @@ def thumbnail(image: Image.Image) -> bytes:
 
 def _reduced(image: Image.Image, edge: int) -> Image.Image:
     size = fitting(*image.size, edge)
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+    return image if size == image.size else resize(image, size)
 
 
 def _with_image(loaded: LoadedImage, image: Image.Image | None) -> LoadedImage:

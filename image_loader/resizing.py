@@ -1,0 +1,50 @@
+"""Lanczos, with the processor's vector instructions where they can be had.
+
+Of the 62 ms that a 12-megapixel JPEG took, Pillow's resize of the half-size decode was 39; the
+same filter in cykooz-resizer takes 5. The two round differently, by at most two levels of 255,
+and cut off differently what overshoots black or white between the passes.
+"""
+
+from __future__ import annotations
+
+import PIL
+from PIL import Image
+
+try:
+    import cykooz_resizer
+except ImportError:  # no wheel for this platform: Pillow can do it
+    cykooz_resizer = None
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, in pixels."""
+
+_TRIED_PILLOW = "13."
+"""The resizer reads Pillow's C structures, whose layout may change with a major version."""
+
+_VECTORS = cykooz_resizer is not None and PIL.__version__.startswith(_TRIED_PILLOW)
+_VECTOR_MODES = {"L", "RGB"}
+_WORTH_IT = 1_000_000
+"""Pixels to resize. Below there are few milliseconds to gain, and small pictures look the same to
+the last bit on platforms with and without vectors."""
+
+_REDUCING_GAP = 3.0
+"""Pillow averages big pictures down to 3 times the target first: as good to the eye, and faster."""
+
+
+def resize(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+    """The picture, or the part of it in `box`, at `size` pixels, by Lanczos."""
+    pixels = image.width * image.height
+    if _VECTORS and image.mode in _VECTOR_MODES and pixels >= _WORTH_IT:
+        return _resize_with_vectors(image, size, box or (0.0, 0.0, *image.size))
+    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=_REDUCING_GAP)
+
+
+def _resize_with_vectors(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+    left, top, right, bottom = box
+    options = cykooz_resizer.ResizeOptions(
+        cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)
+    )
+    options.crop_box = cykooz_resizer.CropBox(left, top, right - left, bottom - top)
+    result = Image.new(image.mode, size)
+    cykooz_resizer.Resizer().resize_pil(image, result, options)
+    return result
