@@ -5,6 +5,7 @@ reading.py    the bytes: opened once, read once; a disk's error is no verdict on
 verdicts.py   whatever a decoder raises becomes one of our errors
 decoding.py   bytes to a clean image: the smallest useful decode, upright, RGB, no metadata
 resizing.py   Lanczos, with vector instructions where they can be had
+heif.py       whether an HEIF file is all there
 colour.py     any pixel mode and any ICC profile to sRGB on white
 raw.py        camera RAW through its embedded preview, with the `raw` extra
 loading.py    `load_image` and `read_header`

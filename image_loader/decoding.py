@@ -15,6 +15,7 @@ from PIL import AvifImagePlugin, ExifTags, Image, ImageFile, TiffImagePlugin, We
 from errors import CorruptImageError
 from image_loader.colour import clean_rgb, resizable
 from image_loader.formats import PILLOW_FORMATS
+from image_loader.heif import is_whole
 from image_loader.metadata import Metadata, read_metadata
 from image_loader.resizing import Box, resize
 from image_loader.verdicts import DECODER_ERRORS, check_pixels, decoder_errors
@@ -57,18 +58,24 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    data: bytes, edge: int, *, orientation: int | None = None, with_metadata: bool = False
+    data: bytes,
+    edge: int,
+    *,
+    orientation: int | None = None,
+    with_metadata: bool = False,
+    allow_reduced: bool = False,
 ) -> Decoded:
     """Decode the first frame to RGB, upright, its longer side at most `edge` pixels.
 
     Args:
         orientation: EXIF orientation for pictures that do not state one themselves.
+        allow_reduced: a copy inside the file, smaller but large enough, may stand for the photo.
 
     Raises:
         CorruptImageError: or a subclass, for whatever the decoder makes of the bytes.
     """
     with decoder_errors(data), _open(io.BytesIO(data)) as source:
-        full, box = _load(source, edge)
+        full, box = _load(source, edge, allow_reduced=allow_reduced and is_whole(data))
         small = _shrink(resizable(source), fitting(*full, edge), box)
         turn = _orientation(source, orientation)
         clean = turn_upright(clean_rgb(small, _icc_profile(source)), turn)
@@ -105,7 +112,9 @@ def _open(file: IO[bytes]) -> ImageFile.ImageFile:
     return image
 
 
-def _load(source: ImageFile.ImageFile, edge: int) -> tuple[tuple[int, int], Box | None]:
+def _load(
+    source: ImageFile.ImageFile, edge: int, *, allow_reduced: bool
+) -> tuple[tuple[int, int], Box | None]:
     """Decode; a JPEG at 1/2, 1/4 or 1/8 where that covers the result.
 
     Returns the full size as it lies in the file, and the part that the photo fills of a picture
@@ -116,8 +125,10 @@ def _load(source: ImageFile.ImageFile, edge: int) -> tuple[tuple[int, int], Box 
         drafted = source.draft(None, fitting(*full, edge))
         source.load()
         return full, drafted[1] if drafted else None
+    # pillow-heif takes only what has the photo's aspect ratio, crop, rotation and colours.
+    reduced = allow_reduced and source.format == "HEIF" and source.draft(None, fitting(*full, edge))
     source.load()
-    return source.size, None  # HEIF may correct its size while it decodes
+    return full if reduced else source.size, None  # HEIF may correct its size while it decodes
 
 
 def _shrink(image: Image.Image, size: tuple[int, int], box: Box | None) -> Image.Image:

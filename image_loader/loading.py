@@ -11,7 +11,7 @@ from typing import IO
 from PIL import Image
 
 from errors import CorruptImageError
-from image_loader.decoding import Decoded, decode, probe
+from image_loader.decoding import decode, probe
 from image_loader.formats import RAW_EXTENSIONS, SNIFF_BYTES, sniff
 from image_loader.metadata import Metadata
 from image_loader.raw import decode_raw, probe_raw
@@ -50,23 +50,32 @@ class ImageHeader:
     size: int
 
 
-def load_image(path: Path, edge: int, known: Container[str] = frozenset()) -> LoadedImage:
+def load_image(
+    path: Path, edge: int, known: Container[str] = frozenset(), *, allow_reduced: bool = False
+) -> LoadedImage:
     """Read a photo once and decode it small and clean.
 
     Args:
         edge: the longer side of the result is at most this many pixels; never scaled up.
         known: SHA-256 hashes (hexadecimal) whose pixels are not needed. It is asked exactly
             once, when all bytes are read and before any is decoded.
+        allow_reduced: a reduced copy inside the file (HEIF) may stand for the photo where it is
+            large enough. Damage to the photo itself then stays unnoticed, save that it is cut off.
 
     Raises:
         CorruptImageError: or a subclass: the bytes cannot be turned into pixels.
         PhotoSkipped: no verdict: the file cannot be read, or its format needs an extra.
     """
-    return load(path, edge, known)[0]
+    return load(path, edge, known, allow_reduced=allow_reduced)[0]
 
 
 def load(
-    path: Path, edge: int, known: Container[str], *, with_metadata: bool = False
+    path: Path,
+    edge: int,
+    known: Container[str],
+    *,
+    with_metadata: bool = False,
+    allow_reduced: bool = False,
 ) -> tuple[LoadedImage, Metadata | None]:
     """`load_image`, and the photo's metadata if it is decoded and they are wanted."""
     if edge < 1:
@@ -75,7 +84,10 @@ def load(
     facts = (content.content_sha256, content.size, content.mtime_ns)
     if content.content_sha256 in known:
         return LoadedImage(None, *facts, 0, 0, ""), None
-    found = _decode(content.data, path, edge, with_metadata=with_metadata)
+    if _is_raw(path, content.data):
+        found = decode_raw(content.data, edge, with_metadata=with_metadata)
+    else:
+        found = decode(content.data, edge, with_metadata=with_metadata, allow_reduced=allow_reduced)
     loaded = LoadedImage(found.image, *facts, found.width, found.height, found.format)
     return loaded, found.metadata
 
@@ -109,11 +121,6 @@ def read_header(path: Path) -> ImageHeader:
         file.seek(0)
         width, height, image_format = _probe(file, head, path)
     return ImageHeader(width, height, image_format, status.st_size)
-
-
-def _decode(data: bytes, path: Path, edge: int, *, with_metadata: bool) -> Decoded:
-    how = decode_raw if _is_raw(path, data) else decode
-    return how(data, edge, with_metadata=with_metadata)
 
 
 def _probe(file: IO[bytes], head: bytes, path: Path) -> tuple[int, int, str]:

@@ -78,12 +78,14 @@ class LoadRequest(msgspec.Struct, tag=True, frozen=True):
     """Load one photo; `path` as the file system spells it.
 
     With a `jpeg_quality` a JPEG is wanted in place of the pixels: it is a fifteenth of the bytes,
-    and Pillow's encoder would hold the parent's interpreter for 3 ms a photo.
+    and Pillow's encoder would hold the parent's interpreter for 3 ms a photo. `allow_reduced` as in
+    `load_image`.
     """
 
     path: bytes
     edge: int
     jpeg_quality: int | None = None
+    allow_reduced: bool = False
 
 
 class ExamineRequest(msgspec.Struct, tag=True, frozen=True):
@@ -238,7 +240,12 @@ def _serve(pipe: Connection, limits: DecodeLimits) -> None:
 def _serve_photo(pipe: Connection, request: LoadRequest) -> None:
     quality = request.jpeg_quality
     try:
-        loaded = load_image(_path(request.path), request.edge, _KnownToParent(pipe))
+        loaded = load_image(
+            _path(request.path),
+            request.edge,
+            _KnownToParent(pipe),
+            allow_reduced=request.allow_reduced,
+        )
         jpeg = encode_jpeg(loaded.image, quality=quality) if quality and loaded.image else None
     except CaptionerError as error:
         _send(pipe, _failed(error))

@@ -39,6 +39,7 @@ class Decoding:
         unchanged_if: content hash by path, for photos that are pending only because their file
             looks changed.
         jpeg_quality: encode the images as well, for backends that send JPEGs.
+        allow_reduced: as in `load_image`; not in a dry run, which proves that photos decode.
     """
 
     def __init__(
@@ -51,11 +52,14 @@ class Decoding:
         ready: Buffer[Decoded],
         unchanged_if: dict[str, Source],
         jpeg_quality: int | None = None,
+        *,
+        allow_reduced: bool = False,
     ) -> None:
         self._photos_dir = photos_dir
         self._disk = DiskWatch(photos_dir)
         self._edge = edge
         self._jpeg_quality = jpeg_quality
+        self._allow_reduced = allow_reduced
         self._feed = feed
         self._content = content
         self._recorder = recorder
@@ -71,7 +75,13 @@ class Decoding:
     def _decode(self, loader: IsolatedLoader, item: Item) -> None:
         path = self._photos_dir / item.photo.rel_path
         try:
-            loaded = loader.load(path, self._edge, self._known(item), self._jpeg_quality)
+            loaded = loader.load(
+                path,
+                self._edge,
+                self._known(item),
+                self._jpeg_quality,
+                allow_reduced=self._allow_reduced,
+            )
         except (DecoderCrashError, DecoderTimeoutError) as error:
             if item.alone:
                 self._recorder.corrupt(item, error)

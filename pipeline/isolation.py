@@ -100,6 +100,8 @@ class IsolatedLoader:
         edge: int,
         known: Container[str] = frozenset(),
         jpeg_quality: int | None = None,
+        *,
+        allow_reduced: bool = False,
     ) -> LoadedImage:
         """`image_loader.load_image`, with its arguments and errors, and four more.
 
@@ -115,7 +117,7 @@ class IsolatedLoader:
         """
         if edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
-        request = LoadRequest(os.fsencode(path), edge, jpeg_quality)
+        request = LoadRequest(os.fsencode(path), edge, jpeg_quality, allow_reduced)
         with self._asked(request, photos=1) as process:
             loaded, _ = self._receive_loaded(process, known)
             if jpeg_quality is None:

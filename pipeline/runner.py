@@ -105,6 +105,7 @@ class CaptionRun:
             self._ready,
             _unchanged_if(pending, journal, rules),
             _ready_jpeg(links),
+            allow_reduced=not options.dry_run,
         )
         chain = Chain(self._services, tally.notice)
         self._captioning = Captioning(

@@ -1,0 +1,101 @@
+"""A reduced copy inside a HEIF file stands for the photo only where it may, and only if it does."""
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from errors import CorruptImageError
+from image_loader import examine_image, load_image
+from image_loader.heif import is_whole
+from tests.images import encoded, exif, gradient
+
+EDGE = 256
+
+
+def heic(orientation=1, **options):
+    """A photo of 640 x 480 as it lies, with a reduced copy of `EDGE` pixels inside."""
+    options = {"quality": 90, "thumbnails": [EDGE]} | options
+    return encoded(gradient(640, 480), "HEIF", exif=exif(orientation).tobytes(), **options)
+
+
+def without_the_photo(data):
+    """Its own pixels are overwritten where they begin; the copy behind them stays."""
+    start = data.index(b"mdat") + 4
+    return data[:start] + bytes(100) + data[start + 100 :]
+
+
+def with_the_photo_last(data):
+    """The same pictures, but the photo's pixels lie behind those of the copy."""
+    start = data.index(b"mdat") - 4
+    pixels, index = data[start + 8 :], bytearray(data[:start])
+    offset = index.index((start + 8).to_bytes(4))
+    index[offset : offset + 4] = len(data).to_bytes(4)
+    return bytes(index) + (8 + 2 * len(pixels)).to_bytes(4) + b"mdat" + pixels + pixels
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(data, edge=EDGE, **options):
+        path = tmp_path / "photo.heic"
+        path.write_bytes(data)
+        return load_image(path, edge, **options)
+
+    return load
+
+
+def difference(left, right):
+    return max(ImageStat.Stat(ImageChops.difference(left, right)).mean)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_copy_shows_the_photo_upright(load, orientation):
+    data = heic(orientation)
+    copy = load(without_the_photo(data), allow_reduced=True)
+    photo = load(data)
+    assert (copy.width, copy.height) == (photo.width, photo.height)
+    assert copy.image.size == photo.image.size
+    assert difference(copy.image, photo.image) < 2
+    assert copy.image.info == {}
+
+
+def test_the_photo_itself_is_decoded_unless_a_copy_is_allowed(load, tmp_path):
+    data = without_the_photo(heic())
+    with pytest.raises(CorruptImageError):
+        load(data)
+    with pytest.raises(CorruptImageError):
+        examine_image(tmp_path / "photo.heic", 224)
+
+
+def test_a_copy_that_is_too_small_is_not_enlarged(load):
+    with pytest.raises(CorruptImageError):
+        load(without_the_photo(heic()), EDGE + 1, allow_reduced=True)
+    assert load(heic(), EDGE + 1, allow_reduced=True).image.size == (257, 193)
+
+
+def test_a_cut_off_file_is_an_error_although_its_copy_is_whole(load):
+    data = with_the_photo_last(heic())
+    assert difference(load(data).image, load(data, allow_reduced=True).image) < 2
+    with pytest.raises(CorruptImageError):
+        load(data[:-50_000], allow_reduced=True)
+
+
+def test_whole_means_that_the_boxes_end_with_the_file():
+    data = heic()
+    assert is_whole(data)
+    assert not any(is_whole(data[:cut]) for cut in range(1, len(data), 97) if cut != 28)
+    assert not is_whole(data + b"\0")
+    assert not is_whole(data + bytes(8)), "a box of size 0 lasts to the end, wherever that is"
+
+
+def test_boxes_may_state_their_size_in_eight_bytes():
+    long_box = b"\0\0\0\1mdat" + (24).to_bytes(8) + b"12345678"
+    assert is_whole(long_box)
+    assert not is_whole(long_box[:-1])
+    assert not is_whole(b"\0\0\0\1mdat" + (8).to_bytes(8)), "smaller than its own header"
+
+
+def test_other_formats_are_never_taken_for_a_copy(load):
+    image = gradient(640, 480)
+    for image_format in ("JPEG", "AVIF", "TIFF"):
+        data = encoded(image, image_format)
+        expected = image.resize((256, 192), Image.Resampling.LANCZOS)
+        assert difference(load(data, allow_reduced=True).image, expected) < 6
