@@ -174,7 +174,7 @@ def run_worker(pipe: Connection, limits: DecodeLimits) -> None:
         signal.signal(number, signal.SIG_IGN)
     _limit_resources(limits)
     _silence_libraries()
-    _keep_freed_memory()
+    keep_freed_memory()
     try:
         _send(pipe, Ready())
         while True:
@@ -197,7 +197,7 @@ def _limit_resources(limits: DecodeLimits) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc hand the last photo's memory to the next one instead of back to the kernel.
 
     A new process returns every large block: 6,400 page faults for each 12-megapixel JPEG, and

@@ -45,7 +45,42 @@ def test_rate_limited():
     assert all(0 <= row["refused, all"] < 1 for row in found["rows"])
 
 
-@pytest.mark.parametrize("name", ["api_fanout", "rate_limited"])
+STAGES = {
+    "decode_jpeg": ["Pillow", "this program"],
+    "decode_pool": ["one thread", "one process", "two processes"],
+    "decode_heic": ["pillow-heif", "this program", "its copy"],
+    "dry_run": ["plain loop", "this program"],
+    "start_up": ["python -c pass", "--help", "stats"],
+}
+SAID = {"benchmark", "stage", "contender", "aim", "reached", "met", "limit", "rows"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_around_photos(name):
+    found = quick(name)  # fails where the contenders' results do not agree
+    assert set(found) == SAID
+    assert found["benchmark"] == name
+    assert isinstance(found["met"], bool)
+    assert [row["contender"] for row in found["rows"]] == STAGES[name]
+    assert all(row["median s"] > 0 and row["peak MB"] > 0 for row in found["rows"])
+
+
+def test_pictures_that_differ_are_not_taken_for_the_same():
+    from PIL import Image
+
+    from benchmarks.clean_images import psnr
+    from tests.images import noise
+
+    picture = noise(40, 30)
+    assert psnr(picture, picture) == 99
+    assert 40 < psnr(picture, picture.point(lambda value: min(value + 1, 255))) < 60
+    with pytest.raises(RuntimeError, match="agree by"):
+        psnr(picture, noise(40, 30))
+    with pytest.raises(RuntimeError, match="pixels"):
+        psnr(picture, picture.resize((30, 40), Image.Resampling.BOX))
+
+
+@pytest.mark.parametrize("name", ["api_fanout", "rate_limited", *STAGES])
 def test_benchmarks_stay_outside_the_wheel(name):
     import tomllib
 

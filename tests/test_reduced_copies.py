@@ -1,4 +1,4 @@
-"""A run may caption a HEIC photo from the copy inside it; a dry run proves that the photo decodes."""
+"""A run may caption a photo from the copy inside its file; a dry run decodes the photo itself."""
 
 import image_loader  # noqa: F401 - lets Pillow write HEIF
 from tests.images import encoded, gradient
