@@ -39,7 +39,8 @@ class Decoding:
         unchanged_if: content hash by path, for photos that are pending only because their file
             looks changed.
         jpeg_quality: encode the images as well, for backends that send JPEGs.
-        allow_reduced: as in `load_image`; not in a dry run, which proves that photos decode.
+        allow_reduced: as in `load_image`. Not in a dry run, which proves that photos decode, nor
+            where photos are sent away: only the photo itself is sure to show what its owner sees.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ class CaptionRun:
             self._ready,
             _unchanged_if(pending, journal, rules),
             _ready_jpeg(links),
-            allow_reduced=not options.dry_run,
+            allow_reduced=not options.dry_run and _stays_here(links),
         )
         chain = Chain(self._services, tally.notice)
         self._captioning = Captioning(
@@ -145,6 +145,11 @@ def _ready_jpeg(links: Sequence[Link]) -> int | None:
     """The quality in which the decoders encode, if all backends want the same."""
     wanted = {link.backend.ready_jpeg for link in links}
     return wanted.pop() if len(wanted) == 1 else None
+
+
+def _stays_here(links: Sequence[Link]) -> bool:
+    """No photo leaves this machine: nor would a copy that shows what was retouched away since."""
+    return all(link.backend.destination is None for link in links)
 
 
 def _unchanged_if(
