@@ -68,7 +68,8 @@ def with_facts(
     """The photos with what the library knows of the files that were walked."""
     return [
         _with_facts(photo, facts)
-        if (file := walked.get(photo.rel_path)) and (facts := facts_of(*file))
+        if (file := walked.get(photo.rel_path))
+        and (facts := facts_of(file.rel_path, file.size, file.mtime_ns))
         else photo
         for photo in photos
     ]

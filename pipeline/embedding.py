@@ -81,7 +81,11 @@ def embed_photos(
     """
     if (embed_images is None) != (identity is None):
         raise ValueError("an embedder comes with its identity")
-    pending = [photo for photo in photos if not library.has_file(*photo, identity)]
+    pending = [
+        photo
+        for photo in photos
+        if not library.has_file(photo.rel_path, photo.size, photo.mtime_ns, identity)
+    ]
     known = len(photos) - len(pending)
     if not pending:
         return EmbeddingResult(known, Tally(reporter), stopped=False, abandoned=False)

@@ -28,7 +28,10 @@ def order_photos(photos: Iterable[Photo], order: Order, seed: int = 0) -> list[P
     `RANDOM` is the same for the same seed on every machine, and a photo that is added or done
     leaves the others where they were, so that a restarted run goes on where it stopped.
     """
-    return sorted(photos, key=lambda photo: (_rank(photo, order, seed), path_key(photo.rel_path)))
+    ordered = sorted(photos, key=lambda photo: path_key(photo.rel_path))
+    if order is not Order.PATH:
+        ordered.sort(key=lambda photo: _rank(photo, order, seed))  # stable
+    return ordered
 
 
 def _rank(photo: Photo, order: Order, seed: int) -> int:
@@ -36,10 +39,8 @@ def _rank(photo: Photo, order: Order, seed: int) -> int:
         return -photo.mtime_ns
     if order is Order.OLDEST:
         return photo.mtime_ns
-    if order is Order.RANDOM:
-        name = b"%d/%s" % (seed, os.fsencode(photo.rel_path))
-        return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
-    return 0
+    name = b"%d/%s" % (seed, os.fsencode(photo.rel_path))
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -27,6 +27,12 @@ class PathFilter:
         self._include = _compile(include, "--include") if include else None
         self._exclude = _compile(exclude, "--exclude") if exclude else None
 
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it lets everything pass."""
+        return self._include is None and self._exclude is None
+
     def takes_file(self, rel_path: str) -> bool:
         """Whether the file passes."""
         path = _nfc(rel_path)

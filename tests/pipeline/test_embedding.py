@@ -72,7 +72,7 @@ def embedded(log):
 
 
 def all_facts(library, photos_dir):
-    return {photo.rel_path: library.facts(*photo) for photo in find(photos_dir)}
+    return {p.rel_path: library.facts(p.rel_path, p.size, p.mtime_ns) for p in find(photos_dir)}
 
 
 def test_every_photo_gets_facts_thumbnail_and_vector(embed, library, photos_dir, log):
@@ -253,7 +253,8 @@ def stored(tmp_path):
     """Which photos have a vector, asked of the library itself."""
     with Library.open(tmp_path / "library.db", pytest.fail) as library:
         photos = find(tmp_path / "photos")
-        return {int(Path(p.rel_path).stem) for p in photos if library.has_file(*p, IDENTITY)}
+        here = [p for p in photos if library.has_file(p.rel_path, p.size, p.mtime_ns, IDENTITY)]
+        return {int(Path(p.rel_path).stem) for p in here}
 
 
 def killed_and_resumed(tmp_path, photos, kills):
