@@ -27,10 +27,12 @@ class ContentIndex:
         self._finished: dict[int, dict[str, Source]] = defaultdict(dict)
         self._lock = threading.Lock()
 
-    def known(self, size: int) -> frozenset[str]:
-        """Content hashes of that file size whose caption is at hand: no need to decode those."""
+    def is_known(self, size: int, content_sha256: str) -> bool:
+        """Whether the caption for a file of that size and hash is at hand: no need to decode it."""
         with self._lock:
-            return frozenset(self._sources.get(size, ())) | frozenset(self._finished.get(size, ()))
+            return content_sha256 in self._sources.get(
+                size, ()
+            ) or content_sha256 in self._finished.get(size, ())
 
     def claim(self, item: Item, size: int, content_sha256: str) -> Source | bool:
         """A source to copy from, True if the item is to lead, False if it now follows a leader."""

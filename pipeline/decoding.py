@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,24 @@ class Decoded(NamedTuple):
     item: Item
     loaded: LoadedImage
     image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The content hashes for which a photo need not be decoded, as an answer to `in`.
+
+    A set of them would be made anew for each photo, and where all files have one size (RAW, BMP) it
+    would hold all that were captioned: the cost of a run would grow with the square of the photos.
+    """
+
+    content: ContentIndex
+    size: int
+    own: str | None
+
+    def __contains__(self, content_sha256: object) -> bool:
+        return content_sha256 == self.own or (
+            isinstance(content_sha256, str) and self.content.is_known(self.size, content_sha256)
+        )
 
 
 class Decoding:
@@ -97,12 +116,9 @@ class Decoding:
             self._disk.readable()
             self._route(item, loaded)
 
-    def _known(self, item: Item) -> frozenset[str]:
-        known = self._content.known(item.photo.size)
+    def _known(self, item: Item) -> Known:
         own = self._unchanged_if.get(item.photo.rel_path)
-        if own is not None and own.entry.content_sha256 is not None:
-            known |= {own.entry.content_sha256}
-        return known
+        return Known(self._content, item.photo.size, own.entry.content_sha256 if own else None)
 
     def _route(self, item: Item, loaded: LoadedImage) -> None:
         own = self._unchanged_if.get(item.photo.rel_path)

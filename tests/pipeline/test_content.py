@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from pipeline.content import ContentIndex
+from pipeline.decoding import Known
 from pipeline.feed import Feed, Item
 from pipeline.selection import Source
 from pipeline.walk import Photo
@@ -26,10 +27,10 @@ def test_the_first_leads_and_the_others_follow_until_it_has_a_caption(make_entry
     leader, *followers = map(Item, pending)
     assert index.claim(leader, SIZE, CONTENT) is True
     assert [index.claim(f, SIZE, CONTENT) for f in followers[:2]] == [False, False]
-    assert index.known(SIZE) == frozenset()
+    assert not index.is_known(SIZE, CONTENT)
     entry = make_entry(leader.photo.rel_path)
     assert index.resolve(SIZE, CONTENT, entry) == followers[:2]
-    assert index.known(SIZE) == {CONTENT}
+    assert index.is_known(SIZE, CONTENT)
     assert index.claim(followers[2], SIZE, CONTENT) == Source(entry, moved=False)
 
 
@@ -41,7 +42,7 @@ def test_when_the_leader_fails_its_copies_come_back_and_one_of_them_leads():
     for follower in followers:
         index.claim(follower, SIZE, CONTENT)
     assert index.resolve(SIZE, CONTENT, None) == followers
-    assert index.known(SIZE) == frozenset()
+    assert not index.is_known(SIZE, CONTENT)
     assert [index.claim(f, SIZE, CONTENT) for f in followers] == [True, False]
 
 
@@ -60,14 +61,14 @@ def test_a_size_that_occurs_once_is_not_kept(make_entry):
     index = ContentIndex({}, copies(1))
     assert index.claim(Item(copies(1)[0]), SIZE, CONTENT) is True
     assert index.resolve(SIZE, CONTENT, make_entry()) == []
-    assert index.known(SIZE) == frozenset()
+    assert not index.is_known(SIZE, CONTENT)
 
 
 def test_a_caption_of_the_journal_serves_at_once(make_entry):
     source = Source(make_entry("old.jpg"), moved=True)
     index = ContentIndex({SIZE: {CONTENT: source}}, copies(1))
-    assert index.known(SIZE) == {CONTENT}
-    assert index.known(SIZE + 1) == frozenset()
+    assert index.is_known(SIZE, CONTENT)
+    assert not index.is_known(SIZE + 1, CONTENT)
     assert index.claim(Item(copies(1)[0]), SIZE, CONTENT) is source
     assert index.claim(Item(copies(1)[0]), SIZE, "d" * 64) is True
 
@@ -122,3 +123,16 @@ def test_no_copy_is_lost_while_leaders_fail_and_followers_arrive(
     for content in "012":
         assert asked[content, False] == (failures < 1.0)
         assert failures < 1.0 or asked[content, True] == 20
+
+
+class NeverGoneThrough(dict):
+    def __iter__(self):
+        raise AssertionError("all contents of that size were looked at for one photo")
+
+
+def test_looking_up_one_content_does_not_go_through_all_of_its_size(make_entry):
+    source = Source(make_entry("old.jpg"), moved=False)
+    index = ContentIndex({SIZE: NeverGoneThrough({CONTENT: source})}, copies(2))
+    known = Known(index, SIZE, "own")
+    assert [content in known for content in (CONTENT, "own", "d" * 64)] == [True, True, False]
+    assert "own" not in Known(index, SIZE, None)
