@@ -27,7 +27,6 @@ class PathFilter:
         self._include = _compile(include, "--include") if include else None
         self._exclude = _compile(exclude, "--exclude") if exclude else None
 
-
     @property
     def is_empty(self) -> bool:
         """Whether it lets everything pass."""
