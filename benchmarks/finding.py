@@ -26,8 +26,11 @@ class Finding:
     limit: str
     """One sentence, from a profile."""
     rows: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    skipped: str = ""
+    """Why it could not be measured here; then there are no rows."""
 
     def tell(self) -> None:
         """Print the table and, as the last line, the JSON."""
-        print_table(self.rows)
+        if self.rows:
+            print_table(self.rows)
         print(json.dumps(asdict(self)))

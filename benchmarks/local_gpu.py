@@ -14,12 +14,15 @@ quantisation and pixel limit. bf16 is measured without the cap on memory.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import importlib.util
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.finding import Finding
+
+AIM_TIMES = 2.0
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -36,7 +39,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--server", help="address of an OpenAI-compatible server to measure, too")
     parser.add_argument("--model", default="", help="the server's model")
     parser.add_argument("--only-server", action="store_true", help="measure nothing else")
+    parser.add_argument("--quick", action="store_true", help="does it run; no figures")
     settings = parser.parse_args(arguments)
+    if settings.quick:
+        settings.photos, settings.loop_photos, settings.megapixels = 6, 3, 0.5
     settings.photos = settings.photos or (48 if settings.tiny else 256)
     settings.loop_photos = settings.loop_photos or (24 if settings.tiny else 32)
     settings.new_tokens = settings.new_tokens or (12 if settings.tiny else 64)
@@ -45,35 +51,61 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return settings
 
 
-def print_table(rows: dict[str, dict[str, Any]]) -> None:
-    """Rows of figures, as Markdown."""
-    names = ["photos_per_second", "times_the_loop", "device_busy", "peak_gb", "batch"]
-    sys.stdout.write(f"| | {' | '.join(name.replace('_', ' ') for name in names)} | stages |\n")
-    sys.stdout.write(f"|{'---|' * (len(names) + 2)}\n")
-    for title, row in rows.items():
+def table(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What ways.measure found, a row for each way."""
+    names = ["photos", "photos_per_second", "times_the_loop", "device_busy", "peak_gb", "batch"]
+    found = []
+    for way, row in rows.items():
         stages = ", ".join(f"{stage} {spent} s" for stage, spent in row["stage_seconds"].items())
-        cells = [str(row.get(name, "")) for name in names]
-        sys.stdout.write(f"| {title} | {' | '.join(cells)} | {stages} |\n")
+        cells = {name.replace("_", " "): row.get(name, "") for name in names}
+        found.append({"way": way} | cells | {"stages": stages})
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     settings = parse(arguments)
+    if reason := why_not(settings):
+        finding(settings, {}, skipped=reason).tell()
+        return
     from benchmarks import local_ways as ways
 
-    if not (ways.has_gpu() or settings.tiny or settings.only_server):
-        raise SystemExit("no CUDA GPU here: --tiny measures a tiny model on the CPU instead")
     with tempfile.TemporaryDirectory() as folder:
         rows = ways.measure(settings, Path(folder))
-    print_table(rows)
-    about = {
-        "benchmark": "local_gpu",
-        "model": "tiny" if settings.tiny else "Qwen2.5-VL-3B, random weights",
-        "memory_cap_gb": settings.memory_gb,
-        "megapixels": settings.megapixels,
-        "new_tokens": settings.new_tokens,
-    }
-    sys.stdout.write(json.dumps(about | ways.machine() | {"rows": rows}) + "\n")
+    finding(settings, rows).tell()
+
+
+def why_not(settings: argparse.Namespace) -> str:
+    """Why nothing can be measured here; empty if it can."""
+    if importlib.util.find_spec("torch") is None:
+        return "torch is not installed (extra local)"
+    import torch
+
+    if torch.cuda.is_available() or settings.tiny or settings.only_server:
+        return ""
+    return "no CUDA GPU here; --tiny measures a tiny model on the CPU instead"
+
+
+def finding(
+    settings: argparse.Namespace, rows: dict[str, dict[str, Any]], skipped: str = ""
+) -> Finding:
+    """What was reached: the slowest of the programs beside its loop counts."""
+    times = [row["times_the_loop"] for row in rows.values() if "times_the_loop" in row]
+    busy = [row["device_busy"] for way, row in rows.items() if way.endswith("caption.py")]
+    model = "a tiny model" if settings.tiny else "Qwen2.5-VL-3B with random weights"
+    return Finding(
+        benchmark="local_gpu",
+        stage=f"{model} in this process, {settings.megapixels:g} megapixels",
+        contender="the plain loop: open, prepare, generate",
+        aim=f"{AIM_TIMES:g} times as fast",
+        reached=(
+            f"{min(times)} times as fast, device busy for {min(busy):.0%}" if times and busy else ""
+        ),
+        met=bool(times) and min(times) >= AIM_TIMES,
+        limit="The model's own generating of tokens.",
+        rows=table(rows),
+        skipped=skipped,
+    )
 
 
 if __name__ == "__main__":

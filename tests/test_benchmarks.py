@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from benchmarks.contest import contest, rows
+from benchmarks.page import performance_page
+from benchmarks.run import BenchmarkError, names, run_one
+from benchmarks.slow_disk import slow_syncs
 from tests.support import ROOT, environment
+
+KEYS = {"benchmark", "stage", "contender", "aim", "reached", "met", "limit", "rows", "skipped"}
 
 
 def quick(name):
@@ -24,14 +31,18 @@ def quick(name):
     )
     assert done.returncode == 0, done.stderr
     *table, last = done.stdout.splitlines()
-    assert len(table) == 1 + len(json.loads(last)["rows"])
-    return json.loads(last)
+    found = json.loads(last)
+    assert set(found) == KEYS
+    assert found["benchmark"] == name
+    assert len(table) == 1 + len(found["rows"])
+    return found
 
 
 def test_api_fanout():
+    pytest.importorskip("aiohttp", reason="needs the extra 'bench'")
     found = quick("api_fanout")
     assert [row["contender"] for row in found["rows"]] == [
-        *("this program", "openai SDK in threads", "sockets alone")
+        *("this program", "openai SDK in threads", "aiohttp, bodies ready")
     ]
     assert all(row["captions/s"] > 0 for row in found["rows"])
 
@@ -104,13 +115,155 @@ def test_local_gpu():
     )
     assert done.returncode == 0, done.stderr
     *table, last = done.stdout.splitlines()
-    rows = json.loads(last)["rows"]
-    assert len(table) == 2 + len(rows) == 6
-    assert [row["photos"] for row in rows.values()] == [3, 6, 3, 6], "all of them were captioned"
-    assert all(row["photos_per_second"] > 0 for row in rows.values())
+    found = json.loads(last)["rows"]
+    assert len(table) == 1 + len(found) == 5
+    assert [row["photos"] for row in found] == [3, 6, 3, 6], "all of them were captioned"
+    assert all(row["photos per second"] > 0 for row in found)
 
 
 def test_report_clusters():
     found = quick("report_clusters")
     assert [row["contender"] for row in found["rows"]] == ["direct", "report"]
     assert all(row["ami"] > 0.6 and row["peak_mb"] > 0 for row in found["rows"])
+
+
+def test_starting():
+    found = quick("starting")
+    assert [row["contender"].split(":")[0] for row in found["rows"]] == [
+        *("walk", "walk", "journal", "journal", "walk, journal and selection")
+    ]
+
+
+def test_journal_writes():
+    found = quick("journal_writes")
+    ours = [row for row in found["rows"] if row["contender"] == "this program"]
+    assert [(row["sync +ms"], row["threads"]) for row in ours] == [
+        *((0.0, 8), (0.0, 32), (2.0, 8), (2.0, 32))
+    ]
+    assert all(row["per sync"] > 1 for row in ours), "no two records shared a sync"
+
+
+def test_orchestration():
+    found = quick("orchestration")
+    assert len(found["rows"]) == 4
+    assert all(row["photos/s"] > 0 for row in found["rows"])
+
+
+@pytest.mark.torture
+def test_growth():
+    assert [row["what"] for row in quick("growth")["rows"]] == [
+        *("10 photos", "30 photos", "60 photos", "first caption, 2,000 done")
+    ]
+
+
+def test_library_store():
+    pytest.importorskip("numpy", reason="needs the extra 'report'")
+    assert [row["what"] for row in quick("library_store")["rows"]] == [
+        *("write", "open and check", "load all", "nearest 20")
+    ]
+
+
+def test_a_contest_alternates_in_processes_of_their_own():
+    def contender(name):
+        return lambda: lambda: (name, os.getpid())
+
+    found = contest({"a": contender("a"), "b": contender("b")}, rounds=2, warm_ups=1)
+    assert {name: [s.result[0] for s in goes] for name, goes in found.items()} == {
+        "a": ["a", "a"],
+        "b": ["b", "b"],
+    }
+    processes = {sample.result[1] for goes in found.values() for sample in goes}
+    assert len(processes | {os.getpid()}) == 5
+    assert rows(found, "a")[0]["times as fast"] == 1.0
+
+
+def test_a_contender_that_fails_is_named():
+    def fails():
+        raise SystemExit(3)
+
+    with pytest.raises(RuntimeError, match="loser failed with exit code 3"):
+        contest({"loser": fails}, rounds=1, warm_ups=0)
+
+
+def test_a_slowed_disk_still_syncs(tmp_path):
+    def prepare():
+        slow_syncs(0.05)
+        stream = (tmp_path / "file").open("wb", buffering=0)
+
+        def timed():
+            stream.write(b"x")
+            os.fdatasync(stream.fileno())
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fdatasync(999)
+
+        return timed
+
+    (sample,) = contest({"slow": prepare}, rounds=1, warm_ups=0)["slow"]
+    assert sample.seconds >= 0.05
+
+
+def test_every_script_is_run_and_a_failure_says_why():
+    assert {"starting", "growth", "local_gpu", "api_fanout"} <= set(names())
+    assert not {"run", "local_ways", "contest", "page"} & set(names())
+    with pytest.raises(BenchmarkError, match=r"No module named benchmarks\.missing"):
+        run_one("missing", quick=True)
+
+
+PAGE = """\
+# Performance
+
+Made by `python -m benchmarks.run`; run it again instead of editing this page. Every stage
+is measured beside a named contender in the same run, so take the ratios with you and leave the
+seconds here. What a script does exactly is written at its top, in `benchmarks/`.
+
+| machine |  |
+| --- | --- |
+| processor | a quick one, 2 cores |
+| date | 2026-11-21 |
+
+## Summary
+
+| stage | contender | aim | reached | met |
+| --- | --- | --- | --- | --- |
+| walk of 3 photos | find \\| wc | twice | 1.9 times | yes |
+| a model | the loop | twice |  | skipped |
+| writes | a lock | 3 times | 2 times | **no** |
+
+## Walk of 3 photos
+
+| contender | s | MB |
+| --- | --- | --- |
+| ours | 0.2 | 3 |
+| find | 0.1 |  |
+
+What limits it: The disk.
+
+`python -m benchmarks.walk`
+
+## A model
+
+Skipped: no CUDA GPU here (`benchmarks.gpu`)
+
+## Writes
+
+| s |
+| --- |
+| 1 |
+
+What limits it: Syncs.
+
+`python -m benchmarks.writes`
+"""
+
+
+def test_the_page_is_made_of_what_the_benchmarks_said():
+    keys = ("benchmark", "stage", "contender", "aim", "reached", "met", "limit", "rows", "skipped")
+    walked = [{"contender": "ours", "s": 0.2, "MB": 3}, {"contender": "find", "s": 0.1}]
+    said = [
+        ("walk", "walk of 3 photos", "find | wc", "twice", "1.9 times", True, "The disk.", walked),
+        ("gpu", "a model", "the loop", "twice", "", False, "", [], "no CUDA GPU here"),
+        ("writes", "writes", "a lock", "3 times", "2 times", False, "Syncs.", [{"s": 1}]),
+    ]
+    recorded = [json.loads(json.dumps(dict(zip(keys, one, strict=False)))) for one in said]
+    machine = {"processor": "a quick one, 2 cores", "date": "2026-11-21"}
+    assert performance_page("python -m benchmarks.run", machine, recorded) == PAGE
