@@ -17,21 +17,24 @@ from pathlib import Path
 
 from benchmarks.clean_images import by_pillow, by_program, going, image_of, psnr
 from benchmarks.contest import contest, rows
+from benchmarks.finding import Finding
 from benchmarks.photos import TWELVE_MEGAPIXELS, photo_like
-from benchmarks.verdict import Stage, print_verdict
 
 EACH = 3
 """Photos in one go."""
 
 COPIES = [320, 1620]
 
-STAGE = Stage(
-    "decode_heic",
-    "a 12-megapixel HEIC to a clean image of 1,024 pixels, one core",
-    "pillow-heif: full decode, exif_transpose, thumbnail with Lanczos",
-    "never slower",
-    "libheif and libde265 take nine tenths of the time to decode the photo, at full size only; "
-    "a copy inside the file helps only where a camera wrote one that is large enough",
+STAGE = partial(
+    Finding,
+    benchmark="decode_heic",
+    stage="a 12-megapixel HEIC to a clean image of 1,024 pixels, one core",
+    contender="pillow-heif: full decode, exif_transpose, thumbnail with Lanczos",
+    aim="never slower",
+    limit=(
+        "libheif and libde265 take nine tenths of the time to decode the photo, at full size only; "
+        "a copy inside the file helps only where a camera wrote one that is large enough"
+    ),
 )
 
 
@@ -61,7 +64,7 @@ def main() -> None:
     ]
     ratio, copied = (row["times as fast"] for row in found[1:])
     reached = f"{ratio} times as fast; {copied} times where a large enough copy is inside"
-    print_verdict(STAGE, found, reached, met=ratio >= 1)
+    STAGE(rows=found, reached=reached, met=ratio >= 1).tell()
 
 
 def _draw(path: Path, size: tuple[int, int], copies: list[int]) -> None:

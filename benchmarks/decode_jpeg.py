@@ -13,24 +13,28 @@ from __future__ import annotations
 import argparse
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.clean_images import by_pillow, by_program, going, image_of, psnr
 from benchmarks.contest import contest, rows
+from benchmarks.finding import Finding
 from benchmarks.photos import TWELVE_MEGAPIXELS, photo_like
-from benchmarks.verdict import Stage, print_verdict
 
 EACH = 5
 """Photos in one go."""
 
-STAGE = Stage(
-    "decode_jpeg",
-    "a 12-megapixel JPEG to a clean image of 1,024 pixels, one core",
-    "Pillow: full decode, exif_transpose, thumbnail with Lanczos",
-    "5 times as fast, never under 3 times; PSNR at least 44 dB",
-    "libjpeg-turbo takes seven tenths of the time (resizing one), and most of that undoes the "
-    "Huffman code of all pixels, which JPEG offers no way around",
+STAGE = partial(
+    Finding,
+    benchmark="decode_jpeg",
+    stage="a 12-megapixel JPEG to a clean image of 1,024 pixels, one core",
+    contender="Pillow: full decode, exif_transpose, thumbnail with Lanczos",
+    aim="5 times as fast, never under 3 times; PSNR at least 44 dB",
+    limit=(
+        "libjpeg-turbo takes seven tenths of the time (resizing one), and most of that undoes the "
+        "Huffman code of all pixels, which JPEG offers no way around"
+    ),
 )
 
 
@@ -71,7 +75,7 @@ def main() -> None:
     reached = (
         f"{ratio} times at {own[0]['bits/pixel']} bits per pixel, {worst} at worst; {decibels} dB"
     )
-    print_verdict(STAGE, found, reached, met=ratio >= 5 and worst >= 3 and decibels >= 44)
+    STAGE(rows=found, reached=reached, met=ratio >= 5 and worst >= 3 and decibels >= 44).tell()
 
 
 def _compared(

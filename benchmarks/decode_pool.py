@@ -22,8 +22,8 @@ from typing import Any
 from benchmarks.children import workers
 from benchmarks.contest import Contender, Sample, contest, rows
 from benchmarks.cores import use_cores
+from benchmarks.finding import Finding
 from benchmarks.photos import TWELVE_MEGAPIXELS, photo_like
-from benchmarks.verdict import Stage, print_verdict
 from image_loader import LoadedImage, load_image
 from pipeline.decoder_worker import keep_freed_memory
 from pipeline.isolation import IsolatedLoader
@@ -33,13 +33,16 @@ PHOTOS = 24
 LEAST_GAIN = 1.6
 MOST_COST = 0.15
 
-STAGE = Stage(
-    "decode_pool",
-    "the same in isolated decoder processes, two at a time on two cores",
-    "the same in one thread, on one core, without isolation",
-    "1.6 times as fast; isolation alone costs under 15 %",
-    "two cores: decoding is nine tenths of a photo's time in its process, and the pixels' way "
-    "through the pipe (2.4 MB) most of the rest",
+STAGE = partial(
+    Finding,
+    benchmark="decode_pool",
+    stage="the same in isolated decoder processes, two at a time on two cores",
+    contender="the same in one thread, on one core, without isolation",
+    aim="1.6 times as fast; isolation alone costs under 15 %",
+    limit=(
+        "two cores: decoding is nine tenths of a photo's time in its process, and the pixels' way "
+        "through the pipe (2.4 MB) most of the rest"
+    ),
 )
 
 
@@ -68,7 +71,7 @@ def main() -> None:
     found = rows({name: list(map(_with_workers, s)) for name, s in samples.items()}, "one thread")
     cost, gain = 1 / found[1]["times as fast"] - 1, found[2]["times as fast"]
     reached = f"{gain} times; isolation costs {cost:.0%}"
-    print_verdict(STAGE, found, reached, met=gain >= LEAST_GAIN and cost < MOST_COST)
+    STAGE(rows=found, reached=reached, met=gain >= LEAST_GAIN and cost < MOST_COST).tell()
 
 
 def _in_one_thread(path: Path, photos: int) -> Contender:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,24 @@ from backends.mock import MockBackend
 from benchmarks.children import adopt_orphans, reap
 from benchmarks.contest import Contender, contest, rows
 from benchmarks.cores import use_cores
+from benchmarks.finding import Finding
 from benchmarks.photos import TWELVE_MEGAPIXELS, draw_mixture
-from benchmarks.verdict import Stage, print_verdict
 
 ROOT = Path(__file__).parent.parent
 EDGE = MockBackend.preferred_edge
 """What a dry run decodes to."""
 
 AIM = 4
-STAGE = Stage(
-    "dry_run",
-    "`run --dry-run` over 400 photos of 12 megapixels, end to end, two cores",
-    "os.walk, Pillow's decode and thumbnail, a line of JSON, fsync",
-    "4 times as fast",
-    "decoding on two cores: the tenth of the photos that is HEIC takes half of it, since libde265 "
-    "decodes at full size only, and the JPEGs' Huffman code most of the rest",
+STAGE = partial(
+    Finding,
+    benchmark="dry_run",
+    stage="`run --dry-run` over 400 photos of 12 megapixels, end to end, two cores",
+    contender="os.walk, Pillow's decode and thumbnail, a line of JSON, fsync",
+    aim="4 times as fast",
+    limit=(
+        "decoding on two cores: the tenth of the photos that is HEIC takes half of it, since libde265 "
+        "decodes at full size only, and the JPEGs' Huffman code most of the rest"
+    ),
 )
 
 
@@ -68,7 +72,7 @@ def main() -> None:
         raise RuntimeError("not all photos were opened")
     found = [{"photos": count} | row for row in rows(samples, "plain loop")]
     ratio = found[1]["times as fast"]
-    print_verdict(STAGE, found, f"{ratio} times", met=ratio >= AIM)
+    STAGE(rows=found, reached=f"{ratio} times", met=ratio >= AIM).tell()
 
 
 def _loop(photos: Path, work: Path) -> Contender:

@@ -16,11 +16,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import Contender, contest, rows
-from benchmarks.verdict import Stage, print_verdict
+from benchmarks.finding import Finding
 
 ROOT = Path(__file__).parent.parent
 CAPTION = str(ROOT / "caption.py")
@@ -51,14 +52,15 @@ def main() -> None:
     above = {row["contender"]: round(row["CPU s"] - found[0]["CPU s"], 3) for row in found}
     found = [row | {"above the floor": above[row["contender"]]} for row in found]
     reached = f"{above['--help']} s for --help, {above['stats']} s for stats"
-    stage = Stage(
-        "start_up",
-        "processor time of a command that does next to nothing",
-        "python -c pass",
-        f"`--help` and `stats` within {AIM_SECONDS} s of it",
-        f"imports; the most for {_in_words(costs)}",
+    stage = partial(
+        Finding,
+        benchmark="start_up",
+        stage="processor time of a command that does next to nothing",
+        contender="python -c pass",
+        aim=f"`--help` and `stats` within {AIM_SECONDS} s of it",
+        limit=f"imports; the most for {_in_words(costs)}",
     )
-    print_verdict(stage, found, reached, met=max(above.values()) <= AIM_SECONDS)
+    stage(rows=found, reached=reached, met=max(above.values()) <= AIM_SECONDS).tell()
 
 
 def _write_journal(path: Path) -> Path:
