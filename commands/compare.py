@@ -24,6 +24,7 @@ from pipeline.isolation import IsolatedLoader
 from pipeline.judge import judge_answer
 from pipeline.prices import Prices, usage_of
 from pipeline.walk import Photo
+from report.text import markdown, markdown_name
 
 UNKNOWN = "unknown"
 NOTHING = "-"
@@ -31,7 +32,7 @@ NOTHING = "-"
 
 @dataclass
 class Column:
-    """What one backend said, photo by photo, and what it took."""
+    """What one backend said, photo by photo, as Markdown, and what it took."""
 
     title: str
     model: str = ""
@@ -118,15 +119,19 @@ def _ask_about(
     except FatalError:
         raise
     except CaptionerError as error:
-        column.cells.append(f"*{error} [{getattr(error, 'code', 'error')}]*")
+        column.cells.append(_failure(f"{error} [{getattr(error, 'code', 'error')}]"))
         return
     except Exception as error:  # noqa: BLE001 - a backend's bug costs one cell, as it does in a run
-        column.cells.append(f"*{type(error).__name__}: {error} [exception]*")
+        column.cells.append(_failure(f"{type(error).__name__}: {error} [exception]"))
         return
-    column.cells.append(answer.text or "")
+    column.cells.append(markdown(answer.text or ""))
     column.seconds.append(seconds)
     usage = usage_of(answer)
     column.usages.append(prices.billed(usage, 1) if backend.destination else usage)
+
+
+def _failure(text: str) -> str:
+    return f"*{markdown(text)}*"
 
 
 def _timed(backend: CaptionBackend, image: Image) -> tuple[Caption, float]:
@@ -136,9 +141,9 @@ def _timed(backend: CaptionBackend, image: Image) -> tuple[Caption, float]:
 
 
 def _captions(photos: Sequence[Photo], columns: Sequence[Column]) -> list[str]:
-    rows = [["photo", *(column.title for column in columns)]]
+    rows = [["photo", *(markdown(column.title) for column in columns)]]
     for number, photo in enumerate(photos):
-        rows.append([photo.rel_path, *(_cell(column, number) for column in columns)])
+        rows.append([markdown_name(photo.rel_path), *(_cell(column, number) for column in columns)])
     return _markdown(rows)
 
 
@@ -149,8 +154,8 @@ def _cell(column: Column, number: int) -> str:
 
 
 def _figures(columns: Sequence[Column]) -> list[str]:
-    rows = [["", *(column.title for column in columns)]]
-    rows.append(["model", *(column.model or "*not reached*" for column in columns)])
+    rows = [["", *(markdown(column.title) for column in columns)]]
+    rows.append(["model", *(markdown(c.model) or "*not reached*" for c in columns)])
     rows.append(["photos captioned", *(f"{len(c.seconds)} of {len(c.cells)}" for c in columns)])
     rows.append(["seconds a photo, one at a time", *(_mean(c.seconds, NOTHING) for c in columns)])
     for title, name in (
@@ -159,7 +164,7 @@ def _figures(columns: Sequence[Column]) -> list[str]:
         ("US dollars a photo", "cost_usd"),
     ):
         rows.append([title, *(_mean_usage(column, name) for column in columns)])
-    rows.append(["photos go to", *(c.sent_to or "nobody: this process" for c in columns)])
+    rows.append(["photos go to", *(markdown(c.sent_to or "nobody: this process") for c in columns)])
     return _markdown(rows)
 
 
@@ -175,10 +180,6 @@ def _mean_usage(column: Column, name: str) -> str:
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
+    """A table whose cells are Markdown already."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
     return [lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]]
-
-
-def _escaped(text: str) -> str:
-    """The text as one cell: no pipe, line break or tag of it means anything."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -34,8 +35,22 @@ COLUMNS = (
     "error",
 )
 
-_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP)."""
+_FORMULA = re.compile(
+    r"""
+    (?: ^ | [;|\t\r\n] )               # where a cell begins, for a reader of another separator too
+    [\s"'\u200c\u200d]*                # what a spreadsheet trims, and quotes that it takes off
+    (?= [=+\-@\uff1d\uff0b\uff0d\uff20] )
+    """,
+    re.VERBOSE,
+)
+"""What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP).
+
+Where numbers have a decimal comma, spreadsheets split at semicolons when they open the file, and
+do not see quotes that then stand within a cell: so it is not only the beginning that counts.
+"""
+
+_LEADING = re.compile(r"^(?='*[\t\r\n])")
+"""Some spreadsheets drop these from the beginning, and look at what follows."""
 
 _KEPT = "\n\r\t"
 
@@ -89,14 +104,13 @@ def _memberships(groups: Mapping[int, Indices]) -> dict[int, int]:
 
 
 def cell(text: str) -> str:
-    r"""Text as a cell: never a formula, every character a reader can take.
+    r"""Text as a cell: never a formula, every character a reader can take, nothing lost.
 
     An apostrophe goes before what would begin a formula. Control characters but line breaks and
     tabs, bidi controls and bytes of a name that are not UTF-8 are written out as `\x1b`,
     `\u202e`, `\udce9`.
     """
-    shown = visible(text, _KEPT)
-    return f"'{shown}" if shown[:1] in _FORMULA and shown else shown
+    return _LEADING.sub("'", _FORMULA.sub(r"\g<0>'", visible(text, _KEPT)))
 
 
 def _cluster(report: Report, i: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from journal import replacing
 from report.model import NOISE, Chunk, Cluster, DuplicateGroup, Level, Likeness, Report
 from report.summary import counts
-from report.text import counted, markdown, shortened
+from report.text import counted, markdown, markdown_name, shortened
 
 FILE_NAME = "cluster_report.md"
 
@@ -88,7 +88,7 @@ def _cluster(report: Report, cluster: Cluster) -> Iterator[str]:
         yield ""
     if cluster.keywords:
         yield f"- keywords: {', '.join(map(markdown, cluster.keywords))}"
-    yield f"- most typical: {markdown(report.photos[cluster.medoid].rel_path)}"
+    yield f"- most typical: {markdown_name(report.photos[cluster.medoid].rel_path)}"
     for text in _other_captions(report, cluster):
         yield f"- {_caption(text)}"
     yield ""
@@ -130,7 +130,7 @@ def _chunk_table(report: Report, title: str, chunks: Sequence[Chunk]) -> Iterato
         yield (
             f"| {_span(chunk)} | {len(chunk.members):,} | {markdown(chunk.place or '')} "
             f"| {', '.join(map(markdown, chunk.keywords))} "
-            f"| {markdown(report.photos[chunk.typical].rel_path)} |"
+            f"| {markdown_name(report.photos[chunk.typical].rel_path)} |"
         )
     yield ""
     yield from _rest(len(chunks) - CHUNKS_SHOWN, f"{title.lower()}, smaller than these")
@@ -158,10 +158,10 @@ def _duplicates(report: Report) -> Iterator[str]:
 
 def _group(report: Report, group: DuplicateGroup) -> str:
     others = [int(i) for i in group.members if i != group.keeper]
-    names = [markdown(report.photos[i].rel_path) for i in others[:MEMBERS_PER_GROUP]]
+    names = [markdown_name(report.photos[i].rel_path) for i in others[:MEMBERS_PER_GROUP]]
     if len(others) > MEMBERS_PER_GROUP:
         names.append(f"{len(others) - MEMBERS_PER_GROUP:,} more")
-    kept = markdown(report.photos[group.keeper].rel_path)
+    kept = markdown_name(report.photos[group.keeper].rel_path)
     return f"- {group.likeness} {group.id}: keep **{kept}**; besides it {', '.join(names)}"
 
 
@@ -176,7 +176,7 @@ def _noise(report: Report) -> Iterator[str]:
     most_unusual = noise[np.argsort(-found.outlier_score[noise], kind="stable")]
     for i in most_unusual[:NOISE_SHOWN]:
         text = report.label_of(int(i))
-        yield f"- {markdown(report.photos[i].rel_path)}{': ' if text else ''}{_caption(text)}"
+        yield f"- {markdown_name(report.photos[i].rel_path)}{': ' if text else ''}{_caption(text)}"
     if len(noise):
         yield ""
     yield from _rest(len(noise) - NOISE_SHOWN, "photos, less unusual than these")
