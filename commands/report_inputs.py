@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errors import UsageError
-from journal import Record
+from journal import Record, is_count
 from pipeline.walk import Photo, path_key
 from report.model import ReportPhoto
 
@@ -35,6 +35,7 @@ def report_photos(walked: Iterable[Photo], records: Iterable[Record]) -> list[Re
 
 
 def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
+    size = record.size if is_count(record.size) else None
     return ReportPhoto(
         rel_path=record.rel_path,
         status=record.status,
@@ -44,7 +45,7 @@ def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
         error=None if record.error is None else f"{record.error.code}: {record.error.message}",
         placeholder=record.placeholder,
         content_sha256=record.content_sha256,
-        size=walked.size if walked else record.size,
+        size=walked.size if walked else size,
         present=walked is not None,
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
+from console.logs import escape_what_is_not_logged
 from console.program import program
 from console.terminal import say
 from errors import ExitCode, FatalError
@@ -21,6 +22,7 @@ BUG = 1
 
 def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    escape_what_is_not_logged()
     try:
         result = app(list(arguments), standalone_mode=False)
         sys.stdout.flush()

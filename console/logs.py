@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pythonjsonlogger.json import JsonFormatter
 
+from console.terminal import say
 from errors import ConfigurationError
 
 _FIELDS = ("asctime", "levelname", "name", "message")
@@ -44,6 +45,23 @@ class _PrivateFileHandler(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - overrides
         """Drop the line: the journal is what must not fail, and it says so itself."""
+
+
+class _TerminalHandler(logging.Handler):
+    """What is logged before there is a log, or by a command that keeps none: sentences, escaped.
+
+    Python's own last resort writes messages and tracebacks to the terminal as they are.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, line by line."""
+        for line in self.format(record).split("\n"):
+            say(line)
+
+
+def escape_what_is_not_logged() -> None:
+    """Let nothing that a file or a service said reach the terminal past `say`."""
+    logging.lastResort = _TerminalHandler(logging.WARNING)
 
 
 def configure_logging(path: Path, level: str, secrets: Sequence[str] = ()) -> None:

@@ -38,7 +38,7 @@ class _Bar:
     def update(self, done: int, failed: int, status: str) -> None:
         told = ", ".join(part for part in (f"{failed} failed" if failed else "", status) if part)
         if told:
-            self._bar.set_postfix_str(told, refresh=False)
+            self._bar.set_postfix_str(safe(told), refresh=False)
         self._bar.update(done - self._bar.n)
 
     def line(self, text: str) -> None:

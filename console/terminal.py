@@ -12,22 +12,30 @@ from datetime import timedelta
 
 _ZERO_WIDTH_JOINER = "\u200d"  # holds emoji together; harmless
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_MARKS = frozenset({"Mn", "Me"})
+MARKS_IN_A_ROW = 8
+"""Tibetan stacks that many on a letter; hundreds of them would paint over the lines above."""
 
 
 def safe(text: str) -> str:
     """The text with control, bidi and line-separator characters and lone surrogates escaped.
 
     File names, captions and error texts come from outside: an escape sequence in one of them
-    must not move the cursor, and a newline must not start a line that looks like ours.
+    must not move the cursor, and a newline must not start a line that looks like ours. Of the
+    combining marks on one letter, those after the eighth are escaped too.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_visible, text))
+    shown, marks = [], 0
+    for character in text:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in _MARKS else 0
+        obeyed = category in _OBEYED and character != _ZERO_WIDTH_JOINER
+        shown.append(_escaped(character) if obeyed or marks > MARKS_IN_A_ROW else character)
+    return "".join(shown)
 
 
-def _visible(character: str) -> str:
-    if character == _ZERO_WIDTH_JOINER or unicodedata.category(character) not in _OBEYED:
-        return character
+def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 

@@ -14,13 +14,14 @@ The format and its rules are in docs/journal-format.md.
 
 from journal.durable import replacing
 from journal.reading import Damage, JournalIndex, read_again, read_index
-from journal.record import Entry, Record, RecordError, parse_time, utc_now
+from journal.record import MOST_DOLLARS, Entry, Record, RecordError, is_count, parse_time, utc_now
 from journal.summary import Summary, summarize
 from journal.tail import JournalTail
 from journal.upkeep import compact, merge
 from journal.writing import Journal
 
 __all__ = [
+    "MOST_DOLLARS",
     "Damage",
     "Entry",
     "Journal",
@@ -30,6 +31,7 @@ __all__ = [
     "RecordError",
     "Summary",
     "compact",
+    "is_count",
     "merge",
     "parse_time",
     "read_again",

@@ -11,11 +11,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn, TypeGuard
 
 import msgspec
 
 from errors import MAX_ERROR_MESSAGE, PhotoError, Status
+
+MOST = 2**63 - 1
+"""Of bytes, tokens, requests and milliseconds: what a file system and an array can hold."""
+
+MOST_DOLLARS = 1e12
+"""Nobody's photo cost that; a million records of it still add up to a number."""
 
 
 class RecordError(NamedTuple):
@@ -181,6 +187,7 @@ def _trimmed(entry: Entry, offset: int) -> Entry:
         raise ValueError("rel_path holds a NUL")
     entry.caption = None
     entry.offset = offset
+    _drop_absurd(entry)
     if entry.backend:
         entry.backend = sys.intern(entry.backend)
     if entry.model:
@@ -188,6 +195,21 @@ def _trimmed(entry: Entry, offset: int) -> Entry:
     if entry.prompt_sha256:
         entry.prompt_sha256 = sys.intern(entry.prompt_sha256)
     return entry
+
+
+def _drop_absurd(entry: Entry) -> None:
+    """Forget numbers that nothing can have: one of them would make sums infinite or too large."""
+    if entry.size is not None and not 0 <= entry.size <= MOST:
+        entry.size = None
+    if entry.requests is not None and not 0 <= entry.requests <= MOST:
+        entry.requests = None
+    if entry.cost_usd is not None and not 0 <= entry.cost_usd < MOST_DOLLARS:
+        entry.cost_usd = None
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a field of a line, which another program may have written, can be counted with."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
 def read_fields(line: bytes) -> dict[str, Any]:

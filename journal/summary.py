@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from journal.reading import JournalIndex, open_for_reading, parse_line, read_index, read_lines
-from journal.record import Entry, read_fields
+from journal.record import Entry, is_count, read_fields
 
 SLOWEST = 5
 
@@ -70,7 +70,7 @@ def _read_again(path: Path, effective: set[int], summary: Summary) -> None:
             _count_line(record, summary)
             if entry.offset in effective:
                 _count_effective(entry, record, summary)
-                if isinstance(latency := record.get("latency_ms"), int):
+                if is_count(latency := record.get("latency_ms")):
                     slow.append((latency, entry.rel_path))
     summary.slowest = heapq.nlargest(SLOWEST, slow)
 
@@ -96,4 +96,4 @@ def _count_effective(entry: Entry, record: dict[str, Any], summary: Summary) -> 
 
 
 def _integer(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return value if is_count(value) else 0

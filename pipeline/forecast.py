@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from backends.base import ExpectedTokens
 from errors import Usage
 from image_loader import fitting
+from journal import MOST_DOLLARS, is_count
 from pipeline.prices import Prices, Quote
 
 Rule: TypeAlias = Callable[[int, int], ExpectedTokens | None]
@@ -17,6 +18,8 @@ Rule: TypeAlias = Callable[[int, int], ExpectedTokens | None]
 
 SHAPES = (1.0, 4 / 3, 3 / 2, 16 / 9, 2.0, 8 / 3, 4.0)
 """Longer by shorter side: with tiles, a long narrow picture may cost more than a square one."""
+
+_TOKENS = ("input_tokens", "output_tokens")
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ def as_billed(records: Sequence[Mapping[str, Any]], prices: Prices) -> Forecast 
 
     What the records say was paid wins over what their tokens cost today.
     """
-    counted = [r for r in records if _is_count(r, "input_tokens") and _is_count(r, "output_tokens")]
-    costs = [float(r["cost_usd"]) for r in records if _is_number(r, "cost_usd")]
+    counted = [r for r in records if all(is_count(r.get(k)) for k in _TOKENS)]
+    costs = [float(r["cost_usd"]) for r in records if _is_price(r.get("cost_usd"))]
     if not counted and not costs:
         return None
     forecast = Forecast()
@@ -74,7 +77,7 @@ def as_billed(records: Sequence[Mapping[str, Any]], prices: Prices) -> Forecast 
         forecast = _priced(sent, round(fmean(r["output_tokens"] for r in counted)), prices)
     paid = fmean(costs) if costs else forecast.cost_usd
     share = paid / forecast.cost_usd if paid is not None and forecast.cost_usd else None
-    waits = [r["latency_ms"] / 1000 for r in records if _is_count(r, "latency_ms")]
+    waits = [r["latency_ms"] / 1000 for r in records if is_count(r.get("latency_ms"))]
     return Forecast(
         input_tokens=forecast.input_tokens,
         output_tokens=forecast.output_tokens,
@@ -104,10 +107,7 @@ def _scaled(quote: Quote | None, share: float | None) -> Quote | None:
     return Quote(quote.input_usd * share, quote.output_usd * share)
 
 
-def _is_count(record: Mapping[str, Any], name: str) -> bool:
-    return _is_number(record, name) and isinstance(record[name], int)
-
-
-def _is_number(record: Mapping[str, Any], name: str) -> bool:
-    value = record.get(name)
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+def _is_price(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value < MOST_DOLLARS
