@@ -31,7 +31,15 @@ def report_photos(walked: Iterable[Photo], records: Iterable[Record]) -> list[Re
     for record in records:
         known = found.get(record.rel_path)
         found[record.rel_path] = _from_record(record, known)
-    return [found[path] for path in sorted(found, key=path_key)]
+    return [found[path] for path in sorted(found, key=_place)]
+
+
+def _place(rel_path: str) -> bytes:
+    """Path order; a text from a journal that no file can be named has a place, too."""
+    try:
+        return path_key(rel_path)
+    except UnicodeEncodeError:
+        return rel_path.encode("utf-8", "surrogatepass")
 
 
 def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,14 +73,20 @@ class RunState:
 
 def path_digest(photo: ReportPhoto) -> bytes:
     """The photo by its path, 16 bytes."""
-    return hashlib.blake2b(os.fsencode(photo.rel_path), digest_size=_DIGEST).digest()
+    return _digest(photo.rel_path)
 
 
 def content_digest(photo: ReportPhoto) -> bytes:
     """The photo by its bytes, 16 bytes; zeros if they are unknown."""
     if photo.content_sha256 is None:
         return bytes(_DIGEST)
-    return hashlib.blake2b(photo.content_sha256.encode(), digest_size=_DIGEST).digest()
+    return _digest(photo.content_sha256)
+
+
+def _digest(text: str) -> bytes:
+    """Of any text: a journal from elsewhere may hold a surrogate that no file name can."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(encoded, digest_size=_DIGEST).digest()
 
 
 def digests(photos: Sequence[ReportPhoto]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
