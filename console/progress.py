@@ -82,8 +82,11 @@ class _Lines:
 
 
 def _is_terminal() -> bool:
-    """Whether stderr can show a bar; a container's terminal may say that it has no columns."""
-    return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    """Whether stderr can show a bar; a container's terminal may say that it has no size.
+
+    Without columns tqdm fails, without lines it shows nothing.
+    """
+    return sys.stderr.isatty() and min(os.get_terminal_size(sys.stderr.fileno())) > 0
 
 
 class ProgressReporter:

@@ -1,14 +1,19 @@
-"""What all tests share: the `--torture` flag and a place for a journal."""
+"""What all tests share: the `--torture` flag, a place for a journal and one browser."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import install_plugin, library
 from tests.torture.figures import HEAD, figures_in, write_figures
+
+if TYPE_CHECKING:
+    from tests.report.page.browser import Browser
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,3 +64,24 @@ def photos(tmp_path: Path) -> Path:
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> str:
     """PYTHONPATH with the backends `service` and `batches`, as another package brings them."""
     return install_plugin(tmp_path_factory.mktemp("plugin"))
+
+
+@pytest.fixture(scope="session")
+def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    from tests.report.page.browser import Browser, installed  # selenium, only where it is used
+
+    paths = installed()
+    if paths is None:
+        pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
+    browser = Browser(paths, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(one_browser: Browser) -> Iterator[Browser]:
+    """The browser at its usual size; afterwards nothing may stand in its console."""
+    one_browser.emulate(1280, 860)
+    one_browser.complaints()
+    yield one_browser
+    assert one_browser.complaints() == []

@@ -30,8 +30,8 @@ def terminal(monkeypatch):
 
     class Terminal:
         @staticmethod
-        def attach(columns=80):
-            termios.tcsetwinsize(slave, (24, columns))
+        def attach(columns=80, lines=24):
+            termios.tcsetwinsize(slave, (lines, columns))
             monkeypatch.setattr(sys, "stderr", stream)
 
         @staticmethod
@@ -124,8 +124,9 @@ def test_a_terminal_gets_a_bar_with_lines_above_it(reporter, terminal):
     assert "\x1b[2J" not in written
 
 
-def test_a_terminal_without_columns_gets_lines(reporter, terminal):
-    terminal.attach(columns=0)
+@pytest.mark.parametrize("size", [{"columns": 0}, {"lines": 0}])
+def test_a_terminal_without_a_size_gets_lines(reporter, terminal, size):
+    terminal.attach(**size)
     reporter.start(2)
     reporter.advance(Outcome.CAPTIONED)
     reporter.close()
