@@ -61,3 +61,11 @@ def test_a_vocabulary_that_is_none_says_why(tmp_path, content, said):
         path.write_bytes(content)
     with pytest.raises(UsageError, match=said):
         read_vocabulary(path)
+
+
+def test_a_size_and_a_path_that_no_file_can_have_stop_nothing():
+    photos = report_photos([], [record("\ud800.jpg", size=10**400), record("a.jpg", size=-1)])
+    assert [(photo.rel_path, photo.size) for photo in photos] == [
+        ("a.jpg", None),
+        ("\ud800.jpg", None),
+    ]

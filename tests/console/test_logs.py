@@ -140,3 +140,18 @@ def test_a_full_disk_costs_log_lines_and_not_the_run():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
+
+
+def test_what_is_logged_before_there_is_a_log_is_escaped():
+    code = (
+        "import logging; from console.logs import escape_what_is_not_logged\n"
+        "escape_what_is_not_logged()\n"
+        "logging.getLogger('x').info('no'); logging.getLogger('x').warning('a\\x1b[2Jb')\n"
+        "try: raise ValueError('c\\x1b]0;d\\x07')\n"
+        "except ValueError: logging.getLogger('x').exception('failed')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert done.stderr.startswith("a\\x1b[2Jb\nfailed\nTraceback")
+    assert done.stderr.endswith("ValueError: c\\x1b]0;d\\x07\n")

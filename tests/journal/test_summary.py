@@ -66,3 +66,14 @@ def test_what_other_programs_wrote_does_not_stop_the_count(journal_path: Path):
     summary, _ = summarize(journal_path)
     assert (summary.photos, summary.records, summary.damaged_lines) == (1, 3, 0)
     assert summary.by_error == {"success: unknown": 1}
+
+
+def test_numbers_that_nothing_can_have_are_not_counted(journal_path: Path):
+    many = b'{"rel_path":"%d","caption":"x","status":"success","%s":%s}\n'
+    names = (b"latency_ms", b"input_tokens", b"output_tokens", b"requests", b"size")
+    lines = [many % (i, name, b"9" * 400) for i, name in enumerate(names)]
+    lines += [many % (i, b"cost_usd", value) for i, value in enumerate((b"1e308", b"1e308", b"-1"))]
+    write_lines(journal_path, *lines)
+    summary, _ = summarize(journal_path)
+    assert (summary.records, summary.damaged_lines, summary.slowest) == (8, 0, [])
+    assert (summary.requests, summary.cost_usd, summary.input_tokens) == (0, 0.0, 0)

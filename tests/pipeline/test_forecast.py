@@ -69,7 +69,16 @@ def test_a_cost_without_tokens_is_not_split():
 
 
 @pytest.mark.parametrize(
-    "record", [{}, {"cost_usd": None}, {"cost_usd": "1"}, {"cost_usd": True}, {"input_tokens": -1}]
+    "record",
+    [
+        {},
+        {"cost_usd": None},
+        {"cost_usd": "1"},
+        {"cost_usd": True},
+        {"input_tokens": -1},
+        {"cost_usd": 10**400},
+        {"input_tokens": 10**400, "output_tokens": 1},
+    ],
 )
 def test_what_says_nothing_about_money_is_passed_over(record):
     assert as_billed([record], PRICES) is None

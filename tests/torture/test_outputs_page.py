@@ -23,8 +23,8 @@ PARTS = ("#view=overview", "#view=clusters", "#view=events", "#view=duplicates",
 ELEMENTS = "return [...new Set([...document.querySelectorAll('*')].map((e) => e.tagName))]"
 HANDLERS = """
 return [...document.querySelectorAll('*')].flatMap((e) => [...e.attributes])
-  .filter((a) => /^on|^srcdoc$|^action$/.test(a.name)
-    || /^\\s*(javascript|vbscript|data:text)/i.test(a.value))
+  .filter((a) => /^on|^srcdoc$|^action$|^formaction$/.test(a.name)
+    || /href|src|data$/.test(a.name) && /^\\s*(javascript|vbscript|data:text)/i.test(a.value))
   .map((a) => a.name + '=' + a.value)
 """
 LINKS = "return [...document.querySelectorAll('a, [src]')].map((e) => e.href ?? e.src)"
