@@ -43,8 +43,8 @@ STAGE = partial(
     contender="os.walk, Pillow's decode and thumbnail, a line of JSON, fsync",
     aim="4 times as fast",
     limit=(
-        "decoding on two cores: the tenth of the photos that is HEIC takes half of it, since libde265 "
-        "decodes at full size only, and the JPEGs' Huffman code most of the rest"
+        "decoding on two cores: the tenth of the photos that is HEIC takes half of it, since "
+        "libde265 decodes at full size only, and the JPEGs' Huffman code most of the rest"
     ),
 )
 
