@@ -19,6 +19,9 @@ from errors import ConfigurationError, UsageError, did_you_mean
 
 CONFIG_FILE = Path("config.env")
 
+MAX_TIMEOUT = 86_400.0
+"""Seconds, a day: sockets take no infinite timeout, nor one of three hundred years."""
+
 
 class Settings(BaseSettings):
     """Every setting, by its name in config.env (upper case) and in the environment."""
@@ -47,7 +50,7 @@ class Settings(BaseSettings):
     prices_file: Path | None = None
     max_workers: int = Field(default=0, ge=0, le=500)
     decode_workers: int = Field(default=0, ge=0, le=64)
-    timeout: float = Field(default=0.0, ge=0)
+    timeout: float = Field(default=0.0, ge=0, le=MAX_TIMEOUT)
     temperature: float = Field(default=0.3, ge=0, le=2)
     max_tokens: int = Field(default=0, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -65,7 +68,22 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         """`~/Pictures` in config.env meets no shell that would expand it."""
-        return path.expanduser() if path is not None else None
+        if path is None:
+            return None
+        if "\0" in str(path):
+            raise ValueError("a path cannot hold a NUL character")
+        try:
+            return path.expanduser()
+        except RuntimeError:  # what a shell hands on as it is, because it knows no such user either
+            raise ValueError(f"nobody has the home directory {path.parts[0]}") from None
+
+    @field_validator("captions_jsonl", "library_db", "log_file", "prices_file")
+    @classmethod
+    def _has_a_name(cls, path: Path | None) -> Path | None:
+        """What is beside the journal is named after it, which `.` and `/` do not allow."""
+        if path is not None and not path.name:
+            raise ValueError("name a file, not a directory")
+        return path
 
     @property
     def library_path(self) -> Path:
@@ -99,7 +117,8 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        reason = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        told = first["msg"].removeprefix("Value error, ")
+        reason = f"{told[0].lower()}{told[1:]}"
         if name in given:
             flag = "--" + name.replace("_", "-")
             raise UsageError(f"{flag} {given[name]}: {reason}") from None

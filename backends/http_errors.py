@@ -50,7 +50,7 @@ def _positive(value: str) -> float | None:
 def _until(http_date: str, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(http_date)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second one: a zone of more hours than C can count
         return None
     if moment.tzinfo is None:  # "-0000": UTC without a claim about the sender's zone
         moment = moment.replace(tzinfo=UTC)

@@ -136,6 +136,6 @@ def _moment(text: str) -> datetime | None:
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second one: a zone of more hours than C can count
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

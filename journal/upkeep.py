@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from journal.reading import (
 )
 from journal.record import Entry, parse_time, read_fields, to_json_line
 from journal.writing import Journal
+
+_MOST = (1 << 63) - 1
+"""A count above it is no record for the next reader; a journal from elsewhere may hold any."""
 
 
 @dataclass
@@ -147,9 +151,11 @@ def _with_spent(line: Line, entry: Entry, plan: _Plan) -> bytes:
         return line.data + b"\n"
     record = read_fields(line.data)
     if spent.cost_usd is not None:
-        record["cost_usd"] = (entry.cost_usd or 0.0) + spent.cost_usd
+        cost = (entry.cost_usd or 0.0) + spent.cost_usd
+        record["cost_usd"] = min(max(cost, -sys.float_info.max), sys.float_info.max)
     if spent.requests is not None:
-        record["requests"] = (entry.requests or 0) + spent.requests
+        requests = (entry.requests or 0) + spent.requests
+        record["requests"] = min(max(requests, -_MOST), _MOST)
     return to_json_line(record)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from backends.base import Caption
 from errors import ConfigurationError, Usage
@@ -27,13 +27,17 @@ _COUNTED: tuple[_Counted, ...] = (
 )
 
 
+MOST_PER_MILLION = 1e6
+"""US dollars: a typing error above it, and an infinite cost is nothing that a journal can hold."""
+
+
 class OwnPrice(BaseModel):
     """A price from the override file, in US dollars per million tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input_per_million: float = Field(ge=0)
-    output_per_million: float = Field(ge=0)
+    input_per_million: float = Field(ge=0, le=MOST_PER_MILLION)
+    output_per_million: float = Field(ge=0, le=MOST_PER_MILLION)
     as_of: str = ""
 
 
@@ -51,7 +55,7 @@ def read_price_file(path: Path) -> dict[str, OwnPrice]:
         return _PriceFile.model_validate(json.loads(path.read_text("utf-8"))).root
     except OSError as error:
         raise ConfigurationError(f"the price file {path}: {error.strerror}") from error
-    except (ValueError, ValidationError) as error:
+    except (ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
         form = '{"MODEL": {"input_per_million": 0.25, "output_per_million": 2.0}}'
         raise ConfigurationError(f"the price file {path} is not of the form {form}") from error
 

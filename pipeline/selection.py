@@ -83,8 +83,8 @@ class SelectionRules:
             return True
         if entry is None or not self.counts(entry):
             return not self.retry_only
-        if self.is_younger(entry):
-            return False
+        if self.is_younger(entry) or (self.identity.placeholder and not entry.placeholder):
+            return False  # done since then, or with an answer that a placeholder cannot supersede
         if self.force or entry.status in self.retry_status:
             return True
         return not self.retry_only and self.is_stale(photo, entry)
