@@ -10,18 +10,13 @@ import random
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from errors import Status
-from journal import Journal, Record, compact, merge, read_index
+from journal import compact, read_index
 from tests.journal.support import append, failure, finish, paths_in, photo, start, write_lines
 
 SYNCS = ("fdatasync", "fsync", "sync_file_range", "sync", "syncfs", "msync")
@@ -280,91 +275,3 @@ def test_a_compact_that_fails_says_so_and_changes_nothing(journal_path: Path, ca
     assert "done" not in finish(start("compact", journal_path, under=under))
     assert journal_path.read_bytes() == old
     assert not fresh.exists()
-
-
-# -- everything in any order, against a model ------------------------------------------------------
-
-
-class JournalMachine(RuleBasedStateMachine):
-    """A journal's life; the model is a list of records and the rule of the effective one."""
-
-    rel_paths = st.sampled_from(["a.jpg", "b.jpg", "caf\udce9.jpg"])
-    captions = st.none() | st.text(max_size=5)
-
-    @initialize()
-    def open(self) -> None:
-        self.directory = tempfile.TemporaryDirectory()
-        self.path = Path(self.directory.name, "captions.jsonl")
-        self.journal = Journal(self.path)
-        self.effective: dict[str, Record] = {}
-        self.requests = 0
-
-    def learn(self, record: Record) -> None:
-        old = self.effective.get(record.rel_path)
-        if old is None or old.placeholder or not record.placeholder:
-            self.effective[record.rel_path] = record
-
-    @rule(rel_path=rel_paths, caption=captions, placeholder=st.booleans())
-    def write(self, rel_path: str, caption: str | None, placeholder: bool) -> None:
-        status = Status.ERROR_MODEL if caption is None else Status.SUCCESS
-        record = photo(rel_path, caption, status=status, placeholder=placeholder, requests=1)
-        self.journal.append(record)
-        self.learn(record)
-        self.requests += 1
-
-    @rule(tear=st.binary(max_size=30).filter(lambda b: b"\n" not in b))
-    def die_while_writing(self, tear: bytes) -> None:
-        self.journal.close()
-        with self.path.open("ab") as stream:
-            stream.write(tear)
-        self.journal = Journal(self.path)
-        assert len(self.journal.repairs) == bool(tear)
-
-    @rule()
-    def reopen(self) -> None:
-        self.journal.close()
-        self.journal = Journal(self.path)
-
-    @rule()
-    def compact(self) -> None:
-        self.journal.close()
-        compact(self.path)
-        self.journal = Journal(self.path)
-
-    @rule(rel_path=rel_paths, caption=st.text(max_size=5))
-    def merge(self, rel_path: str, caption: str) -> None:
-        # A caption from elsewhere without a date: it wins over everything but a caption.
-        theirs = photo(rel_path, caption, model="theirs")
-        other = self.path.with_name("other.jsonl")
-        write_lines(other, theirs)
-        self.journal.close()
-        ours = self.effective.get(rel_path)
-        known = theirs.to_line() in self.path.read_bytes()
-        merge(self.path, other)
-        if not known and (ours is None or ours.placeholder or ours.status is not Status.SUCCESS):
-            self.effective[rel_path] = theirs
-        self.journal = Journal(self.path)
-
-    @invariant()
-    def memory_and_disk_agree_with_the_model(self) -> None:
-        if not hasattr(self, "journal"):
-            return
-        on_disk, index = read_index(self.path), self.journal.index
-        assert index.entries == on_disk.entries
-        assert index.requests == on_disk.requests == self.requests
-        assert (on_disk.damage, on_disk.torn_bytes) == ([], 0)
-        assert index.entries.keys() == self.effective.keys()
-        for rel_path, record in self.effective.items():
-            found = self.journal.read_record(index.entries[rel_path])
-            assert (found.caption, found.status, found.placeholder, found.model) == (
-                record.caption, record.status, record.placeholder, record.model
-            )  # fmt: skip
-
-    def teardown(self) -> None:
-        if hasattr(self, "journal"):
-            self.journal.close()
-            self.directory.cleanup()
-
-
-JournalMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=20, deadline=None)
-TestJournalMachine = JournalMachine.TestCase

@@ -1,0 +1,233 @@
+"""Files and flags that people and other programs write: read well, or refused with a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from commands.report_inputs import read_vocabulary
+from config import Settings, load_settings, unknown_settings
+from errors import ConfigurationError, LibraryError, Usage, UsageError
+from library import Library
+from library.schema import APPLICATION_ID, TABLES, VERSION
+from pipeline.file_list import read_file_list
+from pipeline.hints import MAX_TAG_CHARACTERS, MAX_TAGS, read_hints
+from pipeline.path_filter import PathFilter
+from pipeline.prices import Prices, read_price_file
+from tests.pipeline.trees import KINDS
+
+KEY = "sk-canary-4711"
+
+HINTS = (
+    b'{"rel_path": "a.jpg", "tags": ["dog", "beach at night"]}\n',
+    b'{"content_sha256": "' + b"ab" * 32 + b'", "tags": ["x"]}\n{"rel_path":"\\udce9","tags":[]}',
+)
+PRICES = (
+    b'{"m": {"input_per_million": 0.25, "output_per_million": 2.0, "as_of": "2026-11-01"}}',
+    b'{"m": {"input_per_million": 0, "output_per_million": 1e3}, "n": {}}',
+)
+VOCABULARY = (b"a beach\n# a comment\n\na dog\n", "\ufeffcaf\u00e9\r\nfjord\n".encode())
+FILE_LIST = (b"a.jpg\nsub/b.jpg\r\n", b"a.jpg\0sub/../a.jpg\0", b"./a.jpg\nsub//b.jpg\n\n")
+CONFIG = (
+    f"PHOTOS_DIR=~/Pictures\nOPENAI_API_KEY={KEY}\nMAX_WORKERS=4\n".encode(),
+    b"export MODEL='gpt' # x\nTIMEOUT=30\nTEMPERATURE=0.3\nLOG_LEVEL=INFO\nLOCAL_ONLY=true\n",
+    b'MAX_COST=15\nMAX_REQUESTS=\nPROMPT="a\\nb ${HOME}"\nPRICES_FILE=p.json\nMODELL=x\n',
+)
+CONFIG_WORDS = (
+    *(f"{name.upper()}=".encode() for name in sorted(Settings.model_fields)),
+    b"~nobody-here/", b"~", b"${", b"}", b"nan", b"inf", b"1e999", b"-1", b"\0", b"\r", b"\xff",
+    b"9" * 5_000, b"\\x00", b"'", b'"', b"=", b"\n", b"export ",
+)  # fmt: skip
+PATTERNS = (b"*.jpg", b"2023/**", b"[a-z]/*\\*/", b"**/x/[!a]?")
+QUERIES = (b"children on a beach", b'"red car" -dog', "\u6d77 caf\u00e9".encode(), b"a OR b NEAR c")
+
+
+def _library_file() -> bytes:
+    """A library.db with a photo and a caption in it, as bytes."""
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(f"{TABLES};PRAGMA application_id = {APPLICATION_ID};")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("INSERT INTO photos VALUES (x'61', 4, 3, '2024-01-31', 'c', 1, 2, 3, 4)")
+    connection.execute("INSERT INTO files VALUES (x'612e6a7067', 1, 2, x'61')")
+    connection.execute("INSERT INTO captions VALUES (1, x'61', 0, x'61', 't', 'a boat', '[]')")
+    connection.commit()
+    return connection.serialize()
+
+
+LIBRARY = (_library_file(), b"", b"SQLite format 3\0" + bytes(100), b"no database")
+LIBRARY_WORDS = (b"SQLite format 3\0", b"PCCC", b"[]", b"2024-01-31", b"CREATE TABLE")
+
+
+def _fresh(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def hints(data: bytes, folder: Path) -> None:
+    """Hints, or a `UsageError` that names the line."""
+    try:
+        found = read_hints(_fresh(folder, "hints.jsonl", data))
+    except UsageError as error:
+        assert "line" in str(error)
+        return
+    for tags in (*found._by_path.values(), *found._by_content.values()):
+        assert len(tags) <= MAX_TAGS
+        for tag in tags:
+            assert 0 < len(tag) <= MAX_TAG_CHARACTERS
+            assert tag.isprintable()
+            tag.encode("utf-8")
+
+
+def prices(data: bytes, folder: Path) -> None:
+    """Prices that make a cost that a journal takes: finite, and not below 0."""
+    try:
+        found = read_price_file(_fresh(folder, "prices.json", data))
+    except ConfigurationError as error:
+        assert "prices.json" in str(error)
+        return
+    for model, price in found.items():
+        cost = Prices(None, model, price).cost(Usage(input_tokens=10**6, output_tokens=10**6))
+        assert cost is not None
+        assert math.isfinite(cost)
+        assert cost >= 0
+
+
+def vocabulary(data: bytes, folder: Path) -> None:
+    """Terms, each once, or a `UsageError`."""
+    try:
+        terms = read_vocabulary(_fresh(folder, "terms.txt", data))
+    except UsageError as error:
+        assert "--vocabulary" in str(error)
+        return
+    assert terms
+    assert len(set(terms)) == len(terms)
+    assert all(term.strip() == term and term for term in terms)
+
+
+def file_list(data: bytes, folder: Path) -> None:
+    """Photos inside of the directory, or a `UsageError`; whatever `..` and links say."""
+    root = folder / "photos"
+    (root / "sub").mkdir(parents=True)
+    (root / "a.jpg").touch()
+    (root / "sub" / "b.jpg").touch()
+    (folder / "secret.jpg").touch()
+    try:
+        found = read_file_list(str(_fresh(folder, "list.txt", data)), root, KINDS)
+    except UsageError as error:
+        assert "--files-from" in str(error)
+        return
+    assert {photo.rel_path for photo in found.photos} <= {"a.jpg", "sub/b.jpg"}
+
+
+def config_file(data: bytes, folder: Path) -> None:
+    """Settings, or a `ConfigurationError`; a key that is set as one is never repeated."""
+    _fresh(folder, "config.env", data)
+    with contextlib.chdir(folder), _no_settings():
+        try:
+            _usable(load_settings())
+            told = " ".join(unknown_settings())
+        except ConfigurationError as error:
+            told = str(error)
+    set_as_one = f"\nOPENAI_API_KEY={KEY}\n".encode() in b"\n" + data + b"\n"
+    if set_as_one and data.count(KEY.encode()) == 1 and not set(b"\r'\"$\\") & set(data):
+        assert KEY not in told
+
+
+def flags(data: bytes, folder: Path) -> None:
+    """`NAME=value` lines as flags, then as the environment."""
+    pairs = [line.partition("=") for line in data.decode("utf-8", "surrogateescape").split("\n")]
+    known = Settings.model_fields
+    given = {name.lower(): value for name, _, value in pairs if name.lower() in known}
+    with contextlib.chdir(folder), _no_settings():
+        with contextlib.suppress(UsageError):
+            _usable(load_settings(**given))
+        for name, value in given.items():
+            if "\0" not in value:
+                os.environ[name.upper()] = value
+        with contextlib.suppress(ConfigurationError):
+            _usable(load_settings())
+
+
+def _usable(settings: Settings) -> None:
+    """Nothing in them fails later, where it would be a crash and no sentence."""
+    for name in ("max_cost", "max_photo_cost", "timeout", "temperature"):
+        value = getattr(settings, name)
+        assert value is None or not math.isnan(value)
+    for name in ("photos_dir", "captions_jsonl", "library_db", "log_file", "prices_file"):
+        path = getattr(settings, name)
+        if path is not None:
+            assert "\0" not in str(path)
+    assert settings.timeout <= 86_400
+    assert settings.library_path.name
+    said = " ".join(str(value) for name, value in settings if not name.endswith("_api_key"))
+    if settings.api_key("OPENAI_API_KEY").get_secret_value() and KEY not in said:
+        assert KEY not in repr(settings)
+
+
+@contextlib.contextmanager
+def _no_settings() -> Iterator[None]:
+    kept = dict(os.environ)
+    for name in list(os.environ):
+        if name.lower() in Settings.model_fields:
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+def path_filter(data: bytes, folder: Path) -> None:
+    """A filter, or a `UsageError`."""
+    pattern = data[:40].decode("utf-8", "surrogateescape")
+    for kinds in ({"include": [pattern]}, {"exclude": [pattern]}):
+        try:
+            found = PathFilter(**kinds)
+        except UsageError as error:
+            assert "clude" in str(error)
+            return
+        for path in ("a.jpg", "2023/x/a.jpg", "caf\udce9/\n.jpg", pattern.replace("*", "x")):
+            found.takes_file(path)
+            found.enters(path)
+
+
+def library(data: bytes, folder: Path) -> None:
+    """It opens, whatever it was; what was no library lies beside it. Queries answer or say why."""
+    path = _fresh(folder, "library.db", data)
+    said: list[str] = []
+    try:
+        with Library.open(path, said.append) as opened:
+            opened.facts("a.jpg", 1, 2)
+            opened.paths_of("a")
+            opened.search_captions("boat", 5)
+            opened.caption_of("a")
+            opened.identities()
+            opened.thumbnail("a")
+            opened.save_file("b.jpg", 1, 2, "b")
+            assert "b.jpg" in opened.paths_of("b")
+    except LibraryError as error:
+        assert "library.db" in str(error)
+    if said:
+        assert (folder / "library.db.broken").read_bytes()[:1] == data[:1]
+
+
+def query(data: bytes, folder: Path) -> None:
+    """Any text is a query."""
+    with _memory() as opened:
+        opened.search_captions(data.decode("utf-8", "replace"), 5)
+        opened.search_captions(data.decode("utf-8", "surrogateescape"), 5)
+
+
+def _memory() -> Library:
+    opened = Library.in_memory(lambda text: None)
+    with opened.database.transaction() as connection:
+        connection.execute("INSERT INTO captions VALUES (1, x'61', 0, x'61', 't', 'a boat', '[]')")
+        connection.execute(
+            "INSERT INTO caption_words (rowid, title, caption, tags) VALUES (1, 't', 'a boat', '')"
+        )
+    return opened
