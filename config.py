@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         try:
             return path.expanduser()
         except RuntimeError:  # what a shell hands on as it is, because it knows no such user either
-            raise ValueError(f"nobody has the home directory {path.parts[0]}") from None
+            raise ValueError(f"nobody has the home directory {path.parts[0]!a}") from None
 
     @field_validator("captions_jsonl", "library_db", "log_file", "prices_file")
     @classmethod

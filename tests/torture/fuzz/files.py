@@ -33,6 +33,7 @@ PRICES = (
 VOCABULARY = (b"a beach\n# a comment\n\na dog\n", "\ufeffcaf\u00e9\r\nfjord\n".encode())
 FILE_LIST = (b"a.jpg\nsub/b.jpg\r\n", b"a.jpg\0sub/../a.jpg\0", b"./a.jpg\nsub//b.jpg\n\n")
 CONFIG = (
+    b"PHOTOS_DIR=~\x80/Pictures\nCAPTIONS_JSONL=/\nTIMEOUT=1e300\n",
     f"PHOTOS_DIR=~/Pictures\nOPENAI_API_KEY={KEY}\nMAX_WORKERS=4\n".encode(),
     b"export MODEL='gpt' # x\nTIMEOUT=30\nTEMPERATURE=0.3\nLOG_LEVEL=INFO\nLOCAL_ONLY=true\n",
     b'MAX_COST=15\nMAX_REQUESTS=\nPROMPT="a\\nb ${HOME}"\nPRICES_FILE=p.json\nMODELL=x\n',
