@@ -71,6 +71,7 @@ def run(
     prices_file: flag.PricesFile = None,
     restart_every: flag.RestartEvery = None,
     dry_run: flag.DryRun = False,
+    accept_truncated: flag.AcceptTruncated = False,
     mock_error_rate: flag.MockErrorRate = None,
     quantization: local.Quantization = None,
     device: local.Device = None,

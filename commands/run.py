@@ -214,6 +214,7 @@ def _run_options(job: Job) -> RunOptions:
         decoders=min(settings.decode_workers or default_decoders(), len(job.batch.photos)),
         edge=edge_for(job.backends, settings),
         dry_run=job.flags.dry_run,
+        accept_truncated=job.flags.accept_truncated,
     )
 
 

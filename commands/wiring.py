@@ -63,6 +63,7 @@ class RunFlags:
     since: str | None = None
     restart_every: int | None = None
     dry_run: bool = False
+    accept_truncated: bool = False
     mock_error_rate: float | None = None
     quantization: str | None = None
     device: str | None = None

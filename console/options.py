@@ -320,6 +320,16 @@ DryRun: TypeAlias = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
+AcceptTruncated: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--accept-truncated",
+        metavar="",
+        help="Caption what is left of a picture whose file ends too early; its record says "
+        "'truncated'.",
+        rich_help_panel=_HOW,
+    ),
+]
 MockErrorRate: TypeAlias = Annotated[
     float | None,
     typer.Option(

@@ -7,6 +7,7 @@ decoding.py   bytes to a clean image: the smallest useful decode, upright, RGB, 
 resizing.py   Lanczos, with vector instructions where they can be had
 heif.py       whether an HEIF file is all there
 colour.py     any pixel mode and any ICC profile to sRGB on white
+truncated.py  files that end too early: how to tell, and what is left of the picture
 raw.py        camera RAW through its embedded preview, with the `raw` extra
 loading.py    `load_image` and `read_header`
 metadata.py   what EXIF says: capture time, camera, place; bounded, and unknown when in doubt

@@ -47,7 +47,8 @@ _TURNS = {
 class Decoded(NamedTuple):
     """A clean image, and the upright size in pixels and the format of what it was made from.
 
-    `metadata` is None unless it was asked for: captioning a photo needs no look at it.
+    `truncated`: the file ends too early, and the rest of the picture is one colour. `metadata` is
+    None unless it was asked for: captioning a photo needs no look at it.
     """
 
     image: Image.Image
@@ -55,6 +56,7 @@ class Decoded(NamedTuple):
     height: int
     format: str
     metadata: Metadata | None = None
+    truncated: bool = False
 
 
 def decode(

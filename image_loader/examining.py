@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -59,7 +59,7 @@ def examine_image(
         metadata or Metadata(), sharpness(image), perceptual_hash(image), thumbnail(image)
     )
     wanted = None if edge is None else _reduced(image, edge)
-    return ExaminedImage(_with_image(loaded, wanted), traits)
+    return ExaminedImage(replace(loaded, image=wanted), traits)
 
 
 def thumbnail(image: Image.Image) -> bytes:
@@ -72,15 +72,3 @@ def thumbnail(image: Image.Image) -> bytes:
 def _reduced(image: Image.Image, edge: int) -> Image.Image:
     size = fitting(*image.size, edge)
     return image if size == image.size else resize(image, size)
-
-
-def _with_image(loaded: LoadedImage, image: Image.Image | None) -> LoadedImage:
-    return LoadedImage(
-        image,
-        loaded.content_sha256,
-        loaded.size,
-        loaded.mtime_ns,
-        loaded.width,
-        loaded.height,
-        loaded.format,
-    )

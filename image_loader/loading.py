@@ -11,11 +11,12 @@ from typing import IO
 from PIL import Image
 
 from errors import CorruptImageError
-from image_loader.decoding import decode, probe
+from image_loader.decoding import Decoded, probe
 from image_loader.formats import RAW_EXTENSIONS, SNIFF_BYTES, sniff
 from image_loader.metadata import Metadata
 from image_loader.raw import decode_raw, probe_raw
-from image_loader.reading import open_photo, read_file, reading_errors
+from image_loader.reading import FileContent, open_photo, read_file, reading_errors
+from image_loader.truncated import decode_all_or
 
 _HEIF_HEAD_BYTES = 1 << 18
 """HEIF states its size in a box ahead of the pixels: the first 256 KiB held it in every file
@@ -28,7 +29,8 @@ class LoadedImage:
 
     `image` is RGB, upright, without metadata; None if the content was known and is not needed.
     `size` is in bytes. `width` and `height` are the upright full resolution in pixels, and
-    `format` is Pillow's name or "RAW"; 0 and "" if the content was known.
+    `format` is Pillow's name or "RAW"; 0 and "" if the content was known. `truncated`: the file
+    ends too early, which was accepted; what is missing of the picture is one colour.
     """
 
     image: Image.Image | None
@@ -38,6 +40,7 @@ class LoadedImage:
     width: int
     height: int
     format: str
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,12 @@ class ImageHeader:
 
 
 def load_image(
-    path: Path, edge: int, known: Container[str] = frozenset(), *, allow_reduced: bool = False
+    path: Path,
+    edge: int,
+    known: Container[str] = frozenset(),
+    *,
+    allow_reduced: bool = False,
+    accept_truncated: bool = False,
 ) -> LoadedImage:
     """Read a photo once and decode it small and clean.
 
@@ -61,12 +69,20 @@ def load_image(
             once, when all bytes are read and before any is decoded.
         allow_reduced: a reduced copy inside the file (HEIF) may stand for the photo where it is
             large enough. Damage to the photo itself then stays unnoticed, save that it is cut off.
+        accept_truncated: return what is left of a picture that ends too early. Possible with
+            JPEG, PNG, GIF, BMP and uncompressed TIFF; other formats show nothing of such a file.
 
     Raises:
         CorruptImageError: or a subclass: the bytes cannot be turned into pixels.
         PhotoSkipped: no verdict: the file cannot be read, or its format needs an extra.
     """
-    return load(path, edge, known, allow_reduced=allow_reduced)[0]
+    return load(
+        path,
+        edge,
+        known,
+        allow_reduced=allow_reduced,
+        accept_truncated=accept_truncated,
+    )[0]
 
 
 def load(
@@ -76,6 +92,7 @@ def load(
     *,
     with_metadata: bool = False,
     allow_reduced: bool = False,
+    accept_truncated: bool = False,
 ) -> tuple[LoadedImage, Metadata | None]:
     """`load_image`, and the photo's metadata if it is decoded and they are wanted."""
     if edge < 1:
@@ -87,9 +104,14 @@ def load(
     if _is_raw(path, content.data):
         found = decode_raw(content.data, edge, with_metadata=with_metadata)
     else:
-        found = decode(content.data, edge, with_metadata=with_metadata, allow_reduced=allow_reduced)
-    loaded = LoadedImage(found.image, *facts, found.width, found.height, found.format)
-    return loaded, found.metadata
+        found = decode_all_or(
+            content.data,
+            edge,
+            with_metadata=with_metadata,
+            allow_reduced=allow_reduced,
+            accept_truncated=accept_truncated,
+        )
+    return _loaded(content, found), found.metadata
 
 
 def open_encoded(jpeg: bytes, quality: int) -> Image.Image:
@@ -121,6 +143,19 @@ def read_header(path: Path) -> ImageHeader:
         file.seek(0)
         width, height, image_format = _probe(file, head, path)
     return ImageHeader(width, height, image_format, status.st_size)
+
+
+def _loaded(content: FileContent, found: Decoded) -> LoadedImage:
+    return LoadedImage(
+        found.image,
+        content.content_sha256,
+        content.size,
+        content.mtime_ns,
+        found.width,
+        found.height,
+        found.format,
+        found.truncated,
+    )
 
 
 def _probe(file: IO[bytes], head: bytes, path: Path) -> tuple[int, int, str]:

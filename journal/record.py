@@ -56,6 +56,7 @@ class Record:
     status: Status
     error: RecordError | None = None
     placeholder: bool = False
+    truncated: bool = False
     backend: str | None = None
     model: str | None = None
     model_version: str | None = None

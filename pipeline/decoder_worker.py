@@ -23,6 +23,7 @@ corrupted decoder says is executed by the parent.
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 import os
 import resource
@@ -86,6 +87,7 @@ class LoadRequest(msgspec.Struct, tag=True, frozen=True):
     edge: int
     jpeg_quality: int | None = None
     allow_reduced: bool = False
+    accept_truncated: bool = False
 
 
 class ExamineRequest(msgspec.Struct, tag=True, frozen=True):
@@ -127,6 +129,7 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
     height: int
     format: str
     image_size: tuple[int, int] | None
+    truncated: bool = False
 
 
 class Examined(msgspec.Struct, tag=True, frozen=True):
@@ -210,7 +213,11 @@ def keep_freed_memory() -> None:
 
 
 def _silence_libraries() -> None:
-    """LibRaw and libtiff write to descriptor 2, into a progress bar. Tracebacks still get out."""
+    """LibRaw and libtiff write to descriptor 2, into a progress bar. Tracebacks still get out.
+
+    Pillow reports some damage through `logging`, which shows it on stderr if nobody listens.
+    """
+    logging.disable()
     sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
@@ -245,6 +252,7 @@ def _serve_photo(pipe: Connection, request: LoadRequest) -> None:
             request.edge,
             _KnownToParent(pipe),
             allow_reduced=request.allow_reduced,
+            accept_truncated=request.accept_truncated,
         )
         jpeg = encode_jpeg(loaded.image, quality=quality) if quality and loaded.image else None
     except CaptionerError as error:
@@ -304,6 +312,7 @@ def _facts(loaded: LoadedImage) -> Loaded:
         loaded.height,
         loaded.format,
         loaded.image.size if loaded.image is not None else None,
+        loaded.truncated,
     )
 
 

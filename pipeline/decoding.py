@@ -60,6 +60,7 @@ class Decoding:
         jpeg_quality: encode the images as well, for backends that send JPEGs.
         allow_reduced: as in `load_image`. Not in a dry run, which proves that photos decode, nor
             where photos are sent away: only the photo itself is sure to show what its owner sees.
+        accept_truncated: caption what is left of a picture that ends too early.
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class Decoding:
         jpeg_quality: int | None = None,
         *,
         allow_reduced: bool = False,
+        accept_truncated: bool = False,
     ) -> None:
         self._photos_dir = photos_dir
         self._disk = DiskWatch(photos_dir)
         self._edge = edge
         self._jpeg_quality = jpeg_quality
         self._allow_reduced = allow_reduced
+        self._accept_truncated = accept_truncated
         self._feed = feed
         self._content = content
         self._recorder = recorder
@@ -101,6 +104,7 @@ class Decoding:
                 self._known(item),
                 self._jpeg_quality,
                 allow_reduced=self._allow_reduced,
+                accept_truncated=self._accept_truncated,
             )
         except (DecoderCrashError, DecoderTimeoutError) as error:
             if item.alone:

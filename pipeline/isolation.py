@@ -102,6 +102,7 @@ class IsolatedLoader:
         jpeg_quality: int | None = None,
         *,
         allow_reduced: bool = False,
+        accept_truncated: bool = False,
     ) -> LoadedImage:
         """`image_loader.load_image`, with its arguments and errors, and four more.
 
@@ -117,7 +118,9 @@ class IsolatedLoader:
         """
         if edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
-        request = LoadRequest(os.fsencode(path), edge, jpeg_quality, allow_reduced)
+        request = LoadRequest(
+            os.fsencode(path), edge, jpeg_quality, allow_reduced, accept_truncated
+        )
         with self._asked(request, photos=1) as process:
             loaded, _ = self._receive_loaded(process, known)
             if jpeg_quality is None:
@@ -289,6 +292,7 @@ def _loaded_image(loaded: Loaded, image: Image.Image | None) -> LoadedImage:
         loaded.width,
         loaded.height,
         loaded.format,
+        loaded.truncated,
     )
 
 

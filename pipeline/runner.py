@@ -49,6 +49,7 @@ class RunOptions:
     decoders: int
     edge: int
     dry_run: bool = False
+    accept_truncated: bool = False
     grace_seconds: float = GRACE_SECONDS
 
 
@@ -106,6 +107,7 @@ class CaptionRun:
             _unchanged_if(pending, journal, rules),
             _ready_jpeg(links),
             allow_reduced=not options.dry_run and _stays_here(links),
+            accept_truncated=options.accept_truncated,
         )
         chain = Chain(self._services, tally.notice)
         self._captioning = Captioning(
