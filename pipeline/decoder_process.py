@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
+import socket
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -25,7 +28,7 @@ from pipeline.decoder_worker import (
 # Forking the parent is out of the question: it may hold CUDA, threads and locks. The fork server
 # has imported the decoders and nothing else, so a new process costs a fork and no imports of ours.
 _context = get_context("forkserver")
-_context.set_forkserver_preload(["pipeline.decoder_worker"])
+_context.set_forkserver_preload(["pipeline.decoder_server"])
 
 _children = threading.Lock()
 """Starting a process polls all of multiprocessing's children, and two polls of one child race."""
@@ -51,8 +54,9 @@ class DecoderProcess:
         self.busy = True
         self._pipe, theirs = _context.Pipe()
         # `Connection.poll` makes a new one at each call: a sixth of what a photo costs the parent.
-        self._readable = select.poll()
-        self._readable.register(self._pipe.fileno(), select.POLLIN)
+        self._events = select.poll()
+        self._events.register(self._pipe.fileno(), select.POLLIN)
+        _limit_silence(self._pipe, limits.decode_seconds)
         self._process = _context.Process(target=run_worker, args=(theirs, limits), daemon=True)
         # multiprocessing would wait for the process at exit before it lets go of the pipe.
         self._end = util.Finalize(
@@ -89,6 +93,8 @@ class DecoderProcess:
         try:
             self._wait(seconds, overdue)
             return self._pipe.recv_bytes(limit)
+        except BlockingIOError as error:
+            raise DecoderCrashError("the decoder fell silent in the middle of a reply") from error
         except (EOFError, OSError) as error:
             if self._exit_code() == -signal.SIGALRM:  # its own clock was faster than ours
                 raise overdue from error
@@ -96,12 +102,15 @@ class DecoderProcess:
 
     def close(self) -> None:
         """End the process at once: it holds nothing that wants to be saved."""
+        if self.busy and self._end.still_active():
+            _kill_group(self._process)  # it may be dead and have left children
         self._end()
 
     def _start(self, limits: DecodeLimits) -> None:
         try:
             with _children, _signals_held_back():
                 self._process.start()
+            self._events.register(self._process.sentinel, select.POLLIN)
             overdue = BackendUnavailableError("no decoder process came up in time")
             self.receive(limits.start_seconds, overdue)
         except (OSError, EOFError, DecoderCrashError) as error:
@@ -114,12 +123,16 @@ class DecoderProcess:
     def _wait(self, seconds: float, overdue: CaptionerError) -> None:
         """Wait for the pipe, in slices.
 
-        A pause by Ctrl-Z stops the decoder too: it counts as one slice and not as hours.
+        A pause by Ctrl-Z counts as one slice and not as hours. The death of the process is
+        noticed although a child that it left behind holds the pipe open.
         """
-        while not self._readable.poll(min(_SLICE_SECONDS, seconds) * 1000):
+        while not (ready := self._events.poll(min(_SLICE_SECONDS, seconds) * 1000)):
             seconds -= _SLICE_SECONDS
             if seconds <= 0:
                 raise overdue
+        pipe = self._pipe.fileno()
+        if all(descriptor != pipe for descriptor, _ in ready) and not self._pipe.poll():
+            raise EOFError
 
     def _exit_code(self) -> int | None:
         if self._process.pid is None:
@@ -130,7 +143,9 @@ class DecoderProcess:
 
     def _cause_of_death(self) -> str:
         code = self._exit_code()
-        if code is None or code == _FORK_SERVER_LOST:
+        if code is None:
+            return "broke off the conversation"
+        if code == _FORK_SERVER_LOST:
             return "ended without saying why"
         if code == -signal.SIGKILL:
             return "was killed (SIGKILL): was the machine out of memory?"
@@ -154,10 +169,27 @@ def _signals_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
+def _limit_silence(pipe: Connection, seconds: float) -> None:
+    """Let a read fail that gets not one byte more for so long: half a message may have come."""
+    timeval = struct.pack("ll", max(1, round(seconds)), 0)
+    with socket.socket(fileno=os.dup(pipe.fileno())) as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+
+def _kill_group(process: ForkServerProcess) -> None:
+    """The process and its children. To be asked for only where its pid is known to be its own."""
+    if process.pid is not None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def _end(process: ForkServerProcess, pipe: Connection) -> None:
     pipe.close()
     if process.pid is None:
         return
+    if not wait([process.sentinel], 0):
+        _kill_group(process)
     with _children:
         process.kill()
     # A process that hangs in the kernel, on a dead network disk, ignores even SIGKILL for now.

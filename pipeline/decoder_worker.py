@@ -173,6 +173,7 @@ _decode_request = msgspec.msgpack.Decoder(Request).decode
 
 def run_worker(pipe: Connection, limits: DecodeLimits) -> None:
     """Serve requests until the parent closes its end of the pipe."""
+    os.setpgid(0, 0)  # so that the parent can end it together with whatever it starts
     for number in HANDLED_BY_PARENT:
         signal.signal(number, signal.SIG_IGN)
     _limit_resources(limits)

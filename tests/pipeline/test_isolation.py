@@ -1,10 +1,7 @@
-"""One bad file costs one photo: real processes, faults from outside the product."""
+"""A photo decoded elsewhere is the photo decoded here, in real processes of their own."""
 
-import contextlib
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,7 +16,6 @@ from backends.encoding import encode_jpeg
 from errors import (
     DecoderCrashError,
     EmptyFileError,
-    ImageTooLargeError,
     TruncatedImageError,
     UnknownFormatError,
     UnreadableFileError,
@@ -27,10 +23,8 @@ from errors import (
 from image_loader import examine_image, load_image, read_header
 from pipeline.decoder_process import DecoderProcess
 from pipeline.isolation import DecodeLimits, IsolatedLoader
-from tests.images import dng_without_sensor_data, encoded, exif, faulty_png, gradient, noise, write
+from tests.images import encoded, exif, gradient, noise, write
 
-REPOSITORY = Path(__file__).parents[2]
-FAULTS = REPOSITORY / "tests" / "faults" / "decoder"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -238,196 +232,3 @@ def test_no_descriptor_leaks(tmp_path):
             worker = len(os.listdir(f"/proc/{worker_pid(loader)}/fd"))
         assert len(os.listdir("/proc/self/fd")) == before
     assert worker < 12
-
-
-# From here on the decoders are faulty: tests/faults/decoder says how.
-
-SCENARIO = """
-import json, sys, time
-from pathlib import Path
-from errors import CaptionerError
-from pipeline.isolation import DecodeLimits, IsolatedLoader
-
-def outcome(action):
-    start = time.monotonic()
-    try:
-        result = action()
-    except CaptionerError as error:
-        kind, text = type(error).__name__, str(error)
-    else:
-        kind, text = "fine", f"{result.width}x{result.height}"
-    return kind, text, time.monotonic() - start
-
-if __name__ == "__main__":
-    limits = DecodeLimits(**json.loads(sys.argv[1]))
-    with IsolatedLoader(limits) as loader:
-        print(json.dumps([outcome(lambda: loader.load(Path(p), 100)) for p in sys.argv[2:]]))
-        headers = loader.read_headers([Path(p) for p in sys.argv[2:]])
-        print(json.dumps([type(header).__name__ for header in headers]))
-"""
-
-
-def faulty_environment():
-    path = os.pathsep.join([str(FAULTS), str(REPOSITORY)])
-    return {**os.environ, "PYTHONPATH": path}
-
-
-def run_scenario(tmp_path, paths, **limits):
-    """Load every path, then read all headers: [(kind, text, seconds)], [kind]."""
-    script = tmp_path / "scenario.py"
-    script.write_text(SCENARIO)
-    answer = subprocess.run(
-        [sys.executable, "-W", "error", script, json.dumps(limits), *paths],
-        capture_output=True,
-        text=True,
-        env=faulty_environment(),
-        timeout=120,
-    )
-    assert (answer.returncode, answer.stderr) == (0, "")
-    loads, headers = answer.stdout.splitlines()
-    return json.loads(loads), json.loads(headers)
-
-
-@pytest.mark.parametrize(
-    ("fault", "kind", "words"),
-    [
-        ("crash", "DecoderCrashError", "crashed (SIGSEGV)"),
-        ("kill", "DecoderCrashError", "was killed (SIGKILL)"),
-        ("exit", "DecoderCrashError", "ended with exit code 3"),
-        ("hang", "DecoderTimeoutError", "longer than 0.5 s"),
-        ("interrupt", "fine", "120x80"),
-    ],
-)
-def test_a_fault_costs_its_own_photo_only(tmp_path, fault, kind, words):
-    paths = [
-        photo(tmp_path, "a.jpg"),
-        tmp_path / "b.png",
-        tmp_path / "c.png",
-        photo(tmp_path, "d.jpg"),
-    ]
-    paths[1].write_bytes(faulty_png(fault))
-    paths[2].write_bytes(faulty_png(fault, "fault-open"))
-    loads, headers = run_scenario(tmp_path, paths, decode_seconds=0.5, read_seconds=1)
-    assert [load[0] for load in loads] == ["fine", kind, kind, "fine"]
-    assert words in loads[1][1]
-    assert words in loads[2][1]
-    lost = {"fine": "ImageHeader", "DecoderTimeoutError": "UnreadableFileError"}.get(kind, kind)
-    assert headers == ["ImageHeader", "ImageHeader", lost, "ImageHeader"]
-
-
-@linux_only
-def test_a_photo_may_not_take_more_memory_than_the_limit(tmp_path):
-    path = tmp_path / "a.png"
-    path.write_bytes(faulty_png("allocate"))
-    loads, _ = run_scenario(tmp_path, [path, photo(tmp_path)], memory_bytes=1 << 30)
-    assert [load[0] for load in loads] == [ImageTooLargeError.__name__, "fine"]
-
-
-def test_a_stalled_disk_is_no_verdict_and_has_a_clock_of_its_own(tmp_path):
-    stalled = photo(tmp_path, "stalls-reading.jpg")
-    loads, headers = run_scenario(
-        tmp_path, [stalled, photo(tmp_path)], decode_seconds=30, read_seconds=0.5
-    )
-    assert [load[0] for load in loads] == ["UnreadableFileError", "fine"]
-    assert loads[0][2] < 5
-    assert headers == ["UnreadableFileError", "ImageHeader"]
-
-
-def test_what_a_decoder_writes_to_stderr_does_not_disturb_the_display(tmp_path):
-    path = tmp_path / "a.dng"
-    path.write_bytes(dng_without_sensor_data())  # LibRaw complains from C
-    loads, _ = run_scenario(tmp_path, [path])  # which sees that stderr stays empty
-    assert [load[0] for load in loads] == ["TruncatedImageError"]
-
-
-ENDLESS = """
-import json, signal, sys, time
-from pathlib import Path
-from pipeline.isolation import DecodeLimits, IsolatedLoader
-
-if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)  # finishes its photo first, as the program does
-    loader = IsolatedLoader(DecodeLimits(**json.loads(sys.argv[2])))
-    loader.load(Path(sys.argv[3]), 10)
-    print(loader._process._process.pid, flush=True)
-    if sys.argv[1] == "busy":
-        loader.load(Path(sys.argv[4]), 10)
-    if sys.argv[1] == "idle":
-        time.sleep(600)
-"""
-
-
-@contextlib.contextmanager
-def endless(tmp_path, state, **limits):
-    """A parent in a process group of its own and the pid of its worker: `idle`, `busy`, `left`."""
-    script, hang = tmp_path / "endless.py", tmp_path / "hang.png"
-    script.write_text(ENDLESS)
-    hang.write_bytes(faulty_png("hang"))
-    arguments = [state, json.dumps(limits), str(photo(tmp_path)), str(hang)]
-    parent = subprocess.Popen(
-        [sys.executable, script, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=faulty_environment(),
-        start_new_session=True,
-    )
-    with parent:
-        worker = int(parent.stdout.readline())
-        try:
-            yield parent, worker
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(parent.pid, signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGKILL)
-
-
-def alive(pid):
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    return False
-
-
-def ends(pid, seconds):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not alive(pid):
-            return True
-        time.sleep(0.02)
-    return False
-
-
-@linux_only
-def test_an_idle_worker_ends_with_its_parent(tmp_path):
-    with endless(tmp_path, "idle") as (parent, worker):
-        parent.kill()
-        assert ends(worker, 5)
-
-
-@linux_only
-def test_a_busy_worker_ends_after_its_parent_by_its_own_alarm(tmp_path):
-    limits = {"decode_seconds": 2, "read_seconds": 1, "orphan_seconds": 0}
-    with endless(tmp_path, "busy", **limits) as (parent, worker):
-        time.sleep(0.5)  # it hangs now, and looks at no pipe
-        parent.kill()
-        assert not ends(worker, 1)
-        assert ends(worker, 5)
-
-
-@linux_only
-def test_a_loader_that_nobody_closed_does_not_keep_the_program_from_ending(tmp_path):
-    with endless(tmp_path, "left") as (parent, worker):
-        assert parent.wait(5) == 0
-        assert parent.stderr.read() == b""
-        assert ends(worker, 5)
-
-
-@linux_only
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_the_group_does_not_touch_the_worker(tmp_path, number):
-    with endless(tmp_path, "busy") as (parent, worker):
-        os.killpg(parent.pid, number)
-        time.sleep(0.3)
-        assert parent.poll() is None
-        assert alive(worker)
