@@ -10,7 +10,15 @@ import io
 from typing import IO, NamedTuple
 
 import pillow_heif
-from PIL import AvifImagePlugin, ExifTags, Image, ImageFile, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    ExifTags,
+    Image,
+    ImageFile,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from errors import CorruptImageError
 from image_loader.colour import clean_rgb, resizable
@@ -28,6 +36,9 @@ pillow_heif.register_heif_opener()
 # with many cores, where every thread maps an arena and a stack.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 pillow_heif.options.DECODE_THREADS = 1
+
+# Pillow refuses a PNG with 1 MiB of text, as editors write it; memory is limited here anyway.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
 
 _UPRIGHT_SIZE = {"HEIF", "TIFF"}
 """Formats whose plugin swaps width and height itself, before anything is decoded."""

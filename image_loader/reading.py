@@ -42,7 +42,9 @@ def read_file(path: Path) -> FileContent:
     with open_photo(path) as (file, status):
         # One byte more than there should be, to notice a file that is still growing.
         data = file.read(status.st_size + 1)
-    if len(data) != status.st_size:
+        after = os.fstat(file.fileno())
+    # A copy into a file that has its full size already shows in its time only.
+    if len(data) != status.st_size or after.st_mtime_ns != status.st_mtime_ns:
         raise UnreadableFileError("the file changed while it was read; it is left for next time")
     digest = hashlib.sha256(data).hexdigest()
     return FileContent(data, digest, status.st_size, status.st_mtime_ns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 from PIL import Image, ImageCms, PngImagePlugin
@@ -39,6 +40,20 @@ def faulty_png(fault: str, keyword: str = "fault") -> bytes:
     text = PngImagePlugin.PngInfo()
     text.add_text(keyword, fault)
     return encoded(gradient(), "PNG", pnginfo=text)
+
+
+def png(
+    size: tuple[int, int], rows: bytes, *, interlaced: bool = False, extra: bytes = b""
+) -> bytes:
+    """A PNG in RGB from unfiltered rows; `extra` are whole chunks ahead of the pixels."""
+    header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, interlaced)
+    chunks = png_chunk(b"IHDR", header) + extra
+    chunks += png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def exif(orientation: int, **texts: str) -> Image.Exif:

@@ -12,7 +12,6 @@ from errors import (
     CorruptImageError,
     EmptyFileError,
     ImageTooLargeError,
-    PhotoError,
     TruncatedImageError,
     UnknownFormatError,
     UnreadableFileError,
@@ -20,7 +19,7 @@ from errors import (
 from image_loader import load_image, read_header
 from image_loader.reading import MAX_FILE_BYTES
 from image_loader.verdicts import MAX_PIXELS
-from tests.images import encoded, exif, gradient, noise, write
+from tests.images import encoded, exif, gradient, noise, png, png_chunk, write
 
 LAYOUTS = {
     "JPEG": {},
@@ -67,24 +66,6 @@ def test_a_picture_cut_in_the_middle_is_called_truncated(tmp_path, image_format)
     assert caught.value.code == "truncated"
 
 
-@pytest.mark.parametrize(
-    "image_format", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF"]
-)
-def test_a_damaged_file_is_a_verdict_or_a_picture(tmp_path, image_format):
-    data = encoded(gradient(64, 48), image_format)
-    path = tmp_path / "photo"
-    for seed in range(40):
-        damaged = bytearray(data)
-        for step in range(1, 6):
-            damaged[(seed * 7919 + step * 104729) % len(data)] ^= 0x55 + seed
-        path.write_bytes(damaged)
-        for read in (lambda: load_image(path, 48).image.size, lambda: read_header(path).size):
-            try:
-                assert read()
-            except PhotoError as error:
-                assert error.code in {"corrupt", "truncated", "unknown_format", "too_large"}
-
-
 @pytest.mark.parametrize("data", [b"<html>404</html>" * 20, bytes(5000), os.urandom(5000)])
 @pytest.mark.parametrize("name", ["photo.jpg", "photo.nef"])
 def test_what_is_no_picture_is_of_unknown_format(tmp_path, name, data):
@@ -115,10 +96,8 @@ def test_an_empty_file(tmp_path):
 def png_of(width, height):
     """A PNG whose header promises a size that its data do not have."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = b""
-    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
-        crc = zlib.crc32(name + body)
-        chunks += struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc)
+    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+    chunks += png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
@@ -253,6 +232,14 @@ def test_a_picture_without_pixels_is_corrupt(tmp_path):
     (tmp_path / "photo.png").write_bytes(png_of(0, 10))
     with pytest.raises(CorruptImageError):
         load_image(tmp_path / "photo.png", 100)
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_png_with_megabytes_of_metadata_is_a_picture(tmp_path, kind):
+    path = tmp_path / "photo.png"
+    body = b"name\0\0" + zlib.compress(bytes(20 << 20))
+    path.write_bytes(png((2, 2), bytes(14), extra=png_chunk(kind, body)))
+    assert load_image(path, 100).image.size == (2, 2)
 
 
 def test_warnings_of_the_decoders_stay_inside(tmp_path, recwarn):
