@@ -5,14 +5,12 @@ from __future__ import annotations
 import functools
 import io
 import random
-import struct
-import zlib
 from collections.abc import Iterator
 
 import pillow_heif
 from PIL import Image, PngImagePlugin
 
-from tests.images import dng, encoded, p3_profile
+from tests.images import dng, encoded, p3_profile, png
 from tests.torture.heif_boxes import heic_grid
 
 SECRET = "s3cret-Grandmother"
@@ -94,20 +92,6 @@ def _interlaced(image: Image.Image) -> bytes:
             row = b"".join(bytes(image.getpixel((x, y))) for x in range(x0, image.width, dx))
             rows += b"\0" + row if row else b""
     return png(image.size, rows, interlaced=True)
-
-
-def png(
-    size: tuple[int, int], rows: bytes, *, interlaced: bool = False, extra: bytes = b""
-) -> bytes:
-    """A PNG in RGB from unfiltered rows; `extra` are whole chunks ahead of the pixels."""
-    header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, interlaced)
-    chunks = png_chunk(b"IHDR", header) + extra
-    chunks += png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
-
-
-def png_chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _heifs() -> Iterator[tuple[str, bytes]]:

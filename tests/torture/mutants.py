@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
-from tests.torture.healthy import healthy, png_chunk
+from tests.images import png_chunk
+from tests.torture.healthy import healthy
 
 _PNG_MAGIC = 8
 _EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0xFFFFFF, 0x7FFFFFFF)

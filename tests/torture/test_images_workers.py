@@ -92,7 +92,7 @@ def test_each_fault_is_one_verdict_in_time_and_nothing_is_left(tmp_path, marked,
     faults = share(NEW, tuple(VERDICTS) * 4)
     paths = faulty(tmp_path, faults)
     loads, _ = run_scenario(
-        tmp_path, paths, marked, decode_seconds=1.5, read_seconds=5, memory_bytes=512 << 20
+        tmp_path, paths, marked, decode_seconds=1.5, read_seconds=5, memory_bytes=128 << 20
     )
     results = list(zip(paths, loads, strict=True))
     wrong = [
