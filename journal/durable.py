@@ -36,9 +36,15 @@ def append_durably(path: Path, pieces: Iterable[bytes]) -> None:
     """Append to a file that only its owner may read, and sync it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb", buffering=0) as stream:
-        for piece in pieces:
-            write_all(stream, piece)
-        sync(stream.fileno())
+        end = os.fstat(descriptor).st_size
+        try:
+            for piece in pieces:
+                write_all(stream, piece)
+            sync(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):  # the next append is glued to nothing
+                os.ftruncate(descriptor, end)
+            raise
     sync_directory(path.parent)
 
 
@@ -46,7 +52,11 @@ def write_all(stream: BinaryIO, data: bytes) -> None:
     """Write all of `data`; raise OSError when the disk takes only a part."""
     written = stream.write(data)
     if written != len(data):
-        raise OSError(f"only {written} of {len(data)} bytes could be written")
+        raise OSError(f"only {written} of {len(data)} bytes could be written (disk full?)")
+
+
+class ReplacedError(OSError):
+    """The new file has taken the old one's place; whether a power cut undoes that is not known."""
 
 
 @contextlib.contextmanager
@@ -56,6 +66,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     The old file stays as it was when the block raises or the process dies. Its mode is kept. The
     caller holds the lock, so the new file can always have the same name: what a killed process
     left under it is removed by the next.
+
+    Raises:
+        ReplacedError: the directory could not be synced after the new file was in place.
     """
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
@@ -72,4 +85,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    try:
+        sync_directory(path.parent)
+    except OSError as error:
+        raise ReplacedError(error.errno, error.strerror) from error

@@ -65,7 +65,7 @@ class WriterLock:
         try:
             held = json.loads(os.pread(self._descriptor, 4096, 0))
             return f"process {held['pid']} on {held['host']} since {held['since']}"
-        except (ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
 
     def release(self) -> None:

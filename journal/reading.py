@@ -67,6 +67,7 @@ class JournalIndex:
     entries: dict[str, Entry] = field(default_factory=dict)
     records: int = 0
     damage: list[Damage] = field(default_factory=list)
+    torn: Damage | None = None
     torn_bytes: int = 0
     cost_usd: float = 0.0
     requests: int = 0
@@ -84,6 +85,8 @@ class JournalIndex:
         """Take in the next line of the file, whatever it is; its entry if it is a record."""
         if not line.terminated:
             self.torn_bytes = line.length
+            self.torn = Damage(line.number, line.offset, "its line end is missing")
+        if not line.terminated and line.length <= MAX_LINE_BYTES:
             return None
         found = parse_line(line)
         if isinstance(found, Damage):
@@ -127,8 +130,16 @@ def open_for_reading(path: Path) -> BinaryIO:
 
 def require_regular_file(descriptor: int, path: Path) -> None:
     """Close the descriptor and raise JournalError unless it is a regular file."""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        require_regular_mode(os.fstat(descriptor).st_mode, path)
+    except JournalError:
         os.close(descriptor)
+        raise
+
+
+def require_regular_mode(mode: int, path: Path) -> None:
+    """Raise JournalError unless `mode`, as `stat` gave it, is that of a regular file."""
+    if not stat.S_ISREG(mode):
         raise JournalError(f"the journal {path} is not a regular file; name another one")
 
 

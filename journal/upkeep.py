@@ -7,13 +7,13 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from errors import JournalError
-from journal.durable import append_durably, replacing
+from journal.durable import ReplacedError, append_durably, replacing
 from journal.reading import (
     CHUNK_BYTES,
     Damage,
@@ -72,14 +72,22 @@ def compact(path: Path) -> CompactResult:
         JournalLockedError, JournalError: as for writing; the old file is then untouched.
     """
     open_for_reading(path).close()  # a mistyped name must not become an empty journal
-    with closing(Journal(path)) as journal:
-        try:
-            return _compact(journal)
-        except (OSError, RecursionError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise JournalError(
-                f"cannot compact {journal.path}: {reason}; it is as it was"
-            ) from error
+    with closing(Journal(path)) as journal, _saying_what_failed("compact", journal.path):
+        return _compact(journal)
+
+
+@contextmanager
+def _saying_what_failed(work: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ReplacedError as error:
+        raise JournalError(
+            f"{path} is replaced by the new file, which is whole, but its directory could not be "
+            f"synced: {error.strerror}; mend the disk and run the same command again"
+        ) from error
+    except (OSError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise JournalError(f"cannot {work} {path}: {reason}; it is as it was") from error
 
 
 def _compact(journal: Journal) -> CompactResult:
@@ -186,15 +194,14 @@ def merge(path: Path, other: Path) -> MergeResult:
     Raises:
         JournalLockedError, JournalError: as for writing; the old file is then untouched.
     """
-    with open_for_reading(other) as stream, closing(Journal(path)) as journal:
-        try:
-            if os.path.samestat(os.fstat(stream.fileno()), journal.path.stat()):
-                raise JournalError(f"{other} is the journal itself; name the other machine's copy")
-            return _merge(journal, stream)
-        except OSError as error:
-            raise JournalError(
-                f"cannot merge into {journal.path}: {error.strerror or error}; it is as it was"
-            ) from error
+    with (
+        open_for_reading(other) as stream,
+        closing(Journal(path)) as journal,
+        _saying_what_failed("merge into", journal.path),
+    ):
+        if os.path.samestat(os.fstat(stream.fileno()), journal.path.stat()):
+            raise JournalError(f"{other} is the journal itself; name the other machine's copy")
+        return _merge(journal, stream)
 
 
 def _merge(journal: Journal, other: BinaryIO) -> MergeResult:

@@ -19,6 +19,7 @@ from journal.reading import (
     fill_index,
     open_for_reading,
     require_regular_file,
+    require_regular_mode,
 )
 from journal.record import Entry, Record, parse_entry, read_fields
 
@@ -69,6 +70,9 @@ class Journal:
             JournalError: it cannot be opened, repaired or read.
         """
         self.path = real_journal_path(path)
+        with contextlib.suppress(OSError):  # opening it will say
+            # Before the lock, whose file would be left beside a device: /dev/null.lock
+            require_regular_mode(self.path.stat().st_mode, self.path)
         self.index = JournalIndex()
         self.repairs: list[str] = []
         self._mutex = threading.Lock()  # guards _open_group
@@ -103,9 +107,11 @@ class Journal:
 
     def _load(self) -> None:
         try:
-            if os.fstat(self._descriptor).st_size == 0:  # new, or its maker died before this
-                sync_directory(self.path.parent)
             self._cut_torn_tail()
+            # What is found here counts as done, and a killed run or compact may have left lines
+            # and a name that no sync had reached.
+            sync(self._descriptor)
+            sync_directory(self.path.parent)
             with open_for_reading(self.path) as stream:
                 fill_index(self.index, stream)
             self._size = os.fstat(self._descriptor).st_size
@@ -127,7 +133,6 @@ class Journal:
         broken = self.path.with_name(self.path.name + ".broken")
         append_durably(broken, [os.pread(self._descriptor, size - end, end), b"\n"])
         os.ftruncate(self._descriptor, end)
-        sync(self._descriptor)
         self.repairs.append(
             f"{self.path.name}: discarded 1 malformed line ({size - end} bytes torn at the end, "
             f"kept in {broken.name})"
@@ -182,17 +187,25 @@ class Journal:
     def _write(self, data: bytes) -> None:
         if self._failure is not None:
             raise self._failure
+        self._require_size(self._size)
         try:
-            written = os.write(self._descriptor, data)
+            self._write_and_sync(data)
         except OSError:
             self._cut_back()
             raise
-        if written != len(data):
-            self._cut_back()
-            raise OSError(f"only {written} of {len(data)} bytes could be written")
-        sync(self._descriptor)
+        self._require_size(self._size + len(data))
         if not self._in_place():
             raise OSError("the file was deleted, moved or replaced while this run wrote to it")
+
+    def _write_and_sync(self, data: bytes) -> None:
+        written = os.write(self._descriptor, data)
+        if written != len(data):
+            raise OSError(f"only {written} of {len(data)} bytes could be written (disk full?)")
+        sync(self._descriptor)
+
+    def _require_size(self, size: int) -> None:
+        if os.fstat(self._descriptor).st_size != size:
+            raise OSError("another program changed the file during this run")
 
     def _in_place(self) -> bool:
         try:
@@ -201,7 +214,11 @@ class Journal:
             return False
 
     def _cut_back(self) -> None:
-        """Take a torn write off the file."""
+        """Take what is not acknowledged off the file.
+
+        Also after a failed sync: the kernel may drop those bytes from the disk and still show them
+        to the next run, which would take them for done (https://lwn.net/Articles/752063).
+        """
         with contextlib.suppress(OSError):  # then the next start repairs it
             os.ftruncate(self._descriptor, self._size)
 
