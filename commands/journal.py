@@ -9,6 +9,15 @@ from console.terminal import count, say, show, size
 from errors import ExitCode, JournalError
 from journal import compact, merge, read_index
 
+_DAMAGED_LINES = (
+    "The photos of damaged lines are captioned again by the next run; 'journal compact' moves the "
+    "lines away"
+)
+_NO_LINE_END = (
+    "The last of them has no line end, and is too long for a record that was torn: no run writes "
+    "to this file before it is cut there by hand"
+)
+
 
 def check_journal(captions_jsonl: Path | None) -> int:
     """Name every damaged line.
@@ -20,17 +29,17 @@ def check_journal(captions_jsonl: Path | None) -> int:
     index = read_index(path)
     for damage in index.damage:
         show(str(damage))
-    if index.torn_bytes:
+    endless = index.torn is not None and index.torn.line in {d.line for d in index.damage}
+    if index.torn and not endless:
+        show(str(index.torn))
         say(f"{path.name}: discarded 1 malformed line ({index.torn_bytes} bytes, at the end)")
     good = f"{count(index.records, 'record')} of {count(len(index.entries))} in {path}"
-    if index.damage:
-        say(
-            f"{count(len(index.damage), 'damaged line')}, {good}. The photos of damaged lines are "
-            "captioned again by the next run; 'journal compact' moves the lines away"
-        )
-        return ExitCode.IO_FAILED
-    say(f"No damage: {good}")
-    return ExitCode.DONE
+    if not index.damage:
+        say(f"No damage: {good}")
+        return ExitCode.DONE
+    advice = _NO_LINE_END if endless else _DAMAGED_LINES
+    say(f"{count(len(index.damage), 'damaged line')}, {good}. {advice}")
+    return ExitCode.IO_FAILED
 
 
 def compact_journal(captions_jsonl: Path | None) -> int:
@@ -69,6 +78,12 @@ def merge_journal(captions_jsonl: Path | None, other: Path) -> int:
 
 def _existing(captions_jsonl: Path | None) -> Path:
     path = load_settings(captions_jsonl=captions_jsonl).captions_jsonl
-    if not path.exists():
-        raise JournalError(f"there is no journal at {path}; name it with --captions-jsonl")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise JournalError(
+            f"there is no journal at {path}; name it with --captions-jsonl"
+        ) from error
+    except OSError as error:
+        raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
     return path
