@@ -94,21 +94,6 @@ def test_no_decoder_outlives_a_killed_run(tmp_path, plugin):
     wait_for(lambda: not decoders() - before, seconds=10)
 
 
-def test_a_journal_cut_anywhere_in_its_last_record_resumes(tmp_path, plugin):
-    library(tmp_path / "photos", 4)
-    assert caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin).returncode == 0
-    journal = tmp_path / "captions.jsonl"
-    whole = journal.read_bytes()
-    last = whole.rindex(b"\n", 0, -1) + 1
-    for cut in (last + 1, last + 15, (last + len(whole)) // 2, len(whole) - 2, len(whole) - 1):
-        journal.write_bytes(whole[:cut])
-        done = caption(*service(tmp_path), cwd=tmp_path, PYTHONPATH=plugin)
-        assert done.returncode == 0, done.stderr
-        assert "discarded 1 malformed line" in done.stderr
-        assert journal.read_bytes().startswith(whole[:last])
-        assert len(records(journal)) == len(effective(journal)) == 4
-
-
 # --- interrupted ---------------------------------------------------------------------------
 
 
@@ -244,25 +229,6 @@ def test_a_journal_that_is_deleted_during_the_run_stops_it(tmp_path, plugin):
     wait_for(lambda: lines_of(tmp_path / "captions.jsonl") > 2)
     (tmp_path / "captions.jsonl").unlink()
     assert run.wait(30) == 74
-
-
-@pytest.mark.parametrize("kind", ["directory", "fifo", "loop", "no parent", "device"])
-def test_a_journal_that_is_no_file_is_refused_in_a_sentence(tmp_path, kind):
-    draw(tmp_path / "photos" / "1.jpg")
-    journal = tmp_path / "journal"
-    {
-        "directory": journal.mkdir,
-        "fifo": lambda: os.mkfifo(journal),
-        "loop": lambda: journal.symlink_to(journal),
-        "no parent": lambda: None,
-        "device": lambda: journal.symlink_to("/dev/null"),
-    }[kind]()
-    path = journal / "deeper" / "captions.jsonl" if kind == "no parent" else journal
-    flags = ("--backend=mock", "--photos-dir=photos", f"--captions-jsonl={path}")
-    done = caption("run", *flags, cwd=tmp_path, timeout=20)
-    assert done.returncode == (78 if kind == "no parent" else 74), done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert ("/dev/null" if kind == "device" else str(path)) in done.stderr
 
 
 # --- decoders ------------------------------------------------------------------------------

@@ -185,8 +185,8 @@ def test_an_unreadable_file_is_an_error_and_not_empty(journal_path: Path):
         read_index(journal_path)
 
 
-@pytest.mark.parametrize("size", [1 << 30, pytest.param(5 << 30, marks=pytest.mark.torture)])
-def test_a_hole_is_read_in_bounded_memory(journal_path: Path, size: int):
+def test_a_hole_is_read_in_bounded_memory(journal_path: Path):
+    size = 300 << 20  # more than the program below may use
     write_lines(journal_path, photo("1.jpg"))
     os.truncate(journal_path, size)
     program = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pytest
+
+from tests.torture.nursery import Nursery
 
 T = TypeVar("T")
 
@@ -25,3 +27,11 @@ def tried(record_property: Callable[[str, object], None]) -> Callable[..., None]
         record_property("tried", (what, times, lost))
 
     return note
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """A process that forks others which work on a journal."""
+    process = Nursery()
+    yield process
+    process.close()
