@@ -1,0 +1,114 @@
+"""What goes wrong inside a run, put there before it starts (`Preloaded.start(faults=...)`).
+
+The program runs as it is; these functions change what lies below it, such as `os.write`, or
+shorten a wait. Arguments are what JSON can say.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NoReturn
+
+POINTS = ("answered", "torn", "written", "synced")
+"""Where `die_at_group` kills: before the write of a group of records, in the middle of it, between
+write and sync, and between the sync and the acknowledgement."""
+
+
+def _die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise SystemExit  # never reached
+
+
+def die_at_group(journal: str, synced: str, point: str, when: int) -> None:
+    """SIGKILL at `point` of the group number `when`; each sync notes in `synced` how far it got."""
+    write, sync = os.write, os.fdatasync
+    notes = os.open(synced, os.O_WRONLY | os.O_CREAT, 0o600)
+    groups = 0
+
+    def is_journal(descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(journal))
+        except FileNotFoundError:
+            return False
+
+    def writing(descriptor: int, data: bytes) -> int:
+        nonlocal groups
+        if not is_journal(descriptor):
+            return write(descriptor, data)
+        groups += 1
+        if groups == when and point == "answered":
+            _die()
+        if groups == when and point == "torn":
+            write(descriptor, data[: len(data) // 2])
+            _die()
+        return write(descriptor, data)
+
+    def syncing(descriptor: int) -> None:
+        if groups == when and point == "written" and is_journal(descriptor):
+            _die()
+        sync(descriptor)
+        if is_journal(descriptor):
+            os.pwrite(notes, b"%020d" % os.fstat(descriptor).st_size, 0)
+            if groups == when and point == "synced":
+                _die()
+
+    os.write, os.fdatasync = writing, syncing
+
+
+def note_syncs(journal: str, synced: str) -> None:
+    """Only the notes of `die_at_group`."""
+    die_at_group(journal, synced, "", -1)
+
+
+def at(where: str, fault: str, *arguments: object) -> None:
+    """Do something when a function is entered for the first time: `module:name`."""
+    module_name, _, name = where.partition(":")
+    holder: Any = importlib.import_module(module_name)
+    *parents, last = name.split(".")
+    holder = functools.reduce(getattr, parents, holder)
+    real: Callable[..., Any] = getattr(holder, last)
+    done = threading.Event()
+
+    @functools.wraps(real)
+    def entered(*args: Any, **kwargs: Any) -> Any:
+        if not done.is_set():
+            done.set()
+            globals()[fault](*arguments)
+        return real(*args, **kwargs)
+
+    setattr(holder, last, entered)
+
+
+def send_signal(number: int, times: int = 1) -> None:
+    """As from outside: to the process, wherever its main thread is."""
+    for _ in range(times):
+        os.kill(os.getpid(), number)
+
+
+def touch(path: str) -> None:
+    """Tell the test that the run has got here."""
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+
+
+def short_waits(seconds: float) -> None:
+    """The waits between attempts, at most so long."""
+    importlib.import_module("pipeline.retrying").MAX_WAIT_SECONDS = seconds
+
+
+def short_grace(seconds: float) -> None:
+    """How long what is under way may take after a signal."""
+    run = importlib.import_module("commands.run")
+    run.RunOptions = functools.partial(run.RunOptions, grace_seconds=seconds)
+
+
+def short_decodes(seconds: float) -> None:
+    """How long decoding one photo may take."""
+    isolation = importlib.import_module("pipeline.isolation")
+    limits = replace(isolation.DEFAULT_LIMITS, decode_seconds=seconds)
+    isolation.IsolatedLoader.__init__.__defaults__ = (limits,)

@@ -1,0 +1,55 @@
+"""A provider that keeps account of what it was paid for, and the journal's side of the account."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.providers.openai_server import OpenAIServer, Reply, Seen, completion
+
+_PHOTO = re.compile(rb"data:image/jpeg;base64,([A-Za-z0-9+/=]+)")
+
+
+def photo_in(body: bytes) -> str:
+    """Which photo a request shows, by its content."""
+    found = _PHOTO.search(body)
+    assert found, "a request without a photo"
+    return hashlib.sha256(found[1]).hexdigest()[:16]
+
+
+class PaidProvider(OpenAIServer):
+    """Captions each photo with the hash of what it was shown, after `delay` seconds."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        self.delay = delay
+        self.asked: list[str] = []
+        self._asking = threading.Lock()
+        super().__init__()
+
+    def reply_to(self, request: Seen) -> Reply:
+        if request.method != "POST":
+            return super().reply_to(request)
+        photo = photo_in(request.body)
+        with self._asking:
+            self.asked.append(photo)
+        time.sleep(self.delay)
+        return Reply(body=completion(f"Photo {photo}."))
+
+
+def captioned(journal: Path) -> Counter[str]:
+    """How many records of the journal hold each photo's caption; damaged lines are no records."""
+    data = journal.read_bytes() if journal.exists() else b""
+    found: Counter[str] = Counter()
+    for line in data.split(b"\n")[:-1]:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        assert record["status"] == "success", record
+        found[record["caption"].removeprefix("Photo ").removesuffix(".")] += 1
+    return found
