@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import install_plugin, library
 from tests.torture.figures import HEAD, figures_in, write_figures
+from tests.torture.preloaded import Preloaded
 
 if TYPE_CHECKING:
     from tests.report.page.browser import Browser
@@ -85,3 +86,10 @@ def browser(one_browser: Browser) -> Iterator[Browser]:
     one_browser.complaints()
     yield one_browser
     assert one_browser.complaints() == []
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    """Starts runs of the program in milliseconds, with faults in them if asked."""
+    with Preloaded() as server:
+        yield server

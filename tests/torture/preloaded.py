@@ -135,15 +135,20 @@ def wait_for(condition: Any, seconds: float = 30.0) -> None:
         time.sleep(0.005)
 
 
+def _tell(what: object) -> None:
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
 def _next_run() -> dict[str, Any] | None:
     """In a new process: what it is to run. In this one: None, when nothing more is asked for."""
-    print("ready", flush=True)
+    _tell("ready")
     for line in sys.stdin.buffer:
         if (pid := os.fork()) == 0:
             asked: dict[str, Any] = json.loads(line)
             return asked
-        print(pid, flush=True)
-        print(os.waitpid(pid, 0)[1], flush=True)
+        _tell(pid)
+        _tell(os.waitpid(pid, 0)[1])
     return None
 
 

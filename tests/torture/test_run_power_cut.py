@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import command, environment, library
+from tests.support import library
 from tests.torture.faults import POINTS
 from tests.torture.paid import PaidProvider, captioned
 from tests.torture.preloaded import Preloaded
