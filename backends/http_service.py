@@ -71,7 +71,9 @@ class BareHeaders:
         """Take the others out, before the request is sent."""
         for name in set(request.headers) - self._kept:
             del request.headers[name]
-        request.headers.update({"user-agent": USER_AGENT, **self._forced})
+        request.headers.update(
+            {"user-agent": USER_AGENT, "accept-encoding": "gzip", **self._forced}
+        )
 
 
 @dataclass(frozen=True)
