@@ -42,6 +42,7 @@ from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, encod
 from backends.endpoint import endpoint
 from backends.expected_tokens import expected_tokens
 from backends.http_service import (
+    NO_PROTOCOL,
     BareHeaders,
     SchemaRefusedError,
     Service,
@@ -260,7 +261,7 @@ class AnthropicBackend(CaptionBackend):
             raise self._meaning(error) from None
         except anthropic.APIConnectionError as error:
             raise self._service.unconnected(error.__cause__ or error) from None
-        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError):
+        except (anthropic.AnthropicError, httpx2.HTTPError, *NO_PROTOCOL):
             raise self._service.unreadable() from None
 
     def _meaning(self, error: anthropic.APIStatusError) -> CaptionerError:
@@ -283,10 +284,11 @@ class AnthropicBackend(CaptionBackend):
 
     def _not_found(self) -> CaptionerError:
         try:
-            known = [info.id for info in self._client.models.list(limit=1000)]
+            # The first page alone: a server could say for ever that there is one more.
+            known = [info.id for info in self._client.models.list(limit=1000).data]
         except anthropic.NotFoundError:
             return self._service.nothing_there()
-        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError, TypeError, AttributeError):
+        except (anthropic.AnthropicError, httpx2.HTTPError, *NO_PROTOCOL):
             known = []  # the model is missing all the same; only the suggestion is lost
         return self._service.unknown_model(self.settings.model, known)
 

@@ -21,6 +21,17 @@ from errors import ApiError, ModelError, Usage
 _DIRECTORIES = re.compile(r"^(?:[A-Za-z]:)?[/\\].*[/\\]")
 
 
+def is_answer(completion: object) -> bool:
+    """Whether this is about a photo at all: it has choices, or a bill.
+
+    What has neither, such as a gateway's `{"status": "starting"}`, may pass.
+    """
+    if not isinstance(completion, ChatCompletion):
+        return False
+    choices: object = completion.choices
+    return isinstance(choices, list) or isinstance(completion.usage, CompletionUsage)
+
+
 def caption_from(completion: object, requests: int) -> Caption:
     """The caption in an answer, with its usage; `requests` is how many it took.
 

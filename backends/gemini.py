@@ -35,6 +35,7 @@ from backends.expected_tokens import expected_tokens
 from backends.gemini_answer import read_answer
 from backends.gemini_errors import Failure
 from backends.http_service import (
+    NO_PROTOCOL,
     BareHeaders,
     SchemaRefusedError,
     Service,
@@ -289,7 +290,7 @@ class GeminiBackend(CaptionBackend):
             raise self._meaning(Failure.read(error)) from None
         except httpx2.HTTPError as error:
             raise self._service.unconnected(error) from None
-        except (ValueError, TypeError, AttributeError):  # not JSON, or JSON of another shape
+        except NO_PROTOCOL:
             raise self._service.unreadable() from None
 
     def _meaning(self, failure: Failure) -> CaptionerError:
@@ -315,12 +316,14 @@ class GeminiBackend(CaptionBackend):
 
     def _not_found(self) -> CaptionerError:
         try:
-            names = [model.name or "" for model in self._client.models.list()]
+            # The first page alone: a server could say for ever that there is one more.
+            page = self._client.models.list(config={"page_size": 1000}).page
+            names = [model.name or "" for model in page]
         except genai_errors.APIError as error:
             if error.code == 404:
                 return self._service.nothing_there()
             names = []
-        except (httpx2.HTTPError, ValueError, TypeError, AttributeError):
+        except (httpx2.HTTPError, *NO_PROTOCOL):
             names = []  # the model is missing all the same; only the suggestion is lost
         known = [name.removeprefix("models/") for name in names]
         return self._service.unknown_model(self.settings.model.removeprefix("models/"), known)

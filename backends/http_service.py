@@ -38,6 +38,9 @@ _PLAIN_HEADERS = frozenset(
 )
 _MODEL_NAME = re.compile(r"[A-Za-z0-9._:@/-]+")
 _UNREACHABLE = frozenset({"connection", "timeout"})
+NO_PROTOCOL = (ValueError, TypeError, AttributeError, RecursionError)
+"""What the SDKs raise on an answer of any other form than they expect: they do not validate it."""
+
 _TRANSIENT_CODES = {408: "timeout", 409: "http_409", 425: "http_425", 429: "rate_limit"}
 
 

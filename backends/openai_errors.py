@@ -93,16 +93,21 @@ def failure_of(error: openai.APIStatusError) -> Failure:
     )
 
 
-def error_text(body: object) -> str:
-    """The words in an error body: OpenAI's, FastAPI's (`detail`), or a bare string."""
+def error_text(body: object, deepest: int = 8) -> str:
+    """The words in an error body: OpenAI's, FastAPI's (`detail`), or a bare string.
+
+    What is nested deeper than `deepest` is nobody's form of an error.
+    """
     if isinstance(body, str):
         return body
+    if deepest == 0:
+        return ""
     if isinstance(body, list):  # FastAPI's list of problems quotes the request in `input`
-        return "; ".join(filter(None, map(error_text, body)))
+        return "; ".join(filter(None, (error_text(part, deepest - 1) for part in body)))
     if isinstance(body, dict):
         for name in ("message", "detail", "msg", "error"):
             if body.get(name):
-                return error_text(body[name])
+                return error_text(body[name], deepest - 1)
     return ""
 
 

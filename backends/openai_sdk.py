@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 import openai
-from openai.types.chat import ChatCompletion
 from pydantic import Field
 
 from backends.answer_hook import AnswerHook
@@ -28,11 +27,11 @@ from backends.base import (
     ExpectedTokens,
     Fault,
 )
-from backends.chat_answers import caption_from, failure_inside
+from backends.chat_answers import caption_from, failure_inside, is_answer
 from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, data_url, encode_jpeg
 from backends.endpoint import endpoint
 from backends.expected_tokens import expected_tokens
-from backends.http_service import BareHeaders
+from backends.http_service import NO_PROTOCOL, BareHeaders
 from backends.image_tokens import qwen_tokens
 from backends.openai_errors import Service, failure_of, mapped, mapped_failure
 from backends.prompt import question
@@ -168,7 +167,7 @@ class OpenAIFamilyBackend(CaptionBackend):
         failure = failure_inside(completion)
         if failure is not None:
             raise mapped_failure(failure, self._service)
-        if not isinstance(completion, ChatCompletion):
+        if not is_answer(completion):
             raise self._no_answer()
         return caption_from(completion, requests)
 
@@ -259,7 +258,7 @@ class OpenAIFamilyBackend(CaptionBackend):
                 fault = mapped(error, self._service)
             except openai.OpenAIError as error:
                 rejected, fault = None, mapped(error, self._service)
-            except ValueError:  # a body that is no JSON although its type says so
+            except NO_PROTOCOL:
                 rejected, fault = None, self._no_answer()
             if rejected is None:
                 raise fault
@@ -287,7 +286,7 @@ class OpenAIFamilyBackend(CaptionBackend):
             fault = mapped(error, self._service)
         except openai.OpenAIError as error:
             fault = mapped(error, self._service)
-        except ValueError:
+        except NO_PROTOCOL:
             fault = self._no_answer()
         busy = isinstance(fault, TransientError) and _BUSY.match(fault.code)
         if busy or isinstance(fault, FatalError):
