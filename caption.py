@@ -7,6 +7,9 @@ Everything heavy is imported when a command runs, so that `--help` is instant.
 
 from __future__ import annotations
 
+import console.quiet_start  # noqa: F401 - before what takes long to load
+
+# isort: split
 import sys
 from pathlib import Path
 from typing import Annotated

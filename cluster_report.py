@@ -6,6 +6,9 @@ and how it is made is in docs/report.md.
 
 from __future__ import annotations
 
+import console.quiet_start  # noqa: F401 - before what takes long to load
+
+# isort: split
 import sys
 from typing import Annotated
 

@@ -13,6 +13,7 @@ import typer
 
 from console.logs import escape_what_is_not_logged
 from console.program import program
+from console.quiet_start import interruptible
 from console.terminal import say
 from errors import ExitCode, FatalError
 
@@ -24,8 +25,9 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     escape_what_is_not_logged()
     try:
-        result = app(list(arguments), standalone_mode=False)
-        sys.stdout.flush()
+        with interruptible():
+            result = app(list(arguments), standalone_mode=False)
+            sys.stdout.flush()
     except typer.TyperException as error:
         if message := error.format_message().rstrip("."):  # empty: the help was shown instead
             say(f"{message}; see '{shlex.join(program())} --help'")
