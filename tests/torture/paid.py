@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.providers.openai_server import OpenAIServer, Reply, Seen, completion
 
-_PHOTO = re.compile(rb"data:image/jpeg;base64,([A-Za-z0-9+/=]+)")
+_PHOTO = re.compile(rb"""[",]([/_]9j[/_][\w+/=-]+)\"""")
+"""A JPEG in base64, in a URL or on its own."""
 
 
 def photo_in(body: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import itertools
 import json
 import os
 import select
@@ -36,8 +37,8 @@ SDKS = {
     "openai": ("backends.openai", "openai.resources.chat", "openai.resources.models"),
     "anthropic": ("backends.anthropic", "anthropic.resources.messages"),
     "gemini": ("backends.gemini", "google.genai.models"),
-    "mock": ("backends.mock",),
 }
+SDKS["all"] = tuple(itertools.chain.from_iterable(SDKS.values()))
 
 
 class Run:
