@@ -24,8 +24,9 @@ from backends.base import BackendSettings, CaptionBackend
 from backends.local_hf import LocalBackend, LocalOptions
 from backends.prompt import question
 from backends.registry import backend_class
-from journal import Journal
+from journal import InFlight, Journal
 from pipeline.budget import Ceilings
+from pipeline.deaths import Deaths
 from pipeline.hints import Hints
 from pipeline.prices import Prices
 from pipeline.runner import CaptionRun, RunOptions, default_decoders
@@ -147,7 +148,11 @@ def whole_program(backend: CaptionBackend, paths: Sequence[Path], workers: int) 
     photos = [Photo(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
     tally = Tally(Silent())
     decoders = min(default_decoders(), len(paths))
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal") as journal:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Journal(Path(folder) / "journal") as journal,
+        InFlight(journal.path, identity.backend, identity.model, tally.notice) as in_flight,
+    ):
         run = CaptionRun(
             [Link(backend, identity, Prices(None, backend.settings.model))],
             journal,
@@ -158,6 +163,8 @@ def whole_program(backend: CaptionBackend, paths: Sequence[Path], workers: int) 
             tally,
             Ceilings(None, None),
             Hints(),
+            in_flight,
+            Deaths(),
         )
         started = time.perf_counter()
         run.run()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backends import registry
 from backends.base import CaptionBackend
+from commands.deaths import weigh_deaths
 from commands.photos import find_photos, photos_dir_of
 from commands.price import price_in_words
 from commands.summary import tell_summary
@@ -39,8 +40,9 @@ from errors import (
     UsageError,
     did_you_mean,
 )
-from journal import Journal
+from journal import InFlight, Journal
 from pipeline.budget import Ceilings
+from pipeline.deaths import Deaths
 from pipeline.estimate import cost_per_photo
 from pipeline.hints import Hints
 from pipeline.runner import CaptionRun, RunOptions, default_decoders
@@ -76,13 +78,32 @@ def run_captions(flags: RunFlags) -> int:
             say(warning)
         photos = find_photos(flags, photos_dir)
         selection = select(photos, journal.index, rules)
-        _tell_selection(selection, backend, flags)
-        batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
-        if not batch.photos:
-            say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
-            return ExitCode.DONE
-        job = Job(flags, settings, photos_dir, backends, hints, rules, journal, batch, reporter)
-        return _caption(job)
+        first = rules.identity
+        with InFlight(journal.path, first.backend, first.model, reporter.notice) as in_flight:
+            deaths = weigh_deaths(in_flight, journal, selection, rules)
+            _tell_selection(selection, backend, flags)
+            batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
+            if not batch.photos:
+                say(
+                    "Nothing to do: every photo is done. "
+                    "(--retry-status, --stale and --force redo.)"
+                )
+                return ExitCode.DONE
+            return _caption(
+                Job(
+                    flags=flags,
+                    settings=settings,
+                    photos_dir=photos_dir,
+                    backends=backends,
+                    hints=hints,
+                    rules=rules,
+                    journal=journal,
+                    batch=batch,
+                    reporter=reporter,
+                    in_flight=in_flight,
+                    deaths=deaths,
+                )
+            )
 
 
 def show_setting(flags: RunFlags, settings: Settings) -> int:
@@ -140,6 +161,8 @@ class Job:
     journal: Journal
     batch: Batch
     reporter: ProgressReporter
+    in_flight: InFlight
+    deaths: Deaths
 
 
 def _caption(job: Job) -> int:
@@ -158,6 +181,8 @@ def _caption(job: Job) -> int:
         tally,
         Ceilings(job.settings.max_cost, job.settings.max_requests, job.settings.max_photo_cost),
         job.hints,
+        job.in_flight,
+        job.deaths,
     )
     _announce(links, job, options.edge)
     started = time.monotonic()
@@ -173,6 +198,7 @@ def _caption(job: Job) -> int:
     tell_summary(tally, journal, job.backends[0], flags, batch, time.monotonic() - started)
     code = _exit_code(error, interrupts, tally, batch)
     if captioning.abandoned:
+        job.in_flight.close()
         logging.shutdown()
         os._exit(code)  # a request that hangs must not keep the process from ending
     for backend in job.backends:

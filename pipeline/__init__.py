@@ -19,6 +19,8 @@ The flow
     decoder_worker.py    what runs in it
     disk_watch.py      a photo that cannot be read, or a disk that went away
     content.py         identical content is captioned once
+    deaths.py          photos with which the whole process died: suspect, or guilty
+    trials.py          notes what the backend has; a suspect gets it alone
     buffer.py          between the decoders and the backend
     captioning.py      ask one backend after the other, record what came of it
     chain.py           who is asked next (--fallback)

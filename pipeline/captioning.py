@@ -27,6 +27,7 @@ from pipeline.repair import Answer
 from pipeline.retrying import RunStopped
 from pipeline.service import Answered, Service
 from pipeline.tally import Tally
+from pipeline.trials import Trials
 
 _log = logging.getLogger("caption.backend")
 
@@ -64,6 +65,7 @@ class Captioning:
         ready: Buffer[Decoded],
         recorder: Recorder,
         tally: Tally,
+        trials: Trials,
         batch_now: Callable[[], int],
     ) -> None:
         self._chain = chain
@@ -71,13 +73,15 @@ class Captioning:
         self._ready = ready
         self._recorder = recorder
         self._tally = tally
+        self._trials = trials
         self._batch_now = batch_now
 
     def run(self) -> None:
         """Caption until the buffer is closed and empty, or the run is stopped."""
         while batch := self._ready.take(self._batch_now(), BATCH_LINGER_SECONDS):
             try:
-                self._caption([self._case(decoded) for decoded in batch])
+                if admitted := self._trials.admit(batch):
+                    self._caption([self._case(decoded) for decoded in admitted])
                 self._chain.ensure_going()
             except RunStopped:
                 return
@@ -93,7 +97,7 @@ class Captioning:
             if asked is not None:
                 self._hand_on(asked, cases)
             try:
-                answers = service.ask([c.decoded.image for c in cases], [c.tags for c in cases])
+                answers = self._ask(service, cases)
             except BackendUnavailableError as error:
                 self._chain.put_aside(service, error)
                 continue
@@ -114,6 +118,11 @@ class Captioning:
             asked = service
         if asked is not None:
             self._give_up(asked, cases)
+
+    def _ask(self, service: Service, cases: Sequence[Case]) -> list[Answered]:
+        if (first := cases[0]).decoded.item.on_trial:
+            first.spent = added(first.spent, self._trials.prove(service))
+        return self._trials.ask(service, [c.decoded for c in cases], [c.tags for c in cases])
 
     def _hand_on(self, service: Service, cases: Sequence[Case]) -> None:
         """Another backend is asked: this one failed the photos all the same."""

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from journal import Journal
+from journal import InFlight, Journal
 from pipeline.budget import Budget, Ceilings
 from pipeline.buffer import Buffer
 from pipeline.captioning import Captioning
 from pipeline.chain import Chain
 from pipeline.content import ContentIndex
 from pipeline.crew import GRACE_SECONDS, Crew
+from pipeline.deaths import Deaths
 from pipeline.decoding import Decoded, Decoding
 from pipeline.feed import Feed
 from pipeline.hints import Hints
@@ -28,6 +29,7 @@ from pipeline.selection import (
 from pipeline.service import Link, Service
 from pipeline.stopping import Stop
 from pipeline.tally import Tally
+from pipeline.trials import Trials
 from pipeline.walk import Photo
 
 MAX_DECODERS = 16
@@ -56,6 +58,9 @@ class RunOptions:
 class CaptionRun:
     """Captions the pending photos, with the first of `links` or whoever is next in line.
 
+    `in_flight` is told what the backends have; what `deaths` says of earlier runs decides who is
+    tried alone.
+
     `abandoned` is True afterwards if something under way did not finish within the grace period:
     the process should then be left without waiting for it.
 
@@ -74,12 +79,17 @@ class CaptionRun:
         tally: Tally,
         ceilings: Ceilings,
         hints: Hints,
+        in_flight: InFlight,
+        deaths: Deaths,
     ) -> None:
         self._options = options
         self.stop = Stop()
         budget = Budget(ceilings, journal.index)
         self.abandoned = False
-        self._feed = Feed(pending)
+        self._feed = Feed(
+            [photo for photo in pending if not deaths.on_trial(photo)],
+            [photo for photo in pending if deaths.on_trial(photo)],
+        )
         content = ContentIndex(sources, () if rules.identity.placeholder else pending)
         self._recorder = Recorder(journal, content, self._feed, tally, dry_run=options.dry_run)
         first = links[0].backend
@@ -110,8 +120,9 @@ class CaptionRun:
             accept_truncated=options.accept_truncated,
         )
         chain = Chain(self._services, tally.notice)
+        trials = Trials(deaths, in_flight, self._feed, content, self._recorder, rules.identity)
         self._captioning = Captioning(
-            chain, hints, self._ready, self._recorder, tally, lambda: first.batch_now
+            chain, hints, self._ready, self._recorder, tally, trials, lambda: first.batch_now
         )
         self.stop.on_stop(self._feed.stop)
         self.stop.on_stop(lambda: self._ready.close(discard=True))

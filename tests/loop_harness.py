@@ -25,6 +25,8 @@ def loop_environment(**settings):
 class Loop:
     """run_loop.sh in a folder of its own, with a planned program."""
 
+    seconds = 30  # that it may take
+
     def __init__(self, folder):
         self.folder = folder
         self.cwd = folder / "where I am"
@@ -56,7 +58,7 @@ class Loop:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=self.seconds,
             check=False,
         )
 
