@@ -97,7 +97,7 @@ EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
         "stops",
     ),
     ExitCodeMeaning(
-        "134, 137, 139",
+        "134, 135, 137, 139",
         "the process died: out of memory, a driver",
         "restarts, at most 3 times without progress",
     ),

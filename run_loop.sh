@@ -68,8 +68,9 @@ To stop: Ctrl+C, or kill the process id of this script. What is under way is fin
 10 s); once more stops at once. The loop says how to go on from there.
 
 The exit code is that of the last batch; 2 if the batch ended with 2 but wrote nothing; 128+n if
-signal n stopped the loop. A process that died (134, 137, 139) is started again, after CRASH_PAUSE
-seconds (default 5), at most 3 times without a new line in the journal.
+signal n stopped the loop. A process that died (134, 135, 137, 139) is started again, after CRASH_PAUSE
+seconds (default 5), at most 3 times without a new line in the journal. The photos that the backend
+had then come last; one that the program dies of time and again is recorded and passed over.
 USAGE
 }
 
@@ -301,7 +302,7 @@ run_batches() {
         ((grown <= 0)) || crashes=0
         case $status in
             2) restart_if_grown "$report" "$grown" ;;
-            134 | 137 | 139) restart_after_crash "$report" ;;
+            134 | 135 | 137 | 139) restart_after_crash "$report" ;;
             *) finish "$status" "$report" ;;
         esac
     done
@@ -342,6 +343,7 @@ meaning() {
         127) echo "'${program[0]}' is not there" ;;
         129 | 130 | 143) echo "somebody stopped the program with a signal" ;;
         134) echo "the program aborted, as a driver or library does on a fatal error" ;;
+        135) echo "the program crashed (bus error), as with a bad disk, memory or driver" ;;
         137) echo "the program was killed, usually because memory ran out" ;;
         139) echo "the program crashed (segmentation fault), as with a broken driver" ;;
         *) echo "nobody foresaw this; $LOOK" ;;
