@@ -29,8 +29,9 @@ from benchmarks.contest import Contender, contest, rows
 from benchmarks.finding import Finding
 from benchmarks.slow_disk import SLOW_SECONDS, slow_syncs
 from benchmarks.tiny_photos import draw_tiny_photos
-from journal import Journal
+from journal import InFlight, Journal
 from pipeline.budget import Ceilings
+from pipeline.deaths import Deaths
 from pipeline.hints import Hints
 from pipeline.prices import Prices
 from pipeline.runner import CaptionRun, RunOptions, default_decoders
@@ -91,7 +92,11 @@ def run_pipeline(folder: Path, photos: Sequence[Photo]) -> str:
     identity = Identity(backend.name, "instant-1", "0" * 12, placeholder=False)
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / "captions.jsonl"
-        with Journal(path) as journal:
+        tally = Tally(Silent())
+        with (
+            Journal(path) as journal,
+            InFlight(path, identity.backend, identity.model, tally.notice) as in_flight,
+        ):
             run = CaptionRun(
                 [Link(backend, identity, Prices(None, "instant-1"))],
                 journal,
@@ -99,9 +104,11 @@ def run_pipeline(folder: Path, photos: Sequence[Photo]) -> str:
                 {},
                 SelectionRules(identity),
                 RunOptions(folder, WORKERS, min(default_decoders(), len(photos)), EDGE),
-                Tally(Silent()),
+                tally,
                 Ceilings(None, None),
                 Hints(),
+                in_flight,
+                Deaths(),
             )
             run.run()
         # Waited for, so that the decoders' processor time is counted.
