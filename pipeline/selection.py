@@ -83,8 +83,8 @@ class SelectionRules:
             return True
         if entry is None or not self.counts(entry):
             return not self.retry_only
-        if self.is_younger(entry) or (self.identity.placeholder and not entry.placeholder):
-            return False  # done since then, or with an answer that a placeholder cannot supersede
+        if self.is_younger(entry) or self._goes_round(entry):
+            return False
         if self.force or entry.status in self.retry_status:
             return True
         return not self.retry_only and self.is_stale(photo, entry)
@@ -92,6 +92,10 @@ class SelectionRules:
     def counts(self, entry: Entry) -> bool:
         """Whether the record means anything to this run: a placeholder only to a placeholder."""
         return self.identity.placeholder or not entry.placeholder
+
+    def _goes_round(self, entry: Entry) -> bool:
+        """Whether a loop (`--since`) would take it at each restart: no placeholder supersedes it."""
+        return self.since is not None and self.identity.placeholder and not entry.placeholder
 
     def is_younger(self, entry: Entry) -> bool:
         """Whether the record was made after `--since`."""

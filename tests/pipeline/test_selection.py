@@ -69,8 +69,8 @@ def is_taken(entry, rules):
         return not rules.retry_only
     if rules.since is not None and YOUNGER[entry.created_at]:
         return False  # done, whatever the other flags say
-    if rules.identity.placeholder and not entry.placeholder:
-        return False  # a placeholder would not count, and the next run take the photo again
+    if rules.since is not None and rules.identity.placeholder and not entry.placeholder:
+        return False  # a placeholder would not count: each restart would take the photo again
     reasons = set()
     if rules.force:
         reasons.add("force")

@@ -66,7 +66,6 @@ def caption(index: JournalIndex, photo: Photo, who: Identity, minutes: int, *, g
 def loop(photos, index, rules, limit, every, outcomes) -> list[str]:
     """`run_loop.sh`: runs with the same flags and `--since`, until one leaves nothing for later."""
     taken: list[str] = []
-    rules = replace(rules, since=START)
     for minutes in range(len(photos) + 2):
         batch = cut(select(photos, index, rules), photos, index, rules, limit, every)
         for photo in batch.photos:
@@ -92,7 +91,7 @@ def test_a_loop_takes_each_photo_that_one_long_run_would_take_once(share, tried)
     )
     def check(known, flags, limit, every, outcomes):
         photos, index = library(known)
-        rules = SelectionRules(**flags)
+        rules = SelectionRules(**flags, since=START)
         at_once = [photo.rel_path for photo in select(photos, index, rules).pending]
         assert loop(photos, index, rules, limit, every, outcomes) == at_once[:limit]
 
@@ -108,8 +107,8 @@ def test_no_flag_takes_less_than_the_plain_run_and_a_second_run_takes_nothing(sh
     @given(known=st.lists(OLD_RECORDS, max_size=14), flags=FLAGS)
     def check(known, flags):
         photos, index = library(known)
-        rules = SelectionRules(**flags)
-        plain = SelectionRules(rules.identity)
+        rules = SelectionRules(**flags, since=START)
+        plain = SelectionRules(rules.identity, since=START)
         taken = {photo.rel_path for photo in select(photos, index, rules).pending}
         missing = {photo.rel_path for photo in select(photos, index, plain).pending}
         assert missing <= taken or (rules.retry_only and not missing & taken)
