@@ -18,7 +18,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import forkserver
+from contextlib import suppress
+from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,9 @@ def run_pipeline(folder: Path, photos: Sequence[Photo]) -> str:
             )
             run.run()
         # Waited for, so that the decoders' processor time is counted.
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+        with suppress(FileNotFoundError):  # the server removes its folder as it ends
+            forkserver._forkserver._stop()  # type: ignore[attr-defined]
+        Path(util.get_temp_dir()).mkdir(exist_ok=True)  # and multiprocessing would miss it
         return checksum(path)
 
 

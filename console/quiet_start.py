@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+
+_PROGRAMS = {"caption", "cluster-report", "cluster_report"}
 
 if (
-    signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored: nohup, `&`
+    Path(sys.argv[0]).stem in _PROGRAMS  # else somebody imports us: their signals are theirs
+    and signal.getsignal(signal.SIGINT)
+    is signal.default_int_handler  # else it is ignored: nohup, `&`
     and threading.current_thread() is threading.main_thread()
 ):
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -94,7 +94,7 @@ class SelectionRules:
         return self.identity.placeholder or not entry.placeholder
 
     def _goes_round(self, entry: Entry) -> bool:
-        """Whether a loop (`--since`) would take it at each restart: no placeholder supersedes it."""
+        """Whether a loop would take it at each restart: no placeholder supersedes it."""
         return self.since is not None and self.identity.placeholder and not entry.placeholder
 
     def is_younger(self, entry: Entry) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ from tests.torture.preloaded import Preloaded
 
 if TYPE_CHECKING:
     from tests.report.page.browser import Browser
+
+# Where python is told to keep no compiled code, each of a thousand starts compiles the SDKs again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -63,7 +63,7 @@ STAGES = {
     "dry_run": ["plain loop", "this program"],
     "start_up": ["python -c pass", "--help", "stats"],
 }
-SAID = {"benchmark", "stage", "contender", "aim", "reached", "met", "limit", "rows"}
+SAID = {"benchmark", "stage", "contender", "aim", "reached", "met", "limit", "rows", "skipped"}
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -68,8 +68,8 @@ class Here:
     def __exit__(self, *_):
         return None
 
-    def load(self, path, edge, known=frozenset(), jpeg_quality=None):
-        return image_loader.load_image(path, edge, known)
+    def load(self, path, edge, known=frozenset(), jpeg_quality=None, **flags):
+        return image_loader.load_image(path, edge, known, **flags)
 
 
 def run(folder, arguments, fault):

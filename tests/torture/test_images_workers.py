@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -40,12 +41,12 @@ QUICK = ("leave", "garbage", "fork-exit")
 
 
 @pytest.fixture
-def marked(tmp_path):
+def marked():
     """The environment of a faulty run, in which its processes and files can be told from others."""
-    (tmp_path / "temporary").mkdir()
-    marks = {"CAPTION_TEST": uuid.uuid4().hex, "TMPDIR": str(tmp_path / "temporary")}
     path = os.pathsep.join([str(FAULTS), str(ROOT)])
-    return environment(PYTHONPATH=path, **marks)
+    # A short name: a socket's may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="marked-") as temporary:
+        yield environment(PYTHONPATH=path, CAPTION_TEST=uuid.uuid4().hex, TMPDIR=temporary)
 
 
 def left_processes(env):

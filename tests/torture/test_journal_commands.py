@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,19 +43,33 @@ class Ended:
     peak: int
 
 
+MEASURED = """
+import os, resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+os.write(int(sys.argv[1]), str(peak).encode())
+sys.exit(code if code >= 0 else 128 - code)
+"""
+"""Run by a small process: what is started by a large one has that one's size for its peak."""
+
+
 def end(line: list[str], cwd: Path, seconds: float = 2 * SECONDS) -> Ended:
     """Run a command line to its end, kill it after so many seconds."""
     began = time.monotonic()
     with open(cwd / "out", "w+") as out, open(cwd / "err", "w+") as err:
-        process = subprocess.Popen(
-            ["timeout", "--signal=KILL", str(seconds), *line],
-            cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+        reading, writing = os.pipe()
+        limited = ["timeout", "--signal=KILL", str(seconds), *line]
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", MEASURED, str(writing), *limited],
+            pass_fds=[writing], cwd=cwd, env=environment(),
+            stdin=subprocess.DEVNULL, stdout=out, stderr=err,
         )  # fmt: skip
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        os.close(writing)
+        with open(reading) as pipe:
+            peak = int(pipe.read())
         took = time.monotonic() - began
         texts = [stream.seek(0) or stream.read() for stream in (err, out)]
-    return Ended(process.returncode, *texts, took, used.ru_maxrss >> 10)
+    return Ended(done.returncode, *texts, took, peak >> 10)
 
 
 @pytest.fixture

@@ -88,8 +88,8 @@ def test_every_file_is_found_once_and_the_order_of_making_them_does_not_matter(s
     @given(tree=TREES, patterns=PATTERNS)
     def check(tree, patterns):
         with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place:
-            root = Path(place, "photos")
-            root.mkdir()
+            root = Path(place, "first", "photos")
+            root.mkdir(parents=True)
             plant(root, tree)
             found = paths(walk(root))
             ways = reachable(root)
@@ -97,7 +97,7 @@ def test_every_file_is_found_once_and_the_order_of_making_them_does_not_matter(s
             assert len(found) == len(ways)
             assert all(sum(path in found for path in to_one) == 1 for to_one in ways.values())
             _filters_part_the_photos(root, found, patterns)
-            twin = Path(place, "twin")
+            twin = Path(place, "second", "photos")
             _copied_in_another_order(root, twin)
             assert paths(walk(twin)) == paths(walk(root))
 
@@ -121,13 +121,13 @@ def _copied_in_another_order(root: Path, twin: Path) -> None:
     """The same tree, made in another order, with its links leading to the same places in it."""
     entries = sorted(root.rglob("*"), key=lambda path: len(path.parts))
     random.Random(1).shuffle(entries)
-    twin.mkdir()
+    twin.mkdir(parents=True)
     made: dict[int, Path] = {}
     for path in entries:
         copy = twin / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
-            copy.symlink_to(str(path.readlink()).replace(str(root), str(twin)))
+            copy.symlink_to(str(path.readlink()).replace(str(root.parent), str(twin.parent)))
         elif path.is_dir():
             copy.mkdir(exist_ok=True)
         elif (first := made.get(path.stat().st_ino)) is not None:
