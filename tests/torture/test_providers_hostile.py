@@ -1,4 +1,4 @@
-"""Servers that keep no rule of HTTP or TLS: the real SDKs give up in time, in little memory, with a
+"""Servers that keep no rule of HTTP: the real SDKs give up in time, in little memory, with a
 verdict that blames no photo and quotes no key."""
 
 from __future__ import annotations
@@ -8,121 +8,37 @@ import functools
 import gzip
 import itertools
 import random
-import resource
-import socket
-import ssl
-import sys
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
-import trustme
-from pydantic import SecretStr
 
-from backends.anthropic import AnthropicBackend
-from backends.base import BackendSettings, Caption, CaptionBackend
-from backends.gemini import GeminiBackend
-from backends.ollama import OllamaBackend
-from backends.openai import OpenAIBackend
+from backends.base import Caption, CaptionBackend
 from errors import (
-    ApiError,
     BackendUnavailableError,
     CaptionerError,
     ConfigurationError,
     TransientError,
 )
-from tests.providers import anthropic_server, gemini_server
 from tests.providers.hostile import Client, Hostile
-from tests.providers.openai_server import OpenAIServer, completion
-from tests.providers.openai_server import Reply as OpenAIReply
 from tests.providers.pictures import picture
-
-FAMILIES: list[type[CaptionBackend]] = [
-    OpenAIBackend,
-    AnthropicBackend,
-    GeminiBackend,
-    OllamaBackend,
-]
-KEY = "sk-canary-0123456789abcdef"
-SECONDS = 0.4
-"""The timeout of a request; the whole answer may take twice as long."""
-
-MOST_MEMORY = 96 << 20
-OK = b"HTTP/1.1 200 OK\r\n"
-JSON = OK + b"content-type: application/json\r\n"
-
-GOOD = {
-    "openai": OpenAIReply(body=completion()).content(),
-    "ollama": OpenAIReply(body=completion()).content(),
-    "anthropic": anthropic_server.message("A dog on a beach.").encoded()[0],
-    "gemini": gemini_server.response("A dog on a beach.").encoded()[0],
-}
-
-
-def connect(kind: type[CaptionBackend], url: str, **settings: object) -> CaptionBackend:
-    given = {"model": kind.default_model, "timeout": SECONDS} | settings
-    return kind(BackendSettings(api_key=SecretStr(KEY), base_url=url, **given))
-
-
-def ask(kind: type[CaptionBackend], url: str, **settings: object) -> Caption | str:
-    with contextlib.closing(connect(kind, url, **settings)) as backend:
-        return backend.caption(picture(), [])
-
-
-def check(kind: type[CaptionBackend], url: str) -> None:
-    with contextlib.closing(connect(kind, url)) as backend:
-        backend.check()
-
-
-def sends(*pieces: bytes) -> Callable[[Client], None]:
-    """After the request: these bytes, then the end of the connection."""
-
-    def behave(client: Client) -> None:
-        client.request()
-        for piece in pieces:
-            client.send(piece)
-
-    return behave
-
-
-def pours(head: bytes, piece: bytes, pause: float = 0.0) -> Callable[[Client], None]:
-    """After the request: the head, then this piece for ever."""
-
-    def behave(client: Client) -> None:
-        client.request()
-        client.send(head)
-        client.pour(itertools.repeat(piece), pause)
-
-    return behave
-
-
-def hangs(*pieces: bytes) -> Callable[[Client], None]:
-    """After the request: these bytes, then nothing more."""
-
-    def behave(client: Client) -> None:
-        sends(*pieces)(client)
-        client.closing.wait(10)
-
-    return behave
-
-
-def closes_at_once(client: Client) -> None:
-    """Accepts the connection and closes it."""
-
-
-def resets(client: Client) -> None:
-    client.request()
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-
-
-def closes_in_the_request(client: Client) -> None:
-    client.socket.recv(64)
-
-
-def says_nothing(client: Client) -> None:
-    client.closing.wait(10)
-
+from tests.torture.hostile_calls import (
+    FAMILIES,
+    GOOD,
+    JSON,
+    KEY,
+    OK,
+    ask,
+    check,
+    closes_at_once,
+    closes_in_the_request,
+    connect,
+    hangs,
+    judged,
+    pours,
+    resets,
+    says_nothing,
+    sends,
+)
 
 BOMB = gzip.compress(bytes(1 << 26), 9)
 PACKED = JSON + b"content-length: 2000000000\r\ncontent-encoding: "
@@ -173,31 +89,6 @@ BROKEN: dict[str, Callable[[Client], None]] = {
     ),
     "noise": sends(random.Random(1).randbytes(1 << 16)),
 }
-
-
-def peak() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def judged(call: Callable[[], object], seconds: float) -> tuple[CaptionerError | None, list[str]]:
-    """What a call raised, and what is wrong with that."""
-    before, started = peak(), time.monotonic()
-    error: CaptionerError | None = None
-    faults = []
-    try:
-        call()
-    except CaptionerError as raised:
-        error = raised
-        text = str(error)
-        faults += ["it quotes the key"] if KEY in text or KEY[8:] in text else []
-        faults += ["not one sentence"] if "\n" in text or not 10 < len(text) <= 500 else []
-    except Exception as raised:
-        faults.append(f"raised {raised!r}")
-    took, grown = time.monotonic() - started, peak() - before
-    faults += [f"took {took:.1f} s"] if took > seconds else []
-    faults += [f"took {grown >> 20} MiB"] if grown > MOST_MEMORY else []
-    return error, faults
 
 
 @pytest.mark.timeout(1200)
@@ -358,140 +249,3 @@ def test_a_list_of_models_without_an_end_is_not_followed(share, tried):
         assert not faults
     tried("a list of models without an end", len(asked), lost=sum(count > 3 for count in asked))
     assert max(asked) <= 3, asked
-
-
-# --- TLS -----------------------------------------------------------------------------------
-
-
-def server_context(authority: trustme.CA, *names: str, **more: object) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*(names or ("127.0.0.1",)), **more).configure_cert(context)
-    return context
-
-
-def after_the_hello(answer: bytes) -> Callable[[Client], None]:
-    def behave(client: Client) -> None:
-        client.socket.recv(1 << 16)
-        client.send(answer)
-
-    return behave
-
-
-def drips_the_handshake(client: Client) -> None:
-    client.socket.recv(1 << 16)
-    client.pour((bytes([byte]) for byte in b"\x16\x03\x03\x40\x00\x02\x00\x3f" * 1000), 0.05)
-
-
-BEFORE_TLS: dict[str, Callable[[Client], None]] = {
-    "closes at once": closes_at_once,
-    "closes after the hello": after_the_hello(b""),
-    "says nothing": says_nothing,
-    "answers the hello with a web page": after_the_hello(OK + b"content-length: 0\r\n\r\n"),
-    "answers the hello with an alert": after_the_hello(b"\x15\x03\x03\x00\x02\x02\x28"),
-    "answers the hello with half a record": after_the_hello(b"\x16\x03\x03\x40\x00\x02\x00"),
-    "answers the hello with noise": after_the_hello(random.Random(2).randbytes(512)),
-    "drips the handshake": drips_the_handshake,
-}
-
-
-def closes_in_the_body(client: Client) -> None:
-    client.request()
-    client.send(JSON + b"content-length: 500\r\n\r\n{")
-    client.socket.shutdown(socket.SHUT_RDWR)
-
-
-INSIDE_TLS: dict[str, Callable[[Client], None]] = {
-    "closes after the certificate": closes_at_once,
-    "closes in the body": closes_in_the_body,
-    "hangs after the certificate": says_nothing,
-}
-
-
-def test_tls_that_breaks_at_any_stage_passes_or_is_named(share, tried, tmp_path, monkeypatch):
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = server_context(authority)
-    stages = [(name, behave, None) for name, behave in BEFORE_TLS.items()]
-    stages += [(name, behave, context) for name, behave in INSIDE_TLS.items()]
-    wrong, times = [], 0
-    for number, (name, behave, certificate) in enumerate(stages):
-        for kind in share([FAMILIES[number % len(FAMILIES)]], FAMILIES):
-            with Hostile(behave, certificate) as server:
-                url = server.url.replace("http:", "https:")
-                error, faults = judged(functools.partial(ask, kind, url), 10)
-            times += 1
-            if not isinstance(error, TransientError | BackendUnavailableError):
-                faults.append(f"is {error!r}")
-            wrong += [f"{kind.name}, {name}: {fault}" for fault in faults]
-    tried("TLS that breaks at a stage", times, lost=len(wrong))
-    assert not wrong, "\n".join(wrong)
-
-
-def test_a_certificate_that_is_not_this_hosts_is_never_trusted(share, tried, tmp_path, monkeypatch):
-    authority, stranger = trustme.CA(), trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    past = datetime.now(UTC) - timedelta(days=1)
-    contexts = {
-        "another host": server_context(authority, "photos.example.org"),
-        "expired": server_context(authority, "127.0.0.1", not_after=past),
-        "a stranger's": server_context(stranger),
-    }
-    asked: list[bytes] = []
-    families = share(FAMILIES[:1], FAMILIES)
-    for kind, (name, context) in itertools.product(families, contexts.items()):
-        with Hostile(lambda client: asked.append(client.request()), context) as server:
-            error, faults = judged(functools.partial(ask, kind, server.url), 10)
-            assert isinstance(error, BackendUnavailableError), (kind.name, name, error)
-            assert not faults
-    assert asked == [], "a request went to a host that is not the one that was named"
-    tried("a certificate of somebody else", len(families) * len(contexts), lost=len(asked))
-
-
-# --- what a provider says in words ---------------------------------------------------------
-
-WAITS = (
-    "", "0", "-5", "1e400", "nan", "inf", "99999999999999999999", "soon", "1, 2", "0x10", "1_0",
-    "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 99 Foo 2026",
-    "7" * 5000, "Sat, 21 Nov 2026 00:00:00 -0000", "\u0661",
-)  # fmt: skip
-
-
-def test_a_pause_is_asked_for_in_words_that_make_sense_or_is_ignored(share, tried):
-    wrong, times = [], 0
-    for wait, kind in itertools.product(WAITS, share([OpenAIBackend], FAMILIES)):
-        head = b"HTTP/1.1 429 Slow Down\r\ncontent-length: 0\r\nretry-after: "
-        with Hostile(sends(head + wait.encode() + b"\r\n\r\n")) as server:
-            error, faults = judged(functools.partial(ask, kind, server.url), 10)
-        times += 1
-        if not isinstance(error, TransientError) or isinstance(error, ApiError):
-            faults.append(f"is {error!r}")
-        elif error.retry_after is not None and not 0 <= error.retry_after < float("inf"):
-            faults.append(f"asks for {error.retry_after} s")
-        wrong += [f"{kind.name}, Retry-After: {wait[:40]}: {fault}" for fault in faults]
-    tried("an odd Retry-After", times, lost=len(wrong))
-    assert not wrong, "\n".join(wrong)
-
-
-def test_a_pause_of_an_age_of_the_world_is_a_day_and_ends_at_a_signal(tmp_path, preloaded, tried):
-    """The run holds, says so, and Ctrl+C still ends it at once."""
-    import signal
-
-    from tests.support import library
-    from tests.torture.preloaded import wait_for
-
-    library(tmp_path / "photos", 3)
-    busy = OpenAIReply(429, {"error": {"message": "slow down"}}, {"Retry-After": "9" * 30})
-    with OpenAIServer() as server:
-        server.script.extend([busy] * 50)
-        flags = ("--backend=openai", f"--base-url={server.base_url}", "--photos-dir=photos")
-        run = preloaded.start("run", *flags, cwd=tmp_path, OPENAI_API_KEY=KEY)
-        wait_for(lambda: "pause" in run.said)
-        time.sleep(0.5)
-        assert len(server.captions_asked()) == 1
-        run.send_signal(signal.SIGINT)
-        assert run.wait(5) == 130
-        assert "Traceback" not in run.said
-        assert KEY not in run.said
-    tried("a pause of an age of the world", 1)
