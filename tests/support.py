@@ -13,11 +13,15 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 SETTINGS_IN_ENVIRONMENT = ("PHOTOS_DIR", "CAPTIONS_JSONL", "BACKEND", "MODEL", "PROMPT", "TIMEOUT")
+SET_BY_OTHER_TESTS = ("NUMBA_CACHE_DIR",)
+"""By reports that are made in this process: those of a subprocess find their own."""
 
 
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment without settings that the tests do not mean."""
-    own = {k: v for k, v in os.environ.items() if k not in SETTINGS_IN_ENVIRONMENT}
+    own = {
+        k: v for k, v in os.environ.items() if k not in SETTINGS_IN_ENVIRONMENT + SET_BY_OTHER_TESTS
+    }
     own = {k: v for k, v in own.items() if not k.endswith("_API_KEY")}
     return own | {"PYTHONPATH": extra.pop("PYTHONPATH", "")} | extra
 
