@@ -22,6 +22,7 @@
         |-- BackendUnavailableError       69
         |-- JournalError                  74
         |-- JournalLockedError            75
+        |-- OutputError                   74
         |-- LibraryError                  74
         |   `-- LibraryLockedError        75
         |-- AccessDeniedError             77
@@ -83,7 +84,7 @@ EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
     ),
     ExitCodeMeaning(
         "74",
-        "the journal is damaged, it or `library.db` cannot be written, or the disk failed",
+        "the journal is damaged, it, `library.db` or stdout cannot be written, or the disk failed",
         "stops",
     ),
     ExitCodeMeaning("75", "another run holds the journal or `library.db`", "stops"),
@@ -276,6 +277,12 @@ class JournalLockedError(FatalError):
     """Another process is writing to the journal."""
 
     exit_code = ExitCode.LOCKED
+
+
+class OutputError(FatalError):
+    """What was asked for cannot be written to stdout: a full disk behind `> file`."""
+
+    exit_code = ExitCode.IO_FAILED
 
 
 class LibraryError(FatalError):

@@ -14,8 +14,8 @@ import typer
 from console.logs import escape_what_is_not_logged
 from console.program import program
 from console.quiet_start import interruptible
-from console.terminal import say
-from errors import ExitCode, FatalError
+from console.terminal import output_errors, say
+from errors import ExitCode, FatalError, OutputError
 
 BUG = 1
 """Exit status of an error that nobody foresaw; its traceback is in the log."""
@@ -27,18 +27,29 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     try:
         with interruptible():
             result = app(list(arguments), standalone_mode=False)
-            sys.stdout.flush()
+            with output_errors():
+                sys.stdout.flush()
     except typer.TyperException as error:
         if message := error.format_message().rstrip("."):  # empty: the help was shown instead
             say(f"{message}; see '{shlex.join(program())} --help'")
         return ExitCode.USAGE
+    except OutputError as error:
+        _let_go_of_stdout()
+        say(str(error))
+        return error.exit_code
     except FatalError as error:
         say(str(error))
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough (`stats | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         return ExitCode.DONE
+    except MemoryError:
+        logging.getLogger("caption").info("out of memory", exc_info=True)
+        say(
+            "out of memory: close other programs, or lift the limit (ulimit -v), and start it again"
+        )
+        return ExitCode.UNAVAILABLE
     except (KeyboardInterrupt, typer.Abort):
         say("stopped")
         return 128 + signal.SIGINT
@@ -47,3 +58,8 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
         say(f"internal error, please report it: {type(error).__name__}: {error}")
         return BUG
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _let_go_of_stdout() -> None:
+    """Python writes what is left once more when it ends, and complains when it cannot."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

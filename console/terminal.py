@@ -7,8 +7,10 @@ import math
 import os
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+
+from errors import OutputError
 
 _ZERO_WIDTH_JOINER = "\u200d"  # holds emoji together; harmless
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -50,8 +52,32 @@ def show(*columns: str) -> None:
     """One line of data, on stdout; several columns are separated by tabs."""
     line = "\t".join(map(safe, columns))
     encoding = sys.stdout.encoding or "utf-8"
-    # A terminal that is not UTF-8 shows what it can.
-    sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    with output_errors():
+        # A terminal that is not UTF-8 shows what it can.
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def show_as_it_is(text: str) -> None:
+    """A path for a script: its bytes, since they need not be UTF-8."""
+    with output_errors():
+        sys.stdout.buffer.write(os.fsencode(text) + b"\n")
+
+
+@contextlib.contextmanager
+def output_errors() -> Iterator[None]:
+    """Turn what stdout cannot take into a sentence; a reader who has seen enough is no error.
+
+    Raises:
+        OutputError: a full disk, or one that fails.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to stdout: {error.strerror}; what was written there is incomplete"
+        ) from error
 
 
 def reopen_closed_streams() -> None:
