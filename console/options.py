@@ -19,7 +19,10 @@ _HOW = "How"
 PhotosDir: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="Folder with the photos [PHOTOS_DIR].", rich_help_panel=_WHERE
+        metavar="DIR",
+        help="Folder with the photos [PHOTOS_DIR].",
+        rich_help_panel=_WHERE,
+        readable=False,  # asked for when it is opened: access lists may allow what bits forbid
     ),
 ]
 CaptionsJsonl: TypeAlias = Annotated[

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from errors import BackendUnavailableError
 from pipeline.stopping import Stop
 
 GRACE_SECONDS = 10.0
@@ -28,7 +29,7 @@ class Crew:
         self._grace_seconds = grace_seconds
 
     def start(self, body: Callable[[], None], count: int) -> list[threading.Thread]:
-        """Run `body` in so many threads."""
+        """Run `body` in so many threads; where the machine has no room for one, all are stopped."""
 
         def guarded() -> None:
             try:
@@ -36,9 +37,14 @@ class Crew:
             except BaseException as error:  # noqa: BLE001 - told in the main thread
                 self._stop.fail(error)
 
-        threads = [threading.Thread(target=guarded, daemon=True) for _ in range(count)]
-        for thread in threads:
-            thread.start()
+        threads: list[threading.Thread] = []
+        try:
+            for _ in range(count):
+                thread = threading.Thread(target=guarded, daemon=True)
+                thread.start()
+                threads.append(thread)
+        except RuntimeError as error:
+            self._stop.fail(_too_many(len(threads), count, error))
         return threads
 
     def wait(self, threads: Sequence[threading.Thread]) -> bool:
@@ -57,3 +63,10 @@ class Crew:
                     if time.monotonic() > deadline:
                         return False
         return True
+
+
+def _too_many(started: int, wanted: int, error: RuntimeError) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        f"only {started} of {wanted} threads could be started ({error}): is the machine out of "
+        "memory or processes (ulimit -u)? Fewer --max-workers and --decode-workers need less"
+    )

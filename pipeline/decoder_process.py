@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import struct
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,6 +37,8 @@ _children = threading.Lock()
 _MAX_MESSAGE_BYTES = 1 << 16
 _SLICE_SECONDS = 1.0
 _EXIT_SECONDS = 2.0
+_SOCKET_NAME_BYTES = len("/pymp-12345678/listener-12345678")
+_MAX_SOCKET_PATH_BYTES = 103  # of macOS; Linux allows 107
 _RUNS_BEFORE_OTHERS = 10
 _FORK_SERVER_LOST = 255
 
@@ -51,19 +54,21 @@ class DecoderProcess:
     """
 
     def __init__(self, limits: DecodeLimits) -> None:
+        """Raise `BackendUnavailableError` when the machine has no room for one more process."""
         self.busy = True
-        self._pipe, theirs = _context.Pipe()
-        # `Connection.poll` makes a new one at each call: a sixth of what a photo costs the parent.
-        self._events = select.poll()
-        self._events.register(self._pipe.fileno(), select.POLLIN)
-        _limit_silence(self._pipe, limits.decode_seconds)
+        with _scarcity():
+            self._pipe, theirs = _context.Pipe()
         self._process = _context.Process(target=run_worker, args=(theirs, limits), daemon=True)
         # multiprocessing would wait for the process at exit before it lets go of the pipe.
         self._end = util.Finalize(
             self, _end, args=(self._process, self._pipe), exitpriority=_RUNS_BEFORE_OTHERS
         )
         try:
-            self._start(limits)
+            with _scarcity():
+                self._start(limits)
+        except BaseException:
+            self.close()
+            raise
         finally:
             theirs.close()
         self.busy = False
@@ -107,18 +112,16 @@ class DecoderProcess:
         self._end()
 
     def _start(self, limits: DecodeLimits) -> None:
-        try:
-            with _children, _signals_held_back():
-                self._process.start()
-            self._events.register(self._process.sentinel, select.POLLIN)
-            overdue = BackendUnavailableError("no decoder process came up in time")
-            self.receive(limits.start_seconds, overdue)
-        except (OSError, EOFError, DecoderCrashError) as error:
-            self.close()
-            raise BackendUnavailableError(
-                f"no decoder process can be started ({error}): is the machine out of memory or "
-                "processes?"
-            ) from error
+        # `Connection.poll` makes a new one at each call: a sixth of what a photo costs the parent.
+        self._events = select.poll()
+        self._events.register(self._pipe.fileno(), select.POLLIN)
+        _limit_silence(self._pipe, limits.decode_seconds)
+        with _children, _signals_held_back():
+            _make_socket_folder()
+            self._process.start()
+        self._events.register(self._process.sentinel, select.POLLIN)
+        overdue = BackendUnavailableError("no decoder process came up in time")
+        self.receive(limits.start_seconds, overdue)
 
     def _wait(self, seconds: float, overdue: CaptionerError) -> None:
         """Wait for the pipe, in slices.
@@ -155,6 +158,18 @@ class DecoderProcess:
 
 
 @contextmanager
+def _scarcity() -> Iterator[None]:
+    """Say what is scarce: pipes need open files, a process needs memory as well."""
+    try:
+        yield
+    except (OSError, EOFError, DecoderCrashError) as error:
+        raise BackendUnavailableError(
+            f"no decoder process can be started ({error}): is the machine out of memory, processes "
+            "or open files (ulimit -n)? Fewer --decode-workers need less of each"
+        ) from error
+
+
+@contextmanager
 def _signals_held_back() -> Iterator[None]:
     """Let the fork server and its processes inherit a mask that blocks Ctrl+C and its kind.
 
@@ -167,6 +182,17 @@ def _signals_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def _make_socket_folder() -> None:
+    """Let multiprocessing put the fork server's socket below /tmp where TMPDIR is too long."""
+    longest = _MAX_SOCKET_PATH_BYTES - _SOCKET_NAME_BYTES
+    if len(os.fsencode(tempfile.gettempdir())) > longest:
+        usual, tempfile.tempdir = tempfile.tempdir, "/tmp"  # noqa: S108 - mkdtemp: ours alone
+        try:
+            util.get_temp_dir()  # made once in each process
+        finally:
+            tempfile.tempdir = usual
 
 
 def _limit_silence(pipe: Connection, seconds: float) -> None:
