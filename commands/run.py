@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from config import Settings
 from console.interrupts import Interrupts, note_signals
 from console.logs import configure_logging
 from console.progress import ProgressReporter
-from console.terminal import count, say
+from console.terminal import count, say, show_as_it_is
 from errors import (
     BackendUnavailableError,
     ExitCode,
@@ -49,6 +48,7 @@ from pipeline.runner import CaptionRun, RunOptions, default_decoders
 from pipeline.selection import Batch, Selection, SelectionRules, cut, find_sources, select
 from pipeline.service import Link
 from pipeline.tally import Outcome, Tally
+from pipeline.walk import FileId, root_id
 
 _log = logging.getLogger("caption.run")
 
@@ -76,6 +76,7 @@ def run_captions(flags: RunFlags) -> int:
     with Journal(settings.captions_jsonl) as journal:
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
+        root = root_id(photos_dir)
         photos = find_photos(flags, photos_dir)
         selection = select(photos, journal.index, rules)
         first = rules.identity
@@ -94,6 +95,7 @@ def run_captions(flags: RunFlags) -> int:
                     flags=flags,
                     settings=settings,
                     photos_dir=photos_dir,
+                    root=root,
                     backends=backends,
                     hints=hints,
                     rules=rules,
@@ -126,8 +128,7 @@ def show_setting(flags: RunFlags, settings: Settings) -> int:
             f"--show-setting {flags.show_setting}: expected one of model, {', '.join(values)}"
             f"{did_you_mean(flags.show_setting or '', values)}"
         )
-    # Raw bytes, not `show`: a path whose bytes are not UTF-8 must reach the caller as it is.
-    sys.stdout.buffer.write(os.fsencode(values[flags.show_setting]) + b"\n")
+    show_as_it_is(values[flags.show_setting])
     return ExitCode.DONE
 
 
@@ -155,6 +156,7 @@ class Job:
     flags: RunFlags
     settings: Settings
     photos_dir: Path
+    root: FileId
     backends: Sequence[CaptionBackend]
     hints: Hints
     rules: SelectionRules
@@ -241,6 +243,7 @@ def _run_options(job: Job) -> RunOptions:
         edge=edge_for(job.backends, settings),
         dry_run=job.flags.dry_run,
         accept_truncated=job.flags.accept_truncated,
+        root=job.root,
     )
 
 

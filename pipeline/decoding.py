@@ -23,6 +23,7 @@ from pipeline.feed import Feed, Item
 from pipeline.isolation import IsolatedLoader
 from pipeline.recorder import Recorder
 from pipeline.selection import Source
+from pipeline.walk import FileId
 
 
 class Decoded(NamedTuple):
@@ -61,6 +62,7 @@ class Decoding:
         allow_reduced: as in `load_image`. Not in a dry run, which proves that photos decode, nor
             where photos are sent away: only the photo itself is sure to show what its owner sees.
         accept_truncated: caption what is left of a picture that ends too early.
+        root: as in `DiskWatch`.
     """
 
     def __init__(
@@ -76,9 +78,10 @@ class Decoding:
         *,
         allow_reduced: bool = False,
         accept_truncated: bool = False,
+        root: FileId | None = None,
     ) -> None:
         self._photos_dir = photos_dir
-        self._disk = DiskWatch(photos_dir)
+        self._disk = DiskWatch(photos_dir, root)
         self._edge = edge
         self._jpeg_quality = jpeg_quality
         self._allow_reduced = allow_reduced

@@ -7,17 +7,20 @@ import threading
 from pathlib import Path
 
 from errors import NoPhotosError
-from pipeline.walk import ensure_present, root_id
+from pipeline.walk import FileId, ensure_present, root_id
 
 MAX_UNREADABLE_IN_A_ROW = 20
 
 
 class DiskWatch:
-    """Counts photos that could not be read, one after the other. Thread-safe."""
+    """Counts photos that could not be read, one after the other. Thread-safe.
 
-    def __init__(self, photos_dir: Path) -> None:
+    `root` is the directory in which the photos were found; without it the one that is there now.
+    """
+
+    def __init__(self, photos_dir: Path, root: FileId | None = None) -> None:
         self._photos_dir = photos_dir
-        self._root = root_id(photos_dir)
+        self._root = root or root_id(photos_dir)
         self._unreadable_in_a_row = 0
         self._lock = threading.Lock()
 

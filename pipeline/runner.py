@@ -30,7 +30,7 @@ from pipeline.service import Link, Service
 from pipeline.stopping import Stop
 from pipeline.tally import Tally
 from pipeline.trials import Trials
-from pipeline.walk import Photo
+from pipeline.walk import FileId, Photo
 
 MAX_DECODERS = 16
 
@@ -44,7 +44,11 @@ def default_decoders() -> int:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run works; which photos it takes is decided before."""
+    """How a run works; which photos it takes is decided before.
+
+    `root` is what `photos_dir` was when they were found: until the first one is opened a model may
+    have been loaded for minutes.
+    """
 
     photos_dir: Path
     workers: int
@@ -53,6 +57,7 @@ class RunOptions:
     dry_run: bool = False
     accept_truncated: bool = False
     grace_seconds: float = GRACE_SECONDS
+    root: FileId | None = None
 
 
 class CaptionRun:
@@ -118,6 +123,7 @@ class CaptionRun:
             _ready_jpeg(links),
             allow_reduced=not options.dry_run and _stays_here(links),
             accept_truncated=options.accept_truncated,
+            root=options.root,
         )
         chain = Chain(self._services, tally.notice)
         trials = Trials(deaths, in_flight, self._feed, content, self._recorder, rules.identity)

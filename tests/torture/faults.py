@@ -6,14 +6,20 @@ shorten a wait. Arguments are what JSON can say.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import importlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
+
+from tests.support import draw
 
 POINTS = ("answered", "torn", "written", "synced")
 """Where `die_at_group` kills: before the write of a group of records, in the middle of it, between
@@ -112,3 +118,69 @@ def short_decodes(seconds: float) -> None:
     isolation = importlib.import_module("pipeline.isolation")
     limits = replace(isolation.DEFAULT_LIMITS, decode_seconds=seconds)
     isolation.IsolatedLoader.__init__.__defaults__ = (limits,)
+
+
+def change(photo: str, kind: str) -> None:
+    """A photo becomes something else: what somebody else does in the middle of a run."""
+    path = Path(photo)
+    if kind == "truncated":
+        os.truncate(path, path.stat().st_size // 2)
+        return
+    path.unlink()
+    {
+        "deleted": lambda: None,
+        "directory": path.mkdir,
+        "FIFO": lambda: os.mkfifo(path),
+        "symlink loop": lambda: path.symlink_to(path),
+        "dangling symlink": lambda: path.symlink_to("nowhere.jpg"),
+        "device": lambda: path.symlink_to("/dev/zero"),
+        "socket": lambda: _bind(path),
+        "empty file": path.touch,
+        "text": lambda: path.write_text("no photo at all"),
+        "another photo": lambda: draw(path, seed=999),
+    }[kind]()
+
+
+def _bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
+        listener.bind(path.name)  # a whole path may be too long for a socket's address
+
+
+def change_all(changes: dict[str, str]) -> None:
+    """`change` each of these photos."""
+    for photo, kind in changes.items():
+        change(photo, kind)
+
+
+def take_away(photos: str, kind: str) -> None:
+    """The photos directory is renamed to `elsewhere`, and something else may be in its place."""
+    path = Path(photos)
+    path.rename(path.with_name("elsewhere"))
+    {
+        "renamed": lambda: None,
+        "an empty directory": path.mkdir,
+        "other photos": lambda: draw(path / "other.jpg", seed=999),
+        "a file": path.touch,
+        "a link to nowhere": lambda: path.symlink_to("nowhere"),
+    }[kind]()
+
+
+def disk_turns_read_only(directory: str, after: int) -> None:
+    """As a kernel does after an error: so many writes below it succeed, and none from then on."""
+    write, opened, writes = os.write, os.open, 0
+
+    def writing(descriptor: int, data: bytes) -> int:
+        nonlocal writes
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(directory):
+            writes += 1
+            if writes > after:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return write(descriptor, data)
+
+    def opening(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        below = os.path.abspath(os.fsdecode(path)).startswith(directory)
+        if below and writes > after and flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return opened(path, flags, *rest, **more)
+
+    os.write, os.open = writing, opening

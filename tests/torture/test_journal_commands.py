@@ -27,6 +27,7 @@ from tests.torture.journal_checks import (
     needs_strace,
     traced,
 )
+from tests.torture.mounts import in_own_mounts
 
 SECONDS, MEBIBYTES = 240, 400
 """More than any of these needs, also where many other things run: a start takes 1 s and 120 MiB."""
@@ -267,27 +268,12 @@ def test_programs_that_start_together(desk: Path, plugin, tried):
 # -- disks ----------------------------------------------------------------------------------------
 
 
-def in_its_own_mounts(script: str, desk: Path) -> Ended:
-    """Run a script that may mount, for itself alone; skip where the kernel does not allow it."""
-    unshare = ["unshare", "--mount", "--map-root-user"]
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run(
-            [*unshare, "mount", "-t", "tmpfs", "tmpfs", str(desk / "disk")], capture_output=True
-        ).returncode
-    ):
-        pytest.skip("mounting is not allowed here")
-    return end([*unshare, "sh", "-c", script], desk)
-
-
 def test_a_disk_of_64_kb_that_fills(desk: Path, tried):
     library(desk / "photos", 400)
     journal = desk / "disk" / "captions.jsonl"
     program = " ".join(line_of("run", journal))
-    ended = in_its_own_mounts(
-        f"mount -t tmpfs -o size=64k tmpfs disk; {program}; code=$?;"
-        " cp disk/captions.jsonl full.jsonl; exit $code", desk
-    )  # fmt: skip
+    script = f"mount -t tmpfs -o size=64k tmpfs disk; {program}; code=$?;"
+    ended = end(in_own_mounts(f"{script} cp disk/captions.jsonl full.jsonl; exit $code"), desk)
     assert ended.code == 74, ended.err
     said = ended.err.splitlines()[-1]
     assert "No space left on device" in said or "(disk full?)" in said
@@ -306,7 +292,7 @@ def test_a_journal_on_a_read_only_disk(desk: Path, name: str):
     write_lines(desk / "disk" / "captions.jsonl", photo("1.jpg"), photo("1.jpg", "b"))
     program = " ".join(line_of(name, desk / "disk" / "captions.jsonl"))
     bound = "mount --bind disk disk && mount -o remount,ro,bind disk"
-    ended = in_its_own_mounts(f"{bound} && {program}", desk)
+    ended = end(in_own_mounts(f"{bound} && {program}"), desk)
     assert ended.code == 74
     assert len(ended.err.splitlines()) == 1
     assert "Read-only file system; the journal's directory must be writable" in ended.err
