@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from console.program import program
 from console.terminal import count, duration, rate, say, show
-from pipeline.tally import Outcome, Tally
+from errors import TruncatedImageError
+from pipeline.tally import Failure, Outcome, Tally
 
 if TYPE_CHECKING:
     from backends.base import CaptionBackend
@@ -85,6 +86,9 @@ def _next_steps(tally: Tally, backend: CaptionBackend, flags: RunFlags, batch: B
     if tally.mended:
         again = _command(flags, "--retry-status=error_corrupt")
         steps.append(f"Next, to caption the mended photos: {again}")
+    if not flags.accept_truncated and any(map(_is_cut, tally.failures)):
+        again = _command(flags, "--retry-status=error_corrupt", "--accept-truncated")
+        steps.append(f"Next, to caption what is left of the truncated photos: {again}")
     if backend.placeholder and not left:
         listed = f"'{shlex.join(program())} backends' lists them"
         steps.append(f"Next, for real captions: {_command(flags, '--backend=NAME')} ({listed})")
@@ -94,7 +98,11 @@ def _next_steps(tally: Tally, backend: CaptionBackend, flags: RunFlags, batch: B
 _RETRIED = (("error_api", Outcome.API_ERROR), ("error_model", Outcome.MODEL_ERROR))
 
 
-def _command(flags: RunFlags, addition: str) -> str:
+def _is_cut(failure: Failure) -> bool:
+    return failure.outcome is Outcome.CORRUPT and failure.code == TruncatedImageError.code
+
+
+def _command(flags: RunFlags, *additions: str) -> str:
     """`run` with the flags that say where and who; what was asked for once is not repeated."""
     given: dict[str, object] = {
         "--photos-dir": flags.photos_dir,
@@ -102,7 +110,7 @@ def _command(flags: RunFlags, addition: str) -> str:
         "--fields": flags.fields,
         "--max-tags": flags.max_tags,
     }
-    if not addition.startswith("--backend"):
+    if not additions[0].startswith("--backend"):
         given |= {"--backend": None if flags.dry_run else flags.backend, "--model": flags.model}
     words = [f"{name}={value}" for name, value in given.items() if value is not None]
-    return shlex.join([*program(), "run", *words, addition])
+    return shlex.join([*program(), "run", *words, *additions])

@@ -117,6 +117,8 @@ def test_a_run_records_what_it_accepted(tmp_path, plugin):
     journal = tmp_path / "captions.jsonl"
     first = run_service(tmp_path, plugin, "--photos-dir", folder)
     assert first.returncode == 0, first.stderr
+    assert "what is left of the truncated photos: " in first.stderr
+    assert "--retry-status=error_corrupt --accept-truncated" in first.stderr
     found = effective(journal)
     assert {found[f"cut.{k}"]["error"]["code"] for k in ("jpg", "png", "heic", "webp")} == {
         "truncated"
@@ -124,6 +126,7 @@ def test_a_run_records_what_it_accepted(tmp_path, plugin):
     retry = ("--photos-dir", folder, "--retry-status", "error_corrupt", "--accept-truncated")
     second = run_service(tmp_path, plugin, *retry)
     assert second.returncode == 0, second.stderr
+    assert "--accept-truncated" not in second.stderr
     found = effective(journal)
     accepted = {path for path, record in found.items() if record.get("truncated")}
     assert accepted == {"cut.jpg", "cut.png"}
