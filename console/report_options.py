@@ -49,7 +49,7 @@ MinClusterSize: TypeAlias = Annotated[
         min=2,
         metavar="N",
         help="Photos in the smallest cluster (default: a third of the root of their number, "
-        "at least 5).",
+        "at least 5; 2 of fewer than 30).",
         rich_help_panel=_CLUSTERS,
     ),
 ]

@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST_CLUSTER = 5
+FEW = 30
+"""Below two neighbourhoods of UMAP, everything is a neighbour of everything: no density."""
+FEW_CLUSTER = 2
+"""The smallest cluster among so few: two photos of one thing are a theme there."""
 SMOOTH_SAMPLES = 15
 """HDBSCAN's `min_samples`. With 8 to 10, some themes of 50 photos split, others at the next run: on
 12 x 50 scenes and captions over 5 seeds, 15 kept 96 to 100 % of the photos in their cluster when
@@ -30,13 +34,15 @@ class Grouping:
 
 
 def automatic_min_cluster_size(photos: int) -> int:
-    """A third of the root of the number of photos, at least 5.
+    """A third of the root of the number of photos, at least 5; 2 of fewer than 30 photos.
 
     That is 8 of 600, 33 of 10,000, 70 of 44,000.
 
     Themes get larger with the library, but less than in proportion: a person who photographs
     twice as much has more themes as well.
     """
+    if photos < FEW:
+        return FEW_CLUSTER
     return max(SMALLEST_CLUSTER, round(math.sqrt(photos) / 3))
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import UsageError, did_you_mean
-from report.density import Grouping, dense_groups
-from report.few_photos import FEW, FEW_CLUSTER, group_few
+from report.density import FEW, Grouping, dense_groups
+from report.few_photos import group_few
 from report.layout import lay_out
 from report.model import NOISE
 from report.neighbours import principal_components
@@ -33,7 +33,7 @@ class EngineInfo(NamedTuple):
 
 def _umap_hdbscan(rows: NDArray[np.float32], min_cluster_size: int, seed: int | None) -> Grouping:
     if len(rows) < FEW:
-        return group_few(rows, min(min_cluster_size, FEW_CLUSTER))
+        return group_few(rows, min_cluster_size)
     position = lay_out(rows, seed, parallel=seed is None)
     return dense_groups(position, min_cluster_size, parallel=seed is None)
 

@@ -10,12 +10,6 @@ from report.geometry import cosine_distances
 from report.model import NOISE
 from report.neighbours import principal_components
 
-FEW = 30
-"""Below two neighbourhoods of UMAP, everything is a neighbour of everything."""
-
-FEW_CLUSTER = 2
-"""The smallest cluster among so few: two photos of one thing are a theme there."""
-
 CUT = 0.7
 """Of the height of the whole tree; where dendrograms are commonly cut."""
 
@@ -24,7 +18,7 @@ IDENTICAL = 1e-5
 
 
 def group_few(rows: NDArray[np.float32], min_cluster_size: int) -> Grouping:
-    """Average linkage on cosine distances, cut at `CUT` of its height; n unit rows, n < `FEW`.
+    """Average linkage on cosine distances of unit rows, cut at `CUT` of its height.
 
     Groups smaller than `min_cluster_size` are noise. Identical photos are one group, photos that
     are all equally far from each other are none.

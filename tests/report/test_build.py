@@ -145,7 +145,15 @@ def test_reassigned_outliers_have_the_nearest_cluster(themes):
 
 
 def test_the_smallest_cluster_grows_with_the_library():
-    assert [automatic_min_cluster_size(n) for n in (0, 100, 600, 44_000)] == [5, 5, 8, 70]
+    assert [automatic_min_cluster_size(n) for n in (0, 29, 30, 600, 44_000)] == [2, 2, 5, 8, 70]
+
+
+def test_a_smallest_cluster_that_was_asked_for_holds_among_few_photos_too():
+    photos, vectors, _ = themed(per_theme=2)
+    found = build(photos, vectors).report
+    assert found.head.min_cluster_size == 2
+    assert found.clusters
+    assert build(photos, vectors, min_cluster_size=3).report.clusters == ()
 
 
 def test_an_unknown_engine_is_named_with_the_known_ones():
