@@ -143,6 +143,18 @@ check_command_line() {
     done
 }
 
+# A record that the run before wrote in this very second is older than this loop: so the
+# milliseconds, and where date has none (macOS) the next second.
+now() {
+    local time
+    time=$(date -u '+%Y-%m-%dT%H:%M:%S.%3NZ')
+    if [[ $time == *N* ]]; then
+        sleep 1
+        time=$(date -u '+%Y-%m-%dT%H:%M:%SZ')
+    fi
+    printf '%s' "$time"
+}
+
 compose_arguments() {
     backend=${backend:-$DEFAULT_BACKEND}
     if [[ $backend == "$DEFAULT_BACKEND" ]]; then
@@ -152,7 +164,7 @@ compose_arguments() {
     [[ -z $model ]] || arguments+=(--model "$model")
     arguments+=(--restart-every "$batch_size")
     if ! has_flag --since; then
-        since=$(date -u '+%Y-%m-%dT%H:%M:%SZ')
+        since=$(now)
         arguments+=(--since "$since")
     fi
     arguments+=(${flags[@]+"${flags[@]}"})

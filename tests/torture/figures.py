@@ -11,7 +11,12 @@ import pytest
 
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 HEAD = "| what was tried | times | lost | seconds | test |\n|---|---:|---:|---:|---|\n"
-_ROW = re.compile(r"^\| (?P<what>.+) \| [\d,]+ \| [\d,]+ \| [\d,]+ \| `(?P<test>\S+)` \|$", re.M)
+SUMMARY = "| suite | times | lost | seconds |\n|---|---:|---:|---:|\n"
+_ROW = re.compile(
+    r"^\| (?P<what>.+) \| (?P<tried>[\d,]+) \| (?P<lost>[\d,]+) \| (?P<seconds>[\d,]+) \| "
+    r"`(?P<test>\S+::[^`]+)` \|$",
+    re.M,
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,27 @@ def write_figures(document: Path, figures: Iterable[Figure]) -> None:
     """Replace the rows of these tests between the markers; the other rows stay."""
     before, _, rest = document.read_text("utf-8").partition(BEGIN)
     old, _, after = rest.partition(END)
-    rows = {(m["test"], m["what"]): m[0] + "\n" for m in _ROW.finditer(old)}
     fresh = list(figures)
     tests = {figure.test for figure in fresh}
-    rows = {key: row for key, row in rows.items() if key[0] not in tests}
-    rows |= {(figure.test, figure.what): figure.row() for figure in fresh}
-    table = HEAD + "".join(rows[key] for key in sorted(rows))
-    document.write_text(before + BEGIN + table + END + after, "utf-8")
+    kept = [figure for figure in map(_figure, _ROW.finditer(old)) if figure.test not in tests]
+    rows = sorted([*kept, *fresh], key=lambda figure: (figure.test, figure.what))
+    details = HEAD + "".join(figure.row() for figure in rows)
+    document.write_text(before + BEGIN + _summary(rows) + "\n" + details + END + after, "utf-8")
+
+
+def _figure(row: re.Match[str]) -> Figure:
+    tried, lost, seconds = (int(row[n].replace(",", "")) for n in ("tried", "lost", "seconds"))
+    return Figure(row["what"], tried, lost, seconds, row["test"])
+
+
+def _summary(figures: list[Figure]) -> str:
+    """A line for each file; several figures of one test took its time together."""
+    suites: dict[str, list[Figure]] = {}
+    for figure in figures:
+        suites.setdefault(figure.test.partition("::")[0], []).append(figure)
+    lines = []
+    for file, found in suites.items():
+        seconds = sum({figure.test: figure.seconds for figure in found}.values())
+        tried, lost = sum(f.tried for f in found), sum(f.lost for f in found)
+        lines.append(f"| `{file}` | {tried:,} | {lost:,} | {seconds:,.0f} |\n")
+    return SUMMARY + "".join(lines)

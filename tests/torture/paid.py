@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+import urllib.request
 from collections import Counter
 from pathlib import Path
 
@@ -31,6 +32,35 @@ class PaidProvider(OpenAIServer):
         self.asked: list[str] = []
         self._asking = threading.Lock()
         super().__init__()
+        self._connections = 0
+        self._closed = threading.Condition()
+        self._take, self._serve = self._server.process_request, self._server.process_request_thread
+        self._server.process_request = self._count  # type: ignore[method-assign]
+        self._server.process_request_thread = self._count_off  # type: ignore[method-assign]
+
+    def _count(self, request: object, address: object) -> None:
+        with self._closed:
+            self._connections += 1
+        self._take(request, address)
+
+    def _count_off(self, request: object, address: object) -> None:
+        try:
+            self._serve(request, address)
+        finally:
+            with self._closed:
+                self._connections -= 1
+                self._closed.notify_all()
+
+    def settle(self) -> None:
+        """Wait until everything is on the account that a dead run had sent.
+
+        Connections are accepted in their order: once this one is answered, those before it are
+        known, and they end when what came through them was read.
+        """
+        with urllib.request.urlopen(f"{self.base_url}/models") as answer:
+            answer.read()
+        with self._closed:
+            assert self._closed.wait_for(lambda: self._connections == 0, timeout=30)
 
     def reply_to(self, request: Seen) -> Reply:
         if request.method != "POST":

@@ -88,6 +88,7 @@ class Life:
         if status == -9:
             account.cuts += 1
             account.points[point] += 1
+            provider.settle()
             self._lose_what_was_not_synced()
 
     def _lose_what_was_not_synced(self) -> None:

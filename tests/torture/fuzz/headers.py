@@ -39,15 +39,16 @@ def read(data: bytes, folder: Path) -> None:
     found = {name.lower(): value for name, _, value in pairs}
     seconds = retry_after_seconds(found, NOW)
     assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
-    rate = Rate()
-    for quota in quotas(found, NOW):
+    understood = quotas(found, NOW)
+    for quota in understood:
         assert 0 < quota.seconds <= MAX_SECONDS
         assert quota.remaining >= 0
         assert quota.limit is None or quota.limit > 0
-        rate.told([quota], 1.0)
-        rate.used([{"input_tokens": 10, "output_tokens": 1}])
-        rate.started(1.0)
-        assert 0 <= rate.wait(1.5) <= 61
+    rate = Rate()
+    rate.told(understood, 1.0)
+    rate.used([{"input_tokens": 10, "output_tokens": 1}])
+    rate.started(1.0)
+    assert 0 <= rate.wait(1.5) <= 61
     told = readable(f"{text} {KEY}", KEY)
     assert len(told) <= 300
     assert KEY not in told
