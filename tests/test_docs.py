@@ -52,7 +52,15 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
     help_texts += report("--help", cwd=tmp_path, COLUMNS="200").stdout
     known = set(re.findall(r"--[a-z][a-z-]+", help_texts))
     foreign = {"--max-model-len", "--extra", "--help", "--batch", "--include", "--version"}
-    foreign |= {"--inexact", "--dist", "--no-deps", "--figures", "--torture"}
+    foreign |= {
+        "--all-extras",
+        "--no-extra",
+        "--inexact",
+        "--dist",
+        "--no-deps",
+        "--figures",
+        "--torture",
+    }
     foreign |= {"--tiny", "--server", "--quick", "--million"}  # of benchmarks/
     for document in DOCUMENTS:
         lines = [line for line in document.read_text("utf-8").splitlines() if "pip " not in line]
