@@ -61,7 +61,15 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
         "--figures",
         "--torture",
     }
-    foreign |= {"--tiny", "--server", "--only-server", "--quick", "--million"}  # of benchmarks/
+    foreign |= {
+        "--tiny",
+        "--loop-photos",
+        "--photos",
+        "--server",
+        "--only-server",
+        "--quick",
+        "--million",
+    }  # of benchmarks/
     for document in DOCUMENTS:
         lines = [line for line in document.read_text("utf-8").splitlines() if "pip " not in line]
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines)))
