@@ -10,6 +10,8 @@ import base64
 import io
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from errors import ApiError
 
 if TYPE_CHECKING:
@@ -56,8 +58,15 @@ def data_url(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
+def json_data_url(jpeg: bytes) -> msgspec.Raw:
+    """`data_url` as it stands in JSON: base64 has no character that would need escaping."""
+    return msgspec.Raw(b'"data:image/jpeg;base64,%b"' % base64.b64encode(jpeg))
+
+
 def _bare(image: Image) -> Image:
-    """A copy whose `info` is empty: Pillow writes a comment it finds there into the JPEG."""
+    """As RGB, with an empty `info`: Pillow writes a comment it finds there into the JPEG."""
+    if image.mode == "RGB" and not image.info:
+        return image
     pixels = image.convert("RGB") if image.mode != "RGB" else image.copy()
     pixels.info = {}
     return pixels

@@ -13,9 +13,11 @@ import logging
 import re
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+import msgspec
 import openai
+from openai.types.chat import ChatCompletion
 from pydantic import Field
 
 from backends.answer_hook import AnswerHook
@@ -28,7 +30,12 @@ from backends.base import (
     Fault,
 )
 from backends.chat_answers import caption_from, failure_inside, is_answer
-from backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY, data_url, encode_jpeg
+from backends.encoding import (
+    DEFAULT_JPEG_QUALITY,
+    SMALLEST_JPEG_QUALITY,
+    encode_jpeg,
+    json_data_url,
+)
 from backends.endpoint import endpoint
 from backends.expected_tokens import expected_tokens
 from backends.http_service import NO_PROTOCOL, BareHeaders
@@ -52,6 +59,7 @@ _log = logging.getLogger("caption.backend")
 _LISTED = 12
 """Model names that a message lists; OpenRouter knows over 900."""
 
+_PATH = "/chat/completions"
 _BUSY = re.compile("rate_limit|http_")
 _NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
 _TOKEN_LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -162,8 +170,8 @@ class OpenAIFamilyBackend(CaptionBackend):
             image, quality=options.jpeg_quality, max_bytes=self.max_image_bytes * 3 // 4
         )
         text = question(self.settings, hints, fault)
-        messages = [{"role": "user", "content": self._content(data_url(jpeg), text)}]
-        completion, requests = self._complete(messages, fault.more_tokens if fault else 1)
+        message = {"role": "user", "content": self._content(json_data_url(jpeg), text)}
+        completion, requests = self._complete(message, fault.more_tokens if fault else 1)
         failure = failure_inside(completion)
         if failure is not None:
             raise mapped_failure(failure, self._service)
@@ -210,8 +218,8 @@ class OpenAIFamilyBackend(CaptionBackend):
             secret=self._key,
         )
 
-    def _content(self, url: str, text: str) -> list[dict[str, Any]]:
-        picture = {"url": url}
+    def _content(self, url: msgspec.Raw, text: str) -> list[dict[str, Any]]:
+        picture: dict[str, Any] = {"url": url}
         if self._options.detail:
             picture["detail"] = self._options.detail
         return [
@@ -239,20 +247,23 @@ class OpenAIFamilyBackend(CaptionBackend):
         schema = {"name": "photo", "strict": True, "schema": asked.schema()}
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
-    def _complete(self, messages: list[dict[str, Any]], more_tokens: int) -> tuple[object, int]:
+    def _complete(self, message: dict[str, Any], more_tokens: int) -> tuple[object, int]:
         """The answer, and how many requests it took.
 
         Where the server rejects a field that tunes the answer, it is asked again without: models
         come out faster than releases of this program. The field is left out for the rest of the
         run. Each pass leaves out one more, so there are six requests at the most.
+
+        `post` and not `chat.completions.create`, which looks at every character of the photo twice
+        and holds the interpreter for a millisecond meanwhile: a fifth of what a photo takes.
         """
         requests = 0
         while True:
             requests += 1
             fields = self._request_fields(more_tokens)
-            create = partial(self._client.chat.completions.create, model=self._model)
+            body = msgspec.json.encode({"model": self._model, "messages": [message], **fields})
             try:
-                return create(messages=cast(Any, messages), **fields), requests
+                return self._client.post(_PATH, content=body, cast_to=ChatCompletion), requests
             except openai.APIStatusError as error:
                 rejected = _rejected_field(error, fields)
                 fault = mapped(error, self._service)

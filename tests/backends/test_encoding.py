@@ -3,11 +3,12 @@
 import base64
 import io
 
+import msgspec
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from backends.encoding import data_url, encode_jpeg
+from backends.encoding import data_url, encode_jpeg, json_data_url
 from errors import ApiError
 
 CANARY = b"canary-7731"
@@ -73,3 +74,15 @@ def test_a_data_url_holds_the_same_bytes():
     head, _, payload = data_url(jpeg).partition(",")
     assert head == "data:image/jpeg;base64"
     assert base64.b64decode(payload, validate=True) == jpeg
+
+
+def test_in_json_it_is_the_same_text():
+    jpeg = encode_jpeg(noise((8, 8)))
+    assert msgspec.json.decode(msgspec.json.encode([json_data_url(jpeg)])) == [data_url(jpeg)]
+
+
+def test_a_clean_image_is_encoded_as_it_is_and_stays_so():
+    image = noise((40, 30))
+    before = image.tobytes()
+    assert encode_jpeg(image) == encode_jpeg(image)
+    assert (image.tobytes(), image.info) == (before, {})
