@@ -36,7 +36,8 @@ def clean_rgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
         icc_profile: what its numbers mean; sRGB when None, broken or for another colour space.
     """
     colour, alpha = _without_alpha(image)
-    clean = Image.new("RGB", image.size, "white")
+    # Without an alpha channel every pixel is pasted over, and a ground is time lost.
+    clean = Image.new("RGB", image.size, "white" if alpha else None)
     clean.paste(_to_srgb(colour, icc_profile), mask=alpha)
     return clean
 
@@ -79,7 +80,7 @@ def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
         image = image.convert("RGB")
     transform = _transform_to_srgb(icc_profile, image.mode) if icc_profile else None
     if transform is None:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return ImageCms.applyTransform(image, transform) or image
 
 
