@@ -5,6 +5,7 @@ The format and its rules are in docs/journal-format.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -144,6 +145,8 @@ class Entry(msgspec.Struct, gc=False):
         return self.status is Status.SUCCESS
 
 
+_encode = msgspec.json.Encoder().encode
+_FLAT = frozenset({str, int, float, bool})
 _decoder = msgspec.json.Decoder(Entry)
 _REMEMBERED = frozenset(Entry.__struct_fields__) - {"offset"}
 
@@ -242,7 +245,16 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def to_json_line(line: dict[str, Any]) -> bytes:
-    """One ASCII line with its newline; errors as for `Record.to_line`."""
+    """One ASCII line with its newline; errors as for `Record.to_line`.
+
+    What msgspec writes in a tenth of the time is the same JSON, unless it is not ASCII, holds a
+    null (its word for NaN), or a value that JSON does not know (it writes a date as text).
+    """
+    if _FLAT.issuperset(map(type, line.values())):
+        with contextlib.suppress(UnicodeEncodeError, OverflowError):
+            data = _encode(line)
+            if data.isascii() and b"null" not in data:
+                return data + b"\n"
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
 
 

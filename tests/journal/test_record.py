@@ -104,6 +104,12 @@ def test_a_number_that_json_has_no_word_for_is_not_written(value: Any):
         photo("a.jpg", extra={"score": value}).to_line()
 
 
+@pytest.mark.parametrize("value", [datetime(2026, 11, 21, tzinfo=UTC), b"x", {1}])
+def test_a_value_that_json_does_not_know_is_not_written(value: Any):
+    with pytest.raises(TypeError, match="JSON serializable"):
+        photo("a.jpg", extra={"score": value}).to_line()
+
+
 @pytest.mark.parametrize(
     "more",
     [
