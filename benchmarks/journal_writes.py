@@ -59,16 +59,16 @@ def made_records(count: int, first: int = 0) -> list[Record]:
 
 
 def this_program(folder: Path, records: Sequence[Record], threads: int, slow: float) -> Contender:
-    """The journal; its result is [records that are in the file, syncs]."""
+    """The journal; its result is the file and the number of syncs."""
 
-    def prepare() -> Callable[[], list[int]]:
+    def prepare() -> Callable[[], tuple[Path, int]]:
         syncs = _count_syncs(slow)
         path = Path(tempfile.mkdtemp(dir=folder)) / "captions.jsonl"
         journal = Journal(path)
 
-        def timed() -> list[int]:
+        def timed() -> tuple[Path, int]:
             _all(journal.append, records, threads)
-            return [_lines(path), syncs()]
+            return path, syncs()
 
         return timed
 
@@ -78,7 +78,7 @@ def this_program(folder: Path, records: Sequence[Record], threads: int, slow: fl
 def plain(folder: Path, records: Sequence[Record], threads: int, slow: float) -> Contender:
     """Each record has a sync of its own; the line is made by the same code."""
 
-    def prepare() -> Callable[[], list[int]]:
+    def prepare() -> Callable[[], tuple[Path, int]]:
         syncs = _count_syncs(slow)
         path = Path(tempfile.mkdtemp(dir=folder)) / "captions.jsonl"
         stream, lock = path.open("ab", buffering=0), threading.Lock()
@@ -89,9 +89,9 @@ def plain(folder: Path, records: Sequence[Record], threads: int, slow: float) ->
                 stream.write(line)
                 os.fdatasync(stream.fileno())
 
-        def timed() -> list[int]:
+        def timed() -> tuple[Path, int]:
             _all(append, records, threads)
-            return [_lines(path), syncs()]
+            return path, syncs()
 
         return timed
 
@@ -101,7 +101,7 @@ def plain(folder: Path, records: Sequence[Record], threads: int, slow: float) ->
 def sqlite(folder: Path, records: Sequence[Record], threads: int) -> Contender:
     """One connection for each thread, which waits for its turn."""
 
-    def prepare() -> Callable[[], list[int]]:
+    def prepare() -> Callable[[], tuple[Path, int]]:
         path = Path(tempfile.mkdtemp(dir=folder)) / "captions.db"
         with sqlite3.connect(path) as made:
             made.execute("PRAGMA journal_mode=WAL")
@@ -116,10 +116,9 @@ def sqlite(folder: Path, records: Sequence[Record], threads: int) -> Contender:
             with lock:  # SQLite's own wait sleeps, which would be slower
                 mine.connection.execute("INSERT INTO caption VALUES (?, ?)", row)
 
-        def timed() -> list[int]:
+        def timed() -> tuple[Path, int]:
             _all(append, records, threads)
-            with sqlite3.connect(path) as done:
-                return [done.execute("SELECT count(*) FROM caption").fetchone()[0], len(records)]
+            return path, len(records)
 
         return timed
 
@@ -160,7 +159,11 @@ def _all(append: Append, records: Sequence[Record], threads: int) -> None:
         raise errors[0]
 
 
-def _lines(path: Path) -> int:
+def _kept(path: Path) -> int:
+    """Photos with a record in the file."""
+    if path.suffix == ".db":
+        with sqlite3.connect(path) as done:
+            return int(done.execute("SELECT count(*) FROM caption").fetchone()[0])
     return len({json.loads(line)["rel_path"] for line in path.read_bytes().splitlines()})
 
 
@@ -179,7 +182,7 @@ def measure(folder: Path, records: int, levels: Sequence[int], rounds: int) -> l
             samples = contest(contenders, rounds, warm_ups=min(rounds - 1, 1))
             for row in rows(samples, PLAIN):
                 goes = samples[row["contender"]]
-                if any(sample.result[0] != len(made) for sample in goes):
+                if any(_kept(sample.result[0]) != len(made) for sample in goes):
                     raise RuntimeError(f"{row['contender']} lost records")
                 each = {
                     "records/s": round(len(made) / row["median s"]),
