@@ -108,18 +108,19 @@ class SelectionRules:
 
     def is_stale(self, photo: Photo, entry: Entry) -> bool:
         """Whether the record is out of date in a way that the person asked about."""
+        if not self.stale:  # nobody asked; a million records come by here
+            return False
         return self.answer_is_stale(entry) or (
             Stale.CONTENT in self.stale and file_changed(photo, entry)
         )
 
     def answer_is_stale(self, entry: Entry) -> bool:
         """Whether the caption came from another model or prompt; errors are not captions."""
-        if not entry.success:
+        if not (self.stale and entry.success):
             return False
-        other_model = not any(identity.same_model(entry) for identity in self.chain)
-        return (Stale.MODEL in self.stale and other_model) or (
-            Stale.PROMPT in self.stale and not self.identity.same_prompt(entry)
-        )
+        if Stale.MODEL in self.stale and not any(i.same_model(entry) for i in self.chain):
+            return True
+        return Stale.PROMPT in self.stale and not self.identity.same_prompt(entry)
 
     @property
     def chain(self) -> tuple[Identity, ...]:
