@@ -9,11 +9,12 @@ import socket
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from typing import TypeAlias
 
 import msgspec
 
@@ -41,6 +42,8 @@ _SOCKET_NAME_BYTES = len("/pymp-12345678/listener-12345678")
 _MAX_SOCKET_PATH_BYTES = 103  # of macOS; Linux allows 107
 _RUNS_BEFORE_OTHERS = 10
 _FORK_SERVER_LOST = 255
+
+Overdue: TypeAlias = Callable[[], CaptionerError]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_reply = msgspec.msgpack.Decoder(Reply).decode
@@ -80,8 +83,8 @@ class DecoderProcess:
         except OSError as error:
             raise DecoderCrashError(f"the decoder {self._cause_of_death()}") from error
 
-    def receive(self, seconds: float, overdue: CaptionerError) -> Reply:
-        """The next reply; `overdue` is raised when it takes longer than `seconds`.
+    def receive(self, seconds: float, overdue: Overdue) -> Reply:
+        """The next reply; what `overdue` makes is raised when it takes longer than `seconds`.
 
         Raises:
             DecoderCrashError: the process died, or talks nonsense.
@@ -93,7 +96,7 @@ class DecoderProcess:
             raise DecoderCrashError("the decoder sent a reply that makes no sense") from error
         return reply
 
-    def receive_bytes(self, limit: int, seconds: float, overdue: CaptionerError) -> bytes:
+    def receive_bytes(self, limit: int, seconds: float, overdue: Overdue) -> bytes:
         """As `receive`: a block of at most `limit` bytes."""
         try:
             self._wait(seconds, overdue)
@@ -102,7 +105,7 @@ class DecoderProcess:
             raise DecoderCrashError("the decoder fell silent in the middle of a reply") from error
         except (EOFError, OSError) as error:
             if self._exit_code() == -signal.SIGALRM:  # its own clock was faster than ours
-                raise overdue from error
+                raise overdue() from error
             raise DecoderCrashError(f"the decoder {self._cause_of_death()}") from error
 
     def close(self) -> None:
@@ -120,10 +123,9 @@ class DecoderProcess:
             _make_socket_folder()
             self._process.start()
         self._events.register(self._process.sentinel, select.POLLIN)
-        overdue = BackendUnavailableError("no decoder process came up in time")
-        self.receive(limits.start_seconds, overdue)
+        self.receive(limits.start_seconds, _not_up)
 
-    def _wait(self, seconds: float, overdue: CaptionerError) -> None:
+    def _wait(self, seconds: float, overdue: Overdue) -> None:
         """Wait for the pipe, in slices.
 
         A pause by Ctrl-Z counts as one slice and not as hours. The death of the process is
@@ -132,7 +134,7 @@ class DecoderProcess:
         while not (ready := self._events.poll(min(_SLICE_SECONDS, seconds) * 1000)):
             seconds -= _SLICE_SECONDS
             if seconds <= 0:
-                raise overdue
+                raise overdue()
         pipe = self._pipe.fileno()
         if all(descriptor != pipe for descriptor, _ in ready) and not self._pipe.poll():
             raise EOFError
@@ -155,6 +157,10 @@ class DecoderProcess:
         if code < 0:
             return f"crashed ({signal.Signals(-code).name})"
         return f"ended with exit code {code}"
+
+
+def _not_up() -> CaptionerError:
+    return BackendUnavailableError("no decoder process came up in time")
 
 
 @contextmanager

@@ -170,21 +170,21 @@ class IsolatedLoader:
         request = HeadersRequest([os.fsencode(path) for path in paths])
         with self._asked(request, photos=len(paths)) as process:
             for _ in paths:
-                reply = process.receive(self._limits.read_seconds, self._stalled())
+                reply = process.receive(self._limits.read_seconds, self._stalled)
                 results.append(_header_or_error(reply))
 
     def _receive_loaded(
         self, process: DecoderProcess, known: Container[str]
     ) -> tuple[Loaded, bool]:
         """The facts, and whether the photo was decoded for them."""
-        read = _expect(process.receive(self._limits.read_seconds, self._stalled()), FileRead)
+        read = _expect(process.receive(self._limits.read_seconds, self._stalled), FileRead)
         wanted = read.content_sha256 not in known
         process.send(Wanted(decode=wanted))
-        reply = process.receive(self._limits.decode_seconds, self._overdue())
+        reply = process.receive(self._limits.decode_seconds, self._overdue)
         return _expect(reply, Loaded), wanted
 
     def _receive_traits(self, process: DecoderProcess) -> Traits:
-        seconds, overdue = self._limits.decode_seconds, self._overdue()
+        seconds, overdue = self._limits.decode_seconds, self._overdue
         found = _expect(process.receive(seconds, overdue), Examined)
         if not 0 < found.thumbnail_bytes <= _MAX_THUMBNAIL_BYTES:
             raise DecoderCrashError("the decoder sent a thumbnail of the wrong size")
@@ -199,7 +199,7 @@ class IsolatedLoader:
         expected = size[0] * size[1] * len("RGB")
         if not 0 < max(size) <= edge:
             raise DecoderCrashError("the decoder sent a picture of the wrong size")
-        pixels = process.receive_bytes(expected, self._limits.decode_seconds, self._overdue())
+        pixels = process.receive_bytes(expected, self._limits.decode_seconds, self._overdue)
         if len(pixels) != expected:
             raise DecoderCrashError("the decoder sent a picture of the wrong size")
         return Image.frombytes("RGB", size, pixels)
@@ -209,18 +209,17 @@ class IsolatedLoader:
     ) -> Image.Image | None:
         if size is None:
             return None
-        wrong = DecoderCrashError("the decoder sent a JPEG that makes no sense")
         if not 0 < max(size) <= edge:
-            raise wrong
+            raise _nonsense()
         # No encoder makes more of noise than the pixels take, and a few tables.
         limit = size[0] * size[1] * len("RGB") + _MAX_JPEG_TABLES
-        jpeg = process.receive_bytes(limit, self._limits.decode_seconds, self._overdue())
+        jpeg = process.receive_bytes(limit, self._limits.decode_seconds, self._overdue)
         try:
             image = open_encoded(jpeg, quality)
         except CorruptImageError:
-            raise wrong from None
+            raise _nonsense() from None
         if image.size != size:
-            raise wrong
+            raise _nonsense()
         return image
 
     @contextmanager
@@ -265,6 +264,10 @@ class IsolatedLoader:
 
     def _overdue(self) -> CaptionerError:
         return DecoderTimeoutError(f"decoding took longer than {self._limits.decode_seconds:g} s")
+
+
+def _nonsense() -> DecoderCrashError:
+    return DecoderCrashError("the decoder sent a JPEG that makes no sense")
 
 
 class _Reported(Exception):
