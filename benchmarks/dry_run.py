@@ -28,6 +28,7 @@ from backends.mock import MockBackend
 from benchmarks.children import adopt_orphans, reap
 from benchmarks.contest import Contender, contest, rows
 from benchmarks.cores import use_cores
+from benchmarks.decoding_alone import FLOOR, decoding_alone
 from benchmarks.finding import Finding
 from benchmarks.photos import TWELVE_MEGAPIXELS, draw_mixture
 
@@ -61,18 +62,25 @@ def main() -> None:
         photos = Path(work) / "photos"
         draw_mixture(photos, count, size)
         samples = contest(
-            {"plain loop": _loop(photos, Path(work)), "this program": _program(photos, Path(work))},
+            {
+                "plain loop": _loop(photos, Path(work)),
+                "this program": _program(photos, Path(work)),
+                FLOOR: decoding_alone([p for p in photos.rglob("*") if p.is_file()], EDGE),
+            },
             given.rounds,
             warm_ups=0,
         )
+    if any(sample.result != count for sample in samples[FLOOR]):
+        raise RuntimeError("not all photos were decoded")
     names = {name: [s.result for s in found] for name, found in samples.items()}
     if any(result != names["plain loop"][0] for result in names["this program"]):
         raise RuntimeError("the contenders did not open the same photos")
     if len(names["plain loop"][0]) != count:
         raise RuntimeError("not all photos were opened")
     found = [{"photos": count} | row for row in rows(samples, "plain loop")]
-    ratio = found[1]["times as fast"]
-    STAGE(rows=found, reached=f"{ratio} times", met=ratio >= AIM).tell()
+    _, ratio, floor = (row["times as fast"] for row in found)
+    reached = f"{ratio} times (decoding in two processes and nothing else: {floor})"
+    STAGE(rows=found, reached=reached, met=ratio >= AIM).tell()
 
 
 def _loop(photos: Path, work: Path) -> Contender:
