@@ -1,6 +1,6 @@
 """All benchmarks, each in a process of its own, and docs/performance.md from what they say.
 
-    python -m benchmarks.run                     all of them, in about 25 minutes; writes the page
+    python -m benchmarks.run                     all of them, in about 40 minutes; writes the page
     python -m benchmarks.run growth starting     these; the page keeps what it had of the others
     python -m benchmarks.run --quick             do they run and agree; no figures, no page
 

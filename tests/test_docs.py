@@ -68,7 +68,6 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
         "--server",
         "--only-server",
         "--quick",
-        "--million",
     }  # of benchmarks/
     for document in DOCUMENTS:
         lines = [line for line in document.read_text("utf-8").splitlines() if "pip " not in line]
