@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import typer
 
@@ -20,12 +21,14 @@ from errors import ExitCode, FatalError, OutputError
 BUG = 1
 """Exit status of an error that nobody foresaw; its traceback is in the log."""
 
+_HELP = frozenset({"--help", "-h"})
+
 
 def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     escape_what_is_not_logged()
     try:
-        with interruptible():
+        with interruptible(), _typers_own_output(arguments):
             result = app(list(arguments), standalone_mode=False)
             with output_errors():
                 sys.stdout.flush()
@@ -58,6 +61,21 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
         say(f"internal error, please report it: {type(error).__name__}: {error}")
         return BUG
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+@contextlib.contextmanager
+def _typers_own_output(arguments: Sequence[str]) -> Iterator[None]:
+    """Typer lets errors of the help's own output pass, and ends with 1 when nobody reads on.
+
+    All else that goes to stdout is watched where it is written.
+    """
+    try:
+        with output_errors() if _HELP.intersection(arguments) else contextlib.nullcontext():
+            yield
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
+        raise
 
 
 def _let_go_of_stdout() -> None:
