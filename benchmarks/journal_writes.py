@@ -221,8 +221,9 @@ def main() -> None:
         ),
         met=all(times(n, PLAIN) >= aim and times(n, SQLITE) > 1 for n, aim in AIMS.items()),
         limit=(
-            f"The disk, which takes {disk:,.0f} syncs a second here, shared by half of the "
-            "threads each; with 32 of them the interpreter's lock, which hands over at each wait."
+            "With 8 threads the processor: nearly half is Python under the interpreter's one lock, "
+            "most of the rest the kernel, which changes threads twice a record and syncs. The disk "
+            f"takes {disk:,.0f} syncs a second here; where a sync takes longer, it is the limit."
         ),
         rows=found,
     ).tell()

@@ -130,7 +130,7 @@ def test_report_clusters():
 def test_starting():
     found = quick("starting")
     assert [row["contender"].split(":")[0] for row in found["rows"]] == [
-        *("walk", "walk", "journal", "journal", "walk, journal and selection")
+        *("walk", "walk", "walk", "journal", "journal", "walk, journal and selection")
     ]
 
 
