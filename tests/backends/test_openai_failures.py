@@ -235,6 +235,7 @@ def test_nothing_leaves_but_pixels_prompt_and_key(server, monkeypatch):
             *("content-length", "user-agent", "authorization"),
         }
     request = server.captions_asked()[0]
+    assert request.headers["content-type"] == "application/json"
     assert KEY.encode() not in request.body
     url = request.json["messages"][0]["content"][0]["image_url"]["url"]
     jpeg = base64.b64decode(url.partition(",")[2])
