@@ -56,5 +56,8 @@ class ContentIndex:
             if followers is None:
                 return []
             if entry is not None:
-                self._finished[size][content_sha256] = Source(entry, moved=False)
+                # The record's own spelling of the hash: where all files have one size (RAW, BMP),
+                # a million others would take 0.1 GB.
+                known = entry.content_sha256 or content_sha256
+                self._finished[size][known] = Source(entry, moved=False)
             return followers

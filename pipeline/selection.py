@@ -196,7 +196,7 @@ def only_content_may_differ(entry: Entry | None, rules: SelectionRules) -> bool:
     return not retried and not rules.answer_is_stale(entry) and entry.content_sha256 is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """A record whose caption serves another photo with the same bytes."""
 
