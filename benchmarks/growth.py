@@ -11,6 +11,7 @@ on the disk. A million photos take a quarter of an hour and 4 GB of disk.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -23,9 +24,10 @@ from typing import Any
 from benchmarks.contenders import ROOT
 from benchmarks.contest import Contender, contest
 from benchmarks.finding import Finding
-from benchmarks.orchestration import photo_at, run_pipeline
+from benchmarks.orchestration import run_pipeline
 from benchmarks.starting import MOST_MEMORY_MB, write_journal
-from benchmarks.tiny_photos import draw_tiny_photos, touch_tiny_files
+from benchmarks.tiny_photos import PER_FOLDER, draw_tiny_photos, tiny_name, touch_tiny_files
+from pipeline.walk import Photo
 
 MILLION = 1_000_000
 SIZES = (1000, 10_000, 100_000, MILLION)
@@ -35,24 +37,29 @@ LINEAR = 1.2
 MOST_SECONDS_TO_START = 10.0
 
 
-def run_over(folder: Path, paths: Sequence[Path]) -> Contender:
-    """A run in a process of its own."""
+def run_over(folder: Path, count: int) -> Contender:
+    """A run in a process of its own, over the photos as a walk finds them."""
 
     def prepare() -> Callable[[], str]:
-        photos = [photo_at(path, folder) for path in paths]
+        photos = [_photo(folder, tiny_name(number)) for number in range(count)]
         return lambda: run_pipeline(folder, photos)
 
     return prepare
 
 
+def _photo(folder: Path, name: str) -> Photo:
+    status = os.stat(f"{folder}/{name}")  # noqa: PTH116 - a million Paths would be what is measured
+    return Photo(name, status.st_size, status.st_mtime_ns)
+
+
 def grown(folder: Path, sizes: Sequence[int]) -> list[dict[str, Any]]:
     """A row for each size; the photos of the smaller are among those of the larger."""
     found: list[dict[str, Any]] = []
-    paths: list[Path] = []
-    for size in sizes:
-        paths += draw_tiny_photos(folder, size - len(paths), first=len(paths))
+    for before, size in itertools.pairwise((0, *sizes)):
+        for first in range(before, size, PER_FOLDER):
+            draw_tiny_photos(folder, min(PER_FOLDER, size - first), first)
         name = f"{size:,} photos"
-        (sample,) = contest({name: run_over(folder, paths)}, rounds=1, warm_ups=0)[name]
+        (sample,) = contest({name: run_over(folder, size)}, rounds=1, warm_ups=0)[name]
         found.append(_row(name, sample.seconds, sample.cpu, sample.peak_mb, size))
     return found
 
