@@ -11,8 +11,8 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from benchmarks.contest import Contender, Sample
 from benchmarks.cores import use_cores
-from image_loader import load_image
-from pipeline.decoder_worker import keep_freed_memory
+from picture_captioner.image_loader import load_image
+from picture_captioner.pipeline.decoding.decoder_worker import keep_freed_memory
 
 EDGE = 1024
 _LEAST_DECIBELS, _MOST_DECIBELS = 30.0, 99.0

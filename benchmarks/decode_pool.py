@@ -24,9 +24,9 @@ from benchmarks.contest import Contender, Sample, contest, rows
 from benchmarks.cores import use_cores
 from benchmarks.finding import Finding
 from benchmarks.photos import TWELVE_MEGAPIXELS, photo_like
-from image_loader import LoadedImage, load_image
-from pipeline.decoder_worker import keep_freed_memory
-from pipeline.isolation import IsolatedLoader
+from picture_captioner.image_loader import LoadedImage, load_image
+from picture_captioner.pipeline.decoding.decoder import Decoder
+from picture_captioner.pipeline.decoding.decoder_worker import keep_freed_memory
 
 EDGE = 1024
 PHOTOS = 24
@@ -86,13 +86,13 @@ def _in_one_thread(path: Path, photos: int) -> Contender:
 def _in_processes(path: Path, photos: int, count: int) -> Contender:
     def prepare() -> Callable[[], Any]:
         use_cores(count)
-        loaders = [IsolatedLoader() for _ in range(count)]  # ended with this contender's process
+        loaders = [Decoder() for _ in range(count)]  # ended with this contender's process
         return _going([partial(_load, loader, path) for loader in loaders], photos)
 
     return prepare
 
 
-def _load(loader: IsolatedLoader, path: Path) -> str:
+def _load(loader: Decoder, path: Path) -> str:
     return _digest(loader.load(path, EDGE))
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.contest import Contender
 from benchmarks.cores import use_cores
-from image_loader import load_image
-from pipeline.decoder_worker import keep_freed_memory
+from picture_captioner.image_loader import load_image
+from picture_captioner.pipeline.decoding.decoder_worker import keep_freed_memory
 
 PROCESSES = 2
 FLOOR = "floor: decoding alone"

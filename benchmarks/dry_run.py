@@ -24,13 +24,13 @@ from typing import Any
 
 from PIL import Image
 
-from backends.mock import MockBackend
 from benchmarks.children import adopt_orphans, reap
 from benchmarks.contest import Contender, contest, rows
 from benchmarks.cores import use_cores
 from benchmarks.decoding_alone import FLOOR, decoding_alone
 from benchmarks.finding import Finding
 from benchmarks.photos import TWELVE_MEGAPIXELS, draw_mixture
+from picture_captioner.backends.mock import MockBackend
 
 ROOT = Path(__file__).parent.parent
 EDGE = MockBackend.preferred_edge

@@ -27,7 +27,7 @@ from benchmarks.finding import Finding
 from benchmarks.orchestration import run_pipeline
 from benchmarks.starting import MOST_MEMORY_MB, write_journal
 from benchmarks.tiny_photos import PER_FOLDER, draw_tiny_photos, tiny_name, touch_tiny_files
-from pipeline.walk import Photo
+from picture_captioner.pipeline.selecting.walk import Photo
 
 MILLION = 1_000_000
 SIZES = (1000, 10_000, 100_000, MILLION)

@@ -23,8 +23,8 @@ from benchmarks.contest import Contender, contest, rows
 from benchmarks.finding import Finding
 from benchmarks.slow_disk import SLOW_SECONDS, slow_syncs, syncs_per_second
 from benchmarks.tiny_photos import tiny_name
-from errors import Status
-from journal import Journal, Record
+from picture_captioner.errors import Status
+from picture_captioner.journal import Journal, Record
 
 OURS, PLAIN, SQLITE = "this program", "lock, write, sync", "SQLite WAL, FULL"
 AIMS = {8: 3.0, 32: 4.0}

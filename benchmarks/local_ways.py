@@ -20,20 +20,20 @@ import torch
 import transformers as typed_transformers
 from PIL import Image
 
-from backends.base import BackendSettings, CaptionBackend
-from backends.local_hf import LocalBackend, LocalOptions
-from backends.prompt import question
-from backends.registry import backend_class
-from journal import InFlight, Journal
-from pipeline.budget import Ceilings
-from pipeline.deaths import Deaths
-from pipeline.hints import Hints
-from pipeline.prices import Prices
-from pipeline.runner import CaptionRun, RunOptions, default_decoders
-from pipeline.selection import Identity, SelectionRules
-from pipeline.service import Link
-from pipeline.tally import Failure, Outcome, Tally
-from pipeline.walk import Photo
+from picture_captioner.backends.base import BackendSettings, CaptionBackend
+from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
+from picture_captioner.backends.prompt import question
+from picture_captioner.backends.registry import backend_class
+from picture_captioner.journal import InFlight, Journal
+from picture_captioner.pipeline.asking.deaths import Deaths
+from picture_captioner.pipeline.asking.prices import Prices
+from picture_captioner.pipeline.asking.service import ChosenBackend
+from picture_captioner.pipeline.asking.spending import Ceilings
+from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
+from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
+from picture_captioner.pipeline.selecting.hints import Hints
+from picture_captioner.pipeline.selecting.selection import Identity, SelectionRules
+from picture_captioner.pipeline.selecting.walk import Photo
 from tests.local_models import make_model, qwen_processor
 
 Result = dict[str, Any]
@@ -73,7 +73,7 @@ class Silent:
     def advance(self, outcome: Outcome) -> None:
         """Nothing."""
 
-    def failed(self, failure: Failure) -> None:
+    def failed(self, failure: FailedPhoto) -> None:
         """A photo has no caption: the figures would be wrong."""
         tell(f"{failure.rel_path}: {failure.message}")
 
@@ -146,21 +146,21 @@ def whole_program(backend: CaptionBackend, paths: Sequence[Path], workers: int) 
     """The pipeline of `caption.py run`, decoders and journal included."""
     identity = Identity(backend.name, backend.settings.model, "0" * 12, placeholder=False)
     photos = [Photo(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
-    tally = Tally(Silent())
+    outcomes = Outcomes(Silent())
     decoders = min(default_decoders(), len(paths))
     with (
         tempfile.TemporaryDirectory() as folder,
         Journal(Path(folder) / "journal") as journal,
-        InFlight(journal.path, identity.backend, identity.model, tally.notice) as in_flight,
+        InFlight(journal.path, identity.backend, identity.model, outcomes.notice) as in_flight,
     ):
         run = CaptionRun(
-            [Link(backend, identity, Prices(None, backend.settings.model))],
+            [ChosenBackend(backend, identity, Prices(None, backend.settings.model))],
             journal,
             photos,
             {},
             SelectionRules(identity),
             RunOptions(paths[0].parent, workers, decoders, backend.edge),
-            tally,
+            outcomes,
             Ceilings(None, None),
             Hints(),
             in_flight,
@@ -170,7 +170,7 @@ def whole_program(backend: CaptionBackend, paths: Sequence[Path], workers: int) 
         run.run()
         seconds = time.perf_counter() - started
     stages = backend.seconds() if isinstance(backend, LocalBackend) else {}
-    done = result(tally.outcomes[Outcome.CAPTIONED], seconds, stages)
+    done = result(outcomes.counts[Outcome.CAPTIONED], seconds, stages)
     return done | {"batch": backend.batch_now, "decoders": decoders}
 
 

@@ -25,22 +25,22 @@ from typing import Any
 
 from PIL import Image
 
-from backends.base import BackendSettings, Caption, CaptionBackend
 from benchmarks.contest import Contender, contest, rows
 from benchmarks.decoding_alone import FLOOR, decoding_alone
 from benchmarks.finding import Finding
 from benchmarks.slow_disk import SLOW_SECONDS, slow_syncs
 from benchmarks.tiny_photos import draw_tiny_photos
-from journal import InFlight, Journal
-from pipeline.budget import Ceilings
-from pipeline.deaths import Deaths
-from pipeline.hints import Hints
-from pipeline.prices import Prices
-from pipeline.runner import CaptionRun, RunOptions, default_decoders
-from pipeline.selection import Identity, SelectionRules
-from pipeline.service import Link
-from pipeline.tally import Failure, Outcome, Tally
-from pipeline.walk import Photo
+from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend
+from picture_captioner.journal import InFlight, Journal
+from picture_captioner.pipeline.asking.deaths import Deaths
+from picture_captioner.pipeline.asking.prices import Prices
+from picture_captioner.pipeline.asking.service import ChosenBackend
+from picture_captioner.pipeline.asking.spending import Ceilings
+from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
+from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
+from picture_captioner.pipeline.selecting.hints import Hints
+from picture_captioner.pipeline.selecting.selection import Identity, SelectionRules
+from picture_captioner.pipeline.selecting.walk import Photo
 
 WORKERS = 8
 EDGE = 256
@@ -69,7 +69,7 @@ class Silent:
     def advance(self, outcome: Outcome) -> None:
         """Nothing."""
 
-    def failed(self, failure: Failure) -> None:
+    def failed(self, failure: FailedPhoto) -> None:
         """A photo has no caption."""
         raise RuntimeError(f"{failure.rel_path}: {failure.message}")
 
@@ -94,19 +94,19 @@ def run_pipeline(folder: Path, photos: Sequence[Photo]) -> str:
     identity = Identity(backend.name, "instant-1", "0" * 12, placeholder=False)
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / "captions.jsonl"
-        tally = Tally(Silent())
+        outcomes = Outcomes(Silent())
         with (
             Journal(path) as journal,
-            InFlight(path, identity.backend, identity.model, tally.notice) as in_flight,
+            InFlight(path, identity.backend, identity.model, outcomes.notice) as in_flight,
         ):
             run = CaptionRun(
-                [Link(backend, identity, Prices(None, "instant-1"))],
+                [ChosenBackend(backend, identity, Prices(None, "instant-1"))],
                 journal,
                 photos,
                 {},
                 SelectionRules(identity),
                 RunOptions(folder, WORKERS, min(default_decoders(), len(photos)), EDGE),
-                tally,
+                outcomes,
                 Ceilings(None, None),
                 Hints(),
                 in_flight,

@@ -76,11 +76,11 @@ def report(vectors: Any, min_cluster_size: int) -> Any:
     """The report with its outputs but the page."""
     from datetime import UTC, datetime
 
-    from report.build import ReportOptions, build_report
-    from report.csv_export import write_csv
-    from report.markdown import write_markdown
-    from report.model import ReportPhoto
-    from report.run_state import STATE_FILE, save_state
+    from picture_captioner.report.build import ReportOptions, build_report
+    from picture_captioner.report.csv_export import write_csv
+    from picture_captioner.report.markdown import write_markdown
+    from picture_captioner.report.model import ReportPhoto
+    from picture_captioner.report.run_state import STATE_FILE, save_state
 
     photos = [ReportPhoto(rel_path=f"{i:06d}.jpg") for i in range(len(vectors))]
     options = ReportOptions(
@@ -102,8 +102,8 @@ def run_one(name: str, photos: int, dim: int, seed: int) -> None:
     import numpy as np
 
     vectors, theme = made_vectors(photos, dim, seed)
-    from report.compiled import keep_compiled_code
-    from report.density import automatic_min_cluster_size
+    from picture_captioner.report.compiled import keep_compiled_code
+    from picture_captioner.report.density import automatic_min_cluster_size
 
     keep_compiled_code()  # for the contender too: what it can keep, it may
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

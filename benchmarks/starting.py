@@ -22,10 +22,10 @@ from benchmarks.contest import Contender, contest, rows
 from benchmarks.finding import Finding
 from benchmarks.journal_writes import made_records
 from benchmarks.tiny_photos import touch_tiny_files
-from image_loader import PHOTO_EXTENSIONS
-from journal import read_index
-from pipeline.selection import Identity, SelectionRules, select
-from pipeline.walk import PhotoKinds, walk_photos
+from picture_captioner.image_loader import PHOTO_EXTENSIONS
+from picture_captioner.journal import read_index
+from picture_captioner.pipeline.selecting.selection import Identity, SelectionRules, select
+from picture_captioner.pipeline.selecting.walk import PhotoKinds, walk_photos
 
 MOST_MEMORY_MB = 1200.0
 WALK, FIND = "walk: this program", "walk: find -printf"

@@ -11,7 +11,7 @@ from tests.support import caption, effective, records
 
 KILLER = '''
 import os, signal, threading, time
-from backends.base import BackendOptions, Caption, CaptionBackend
+from picture_captioner.backends.base import BackendOptions, Caption, CaptionBackend
 
 class Driver(CaptionBackend):
     """Dies of a photo that is all magenta."""

@@ -107,8 +107,8 @@ def effective(journal: Path) -> dict[str, dict]:
 PLUGIN = '''
 """A caption backend as another package brings it: real enough to count what it was asked."""
 import os, threading, time
-from backends.base import BackendOptions, Caption, CaptionBackend
-from errors import AccessDeniedError, ApiError, ModelError, TransientError
+from picture_captioner.backends.base import BackendOptions, Caption, CaptionBackend
+from picture_captioner.errors import AccessDeniedError, ApiError, ModelError, TransientError
 
 LOCK = threading.Lock()
 

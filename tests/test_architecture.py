@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = "picture_captioner"
+HOUSE = ROOT / PACKAGE
 
 LAYERS = [
-    {"caption", "cluster_report"},
-    {"commands", "console", "config"},
+    {"cli"},
+    {"config"},
     {"pipeline", "report"},
     {"backends", "embedders", "library"},
     {"journal", "image_loader"},
@@ -48,28 +50,24 @@ HEAVY = {
 
 
 def product_files() -> list[Path]:
-    tops = [ROOT / f"{name}.py" for name in LEVEL] + [ROOT / name for name in LEVEL]
-    files = [top for top in tops if top.is_file()]
-    return files + [file for top in tops if top.is_dir() for file in sorted(top.rglob("*.py"))]
+    return sorted(HOUSE.rglob("*.py"))
 
 
 def room_of(file: Path) -> str:
-    return file.relative_to(ROOT).parts[0].removesuffix(".py")
-
-
-def package_of(file: Path) -> str:
-    folder = file.relative_to(ROOT).parent
-    return ".".join(folder.parts) or file.stem
+    return file.relative_to(HOUSE).parts[0].removesuffix(".py")
 
 
 def imported_names(file: Path) -> set[str]:
+    """What is imported, that of our own package without the package's name."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Import) or (
+            isinstance(node, ast.ImportFrom) and node.module == PACKAGE
+        ):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
-    return names
+    return {name.removeprefix(f"{PACKAGE}.") for name in names}
 
 
 def calls(file: Path) -> set[str]:
@@ -82,7 +80,7 @@ def test_imports_point_downwards(file):
     room = room_of(file)
     for name in imported_names(file):
         other = name.split(".")[0]
-        if other == room or other not in LEVEL:
+        if other == room or other not in LEVEL or room in {"__init__", "__main__"}:
             continue
         assert LEVEL[other] >= LEVEL[room], f"{room} must not import {name}"
         assert not ({room, other} <= SIBLINGS and LEVEL[room] == LEVEL[other]), (
@@ -98,31 +96,47 @@ def test_every_resource_has_one_owner(file):
     if room != "image_loader":
         assert not any(name.startswith("image_loader.") for name in names), "same here"
         assert "Image.open" not in called
-    if room not in {"caption", "cluster_report", "commands", "config"}:
+    if room not in {"cli", "config"}:
         assert "config" not in names, "only the apps read settings"
-    if room not in {"caption", "cluster_report"}:
+    if file.name not in {"caption_app.py", "report_app.py"}:
         assert not called & {"sys.exit", "exit", "quit"}
-    assert "print" not in called, "console.terminal has say and show"
+    assert "print" not in called, "cli.terminal has say and show"
 
 
-def test_every_room_is_packaged():
-    import tomllib
-
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
-    listed = set(tool["packages"]) | set(tool["py-modules"])
-    assert listed == {package_of(file) for file in product_files()}
+def test_the_launchers_only_launch():
+    for name in ("caption.py", "cluster_report.py"):
+        tree = ast.parse((ROOT / name).read_text("utf-8"))
+        assert [type(node).__name__ for node in tree.body] == ["Expr", "ImportFrom", "If"], name
+    assert {file.name for file in ROOT.glob("*.py")} == {"caption.py", "cluster_report.py"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments):
     code = (
-        "import sys, caption\n"
-        f"status = caption.execute({arguments!r})\n"
+        "import sys; from picture_captioner.cli import caption_app\n"
+        f"status = caption_app.execute({arguments!r})\n"
         "print(' '.join(sys.modules), file=sys.stderr)\n"
         "sys.exit(status)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = {name.split(".")[0] for name in done.stderr.split()}
-    assert "caption" in loaded
+    assert PACKAGE in loaded
     assert not loaded & HEAVY
+
+
+def test_the_package_offers_its_names_and_loads_nothing_for_them():
+    code = (
+        "import sys, picture_captioner\n"
+        "print(' '.join(name for name in sys.modules if name.startswith('picture_captioner')))\n"
+        "for name in picture_captioner.__all__:\n"
+        "    assert getattr(picture_captioner, name) is not None, name\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout.split(), done.stderr) == (["picture_captioner"], "")
+
+
+def test_python_m_runs_the_command_line():
+    command = [sys.executable, "-m", PACKAGE, "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

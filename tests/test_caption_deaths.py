@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from errors import ModelError
-from journal import Journal
-from pipeline.deaths import CODE, died_record
-from pipeline.selection import Identity
-from pipeline.walk import Photo
+from picture_captioner.errors import ModelError
+from picture_captioner.journal import Journal
+from picture_captioner.pipeline.asking.deaths import CODE, died_record
+from picture_captioner.pipeline.selecting.selection import Identity
+from picture_captioner.pipeline.selecting.walk import Photo
 from tests.killer import (
     draw_killer,
     guilty,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands.search import SearchFlags, print_search
-from errors import BackendUnavailableError, Status
-from journal import Record
-from library import Library, PhotoFacts
+from picture_captioner.cli.commands.search import SearchFlags, print_search
+from picture_captioner.errors import BackendUnavailableError, Status
+from picture_captioner.journal import Record
+from picture_captioner.library import Library, PhotoFacts
 from tests.support import caption
 
 RECORDS = [
@@ -153,7 +153,7 @@ def test_captions_are_searched_alone_aloud_where_it_cannot(with_vectors, capsys)
 
 PLUGIN = """
 import numpy as np
-from embedders.base import Embedder
+from picture_captioner.embedders.base import Embedder
 
 class Words(Embedder):
     name = "words"

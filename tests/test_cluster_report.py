@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from errors import ExitCode, Status
-from journal import Record, RecordError
+from picture_captioner.errors import ExitCode, Status
+from picture_captioner.journal import Record, RecordError
 from tests.support import ROOT, caption, environment, library, report
 
 FILES = {"cluster_export.csv", "cluster_report.md", "cluster_report.html", "cluster_state.npz"}
@@ -101,7 +101,7 @@ MISTAKES = [
 
 ONE_AFTER_THE_OTHER = """
 import contextlib, io, json, sys
-import cluster_report
+from picture_captioner.cli import report_app as cluster_report
 for flags in json.load(sys.stdin):
     with contextlib.redirect_stderr(io.StringIO()) as said:
         code = cluster_report.execute(flags)
@@ -133,8 +133,8 @@ def test_what_cannot_be_done_says_what_to_do(tmp_path):
 
 def test_help_and_version_load_nothing_heavy():
     code = (
-        "import sys, cluster_report\n"
-        "status = cluster_report.execute([sys.argv[1]])\n"
+        "import sys; from picture_captioner.cli import report_app\n"
+        "status = report_app.execute([sys.argv[1]])\n"
         "print(' '.join(sys.modules), file=sys.stderr)\n"
         "sys.exit(status)\n"
     )
@@ -144,5 +144,5 @@ def test_help_and_version_load_nothing_heavy():
         )
         assert done.returncode == 0, done.stderr
         loaded = {name.split(".")[0] for name in done.stderr.split()}
-        assert "cluster_report" in loaded
+        assert "picture_captioner" in loaded
         assert not loaded & {"numpy", "sklearn", "umap", "numba", "hdbscan", "PIL", "torch"}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from config import Settings, load_settings, unknown_settings
-from errors import ConfigurationError, UsageError
+from picture_captioner.config import Settings, load_settings, unknown_settings
+from picture_captioner.errors import ConfigurationError, UsageError
 
 SECRET = "sk-test-4711"
 

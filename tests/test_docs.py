@@ -8,10 +8,11 @@ import tomllib
 
 import pytest
 
-import errors
-from config import Settings
+from picture_captioner import errors
+from picture_captioner.config import Settings
 from tests.support import ROOT, caption, draw, records, report
 
+HOUSE = ROOT / "picture_captioner"
 README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -124,7 +125,7 @@ def test_links_between_documents_lead_somewhere(document):
 
 @pytest.mark.parametrize(
     "file",
-    [*sorted((ROOT / "console").glob("*options.py")), ROOT / "cluster_report.py"],
+    [*sorted((HOUSE / "cli").glob("*options.py")), HOUSE / "cli" / "report_app.py"],
     ids=lambda file: file.name,
 )
 def test_no_help_text_is_eaten_by_markup(file):

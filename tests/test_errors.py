@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import errors
-from errors import (
+from picture_captioner import errors
+from picture_captioner.errors import (
     EXIT_CODE_MEANINGS,
     MAX_ERROR_MESSAGE,
     CaptionerError,

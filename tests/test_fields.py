@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from backends.field_values import FIELD_NAMES
-from backends.fields import FieldsAsked
-from commands.wiring import RunFlags, make_backend, settings_for
-from errors import UsageError
+from picture_captioner.backends.field_values import FIELD_NAMES
+from picture_captioner.backends.fields import FieldsAsked
+from picture_captioner.cli.commands.compose import RunFlags, make_backend, settings_for
+from picture_captioner.errors import UsageError
 from tests.providers.openai_server import OpenAIServer, Reply, completion
 from tests.support import ROOT, caption, draw, library, records
 

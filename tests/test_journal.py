@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from errors import ConfigurationError, ExitCode, JournalError, JournalLockedError, Status
-from journal import Journal, compact, merge, read_index, summarize
+from picture_captioner.errors import (
+    ConfigurationError,
+    ExitCode,
+    JournalError,
+    JournalLockedError,
+    Status,
+)
+from picture_captioner.journal import Journal, compact, merge, read_index, summarize
 from tests.journal.support import append, caption_of, failure, paths_in, photo, write_lines
 
 

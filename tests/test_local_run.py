@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'local'")
 
-import caption as program  # noqa: E402
-from backends import local_engine  # noqa: E402
+import picture_captioner.cli.caption_app as program  # noqa: E402
+from picture_captioner.backends import local_engine  # noqa: E402
 from tests.local_models import NEW_TOKENS, make_model, out_of_memory_above  # noqa: E402
 from tests.support import caption, library, records  # noqa: E402
 
@@ -22,8 +22,8 @@ def model(tmp_path_factory):
 def run(model, tmp_path, monkeypatch):
     """Run the program in this process, where a fault can be put into the model."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("console.logs.configure_logging", lambda *_: None)
-    monkeypatch.setattr("commands.run.configure_logging", lambda *_: None)
+    monkeypatch.setattr("picture_captioner.cli.logs.configure_logging", lambda *_: None)
+    monkeypatch.setattr("picture_captioner.cli.commands.run.configure_logging", lambda *_: None)
 
     def execute(*flags, photos=10):
         library(tmp_path / "photos", photos)
@@ -149,8 +149,8 @@ def memory_while_captioning(model, photos):
     import psutil
     from PIL import Image
 
-    from backends.base import BackendSettings
-    from backends.local_hf import LocalBackend, LocalOptions
+    from picture_captioner.backends.base import BackendSettings
+    from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
 
     options = LocalOptions(device="cpu", batch_size=2, max_pixels=20_000, max_new_tokens=4)
     backend = LocalBackend(BackendSettings(model=str(model), options=options))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from commands.report_inputs import read_vocabulary, report_photos
-from errors import Status, UsageError
-from journal import Record, RecordError
-from pipeline.walk import Photo
+from picture_captioner.cli.commands.report_inputs import read_vocabulary, report_photos
+from picture_captioner.errors import Status, UsageError
+from picture_captioner.journal import Record, RecordError
+from picture_captioner.pipeline.selecting.walk import Photo
 
 
 def record(rel_path: str, **known) -> Record:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import EXIT_CODE_MEANINGS, ExitCode
+from picture_captioner.errors import EXIT_CODE_MEANINGS, ExitCode
 from tests.loop_harness import SCRIPT, Loop
 from tests.support import records
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crew import GRACE_SECONDS
+from picture_captioner.pipeline.threads import GRACE_SECONDS
 from tests.support import (
     ROOT,
     caption,
@@ -186,7 +186,7 @@ def test_a_decoder_that_hangs_costs_one_record(tmp_path, seconds):
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from tests.torture.faults import short_decodes
-import caption
+from picture_captioner.cli import caption_app as caption
 if __name__ == "__main__":
     short_decodes({seconds})
     caption.main()

@@ -3,13 +3,13 @@
 from PIL import Image
 from pydantic import SecretStr
 
-from backends.base import BackendSettings
-from backends.compatible import CompatibleBackend
-from backends.hyperbolic import HyperbolicBackend
-from backends.ollama import OllamaBackend
-from backends.openai import OpenAIBackend
-from backends.registry import parse_options
-from backends.xai import XaiBackend
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.compatible import CompatibleBackend
+from picture_captioner.backends.hyperbolic import HyperbolicBackend
+from picture_captioner.backends.ollama import OllamaBackend
+from picture_captioner.backends.openai import OpenAIBackend
+from picture_captioner.backends.registry import parse_options
+from picture_captioner.backends.xai import XaiBackend
 
 KEY = "sk-canary-0123456789"
 FAMILY = [OpenAIBackend, XaiBackend, OllamaBackend, HyperbolicBackend, CompatibleBackend]

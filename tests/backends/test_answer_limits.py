@@ -16,12 +16,12 @@ import time
 import pytest
 from pydantic import SecretStr
 
-from backends.answer_hook import MAX_BODY_BYTES
-from backends.anthropic import AnthropicBackend
-from backends.base import BackendSettings
-from backends.gemini import GeminiBackend
-from backends.openai import OpenAIBackend
-from errors import TransientError
+from picture_captioner.backends.answer_hook import MAX_BODY_BYTES
+from picture_captioner.backends.anthropic import AnthropicBackend
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.gemini import GeminiBackend
+from picture_captioner.backends.openai import OpenAIBackend
+from picture_captioner.errors import TransientError
 from tests.providers.pictures import picture
 
 FAMILIES = [OpenAIBackend, AnthropicBackend, GeminiBackend]

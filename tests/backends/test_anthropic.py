@@ -7,10 +7,15 @@ import base64
 import pytest
 from pydantic import SecretStr
 
-from backends.anthropic import AnthropicBackend
-from backends.base import DEFAULT_PROMPT, BackendSettings
-from backends.registry import parse_options
-from errors import AccessDeniedError, ConfigurationError, ModelError, TransientError
+from picture_captioner.backends.anthropic import AnthropicBackend
+from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings
+from picture_captioner.backends.registry import parse_options
+from picture_captioner.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    ModelError,
+    TransientError,
+)
 from tests.providers.anthropic_server import (
     KEY,
     MODEL,

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from openai._models import construct_type
 from openai.types.chat import ChatCompletion
 
-from backends.chat_answers import caption_from, failure_inside
-from errors import ApiError, ModelError, PhotoError
+from picture_captioner.backends.chat_answers import caption_from, failure_inside
+from picture_captioner.errors import ApiError, ModelError, PhotoError
 
 USAGE = {"prompt_tokens": 900, "completion_tokens": 12, "total_tokens": 912}
 

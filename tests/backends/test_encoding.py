@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from backends.encoding import data_url, encode_jpeg, json_data_url
-from errors import ApiError
+from picture_captioner.backends.encoding import data_url, encode_jpeg, json_data_url
+from picture_captioner.errors import ApiError
 
 CANARY = b"canary-7731"
 

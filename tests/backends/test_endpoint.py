@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.base import BackendSettings
-from backends.endpoint import checked_endpoint, endpoint, is_loopback
-from errors import ConfigurationError
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.endpoint import checked_endpoint, endpoint, is_loopback
+from picture_captioner.errors import ConfigurationError
 
 LOOPBACK = ["localhost", "LOCALHOST", "127.0.0.1", "127.255.3.4", "::1", "0:0:0:0:0:0:0:1"]
 ELSEWHERE = [

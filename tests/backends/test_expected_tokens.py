@@ -2,16 +2,16 @@
 
 import pytest
 
-from backends.anthropic import AnthropicBackend
-from backends.base import BackendSettings
-from backends.expected_tokens import OUTPUT_TOKENS, text_tokens
-from backends.gemini import GeminiBackend
-from backends.hyperbolic import HyperbolicBackend
-from backends.mock import MockBackend
-from backends.ollama import OllamaBackend
-from backends.openai import OpenAIBackend
-from backends.registry import parse_options
-from backends.xai import XaiBackend
+from picture_captioner.backends.anthropic import AnthropicBackend
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.expected_tokens import OUTPUT_TOKENS, text_tokens
+from picture_captioner.backends.gemini import GeminiBackend
+from picture_captioner.backends.hyperbolic import HyperbolicBackend
+from picture_captioner.backends.mock import MockBackend
+from picture_captioner.backends.ollama import OllamaBackend
+from picture_captioner.backends.openai import OpenAIBackend
+from picture_captioner.backends.registry import parse_options
+from picture_captioner.backends.xai import XaiBackend
 
 
 def expected(kind, width=1024, height=768, options=(), **settings):

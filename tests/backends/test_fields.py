@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.base import BackendSettings
-from backends.field_values import FIELD_NAMES, clean_tag, cut_at_word
-from backends.fields import FieldsAsked, expand
-from errors import ModelError
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.field_values import FIELD_NAMES, clean_tag, cut_at_word
+from picture_captioner.backends.fields import FieldsAsked, expand
+from picture_captioner.errors import ModelError
 from tests.providers.strict_schema import answer_by, complaints
 
 FULL = FieldsAsked(FIELD_NAMES)

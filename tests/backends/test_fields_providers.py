@@ -6,16 +6,16 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
-from backends.anthropic import AnthropicBackend
-from backends.base import BackendSettings, Fault
-from backends.compatible import CompatibleBackend
-from backends.fields import expand
-from backends.gemini import GeminiBackend
-from backends.ollama import OllamaBackend
-from backends.openai import OpenAIBackend
-from backends.xai import XaiBackend
-from errors import ApiError, ConfigurationError, ModelError
-from pipeline.judge import judge_answer
+from picture_captioner.backends.anthropic import AnthropicBackend
+from picture_captioner.backends.base import BackendSettings, Fault
+from picture_captioner.backends.compatible import CompatibleBackend
+from picture_captioner.backends.fields import expand
+from picture_captioner.backends.gemini import GeminiBackend
+from picture_captioner.backends.ollama import OllamaBackend
+from picture_captioner.backends.openai import OpenAIBackend
+from picture_captioner.backends.xai import XaiBackend
+from picture_captioner.errors import ApiError, ConfigurationError, ModelError
+from picture_captioner.pipeline.recording.answers import judge_answer
 from tests.providers import anthropic_server, gemini_server, openai_server
 from tests.providers.anthropic_server import AnthropicServer
 from tests.providers.gemini_server import GeminiServer

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
-from backends.base import DEFAULT_PROMPT, BackendSettings
-from backends.gemini import GeminiBackend
-from backends.registry import parse_options
-from errors import (
+from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings
+from picture_captioner.backends.gemini import GeminiBackend
+from picture_captioner.backends.registry import parse_options
+from picture_captioner.errors import (
     AccessDeniedError,
     ConfigurationError,
     ModelError,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.http_errors import (
+from picture_captioner.backends.http_errors import (
     MAX_QUOTED,
     certificate_problem,
     readable,

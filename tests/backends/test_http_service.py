@@ -14,8 +14,8 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from backends.base import BackendSettings, CaptionBackend
-from errors import (
+from picture_captioner.backends.base import BackendSettings, CaptionBackend
+from picture_captioner.errors import (
     AccessDeniedError,
     ApiError,
     BackendUnavailableError,

@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from backends.base import BackendSettings, Caption, Fault
-from errors import (
+from picture_captioner.backends.base import BackendSettings, Caption, Fault
+from picture_captioner.errors import (
     AccessDeniedError,
     ApiError,
     BackendUnavailableError,
@@ -27,7 +27,7 @@ from tests.support import caption, library, records
 
 pytest.importorskip("litellm", reason="runs in the environment of the litellm extra")
 
-from backends.litellm import LiteLLMBackend
+from picture_captioner.backends.litellm import LiteLLMBackend
 
 KEY = "sk-canary-litellm-0123456789"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.local_batching import FINE_ENOUGH, BatchSize
+from picture_captioner.backends.local_batching import FINE_ENOUGH, BatchSize
 
 
 def search(batch: BatchSize, capacity: int, batches: int = 40) -> list[int]:

@@ -13,11 +13,11 @@ pytest.importorskip("torch", reason="needs the extra 'local'")
 import huggingface_hub
 from huggingface_hub import constants
 
-from backends import local_download
-from backends.base import BackendSettings, Caption
-from backends.local_download import cached_folder, find_model, local_folder
-from backends.local_hf import LocalBackend, LocalOptions
-from errors import AccessDeniedError, BackendUnavailableError, ConfigurationError
+from picture_captioner.backends import local_download
+from picture_captioner.backends.base import BackendSettings, Caption
+from picture_captioner.backends.local_download import cached_folder, find_model, local_folder
+from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
+from picture_captioner.errors import AccessDeniedError, BackendUnavailableError, ConfigurationError
 from tests.local_models import NEW_TOKENS
 
 NAME = "somebody/tiny"

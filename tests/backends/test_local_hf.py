@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch", reason="needs the extra 'local'")
 
 from PIL import Image  # noqa: E402
 
-from backends.base import BackendSettings, Caption, Fault  # noqa: E402
-from backends.local_hf import LocalBackend, LocalOptions  # noqa: E402
-from errors import (  # noqa: E402
+from picture_captioner.backends.base import BackendSettings, Caption, Fault  # noqa: E402
+from picture_captioner.backends.local_hf import LocalBackend, LocalOptions  # noqa: E402
+from picture_captioner.errors import (  # noqa: E402
     BackendUnavailableError,
     ModelError,
     TransientError,

@@ -8,18 +8,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'local'")
 
-from backends import local_loading  # noqa: E402
-from backends.base import BackendSettings  # noqa: E402
-from backends.local_families import FAMILIES, family_of, visual_tokens  # noqa: E402
-from backends.local_hf import DEFAULT_MAX_PIXELS, LocalBackend, LocalOptions  # noqa: E402
-from backends.local_loading import choose_device, plan  # noqa: E402
-from backends.local_memory import (  # noqa: E402
+from picture_captioner.backends import local_loading  # noqa: E402
+from picture_captioner.backends.base import BackendSettings  # noqa: E402
+from picture_captioner.backends.local_families import FAMILIES, family_of, visual_tokens  # noqa: E402
+from picture_captioner.backends.local_hf import DEFAULT_MAX_PIXELS, LocalBackend, LocalOptions  # noqa: E402
+from picture_captioner.backends.local_loading import choose_device, plan  # noqa: E402
+from picture_captioner.backends.local_memory import (  # noqa: E402
     WORKSPACE_BYTES,
     Footprint,
     Parameters,
     choose_quantization,
 )
-from errors import BackendUnavailableError, ConfigurationError  # noqa: E402
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError  # noqa: E402
 from tests.local_models import FAMILIES as MADE  # noqa: E402
 
 GB = 1e9

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from backends.base import BackendSettings
-from backends.mock import MockBackend
-from backends.registry import backend_class, parse_options
-from errors import ApiError, ModelError, PhotoError, Status, UsageError
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.mock import MockBackend
+from picture_captioner.backends.registry import backend_class, parse_options
+from picture_captioner.errors import ApiError, ModelError, PhotoError, Status, UsageError
 
 
 def backend(**options):

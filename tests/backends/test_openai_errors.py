@@ -7,8 +7,14 @@ import httpx2
 import openai
 import pytest
 
-from backends.openai_errors import Failure, Service, error_text, mapped, mapped_failure
-from errors import (
+from picture_captioner.backends.openai_errors import (
+    HttpFailure,
+    OpenAIProvider,
+    error_text,
+    mapped,
+    mapped_failure,
+)
+from picture_captioner.errors import (
     AccessDeniedError,
     ApiError,
     BackendUnavailableError,
@@ -18,7 +24,7 @@ from errors import (
 from tests.providers.openai_server import OpenAIServer, Reply, failure
 
 KEY = "sk-proj-CANARY0123456789"
-SERVICE = Service(
+SERVICE = OpenAIProvider(
     host="api.example.com",
     key_name="OPENAI_API_KEY",
     secret=KEY,
@@ -214,12 +220,12 @@ def test_the_words_of_an_error_body(body, words):
 
 
 def test_a_failure_without_headers_has_no_wait():
-    error = mapped_failure(Failure(503, "", "loading"), SERVICE)
+    error = mapped_failure(HttpFailure(503, "", "loading"), SERVICE)
     assert (error.code, error.retry_after) == ("http_503", None)
 
 
 def test_patterns_look_at_code_and_words():
-    failure = Failure(400, "some_code", "some words")
+    failure = HttpFailure(400, "some_code", "some words")
     assert failure.matches(re.compile("code"))
     assert failure.matches(re.compile("words"))
     assert not failure.matches(re.compile("neither"))

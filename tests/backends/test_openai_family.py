@@ -2,11 +2,11 @@
 
 import pytest
 
-from backends.compatible import CompatibleBackend
-from backends.hyperbolic import HyperbolicBackend
-from backends.ollama import OllamaBackend
-from backends.xai import XaiBackend
-from errors import (
+from picture_captioner.backends.compatible import CompatibleBackend
+from picture_captioner.backends.hyperbolic import HyperbolicBackend
+from picture_captioner.backends.ollama import OllamaBackend
+from picture_captioner.backends.xai import XaiBackend
+from picture_captioner.errors import (
     ModelError,
 )
 from tests.backends.openai_family import FAMILY, PHOTO, asked, backend

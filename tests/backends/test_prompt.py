@@ -1,7 +1,7 @@
 """The question put to a model."""
 
-from backends.base import DEFAULT_PROMPT, BackendSettings
-from backends.prompt import question
+from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings
+from picture_captioner.backends.prompt import question
 
 
 def test_the_prompt_alone():

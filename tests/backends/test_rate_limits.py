@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.rate_limits import MAX_SECONDS, Quota, quotas
+from picture_captioner.backends.rate_limits import MAX_SECONDS, Quota, quotas
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

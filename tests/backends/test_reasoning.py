@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.reasoning import without_reasoning
+from picture_captioner.backends.reasoning import without_reasoning
 
 MARKS = ["<think>", "</think>", "<THINKING>", "</thinking>", "◁think▷", "◁/think▷"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backends import registry
-from backends.base import BackendOptions, BackendSettings, CaptionBackend
-from backends.registry import (
+from picture_captioner.backends import registry
+from picture_captioner.backends.base import BackendOptions, BackendSettings, CaptionBackend
+from picture_captioner.backends.registry import (
     BUILT_IN,
     BackendInfo,
     backend_class,
@@ -17,12 +17,12 @@ from backends.registry import (
     parse_options,
     writers_of_fields,
 )
-from errors import ConfigurationError, UsageError
+from picture_captioner.errors import ConfigurationError, UsageError
 
 ROOT = Path(__file__).parent.parent.parent
 
 MODULE = """
-from backends.base import CaptionBackend
+from picture_captioner.backends.base import CaptionBackend
 
 class Backend(CaptionBackend):
     name = "{name}"
@@ -88,7 +88,8 @@ def test_every_row_leads_to_a_backend_that_agrees_with_it(row):
 
 def test_listing_backends_imports_none():
     code = (
-        "import sys; from backends.registry import BUILT_IN, backends; backends()\n"
+        "import sys\n"
+        "from picture_captioner.backends.registry import BUILT_IN, backends; backends()\n"
         "print([row.name for row in BUILT_IN if row.target.partition(':')[0] in sys.modules])"
     )
     done = subprocess.run(

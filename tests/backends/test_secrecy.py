@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from backends.base import CaptionBackend
-from errors import MAX_ERROR_MESSAGE
+from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.errors import MAX_ERROR_MESSAGE
 from tests.providers.loopback import Loopback, Reply
 from tests.providers.pictures import picture
 from tests.providers.vendors import ANTHROPIC, GEMINI, Provider, with_headers

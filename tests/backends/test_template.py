@@ -7,10 +7,10 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from backends.base import BackendSettings
-from backends.color_names import COLORS, color_name
-from backends.registry import backend_class
-from backends.template import EDGE, TemplateBackend, describe, measure
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.color_names import COLORS, color_name
+from picture_captioner.backends.registry import backend_class
+from picture_captioner.backends.template import EDGE, TemplateBackend, describe, measure
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 pillow_heif.register_heif_opener()

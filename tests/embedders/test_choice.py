@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("huggingface_hub")
 
-from embedders import choice, minilm
-from embedders.base import EmbedderSettings
-from embedders.choice import choose
-from embedders.models import MINILM, SIGLIP2
-from errors import ConfigurationError, UsageError
+from picture_captioner.embedders import choice, minilm
+from picture_captioner.embedders.base import EmbedderSettings
+from picture_captioner.embedders.choice import choose
+from picture_captioner.embedders.models import MINILM, SIGLIP2
+from picture_captioner.errors import ConfigurationError, UsageError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOWER = ("config.json", "preprocessor_config.json", "tokenizer_config.json", "model.safetensors")

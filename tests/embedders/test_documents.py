@@ -8,8 +8,8 @@ import tomllib
 
 import pytest
 
-from embedders import choice, models
-from embedders.registry import BUILT_IN, embedder_class, embedders
+from picture_captioner.embedders import choice, models
+from picture_captioner.embedders.registry import BUILT_IN, embedder_class, embedders
 from tests.images import gradient
 from tests.support import ROOT
 
@@ -38,7 +38,7 @@ def installed(tmp_path, monkeypatch):
 
 def test_the_embedder_of_the_document_works_as_it_stands(installed):
     np = pytest.importorskip("numpy")
-    from embedders.base import EmbedderSettings
+    from picture_captioner.embedders.base import EmbedderSettings
 
     assert embedders()[installed].summary == "from four-greys"
     embedder = embedder_class(installed)(EmbedderSettings())

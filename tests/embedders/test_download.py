@@ -9,8 +9,8 @@ import random
 import pytest
 from werkzeug import Request, Response
 
-from embedders.download import download_model
-from errors import BackendUnavailableError, ConfigurationError
+from picture_captioner.embedders.download import download_model
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError
 
 DATA = random.Random(0).randbytes(3_000_000)
 
@@ -161,8 +161,8 @@ def test_a_manifest_that_is_no_json(tmp_path):
 def test_the_onnx_embedder_downloads_only_when_asked(server, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    from embedders.base import EmbedderSettings
-    from embedders.onnx import OnnxEmbedder
+    from picture_captioner.embedders.base import EmbedderSettings
+    from picture_captioner.embedders.onnx import OnnxEmbedder
     from tests.embedders import checkpoints
 
     folder = checkpoints.onnx_encoder(tmp_path / "encoder")

@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("huggingface_hub")
 
-from embedders.base import EmbedderSettings
-from embedders.models import digest, find_model
-from errors import ConfigurationError, UsageError
+from picture_captioner.embedders.base import EmbedderSettings
+from picture_captioner.embedders.models import digest, find_model
+from picture_captioner.errors import ConfigurationError, UsageError
 from tests.support import ROOT, environment
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -27,9 +27,9 @@ FILES = {
 FIND = """
 import sys
 from pathlib import Path
-from embedders.base import EmbedderSettings
-from embedders.models import find_model
-from errors import FatalError
+from picture_captioner.embedders.base import EmbedderSettings
+from picture_captioner.embedders.models import find_model
+from picture_captioner.errors import FatalError
 settings = EmbedderSettings(cache_dir=Path(sys.argv[2]), allow_download=sys.argv[3] == "True")
 try:
     found = find_model(sys.argv[1], ["config.json"], settings)
@@ -113,8 +113,8 @@ def test_loading_a_folder_asks_nothing_of_the_hub(hub, tmp_path):
     folder = checkpoints.siglip(tmp_path / "model")
     code = (
         "import sys\n"
-        "from embedders.base import EmbedderSettings\n"
-        "from embedders.registry import embedder_class\n"
+        "from picture_captioner.embedders.base import EmbedderSettings\n"
+        "from picture_captioner.embedders.registry import embedder_class\n"
         "made = embedder_class('siglip2')(EmbedderSettings(sys.argv[1], device='cpu'))\n"
         "print(made.embed_texts(['a dog']).shape)\n"
     )

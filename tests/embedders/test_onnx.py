@@ -12,12 +12,12 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
-from embedders import onnx_encoder  # noqa: E402
-from embedders.base import EmbedderSettings  # noqa: E402
-from embedders.onnx import OnnxEmbedder  # noqa: E402
-from embedders.onnx_encoder import OnnxEncoder, pick_providers  # noqa: E402
-from embedders.onnx_pixels import Preprocessing  # noqa: E402
-from errors import BackendUnavailableError, ConfigurationError, UsageError  # noqa: E402
+from picture_captioner.embedders import onnx_encoder  # noqa: E402
+from picture_captioner.embedders.base import EmbedderSettings  # noqa: E402
+from picture_captioner.embedders.onnx import OnnxEmbedder  # noqa: E402
+from picture_captioner.embedders.onnx_encoder import OnnxEncoder, pick_providers  # noqa: E402
+from picture_captioner.embedders.onnx_pixels import Preprocessing  # noqa: E402
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError  # noqa: E402
 from tests.embedders import checkpoints  # noqa: E402
 from tests.images import gradient, noise  # noqa: E402
 
@@ -182,7 +182,7 @@ def test_providers_are_the_ones_that_are_there():
 
 
 def test_the_time_of_each_stage_is_logged(folder, caplog):
-    with caplog.at_level(logging.DEBUG, logger="embedders"):
+    with caplog.at_level(logging.DEBUG, logger="picture_captioner.embedders"):
         embedder(folder).check()
     logged = "\n".join(caplog.messages)
     for stage in ("preprocessing: 1 in", "model.onnx: 1 in", "onnx warm-up:", "runs on CPU"):

@@ -13,9 +13,9 @@ from PIL import Image, ImageEnhance  # noqa: E402
 from sklearn.cluster import KMeans  # noqa: E402
 from sklearn.metrics import adjusted_rand_score  # noqa: E402
 
-from embedders.base import EmbedderSettings  # noqa: E402
-from embedders.pixels import PixelsEmbedder, to_lab  # noqa: E402
-from errors import UsageError  # noqa: E402
+from picture_captioner.embedders.base import EmbedderSettings  # noqa: E402
+from picture_captioner.embedders.pixels import PixelsEmbedder, to_lab  # noqa: E402
+from picture_captioner.errors import UsageError  # noqa: E402
 from tests.scenes import THEMES, scene  # noqa: E402
 
 EACH = 50

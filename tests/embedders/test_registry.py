@@ -5,14 +5,19 @@ import sys
 
 import pytest
 
-from embedders import registry
-from embedders.base import Embedder, EmbedderSettings
-from embedders.registry import EmbedderInfo, embedder_class, embedder_info, embedders
-from errors import ConfigurationError, UsageError
+from picture_captioner.embedders import registry
+from picture_captioner.embedders.base import Embedder, EmbedderSettings
+from picture_captioner.embedders.registry import (
+    EmbedderInfo,
+    embedder_class,
+    embedder_info,
+    embedders,
+)
+from picture_captioner.errors import ConfigurationError, UsageError
 from tests.support import ROOT
 
 MODULE = """
-from embedders.base import Embedder
+from picture_captioner.embedders.base import Embedder
 
 class Theirs(Embedder):
     name = "{name}"
@@ -77,8 +82,9 @@ def test_every_row_leads_to_an_embedder_that_agrees_with_it(row):
 
 def test_listing_embedders_imports_nothing_heavy():
     code = (
-        "import sys; from embedders.registry import BUILT_IN, embedders; embedders()\n"
-        "import embedders.choice\n"
+        "import sys\n"
+        "from picture_captioner.embedders.registry import BUILT_IN, embedders; embedders()\n"
+        "import picture_captioner.embedders.choice\n"
         "heavy = {'numpy', 'PIL', 'torch', 'transformers', 'onnxruntime', 'huggingface_hub'}\n"
         "heavy |= {row.target.partition(':')[0] for row in BUILT_IN}\n"
         "print(sorted(heavy & set(sys.modules)))"
@@ -139,8 +145,8 @@ def test_the_extra_of_each_embedder_is_the_one_that_brings_its_packages(name, pa
         f"        if name.split('.')[0] == {package_gone!r}:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Gone())\n"
-        "from embedders.registry import embedder_class\n"
-        "from errors import ConfigurationError\n"
+        "from picture_captioner.embedders.registry import embedder_class\n"
+        "from picture_captioner.errors import ConfigurationError\n"
         "try: embedder_class(sys.argv[1])\n"
         "except ConfigurationError as error: print(error)\n"
     )

@@ -14,10 +14,15 @@ import numpy as np
 import torch
 from transformers import AutoImageProcessor, AutoModel
 
-from embedders import towers
-from embedders.base import EmbedderSettings
-from embedders.registry import embedder_class
-from errors import BackendUnavailableError, ConfigurationError, ModelError, UsageError
+from picture_captioner.embedders import towers
+from picture_captioner.embedders.base import EmbedderSettings
+from picture_captioner.embedders.registry import embedder_class
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    ModelError,
+    UsageError,
+)
 from tests.embedders import checkpoints
 from tests.images import gradient, noise
 

@@ -16,8 +16,8 @@ FAULTS = ROOT / "tests" / "faults" / "decoder"
 _PROGRAM = """
 import json, sys, time
 from pathlib import Path
-from errors import CaptionerError
-from pipeline.isolation import DecodeLimits, IsolatedLoader
+from picture_captioner.errors import CaptionerError
+from picture_captioner.pipeline.decoding.decoder import DecodeLimits, Decoder
 
 def load(loader, path):
     start = time.monotonic()
@@ -31,7 +31,7 @@ def load(loader, path):
 
 if __name__ == "__main__":
     paths = [Path(path) for path in sys.argv[2:]]
-    with IsolatedLoader(DecodeLimits(**json.loads(sys.argv[1]))) as loader:
+    with Decoder(DecodeLimits(**json.loads(sys.argv[1]))) as loader:
         loads = [load(loader, path) for path in paths]
         headers = [getattr(header, "code", "header") for header in loader.read_headers(paths)]
     print(json.dumps([loads, headers]))

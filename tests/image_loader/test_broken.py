@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from errors import (
+from picture_captioner.errors import (
     CorruptImageError,
     EmptyFileError,
     ImageTooLargeError,
@@ -16,9 +16,9 @@ from errors import (
     UnknownFormatError,
     UnreadableFileError,
 )
-from image_loader import load_image, read_header
-from image_loader.reading import MAX_FILE_BYTES
-from image_loader.verdicts import MAX_PIXELS
+from picture_captioner.image_loader import load_image, read_header
+from picture_captioner.image_loader.decode_errors import MAX_PIXELS
+from picture_captioner.image_loader.reading import MAX_FILE_BYTES
 from tests.images import encoded, exif, gradient, noise, png, png_chunk, write
 
 LAYOUTS = {
@@ -223,7 +223,7 @@ def test_a_file_that_grows_while_it_is_read_is_left_for_later(tmp_path, monkeypa
             file.write(b"more")
         return status
 
-    monkeypatch.setattr("image_loader.reading.os.fstat", fstat_then_append)
+    monkeypatch.setattr("picture_captioner.image_loader.reading.os.fstat", fstat_then_append)
     with pytest.raises(UnreadableFileError, match="changed while"):
         load_image(path, 100)
 

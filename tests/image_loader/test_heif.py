@@ -3,9 +3,9 @@
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from errors import CorruptImageError
-from image_loader import examine_image, load_image
-from image_loader.heif import is_whole
+from picture_captioner.errors import CorruptImageError
+from picture_captioner.image_loader import examine_image, load_image
+from picture_captioner.image_loader.heif import is_whole
 from tests.images import encoded, exif, gradient
 
 EDGE = 256

@@ -11,9 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from image_loader import Metadata, examine_image
-from image_loader.metadata import MAX_EXIF_BYTES, _degrees, parse_exif_time, read_metadata
-from image_loader.verdicts import decoder_errors
+from picture_captioner.image_loader import Metadata, examine_image
+from picture_captioner.image_loader.decode_errors import decoder_errors
+from picture_captioner.image_loader.metadata import (
+    MAX_EXIF_BYTES,
+    _degrees,
+    parse_exif_time,
+    read_metadata,
+)
 from tests.images import dng, encoded, gradient
 
 ORIGINAL, OFFSET, FRACTION = 0x9003, 0x9011, 0x9291

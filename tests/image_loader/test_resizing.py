@@ -6,8 +6,8 @@ import sys
 import pytest
 from PIL import Image, ImageChops
 
-from image_loader import resizing
-from image_loader.resizing import cykooz_resizer, resize
+from picture_captioner.image_loader import resizing
+from picture_captioner.image_loader.resizing import cykooz_resizer, resize
 from tests.images import noise
 from tests.support import ROOT
 
@@ -73,7 +73,8 @@ def test_small_pictures_are_the_same_everywhere(monkeypatch):
 )
 def test_vectors_are_used_only_where_they_were_tried(lie, vectors):
     pytest.importorskip("cykooz_resizer", reason="no wheel for this platform")
-    code = f"import sys, PIL.Image\n{lie}\nimport image_loader.resizing as r\nprint(r._VECTORS)"
+    room = "picture_captioner.image_loader"
+    code = f"import sys, PIL.Image\n{lie}\nfrom {room} import resizing\nprint(resizing._VECTORS)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from errors import Status
-from journal import Journal, Record, read_index
+from picture_captioner.errors import Status
+from picture_captioner.journal import Journal, Record, read_index
 
 ROOT = Path(__file__).parent.parent.parent
 WRITER = Path(__file__).with_name("writer.py")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from journal.durable import append_durably
+from picture_captioner.journal.durable import append_durably
 
 
 def test_an_append_that_fails_half_way_leaves_nothing_to_glue_to(tmp_path: Path):

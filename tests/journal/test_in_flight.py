@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from journal import InFlight, Sent
+from picture_captioner.journal import InFlight, Sent
 from tests.support import ROOT
 
 A = Sent("2024/caf\udce9.jpg", "a" * 64, 100, 7)
@@ -21,7 +21,7 @@ COPY_OF_A = Sent("copy.jpg", "a" * 64, 100, 9)
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from journal import InFlight
+from picture_captioner.journal import InFlight
 from tests.journal.test_in_flight import A, B, COPY_OF_A
 notes = InFlight(Path(sys.argv[1]), "local", "m-1", print)
 exec(sys.argv[2])
@@ -114,7 +114,7 @@ def test_an_answer_of_another_model_clears_nobody(journal_path):
 
 
 def test_the_file_stays_small_and_keeps_what_counts(journal_path, monkeypatch):
-    monkeypatch.setattr("journal.in_flight.MOST_BYTES", 2000)
+    monkeypatch.setattr("picture_captioner.journal.in_flight.MOST_BYTES", 2000)
     die(journal_path, "notes.sent([A])")
     with InFlight(journal_path, "local", "m-1", pytest.fail) as notes:
         stays = notes.sent([A])

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import MAX_ERROR_MESSAGE, ModelError, Status
-from journal import Record, RecordError, parse_time, utc_now
-from journal.record import parse_entries, parse_entry, read_fields
+from picture_captioner.errors import MAX_ERROR_MESSAGE, ModelError, Status
+from picture_captioner.journal import Record, RecordError, parse_time, utc_now
+from picture_captioner.journal.record import parse_entries, parse_entry, read_fields
 from tests.journal.support import photo
 
 MINIMAL = b'{"rel_path":"a.jpg","caption":null,"status":"success"'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from errors import Status
-from journal import RecordError, summarize
+from picture_captioner.errors import Status
+from picture_captioner.journal import RecordError, summarize
 from tests.journal.support import failure, photo, write_lines
 
 

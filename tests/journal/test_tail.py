@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import JournalError, Status
-from journal import Journal, JournalTail, Record
+from picture_captioner.errors import JournalError, Status
+from picture_captioner.journal import Journal, JournalTail, Record
 
 
 def record(number):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from errors import JournalError, JournalLockedError
-from journal import Journal, read_index
-from journal.reading import MAX_LINE_BYTES
+from picture_captioner.errors import JournalError, JournalLockedError
+from picture_captioner.journal import Journal, read_index
+from picture_captioner.journal.reading import MAX_LINE_BYTES
 from tests.journal.support import append, caption_of, paths_in, photo, start, write_lines
 
 # -- the torn tail ---------------------------------------------------------------------------------

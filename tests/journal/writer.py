@@ -22,8 +22,8 @@ import threading
 import time
 from pathlib import Path
 
-from errors import FatalError, JournalError, Status
-from journal import Journal, Record, compact, merge
+from picture_captioner.errors import FatalError, JournalError, Status
+from picture_captioner.journal import Journal, Record, compact, merge
 
 
 def say(fact: str) -> None:

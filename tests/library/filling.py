@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from library import PhotoFacts
+from picture_captioner.library import PhotoFacts
 
 
 def fill(db, number=3):

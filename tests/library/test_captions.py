@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from errors import JournalError, LibraryError, Status
-from journal import Journal, Record, RecordError, compact
-from library import CaptionHit, Library, fuse, has_words
-from library.query import match_expressions, spaced
+from picture_captioner.errors import JournalError, LibraryError, Status
+from picture_captioner.journal import Journal, Record, RecordError, compact
+from picture_captioner.library import CaptionHit, Library, fuse, has_words
+from picture_captioner.library.query import match_expressions, spaced
 
 
 def record(rel_path, caption, **given):

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import library.database
-from errors import ExitCode, LibraryError, LibraryLockedError
-from library import Library
-from library.schema import APPLICATION_ID, VERSION
+from picture_captioner.errors import ExitCode, LibraryError, LibraryLockedError
+from picture_captioner.library import Library, database
+from picture_captioner.library.schema import APPLICATION_ID, VERSION
 from tests.library.filling import fill
 
 REPOSITORY = Path(__file__).parents[2]
@@ -154,8 +153,8 @@ def test_a_full_disk_keeps_what_was_saved(path):
 LIMITED = """
 import resource, signal, sys
 from pathlib import Path
-from errors import LibraryError
-from library import Library
+from picture_captioner.errors import LibraryError
+from picture_captioner.library import Library
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Library.open(Path(sys.argv[1]), sys.exit) as db:
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
@@ -185,7 +184,7 @@ def test_a_write_that_the_disk_refuses_keeps_what_was_saved(path):
 
 
 def test_one_writer_at_a_time_and_readers_meanwhile(path, monkeypatch):
-    monkeypatch.setattr(library.database, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     with Library.open(path, pytest.fail) as one, Library.open(path, pytest.fail) as other:
         fill(one)
         with one.transaction():
@@ -202,7 +201,7 @@ def test_one_writer_at_a_time_and_readers_meanwhile(path, monkeypatch):
 OPENED = """
 import sys, time
 from pathlib import Path
-from library import Library
+from picture_captioner.library import Library
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
 with Library.open(Path(sys.argv[1]), sys.exit) as db:
     db.save_thumbnail(sys.argv[3], b"x")
@@ -224,7 +223,7 @@ def test_several_may_make_the_file_at_once(path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from library import Library
+from picture_captioner.library import Library
 db = Library.open(Path(sys.argv[1]), sys.exit)
 db.save_thumbnail("kept", b"x")
 with db.transaction():

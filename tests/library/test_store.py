@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from library import Library, PhotoFacts, TakenFrom
+from picture_captioner.library import Library, PhotoFacts, TakenFrom
 from tests.library.filling import fill
 
 SHA = "a" * 64

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from errors import Status
-from image_loader import LoadedImage
-from journal import Entry
-from pipeline.selection import Identity
-from pipeline.walk import Photo
+from picture_captioner.errors import Status
+from picture_captioner.image_loader import LoadedImage
+from picture_captioner.journal import Entry
+from picture_captioner.pipeline.selecting.selection import Identity
+from picture_captioner.pipeline.selecting.walk import Photo
 
 SECONDS_TO_A_DEADLOCK = 20.0
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import estimate
-from pipeline.estimate import photos_per_second, read_dimensions
-from pipeline.walk import Photo
+from picture_captioner.pipeline import estimate
+from picture_captioner.pipeline.estimate import photos_per_second, read_dimensions
+from picture_captioner.pipeline.selecting.walk import Photo
 
 START = datetime(2026, 11, 21, 22, tzinfo=UTC)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from backends.base import ExpectedTokens
-from pipeline.forecast import as_billed, by_rule, dearest
-from pipeline.prices import OwnPrice, Prices
+from picture_captioner.backends.base import ExpectedTokens
+from picture_captioner.pipeline.asking.prices import OwnPrice, Prices
+from picture_captioner.pipeline.forecast import as_billed, by_rule, dearest
 
 PRICES = Prices(None, "m", OwnPrice(input_per_million=1, output_per_million=10))
 UNKNOWN = Prices(None, "m")

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from backends.anthropic import AnthropicBackend
-from backends.base import BackendSettings, CaptionBackend
-from backends.gemini import GeminiBackend
+from picture_captioner.backends.anthropic import AnthropicBackend
+from picture_captioner.backends.base import BackendSettings, CaptionBackend
+from picture_captioner.backends.gemini import GeminiBackend
 from tests.providers import anthropic_server, gemini_server
 from tests.providers.loopback import Reply
 

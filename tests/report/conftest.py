@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from report.build import Built
-from report.model import ReportPhoto
+from picture_captioner.report.build import Built
+from picture_captioner.report.model import ReportPhoto
 from tests.report.support import build, themed
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from errors import Status
-from report.build import Built, ReportOptions, build_report
-from report.model import Clustering, Report, ReportHead, ReportPhoto
+from picture_captioner.errors import Status
+from picture_captioner.report.build import Built, ReportOptions, build_report
+from picture_captioner.report.model import Clustering, Report, ReportHead, ReportPhoto
 
 MADE_AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 

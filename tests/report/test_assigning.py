@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from errors import UsageError
-from report.model import NOISE
+from picture_captioner.errors import UsageError
+from picture_captioner.report.model import NOISE
 from tests.report.support import build, photo, themed
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from errors import Status, UsageError
-from report.density import automatic_min_cluster_size
-from report.model import NOISE, LabelSource
+from picture_captioner.errors import Status, UsageError
+from picture_captioner.report.density import automatic_min_cluster_size
+from picture_captioner.report.model import NOISE, LabelSource
 from tests.report.support import THEMES, build, photo, themed
 
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from report.chunks import make_chunks
-from report.model import Level
-from report.places import place_names
+from picture_captioner.report.chunks import make_chunks
+from picture_captioner.report.model import Level
+from picture_captioner.report.places import place_names
 from tests.report.support import photo
 
 HOME, AWAY = (47.66, 9.18), (41.89, 12.48)

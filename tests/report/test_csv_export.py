@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import Status
-from report.csv_export import COLUMNS, cell, write_csv
-from report.model import NOISE
+from picture_captioner.errors import Status
+from picture_captioner.report.csv_export import COLUMNS, cell, write_csv
+from picture_captioner.report.model import NOISE
 from tests.report.support import bare_report, build, photo
 
 HOSTILE = [

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from report.duplicates import find_duplicates, keeper
-from report.model import Likeness
+from picture_captioner.report.duplicates import find_duplicates, keeper
+from picture_captioner.report.model import Likeness
 from tests.report.support import photo
 
 NOON = datetime.fromisoformat("2024-07-13T12:00")

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report.hash_pairs import close_pairs, is_telling
+from picture_captioner.report.hash_pairs import close_pairs, is_telling
 
 hashes = st.lists(st.integers(0, 2**64 - 1), max_size=12)
 

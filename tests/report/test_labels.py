@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from errors import Status
-from report.labels import Vocabulary, label_photos
-from report.model import LabelSource
+from picture_captioner.errors import Status
+from picture_captioner.report.labels import Vocabulary, label_photos
+from picture_captioner.report.model import LabelSource
 from tests.report.support import photo
 
 VOCABULARY = Vocabulary(("beach", "snow"), np.array([[1, 0], [0, 2]], dtype=np.float32))

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from report.markdown import write_markdown
-from report.text import markdown, shortened, visible
+from picture_captioner.report.markdown import write_markdown
+from picture_captioner.report.text import markdown, shortened, visible
 from tests.report.support import bare_report, build, photo
 
 

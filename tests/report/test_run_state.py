@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from report.run_state import STATE_FILE, BrokenStateError, load_state, save_state
+from picture_captioner.report.run_state import STATE_FILE, BrokenStateError, load_state, save_state
 from tests.report.support import build, photo
 
 

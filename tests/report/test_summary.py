@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from errors import Status
-from report.summary import as_mapping, counts
+from picture_captioner.errors import Status
+from picture_captioner.report.summary import as_mapping, counts
 from tests.report.support import bare_report, photo
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from report.keywords import keywords
-from report.words import words
+from picture_captioner.report.keywords import keywords
+from picture_captioner.report.words import words
 
 
 @pytest.mark.parametrize(

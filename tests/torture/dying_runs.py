@@ -21,10 +21,10 @@ from pathlib import Path
 
 import test_killer  # put on PYTHONPATH by `install_killer`
 
-import caption
-import image_loader
-import pipeline.decoding
-import pipeline.trials
+from picture_captioner import image_loader
+from picture_captioner.cli import caption_app as caption
+from picture_captioner.pipeline.asking import trials  # noqa: F401 - loaded before the forks
+from picture_captioner.pipeline.decoding import decode_ahead
 from tests.killer import draw_killer
 from tests.support import effective, library, records
 
@@ -80,7 +80,7 @@ def run(folder, arguments, fault):
         output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        pipeline.decoding.IsolatedLoader = Here
+        decode_ahead.Decoder = Here
         if fault:
             fault.around(os, "write")
             fault.around(os, "unlink")

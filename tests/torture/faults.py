@@ -104,20 +104,20 @@ def touch(path: str) -> None:
 
 def short_waits(seconds: float) -> None:
     """The waits between attempts, at most so long."""
-    importlib.import_module("pipeline.retrying").MAX_WAIT_SECONDS = seconds
+    importlib.import_module("picture_captioner.pipeline.asking.retry").MAX_WAIT_SECONDS = seconds
 
 
 def short_grace(seconds: float) -> None:
     """How long what is under way may take after a signal."""
-    run = importlib.import_module("commands.run")
+    run = importlib.import_module("picture_captioner.cli.commands.run")
     run.RunOptions = functools.partial(run.RunOptions, grace_seconds=seconds)
 
 
 def short_decodes(seconds: float) -> None:
     """How long decoding one photo may take."""
-    isolation = importlib.import_module("pipeline.isolation")
+    isolation = importlib.import_module("picture_captioner.pipeline.decoding.decoder")
     limits = replace(isolation.DEFAULT_LIMITS, decode_seconds=seconds)
-    isolation.IsolatedLoader.__init__.__defaults__ = (limits,)
+    isolation.Decoder.__init__.__defaults__ = (limits,)
 
 
 def change(photo: str, kind: str) -> None:

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
-from backends.anthropic import AnthropicBackend
-from backends.base import BackendSettings, Caption, CaptionBackend
-from backends.gemini import GeminiBackend
-from backends.ollama import OllamaBackend
-from backends.openai import OpenAIBackend
-from errors import (
+from picture_captioner.backends.anthropic import AnthropicBackend
+from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend
+from picture_captioner.backends.gemini import GeminiBackend
+from picture_captioner.backends.ollama import OllamaBackend
+from picture_captioner.backends.openai import OpenAIBackend
+from picture_captioner.errors import (
     CaptionerError,
 )
 from tests.providers import anthropic_server, gemini_server

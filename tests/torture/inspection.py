@@ -13,9 +13,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from errors import CaptionerError, CorruptImageError, UnreadableFileError
-from image_loader import THUMBNAIL_EDGE, ExaminedImage, LoadedImage
-from pipeline.isolation import IsolatedLoader
+from picture_captioner.errors import CaptionerError, CorruptImageError, UnreadableFileError
+from picture_captioner.image_loader import THUMBNAIL_EDGE, ExaminedImage, LoadedImage
+from picture_captioner.pipeline.decoding.decoder import Decoder
 from tests.torture.healthy import SECRET
 
 EDGE = 64
@@ -36,7 +36,7 @@ class Outcome:
     wrong: tuple[str, ...]
 
 
-def inspect(loader: IsolatedLoader, path: Path, *, as_jpeg: bool) -> Outcome:
+def inspect(loader: Decoder, path: Path, *, as_jpeg: bool) -> Outcome:
     """Load, examine and probe one file, and check whatever comes back."""
     _forget_peak(loader)
     started = time.monotonic()
@@ -62,7 +62,7 @@ def _word(action) -> str:
     return "picture"
 
 
-def _of_pixels(loader: IsolatedLoader, path: Path, *, as_jpeg: bool) -> Iterator[str]:
+def _of_pixels(loader: Decoder, path: Path, *, as_jpeg: bool) -> Iterator[str]:
     loaded = loader.load(path, EDGE, jpeg_quality=80 if as_jpeg else None)
     yield from _of_loaded(loaded)
     if as_jpeg:
@@ -122,7 +122,7 @@ def _of_metadata(metadata) -> Iterator[str]:
         yield f"place {place}"
 
 
-def _of_header(loader: IsolatedLoader, path: Path, word: str) -> Iterator[str]:
+def _of_header(loader: Decoder, path: Path, word: str) -> Iterator[str]:
     (header,) = loader.read_headers([path])
     if isinstance(header, CaptionerError):
         code = str(getattr(header, "code", ""))
@@ -134,12 +134,12 @@ def _of_header(loader: IsolatedLoader, path: Path, word: str) -> Iterator[str]:
         yield f"header {header}"
 
 
-def _forget_peak(loader: IsolatedLoader) -> None:
+def _forget_peak(loader: Decoder) -> None:
     with _status(loader) as folder:
         (folder / "clear_refs").write_text("5")
 
 
-def _peak(loader: IsolatedLoader) -> int:
+def _peak(loader: Decoder) -> int:
     """Resident bytes that the worker took at most since `_forget_peak`; 0 if it is gone."""
     peaks = [0]
     with _status(loader) as folder:
@@ -149,7 +149,7 @@ def _peak(loader: IsolatedLoader) -> int:
 
 
 @contextlib.contextmanager
-def _status(loader: IsolatedLoader) -> Iterator[Path]:
+def _status(loader: Decoder) -> Iterator[Path]:
     """The worker's folder in /proc; the block is left where there is none."""
     process = loader._process
     with contextlib.suppress(OSError, IndexError):

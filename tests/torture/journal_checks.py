@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from journal import read_index
+from picture_captioner.journal import read_index
 from tests.journal.support import append, photo
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = Path(__file__)
+APPS = {"caption": "caption_app", "cluster_report": "report_app"}
 
 
 def command(commands: list[list[str]], descriptor: int) -> list[str]:
@@ -24,7 +25,8 @@ def command(commands: list[list[str]], descriptor: int) -> list[str]:
 def main() -> None:
     sys.path.insert(0, str(ROOT))
     for program, *arguments in json.loads(sys.argv[2]):
-        code = importlib.import_module(program).execute(arguments)
+        app = importlib.import_module(f"picture_captioner.cli.{APPS[program]}")
+        code = app.execute(arguments)
         sys.stdout.flush()
         os.write(int(sys.argv[1]), f"{int(code)}\n".encode())
 

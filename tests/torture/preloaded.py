@@ -30,13 +30,25 @@ if __name__ == "__main__":
 from tests.support import environment  # noqa: E402 - found through the line above
 
 PRELOADED = (
-    "caption", "commands.run", "commands.estimate", "commands.summary", "commands.price", "tqdm",
-    "pipeline.runner", "pipeline.decoder_worker", "backends.deadline", "tests.torture.faults",
-)  # fmt: skip
+    "picture_captioner.cli.caption_app",
+    "picture_captioner.cli.commands.run",
+    "picture_captioner.cli.commands.estimate",
+    "picture_captioner.cli.commands.summary",
+    "picture_captioner.cli.commands.price",
+    "tqdm",
+    "picture_captioner.pipeline.runner",
+    "picture_captioner.pipeline.decoding.decoder_worker",
+    "picture_captioner.backends.deadline",
+    "tests.torture.faults",
+)
 SDKS = {
-    "openai": ("backends.openai", "openai.resources.chat", "openai.resources.models"),
-    "anthropic": ("backends.anthropic", "anthropic.resources.messages"),
-    "gemini": ("backends.gemini", "google.genai.models"),
+    "openai": (
+        "picture_captioner.backends.openai",
+        "openai.resources.chat",
+        "openai.resources.models",
+    ),
+    "anthropic": ("picture_captioner.backends.anthropic", "anthropic.resources.messages"),
+    "gemini": ("picture_captioner.backends.gemini", "google.genai.models"),
 }
 SDKS["all"] = tuple(itertools.chain.from_iterable(SDKS.values()))
 
@@ -196,9 +208,9 @@ def _warm_up() -> None:
     """
     for module in (*PRELOADED, *SDKS[sys.argv[1]]):
         importlib.import_module(module)
-    prices = importlib.import_module("pipeline.prices")
+    prices = importlib.import_module("picture_captioner.pipeline.asking.prices")
     prices.Prices("openai", "gpt-5-mini").cost({"input_tokens": 1, "output_tokens": 1})
-    decoders = importlib.import_module("pipeline.decoder_process")
+    decoders = importlib.import_module("picture_captioner.pipeline.decoding.decoder_process")
     with decoders._signals_held_back():
         forkserver.ensure_running()
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.isolation import DEFAULT_LIMITS, IsolatedLoader
+from picture_captioner.pipeline.decoding.decoder import DEFAULT_LIMITS, Decoder
 from tests.torture.healthy import healthy
 from tests.torture.inspection import EDGE, LOST_WORKER, inspect
 from tests.torture.mutants import mutant
@@ -27,7 +27,7 @@ class Crew:
 
     def loader(self):
         if not hasattr(self._local, "loader"):
-            self._local.loader = IsolatedLoader()
+            self._local.loader = Decoder()
             self._loaders.append(self._local.loader)
         return self._local.loader
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from errors import CaptionerError, CorruptImageError, PhotoSkipped
-from image_loader import load_image
-from pipeline.isolation import DecodeLimits, IsolatedLoader
+from picture_captioner.errors import CaptionerError, CorruptImageError, PhotoSkipped
+from picture_captioner.image_loader import load_image
+from picture_captioner.pipeline.decoding.decoder import DecodeLimits, Decoder
 from tests.images import encoded
 from tests.support import caption, effective
 from tests.torture.healthy import picture
@@ -20,7 +20,7 @@ from tests.torture.healthy import picture
 
 @pytest.fixture
 def loader():
-    with IsolatedLoader(DecodeLimits(read_seconds=5)) as loader:
+    with Decoder(DecodeLimits(read_seconds=5)) as loader:
         yield loader
 
 
@@ -62,11 +62,11 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch, change, mom
 
     def fstat(descriptor):
         before = real(descriptor) if moment == "after fstat" else None
-        monkeypatch.setattr("image_loader.reading.os.fstat", real)
+        monkeypatch.setattr("picture_captioner.image_loader.reading.os.fstat", real)
         CHANGES[change](path, data)
         return before or real(descriptor)
 
-    monkeypatch.setattr("image_loader.reading.os.fstat", fstat)
+    monkeypatch.setattr("picture_captioner.image_loader.reading.os.fstat", fstat)
     found = outcome(lambda: load_image(path, 64))
     if change in WHOLE_AFTER:
         assert found.mode == "RGB"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.isolation import DEFAULT_LIMITS, IsolatedLoader
+from picture_captioner.pipeline.decoding.decoder import DEFAULT_LIMITS, Decoder
 from tests.support import caption, effective, records, report
 from tests.torture.healthy import healthy
 from tests.torture.inspection import LOST_WORKER, VERDICTS, inspect
@@ -18,7 +18,7 @@ SLOW = {"zip bomb.png", "bomb of one bit.png", "wide canvas.tif"}
 @pytest.mark.timeout(900)
 def test_monsters_are_bounded(tmp_path, share, tried, record_property):
     results = {}
-    with IsolatedLoader() as loader:
+    with Decoder() as loader:
         for name, make in monsters(share(2, 100)):
             if name in share(SLOW, set()):
                 continue

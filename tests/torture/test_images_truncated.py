@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import ImageChops
 
-from errors import CorruptImageError, TruncatedImageError
-from image_loader import examine_image, load_image
+from picture_captioner.errors import CorruptImageError, TruncatedImageError
+from picture_captioner.image_loader import examine_image, load_image
 from tests.images import encoded
 from tests.support import effective, run_service
 from tests.torture.healthy import healthy, picture

@@ -37,7 +37,7 @@ VERDICTS = {
     "swallow": "too_large",
 }
 NEW = ("half", "close", "swallow", "stubborn")
-"""Beside those of tests/pipeline/test_decoder_faults.py."""
+"""Beside those of tests/pipeline/decoding/test_decoder_faults.py."""
 QUICK = ("leave", "garbage", "fork-exit")
 
 

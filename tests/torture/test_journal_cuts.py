@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from commands.journal import check_journal
-from errors import ExitCode
-from journal import Journal, read_index
+from picture_captioner.cli.commands.journal import check_journal
+from picture_captioner.errors import ExitCode
+from picture_captioner.journal import Journal, read_index
 from tests.journal.support import append, failure, photo, write_lines
 
 ODD = photo("caf\udce9 \u202e/\u2028 'x'\n.jpg", 'caf\u00e9 "\u2028" \\ \n \t \U0001f6a3')

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from errors import ExitCode
-from journal import Journal, read_index
+from picture_captioner.errors import ExitCode
+from picture_captioner.journal import Journal, read_index
 from tests.journal.support import failure, photo, write_lines
 from tests.torture.journal_checks import (
     CALLS,

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import Status
-from report.csv_export import COLUMNS, cell, write_csv
+from picture_captioner.errors import Status
+from picture_captioner.report.csv_export import COLUMNS, cell, write_csv
 from tests.report.support import bare_report, photo
 from tests.torture.payloads import everything, formulas
 

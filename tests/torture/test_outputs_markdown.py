@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from commands.compare import Column, _captions, _figures
-from pipeline.walk import Photo
-from report.markdown import write_markdown
-from report.model import Chunk, Cluster, DuplicateGroup, LabelSource, Level, Likeness, Report
-from report.text import markdown, markdown_name, one_line, visible
+from picture_captioner.cli.commands.compare import Column, _captions, _figures
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.report.markdown import write_markdown
+from picture_captioner.report.model import (
+    Chunk,
+    Cluster,
+    DuplicateGroup,
+    LabelSource,
+    Level,
+    Likeness,
+    Report,
+)
+from picture_captioner.report.text import markdown, markdown_name, one_line, visible
 from tests.report.support import bare_report, photo
 from tests.torture.payloads import everything, markup
 

@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 from selenium.common.exceptions import NoAlertPresentException
 
-from errors import Status
-from report.model import Chunk, Cluster, DuplicateGroup, LabelSource, Level, Likeness, Report
-from report.page import write_page
+from picture_captioner.errors import Status
+from picture_captioner.report.model import (
+    Chunk,
+    Cluster,
+    DuplicateGroup,
+    LabelSource,
+    Level,
+    Likeness,
+    Report,
+)
+from picture_captioner.report.page import write_page
 from tests.report.page.reports import HEAD, clustering, no_thumbnail, photo
 from tests.report.page.test_browser_hostile import TAGS
 from tests.torture.payloads import everything

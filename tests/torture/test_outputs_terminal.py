@@ -21,8 +21,8 @@ PLUGIN = '''
 """A backend whose answers, errors and status are the next of a list of hostile texts."""
 import itertools, json
 from pathlib import Path
-from backends.base import BackendOptions, Caption, CaptionBackend
-from errors import ApiError, ModelError
+from picture_captioner.backends.base import BackendOptions, Caption, CaptionBackend
+from picture_captioner.errors import ApiError, ModelError
 
 class Hostile(CaptionBackend):
     name = "hostile"

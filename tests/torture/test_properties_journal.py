@@ -23,8 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from errors import Status
-from journal import Journal, Record, compact, merge, read_index
+from picture_captioner.errors import Status
+from picture_captioner.journal import Journal, Record, compact, merge, read_index
 from tests.journal.support import photo, write_lines
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

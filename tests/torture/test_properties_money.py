@@ -9,12 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.base import Caption
-from errors import CeilingReachedError, Usage
-from journal import JournalIndex
-from pipeline.budget import Budget, Ceilings
-from pipeline.judge import judge_answer
-from pipeline.prices import MOST_PER_MILLION, OwnPrice, Prices, added, usage_of
+from picture_captioner.backends.base import Caption
+from picture_captioner.errors import CeilingReachedError, Usage
+from picture_captioner.journal import JournalIndex
+from picture_captioner.pipeline.asking.prices import (
+    MOST_PER_MILLION,
+    OwnPrice,
+    Prices,
+    added,
+    usage_of,
+)
+from picture_captioner.pipeline.asking.spending import Budget, Ceilings
+from picture_captioner.pipeline.recording.answers import judge_answer
 
 TOKENS = st.integers(0, 10**7)
 PRICES = st.builds(

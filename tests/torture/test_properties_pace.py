@@ -1,7 +1,8 @@
 """How fast requests follow: never faster than the quota, and never not at all.
 
-`Rate` is asked with made-up times. `Pace` runs real threads against a clock that passes 300 times
-as fast, so that an hour of quotas takes seconds; a thread that waits for ever fails the test.
+`RateLimiter` is asked with made-up times. `ConcurrencyLimiter` runs real threads against a clock
+that passes 300 times as fast, so that an hour of quotas takes seconds; a thread that waits for ever
+fails the test.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.rate_limits import MAX_SECONDS, Quota
-from pipeline import pace as pace_module
-from pipeline.pace import Pace
-from pipeline.rate import BURST_SECONDS, LEAST_PER_SECOND, SHARE, Rate
+from picture_captioner.backends.rate_limits import MAX_SECONDS, Quota
+from picture_captioner.pipeline.asking import concurrency
+from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
+from picture_captioner.pipeline.asking.rate_limiter import (
+    BURST_SECONDS,
+    LEAST_PER_SECOND,
+    SHARE,
+    RateLimiter,
+)
 
 SPEED = 300.0
 UNITS = st.sampled_from(["requests", "tokens", "input_tokens", "output_tokens"])
@@ -46,7 +52,7 @@ def test_no_header_and_no_refusal_makes_a_request_wait_for_ever(share, tried):
     @settings(max_examples=examples, deadline=None, database=None)
     @given(events=EVENTS)
     def check(events):
-        rate, now = Rate(), 100.0
+        rate, now = RateLimiter(), 100.0
         for what, seconds, quota in events:
             now += seconds if what == "pause" else 0.001
             match what:
@@ -82,7 +88,7 @@ def test_starts_never_exceed_the_quota_of_any_window(share, tried):
         requests=st.integers(2, 120),
     )
     def check(limit, seconds, late, requests):
-        rate, now = Rate(), 50.0
+        rate, now = RateLimiter(), 50.0
         rate.told([Quota("requests", limit, limit, seconds)], now)
         starts = []
         for _, delay in zip(range(requests), itertools.cycle(late), strict=False):
@@ -101,7 +107,7 @@ def test_starts_never_exceed_the_quota_of_any_window(share, tried):
     tried("quotas with workers that wake late", examples)
 
 
-class FastPace(Pace):
+class FastPace(ConcurrencyLimiter):
     """Waits for its clock as long as the fast one says."""
 
     def _watch_clock(self, seconds: float) -> None:
@@ -112,7 +118,7 @@ class FastPace(Pace):
 def fast_clock(monkeypatch):
     real, start = time.monotonic, time.monotonic()
     clock = SimpleNamespace(monotonic=lambda: start + (real() - start) * SPEED)
-    monkeypatch.setattr(pace_module, "time", clock)
+    monkeypatch.setattr(concurrency, "time", clock)
 
 
 ANSWERS = st.lists(
@@ -172,7 +178,7 @@ def test_every_thread_comes_through_whatever_the_service_answers(share, tried):
         tried("threads before a service that fails in random ways", examples, lost=stuck)
 
 
-def _answer(pace: Pace, answer: str, let_through: float) -> None:
+def _answer(pace: ConcurrencyLimiter, answer: str, let_through: float) -> None:
     """What a backend and the retrier tell the pace."""
     pace.answered()
     match answer:

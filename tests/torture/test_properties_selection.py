@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from errors import Status
-from journal import Entry, JournalIndex
-from pipeline.selection import Identity, SelectionRules, Stale, cut, select
-from pipeline.walk import Photo
+from picture_captioner.errors import Status
+from picture_captioner.journal import Entry, JournalIndex
+from picture_captioner.pipeline.selecting.selection import (
+    Identity,
+    SelectionRules,
+    Stale,
+    cut,
+    select,
+)
+from picture_captioner.pipeline.selecting.walk import Photo
 
 REAL = Identity("service", "s-1", "0" * 12, placeholder=False)
 MOCK = Identity("mock", "mock-1", "0" * 12, placeholder=True)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.walk import SKIPPED_FOLDERS, path_key
-from tests.pipeline.trees import paths, walk
+from picture_captioner.pipeline.selecting.walk import SKIPPED_FOLDERS, path_key
+from tests.pipeline.selecting.trees import paths, walk
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 NAMES = st.sampled_from(

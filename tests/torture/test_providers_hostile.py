@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backends.base import Caption, CaptionBackend
-from errors import (
+from picture_captioner.backends.base import Caption, CaptionBackend
+from picture_captioner.errors import (
     BackendUnavailableError,
     CaptionerError,
     ConfigurationError,

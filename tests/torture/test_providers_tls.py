@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 import trustme
 
-from backends.openai import OpenAIBackend
-from errors import (
+from picture_captioner.backends.openai import OpenAIBackend
+from picture_captioner.errors import (
     ApiError,
     BackendUnavailableError,
     TransientError,

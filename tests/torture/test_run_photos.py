@@ -17,14 +17,14 @@ from tests.support import command, effective, environment, library, records
 from tests.torture.preloaded import wait_for
 
 MOMENTS = {
-    "selecting": "commands.run:select",
-    "looking for copies": "commands.run:find_sources",
-    "checking the service": "commands.run:_available_links",
-    "announcing": "commands.run:_announce",
-    "starting decoders": "pipeline.decoder_process:DecoderProcess._start",
-    "decoding": "pipeline.isolation:IsolatedLoader.load",
-    "asking": "pipeline.service:Service.ask",
-    "writing": "journal.writing:Journal.append",
+    "selecting": "picture_captioner.cli.commands.run:select",
+    "looking for copies": "picture_captioner.cli.commands.run:find_sources",
+    "checking the service": "picture_captioner.cli.commands.run:_available_backends",
+    "announcing": "picture_captioner.cli.commands.run:_announce",
+    "starting decoders": "picture_captioner.pipeline.decoding.decoder_process:DecoderProcess._start",  # noqa: E501
+    "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.load",
+    "asking": "picture_captioner.pipeline.asking.service:BackendService.ask",
+    "writing": "picture_captioner.journal.writing:Journal.append",
 }
 """It happens when this function is entered for the first time: after the walk, all of them."""
 

@@ -20,20 +20,20 @@ PHOTOS = 6
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 STAGES = {
-    "reading settings": "commands.run:settings_for",
-    "opening the journal": "commands.run:Journal",
-    "walking": "commands.run:find_photos",
-    "selecting": "commands.run:select",
-    "looking for copies": "commands.run:find_sources",
-    "checking the service": "commands.run:_available_links",
-    "announcing": "commands.run:_announce",
-    "starting decoders": "pipeline.decoder_process:DecoderProcess._start",
-    "decoding": "pipeline.isolation:IsolatedLoader.load",
-    "asking": "pipeline.service:Service.ask",
-    "writing": "journal.writing:Journal.append",
-    "syncing": "journal.writing:sync",
-    "the last verdicts": "pipeline.runner:CaptionRun._finish",
-    "the summary": "commands.run:tell_summary",
+    "reading settings": "picture_captioner.cli.commands.run:settings_for",
+    "opening the journal": "picture_captioner.cli.commands.run:Journal",
+    "walking": "picture_captioner.cli.commands.run:find_photos",
+    "selecting": "picture_captioner.cli.commands.run:select",
+    "looking for copies": "picture_captioner.cli.commands.run:find_sources",
+    "checking the service": "picture_captioner.cli.commands.run:_available_backends",
+    "announcing": "picture_captioner.cli.commands.run:_announce",
+    "starting decoders": "picture_captioner.pipeline.decoding.decoder_process:DecoderProcess._start",  # noqa: E501
+    "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.load",
+    "asking": "picture_captioner.pipeline.asking.service:BackendService.ask",
+    "writing": "picture_captioner.journal.writing:Journal.append",
+    "syncing": "picture_captioner.journal.writing:sync",
+    "the last verdicts": "picture_captioner.pipeline.runner:CaptionRun._finish",
+    "the summary": "picture_captioner.cli.commands.run:tell_summary",
 }
 """The signal reaches the process when this function is entered for the first time."""
 
@@ -83,10 +83,13 @@ OTHERS = {
     "dry run": ["run", "--dry-run", "--photos-dir=photos"],
 }
 OTHER_STAGES = {
-    "walking": {"estimate": "commands.estimate:find_photos", "dry run": "commands.run:find_photos"},
+    "walking": {
+        "estimate": "picture_captioner.cli.commands.estimate:find_photos",
+        "dry run": "picture_captioner.cli.commands.run:find_photos",
+    },
     "opening photos": {
-        "estimate": "pipeline.isolation:IsolatedLoader.read_headers",
-        "dry run": "pipeline.isolation:IsolatedLoader.load",
+        "estimate": "picture_captioner.pipeline.decoding.decoder:Decoder.read_headers",
+        "dry run": "picture_captioner.pipeline.decoding.decoder:Decoder.load",
     },
 }
 

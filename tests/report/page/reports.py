@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from errors import Status
-from report.model import (
+from picture_captioner.errors import Status
+from picture_captioner.report.model import (
     NOISE,
     Chunk,
     Cluster,
@@ -25,7 +25,7 @@ from report.model import (
     ReportHead,
     ReportPhoto,
 )
-from report.page.columns import Json
+from picture_captioner.report.page.columns import Json
 
 HEAD = ReportHead(
     made_at=datetime(2026, 11, 21, 7, 42, tzinfo=UTC),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from report.page import write_page
+from picture_captioner.report.page import write_page
 from tests.report.page.reports import bare_report, no_thumbnail, photo
 
 PARTS = ["", "#view=clusters", "#view=events", "#view=events&level=trip", "#view=duplicates"]
@@ -207,7 +207,7 @@ def test_the_timeline_cuts_into_events_and_trips(browser, page):
 
 
 def test_errors_are_listed_by_reason(browser, tmp_path):
-    from errors import Status
+    from picture_captioner.errors import Status
 
     failed = {"status": Status.ERROR_CORRUPT, "caption": None}
     photos = (photo(0), photo(1, status=None, caption=None))

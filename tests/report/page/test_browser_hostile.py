@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from errors import Status
-from report.model import (
+from picture_captioner.errors import Status
+from picture_captioner.report.model import (
     Chunk,
     Cluster,
     DuplicateGroup,
@@ -16,8 +16,8 @@ from report.model import (
     Report,
     ReportHead,
 )
-from report.page import write_page
-from report.page.links import photo_link
+from picture_captioner.report.page import write_page
+from picture_captioner.report.page.links import photo_link
 from tests.report.page.reports import HEAD, clustering, no_thumbnail, photo, thumbnail
 from tests.support import draw
 

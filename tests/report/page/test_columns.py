@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report.page.columns import Texts, floats, integers, script_json
+from picture_captioner.report.page.columns import Texts, floats, integers, script_json
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=60)
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from report.page.document import SCRIPTS, asset, document
-from report.page.payload import payload
+from picture_captioner.report.page.document import SCRIPTS, asset, document
+from picture_captioner.report.page.payload import payload
 from tests.report.page.reports import bare_report, photo
 
 PAGE = document(payload(bare_report((photo(1),)), [bytes(10)], "Photos", None)).decode("utf-8")
@@ -56,7 +56,9 @@ def test_the_script_cannot_end_its_own_element(name):
 def test_every_asset_is_used():
     from importlib.resources import files
 
-    present = {file.name for file in files("report.page").joinpath("assets").iterdir()}
+    present = {
+        file.name for file in files("picture_captioner.report.page").joinpath("assets").iterdir()
+    }
     assert present == {*SCRIPTS, "page.html", "page.css"}
 
 

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from report.page.palette import NOISE_LAB, SIZE, colours, hex_colours, linear_rgb, oklab_palette
+from picture_captioner.report.page.palette import (
+    NOISE_LAB,
+    SIZE,
+    colours,
+    hex_colours,
+    linear_rgb,
+    oklab_palette,
+)
 
 NEAREST = 0.06
 """Distance in OKLab; 0.02 is about the least that an eye sees side by side."""

@@ -5,12 +5,19 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 
-from errors import Status
-from report.model import ReportPhoto
-from report.page.columns import script_json
-from report.page.document import document
-from report.page.payload import LINKED, PLACEHOLDER, SHOWN, UNPLACED, payload, wall_seconds
-from report.page.thumbnails import NO_THUMBNAIL
+from picture_captioner.errors import Status
+from picture_captioner.report.model import ReportPhoto
+from picture_captioner.report.page.columns import script_json
+from picture_captioner.report.page.document import document
+from picture_captioner.report.page.payload import (
+    LINKED,
+    PLACEHOLDER,
+    SHOWN,
+    UNPLACED,
+    payload,
+    wall_seconds,
+)
+from picture_captioner.report.page.thumbnails import NO_THUMBNAIL
 from tests.report.page.reports import bare_report, clustering, photo, rich_report
 from tests.report.page.test_columns import unpacked
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from report.page.thumbnails import NO_THUMBNAIL, ThumbnailFolder
+from picture_captioner.report.page.thumbnails import NO_THUMBNAIL, ThumbnailFolder
 from tests.report.page.reports import webp
 
 

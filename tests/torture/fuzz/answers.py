@@ -9,14 +9,14 @@ from typing import Any
 from openai._models import construct_type
 from openai.types.chat import ChatCompletion
 
-from backends.base import Caption
-from backends.chat_answers import caption_from, failure_inside
-from backends.fields import FieldsAsked, expand
-from errors import ApiError, ModelError, Status
-from journal import Record
-from journal.record import parse_entry
-from pipeline.judge import judge_answer
-from pipeline.prices import usage_of
+from picture_captioner.backends.base import Caption
+from picture_captioner.backends.chat_answers import caption_from, failure_inside
+from picture_captioner.backends.fields import FieldsAsked, expand
+from picture_captioner.errors import ApiError, ModelError, Status
+from picture_captioner.journal import Record
+from picture_captioner.journal.record import parse_entry
+from picture_captioner.pipeline.asking.prices import usage_of
+from picture_captioner.pipeline.recording.answers import judge_answer
 
 ASKED = (
     FieldsAsked(expand(["caption", "title", "tags", "summary"])),

@@ -9,16 +9,16 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from commands.report_inputs import read_vocabulary
-from config import Settings, load_settings, unknown_settings
-from errors import ConfigurationError, LibraryError, Usage, UsageError
-from library import Library
-from library.schema import APPLICATION_ID, TABLES, VERSION
-from pipeline.file_list import read_file_list
-from pipeline.hints import MAX_TAG_CHARACTERS, MAX_TAGS, read_hints
-from pipeline.path_filter import PathFilter
-from pipeline.prices import Prices, read_price_file
-from tests.pipeline.trees import KINDS
+from picture_captioner.cli.commands.report_inputs import read_vocabulary
+from picture_captioner.config import Settings, load_settings, unknown_settings
+from picture_captioner.errors import ConfigurationError, LibraryError, Usage, UsageError
+from picture_captioner.library import Library
+from picture_captioner.library.schema import APPLICATION_ID, TABLES, VERSION
+from picture_captioner.pipeline.asking.prices import Prices, read_price_file
+from picture_captioner.pipeline.selecting.file_list import read_file_list
+from picture_captioner.pipeline.selecting.hints import MAX_TAG_CHARACTERS, MAX_TAGS, read_hints
+from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from tests.pipeline.selecting.trees import KINDS
 
 KEY = "sk-canary-4711"
 

@@ -6,9 +6,9 @@ import math
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backends.http_errors import readable, retry_after_seconds
-from backends.rate_limits import MAX_SECONDS, quotas
-from pipeline.rate import Rate
+from picture_captioner.backends.http_errors import readable, retry_after_seconds
+from picture_captioner.backends.rate_limits import MAX_SECONDS, quotas
+from picture_captioner.pipeline.asking.rate_limiter import RateLimiter
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = "sk-canary-4711"
@@ -44,7 +44,7 @@ def read(data: bytes, folder: Path) -> None:
         assert 0 < quota.seconds <= MAX_SECONDS
         assert quota.remaining >= 0
         assert quota.limit is None or quota.limit > 0
-    rate = Rate()
+    rate = RateLimiter()
     rate.told(understood, 1.0)
     rate.used([{"input_tokens": 10, "output_tokens": 1}])
     rate.started(1.0)

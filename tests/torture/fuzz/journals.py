@@ -7,9 +7,18 @@ import math
 from pathlib import Path
 from unittest import mock
 
-from journal import Entry, Journal, JournalIndex, Record, compact, merge, read_again, read_index
-from journal import reading as reader
-from journal.record import parse_entry, read_fields
+from picture_captioner.journal import (
+    Entry,
+    Journal,
+    JournalIndex,
+    Record,
+    compact,
+    merge,
+    read_again,
+    read_index,
+)
+from picture_captioner.journal import reading as reader
+from picture_captioner.journal.record import parse_entry, read_fields
 from tests.journal.support import failure, photo
 
 SEEDS = (

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from image_loader.decoding import _orientation
-from image_loader.metadata import MAX_CAMERA_CHARACTERS, parse_exif_time, read_metadata
-from library.file_names import time_from_name
+from picture_captioner.image_loader.decoding import _orientation
+from picture_captioner.image_loader.metadata import (
+    MAX_CAMERA_CHARACTERS,
+    parse_exif_time,
+    read_metadata,
+)
+from picture_captioner.library.file_names import time_from_name
 from tests.images import exif
 
 SPLIT = b"\n--xmp--\n"

@@ -1,0 +1,349 @@
+"""Captions by Claude, through Anthropic's SDK.
+
+The SDK's own retries, tracing and debug log are off: retries have one layer
+(pipeline/asking/retry.py), and its log would hold every photo in base64. A request carries the
+photo, the question and the headers in `_HEADERS`; the SDK would add the operating system, the
+processor, the Python version and whatever `ANTHROPIC_CUSTOM_HEADERS` holds.
+
+Temperature is not sent: SDK 2 has no such parameter, and Claude 5.5 refuses it. Cost of a photo is
+one token for each started square of 28 pixels (docs "Vision", November 2026).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anthropic
+import httpx2
+from anthropic.types import (
+    MessageParam,
+    ModelInfo,
+    OutputConfigParam,
+    ThinkingConfigParam,
+)
+from pydantic import Field
+
+from picture_captioner.backends.answer_hook import AnswerHook
+from picture_captioner.backends.anthropic_answer import is_answer, read_answer
+from picture_captioner.backends.base import (
+    BackendOptions,
+    BackendSettings,
+    Caption,
+    CaptionBackend,
+    ExpectedTokens,
+    Fault,
+)
+from picture_captioner.backends.encoding import (
+    DEFAULT_JPEG_QUALITY,
+    SMALLEST_JPEG_QUALITY,
+    encode_jpeg,
+)
+from picture_captioner.backends.endpoint import endpoint
+from picture_captioner.backends.expected_tokens import expected_tokens
+from picture_captioner.backends.http_service import (
+    NO_PROTOCOL,
+    BareHeaders,
+    Provider,
+    SchemaRefusedError,
+    quiet_libraries,
+)
+from picture_captioner.backends.image_tokens import anthropic_tokens
+from picture_captioner.backends.prompt import question
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    CaptionerError,
+    ConfigurationError,
+    TransientError,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+BASE_URL = "https://api.anthropic.com"
+_HEADERS = frozenset({"anthropic-version", "x-api-key"})
+
+MAX_IMAGE_BYTES = 3_750_000
+"""The API takes 5 MB of base64 an image."""
+
+_THINKING_ROOM = 2048
+"""Tokens on top of the answer for models whose thinking cannot be turned off: it counts as output,
+and a caption's 256 would be used up before its first word."""
+
+_CHARACTERS_PER_TOKEN = 2.5
+"""Of the tokenizer since Claude 4.7 (models overview, October 2026: 2.5 million in 1M tokens)."""
+
+_NO_MONEY = re.compile(r"credit balance is too low|usage limits?\b|spend(?:ing)?[ _]limit", re.I)
+_NO_MONEY_CODES = re.compile(r"spend_limit|ramp_limit|organization_on_hold|not_billable")
+_WRONG_THINKING = re.compile(r"\bthinking\.|output_config")
+_WRONG_FORMAT = re.compile(r"output_config\.format|structured[ _]outputs?|json_schema", re.I)
+
+
+@dataclass(frozen=True)
+class _Thinking:
+    """The least thinking that a model allows, as request parameters."""
+
+    config: ThinkingConfigParam | anthropic.Omit = anthropic.omit
+    output: OutputConfigParam | anthropic.Omit = anthropic.omit
+    room: int = 0
+
+
+_OFF = _Thinking({"type": "disabled"})
+_ONLY_BETWEEN_TOOLS = _Thinking({"type": "between_tools"})
+_ALWAYS_ON = _Thinking(output={"effort": "low"}, room=_THINKING_ROOM)
+
+
+class AnthropicBackend(CaptionBackend):
+    """Claude, through the Messages API."""
+
+    name = "anthropic"
+    summary = "Claude, through Anthropic's API"
+    extra = "api"
+    writes_fields = True
+    key_env_var = "ANTHROPIC_API_KEY"
+    key_form = "sk-ant-..."
+    default_model = "claude-haiku-5-5"
+    default_workers = 8
+    price_provider = "anthropic"
+    largest_edge = 2576
+    """The service shrinks what is larger (older models: than 1,568), after it was uploaded."""
+    preferred_edge = 1008
+    """36 patches of 28 pixels: 36 x 27 = 972 tokens for a 4:3 photo, against 1,568 at the largest
+    size, no patch half empty, and a 4032-pixel JPEG decodes at exactly a quarter."""
+
+    class Options(BackendOptions):
+        """The options that `--option NAME=VALUE` sets."""
+
+        jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
+
+    def __init__(self, settings: BackendSettings) -> None:
+        """Check the address and prepare the client; nothing is sent.
+
+        Raises:
+            ConfigurationError: an address that photos must not be sent to.
+        """
+        super().__init__(settings)
+        quiet_libraries()
+        where = endpoint(BASE_URL, settings)
+        key = settings.api_key.get_secret_value()
+        self._service = Provider(where.host, "ANTHROPIC_API_KEY", key)
+        self._thinking = _OFF
+        self._takes_schema = True
+        http_client = where.http_client(settings.timeout or self.timeout, self.max_workers)
+        http_client.event_hooks = {
+            "request": [BareHeaders(_HEADERS, {"x-api-key": key})],
+            "response": [AnswerHook(self)],
+        }
+        self._client = anthropic.Anthropic(
+            api_key=key,
+            base_url=where.url,
+            max_retries=0,
+            timeout=http_client.timeout,
+            http_client=http_client,
+            open_telemetry=False,
+        )
+
+    @property
+    def destination(self) -> str:
+        """The host that receives the photos."""
+        return self._service.host
+
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Photos are sent as JPEGs of this quality."""
+        return self._options.jpeg_quality
+
+    def check(self) -> None:
+        """Ask whether the models endpoint is there, takes the key and has a model that sees.
+
+        Raises:
+            ConfigurationError: no key, or a model that is unknown, retired or blind.
+            AccessDeniedError: the key is rejected.
+            BackendUnavailableError: unreachable, an untrusted certificate, or a redirect.
+        """
+        super().check()
+        self._service.check_key_form()
+        self._service.check_model_form(self.settings.model)
+        try:
+            with self._faults_mapped():
+                info = self._client.models.retrieve(self.settings.model)
+        except TransientError as error:
+            self._service.check_failed(error)
+            return
+        if not isinstance(info, ModelInfo):
+            raise BackendUnavailableError(f"{self._service.unreadable()}; check --base-url")
+        self._thinking = _least_thinking(info)
+        self._takes_schema = _supports(info, "structured_outputs") is not False
+        _check_usable(info)
+
+    def caption(self, image: Image, hints: Sequence[str]) -> Caption:
+        """Caption one photo with one request.
+
+        Raises:
+            ModelError: `refused`, `truncated`, `empty`, `reasoning` or `unfinished`; what it cost
+                is in its usage.
+            ApiError: the service does not accept this photo.
+            TransientError: busy, down or out of reach.
+            FatalError: no photo can be captioned.
+        """
+        return self._answer(image, hints, None)
+
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
+        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
+        return self._answer(image, hints, fault)
+
+    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
+        jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
+        turn = _photo_and_text(jpeg, question(self.settings, hints, fault))
+        limit = self.settings.max_tokens * (fault.more_tokens if fault else 1)
+        asked = self.settings.asked
+        if asked is None or not self._takes_schema:
+            return self._send(turn, limit)
+        try:
+            return self._send(turn, limit, asked.schema())
+        except SchemaRefusedError:
+            self._takes_schema = False  # as older models; the question says the same in words
+        return self._send(turn, limit, requests=2)
+
+    def _send(
+        self,
+        turn: MessageParam,
+        limit: int,
+        schema: dict[str, object] | None = None,
+        requests: int = 1,
+    ) -> Caption:
+        with self._faults_mapped():
+            message = self._client.messages.create(
+                model=self.settings.model,
+                max_tokens=limit + self._thinking.room,
+                messages=[turn],
+                thinking=self._thinking.config,
+                output_config=self._output_config(schema),
+            )
+        if not is_answer(message):
+            raise self._service.unreadable()
+        return read_answer(message, requests)
+
+    def _output_config(
+        self, schema: dict[str, object] | None
+    ) -> OutputConfigParam | anthropic.Omit:
+        if schema is None:
+            return self._thinking.output
+        config: OutputConfigParam = {"format": {"type": "json_schema", "schema": schema}}
+        if not isinstance(self._thinking.output, anthropic.Omit):
+            config |= self._thinking.output
+        return config
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`; a quarter of the room for thinking, once `check` found any."""
+        return expected_tokens(
+            self.settings,
+            anthropic_tokens(width, height, self.settings.model),
+            characters_per_token=_CHARACTERS_PER_TOKEN,
+            thinking=self._thinking.room // 4,
+        )
+
+    def close(self) -> None:
+        """Close the connections; the backend is not usable afterwards."""
+        self._client.close()
+
+    @property
+    def _options(self) -> Options:
+        options = self.settings.options
+        return options if isinstance(options, self.Options) else self.Options()
+
+    @contextmanager
+    def _faults_mapped(self) -> Iterator[None]:
+        """Turn the SDK's errors into ours; `from None`, since theirs hold bodies and requests."""
+        try:
+            yield
+        except anthropic.APIStatusError as error:
+            raise self._meaning(error) from None
+        except anthropic.APIConnectionError as error:
+            raise self._service.unconnected(error.__cause__ or error) from None
+        except (anthropic.AnthropicError, httpx2.HTTPError, *NO_PROTOCOL):
+            raise self._service.unreadable() from None
+
+    def _meaning(self, error: anthropic.APIStatusError) -> CaptionerError:
+        status, text = error.status_code, _text(error)
+        if status == 402 or error.type == "billing_error" or _is_out_of_money(error, text):
+            return self._service.exhausted(text)
+        if status == 404:
+            return self._not_found()
+        if status == 400 and _WRONG_FORMAT.search(text):
+            return SchemaRefusedError(self._unsuited(text))
+        if status == 400 and _WRONG_THINKING.search(text):
+            return ConfigurationError(self._unsuited(text))
+        return self._service.failed(status, error.response.headers, text)
+
+    def _unsuited(self, text: str) -> str:
+        return (
+            f"{self.settings.model} does not take the request as it is made here"
+            f"{self._service.says(text)}; choose another with --model"
+        )
+
+    def _not_found(self) -> CaptionerError:
+        try:
+            # The first page alone: a server could say for ever that there is one more.
+            known = [info.id for info in self._client.models.list(limit=1000).data]
+        except anthropic.NotFoundError:
+            return self._service.nothing_there()
+        except (anthropic.AnthropicError, httpx2.HTTPError, *NO_PROTOCOL):
+            known = []  # the model is missing all the same; only the suggestion is lost
+        return self._service.unknown_model(self.settings.model, known)
+
+
+def _photo_and_text(jpeg: bytes, text: str) -> MessageParam:
+    """One user turn; the photo comes first, which Anthropic found to work better."""
+    data = base64.b64encode(jpeg).decode("ascii")
+    return {
+        "role": "user",
+        "content": [
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/jpeg", "data": data},
+            },
+            {"type": "text", "text": text},
+        ],
+    }
+
+
+def _least_thinking(info: ModelInfo) -> _Thinking:
+    """Claude 5 and later think unless told not to, and each model allows another way of saying so.
+
+    A gateway may not say what its models can do: then `disabled` is tried, which most take.
+    """
+    if _supports(info, "thinking", "types", "disabled") is not False:
+        return _OFF
+    between = _supports(info, "thinking", "types", "between_tools")
+    return _ONLY_BETWEEN_TOOLS if between else _ALWAYS_ON
+
+
+def _check_usable(info: ModelInfo) -> None:
+    if getattr(info, "lifecycle", None) == "retired":
+        raise ConfigurationError(f"{info.id} is retired; choose another with --model")
+    if _supports(info, "image_input") is False:
+        raise ConfigurationError(f"{info.id} cannot see images; choose another with --model")
+
+
+def _supports(info: ModelInfo, *path: str) -> bool | None:
+    """A leaf of the model's capabilities; None where a gateway leaves it out."""
+    node: object = info
+    for name in ("capabilities", *path, "supported"):
+        node = getattr(node, name, None)
+    return node if isinstance(node, bool) else None
+
+
+def _text(error: anthropic.APIStatusError) -> str:
+    """The server's words; a body that is not its protocol is not quoted."""
+    return error.api_message if isinstance(error.api_message, str) else ""
+
+
+def _is_out_of_money(error: anthropic.APIStatusError, text: str) -> bool:
+    if _NO_MONEY_CODES.search(error.error_code or ""):
+        return True
+    return error.status_code in (400, 403) and bool(_NO_MONEY.search(text))

@@ -1,0 +1,262 @@
+"""What a caption backend is: a class with a few attributes and one method to write.
+
+A backend turns a clean image into a caption. It never sees a path, a file name or metadata, so it
+cannot leak them. docs/adding_a_backend.md walks through writing one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from picture_captioner.backends.fields import CAPTION_ONLY, DEFAULT_MAX_TAGS, FieldsAsked
+from picture_captioner.backends.rate_limits import OnRateLimit
+from picture_captioner.errors import ConfigurationError, PhotoError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DEFAULT_PROMPT = (
+    "Describe this photo in one or two plain sentences: the main subject, the setting and what is "
+    "happening. Begin with the subject itself; no opening phrase such as 'This image shows'."
+)
+"""Asks for what people search for later, and for no boilerplate that every caption would share."""
+
+
+class BackendOptions(BaseModel):
+    """Base of a backend's own options (`--option NAME=VALUE`); unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _unheard(text: str) -> None:
+    """A notice to nobody."""
+
+
+@dataclass(frozen=True)
+class BackendSettings:
+    """What a backend is told. `model` is never empty: the registry fills in the default.
+
+    `notice` takes a line for the person; a backend never prints.
+    """
+
+    model: str
+    api_key: SecretStr = field(default_factory=lambda: SecretStr(""))
+    base_url: str | None = None
+    allow_http: bool = False
+    local_only: bool = False
+    prompt: str = DEFAULT_PROMPT
+    language: str | None = None
+    fields: tuple[str, ...] = CAPTION_ONLY
+    max_tags: int = DEFAULT_MAX_TAGS
+    max_tokens: int = 256
+    temperature: float = 0.3
+    timeout: float | None = None
+    options: BackendOptions = field(default_factory=BackendOptions)
+    notice: Callable[[str], None] = _unheard
+
+    @property
+    def asked(self) -> FieldsAsked | None:
+        """The structured fields to answer with; None for a caption in plain text."""
+        if self.fields == CAPTION_ONLY:
+            return None
+        return FieldsAsked(self.fields, self.max_tags)
+
+    def prompt_sha256(self, hints: Sequence[str] = ()) -> str:
+        """12 hex digits that change when the question put to the model changes."""
+        question: dict[str, Any] = {
+            "prompt": self.prompt,
+            "language": self.language,
+            "fields": list(self.fields),
+        }
+        if self.asked:  # a plain caption keeps the hash it had before there were fields
+            question["limits"] = self.asked.limits
+        if hints:
+            question["hints"] = list(hints)
+        canonical = json.dumps(question, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the last answer for a photo could not be used, told when it is asked about again.
+
+    `code` and `message` are those of the verdict; the token limit may be multiplied by
+    `more_tokens`, which is above 1 after an answer that was cut off.
+    """
+
+    code: str
+    message: str
+    more_tokens: int = 1
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A backend's answer. Token counts and cost are as the provider reported them, else None.
+
+    Where fields are asked for (`settings.asked`), `text` may be the model's answer as it came, JSON
+    and all, with `fields` empty; or `text` is the caption and `fields` hold the others.
+    """
+
+    text: str | None
+    fields: dict[str, Any] = field(default_factory=dict)
+    model_version: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    requests: int | None = None
+
+
+@dataclass(frozen=True)
+class ExpectedTokens:
+    """What one photo is expected to take: the picture, the question with its frame, the answer."""
+
+    image: int
+    text: int
+    output: int
+
+    @property
+    def input(self) -> int:
+        """Tokens that are sent."""
+        return self.image + self.text
+
+
+class CaptionBackend(ABC):
+    """A source of captions.
+
+    A subclass writes `caption`, or `caption_batch` too when it is faster with several photos at
+    once. Backends with a `batch_limit` above 1 (as a rule their `batch_size`) are called from
+    `batch_threads` threads; the others from `workers` threads at the same time, so `caption` must
+    be thread-safe.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    extra: ClassVar[str | None] = None
+    key_env_var: ClassVar[str | None] = None
+    key_form: ClassVar[str] = "the key your provider shows you"
+    placeholder: ClassVar[bool] = False
+    writes_fields: ClassVar[bool] = False
+    default_model: ClassVar[str]
+    default_workers: ClassVar[int] = 1
+    max_workers: ClassVar[int] = 500
+    batch_size: ClassVar[int] = 1
+    batch_threads: ClassVar[int] = 1
+    preferred_edge: ClassVar[int] = 1024
+    largest_edge: ClassVar[int] = 4096
+    price_provider: ClassVar[str | None] = None
+    free: ClassVar[bool] = False
+    timeout: ClassVar[float] = 60.0
+
+    Options: ClassVar[type[BackendOptions]] = BackendOptions
+
+    on_rate_limit: OnRateLimit | None = None
+    """Set by the run; a backend whose answers name the provider's quotas may tell them."""
+
+    def __init__(self, settings: BackendSettings) -> None:
+        self.settings = settings
+
+    @property
+    def batch_now(self) -> int:
+        """How many photos to hand over next; asked before each batch, so it may change."""
+        return self.batch_size
+
+    @property
+    def batch_limit(self) -> int:
+        """The most that `batch_now` may become during a run."""
+        return self.batch_size
+
+    @property
+    def edge(self) -> int:
+        """The longer side of the images that suit it, in pixels, with its options in mind."""
+        return self.preferred_edge
+
+    @property
+    def destination(self) -> str | None:
+        """The host that receives the photos; None when they stay in this process."""
+        return None
+
+    def status(self) -> str:
+        """A few words for the progress bar, such as how much memory is taken; empty for none.
+
+        Asked for each photo, from any thread.
+        """
+        return ""
+
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Quality of the JPEG that the decoders should make of each photo; None for pixels alone.
+
+        For backends that send `encode_jpeg(image, quality=...)` and look at no pixels themselves.
+        """
+        return None
+
+    def check(self) -> None:
+        """Verify, before the first photo, that captions can be had: key, server, model.
+
+        Raises:
+            FatalError: with what to do about it. The default only asks for the key.
+        """
+        if self.key_env_var and not self.settings.api_key.get_secret_value():
+            raise ConfigurationError(
+                f"the {self.name} backend needs a key: add the line "
+                f"{self.key_env_var}=<{self.key_form}> to config.env, "
+                f"or set the environment variable {self.key_env_var}"
+            )
+
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing
+        """Let go of connections and memory; called once, when nothing is under way any more."""
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """What a photo sent at this size (pixels) should take; None if no published rule says.
+
+        Asked before anything is sent, without a key, and again when the bill comes: a photo that
+        bills five times as much stops the run.
+        """
+        return None
+
+    @abstractmethod
+    def caption(self, image: Image, hints: Sequence[str]) -> Caption | str:
+        """Caption one photo.
+
+        Args:
+            image: RGB, upright, no metadata, at most `preferred_edge` pixels on its longer side;
+                `image.info["full_size"]` is the photo's width and height before it was shrunk.
+            hints: what may be said about the photo in the prompt; empty unless the user asked.
+
+        Raises:
+            PhotoError: a verdict on this photo (`ModelError`, `ApiError`).
+            TransientError: the service may be down; the caller retries.
+            FatalError: no photo can be captioned (key rejected, no quota).
+        """
+
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption | str:
+        """Caption a photo whose last answer could not be used; errors as in `caption`.
+
+        The default puts the same question again. A backend that can name the fault to its model,
+        or allow a longer answer, does so (`prompt.question` takes the fault).
+        """
+        return self.caption(image, hints)
+
+    def caption_batch(
+        self, images: Sequence[Image], hints: Sequence[Sequence[str]]
+    ) -> list[Caption | str | PhotoError]:
+        """Caption several photos; the answers are in the order of the photos.
+
+        A photo that fails alone is returned as its `PhotoError`; errors that concern the whole
+        batch are raised as in `caption`.
+        """
+        return [self._caption_or_error(image, h) for image, h in zip(images, hints, strict=True)]
+
+    def _caption_or_error(self, image: Image, hints: Sequence[str]) -> Caption | str | PhotoError:
+        try:
+            return self.caption(image, hints)
+        except PhotoError as error:
+            return error

@@ -1,0 +1,144 @@
+"""Reads a chat completion: the caption in it, what it cost, or why it is not one.
+
+The SDK does not validate answers, and the servers behind the `compatible` backend are many, so
+nothing is taken on trust: a field of the wrong type counts as missing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletion
+from openai.types.chat.chat_completion import Choice
+
+from picture_captioner.backends.base import Caption
+from picture_captioner.backends.openai_errors import HttpFailure, error_text
+from picture_captioner.backends.reasoning import without_reasoning
+from picture_captioner.errors import ApiError, ModelError, Usage
+
+_DIRECTORIES = re.compile(r"^(?:[A-Za-z]:)?[/\\].*[/\\]")
+
+
+def is_answer(completion: object) -> bool:
+    """Whether this is about a photo at all: it has choices, or a bill.
+
+    What has neither, such as a gateway's `{"status": "starting"}`, may pass.
+    """
+    if not isinstance(completion, ChatCompletion):
+        return False
+    choices: object = completion.choices
+    return isinstance(choices, list) or isinstance(completion.usage, CompletionUsage)
+
+
+def caption_from(completion: object, requests: int) -> Caption:
+    """The caption in an answer, with its usage; `requests` is how many it took.
+
+    Raises:
+        ModelError: `refused`, `truncated`, `reasoning` (nothing but a train of thought) or `empty`.
+        ApiError: `malformed`: not a chat completion at all.
+    """
+    choice = _first_choice(completion)
+    if not isinstance(completion, ChatCompletion) or choice is None:
+        raise ApiError("the server's answer is not a chat completion", code="malformed")
+    usage = _usage(completion, requests)
+    text = _checked_text(choice, usage)
+    version = completion.model if isinstance(completion.model, str) else None
+    return Caption(
+        text,
+        model_version=_DIRECTORIES.sub("", version) if version else None,
+        **usage,
+    )
+
+
+def failure_inside(completion: object) -> HttpFailure | None:
+    """The error in an answer with status 200: OpenRouter's, once it has begun to answer."""
+    extra = getattr(_first_choice(completion) or completion, "model_extra", None) or {}
+    error = extra.get("error")
+    if not isinstance(error, dict):
+        return None
+    status = error.get("code")
+    if not isinstance(status, int) or not 400 <= status < 600:
+        status = 502
+    return HttpFailure(status, "", error_text(error))
+
+
+def _usage(completion: ChatCompletion, requests: int) -> Usage:
+    """Tokens and cost as the server reported them; a count it does not give is absent."""
+    usage = Usage(requests=requests)
+    reported = completion.usage
+    if not isinstance(reported, CompletionUsage):
+        return usage
+    if (tokens := _count(reported.prompt_tokens)) is not None:
+        usage["input_tokens"] = tokens
+    if (tokens := _count(reported.completion_tokens)) is not None:
+        usage["output_tokens"] = tokens + _reasoning_on_top(reported)
+    if (tokens := _count(_detail(reported, "prompt_tokens_details", "cached_tokens"))) is not None:
+        usage["cached_tokens"] = tokens
+    cost = (reported.model_extra or {}).get("cost")  # OpenRouter, in US dollars
+    if isinstance(cost, int | float) and math.isfinite(cost) and cost >= 0:
+        usage["cost_usd"] = float(cost)
+    return usage
+
+
+def _reasoning_on_top(usage: CompletionUsage) -> int:
+    """Reasoning tokens that `completion_tokens` leaves out, as xAI's do; the total tells."""
+    reasoning = _count(_detail(usage, "completion_tokens_details", "reasoning_tokens")) or 0
+    total, prompt = _count(usage.total_tokens), _count(usage.prompt_tokens)
+    if total is None or prompt is None:
+        return 0
+    return reasoning if total == prompt + usage.completion_tokens + reasoning else 0
+
+
+def _detail(usage: CompletionUsage, group: str, name: str) -> object:
+    return getattr(getattr(usage, group, None), name, None)
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _first_choice(completion: object) -> Choice | None:
+    choices = getattr(completion, "choices", None)
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, Choice) else None
+
+
+def _checked_text(choice: Choice, usage: Usage) -> str:
+    message = choice.message
+    refusal = getattr(message, "refusal", None)
+    if choice.finish_reason == "content_filter" or (isinstance(refusal, str) and refusal):
+        raise ModelError(
+            "the model or its content filter refuses this photo", code="refused", usage=usage
+        )
+    answer = _words(getattr(message, "content", None))
+    text = without_reasoning(answer)
+    if choice.finish_reason == "length":
+        raise ModelError(_cut_off(bool(text), usage), code="truncated", usage=usage)
+    if text:
+        return text
+    if answer.strip() or _thought_only(message):
+        raise ModelError("the model reasoned and gave no caption", code="reasoning", usage=usage)
+    raise ModelError("the model returned an empty caption", code="empty", usage=usage)
+
+
+def _words(content: object) -> str:
+    """A message's content: a string, or a list of parts of which the texts count."""
+    if isinstance(content, list):
+        return "".join(_words(part.get("text")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _cut_off(began: bool, usage: Usage) -> str:
+    spent = usage.get("output_tokens")
+    after = f" after {spent} tokens" if spent else ""
+    if began:
+        return f"the answer was cut off{after}; raise --max-tokens"
+    return f"the tokens ran out{after}, before the caption began; raise --max-tokens"
+
+
+def _thought_only(message: object) -> bool:
+    """Whether reasoning was split off: `reasoning` in vLLM, `reasoning_content` elsewhere."""
+    fields = (getattr(message, name, None) for name in ("reasoning", "reasoning_content"))
+    return any(isinstance(field, str) and field.strip() for field in fields)

@@ -1,0 +1,62 @@
+"""Any other OpenAI-compatible server: vLLM, SGLang, LM Studio, llama.cpp, OpenRouter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from PIL.Image import Image
+
+from picture_captioner.backends.base import BackendSettings, Caption, Fault
+from picture_captioner.backends.openai_sdk import OpenAIFamilyBackend
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError, TransientError
+
+
+class CompatibleBackend(OpenAIFamilyBackend):
+    """Captions by the server at `--base-url`; the key is optional."""
+
+    name: ClassVar[str] = "compatible"
+    summary: ClassVar[str] = "any OpenAI-compatible server: vLLM, SGLang, LM Studio, llama.cpp"
+    key_env_var: ClassVar[str | None] = "COMPATIBLE_API_KEY"
+    key_optional: ClassVar[bool] = True
+    default_base_url: ClassVar[str] = ""
+    default_model: ClassVar[str] = ""
+    lists_models: ClassVar[bool] = False
+    timeout: ClassVar[float] = 120.0
+    unreachable_remedy: ClassVar[str] = "start the server, or correct --base-url"
+
+    def __init__(self, settings: BackendSettings) -> None:
+        """As in the base class, and there is no address to fall back on."""
+        if not settings.base_url:
+            raise ConfigurationError(
+                "the compatible backend needs the server's address: --base-url "
+                "http://localhost:8000/v1, or the line BASE_URL=... in config.env"
+            )
+        super().__init__(settings)
+
+    def check(self) -> None:
+        """As in the base class; a model need not be named where the server has just one.
+
+        Raises:
+            ConfigurationError: no model was named, and the server has several or does not say.
+            BackendUnavailableError: as in the base class, or it is too busy to say.
+        """
+        if self._model:
+            super().check()
+            return
+        try:
+            known = self._model_names() or []
+        except TransientError as error:
+            raise BackendUnavailableError(f"{error}; try again, or name the --model") from None
+        if len(known) != 1:
+            names = ", ".join(known[:12]) or "it does not say which it has"
+            raise ConfigurationError(f"choose a model of {self.destination} with --model: {names}")
+        self._model = known[0]
+        self.settings = replace(self.settings, model=known[0])  # records name it
+
+    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
+        """As in the base class; without a name, the server's only model is found first."""
+        if not self._model:
+            self.check()
+        return super()._answer(image, hints, fault)

@@ -1,0 +1,339 @@
+"""Captions by Gemini, through Google's `google-genai` SDK (the older google-generativeai is gone).
+
+Retries, function calling and continuation of the SDK are off: one photo is one request. Photos go
+inside the request, not through the Files API, which would keep each for 48 hours. A request carries
+the photo, the question and the headers in `_HEADERS`; the key is a header and never in a URL.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import httpx2
+from google import genai
+from google.genai import errors as genai_errors
+from google.genai import types
+from pydantic import Field
+
+from picture_captioner.backends.answer_hook import AnswerHook
+from picture_captioner.backends.base import (
+    BackendOptions,
+    BackendSettings,
+    Caption,
+    CaptionBackend,
+    ExpectedTokens,
+    Fault,
+)
+from picture_captioner.backends.encoding import (
+    DEFAULT_JPEG_QUALITY,
+    SMALLEST_JPEG_QUALITY,
+    encode_jpeg,
+)
+from picture_captioner.backends.endpoint import CONNECT_TIMEOUT, endpoint
+from picture_captioner.backends.expected_tokens import expected_tokens
+from picture_captioner.backends.gemini_answer import read_answer
+from picture_captioner.backends.gemini_errors import GeminiFailure
+from picture_captioner.backends.http_service import (
+    NO_PROTOCOL,
+    BareHeaders,
+    Provider,
+    SchemaRefusedError,
+    quiet_libraries,
+)
+from picture_captioner.backends.image_tokens import gemini_tokens
+from picture_captioner.backends.prompt import question
+from picture_captioner.errors import (
+    CaptionerError,
+    ConfigurationError,
+    TransientError,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+BASE_URL = "https://generativelanguage.googleapis.com"
+API_VERSION = "v1beta"
+"""The SDK's default, v1, does not know the `-latest` names (its README)."""
+_HEADERS = frozenset({"x-goog-api-key"})
+
+MAX_IMAGE_BYTES = 7_000_000
+"""Largest photo inside a request (Google's page on Gemini 3.5 Flash-Lite, November 2026)."""
+
+_THINKING_ROOM = 1024
+"""Tokens on top of the answer for models that cannot stop thinking: thoughts count as output."""
+
+Level = Literal["minimal", "low", "medium", "high"]
+
+
+@dataclass(frozen=True)
+class _Thinking:
+    """The least thinking that a model allows, and the tokens it may take."""
+
+    config: types.ThinkingConfig | None
+    room: int = 0
+
+
+def _level(level: str) -> _Thinking:
+    """Gemini 3 and later. `minimal` is close to none, but not none."""
+    config = types.ThinkingConfig(thinking_level=types.ThinkingLevel(level.upper()))
+    return _Thinking(config, _THINKING_ROOM // 4 if level == "minimal" else _THINKING_ROOM)
+
+
+_LEAST_THINKING: tuple[tuple[re.Pattern[str], _Thinking], ...] = (
+    (re.compile(r"gemini-(1|2\.0)|gemini-(pro|flash)-1|gemma"), _Thinking(None)),
+    (
+        re.compile(r"gemini-2\.5-pro"),  # 128 is the smallest budget it takes
+        _Thinking(types.ThinkingConfig(thinking_budget=128), _THINKING_ROOM),
+    ),
+    (re.compile(r"gemini-2\.5"), _Thinking(types.ThinkingConfig(thinking_budget=0))),
+    (re.compile(r".*flash-lite"), _level("minimal")),
+    (re.compile(r"gemini-3(\.[0-6])?-flash"), _level("minimal")),
+)
+"""By family. Gemini 3 refuses a budget of 0 (python-genai issue 2936), Gemini 2.5 refuses levels,
+and Flash from 3.7 on and all Pro models refuse `minimal`."""
+
+
+class GeminiBackend(CaptionBackend):
+    """Gemini, through the Developer API."""
+
+    name = "gemini"
+    summary = "Gemini, through Google's API"
+    extra = "api"
+    writes_fields = True
+    key_env_var = "GEMINI_API_KEY"
+    key_form = "AIza..."
+    default_model = "gemini-3.5-flash-lite"
+    default_workers = 20
+    price_provider = "google"
+    largest_edge = 3072
+    preferred_edge = 768
+    """One tile of Gemini 2 (258 tokens); Gemini 3 bills by `media_resolution` whatever the size,
+    and what `medium` keeps of a photo is about that large."""
+
+    class Options(BackendOptions):
+        """The options that `--option NAME=VALUE` sets."""
+
+        jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
+        media_resolution: Literal["low", "medium", "high", "default"] = "medium"
+        """280, 560 or 1,120 tokens a photo with Gemini 3, whose own default is high."""
+        thinking_level: Level | None = None
+        """For models that do not take the level chosen by their name."""
+
+    def __init__(self, settings: BackendSettings) -> None:
+        """Check the address and prepare the client; nothing is sent.
+
+        Raises:
+            ConfigurationError: an address that photos must not be sent to.
+        """
+        super().__init__(settings)
+        quiet_libraries()
+        where = endpoint(BASE_URL, settings)
+        key = settings.api_key.get_secret_value()
+        self._service = Provider(where.host, "GEMINI_API_KEY", key)
+        self._thinking = self._chosen_thinking()
+        self._takes_schema = True
+        seconds = settings.timeout or self.timeout
+        self._http_client = where.http_client(seconds, self.max_workers)
+        self._http_client.event_hooks = {
+            "request": [BareHeaders(_HEADERS, {"x-goog-api-key": key}), _cap_connect_timeout],
+            "response": [AnswerHook(self)],
+        }
+        self._client = genai.Client(
+            enterprise=False,
+            # Without a key the SDK would look for GOOGLE_API_KEY; `check` refuses an empty one.
+            api_key=key or "none",
+            http_options=types.HttpOptions(
+                base_url=where.url,
+                api_version=API_VERSION,
+                timeout=math.ceil(seconds * 1000),
+                retry_options=types.HttpRetryOptions(attempts=1),
+                httpx_client=self._http_client,
+            ),
+        )
+
+    @property
+    def destination(self) -> str:
+        """The host that receives the photos."""
+        return self._service.host
+
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Photos are sent as JPEGs of this quality."""
+        return self._options.jpeg_quality
+
+    def check(self) -> None:
+        """Ask whether the models endpoint is there, takes the key and knows the model.
+
+        Raises:
+            ConfigurationError: no key, or a model that is unknown or writes no text.
+            AccessDeniedError: the key is rejected.
+            BackendUnavailableError: unreachable, an untrusted certificate, or a redirect.
+        """
+        super().check()
+        self._service.check_key_form()
+        self._service.check_model_form(self.settings.model)
+        try:
+            with self._faults_mapped():
+                model = self._client.models.get(model=self.settings.model)
+        except TransientError as error:
+            self._service.check_failed(error)
+            return
+        if model.supported_actions and "generateContent" not in model.supported_actions:
+            raise ConfigurationError(
+                f"{self.settings.model} does not write captions; choose another with --model"
+            )
+
+    def caption(self, image: Image, hints: Sequence[str]) -> Caption:
+        """Caption one photo with one request.
+
+        Raises:
+            ModelError: `refused`, `truncated`, `empty`, `reasoning` or `unfinished`; what it cost
+                is in its usage.
+            ApiError: the service does not accept this photo.
+            TransientError: busy, down or out of reach.
+            FatalError: no photo can be captioned.
+        """
+        return self._answer(image, hints, None)
+
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
+        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
+        return self._answer(image, hints, fault)
+
+    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
+        jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
+        parts = [
+            types.Part.from_bytes(data=jpeg, mime_type="image/jpeg"),
+            types.Part.from_text(text=question(self.settings, hints, fault)),
+        ]
+        turn = types.Content(role="user", parts=parts)
+        limit = self.settings.max_tokens * (fault.more_tokens if fault else 1)
+        asked = self.settings.asked
+        if asked is None or not self._takes_schema:
+            return self._send(turn, limit)
+        try:
+            return self._send(turn, limit, asked.schema())
+        except SchemaRefusedError:
+            self._takes_schema = False  # as Gemma; the question says the same in words
+        return self._send(turn, limit, requests=2)
+
+    def _send(
+        self,
+        turn: types.Content,
+        limit: int,
+        schema: dict[str, object] | None = None,
+        requests: int = 1,
+    ) -> Caption:
+        with self._faults_mapped():
+            response = self._client.models.generate_content(
+                model=self.settings.model, contents=turn, config=self._config(limit, schema)
+            )
+        if not (response.candidates or response.prompt_feedback or response.usage_metadata):
+            raise self._service.unreadable()
+        return read_answer(response, requests)
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`; of the room for thinking above `minimal`, a quarter."""
+        resolution = self._options.media_resolution
+        room = self._thinking.room
+        return expected_tokens(
+            self.settings,
+            gemini_tokens(width, height, self.settings.model, resolution),
+            thinking=room // 4 if room >= _THINKING_ROOM else 0,
+        )
+
+    def close(self) -> None:
+        """Close the connections; the backend is not usable afterwards."""
+        self._http_client.close()
+
+    @property
+    def _options(self) -> Options:
+        options = self.settings.options
+        return options if isinstance(options, self.Options) else self.Options()
+
+    def _chosen_thinking(self) -> _Thinking:
+        if self._options.thinking_level:
+            return _level(self._options.thinking_level)
+        name = self.settings.model.removeprefix("models/")
+        families = (thinking for family, thinking in _LEAST_THINKING if family.match(name))
+        return next(families, _level("low"))
+
+    def _config(self, limit: int, schema: dict[str, object] | None) -> types.GenerateContentConfig:
+        return types.GenerateContentConfig(
+            max_output_tokens=limit + self._thinking.room,
+            response_mime_type="application/json" if schema else None,
+            response_json_schema=schema,
+            temperature=self._temperature(),
+            thinking_config=self._thinking.config,
+            media_resolution=self._media_resolution(),
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+            automatic_continuation=False,
+        )
+
+    def _temperature(self) -> float | None:
+        """None from Gemini 3 on, which is made for 1.0 and from 3.5 on ignores anything else."""
+        old = re.match(r"(models/)?(gemini-[12]|gemma)", self.settings.model)
+        return self.settings.temperature if old else None
+
+    def _media_resolution(self) -> types.MediaResolution | None:
+        wanted = self._options.media_resolution
+        if wanted == "default":
+            return None
+        return types.MediaResolution(f"MEDIA_RESOLUTION_{wanted.upper()}")
+
+    @contextmanager
+    def _faults_mapped(self) -> Iterator[None]:
+        """Turn the SDK's errors into ours; `from None`, since theirs hold bodies and requests."""
+        try:
+            yield
+        except genai_errors.APIError as error:
+            raise self._meaning(GeminiFailure.read(error)) from None
+        except httpx2.HTTPError as error:
+            raise self._service.unconnected(error) from None
+        except NO_PROTOCOL:
+            raise self._service.unreadable() from None
+
+    def _meaning(self, failure: GeminiFailure) -> CaptionerError:
+        if failure.bad_key:
+            return self._service.denied(failure.status, failure.text)
+        if failure.exhausted:
+            return self._service.exhausted(failure.text)
+        if failure.status == 404:
+            return self._not_found()
+        if failure.about_format:
+            return SchemaRefusedError(
+                f"{self.settings.model} does not take the request as it is made here"
+                f"{self._service.says(failure.text)}; choose another with --model"
+            )
+        if failure.about_thinking:
+            return ConfigurationError(
+                f"{self.settings.model} does not allow so little thinking"
+                f"{self._service.says(failure.text)}; add --option thinking_level=low (or medium)"
+            )
+        return self._service.failed(
+            failure.status, failure.headers, failure.text, failure.retry_delay
+        )
+
+    def _not_found(self) -> CaptionerError:
+        try:
+            # The first page alone: a server could say for ever that there is one more.
+            page = self._client.models.list(config={"page_size": 1000}).page
+            names = [model.name or "" for model in page]
+        except genai_errors.APIError as error:
+            if error.code == 404:
+                return self._service.nothing_there()
+            names = []
+        except (httpx2.HTTPError, *NO_PROTOCOL):
+            names = []  # the model is missing all the same; only the suggestion is lost
+        known = [name.removeprefix("models/") for name in names]
+        return self._service.unknown_model(self.settings.model.removeprefix("models/"), known)
+
+
+def _cap_connect_timeout(request: httpx2.Request) -> None:
+    """Give a host that is switched off 10 s; the SDK sets one timeout for everything."""
+    timeout = request.extensions["timeout"]
+    timeout["connect"] = min(CONNECT_TIMEOUT, timeout["connect"])

@@ -1,0 +1,218 @@
+"""One provider as its failures are told: shared by the backends whose SDKs raise their own errors.
+
+A vendor's file decides what is special about its service (money, models, refusals) and leaves the
+rest to `Service`: no connection, a redirect, a rejected key, a busy server, a refused request.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx2
+
+from picture_captioner.backends.http_errors import (
+    certificate_problem,
+    readable,
+    retry_after_seconds,
+    root_cause,
+)
+from picture_captioner.errors import (
+    AccessDeniedError,
+    ApiError,
+    BackendUnavailableError,
+    CaptionerError,
+    ConfigurationError,
+    TransientError,
+    did_you_mean,
+)
+
+_log = logging.getLogger("caption.backend")
+
+USER_AGENT = "picture-captioner"
+_PLAIN_HEADERS = frozenset(
+    {"host", "accept", "accept-encoding", "connection", "content-type", "content-length"}
+)
+_MODEL_NAME = re.compile(r"[A-Za-z0-9._:@/-]+")
+_UNREACHABLE = frozenset({"connection", "timeout"})
+NO_PROTOCOL = (ValueError, TypeError, AttributeError, RecursionError)
+"""What the SDKs raise on an answer of any other form than they expect: they do not validate it."""
+
+_TRANSIENT_CODES = {408: "timeout", 409: "http_409", 425: "http_425", 429: "rate_limit"}
+
+
+def quiet_libraries() -> None:
+    """Keep photos and keys out of the log at DEBUG.
+
+    There the Anthropic SDK logs each request's body, photo and all, and httpcore2 the headers of
+    answers, which may echo a key (a redirect's location does).
+    """
+    for name in ("anthropic", "google_genai", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+class SchemaRefusedError(ConfigurationError):
+    """The model has no structured output; its backend asks again without."""
+
+
+class BareHeaders:
+    """A request hook of httpx2 that leaves only headers which a request needs.
+
+    Vendors' SDKs add the operating system, the Python version, and headers from environment
+    variables.
+    """
+
+    def __init__(self, kept: Collection[str], forced: Mapping[str, str]) -> None:
+        """`kept`: lower-case names besides those of any request; `forced` wins over the SDK."""
+        self._kept = _PLAIN_HEADERS | set(kept)
+        self._forced = dict(forced)
+
+    def __call__(self, request: httpx2.Request) -> None:
+        """Take the others out, before the request is sent."""
+        for name in set(request.headers) - self._kept:
+            del request.headers[name]
+        request.headers.update(
+            {"user-agent": USER_AGENT, "accept-encoding": "gzip", **self._forced}
+        )
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Who was asked, as messages name it; `secret` serves only to take the key out of texts."""
+
+    host: str
+    key_name: str
+    secret: str = field(repr=False)
+
+    def says(self, text: str) -> str:
+        """`text`, cleaned, behind a colon; empty if there is nothing to quote."""
+        quoted = readable(text, self.secret)
+        return f": {quoted}" if quoted else ""
+
+    def check_key_form(self) -> None:
+        """Refuse a key that no header can carry: HTTP libraries quote it in what they raise.
+
+        Raises:
+            ConfigurationError: a line break, a space or a character outside ASCII.
+        """
+        if not self.secret.isascii() or not self.secret.isprintable() or " " in self.secret:
+            raise ConfigurationError(
+                f"{self.key_name} holds a space, a line break or a character that no key has; "
+                "copy it again"
+            )
+
+    def check_model_form(self, model: str) -> None:
+        """Refuse a model name that could change the address it becomes a part of.
+
+        Raises:
+            ConfigurationError: anything but letters, digits and `._:@/-`, or two dots in a row.
+        """
+        if not _MODEL_NAME.fullmatch(model) or ".." in model:
+            raise ConfigurationError(f"'{model[:100]}' is no model name; choose one with --model")
+
+    def unconnected(self, error: BaseException) -> TransientError | BackendUnavailableError:
+        """What an HTTP library's exception means; those of httpx2 are found in its chain."""
+        problem = certificate_problem(error)
+        if problem is not None:
+            return BackendUnavailableError(
+                f"no safe connection to {self.host}{self.says(problem)}. "
+                "If the certificate is your own, point SSL_CERT_FILE to it"
+            )
+        if isinstance(error, httpx2.DecodingError):
+            return self.unreadable()
+        if isinstance(error, httpx2.TimeoutException):
+            return TransientError(f"{self.host} did not answer in time", code="timeout")
+        reason = self.says(root_cause(error))
+        return TransientError(f"no connection to {self.host}{reason}", code="connection")
+
+    def unreadable(self) -> TransientError:
+        """For an answer that is not what the protocol says, such as a gateway's web page."""
+        return TransientError(
+            f"{self.host} answered with something that is not its protocol", code="bad_answer"
+        )
+
+    def failed(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        text: str,
+        retry_after: float | None = None,
+    ) -> CaptionerError:
+        """What an HTTP status means that says nothing special about this provider.
+
+        Args:
+            status: 300 and above.
+            headers: of the response; `retry-after` and `location` are read.
+            text: the server's own words, as they came.
+            retry_after: seconds to wait, if the body said so; the longer of it and the header wins.
+        """
+        said = self.says(text)
+        if status < 400:
+            return self._redirected(headers.get("location", ""))
+        if status in (401, 403):
+            return self.denied(status, text)
+        if status >= 500 or status in _TRANSIENT_CODES:
+            waits = [w for w in (retry_after_seconds(headers), retry_after) if w is not None]
+            return TransientError(
+                f"{self.host} answers HTTP {status}{said}",
+                code=_TRANSIENT_CODES.get(status, f"http_{status}"),
+                retry_after=max(waits, default=None),
+            )
+        code = "too_large" if status == 413 else "bad_request"
+        return ApiError(f"{self.host} does not accept this photo (HTTP {status}){said}", code=code)
+
+    def denied(self, status: int, text: str) -> AccessDeniedError:
+        """The key is wrong, or may not do this."""
+        return AccessDeniedError(
+            f"{self.host} rejects the key (HTTP {status}); check {self.key_name}{self.says(text)}"
+        )
+
+    def exhausted(self, text: str) -> AccessDeniedError:
+        """No money or no quota is left, and waiting a minute does not bring it back."""
+        return AccessDeniedError(
+            f"the account at {self.host} has no credit or quota left{self.says(text)}"
+        )
+
+    def unknown_model(self, model: str, known: Collection[str]) -> ConfigurationError:
+        """The model does not exist; the nearest name of those that do is suggested."""
+        if model in known:
+            return ConfigurationError(
+                f"{self.host} lists the model '{model}' but does not serve it with this key; "
+                "choose another with --model"
+            )
+        return ConfigurationError(
+            f"{self.host} does not know the model '{model[:100]}'{did_you_mean(model, known)}; "
+            "choose another with --model"
+        )
+
+    def nothing_there(self) -> BackendUnavailableError:
+        """Not even a list of models: the address is wrong, not the model."""
+        return BackendUnavailableError(
+            f"{self.host} offers nothing at this address (HTTP 404); check --base-url"
+        )
+
+    def check_failed(self, error: TransientError) -> None:
+        """End the run if the service cannot be reached; let it start if it is only busy.
+
+        A restart at four in the morning must not end the night for one 429 or 503: the run retries
+        those, and stops by itself if they go on.
+
+        Raises:
+            BackendUnavailableError: no connection, or no answer in time.
+        """
+        if error.code in _UNREACHABLE:
+            raise BackendUnavailableError(
+                f"{error}; check the network and --base-url, then start again"
+            ) from None
+        _log.warning("the model could not be checked", extra={"event": "unchecked"})
+
+    def _redirected(self, location: str) -> BackendUnavailableError:
+        target = urlsplit(location).netloc.rpartition("@")[2] or "another path of the same host"
+        return BackendUnavailableError(
+            f"{self.host} redirects to {target[:200]}; redirects are not followed, so that neither "
+            "photos nor the key reach a host you did not name. If it is right, put the new address "
+            "into --base-url"
+        )

@@ -1,0 +1,57 @@
+"""What torch's exceptions mean: out of memory, the device is gone, or something else.
+
+torch tells most of it in words only. The words were read in its sources (c10/cuda, aten/mps).
+"""
+
+from __future__ import annotations
+
+import enum
+
+import torch
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",  # the allocator of the CPU
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
+_LOST = (
+    "cuda error",
+    "device-side assert",
+    "unspecified launch failure",
+    "cuda driver",
+    "driver shutting down",
+    "nvml",
+    "cublas_status_execution_failed",
+    "cublas_status_not_initialized",
+    "hip error",
+    "mps backend",
+    "command buffer",
+)
+
+
+class DeviceFailure(enum.Enum):
+    """What went wrong on the device."""
+
+    OUT_OF_MEMORY = "out of memory"
+    DEVICE_LOST = "device lost"
+
+
+def failure_of(error: BaseException) -> DeviceFailure | None:
+    """What an exception says about the device; None if it says nothing about it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return DeviceFailure.OUT_OF_MEMORY
+    if not isinstance(error, RuntimeError):
+        return None
+    words = str(error).lower()
+    if any(phrase in words for phrase in _OUT_OF_MEMORY):
+        return DeviceFailure.OUT_OF_MEMORY
+    accelerator = getattr(torch, "AcceleratorError", None)
+    if accelerator is not None and isinstance(error, accelerator):
+        return DeviceFailure.DEVICE_LOST
+    return DeviceFailure.DEVICE_LOST if any(phrase in words for phrase in _LOST) else None
+
+
+def first_line(error: BaseException) -> str:
+    """The line that says what happened; torch adds advice on debugging below it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,59 @@
+"""OpenAI itself: the gpt models that see."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from picture_captioner.backends.base import ExpectedTokens
+from picture_captioner.backends.expected_tokens import expected_tokens
+from picture_captioner.backends.openai_sdk import OpenAIFamilyBackend
+from picture_captioner.backends.openai_tokens import openai_tokens
+
+_GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?:-(?:mini|nano|luna|terra|sol|\d{4}-\d{2}-\d{2}))*")
+"""Plain members of a generation; -chat, -pro, -codex, -search take other parameters or none."""
+_O_SERIES = re.compile(r"o\d\b")
+_REASONS = re.compile(r"gpt-(?:[5-9]|\d\d)|o\d\b")
+
+
+class OpenAIBackend(OpenAIFamilyBackend):
+    """Captions by OpenAI's API."""
+
+    name: ClassVar[str] = "openai"
+    summary: ClassVar[str] = "OpenAI's models, paid per token; photos leave this machine"
+    key_env_var: ClassVar[str | None] = "OPENAI_API_KEY"
+    key_form: ClassVar[str] = "sk-..."
+    default_base_url: ClassVar[str] = "https://api.openai.com/v1"
+    # The cheapest whose price of a picture is published, and it can be kept from reasoning. Half
+    # the price is gpt-6-luna; how many tokens a picture takes there, nobody says.
+    default_model: ClassVar[str] = "gpt-5.6-luna"
+    price_provider: ClassVar[str | None] = "openai"
+    limit_field: ClassVar[str] = "max_completion_tokens"
+    # gpt-5.6 takes any size and bills all of it; older models shrink to 2,048 pixels or less.
+    largest_edge: ClassVar[int] = 2048
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`. Where reasoning cannot be switched off, it fills the limit."""
+        image = openai_tokens(width, height, self._model, self._options.detail)
+        effort = self._options.reasoning_effort or self.reasoning_effort()
+        expected = expected_tokens(self.settings, image)
+        if expected is None or effort in (None, "none", "minimal"):
+            return expected
+        return replace(expected, output=self.settings.max_tokens)
+
+    def tuning(self) -> dict[str, Any]:
+        """Not kept by the provider; no temperature for models that reason: they reject it."""
+        fields = super().tuning() | {"store": False}
+        if _REASONS.match(self._model) and self.reasoning_effort() != "none":
+            del fields["temperature"]
+        return fields
+
+    def reasoning_effort(self) -> str | None:
+        """Least effort: `minimal` for gpt-5, `none` from gpt-5.1 on, `low` for o1, o3, o4."""
+        if _O_SERIES.match(self._model):
+            return "low"
+        plain = _GPT.fullmatch(self._model)
+        if plain is None or int(plain[1]) < 5:
+            return None
+        return "minimal" if (int(plain[1]), int(plain[2] or 0)) == (5, 0) else "none"

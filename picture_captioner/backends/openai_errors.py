@@ -1,0 +1,153 @@
+"""What each failure of an OpenAI-compatible server means: this photo, a moment, or the run.
+
+The texts that are recognised here were read in providers' documents and in threads about them;
+where a provider uses an unexpected status, the line says which one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import openai
+
+from picture_captioner.backends import http_service
+from picture_captioner.errors import (
+    ApiError,
+    BackendUnavailableError,
+    CaptionerError,
+    ConfigurationError,
+    TransientError,
+)
+
+_REFUSED = re.compile(  # xAI and OpenRouter answer 403, others 400
+    r"content_policy|content_filter|content management policy|safety[ _](?:system|check)"
+    r"|usage guidelines|input was flagged|moderation_blocked|image_content",
+    re.IGNORECASE,
+)
+_NO_MONEY = re.compile(
+    # Not the bare word "billing": OpenAI's passing rate limits point to the billing page.
+    r"insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active"
+    r"|(?:used all|run out of|ran out of|insufficient|no) (?:\w+ ){0,3}(?:credits?|balance|funds)"
+    r"|spending limit",
+    re.IGNORECASE,
+)
+_BAD_KEY = re.compile(  # xAI answers 400
+    r"(?:incorrect|invalid|missing|expired|no)[ _]api[ _]key", re.IGNORECASE
+)
+_BLIND = re.compile(  # llama.cpp answers 500, OpenRouter 404
+    r"image inputs? (?:is|are) not supported|does not support (?:image|vision|multimodal)"
+    r"|not a (?:multimodal|vision) model|support image input",
+    re.IGNORECASE,
+)
+_NO_MODEL = re.compile(
+    r"model_not_found|model\b.{0,120}?(?:not found|does(?: not|n't) exist|is not available)"
+    r"|not a valid model|no such model",
+    re.IGNORECASE | re.DOTALL,
+)
+_NO_SUCH_ADDRESS = frozenset({404, 405, 410})
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAIProvider(http_service.Provider):
+    """Who was asked, and what to do about a model that it does not have."""
+
+    backend: str
+    model: str
+    missing_model_remedy: str
+
+
+@dataclass(frozen=True)
+class HttpFailure:
+    """An HTTP error in plain words, wherever the server put it."""
+
+    status: int
+    code: str
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def matches(self, pattern: re.Pattern[str]) -> bool:
+        """Whether the server's code or words fit."""
+        return bool(pattern.search(self.code) or pattern.search(self.text))
+
+
+def mapped(error: openai.OpenAIError, service: OpenAIProvider) -> CaptionerError:
+    """The program's own error for one of the SDK's; its message holds no key and no request."""
+    if isinstance(error, openai.APITimeoutError):
+        return TransientError(f"{service.host} did not answer in time", code="timeout")
+    if isinstance(error, openai.APIConnectionError):
+        return service.unconnected(error.__cause__ or error)
+    if isinstance(error, openai.APIStatusError):
+        return mapped_failure(failure_of(error), service)
+    return ApiError(f"the SDK gave up ({type(error).__name__}){service.says(str(error))}")
+
+
+def failure_of(error: openai.APIStatusError) -> HttpFailure:
+    """Status, code, words and headers of an error response."""
+    return HttpFailure(
+        status=error.status_code,
+        code=f"{error.code or ''} {error.type or ''}".strip(),
+        text=error_text(error.body),
+        headers=error.response.headers,
+    )
+
+
+def error_text(body: object, deepest: int = 8) -> str:
+    """The words in an error body: OpenAI's, FastAPI's (`detail`), or a bare string.
+
+    What is nested deeper than `deepest` is nobody's form of an error.
+    """
+    if isinstance(body, str):
+        return body
+    if deepest == 0:
+        return ""
+    if isinstance(body, list):  # FastAPI's list of problems quotes the request in `input`
+        return "; ".join(filter(None, (error_text(part, deepest - 1) for part in body)))
+    if isinstance(body, dict):
+        for name in ("message", "detail", "msg", "error"):
+            if body.get(name):
+                return error_text(body[name], deepest - 1)
+    return ""
+
+
+def mapped_failure(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError:
+    """The program's own error for an HTTP error."""
+    return (
+        _denied(failure, service)
+        or _misconfigured(failure, service)
+        or service.failed(failure.status, failure.headers, failure.text)
+    )
+
+
+def _denied(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError | None:
+    said = service.says(failure.text)
+    if failure.status in (400, 403) and failure.matches(_REFUSED):
+        return ApiError(f"{service.host} refuses this photo{said}", code="refused")
+    if failure.status in (400, 403, 429) and failure.matches(_NO_MONEY):
+        return service.exhausted(failure.text)
+    if failure.status == 402:
+        return service.exhausted(failure.text)
+    if failure.status == 400 and failure.matches(_BAD_KEY):
+        return service.denied(failure.status, failure.text)
+    return None
+
+
+def _misconfigured(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError | None:
+    said = service.says(failure.text)
+    if failure.matches(_BLIND):
+        return ConfigurationError(
+            f"the model {service.model} at {service.host} cannot see images; choose another with "
+            f"--model{said}"
+        )
+    if failure.status in (400, 404) and failure.matches(_NO_MODEL):
+        return ConfigurationError(
+            f"{service.host} does not know the model {service.model}; "
+            f"{service.missing_model_remedy}{said}"
+        )
+    if failure.status in _NO_SUCH_ADDRESS:
+        return BackendUnavailableError(
+            f"{service.host} offers nothing at this address (HTTP {failure.status}); most base "
+            f"URLs end in /v1{said}"
+        )
+    return None

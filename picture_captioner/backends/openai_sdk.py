@@ -1,0 +1,364 @@
+"""What every OpenAI-compatible provider has in common, on the openai SDK.
+
+A provider is a subclass: an address, a default model, and what its API is documented to accept.
+The SDK's own retries are off (pipeline/asking/retry.py is the one layer that retries), redirects
+are not followed, and a request carries no header beyond those it needs: the SDK would add the
+operating system, the Python version and whatever `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and
+`OPENAI_CUSTOM_HEADERS` hold, for xAI and a local server just as for OpenAI.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+import openai
+from openai.types.chat import ChatCompletion
+from pydantic import Field
+
+from picture_captioner.backends.answer_hook import AnswerHook
+from picture_captioner.backends.base import (
+    BackendOptions,
+    BackendSettings,
+    Caption,
+    CaptionBackend,
+    ExpectedTokens,
+    Fault,
+)
+from picture_captioner.backends.chat_answers import caption_from, failure_inside, is_answer
+from picture_captioner.backends.encoding import (
+    DEFAULT_JPEG_QUALITY,
+    SMALLEST_JPEG_QUALITY,
+    encode_jpeg,
+    json_data_url,
+)
+from picture_captioner.backends.endpoint import endpoint
+from picture_captioner.backends.expected_tokens import expected_tokens
+from picture_captioner.backends.http_service import NO_PROTOCOL, BareHeaders
+from picture_captioner.backends.image_tokens import qwen_tokens
+from picture_captioner.backends.openai_errors import (
+    OpenAIProvider,
+    failure_of,
+    mapped,
+    mapped_failure,
+)
+from picture_captioner.backends.prompt import question
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    CaptionerError,
+    ConfigurationError,
+    FatalError,
+    TransientError,
+    did_you_mean,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_log = logging.getLogger("caption.backend")
+
+_LISTED = 12
+"""Model names that a message lists; OpenRouter knows over 900."""
+
+_PATH = "/chat/completions"
+_BUSY = re.compile("rate_limit|http_")
+_NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
+_TOKEN_LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""The two names of the same limit; a server that rejects one may take the other."""
+_SPELLINGS = {"reasoning_effort": r"(?i)reason|\bthink", "max_tokens": r"\bmax_tokens\b"}
+_ABOUT_THE_FORMAT = re.compile(
+    r"response[_ ]format|json[_ ]?schema|structured[_ ]outputs?|guided[_ ]|\bgrammar\b",
+    re.IGNORECASE,
+)
+"""LM Studio complains without a word of refusal ("must be ..."), llama.cpp and vLLM about the
+grammar that they make of the schema."""
+_COMPLAINT = re.compile(
+    r"(?:not|n't|un)[ -]?(?:supported|support|recognized|known|permitted|allowed)"
+    r"|invalid|unexpected|extra",
+    re.IGNORECASE,
+)
+
+T = TypeVar("T")
+
+
+class OpenAIOptions(BackendOptions):
+    """What `--option NAME=VALUE` may set."""
+
+    detail: Literal["auto", "low", "high"] | None = None
+    jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "default"] | None = None
+
+
+class OpenAIFamilyBackend(CaptionBackend):
+    """Base of the backends that speak OpenAI's chat completions."""
+
+    extra: ClassVar[str | None] = "api"
+    writes_fields: ClassVar[bool] = True
+    default_base_url: ClassVar[str]
+    default_workers: ClassVar[int] = 8
+    limit_field: ClassVar[str] = "max_tokens"
+    max_image_bytes: ClassVar[int] = 20 * 1024 * 1024
+    key_optional: ClassVar[bool] = False
+    lists_models: ClassVar[bool] = True
+    unreachable_remedy: ClassVar[str] = "check the network and --base-url, then run again"
+    missing_model_remedy: ClassVar[str] = "choose another with --model"
+
+    Options: ClassVar[type[BackendOptions]] = OpenAIOptions
+
+    def __init__(self, settings: BackendSettings) -> None:
+        """Check the address and prepare the client; nothing is sent.
+
+        Raises:
+            ConfigurationError: the address or the key cannot be used.
+        """
+        super().__init__(settings)
+        self._model = settings.model
+        self._endpoint = endpoint(self.default_base_url, settings)
+        self._key = _usable_key(self.name, settings.api_key.get_secret_value())
+        self._http = self._endpoint.http_client(self._seconds, connections=self.max_workers)
+        self._http.event_hooks = {
+            "request": [_headers(self._endpoint.host, self._key)],
+            "response": [AnswerHook(self)],
+        }
+        self._client = openai.OpenAI(
+            api_key=self._key or "none",
+            base_url=self._endpoint.url,
+            http_client=self._http,
+            timeout=self._http.timeout,
+            max_retries=0,
+        )
+        self._not_taken: frozenset[str] = frozenset()
+
+    @property
+    def destination(self) -> str | None:
+        """The host that receives the photos."""
+        return self._endpoint.host
+
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Photos are sent as JPEGs of this quality."""
+        return self._options.jpeg_quality
+
+    def check(self) -> None:
+        """Ask the server for its models: it is there, it takes the key, it has the model.
+
+        Raises:
+            ConfigurationError: no key, or the server does not know the model.
+            AccessDeniedError: the key is rejected.
+            BackendUnavailableError: no server, no answer, or none that makes sense. One that is
+                only busy (429, 5xx) lets the run start: it retries, and stops if that goes on.
+        """
+        if not self.key_optional:
+            super().check()
+        try:
+            known = self._model_names()
+            if known is not None:
+                self._find_model(known)
+        except TransientError:
+            _log.warning("the model could not be checked", extra={"event": "unchecked"})
+
+    def caption(self, image: Image, hints: Sequence[str]) -> Caption:
+        """Send one photo and read the answer; errors as in `CaptionBackend.caption`."""
+        return self._answer(image, hints, None)
+
+    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
+        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
+        return self._answer(image, hints, fault)
+
+    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
+        options = self._options
+        jpeg = encode_jpeg(
+            image, quality=options.jpeg_quality, max_bytes=self.max_image_bytes * 3 // 4
+        )
+        text = question(self.settings, hints, fault)
+        message = {"role": "user", "content": self._content(json_data_url(jpeg), text)}
+        completion, requests = self._complete(message, fault.more_tokens if fault else 1)
+        failure = failure_inside(completion)
+        if failure is not None:
+            raise mapped_failure(failure, self._service)
+        if not is_answer(completion):
+            raise self._no_answer()
+        return caption_from(completion, requests)
+
+    def close(self) -> None:
+        """Close the connections; the backend is not usable afterwards."""
+        self._client.close()
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`; open models are known by their name."""
+        return expected_tokens(self.settings, qwen_tokens(width, height, self._model))
+
+    def tuning(self) -> dict[str, Any]:
+        """Request fields besides the model and the photo that this provider documents."""
+        return {
+            self.limit_field: self.settings.max_tokens,
+            "temperature": self.settings.temperature,
+        }
+
+    def reasoning_effort(self) -> str | None:
+        """The value that switches reasoning off for this model; None to say nothing."""
+        return None
+
+    @property
+    def _options(self) -> OpenAIOptions:
+        given = self.settings.options
+        return given if isinstance(given, OpenAIOptions) else OpenAIOptions()
+
+    @property
+    def _seconds(self) -> float:
+        return self.settings.timeout or self.timeout
+
+    @property
+    def _service(self) -> OpenAIProvider:
+        return OpenAIProvider(
+            backend=self.name,
+            host=self._endpoint.host,
+            model=self._model,
+            key_name=self.key_env_var or "the key",
+            missing_model_remedy=self.missing_model_remedy.replace("MODEL", self._model),
+            secret=self._key,
+        )
+
+    def _content(self, url: msgspec.Raw, text: str) -> list[dict[str, Any]]:
+        picture: dict[str, Any] = {"url": url}
+        if self._options.detail:
+            picture["detail"] = self._options.detail
+        return [
+            {"type": "image_url", "image_url": picture},
+            {"type": "text", "text": text},
+        ]
+
+    def _request_fields(self, more_tokens: int) -> dict[str, Any]:
+        wanted = self.tuning() | self._format()
+        wanted[self.limit_field] *= more_tokens
+        effort = self._options.reasoning_effort or self.reasoning_effort()
+        if effort and effort != "default":
+            wanted["reasoning_effort"] = effort
+        for name, other in _TOKEN_LIMITS.items():
+            if name in wanted and name in self._not_taken:
+                wanted[other] = wanted.pop(name)
+                break
+        return {name: value for name, value in wanted.items() if name not in self._not_taken}
+
+    def _format(self) -> dict[str, Any]:
+        """OpenAI's strict structured output; local servers hold a model to it by a grammar."""
+        asked = self.settings.asked
+        if asked is None:
+            return {}
+        schema = {"name": "photo", "strict": True, "schema": asked.schema()}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+    def _complete(self, message: dict[str, Any], more_tokens: int) -> tuple[object, int]:
+        """The answer, and how many requests it took.
+
+        Where the server rejects a field that tunes the answer, it is asked again without: models
+        come out faster than releases of this program. The field is left out for the rest of the
+        run. Each pass leaves out one more, so there are six requests at the most.
+
+        `post` and not `chat.completions.create`, which looks at every character of the photo twice
+        and holds the interpreter for a millisecond meanwhile: a fifth of what a photo takes.
+        """
+        requests = 0
+        while True:
+            requests += 1
+            fields = self._request_fields(more_tokens)
+            body = msgspec.json.encode({"model": self._model, "messages": [message], **fields})
+            try:
+                return self._client.post(_PATH, content=body, cast_to=ChatCompletion), requests
+            except openai.APIStatusError as error:
+                rejected = _rejected_field(error, fields)
+                fault = mapped(error, self._service)
+            except openai.OpenAIError as error:
+                rejected, fault = None, mapped(error, self._service)
+            except NO_PROTOCOL:
+                rejected, fault = None, self._no_answer()
+            if rejected is None:
+                raise fault
+            self._not_taken |= {rejected}
+
+    def _no_answer(self) -> CaptionerError:
+        """For what is no completion at all, such as the login page of a network: it may pass."""
+        return TransientError(
+            f"{self._endpoint.host} answers, but not with a chat completion; is --base-url right?",
+            code="bad_answer",
+        )
+
+    def _listed(self, request: Callable[[], T]) -> T | None:
+        """The answer of the models endpoint; None where there is no such endpoint.
+
+        Raises:
+            TransientError: the service is busy.
+            FatalError: whatever else went wrong.
+        """
+        try:
+            return request()
+        except openai.APIStatusError as error:
+            if error.status_code in _NO_SUCH_ENDPOINT:
+                return None
+            fault = mapped(error, self._service)
+        except openai.OpenAIError as error:
+            fault = mapped(error, self._service)
+        except NO_PROTOCOL:
+            fault = self._no_answer()
+        busy = isinstance(fault, TransientError) and _BUSY.match(fault.code)
+        if busy or isinstance(fault, FatalError):
+            raise fault
+        raise BackendUnavailableError(f"{fault}; {self.unreachable_remedy}")
+
+    def _model_names(self) -> list[str] | None:
+        page = self._listed(self._client.models.list)
+        models = getattr(page, "data", None)
+        if isinstance(models, list):
+            names = [getattr(model, "id", None) for model in models]
+            return [name for name in names if isinstance(name, str)]
+        if self.lists_models:
+            raise BackendUnavailableError(
+                f"{self._endpoint.host} answers, but lists no models; most base URLs end in /v1"
+            )
+        return None
+
+    def _find_model(self, known: Sequence[str]) -> None:
+        if self._model in known:
+            return
+        # An alias such as grok-4-latest is served without being listed.
+        if self._listed(partial(self._client.models.retrieve, self._model)) is not None:
+            return
+        some = ", ".join(sorted(known)[:_LISTED]) + (", ..." if len(known) > _LISTED else "")
+        raise ConfigurationError(
+            f"{self._endpoint.host} does not know the model {self._model}"
+            f"{did_you_mean(self._model, known)}; {self._service.missing_model_remedy} "
+            f"(it has: {some or 'none'})"
+        )
+
+
+def _usable_key(backend: str, key: str) -> str:
+    """The key, unless it could not be sent as a header, where errors would show it."""
+    if all("!" <= character <= "~" for character in key):
+        return key
+    raise ConfigurationError(
+        f"the key of the {backend} backend holds a space, a line break or a character outside "
+        "ASCII: copy it once more"
+    )
+
+
+def _headers(host: str, key: str) -> BareHeaders:
+    """`host` is set too: behind a shared front end, `OPENAI_CUSTOM_HEADERS` could redirect."""
+    return BareHeaders((), {"host": host} | ({"authorization": f"Bearer {key}"} if key else {}))
+
+
+def _rejected_field(error: openai.APIStatusError, sent: Collection[str]) -> str | None:
+    """The tuning field that a 400 or 422 complains about; None if it is about something else."""
+    if error.status_code not in (400, 422):
+        return None
+    if error.param in sent:
+        return error.param
+    text = failure_of(error).text
+    if "response_format" in sent and _ABOUT_THE_FORMAT.search(text):
+        return "response_format"
+    if not _COMPLAINT.search(text):
+        return None
+    return next((name for name in sent if re.search(_SPELLINGS.get(name, name), text)), None)

@@ -1,0 +1,14 @@
+"""What a person types and reads.
+
+caption_app.py     `caption.py`: the command line
+report_app.py      `cluster_report.py`: the command line of the report
+commands/          what each command does: it wires the parts and tells the person
+options.py         the flags, with local_options.py, report_options.py, search_options.py
+execution.py       every foreseen error becomes a sentence on stderr and an exit code
+terminal.py        sentences on stderr, data on stdout
+progress.py        the progress of a run
+interrupts.py      Ctrl+C, SIGTERM and SIGHUP
+logs.py            caption.log
+program.py         how the person called this program
+quiet_start.py     Ctrl+C while the program loads
+"""

@@ -1,0 +1,1 @@
+"""What each command does: it wires the parts and tells the person. Imported when it runs."""

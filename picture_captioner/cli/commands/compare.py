@@ -1,0 +1,191 @@
+"""`compare`: the same few photos through several backends or models, side by side.
+
+The table goes to stdout as Markdown; no journal is read or written. Photos are asked one at a
+time, so the speeds compare answers, not whole runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from PIL.Image import Image
+
+from picture_captioner.backends import registry
+from picture_captioner.backends.base import Caption, CaptionBackend
+from picture_captioner.cli.commands.compose import (
+    RunFlags,
+    edge_for,
+    make_backend,
+    prices_for,
+    settings_for,
+)
+from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.config import Settings
+from picture_captioner.errors import CaptionerError, ExitCode, FatalError, Usage, UsageError
+from picture_captioner.pipeline.asking.prices import Prices, usage_of
+from picture_captioner.pipeline.decoding.decoder import Decoder
+from picture_captioner.pipeline.recording.answers import judge_answer
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.report.text import markdown, markdown_name
+
+UNKNOWN = "unknown"
+NOTHING = "-"
+
+
+@dataclass
+class Column:
+    """What one backend said, photo by photo, as Markdown, and what it took."""
+
+    title: str
+    model: str = ""
+    sent_to: str | None = None
+    cells: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
+    stopped: FatalError | None = None
+
+
+def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
+    """Ask every backend about the first `limit` photos and print both tables.
+
+    A backend that cannot be used costs its own column; its exit code is the command's.
+
+    Raises:
+        FatalError: no photos, or a backend that does not exist.
+    """
+    settings = settings_for(flags)
+    photos_dir = photos_dir_of(settings)
+    specs = [_parse(word) for word in backends.split(",") if word.strip()]
+    if not specs:
+        raise UsageError("--backends is empty: name some, such as template,ollama:qwen2.5vl:3b")
+    photos = find_photos(flags, photos_dir)[:limit]
+    columns = []
+    with Decoder() as loader:
+        for name, model in specs:
+            own = settings.model_copy(update={"backend": name, "model": model})
+            columns.append(_ask(flags, own, loader, photos_dir, photos))
+    for line in (*_captions(photos, columns), "", *_figures(columns)):
+        show(line)
+    stopped = [column.stopped.exit_code for column in columns if column.stopped is not None]
+    return stopped[0] if stopped else ExitCode.DONE
+
+
+def _parse(word: str) -> tuple[str, str]:
+    """`ollama:qwen2.5vl:3b` is the model `qwen2.5vl:3b` of ollama; without one, its default."""
+    name, _, model = word.strip().partition(":")
+    registry.backend_info(name)
+    return name, model
+
+
+def _ask(
+    flags: RunFlags,
+    settings: Settings,
+    loader: Decoder,
+    photos_dir: Path,
+    photos: Sequence[Photo],
+) -> Column:
+    title = f"{settings.backend}: {settings.model}" if settings.model else settings.backend
+    column = Column(title)
+    try:
+        backend = make_backend(replace(flags, backend=settings.backend), settings)
+        column.sent_to = backend.destination
+        backend.check()
+        column.model = backend.settings.model
+        if backend.destination:
+            say(f"Sending {count(len(photos))} to {backend.destination}: pixels and the prompt")
+        edge, prices = edge_for([backend], settings), prices_for(backend, settings)
+        for photo in photos:
+            _ask_about(backend, prices, loader, photos_dir / photo.rel_path, edge, column)
+        backend.close()
+    except FatalError as error:
+        say(f"{title}: {error}")
+        column.stopped = error
+    return column
+
+
+def _ask_about(
+    backend: CaptionBackend,
+    prices: Prices,
+    loader: Decoder,
+    path: Path,
+    edge: int,
+    column: Column,
+) -> None:
+    """Add one cell; whatever is wrong with one photo or answer is told in it."""
+    try:
+        loaded = loader.load(path, edge)
+        if loaded.image is None:
+            return
+        loaded.image.info["full_size"] = (loaded.width, loaded.height)
+        answer, seconds = _timed(backend, loaded.image)
+    except FatalError:
+        raise
+    except CaptionerError as error:
+        column.cells.append(_failure(f"{error} [{getattr(error, 'code', 'error')}]"))
+        return
+    except Exception as error:  # noqa: BLE001 - a backend's bug costs one cell, as it does in a run
+        column.cells.append(_failure(f"{type(error).__name__}: {error} [exception]"))
+        return
+    column.cells.append(markdown(answer.text or ""))
+    column.seconds.append(seconds)
+    usage = usage_of(answer)
+    column.usages.append(prices.billed(usage, 1) if backend.destination else usage)
+
+
+def _failure(text: str) -> str:
+    return f"*{markdown(text)}*"
+
+
+def _timed(backend: CaptionBackend, image: Image) -> tuple[Caption, float]:
+    started = time.monotonic()
+    answer = judge_answer(backend.caption(image, ()), backend.settings.asked)
+    return answer, time.monotonic() - started
+
+
+def _captions(photos: Sequence[Photo], columns: Sequence[Column]) -> list[str]:
+    rows = [["photo", *(markdown(column.title) for column in columns)]]
+    for number, photo in enumerate(photos):
+        rows.append([markdown_name(photo.rel_path), *(_cell(column, number) for column in columns)])
+    return _markdown(rows)
+
+
+def _cell(column: Column, number: int) -> str:
+    if number < len(column.cells):
+        return column.cells[number]
+    return "*not asked*" if column.stopped else ""
+
+
+def _figures(columns: Sequence[Column]) -> list[str]:
+    rows = [["", *(markdown(column.title) for column in columns)]]
+    rows.append(["model", *(markdown(c.model) or "*not reached*" for c in columns)])
+    rows.append(["photos captioned", *(f"{len(c.seconds)} of {len(c.cells)}" for c in columns)])
+    rows.append(["seconds a photo, one at a time", *(_mean(c.seconds, NOTHING) for c in columns)])
+    for title, name in (
+        ("input tokens a photo", "input_tokens"),
+        ("output tokens a photo", "output_tokens"),
+        ("US dollars a photo", "cost_usd"),
+    ):
+        rows.append([title, *(_mean_usage(column, name) for column in columns)])
+    rows.append(["photos go to", *(markdown(c.sent_to or "nobody: this process") for c in columns)])
+    return _markdown(rows)
+
+
+def _mean(numbers: Sequence[float], nothing: str) -> str:
+    return f"{sum(numbers) / len(numbers):.3g}" if numbers else nothing
+
+
+def _mean_usage(column: Column, name: str) -> str:
+    if column.sent_to is None and name == "cost_usd":
+        return "0" if column.seconds else NOTHING
+    known = [usage[name] for usage in column.usages if name in usage]  # type: ignore[literal-required]
+    return _mean(known, UNKNOWN if column.sent_to and column.seconds else NOTHING)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table whose cells are Markdown already."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return [lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]]

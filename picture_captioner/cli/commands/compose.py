@@ -1,0 +1,378 @@
+"""From flags and settings to the parts that a run is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from picture_captioner.backends import registry
+from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings, CaptionBackend
+from picture_captioner.backends.fields import CHOICES, DEFAULT_MAX_TAGS, expand
+from picture_captioner.cli.terminal import say
+from picture_captioner.config import Settings, load_settings, unknown_settings
+from picture_captioner.errors import ConfigurationError, Status, UsageError, did_you_mean
+from picture_captioner.journal import parse_time
+from picture_captioner.pipeline.asking.prices import Prices, read_price_file
+from picture_captioner.pipeline.selecting.hints import Hints, read_hints
+from picture_captioner.pipeline.selecting.selection import (
+    HintedPrompts,
+    Identity,
+    SelectionRules,
+    Stale,
+)
+
+RETRIED_BY_DEFAULT = "error_api,error_model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFlags:
+    """The flags of `run` as they were given; `estimate` has some of them."""
+
+    photos_dir: Path | None = None
+    captions_jsonl: Path | None = None
+    backend: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    prompt_file: Path | None = None
+    fallback: list[str] | None = None
+    hints: Path | None = None
+    base_url: str | None = None
+    local_only: bool | None = None
+    allow_http: bool | None = None
+    language: str | None = None
+    fields: str | None = None
+    max_tags: int | None = None
+    max_tokens: int | None = None
+    option: list[str] | None = None
+    timeout: float | None = None
+    max_edge: int | None = None
+    max_cost: float | None = None
+    max_requests: int | None = None
+    max_photo_cost: float | None = None
+    prices_file: Path | None = None
+    max_workers: int | None = None
+    decode_workers: int | None = None
+    include: list[str] | None = None
+    exclude: list[str] | None = None
+    files_from: str | None = None
+    order: str = "path"
+    shard: str | None = None
+    limit: int | None = None
+    retry_status: str | None = None
+    retry_only: bool = False
+    stale: str | None = None
+    force: bool = False
+    since: str | None = None
+    restart_every: int | None = None
+    dry_run: bool = False
+    accept_truncated: bool = False
+    mock_error_rate: float | None = None
+    quantization: str | None = None
+    device: str | None = None
+    batch_size: str | None = None
+    max_pixels: int | None = None
+    max_new_tokens: int | None = None
+    revision: str | None = None
+    show_setting: str | None = None
+
+
+def settings_for(flags: RunFlags) -> Settings:
+    """Settings with the flags on top.
+
+    Raises:
+        UsageError, ConfigurationError: a value does not fit.
+    """
+    return load_settings(
+        photos_dir=flags.photos_dir,
+        captions_jsonl=flags.captions_jsonl,
+        backend=flags.backend,
+        model=flags.model,
+        prompt=_prompt(flags),
+        fallback=",".join(flags.fallback) if flags.fallback else None,
+        max_workers=flags.max_workers,
+        decode_workers=flags.decode_workers,
+        base_url=flags.base_url,
+        local_only=flags.local_only,
+        allow_http=flags.allow_http,
+        language=flags.language,
+        fields=flags.fields,
+        max_tags=flags.max_tags,
+        max_tokens=flags.max_tokens,
+        timeout=flags.timeout,
+        max_edge=flags.max_edge,
+        max_cost=flags.max_cost,
+        max_requests=flags.max_requests,
+        max_photo_cost=flags.max_photo_cost,
+        prices_file=flags.prices_file,
+    )
+
+
+def _prompt(flags: RunFlags) -> str | None:
+    if flags.prompt_file is None:
+        return flags.prompt
+    if flags.prompt is not None:
+        raise UsageError("--prompt and --prompt-file exclude each other; give one of them")
+    try:
+        prompt = flags.prompt_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"--prompt-file {flags.prompt_file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--prompt-file {flags.prompt_file}: not UTF-8 text") from error
+    if not prompt:
+        raise UsageError(f"--prompt-file {flags.prompt_file}: the file is empty")
+    return prompt
+
+
+def make_backend(
+    flags: RunFlags, settings: Settings, notice: Callable[[str], None] = say
+) -> CaptionBackend:
+    """The backend that answers; in a dry run that is always `mock`.
+
+    Points out lines of config.env that do nothing: a key may be the chosen backend's own.
+
+    Raises:
+        UsageError, ConfigurationError: unknown name, option or field, missing extra, or a backend
+            that cannot give the fields asked for.
+    """
+    name = "mock" if flags.dry_run else settings.backend or registry.DEFAULT_BACKEND
+    kind = registry.backend_class(name)
+    for sentence in unknown_settings(kind.key_env_var):
+        say(sentence)
+    pairs = [] if flags.dry_run else [*(flags.option or ()), *_option_flags(flags, kind)]
+    if flags.mock_error_rate is not None:
+        if name != "mock":
+            raise UsageError("--mock-error-rate goes with --backend mock or --dry-run")
+        pairs.append(f"error_rate={flags.mock_error_rate}")
+    common = _common_settings(kind, settings)
+    if flags.max_tags is not None and "tags" not in common.fields:
+        raise UsageError("--max-tags goes with tags: add --fields caption,tags")
+    return kind(
+        replace(
+            common,
+            model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
+            base_url=settings.base_url or None,
+            options=registry.parse_options(kind, pairs),
+            notice=notice,
+        )
+    )
+
+
+OPTION_FLAGS = (
+    "quantization",
+    "device",
+    "batch_size",
+    "max_pixels",
+    "max_new_tokens",
+    "revision",
+)
+"""Flags that set an option of the backend of the same name."""
+
+
+def _option_flags(flags: RunFlags, kind: type[CaptionBackend]) -> list[str]:
+    """These flags as `NAME=VALUE`.
+
+    Raises:
+        UsageError: the backend has no such option.
+    """
+    given = {name: getattr(flags, name) for name in OPTION_FLAGS}
+    pairs = [f"{name}={value}" for name, value in given.items() if value is not None]
+    for pair in pairs:
+        name = pair.partition("=")[0]
+        if name not in kind.Options.model_fields:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag}: the {kind.name} backend has no such option")
+    return pairs
+
+
+def _common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendSettings:
+    """What holds for every backend of a run: the question, the key, the rules for addresses.
+
+    Raises:
+        UsageError: a field that there is not, or that this backend cannot give.
+    """
+    common = BackendSettings(
+        model=kind.default_model,
+        api_key=settings.api_key(kind.key_env_var),
+        allow_http=settings.allow_http,
+        local_only=settings.local_only,
+        language=settings.language or None,
+        prompt=settings.prompt or DEFAULT_PROMPT,
+        fields=expand(_words("--fields", settings.fields, CHOICES)),
+        max_tags=settings.max_tags or DEFAULT_MAX_TAGS,
+        temperature=settings.temperature,
+        timeout=settings.timeout or None,
+        options=kind.Options(),
+    )
+    asked = common.asked
+    if asked and not kind.writes_fields:
+        raise UsageError(
+            f"the {kind.name} backend writes captions only; for {', '.join(asked.names[1:])} "
+            f"choose one of these with --backend: {', '.join(registry.writers_of_fields())}"
+        )
+    needed = asked.max_tokens if asked else common.max_tokens
+    return replace(common, max_tokens=settings.max_tokens or needed)
+
+
+_WITH_ADDRESS = re.compile(r"(?P<rest>.*)@(?P<url>https?://.*)")
+
+
+def make_fallbacks(
+    flags: RunFlags,
+    settings: Settings,
+    first: CaptionBackend,
+    notice: Callable[[str], None] = say,
+) -> list[CaptionBackend]:
+    """The backends of `--fallback`, in their order; none in a dry run.
+
+    Raises:
+        UsageError, ConfigurationError: unknown name, missing extra, or a placeholder among them.
+    """
+    words = [word.strip() for word in settings.fallback.split(",") if word.strip()]
+    if flags.dry_run or not words:
+        return []
+    chain = [first, *(_fallback(word, settings, notice) for word in words)]
+    for backend in chain:
+        if backend.placeholder:
+            raise UsageError(
+                f"--fallback: {backend.name} writes placeholders, not captions; leave it out"
+            )
+    return chain[1:]
+
+
+def _fallback(word: str, settings: Settings, notice: Callable[[str], None]) -> CaptionBackend:
+    """A backend from `NAME[:MODEL][@URL]`; a model's own name may hold colons."""
+    found = _WITH_ADDRESS.fullmatch(word)
+    rest, url = (found["rest"], found["url"]) if found else (word, None)
+    name, _, model = rest.partition(":")
+    kind = registry.backend_class(name)
+    common = _common_settings(kind, settings)
+    return kind(replace(common, model=model or common.model, base_url=url, notice=notice))
+
+
+def edge_for(backends: Sequence[CaptionBackend], settings: Settings) -> int:
+    """The longer side of the images, in pixels: as the first likes them, and all can take them."""
+    wanted = settings.max_edge or backends[0].edge
+    strictest = min(backends, key=lambda backend: backend.largest_edge)
+    if wanted > strictest.largest_edge:
+        say(f"{strictest.name} takes at most {strictest.largest_edge} pixels; using that")
+    return min(wanted, strictest.largest_edge)
+
+
+def prices_for(backend: CaptionBackend, settings: Settings) -> Prices:
+    """What the backend's model costs.
+
+    Raises:
+        ConfigurationError: the price file makes no sense.
+    """
+    own = read_price_file(settings.prices_file) if settings.prices_file else {}
+    model = backend.settings.model
+    return Prices(backend.price_provider, model, own.get(model), free=backend.free)
+
+
+def check_ceilings(backend: CaptionBackend, settings: Settings, prices: Prices) -> None:
+    """Refuse a ceiling in dollars for what has no price.
+
+    Raises:
+        ConfigurationError: with the way to give one.
+    """
+    ceilings = {"--max-cost": settings.max_cost, "--max-photo-cost": settings.max_photo_cost}
+    given = [flag for flag, most in ceilings.items() if most is not None]
+    if given and backend.destination and not prices.known:
+        model = backend.settings.model
+        raise ConfigurationError(
+            f"{given[0]} needs a price, and that of {model} is unknown. {own_price_remedy(model)}"
+        )
+
+
+def own_price_remedy(model: str) -> str:
+    """How to give the price of a model that nobody else knows."""
+    return (
+        f'Write it into a file, {{"{model}": {{"input_per_million": 0.0, "output_per_million": '
+        "0.0}}, and give it with --prices-file FILE (PRICES_FILE in config.env)"
+    )
+
+
+def workers_for(backend: CaptionBackend, settings: Settings) -> int:
+    """How many requests at a time, within what the backend allows."""
+    wanted = settings.max_workers or backend.default_workers
+    if wanted > 1 and backend.batch_limit > 1:
+        say(
+            f"{backend.name} works in batches on one device: --max-workers does nothing, "
+            "--batch-size does"
+        )
+        return 1
+    if wanted > backend.max_workers:
+        say(f"{backend.name} takes at most {backend.max_workers} workers; using that many")
+    return min(wanted, backend.max_workers)
+
+
+def hints_for(flags: RunFlags) -> Hints:
+    """The hints that the person wants told; none in a dry run.
+
+    Raises:
+        UsageError: the file makes no sense.
+    """
+    return read_hints(flags.hints) if flags.hints is not None and not flags.dry_run else Hints()
+
+
+def identity_of(backend: CaptionBackend, hints: Hints) -> Identity:
+    """What the records of this backend say of who answered what."""
+    return Identity(
+        backend=backend.name,
+        model=backend.settings.model,
+        prompt_sha256=backend.settings.prompt_sha256(),
+        placeholder=backend.placeholder,
+        hinted=HintedPrompts(hints, backend.settings.prompt_sha256) if hints else None,
+    )
+
+
+def rules_for(flags: RunFlags, backends: Sequence[CaptionBackend], hints: Hints) -> SelectionRules:
+    """The selection rules behind the flags, for these backends in the order they are asked.
+
+    Raises:
+        UsageError: a word or time that is not known, or flags that exclude each other.
+    """
+    if flags.retry_only and flags.force:
+        raise UsageError("--force takes every photo, --retry-only a few; give one of them")
+    if flags.dry_run and flags.restart_every:
+        raise UsageError("--dry-run opens every photo in one go; leave --restart-every out")
+    retry = flags.retry_status or (RETRIED_BY_DEFAULT if flags.retry_only else "")
+    return SelectionRules(
+        identity=identity_of(backends[0], hints),
+        fallbacks=tuple(identity_of(backend, hints) for backend in backends[1:]),
+        retry_status=_statuses(retry),
+        retry_only=flags.retry_only,
+        stale=frozenset(Stale(w) for w in _words("--stale", flags.stale or "", list(Stale))),
+        force=flags.force,
+        since=_since(flags.since),
+        dry_run=flags.dry_run,
+    )
+
+
+def _statuses(text: str) -> frozenset[Status]:
+    errors = [status for status in Status if status is not Status.SUCCESS]
+    words = _words("--retry-status", text, [*errors, "all"])
+    return frozenset(errors) if "all" in words else frozenset(Status(word) for word in words)
+
+
+def _words(flag: str, text: str, valid: Iterable[str]) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in set(valid):
+            listed = ", ".join(valid)
+            raise UsageError(f"{flag} {word}: expected {listed}{did_you_mean(word, list(valid))}")
+    return words
+
+
+def _since(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise UsageError(
+            f"--since {text}: expected an ISO 8601 time such as 2026-11-21T22:00:00Z"
+        ) from None

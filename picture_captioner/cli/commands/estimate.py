@@ -1,0 +1,158 @@
+"""`estimate`: what a run would be. Nothing is sent, nothing is written, no key is needed."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.cli.commands.compose import (
+    RunFlags,
+    edge_for,
+    hints_for,
+    make_backend,
+    prices_for,
+    rules_for,
+    settings_for,
+    workers_for,
+)
+from picture_captioner.cli.commands.estimate_table import rows
+from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.terminal import say, show, table
+from picture_captioner.errors import ExitCode
+from picture_captioner.journal import JournalIndex, read_again, read_index
+from picture_captioner.pipeline.asking.prices import Prices
+from picture_captioner.pipeline.estimate import (
+    Dimensions,
+    asked_alike,
+    photos_per_second,
+    read_dimensions,
+)
+from picture_captioner.pipeline.forecast import Forecast, as_billed, by_rule
+from picture_captioner.pipeline.selecting.selection import SelectionRules, select
+
+ASSUMED_SECONDS = 4.0
+"""For one answer of a paid service, until this journal knows better. Not measured: there is no
+network where this is built."""
+
+
+def print_estimate(flags: RunFlags, *, as_json: bool) -> int:
+    """Print photos remaining, total and done, their tokens, the price and the time.
+
+    Raises:
+        FatalError: the flags or settings make no sense, or there are no photos.
+    """
+    values = _estimate(flags)
+    if as_json:
+        show(json.dumps(values))
+    else:
+        for line in table(rows(values)):
+            show(line)
+    return ExitCode.DONE
+
+
+def _estimate(flags: RunFlags) -> dict[str, Any]:
+    settings = settings_for(flags)
+    photos_dir = photos_dir_of(settings)
+    backend = make_backend(flags, settings)
+    rules = rules_for(flags, [backend], hints_for(flags))
+    prices, edge = prices_for(backend, settings), edge_for([backend], settings)
+    workers = workers_for(backend, settings)
+    index = read_index(settings.captions_jsonl)
+    for warning in index.warnings(settings.captions_jsonl.name):
+        say(warning)
+    photos = find_photos(flags, photos_dir)
+    pending = select(photos, index, rules).pending
+    dimensions = read_dimensions(photos_dir, pending)
+    records = read_again(
+        settings.captions_jsonl, asked_alike(index.entries.values(), rules.identity)
+    )
+    billed = as_billed(records, prices)
+    # Without a readable header every photo is taken for a large one.
+    sizes = dimensions.sizes or [(edge, edge)]
+    rule = by_rule(backend.expected_tokens, sizes, edge, prices)
+    return {
+        "backend": backend.name,
+        "model": backend.settings.model,
+        "photos": len(photos),
+        "done": len(photos) - len(pending),
+        "remaining": len(pending),
+        "bytes_remaining": sum(photo.size for photo in pending),
+        **_sizes(dimensions, edge),
+        **_time(index, rules, backend, billed, len(pending), workers),
+        "sent_to": backend.destination,
+        "free": prices.free,
+        **_money(backend, prices, billed, rule, len(pending)),
+    }
+
+
+def _sizes(dimensions: Dimensions, edge: int) -> dict[str, Any]:
+    return {
+        "headers_read": dimensions.sampled,
+        "headers_unreadable": dimensions.unreadable,
+        "mean_megapixels": round(dimensions.megapixels, 2),
+        "largest": list(dimensions.widest),
+        "edge": edge,
+    }
+
+
+def _time(
+    index: JournalIndex,
+    rules: SelectionRules,
+    backend: CaptionBackend,
+    billed: Forecast | None,
+    remaining: int,
+    workers: int,
+) -> dict[str, Any]:
+    """As measured; else, for a paid service, from an assumption that is named as one."""
+    speed = photos_per_second(index.entries.values(), rules.identity)
+    answer = billed.seconds if billed is not None else None
+    assumed = None
+    if speed is None and answer is None and backend.destination and not backend.free:
+        assumed = ASSUMED_SECONDS
+    wait = answer or assumed
+    return {
+        "photos_per_second": round(speed, 3) if speed else None,
+        "seconds": round(remaining / speed, 1) if speed else None,
+        "workers": workers,
+        "seconds_an_answer": round(answer, 3) if answer else None,
+        "seconds_an_answer_assumed": assumed,
+        "seconds_at_workers": round(math.ceil(remaining / workers) * wait, 1) if wait else None,
+    }
+
+
+def _money(
+    backend: CaptionBackend,
+    prices: Prices,
+    billed: Forecast | None,
+    rule: Forecast | None,
+    remaining: int,
+) -> dict[str, Any]:
+    """Tokens and dollars: as billed so far if anything was, else by the provider's rule."""
+    best = billed or rule or Forecast()
+    source = prices.source
+    each = 0.0 if backend.destination is None else best.cost_usd
+    return {
+        "basis": "billed" if billed else "rule" if rule else None,
+        "billed_photos": best.billed_photos,
+        "input_tokens_per_photo": best.input_tokens,
+        "output_tokens_per_photo": best.output_tokens,
+        "input_tokens": _times(best.input_tokens, remaining),
+        "output_tokens": _times(best.output_tokens, remaining),
+        "cost_usd_per_photo": each,
+        "cost_usd": _times(each, remaining),
+        "input_cost_usd": _times(best.quote.input_usd if best.quote else None, remaining),
+        "output_cost_usd": _times(best.quote.output_usd if best.quote else None, remaining),
+        "batch_cost_usd": _times(best.batch_usd, remaining),
+        "price_source": source.name if source else None,
+        "price_date": source.as_of if source else None,
+        "rule_input_tokens_per_photo": rule.input_tokens if rule else None,
+        "rule_output_tokens_per_photo": rule.output_tokens if rule else None,
+        "rule_cost_usd": _times(rule.cost_usd if rule else None, remaining),
+    }
+
+
+def _times(each: float | None, photos: int) -> float | None:
+    """For all of them; dollars to a millionth, so that even a single photo's add up."""
+    return None if each is None else round(each * photos, 6)

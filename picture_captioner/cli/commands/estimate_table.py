@@ -1,0 +1,122 @@
+"""The figures of `estimate` as a person reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from picture_captioner.cli.commands.compose import own_price_remedy
+from picture_captioner.cli.terminal import count, dollars, duration, rate, size
+
+_ASK_AGAIN = "caption some with 'run --limit 20', then ask again"
+
+
+def rows(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and sentence, in the order in which one asks."""
+    found = [
+        ("backend", f"{values['backend']}, {_model(values)}"),
+        ("photos", f"{values['photos']:,}"),
+        ("done", f"{values['done']:,}"),
+        ("remaining", f"{values['remaining']:,} ({size(values['bytes_remaining'])})"),
+        *_dimensions(values),
+        ("time", _time(values)),
+    ]
+    if values["sent_to"] is None:
+        return [*found, ("cost", "none: nothing leaves this machine")]
+    if not values["remaining"]:
+        return found
+    found += [("tokens", _tokens(values)), ("cost", _cost(values))]
+    if values["cost_usd"] and values["price_source"]:
+        found.append(("price", _price(values)))
+    if values["batch_cost_usd"]:
+        found.append(("batch", _batch(values)))
+    if values["basis"] == "billed" and values["rule_cost_usd"] is not None:
+        found.append(("by rule", _by_rule(values)))
+    return found
+
+
+def _model(values: dict[str, Any]) -> str:
+    return f"model {values['model']}" if values["model"] else "no --model named"
+
+
+def _dimensions(values: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    if values["headers_read"]:
+        width, height = values["largest"]
+        said = f"{values['mean_megapixels']} megapixels on average, largest {width}x{height} "
+        said += f"({count(values['headers_read'], 'header')} read)"
+        found.append(("dimensions", f"{said}; sent with {values['edge']} pixels at most"))
+    if values["headers_unreadable"]:
+        found.append(("broken", f"{values['headers_unreadable']:,}; 'run --dry-run' names them"))
+    return found
+
+
+def _tokens(values: dict[str, Any]) -> str:
+    sent, written = values["input_tokens_per_photo"], values["output_tokens_per_photo"]
+    if sent is None:
+        return f"unknown: no published rule says what a photo takes here; {_ASK_AGAIN}"
+    total = f"{values['input_tokens']:,} in, {values['output_tokens']:,} out"
+    if values["basis"] == "billed":
+        return f"{total} ({sent:,} + {written:,} a photo, {_so_far(values)})"
+    return f"{total} ({sent:,} + {written:,} a photo, by the provider's rule; out is assumed)"
+
+
+def _so_far(values: dict[str, Any]) -> str:
+    return f"as billed for {count(values['billed_photos'])} so far"
+
+
+def _cost(values: dict[str, Any]) -> str:
+    if values["free"] and not values["cost_usd"]:
+        return "none: the model runs on a machine of your own"
+    if values["cost_usd"] is None:
+        if values["price_source"] is None:
+            return f"unknown: no price of {_model(values)} is known. {_remedy(values)}"
+        return f"unknown, like the tokens; {_ASK_AGAIN}"
+    total, each = values["cost_usd"], f"{dollars(values['cost_usd_per_photo'])} a photo"
+    said = f"about {dollars(total)}, {each}"
+    if values["input_cost_usd"] is not None:
+        sent, written = dollars(values["input_cost_usd"]), dollars(values["output_cost_usd"])
+        said = f"{sent} in + {written} out = about {dollars(total)}, {each}"
+    return f"{said}, {_so_far(values)}" if values["basis"] == "billed" else said
+
+
+def _remedy(values: dict[str, Any]) -> str:
+    return own_price_remedy(values["model"] or "MODEL")
+
+
+def _price(values: dict[str, Any]) -> str:
+    if values["price_date"] is None:
+        return f"of {values['price_source']}, which says no date"
+    dated = "as of" if values["price_source"] == "your price file" else "data up to"
+    return f"of {values['price_source']}, {dated} {values['price_date']}"
+
+
+def _batch(values: dict[str, Any]) -> str:
+    return (
+        f"about {dollars(values['batch_cost_usd'])} by the provider's batch API, "
+        "which this program does not use yet"
+    )
+
+
+def _by_rule(values: dict[str, Any]) -> str:
+    sent, written = values["rule_input_tokens_per_photo"], values["rule_output_tokens_per_photo"]
+    return (
+        f"about {dollars(values['rule_cost_usd'])}: {sent:,} + {written:,} tokens a photo; if that "
+        "is far off, the photos so far were sent at another size"
+    )
+
+
+def _time(values: dict[str, Any]) -> str:
+    if not values["remaining"]:
+        return "nothing to do"
+    workers = count(values["workers"], "worker")
+    if assumed := values["seconds_an_answer_assumed"]:
+        total = duration(values["seconds_at_workers"])
+        return f"about {total} with {workers} if an answer takes {assumed:g} s (assumed)"
+    if values["seconds"] is None:
+        return "unknown: this journal has no speed for this backend and model yet"
+    said = f"about {duration(values['seconds'])} at {rate(values['photos_per_second'])}"
+    said += ", as measured so far"
+    if values["sent_to"] and (answer := values["seconds_an_answer"]):
+        total = duration(values["seconds_at_workers"])
+        said += f"; {total} with {workers} at {answer:.2g} s an answer, if nothing limits them"
+    return said

@@ -1,0 +1,105 @@
+"""Finding the photos that the flags speak of, and saying what was passed over."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from picture_captioner import image_loader
+from picture_captioner.cli.commands.compose import RunFlags
+from picture_captioner.cli.terminal import count, say
+from picture_captioner.config import CONFIG_FILE, Settings
+from picture_captioner.errors import ConfigurationError, NoPhotosError, UsageError
+from picture_captioner.pipeline.selecting.file_list import read_file_list
+from picture_captioner.pipeline.selecting.order import Order, in_shard, order_photos, parse_shard
+from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.walk import (
+    Photo,
+    PhotoKinds,
+    Sample,
+    WalkResult,
+    walk_photos,
+)
+
+UNREADABLE_NAMED = 5
+
+
+def photos_dir_of(settings: Settings) -> Path:
+    """The photos directory.
+
+    Raises:
+        ConfigurationError: none is set.
+    """
+    if settings.photos_dir is None:
+        raise ConfigurationError(
+            "which photos? Give --photos-dir DIR, or add the line PHOTOS_DIR=DIR to "
+            f"{CONFIG_FILE.resolve()}"
+        )
+    return settings.photos_dir
+
+
+def find_photos(flags: RunFlags, photos_dir: Path) -> list[Photo]:
+    """The photos that the flags speak of, in the order asked for.
+
+    Raises:
+        UsageError, ConfigurationError: a pattern, list, shard or directory that makes no sense.
+        NoPhotosError: there is not one photo.
+    """
+    found = _look(flags, photos_dir)
+    _tell_what_was_left_out(found)
+    if not found.photos:
+        raise NoPhotosError(_nothing_found(found, photos_dir))
+    photos = found.photos
+    if flags.shard is not None:
+        index, shards = parse_shard(flags.shard)
+        photos = [photo for photo in photos if in_shard(photo.rel_path, index, shards)]
+    return order_photos(photos, _order(flags.order))
+
+
+def _order(word: str) -> Order:
+    if word not in set(Order):
+        raise UsageError(f"--order {word}: expected {', '.join(Order)}")
+    return Order(word)
+
+
+def _look(flags: RunFlags, photos_dir: Path) -> WalkResult:
+    kinds = PhotoKinds(
+        photo=image_loader.PHOTO_EXTENSIONS,
+        raw=image_loader.RAW_EXTENSIONS,
+        video=image_loader.VIDEO_EXTENSIONS,
+        raw_available=importlib.util.find_spec("rawpy") is not None,
+    )
+    path_filter = PathFilter(flags.include or (), flags.exclude or ())
+    if flags.files_from is not None:
+        return read_file_list(flags.files_from, photos_dir, kinds, path_filter)
+    return walk_photos(photos_dir, kinds, path_filter)
+
+
+def _tell_what_was_left_out(found: WalkResult) -> None:
+    if found.videos.count:
+        say(f"Passing over {count(found.videos.count, 'video')}{_such_as(found.videos)}")
+    if found.raw_without_extra.count:
+        say(
+            f"Passing over {count(found.raw_without_extra.count, 'RAW photo')}"
+            f"{_such_as(found.raw_without_extra)}; to take them: "
+            "pip install 'picture-captioner-clusterer-chunker[raw]'"
+        )
+    if found.missing.count:
+        say(f"{count(found.missing.count, 'listed file')} not there{_such_as(found.missing)}")
+    for rel_path, reason in found.unreadable[:UNREADABLE_NAMED]:
+        say(f"Cannot look into {rel_path or '.'}: {reason}")
+    if len(found.unreadable) > UNREADABLE_NAMED:
+        say(f"... and {len(found.unreadable) - UNREADABLE_NAMED} more that cannot be looked into")
+
+
+def _such_as(sample: Sample) -> str:
+    return f" ({', '.join(sample.examples[:2])}{', ...' if sample.count > 2 else ''})"
+
+
+def _nothing_found(found: WalkResult, photos_dir: Path) -> str:
+    if found.excluded.count:
+        return f"no photo below {photos_dir} passes --include and --exclude"
+    if found.unreadable:
+        return f"no photo could be looked at below {photos_dir}: check its permissions"
+    others = f" ({count(found.other.count, 'other file')} there)" if found.other.count else ""
+    return f"no photos found below {photos_dir}{others}: is the disk mounted?"

@@ -1,0 +1,278 @@
+"""`cluster_report.py`: read what there is, embed it, build the report, write it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from picture_captioner.cli.commands.compose import RunFlags
+from picture_captioner.cli.commands.photos import find_photos
+from picture_captioner.cli.commands.report_flags import ReportFlags
+from picture_captioner.cli.interrupts import note_signals
+from picture_captioner.cli.logs import configure_logging
+from picture_captioner.cli.progress import ProgressReporter
+from picture_captioner.cli.terminal import count, duration, say, show
+from picture_captioner.config import Settings, load_settings
+from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
+from picture_captioner.journal import Record, read_again, read_index
+from picture_captioner.pipeline.selecting.path_filter import PathFilter
+
+if TYPE_CHECKING:
+    from picture_captioner.cli.commands.report_vectors import Chosen
+    from picture_captioner.library import Library
+    from picture_captioner.pipeline.selecting.walk import Photo
+    from picture_captioner.report.build import Built, ReportOptions
+    from picture_captioner.report.labels import Vocabulary
+    from picture_captioner.report.model import ReportPhoto
+    from picture_captioner.report.run_state import RunState
+
+_log = logging.getLogger("caption.report")
+
+
+class _Inputs(NamedTuple):
+    """What the report is about; `photos_dir` is None for a journal alone."""
+
+    photos_dir: Path | None
+    walked: list[Photo]
+    photos: list[ReportPhoto]
+    notes: tuple[str, ...]
+
+
+def make_report(flags: ReportFlags) -> int:
+    """Make the report and say what is in it; returns the exit code.
+
+    Raises:
+        FatalError: the flags make no sense, something is missing, or cannot be read or written.
+    """
+    _require_packages()
+    from picture_captioner.library import Library
+    from picture_captioner.report.engines import engine_info
+
+    started = time.monotonic()
+    engine_info(flags.engine)
+    settings = load_settings(
+        photos_dir=flags.photos_dir,
+        captions_jsonl=flags.captions_jsonl,
+        library_db=flags.library_db,
+    )
+    configure_logging(settings.log_file, settings.log_level)
+    _make_folder(flags.out)
+    inputs = _read_inputs(flags, settings)
+    with Library.open(settings.library_path, say) as library:
+        code = _report(flags, inputs, library)
+    if code == ExitCode.DONE:
+        say(f"Done in {duration(time.monotonic() - started)}: {flags.out}")
+    return code
+
+
+def _require_packages() -> None:
+    try:
+        import numpy  # noqa: F401
+        import sklearn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the report needs the package {error.name}: run pip install "
+            "'picture-captioner-clusterer-chunker[report]' (in a checkout: uv sync --inexact "
+            "--extra report)"
+        ) from error
+    from picture_captioner.report.compiled import keep_compiled_code
+
+    keep_compiled_code()
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out {out}: cannot make this folder: {error.strerror}; name another one"
+        ) from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"--out {out}: no permission to write there; name another folder")
+
+
+def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
+    from picture_captioner.cli.commands.report_inputs import report_photos
+
+    photos_dir = None if flags.no_photos else settings.photos_dir
+    journal = settings.captions_jsonl
+    if photos_dir is None and not journal.exists():
+        raise ConfigurationError(
+            f"nothing to report on: no photos directory is set and {journal} is not there; "
+            "give --photos-dir DIR or --captions-jsonl FILE"
+        )
+    notes = () if photos_dir else ("made from the journal alone, without the photos",)
+    walked = _walk(flags, photos_dir) if photos_dir else []
+    records = _records(journal, PathFilter(flags.include or (), flags.exclude or ()))
+    return _Inputs(photos_dir, walked, report_photos(walked, records), notes)
+
+
+def _records(journal: Path, wanted: PathFilter) -> list[Record]:
+    index = read_index(journal)
+    for warning in index.warnings(journal.name):
+        say(warning)
+    entries = [entry for entry in index.entries.values() if wanted.takes_file(entry.rel_path)]
+    return [Record.from_mapping(fields) for fields in read_again(journal, entries)]
+
+
+def _walk(flags: ReportFlags, photos_dir: Path) -> list[Photo]:
+    """The photos; that there are none is worth a line, and no reason to fail."""
+    try:
+        return find_photos(RunFlags(include=flags.include, exclude=flags.exclude), photos_dir)
+    except NoPhotosError as error:
+        if not photos_dir.is_dir() or not os.access(photos_dir, os.R_OK | os.X_OK):
+            raise
+        say(str(error))
+        return []
+
+
+def _report(flags: ReportFlags, inputs: _Inputs, library: Library) -> int:
+    from picture_captioner.cli.commands.report_inputs import with_facts
+    from picture_captioner.cli.commands.report_vectors import (
+        choose_embedder,
+        load_vectors,
+        load_vocabulary,
+    )
+
+    chosen = choose_embedder(flags, len(inputs.walked), inputs.photos)
+    try:
+        if code := _examine(inputs, chosen, library):
+            return code
+        walked = {photo.rel_path: photo for photo in inputs.walked}
+        photos = with_facts(inputs.photos, walked, library.facts)
+        vectors = load_vectors(library, chosen, photos)
+        vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)
+        from picture_captioner.report.build import build_report
+
+        options = _options(flags, inputs, chosen, vocabulary)
+        built = build_report(photos, vectors, options, _previous(flags))
+    finally:
+        if chosen is not None:
+            chosen.embedder.close()
+    files = _write(flags, inputs, built, library)
+    _tell(flags, built, files)
+    return ExitCode.DONE
+
+
+def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library) -> int:
+    """Bring the library up to date with the photos; an exit code if that was interrupted."""
+    if inputs.photos_dir is None or not inputs.walked or chosen is None:
+        return ExitCode.DONE
+    from picture_captioner.pipeline.library_update.embedding import embed_photos
+
+    embedder = chosen.embedder
+    looks = not chosen.by_captions
+    reporter = ProgressReporter()
+    with note_signals(reporter.notice) as interrupts:
+        try:
+            result = embed_photos(
+                inputs.photos_dir,
+                inputs.walked,
+                library,
+                embedder.embed_images if looks else None,
+                embedder.identity if looks else None,
+                embedder.preferred_edge,
+                reporter,
+                interrupted=interrupts.requested,
+            )
+        finally:
+            reporter.close()
+    code = interrupts.exit_status or ExitCode.DONE
+    if result.abandoned:
+        logging.shutdown()
+        os._exit(code)  # a decoder that hangs must not keep the process from ending
+    return code
+
+
+def _options(
+    flags: ReportFlags, inputs: _Inputs, chosen: Chosen | None, vocabulary: Vocabulary | None
+) -> ReportOptions:
+    from picture_captioner.report.build import ReportOptions
+    from picture_captioner.report.places import place_names
+
+    return ReportOptions(
+        made_at=datetime.now().astimezone(),
+        embedder=chosen.embedder.identity if chosen else "none",
+        embedder_reason=chosen.reason if chosen else "there is nothing to compare",
+        engine=flags.engine,
+        seed=None if flags.fast else flags.seed,
+        min_cluster_size=flags.min_cluster_size,
+        assign=flags.assign,
+        reassign_noise=flags.reassign_noise,
+        vectors_of_pictures=chosen is not None and not chosen.by_captions,
+        vocabulary=vocabulary,
+        place_names=place_names(),
+        notes=inputs.notes,
+        step=lambda name: _log.info("step: %s", name, extra={"event": "report_step"}),
+    )
+
+
+def _previous(flags: ReportFlags) -> RunState | None:
+    """What the earlier report in this folder left, for the clusters' ids."""
+    from picture_captioner.report.run_state import STATE_FILE, BrokenStateError, load_state
+
+    path = flags.out / STATE_FILE
+    try:
+        return load_state(path)
+    except BrokenStateError as error:
+        if flags.assign:
+            raise ConfigurationError(f"--assign: {error}; leave --assign out") from error
+        say(f"{error}; clusters get new ids")
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _write(flags: ReportFlags, inputs: _Inputs, built: Built, library: Library) -> list[Path]:
+    """Write every output; the state last, so that it never speaks of a report that is not there.
+
+    Raises:
+        ConfigurationError: one cannot be written; those before it are whole, the others as they
+            were.
+    """
+    from picture_captioner.report.csv_export import write_csv
+    from picture_captioner.report.markdown import write_markdown
+    from picture_captioner.report.page import write_page
+    from picture_captioner.report.run_state import STATE_FILE, save_state
+
+    def thumbnail(photo: ReportPhoto) -> bytes | None:
+        return library.thumbnail(photo.content_sha256) if photo.content_sha256 else None
+
+    try:
+        files = [
+            write_csv(built.report, flags.out),
+            write_markdown(built.report, flags.out),
+            write_page(built.report, flags.out, thumbnail, inputs.photos_dir),
+        ]
+        save_state(flags.out / STATE_FILE, built.state)
+    except OSError as error:
+        where = error.filename or flags.out
+        raise ConfigurationError(
+            f"cannot write {where}: {error.strerror or error}; make room, or name another --out"
+        ) from error
+    return files
+
+
+def _tell(flags: ReportFlags, built: Built, files: Sequence[Path]) -> None:
+    from picture_captioner.report.summary import as_mapping, counts
+
+    report, number = built.report, counts(built.report)
+    say(built.labels.summary)
+    say(
+        f"{count(number['clusters'], 'cluster')}, {report.noise_share:.1%} of the photos in none; "
+        f"{count(number['events'], 'event')}, "
+        f"{count(number['duplicate_groups'], 'group')} of duplicates"
+    )
+    for note in report.head.notes:
+        say(note)
+    if flags.as_json:
+        show(json.dumps(as_mapping(report, files)))
+    else:
+        for path in files:
+            show(str(path))

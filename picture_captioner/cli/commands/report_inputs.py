@@ -1,0 +1,120 @@
+"""What the report is about: the journal's photos and those in the photos directory, as one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from picture_captioner.errors import UsageError
+from picture_captioner.journal import Record, is_count
+from picture_captioner.pipeline.selecting.walk import Photo, path_key
+from picture_captioner.report.model import ReportPhoto
+
+if TYPE_CHECKING:
+    from picture_captioner.library import PhotoFacts
+
+MAX_TERMS = 20_000
+
+
+def report_photos(walked: Iterable[Photo], records: Iterable[Record]) -> list[ReportPhoto]:
+    """Every photo that was found or has a record, in path order.
+
+    Only a photo that the walk found is `present`: a journal from elsewhere may name `../secret` or
+    an absolute path, and nothing is read or linked because of what it says.
+    """
+    found = {
+        photo.rel_path: ReportPhoto(rel_path=photo.rel_path, size=photo.size, present=True)
+        for photo in walked
+    }
+    for record in records:
+        known = found.get(record.rel_path)
+        found[record.rel_path] = _from_record(record, known)
+    return [found[path] for path in sorted(found, key=_place)]
+
+
+def _place(rel_path: str) -> bytes:
+    """Path order; a text from a journal that no file can be named has a place, too."""
+    try:
+        return path_key(rel_path)
+    except UnicodeEncodeError:
+        return rel_path.encode("utf-8", "surrogatepass")
+
+
+def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
+    size = record.size if is_count(record.size) else None
+    return ReportPhoto(
+        rel_path=record.rel_path,
+        status=record.status,
+        caption=record.caption,
+        title=_text(record.extra.get("title")),
+        tags=_tags(record.extra.get("tags")),
+        error=None if record.error is None else f"{record.error.code}: {record.error.message}",
+        placeholder=record.placeholder,
+        content_sha256=record.content_sha256,
+        size=walked.size if walked else size,
+        present=walked is not None,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    """Other programs write other things; what is not a list of words is no tags."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(tag for tag in value if isinstance(tag, str))
+
+
+def with_facts(
+    photos: Sequence[ReportPhoto],
+    walked: Mapping[str, Photo],
+    facts_of: Callable[[str, int, int], PhotoFacts | None],
+) -> list[ReportPhoto]:
+    """The photos with what the library knows of the files that were walked."""
+    return [
+        _with_facts(photo, facts)
+        if (file := walked.get(photo.rel_path))
+        and (facts := facts_of(file.rel_path, file.size, file.mtime_ns))
+        else photo
+        for photo in photos
+    ]
+
+
+def _with_facts(photo: ReportPhoto, facts: PhotoFacts) -> ReportPhoto:
+    return replace(
+        photo,
+        content_sha256=facts.content_sha256,
+        width=facts.width,
+        height=facts.height,
+        taken_at=facts.taken_at,
+        camera=facts.camera,
+        latitude=facts.latitude,
+        longitude=facts.longitude,
+        sharpness=facts.sharpness,
+        perceptual_hash=facts.perceptual_hash,
+    )
+
+
+def read_vocabulary(path: Path) -> tuple[str, ...]:
+    """The terms of a UTF-8 text file, one a line; empty lines and `#` comments are passed over.
+
+    Raises:
+        UsageError: it cannot be read, is not text, or holds no terms or too many.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"--vocabulary {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--vocabulary {path}: not UTF-8 text") from error
+    stripped = (line.strip() for line in lines)
+    terms = tuple(dict.fromkeys(t for t in stripped if t and not t.startswith("#")))
+    if not terms:
+        raise UsageError(f"--vocabulary {path}: no terms in it; write one on each line")
+    if len(terms) > MAX_TERMS:
+        raise UsageError(f"--vocabulary {path}: {len(terms):,} terms; at most {MAX_TERMS:,}")
+    return terms

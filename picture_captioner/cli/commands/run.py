@@ -1,0 +1,288 @@
+"""`run`: open the journal, find what is pending, caption it, say what became of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from picture_captioner.backends import registry
+from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.cli.commands.compose import (
+    RunFlags,
+    check_ceilings,
+    edge_for,
+    hints_for,
+    make_backend,
+    make_fallbacks,
+    prices_for,
+    rules_for,
+    settings_for,
+    workers_for,
+)
+from picture_captioner.cli.commands.deaths import weigh_deaths
+from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.commands.price import price_in_words
+from picture_captioner.cli.commands.summary import tell_summary
+from picture_captioner.cli.interrupts import Interrupts, note_signals
+from picture_captioner.cli.logs import configure_logging
+from picture_captioner.cli.progress import ProgressReporter
+from picture_captioner.cli.terminal import count, say, show_as_it_is
+from picture_captioner.config import Settings
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    ExitCode,
+    FatalError,
+    UsageError,
+    did_you_mean,
+)
+from picture_captioner.journal import InFlight, Journal
+from picture_captioner.pipeline.asking.deaths import Deaths
+from picture_captioner.pipeline.asking.service import ChosenBackend
+from picture_captioner.pipeline.asking.spending import Ceilings
+from picture_captioner.pipeline.estimate import cost_per_photo
+from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
+from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
+from picture_captioner.pipeline.selecting.hints import Hints
+from picture_captioner.pipeline.selecting.selection import (
+    Batch,
+    Selection,
+    SelectionRules,
+    cut,
+    find_sources,
+    select,
+)
+from picture_captioner.pipeline.selecting.walk import FileId, root_id
+
+_log = logging.getLogger("caption.run")
+
+
+def run_captions(flags: RunFlags) -> int:
+    """Caption what is pending; returns the exit code.
+
+    Raises:
+        FatalError: the run cannot start, or had to stop.
+    """
+    settings = settings_for(flags)
+    if flags.show_setting is not None:
+        return show_setting(flags, settings)
+    photos_dir = photos_dir_of(settings)
+    reporter = ProgressReporter()
+    backend = make_backend(flags, settings, reporter.notice)
+    backends = [backend, *make_fallbacks(flags, settings, backend, reporter.notice)]
+    reporter.status = backend.status
+    for nameless in (b for b in backends if not b.settings.model):
+        nameless.check()  # finds out the name of the only model, which records and rules go by
+    hints = hints_for(flags)
+    rules = rules_for(flags, backends, hints)
+    keys = [settings.api_key(b.key_env_var).get_secret_value() for b in backends]
+    configure_logging(settings.log_file, settings.log_level, keys)
+    with Journal(settings.captions_jsonl) as journal:
+        for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
+            say(warning)
+        root = root_id(photos_dir)
+        photos = find_photos(flags, photos_dir)
+        selection = select(photos, journal.index, rules)
+        first = rules.identity
+        with InFlight(journal.path, first.backend, first.model, reporter.notice) as in_flight:
+            deaths = weigh_deaths(in_flight, journal, selection, rules)
+            _tell_selection(selection, backend, flags)
+            batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
+            if not batch.photos:
+                say(
+                    "Nothing to do: every photo is done. "
+                    "(--retry-status, --stale and --force redo.)"
+                )
+                return ExitCode.DONE
+            return _caption(
+                Job(
+                    flags=flags,
+                    settings=settings,
+                    photos_dir=photos_dir,
+                    root=root,
+                    backends=backends,
+                    hints=hints,
+                    rules=rules,
+                    journal=journal,
+                    batch=batch,
+                    reporter=reporter,
+                    in_flight=in_flight,
+                    deaths=deaths,
+                )
+            )
+
+
+def show_setting(flags: RunFlags, settings: Settings) -> int:
+    """Print one setting as the run would use it: run_loop.sh asks this way.
+
+    Raises:
+        UsageError: there is no setting of that name to show.
+    """
+    name = settings.backend or registry.DEFAULT_BACKEND
+    values = {
+        "backend": name,
+        "extra": registry.backend_info(name).extra or "",
+        "captions_jsonl": str(settings.captions_jsonl.absolute()),
+        "photos_dir": str(settings.photos_dir.absolute()) if settings.photos_dir else "",
+    }
+    if flags.show_setting == "model":
+        values["model"] = make_backend(flags, settings).settings.model
+    if flags.show_setting not in values:
+        raise UsageError(
+            f"--show-setting {flags.show_setting}: expected one of model, {', '.join(values)}"
+            f"{did_you_mean(flags.show_setting or '', values)}"
+        )
+    show_as_it_is(values[flags.show_setting])
+    return ExitCode.DONE
+
+
+def _tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFlags) -> None:
+    done = selection.done.total()
+    if done:
+        errors = f", {count(selection.done_errors, 'error')}" if selection.done_errors else ""
+        success = done - selection.done_errors
+        say(f"Skipping {done:,} already processed ({success:,} success{errors})")
+    if flags.dry_run:
+        say("Dry run: opening every photo, sending nothing")
+    elif backend.placeholder:
+        say(
+            f"Backend: {backend.name}, {backend.summary}. Its captions are placeholders: a run "
+            "with another --backend replaces them"
+        )
+    else:
+        say(f"Backend: {backend.name}, model {backend.settings.model}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be captioned, by whom, where to."""
+
+    flags: RunFlags
+    settings: Settings
+    photos_dir: Path
+    root: FileId
+    backends: Sequence[CaptionBackend]
+    hints: Hints
+    rules: SelectionRules
+    journal: Journal
+    batch: Batch
+    reporter: ProgressReporter
+    in_flight: InFlight
+    deaths: Deaths
+
+
+def _caption(job: Job) -> int:
+    chosen_backends = _available_backends(job)
+    flags, journal, batch = job.flags, job.journal, job.batch
+    reporter = job.reporter
+    outcomes = Outcomes(reporter)
+    options = _run_options(job)
+    captioning = CaptionRun(
+        chosen_backends,
+        journal,
+        batch.photos,
+        find_sources(batch.photos, journal.index, job.rules, job.photos_dir),
+        job.rules,
+        options,
+        outcomes,
+        Ceilings(job.settings.max_cost, job.settings.max_requests, job.settings.max_photo_cost),
+        job.hints,
+        job.in_flight,
+        job.deaths,
+    )
+    _announce(chosen_backends, job, options.edge)
+    started = time.monotonic()
+    error: FatalError | None = None
+    with note_signals(reporter.notice) as interrupts:
+        reporter.start(len(batch.photos))
+        try:
+            captioning.run(interrupts.requested)
+        except FatalError as stopped:
+            error = stopped
+        finally:
+            reporter.close()
+    tell_summary(outcomes, journal, job.backends[0], flags, batch, time.monotonic() - started)
+    code = _exit_code(error, interrupts, outcomes, batch)
+    if captioning.abandoned:
+        job.in_flight.close()
+        logging.shutdown()
+        os._exit(code)  # a request that hangs must not keep the process from ending
+    for backend in job.backends:
+        backend.close()
+    return code
+
+
+def _available_backends(job: Job) -> list[ChosenBackend]:
+    """The backends that can be asked, each with its prices; one that is down is left out aloud.
+
+    Raises:
+        FatalError: none is available, or one is not set up: a key, a model, a price is missing.
+    """
+    identities = job.rules.chain
+    chosen_backends: list[ChosenBackend] = []
+    down: list[BackendUnavailableError] = []
+    for backend, identity in zip(job.backends, identities, strict=True):
+        prices = prices_for(backend, job.settings)
+        check_ceilings(backend, job.settings, prices)
+        chosen = ChosenBackend(backend, identity, prices)
+        try:
+            backend.check()
+        except BackendUnavailableError as error:
+            down.append(error)
+            if len(job.backends) > 1:
+                say(f"{chosen} is left out: {error}")
+        else:
+            chosen_backends.append(chosen)
+    if not chosen_backends:
+        raise down[0]
+    return chosen_backends
+
+
+def _run_options(job: Job) -> RunOptions:
+    settings = job.settings
+    return RunOptions(
+        photos_dir=job.photos_dir,
+        workers=workers_for(job.backends[0], settings),
+        decoders=min(settings.decode_workers or default_decoders(), len(job.batch.photos)),
+        edge=edge_for(job.backends, settings),
+        dry_run=job.flags.dry_run,
+        accept_truncated=job.flags.accept_truncated,
+        root=job.root,
+    )
+
+
+def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> None:
+    """Say who is about to receive the photos and at what price, before the first one."""
+    photos = job.batch.photos
+    sent = "pixels and the prompt, no names, no metadata"
+    if hinted := sum(bool(job.hints.tags(photo.rel_path, None)) for photo in photos):
+        sent = f"pixels, the prompt and the hints of {hinted:,}, no names, no metadata"
+    elif job.hints:
+        sent = "pixels, the prompt and hints, no names, no metadata"
+    first, *others = chosen_backends
+    if first.backend.destination:
+        billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
+        price = price_in_words(first.backend, first.prices, edge, billed, len(photos))
+        say(f"Sending {count(len(photos))} to {first.backend.destination}: {sent}; {price}")
+    for chosen in others:
+        to = chosen.backend.destination or "no other machine"
+        say(f"What that cannot caption goes to {to} ({chosen})")
+    about = {"backend": first.backend.name, "model": first.backend.settings.model}
+    _log.info("run started", extra={"event": "run_started", **about, "photos": len(photos)})
+
+
+def _exit_code(
+    error: FatalError | None, interrupts: Interrupts, outcomes: Outcomes, batch: Batch
+) -> int:
+    if error is not None:
+        say(str(error))
+        return error.exit_code
+    if interrupts.exit_status is not None:
+        return interrupts.exit_status
+    if unproved := outcomes.counts[Outcome.WITHHELD]:
+        say(f"The service failed for the last {count(unproved)}; run again when it is up")
+        return ExitCode.UNAVAILABLE
+    return ExitCode.MORE_TO_DO if batch.left_by_restart else ExitCode.DONE

@@ -1,0 +1,67 @@
+"""`stats`: what is in a journal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from picture_captioner.cli.terminal import count, say, show, table
+from picture_captioner.config import load_settings
+from picture_captioner.errors import ExitCode
+from picture_captioner.journal import Summary, summarize
+
+
+def print_stats(captions_jsonl: Path | None, *, as_json: bool) -> int:
+    """Count the journal and print it.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    path = load_settings(captions_jsonl=captions_jsonl).captions_jsonl
+    summary, index = summarize(path)
+    for warning in index.warnings(path.name):
+        say(warning)
+    if as_json:
+        show(json.dumps(_as_mapping(summary)))
+    elif not summary.records:
+        say(f"{path} holds no records yet")
+    else:
+        for line in table(_rows(path, summary)):
+            show(line)
+    return ExitCode.DONE
+
+
+def _as_mapping(summary: Summary) -> dict[str, object]:
+    mapping = dict(vars(summary))  # not asdict: it rebuilds a Counter from pairs, wrongly
+    mapping["slowest"] = [{"latency_ms": ms, "rel_path": path} for ms, path in summary.slowest]
+    return mapping
+
+
+def _rows(path: Path, summary: Summary) -> list[tuple[str, str]]:
+    rows = [
+        ("journal", str(path)),
+        ("photos", f"{summary.photos:,} ({count(summary.records, 'record')})"),
+    ]
+    rows += _counted("status", summary.by_status)
+    rows += _counted("backend", summary.by_backend)
+    rows += _counted("model", summary.by_model)
+    rows += _counted("error", summary.by_error)
+    optional = (
+        ("placeholders", summary.placeholders),
+        ("copies", summary.copies),
+        ("requests", summary.requests),
+        ("tokens in", summary.input_tokens),
+        ("tokens out", summary.output_tokens),
+        ("damaged lines", summary.damaged_lines),
+    )
+    rows += [(name, f"{number:,}") for name, number in optional if number]
+    if summary.cost_usd:
+        rows.append(("spent", f"{summary.cost_usd:,.4f} USD"))
+    rows += [(name, t) for name, t in (("first", summary.first), ("last", summary.last)) if t]
+    rows += [("slowest", f"{ms / 1000:,.2f} s  {path}") for ms, path in summary.slowest if ms]
+    return rows
+
+
+def _counted(name: str, counts: Counter[str]) -> list[tuple[str, str]]:
+    return [(name, f"{number:>9,}  {what}") for what, number in counts.most_common()]

@@ -1,0 +1,118 @@
+"""The last lines of a run: what became of the photos, why, and what to type next."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from typing import TYPE_CHECKING
+
+from picture_captioner.cli.program import program
+from picture_captioner.cli.terminal import count, duration, rate, say, show
+from picture_captioner.errors import TruncatedImageError
+from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
+
+if TYPE_CHECKING:
+    from picture_captioner.backends.base import CaptionBackend
+    from picture_captioner.cli.commands.compose import RunFlags
+    from picture_captioner.journal import Journal
+    from picture_captioner.pipeline.selecting.selection import Batch
+
+_log = logging.getLogger("caption.run")
+
+REASONS_NAMED = 8
+
+
+def tell_summary(
+    outcomes: Outcomes,
+    journal: Journal,
+    backend: CaptionBackend,
+    flags: RunFlags,
+    batch: Batch,
+    seconds: float,
+) -> None:
+    """Say how the run ended, on stderr; a dry run lists the broken photos on stdout."""
+    _tell_outcomes(outcomes, backend, len(batch.photos), seconds)
+    if flags.dry_run:
+        _list_broken(outcomes)
+    say(f"Journal: {journal.path}")
+    for line in _next_steps(outcomes, backend, flags, batch):
+        say(line)
+    counts = {str(outcome.name.lower()): n for outcome, n in outcomes.counts.items()}
+    _log.info(
+        "run ended",
+        extra={"event": "run_ended", "photos": counts, "seconds": round(seconds, 3)},
+    )
+
+
+def _tell_outcomes(outcomes: Outcomes, backend: CaptionBackend, total: int, seconds: float) -> None:
+    speed = f", {rate(outcomes.settled / seconds)}" if seconds > 0 else ""
+    say(f"{outcomes.settled:,} of {count(total)} worked through in {duration(seconds)}{speed}")
+    for outcome in Outcome:
+        if number := outcomes.counts[outcome]:
+            say(f"  {number:>7,} {outcome}")
+    first = f"{backend.name}, model {backend.settings.model}"
+    if any(who != first for who in outcomes.answers):  # a fallback was asked
+        for who, number in outcomes.answers.most_common():
+            say(f"  {number:>7,} by {who}")
+    if outcomes.reasons:
+        reasons = outcomes.reasons.most_common(REASONS_NAMED)
+        say("  reasons: " + ", ".join(f"{code} {number:,}" for code, number in reasons))
+
+
+def _list_broken(outcomes: Outcomes) -> None:
+    broken = [f for f in outcomes.failures if f.outcome in {Outcome.CORRUPT, Outcome.UNREADABLE}]
+    say("No broken photos" if not broken else f"{count(len(broken), 'broken photo')}:")
+    for failure in sorted(broken):
+        show(failure.rel_path, failure.code, failure.message)
+    if outcomes.mended:
+        say(f"{count(len(outcomes.mended))} recorded as corrupt can be decoded now:")
+        for rel_path in sorted(outcomes.mended)[:REASONS_NAMED]:
+            say(f"  {rel_path}")
+
+
+def _next_steps(
+    outcomes: Outcomes, backend: CaptionBackend, flags: RunFlags, batch: Batch
+) -> list[str]:
+    counts = outcomes.counts
+    left = batch.left_by_limit + batch.left_by_restart + len(batch.photos) - outcomes.settled
+    left += counts[Outcome.WITHHELD]
+    retry = [status for status, outcome in _RETRIED if counts[outcome]]
+    steps = []
+    if left:
+        steps.append(f"Remaining: {count(left)}; run the same command again to go on")
+    if counts[Outcome.UNREADABLE]:
+        steps.append("Next, when the unreadable photos are back: the same command again")
+    if retry and not flags.dry_run:
+        again = _command(flags, f"--retry-status={','.join(retry)}")
+        steps.append(f"Next, to try the failed ones again: {again}")
+    if outcomes.mended:
+        again = _command(flags, "--retry-status=error_corrupt")
+        steps.append(f"Next, to caption the mended photos: {again}")
+    if not flags.accept_truncated and any(map(_is_cut, outcomes.failures)):
+        again = _command(flags, "--retry-status=error_corrupt", "--accept-truncated")
+        steps.append(f"Next, to caption what is left of the truncated photos: {again}")
+    if backend.placeholder and not left:
+        listed = f"'{shlex.join(program())} backends' lists them"
+        steps.append(f"Next, for real captions: {_command(flags, '--backend=NAME')} ({listed})")
+    return steps
+
+
+_RETRIED = (("error_api", Outcome.API_ERROR), ("error_model", Outcome.MODEL_ERROR))
+
+
+def _is_cut(failure: FailedPhoto) -> bool:
+    return failure.outcome is Outcome.CORRUPT and failure.code == TruncatedImageError.code
+
+
+def _command(flags: RunFlags, *additions: str) -> str:
+    """`run` with the flags that say where and who; what was asked for once is not repeated."""
+    given: dict[str, object] = {
+        "--photos-dir": flags.photos_dir,
+        "--captions-jsonl": flags.captions_jsonl,
+        "--fields": flags.fields,
+        "--max-tags": flags.max_tags,
+    }
+    if not additions[0].startswith("--backend"):
+        given |= {"--backend": None if flags.dry_run else flags.backend, "--model": flags.model}
+    words = [f"{name}={value}" for name, value in given.items() if value is not None]
+    return shlex.join([*program(), "run", *words, *additions])

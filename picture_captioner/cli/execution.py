@@ -1,0 +1,83 @@
+"""Running a typer app: every foreseen error becomes a sentence on stderr and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+import typer
+
+from picture_captioner.cli.logs import escape_what_is_not_logged
+from picture_captioner.cli.program import program
+from picture_captioner.cli.quiet_start import interruptible
+from picture_captioner.cli.terminal import output_errors, say
+from picture_captioner.errors import ExitCode, FatalError, OutputError
+
+BUG = 1
+"""Exit status of an error that nobody foresaw; its traceback is in the log."""
+
+_HELP = frozenset({"--help", "-h"})
+
+
+def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    escape_what_is_not_logged()
+    try:
+        with interruptible(), _typers_own_output(arguments):
+            result = app(list(arguments), standalone_mode=False)
+            with output_errors():
+                sys.stdout.flush()
+    except typer.TyperException as error:
+        if message := error.format_message().rstrip("."):  # empty: the help was shown instead
+            say(f"{message}; see '{shlex.join(program())} --help'")
+        return ExitCode.USAGE
+    except OutputError as error:
+        _let_go_of_stdout()
+        say(str(error))
+        return error.exit_code
+    except FatalError as error:
+        say(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`stats | head`).
+        _let_go_of_stdout()
+        return ExitCode.DONE
+    except MemoryError:
+        logging.getLogger("caption").info("out of memory", exc_info=True)
+        say(
+            "out of memory: close other programs, or lift the limit (ulimit -v), and start it again"
+        )
+        return ExitCode.UNAVAILABLE
+    except (KeyboardInterrupt, typer.Abort):
+        say("stopped")
+        return 128 + signal.SIGINT
+    except Exception as error:
+        logging.getLogger("caption").exception("internal error", extra={"event": "bug"})
+        say(f"internal error, please report it: {type(error).__name__}: {error}")
+        return BUG
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+@contextlib.contextmanager
+def _typers_own_output(arguments: Sequence[str]) -> Iterator[None]:
+    """Typer lets errors of the help's own output pass, and ends with 1 when nobody reads on.
+
+    All else that goes to stdout is watched where it is written.
+    """
+    try:
+        with output_errors() if _HELP.intersection(arguments) else contextlib.nullcontext():
+            yield
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
+        raise
+
+
+def _let_go_of_stdout() -> None:
+    """Python writes what is left once more when it ends, and complains when it cannot."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

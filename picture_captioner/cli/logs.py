@@ -1,0 +1,81 @@
+"""caption.log: JSON lines for machines, one per failure and per phase, never with a key in it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pythonjsonlogger.json import JsonFormatter
+
+from picture_captioner.cli.terminal import say
+from picture_captioner.errors import ConfigurationError
+
+_FIELDS = ("asctime", "levelname", "name", "message")
+
+
+class _RedactingFormatter(JsonFormatter):
+    """Replaces secrets, whoever logged them: libraries log request headers at DEBUG."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__(
+            _FIELDS,
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+        # As JSON writes them, since it is a JSON line that is searched.
+        self._secrets = [json.dumps(s.strip())[1:-1] for s in secrets if s.strip()]
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, "[redacted]")
+        return line
+
+
+class _PrivateFileHandler(logging.FileHandler):
+    """A log file that only its owner may read; a full disk costs log lines, not the run."""
+
+    def _open(self) -> io.TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self.baseFilename, flags, 0o600)
+        return io.TextIOWrapper(io.FileIO(descriptor, "a"), encoding="utf-8", write_through=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - overrides
+        """Drop the line: the journal is what must not fail, and it says so itself."""
+
+
+class _TerminalHandler(logging.Handler):
+    """What is logged before there is a log, or by a command that keeps none: sentences, escaped.
+
+    Python's own last resort writes messages and tracebacks to the terminal as they are.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, line by line."""
+        for line in self.format(record).split("\n"):
+            say(line)
+
+
+def escape_what_is_not_logged() -> None:
+    """Let nothing that a file or a service said reach the terminal past `say`."""
+    logging.lastResort = _TerminalHandler(logging.WARNING)
+
+
+def configure_logging(path: Path, level: str, secrets: Sequence[str] = ()) -> None:
+    """Send everything that is logged, warnings too, to the file.
+
+    Raises:
+        ConfigurationError: the file cannot be opened.
+    """
+    try:
+        handler = _PrivateFileHandler(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write the log {path}: {error.strerror}; set LOG_FILE in config.env"
+        ) from error
+    handler.setFormatter(_RedactingFormatter(secrets))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)

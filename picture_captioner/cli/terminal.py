@@ -1,0 +1,139 @@
+"""Sentences on stderr, data on stdout, and nothing in either that a terminal would obey."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from picture_captioner.errors import OutputError
+
+_ZERO_WIDTH_JOINER = "\u200d"  # holds emoji together; harmless
+_OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_MARKS = frozenset({"Mn", "Me"})
+MARKS_IN_A_ROW = 8
+"""Tibetan stacks that many on a letter; hundreds of them would paint over the lines above."""
+
+
+def safe(text: str) -> str:
+    """The text with control, bidi and line-separator characters and lone surrogates escaped.
+
+    File names, captions and error texts come from outside: an escape sequence in one of them
+    must not move the cursor, and a newline must not start a line that looks like ours. Of the
+    combining marks on one letter, those after the eighth are escaped too.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown, marks = [], 0
+    for character in text:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in _MARKS else 0
+        obeyed = category in _OBEYED and character != _ZERO_WIDTH_JOINER
+        shown.append(_escaped(character) if obeyed or marks > MARKS_IN_A_ROW else character)
+    return "".join(shown)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def say(line: str = "") -> None:
+    """One line for the person, on stderr. A closed terminal is no reason to fail."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(safe(line) + "\n")
+        sys.stderr.flush()
+
+
+def show(*columns: str) -> None:
+    """One line of data, on stdout; several columns are separated by tabs."""
+    line = "\t".join(map(safe, columns))
+    encoding = sys.stdout.encoding or "utf-8"
+    with output_errors():
+        # A terminal that is not UTF-8 shows what it can.
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def show_as_it_is(text: str) -> None:
+    """A path for a script: its bytes, since they need not be UTF-8."""
+    with output_errors():
+        sys.stdout.buffer.write(os.fsencode(text) + b"\n")
+
+
+@contextlib.contextmanager
+def output_errors() -> Iterator[None]:
+    """Turn what stdout cannot take into a sentence; a reader who has seen enough is no error.
+
+    Raises:
+        OutputError: a full disk, or one that fails.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to stdout: {error.strerror}; what was written there is incomplete"
+        ) from error
+
+
+def reopen_closed_streams() -> None:
+    """Point standard streams that are closed at /dev/null.
+
+    Else the next file to be opened, perhaps the journal, becomes descriptor 1 or 2, and whatever
+    a C library prints there goes into it.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            os.set_inheritable(descriptor, True)  # decoder processes need it as well
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
+
+
+def table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Two columns, the first one padded."""
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name:<{width}}  {value}" for name, value in rows]
+
+
+def count(number: int, noun: str = "photo") -> str:
+    """`1 photo`, `1,240 photos`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 days 4 h`."""
+    whole = timedelta(seconds=round(seconds))
+    hours, rest = divmod(whole.seconds, 3600)
+    minutes, secs = divmod(rest, 60)
+    parts = [(whole.days, "day" if whole.days == 1 else "days"), (hours, "h"), (minutes, "min")]
+    parts.append((secs, "s"))
+    said = [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join(said[:2]) or "0 s"
+
+
+def rate(per_second: float) -> str:
+    """`0.513 per second`, `12.3 per second`, `1,234 per second`."""
+    return f"{per_second:{'.3g' if per_second < 100 else ',.0f'}} per second"
+
+
+def dollars(amount: float) -> str:
+    """`1,234.50 USD`, `0.0036 USD`: two decimals, below one dollar two digits that matter."""
+    digits = 2
+    if 0 < amount < 0.995:
+        digits = max(2, 1 - math.floor(math.log10(amount)))
+    return f"{amount:,.{digits}f} USD"
+
+
+def size(number: float) -> str:
+    """A number of bytes in decimal units: `135 kB`, `2.4 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if round(number) < 1000:
+            return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
+        number /= 1000
+    return f"{number:.3g} PB"

@@ -1,0 +1,158 @@
+"""Files of a model by URL, each verified by its SHA-256 before it gets its name.
+
+What to fetch is in a manifest, a JSON file:
+
+    {"files": [{"name": "model.onnx", "url": "https://...", "sha256": "...", "size": 371000000}]}
+
+A file is there whole or not at all: it is written beside its place, verified, and then renamed. A
+cut connection leaves a part that the next attempt goes on from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError
+
+MANIFEST = "manifest.json"
+CHUNK = 1 << 20
+TIMEOUT = 60.0
+"""Seconds without a byte after which a connection counts as cut."""
+PART = ".part"
+
+Progress = Callable[[str, int, int], None]
+"""Told of a file's name, the bytes that are here, and the bytes that it has."""
+
+
+class ModelFile(BaseModel):
+    """One file of a manifest; `name` is where it goes in the model's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    url: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)]
+
+    @field_validator("name")
+    @classmethod
+    def _stays_in_the_folder(cls, name: str) -> str:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name:
+            raise ValueError("the name leads out of the model's folder")
+        return name
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+            raise ValueError("only https:// is fetched")
+        return url
+
+
+class Manifest(BaseModel):
+    """The files of a model."""
+
+    files: tuple[ModelFile, ...]
+
+
+def download_model(manifest: Path, folder: Path, progress: Progress) -> list[Path]:
+    """Fetch the files of a manifest that are not in `folder` yet, whole and right.
+
+    Returns:
+        The files that were fetched; those that were right already are left alone.
+
+    Raises:
+        ConfigurationError: the manifest makes no sense, or a server's file is not what it says.
+        BackendUnavailableError: a server does not answer or the connection was cut.
+    """
+    fetched = []
+    for file in _read(manifest).files:
+        path = folder / file.name
+        if _is_right(path, file):
+            progress(file.name, file.size, file.size)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(file, path, progress)
+        fetched.append(path)
+    return fetched
+
+
+def _read(manifest: Path) -> Manifest:
+    try:
+        return Manifest.model_validate(json.loads(manifest.read_text("utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(f"{manifest.name}: {where}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{manifest.name} cannot be read as JSON") from error
+
+
+def _is_right(path: Path, file: ModelFile) -> bool:
+    if not path.is_file() or path.stat().st_size != file.size:
+        return False
+    return _sha256(path) == file.sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def _fetch(file: ModelFile, path: Path, progress: Progress) -> None:
+    part = path.with_name(path.name + PART)
+    if part.is_file() and part.stat().st_size > file.size:
+        part.unlink()
+    if not part.is_file() or part.stat().st_size < file.size:
+        try:
+            _receive(file, part, progress)
+        except (OSError, http.client.HTTPException) as error:
+            raise BackendUnavailableError(_why(file, part, error)) from error
+    if _sha256(part) != file.sha256:
+        part.unlink()
+        raise ConfigurationError(
+            f"what the server sent as {file.name} is not the file of the manifest (its SHA-256 "
+            "differs), so it was thrown away: check the manifest and its URL"
+        )
+    part.replace(path)
+
+
+def _receive(file: ModelFile, part: Path, progress: Progress) -> None:
+    """Append to `part` what it lacks, and no more than the file should have."""
+    have = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(file.url, headers={"User-Agent": "picture-captioner"})  # noqa: S310 - the manifest allows https only
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - likewise
+        resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+        have = have if resumed else 0
+        with part.open("ab" if resumed else "wb") as out:
+            while have <= file.size and (data := answer.read(CHUNK)):
+                have += len(data)
+                out.write(data)
+                progress(file.name, min(have, file.size), file.size)
+            out.flush()
+            os.fsync(out.fileno())
+    if have < file.size:
+        raise ConnectionError("the connection ended early")
+
+
+def _why(file: ModelFile, part: Path, error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server does not give {file.name}: HTTP {error.code}; check the manifest's URL"
+    have = part.stat().st_size if part.is_file() else 0
+    return (
+        f"the download of {file.name} was cut at {have:,} of {file.size:,} bytes "
+        f"({type(error).__name__}): start again, it goes on from there"
+    )

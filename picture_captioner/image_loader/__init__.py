@@ -1,0 +1,58 @@
+"""The only code that opens a photo: clean pixels, its header's size, or all that is kept of it.
+
+formats.py    which files are photos, and what their first bytes look like
+reading.py    the bytes: opened once, read once; a disk's error is no verdict on the photo
+decode_errors.py  whatever a decoder raises becomes one of our errors
+decoding.py   bytes to a clean image: the smallest useful decode, upright, RGB, no metadata
+resizing.py   Lanczos, with vector instructions where they can be had
+heif.py       whether an HEIF file is all there
+colour.py     any pixel mode and any ICC profile to sRGB on white
+truncated.py  files that end too early: how to tell, and what is left of the picture
+raw.py        camera RAW through its embedded preview, with the `raw` extra
+loading.py    `load_image` and `read_header`
+metadata.py   what EXIF says: capture time, camera, place; bounded, and unknown when in doubt
+measures.py   sharpness and a perceptual hash, at one size for all photos
+examining.py  `examine_image`: facts, thumbnail and pixels from one decode
+
+Decoders crash, hang and eat memory on bad files, so the program calls them through
+pipeline/decoding/decoder.py, in worker processes with one thread each. Called directly they are
+right for one thread at a time: Python's warning filters, which keep Pillow quiet, are global.
+"""
+
+from picture_captioner.image_loader.decoding import fitting
+from picture_captioner.image_loader.examining import (
+    THUMBNAIL_EDGE,
+    ExaminedImage,
+    Traits,
+    examine_image,
+)
+from picture_captioner.image_loader.formats import (
+    PHOTO_EXTENSIONS,
+    RAW_EXTENSIONS,
+    VIDEO_EXTENSIONS,
+)
+from picture_captioner.image_loader.loading import (
+    ImageHeader,
+    LoadedImage,
+    load_image,
+    open_encoded,
+    read_header,
+)
+from picture_captioner.image_loader.metadata import Metadata
+
+__all__ = [
+    "PHOTO_EXTENSIONS",
+    "RAW_EXTENSIONS",
+    "THUMBNAIL_EDGE",
+    "VIDEO_EXTENSIONS",
+    "ExaminedImage",
+    "ImageHeader",
+    "LoadedImage",
+    "Metadata",
+    "Traits",
+    "examine_image",
+    "fitting",
+    "load_image",
+    "open_encoded",
+    "read_header",
+]

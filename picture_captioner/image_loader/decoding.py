@@ -1,0 +1,175 @@
+"""From a file's bytes to a clean image, with no more decoding than the result needs.
+
+A 12-megapixel JPEG decoded at half scale and shrunk takes a quarter of the time of a full decode;
+JPEG can do that while decoding (`draft`), the other formats cannot.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, NamedTuple
+
+import pillow_heif
+from PIL import (
+    AvifImagePlugin,
+    ExifTags,
+    Image,
+    ImageFile,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from picture_captioner.errors import CorruptImageError
+from picture_captioner.image_loader.colour import clean_rgb, resizable
+from picture_captioner.image_loader.decode_errors import (
+    DECODER_ERRORS,
+    check_pixels,
+    decoder_errors,
+)
+from picture_captioner.image_loader.formats import PILLOW_FORMATS
+from picture_captioner.image_loader.heif import is_whole
+from picture_captioner.image_loader.metadata import Metadata, read_metadata
+from picture_captioner.image_loader.resizing import Box, resize
+
+# Importing the plugins registers them; Pillow would otherwise import all forty of its own.
+_PLUGINS = (AvifImagePlugin, TiffImagePlugin, WebPImagePlugin)
+pillow_heif.register_heif_opener()
+
+# Several photos are decoded at once, each by one thread: memory stays predictable on machines
+# with many cores, where every thread maps an arena and a stack.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+pillow_heif.options.DECODE_THREADS = 1
+
+# Pillow refuses a PNG with 1 MiB of text, as editors write it; memory is limited here anyway.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
+
+_UPRIGHT_SIZE = {"HEIF", "TIFF"}
+"""Formats whose plugin swaps width and height itself, before anything is decoded."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture with that EXIF orientation upright."""
+
+
+class Decoded(NamedTuple):
+    """A clean image, and the upright size in pixels and the format of what it was made from.
+
+    `truncated`: the file ends too early, and the rest of the picture is one colour. `metadata` is
+    None unless it was asked for: captioning a photo needs no look at it.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+    metadata: Metadata | None = None
+    truncated: bool = False
+
+
+def decode(
+    data: bytes,
+    edge: int,
+    *,
+    orientation: int | None = None,
+    with_metadata: bool = False,
+    allow_reduced: bool = False,
+) -> Decoded:
+    """Decode the first frame to RGB, upright, its longer side at most `edge` pixels.
+
+    Args:
+        orientation: EXIF orientation for pictures that do not state one themselves.
+        allow_reduced: a copy inside the file, smaller but large enough, may stand for the photo.
+
+    Raises:
+        CorruptImageError: or a subclass, for whatever the decoder makes of the bytes.
+    """
+    with decoder_errors(data), _open(io.BytesIO(data)) as source:
+        full, box = _load(source, edge, allow_reduced=allow_reduced and is_whole(data))
+        small = _shrink(resizable(source), fitting(*full, edge), box)
+        turn = _orientation(source, orientation)
+        clean = turn_upright(clean_rgb(small, _icc_profile(source)), turn)
+        metadata = read_metadata(source) if with_metadata else None
+        return Decoded(clean, *_upright_size(source, full, turn), str(source.format), metadata)
+
+
+def probe(file: IO[bytes], head: bytes) -> tuple[int, int, str]:
+    """Upright width and height in pixels and the format, without decoding; errors as `decode`."""
+    with decoder_errors(head), _open(file) as source:
+        size = _upright_size(source, source.size, _orientation(source))
+        return *size, str(source.format)
+
+
+def fitting(width: int, height: int, edge: int) -> tuple[int, int]:
+    """The size with the longer side at most `edge`, never larger than the picture itself."""
+    longer = max(width, height)
+    if longer <= edge:
+        return width, height
+    return max(1, round(width * edge / longer)), max(1, round(height * edge / longer))
+
+
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Undo an EXIF orientation (1 to 8; anything else is taken for upright)."""
+    turn = _TURNS.get(orientation)
+    return image.transpose(turn) if turn is not None else image
+
+
+def _open(file: IO[bytes]) -> ImageFile.ImageFile:
+    image = Image.open(file, formats=PILLOW_FORMATS)
+    check_pixels(*image.size)
+    if min(image.size) < 1:
+        raise CorruptImageError("the header states a picture without pixels")
+    return image
+
+
+def _load(
+    source: ImageFile.ImageFile, edge: int, *, allow_reduced: bool
+) -> tuple[tuple[int, int], Box | None]:
+    """Decode; a JPEG at 1/2, 1/4 or 1/8 where that covers the result.
+
+    Returns the full size as it lies in the file, and the part that the photo fills of a picture
+    decoded at such a scale: the sides need not divide by it.
+    """
+    full = source.size
+    if source.format in {"JPEG", "MPO"}:
+        drafted = source.draft(None, fitting(*full, edge))
+        source.load()
+        return full, drafted[1] if drafted else None
+    # pillow-heif takes only what has the photo's aspect ratio, crop, rotation and colours.
+    reduced = allow_reduced and source.format == "HEIF" and source.draft(None, fitting(*full, edge))
+    source.load()
+    return full if reduced else source.size, None  # HEIF may correct its size while it decodes
+
+
+def _shrink(image: Image.Image, size: tuple[int, int], box: Box | None) -> Image.Image:
+    return image if image.size == size else resize(image, size, box)
+
+
+def _icc_profile(source: Image.Image) -> bytes | None:
+    profile = source.info.get("icc_profile")
+    return profile if isinstance(profile, bytes) else None
+
+
+def _upright_size(source: Image.Image, size: tuple[int, int], turn: int) -> tuple[int, int]:
+    lies_on_its_side = turn >= 5 and source.format not in _UPRIGHT_SIZE
+    return (size[1], size[0]) if lies_on_its_side else size
+
+
+def _orientation(source: Image.Image, default: int | None = None) -> int:
+    """The EXIF orientation; malformed EXIF counts as none, since the picture may still be fine.
+
+    Turning pixels by it is right after `load` only, which removes it from a TIFF that it turned.
+    """
+    try:
+        # The PNG plugin's own getexif would decode the whole picture to look behind the pixels.
+        value = Image.Image.getexif(source).get(ExifTags.Base.Orientation)
+    except DECODER_ERRORS:
+        value = None
+    return value if isinstance(value, int) and value in range(1, 9) else default or 1

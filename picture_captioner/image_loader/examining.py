@@ -1,0 +1,74 @@
+"""`examine_image`: everything that is kept of a photo besides its caption, from one decode."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from picture_captioner.image_loader.decoding import fitting
+from picture_captioner.image_loader.loading import LoadedImage, load
+from picture_captioner.image_loader.measures import MEASURED_EDGE, perceptual_hash, sharpness
+from picture_captioner.image_loader.metadata import Metadata
+from picture_captioner.image_loader.resizing import resize
+
+THUMBNAIL_EDGE = 320
+"""Pixels of a thumbnail's longer side."""
+
+_THUMBNAIL_QUALITY = 75
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What was found out about a photo: its EXIF, two measures, and its thumbnail as WebP."""
+
+    metadata: Metadata
+    sharpness: float
+    perceptual_hash: int
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class ExaminedImage:
+    """A photo, with its pixels if they were asked for; `traits` is None if it was known."""
+
+    loaded: LoadedImage
+    traits: Traits | None
+
+
+def examine_image(
+    path: Path, edge: int | None, known: Container[str] = frozenset()
+) -> ExaminedImage:
+    """Read and decode a photo once, for facts, thumbnail and pixels.
+
+    Args:
+        edge: as in `load_image`; None if no pixels are needed, `loaded.image` is then None.
+        known: as in `load_image`.
+
+    Raises:
+        CorruptImageError, PhotoSkipped: as `load_image`.
+    """
+    loaded, metadata = load(path, max(edge or 0, MEASURED_EDGE), known, with_metadata=True)
+    if loaded.image is None:
+        return ExaminedImage(loaded, None)
+    image = loaded.image
+    traits = Traits(
+        metadata or Metadata(), sharpness(image), perceptual_hash(image), thumbnail(image)
+    )
+    wanted = None if edge is None else _reduced(image, edge)
+    return ExaminedImage(replace(loaded, image=wanted), traits)
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """A clean image as WebP, its longer side at most `THUMBNAIL_EDGE`; smaller ones keep theirs."""
+    buffer = io.BytesIO()
+    _reduced(image, THUMBNAIL_EDGE).save(buffer, "WEBP", quality=_THUMBNAIL_QUALITY)
+    return buffer.getvalue()
+
+
+def _reduced(image: Image.Image, edge: int) -> Image.Image:
+    size = fitting(*image.size, edge)
+    return image if size == image.size else resize(image, size)

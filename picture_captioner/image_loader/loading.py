@@ -1,0 +1,182 @@
+"""`load_image` and `read_header`: what the rest of the program asks of a photo."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from picture_captioner.errors import CorruptImageError
+from picture_captioner.image_loader.decoding import Decoded, probe
+from picture_captioner.image_loader.formats import RAW_EXTENSIONS, SNIFF_BYTES, sniff
+from picture_captioner.image_loader.metadata import Metadata
+from picture_captioner.image_loader.raw import decode_raw, probe_raw
+from picture_captioner.image_loader.reading import (
+    FileContent,
+    open_photo,
+    read_file,
+    reading_errors,
+)
+from picture_captioner.image_loader.truncated import decode_all_or
+
+_HEIF_HEAD_BYTES = 1 << 18
+"""HEIF states its size in a box ahead of the pixels: the first 256 KiB held it in every file
+tried (32 KB sufficed for a 12-megapixel iPhone photo), of 1 to 4 MB that would be read."""
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """A photo as a backend may see it, and what is known of its file.
+
+    `image` is RGB, upright, without metadata; None if the content was known and is not needed.
+    `size` is in bytes. `width` and `height` are the upright full resolution in pixels, and
+    `format` is Pillow's name or "RAW"; 0 and "" if the content was known. `truncated`: the file
+    ends too early, which was accepted; what is missing of the picture is one colour.
+    """
+
+    image: Image.Image | None
+    content_sha256: str
+    size: int
+    mtime_ns: int
+    width: int
+    height: int
+    format: str
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a photo's header says: upright `width` and `height` in pixels, `size` in bytes."""
+
+    width: int
+    height: int
+    format: str
+    size: int
+
+
+def load_image(
+    path: Path,
+    edge: int,
+    known: Container[str] = frozenset(),
+    *,
+    allow_reduced: bool = False,
+    accept_truncated: bool = False,
+) -> LoadedImage:
+    """Read a photo once and decode it small and clean.
+
+    Args:
+        edge: the longer side of the result is at most this many pixels; never scaled up.
+        known: SHA-256 hashes (hexadecimal) whose pixels are not needed. It is asked exactly
+            once, when all bytes are read and before any is decoded.
+        allow_reduced: a reduced copy inside the file (HEIF) may stand for the photo where it is
+            large enough. Damage to the photo itself then stays unnoticed, save that it is cut off.
+        accept_truncated: return what is left of a picture that ends too early. Possible with
+            JPEG, PNG, GIF, BMP and uncompressed TIFF; other formats show nothing of such a file.
+
+    Raises:
+        CorruptImageError: or a subclass: the bytes cannot be turned into pixels.
+        PhotoSkipped: no verdict: the file cannot be read, or its format needs an extra.
+    """
+    return load(
+        path,
+        edge,
+        known,
+        allow_reduced=allow_reduced,
+        accept_truncated=accept_truncated,
+    )[0]
+
+
+def load(
+    path: Path,
+    edge: int,
+    known: Container[str],
+    *,
+    with_metadata: bool = False,
+    allow_reduced: bool = False,
+    accept_truncated: bool = False,
+) -> tuple[LoadedImage, Metadata | None]:
+    """`load_image`, and the photo's metadata if it is decoded and they are wanted."""
+    if edge < 1:
+        raise ValueError(f"edge must be at least 1 pixel, not {edge}")
+    content = read_file(path)
+    facts = (content.content_sha256, content.size, content.mtime_ns)
+    if content.content_sha256 in known:
+        return LoadedImage(None, *facts, 0, 0, ""), None
+    if _is_raw(path, content.data):
+        found = decode_raw(content.data, edge, with_metadata=with_metadata)
+    else:
+        found = decode_all_or(
+            content.data,
+            edge,
+            with_metadata=with_metadata,
+            allow_reduced=allow_reduced,
+            accept_truncated=accept_truncated,
+        )
+    return _loaded(content, found), found.metadata
+
+
+def open_encoded(jpeg: bytes, quality: int) -> Image.Image:
+    """A clean JPEG of ours as an image whose pixels are decoded only if somebody looks at them.
+
+    `info["jpeg"]` are its bytes, `info["jpeg_quality"]` is `quality`; nothing else is in there.
+
+    Raises:
+        CorruptImageError: it is no JPEG in RGB.
+    """
+    try:
+        image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
+    except (OSError, SyntaxError) as error:
+        raise CorruptImageError("not a JPEG") from error
+    if image.mode != "RGB":
+        raise CorruptImageError(f"not RGB but {image.mode}")
+    image.info = {"jpeg": jpeg, "jpeg_quality": quality}
+    return image
+
+
+def read_header(path: Path) -> ImageHeader:
+    """A photo's size in pixels from its header, reading as little of the file as the format allows.
+
+    AVIF, WebP and RAW files are read whole. Raises what `load_image` raises; a header that reads
+    well does not prove that the pixels will decode.
+    """
+    with open_photo(path) as (file, status):
+        head = file.read(SNIFF_BYTES)
+        file.seek(0)
+        width, height, image_format = _probe(file, head, path)
+    return ImageHeader(width, height, image_format, status.st_size)
+
+
+def _loaded(content: FileContent, found: Decoded) -> LoadedImage:
+    return LoadedImage(
+        found.image,
+        content.content_sha256,
+        content.size,
+        content.mtime_ns,
+        found.width,
+        found.height,
+        found.format,
+        found.truncated,
+    )
+
+
+def _probe(file: IO[bytes], head: bytes, path: Path) -> tuple[int, int, str]:
+    if _is_raw(path, head):
+        with reading_errors():
+            data = file.read()
+        return probe_raw(data)
+    if sniff(head) != "HEIF":
+        return probe(file, head)
+    try:
+        return probe(io.BytesIO(file.read(_HEIF_HEAD_BYTES)), head)
+    except CorruptImageError:
+        file.seek(0)
+        return probe(file, head)
+
+
+def _is_raw(path: Path, head: bytes) -> bool:
+    """The bytes decide, not the name, except that most RAW formats look like TIFF."""
+    return path.suffix.lower() in RAW_EXTENSIONS and sniff(head[:SNIFF_BYTES]) in {None, "TIFF"}

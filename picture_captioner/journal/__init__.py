@@ -1,0 +1,56 @@
+"""The only code that opens captions.jsonl.
+
+    record.py    one line: what is written, what is remembered
+    reading.py   lines, damage, the index of effective records
+    writing.py   `Journal`: lock, repair, appends that share one sync
+    lock.py      one writer at a time
+    in_flight.py what the backend has, noted beside it: who was there when the process died
+    durable.py   sync, directory sync, atomic replacement
+    maintenance.py  check, compact, merge
+    summary.py   what `stats` prints
+    tail.py      what was appended since a reader was here last
+
+The format and its rules are in docs/journal-format.md.
+"""
+
+from picture_captioner.journal.durable import replacing
+from picture_captioner.journal.in_flight import Death, InFlight, Sent, Suspicion
+from picture_captioner.journal.maintenance import compact, merge
+from picture_captioner.journal.reading import Damage, JournalIndex, read_again, read_index
+from picture_captioner.journal.record import (
+    MOST_DOLLARS,
+    Entry,
+    Record,
+    RecordError,
+    is_count,
+    parse_time,
+    utc_now,
+)
+from picture_captioner.journal.summary import Summary, summarize
+from picture_captioner.journal.tail import JournalTail
+from picture_captioner.journal.writing import Journal
+
+__all__ = [
+    "MOST_DOLLARS",
+    "Damage",
+    "Death",
+    "Entry",
+    "InFlight",
+    "Journal",
+    "JournalIndex",
+    "JournalTail",
+    "Record",
+    "RecordError",
+    "Sent",
+    "Summary",
+    "Suspicion",
+    "compact",
+    "is_count",
+    "merge",
+    "parse_time",
+    "read_again",
+    "read_index",
+    "replacing",
+    "summarize",
+    "utc_now",
+]

@@ -1,0 +1,258 @@
+"""Reading the journal: lines, damage, and the index of effective records."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from picture_captioner.errors import JournalError
+from picture_captioner.journal.record import Entry, parse_entries, parse_entry, read_fields
+
+CHUNK_BYTES = 1 << 18
+MAX_LINE_BYTES = 16 << 20
+"""A longer line is damage: the longest real record is a few kilobytes."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Line(NamedTuple):
+    """A line as found on disk, without its newline.
+
+    `length` is its number of bytes there; `data` is empty when that is over the limit.
+    """
+
+    number: int
+    offset: int
+    data: bytes
+    length: int
+    terminated: bool = True
+
+
+class Run(NamedTuple):
+    """Consecutive complete lines of ordinary length."""
+
+    number: int
+    offset: int
+    lines: Sequence[bytes]
+
+    def numbered(self) -> Iterator[Line]:
+        """The lines one by one."""
+        offset = self.offset
+        for number, data in enumerate(self.lines, self.number):
+            yield Line(number, offset, data, len(data))
+            offset += len(data) + 1
+
+
+class Damage(NamedTuple):
+    """A line that is not a record."""
+
+    line: int
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line} (byte {self.offset}) is not a record: {self.reason}"
+
+
+@dataclass
+class JournalIndex:
+    """The effective record of every path, and what was met on the way."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    records: int = 0
+    damage: list[Damage] = field(default_factory=list)
+    torn: Damage | None = None
+    torn_bytes: int = 0
+    cost_usd: float = 0.0
+    requests: int = 0
+
+    def apply(self, entry: Entry) -> None:
+        """Take in the next record of the file: a placeholder never supersedes a real one."""
+        self.records += 1
+        self.cost_usd += entry.cost_usd or 0.0
+        self.requests += entry.requests or 0
+        old = self.entries.get(entry.rel_path)
+        if old is None or old.placeholder or not entry.placeholder:
+            self.entries[entry.rel_path] = entry
+
+    def apply_line(self, line: Line) -> Entry | None:
+        """Take in the next line of the file, whatever it is; its entry if it is a record."""
+        if not line.terminated:
+            self.torn_bytes = line.length
+            self.torn = Damage(line.number, line.offset, "its line end is missing")
+        if not line.terminated and line.length <= MAX_LINE_BYTES:
+            return None
+        found = parse_line(line)
+        if isinstance(found, Damage):
+            self.damage.append(found)
+            return None
+        if found is not None:
+            self.apply(found)
+        return found
+
+    def is_done(self, rel_path: str, *, placeholders_count: bool = False) -> bool:
+        """Whether the path has an effective real record (or, if asked, any)."""
+        entry = self.entries.get(rel_path)
+        return entry is not None and (placeholders_count or not entry.placeholder)
+
+    def warnings(self, name: str) -> list[str]:
+        """Sentences about what could not be read, for the person who runs the program."""
+        said = [f"{name}: {damage}" for damage in self.damage[:10]]
+        if len(self.damage) > len(said):
+            said.append(f"{name}: {len(self.damage) - len(said)} more damaged lines")
+        if said:
+            said.append(f"{name}: the lines above are passed over; see 'journal check'")
+        if self.torn_bytes:
+            said.append(f"{name}: discarded 1 malformed line ({self.torn_bytes} bytes, at the end)")
+        return said
+
+
+def open_for_reading(path: Path) -> BinaryIO:
+    """The journal as a binary stream.
+
+    Raises:
+        JournalError: it is not a regular file, or cannot be opened.
+    """
+    try:
+        # O_NONBLOCK: opening a FIFO that nobody writes to must not wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
+    require_regular_file(descriptor, path)
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def require_regular_file(descriptor: int, path: Path) -> None:
+    """Close the descriptor and raise JournalError unless it is a regular file."""
+    try:
+        require_regular_mode(os.fstat(descriptor).st_mode, path)
+    except JournalError:
+        os.close(descriptor)
+        raise
+
+
+def require_regular_mode(mode: int, path: Path) -> None:
+    """Raise JournalError unless `mode`, as `stat` gave it, is that of a regular file."""
+    if not stat.S_ISREG(mode):
+        raise JournalError(f"the journal {path} is not a regular file; name another one")
+
+
+def read_lines(stream: BinaryIO, start: int = 0) -> Iterator[Line]:
+    """Split a stream at newline bytes, with bounded memory whatever the stream holds.
+
+    A byte order mark at the beginning belongs to no line. From a `start` that is not 0, where a
+    line begins, numbers count from there.
+    """
+    for found in _read_runs(stream, start):
+        if isinstance(found, Run):
+            yield from found.numbered()
+        else:
+            yield found
+
+
+def _read_runs(stream: BinaryIO, start: int = 0) -> Iterator[Run | Line]:
+    """Ordinary lines in runs, since a million are read faster so; others as a `Line` each."""
+    offset = stream.seek(start) if start else skip_byte_order_mark(stream)
+    number, held, skipped = 1, b"", 0
+    while chunk := stream.read(CHUNK_BYTES):
+        lines = (held + chunk).split(b"\n")
+        held = lines.pop()
+        if lines and skipped + len(lines[0]) > MAX_LINE_BYTES:
+            length = skipped + len(lines.pop(0))
+            yield Line(number, offset, b"", length)
+            number, offset, skipped = number + 1, offset + length + 1, 0
+        if lines:
+            yield Run(number, offset, lines)
+            number, offset = number + len(lines), offset + sum(map(len, lines)) + len(lines)
+        if skipped or len(held) > MAX_LINE_BYTES:
+            skipped, held = skipped + len(held), b""
+    if held or skipped:
+        yield Line(number, offset, held, skipped + len(held), terminated=False)
+
+
+def skip_byte_order_mark(stream: BinaryIO) -> int:
+    """Go to the first byte of the first line; its offset."""
+    if stream.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
+        return len(_BYTE_ORDER_MARK)
+    return stream.seek(0)
+
+
+def parse_line(line: Line) -> Entry | Damage | None:
+    """The entry of a complete line, the damage, or None for a blank one."""
+    if line.length > MAX_LINE_BYTES:
+        return Damage(line.number, line.offset, f"longer than {MAX_LINE_BYTES >> 20} MiB")
+    if not line.data.strip():
+        return None
+    try:
+        return parse_entry(line.data, line.offset)
+    except (ValueError, RecursionError) as error:
+        return Damage(line.number, line.offset, str(error).split("\n")[0][:200])
+
+
+def read_index(path: Path) -> JournalIndex:
+    """Read a whole journal; one that does not exist is empty.
+
+    Raises:
+        JournalError: it exists and cannot be read.
+    """
+    index = JournalIndex()
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return index
+    except OSError as error:
+        raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
+    with open_for_reading(path) as stream:
+        try:
+            fill_index(index, stream)
+        except OSError as error:
+            raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
+    return index
+
+
+def fill_index(index: JournalIndex, stream: BinaryIO) -> None:
+    """Apply every line of the stream to the index."""
+    for found in _read_runs(stream):
+        if isinstance(found, Run):
+            _apply_run(index, found)
+        else:
+            index.apply_line(found)
+
+
+def _apply_run(index: JournalIndex, run: Run) -> None:
+    try:
+        entries = parse_entries(run.lines, run.offset)
+    except (ValueError, RecursionError):  # a blank, damaged or surrogate-escaped one among them
+        for line in run.numbered():
+            index.apply_line(line)
+    else:
+        for entry in entries:
+            index.apply(entry)
+
+
+def read_again(path: Path, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """Every field of these records, for what the index does not remember, in the file's order.
+
+    A line that is not there any more (the journal was compacted meanwhile) is passed over.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    found: list[dict[str, Any]] = []
+    chosen = sorted(entries, key=lambda entry: entry.offset)
+    if not chosen:
+        return found
+    with open_for_reading(path) as raw, io.BufferedReader(cast(io.RawIOBase, raw)) as stream:
+        for entry in chosen:
+            with contextlib.suppress(ValueError, RecursionError):
+                stream.seek(entry.offset)
+                fields = read_fields(stream.readline(MAX_LINE_BYTES))
+                if fields.get("rel_path") == entry.rel_path:
+                    found.append(fields)
+    return found

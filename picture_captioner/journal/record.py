@@ -1,0 +1,273 @@
+"""One line of the journal: what is written, and what is remembered of it.
+
+The format and its rules are in docs/journal-format.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple, NoReturn, TypeGuard
+
+import msgspec
+
+from picture_captioner.errors import MAX_ERROR_MESSAGE, PhotoError, Status
+
+MOST = 2**63 - 1
+"""Of bytes, tokens, requests and milliseconds: what a file system and an array can hold."""
+
+MOST_DOLLARS = 1e12
+"""Nobody's photo cost that; a million records of it still add up to a number."""
+
+
+class RecordError(NamedTuple):
+    """Why a photo has no caption: a short code for statistics and a sentence for people."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, error: PhotoError) -> RecordError:
+        """The journal's form of a verdict."""
+        return cls(error.code, str(error)[:MAX_ERROR_MESSAGE])
+
+    @classmethod
+    def from_json(cls, value: object) -> RecordError:
+        """The error of a line; what another program wrote in its own form becomes the message."""
+        if not isinstance(value, dict):
+            return cls("unknown", str(value)[:MAX_ERROR_MESSAGE])
+        return cls(str(value.get("code", "unknown")), str(value.get("message", "")))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """A journal record; fields that are None, False or empty are left out of the line.
+
+    `extra` holds structured fields (`title`, `tags`, ...) and fields this version does not know;
+    they stand beside the others in the line.
+    """
+
+    rel_path: str
+    caption: str | None
+    status: Status
+    error: RecordError | None = None
+    placeholder: bool = False
+    truncated: bool = False
+    backend: str | None = None
+    model: str | None = None
+    model_version: str | None = None
+    prompt_sha256: str | None = None
+    content_sha256: str | None = None
+    size: int | None = None
+    mtime_ns: int | None = None
+    copied_from: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    requests: int | None = None
+    latency_ms: int | None = None
+    created_at: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_line(self) -> bytes:
+        """The record as one ASCII line with its newline; lone surrogates survive as escapes.
+
+        Raises:
+            ValueError: a number is NaN or infinite, which JSON has no word for.
+            TypeError: `extra` holds something else that JSON cannot say.
+        """
+        line: dict[str, Any] = {
+            "rel_path": self.rel_path,
+            "caption": self.caption,
+            "status": str(self.status),
+        }
+        if self.error is not None:
+            line["error"] = self.error._asdict()
+        line.update((k, v) for k, v in self.extra.items() if k not in _NAMES)
+        for name in _OPTIONAL:
+            value = getattr(self, name)
+            if value is not None and value is not False:
+                line[name] = value
+        return to_json_line(line)
+
+    @classmethod
+    def from_mapping(cls, line: dict[str, Any]) -> Record:
+        """The record in a parsed line; `line` has passed `parse_entry`."""
+        known = {k: v for k, v in line.items() if k in _NAMES}
+        known["status"] = Status(known["status"])
+        if (error := known.get("error")) is not None:
+            known["error"] = RecordError.from_json(error)
+        extra = {k: v for k, v in line.items() if k not in _NAMES}
+        return cls(**known, extra=extra)
+
+
+_NAMES = frozenset(f.name for f in fields(Record)) - {"extra"}
+_OPTIONAL = tuple(
+    f.name
+    for f in fields(Record)
+    if f.name not in {"rel_path", "caption", "status", "error", "extra"}
+)
+
+
+class Entry(msgspec.Struct, gc=False):
+    """What the index remembers of a line; about 600 bytes, so a million photos fit in memory.
+
+    The same struct validates a line: a wrong type, an unknown status or a missing field is
+    damage. `caption` is dropped after that; it is read again from `offset` when it is needed.
+    """
+
+    rel_path: Annotated[str, msgspec.Meta(min_length=1)]
+    caption: str | None
+    status: Status
+    placeholder: bool = False
+    backend: str | None = None
+    model: str | None = None
+    prompt_sha256: str | None = None
+    content_sha256: str | None = None
+    size: int | None = None
+    mtime_ns: int | None = None
+    copied_from: str | None = None
+    cost_usd: float | None = None
+    requests: int | None = None
+    created_at: str | None = None
+    # The name keeps a field `offset` of another program from being taken for this one.
+    offset: int = msgspec.field(default=-1, name="(byte offset in the journal)")
+
+    @property
+    def success(self) -> bool:
+        """Whether this record carries a caption."""
+        return self.status is Status.SUCCESS
+
+
+_encode = msgspec.json.Encoder().encode
+_FLAT = frozenset({str, int, float, bool})
+_decoder = msgspec.json.Decoder(Entry)
+_REMEMBERED = frozenset(Entry.__struct_fields__) - {"offset"}
+
+
+def parse_entry(line: bytes, offset: int) -> Entry:
+    """Validate one line (without its newline) and keep what the index needs.
+
+    Raises:
+        ValueError: the line is not a record; the message says why.
+    """
+    try:
+        return parse_entries([line], offset)[0]
+    except msgspec.DecodeError:
+        if b"\\u" not in line:
+            raise
+    # msgspec refuses lone surrogates, which names that are not UTF-8 turn into.
+    known = {k: v for k, v in read_fields(line).items() if k in _REMEMBERED}
+    return _trimmed(msgspec.convert(known, Entry), offset)
+
+
+def parse_entries(lines: Sequence[bytes], offset: int) -> list[Entry]:
+    """`parse_entry` for consecutive lines, the first at byte `offset`, in one go.
+
+    Raises:
+        ValueError: one of them is not a record, or names its photo with a lone surrogate.
+    """
+    entries = list(map(_decoder.decode, lines))
+    for entry, line in zip(entries, lines, strict=True):
+        if not line.isascii():
+            line.decode("utf-8")  # msgspec does not look into the fields that it skips
+        _trimmed(entry, offset)
+        offset += len(line) + 1
+    return entries
+
+
+def _trimmed(entry: Entry, offset: int) -> Entry:
+    """The entry without what nobody asks the index for.
+
+    One copy is kept of the values that every record repeats (saves 200 bytes a record).
+    """
+    if "\0" in entry.rel_path:
+        raise ValueError("rel_path holds a NUL")
+    entry.caption = None
+    entry.offset = offset
+    _drop_absurd(entry)
+    if entry.backend:
+        entry.backend = sys.intern(entry.backend)
+    if entry.model:
+        entry.model = sys.intern(entry.model)
+    if entry.prompt_sha256:
+        entry.prompt_sha256 = sys.intern(entry.prompt_sha256)
+    return entry
+
+
+def _drop_absurd(entry: Entry) -> None:
+    """Forget numbers that nothing can have: one of them would make sums infinite or too large."""
+    if entry.size is not None and not 0 <= entry.size <= MOST:
+        entry.size = None
+    if entry.requests is not None and not 0 <= entry.requests <= MOST:
+        entry.requests = None
+    if entry.cost_usd is not None and not 0 <= entry.cost_usd < MOST_DOLLARS:
+        entry.cost_usd = None
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a field of a line, which another program may have written, can be counted with."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
+
+
+def read_fields(line: bytes) -> dict[str, Any]:
+    """Every field of a line, as JSON has it.
+
+    Numbers that Python cannot hold (infinite, or of over 4,300 digits) stay text.
+
+    Raises:
+        ValueError: not a JSON object in UTF-8. A line that passed `parse_entry` is one.
+    """
+    found = json.loads(
+        line.decode("utf-8"), parse_float=_float, parse_int=_integer, parse_constant=_refuse
+    )
+    if not isinstance(found, dict):
+        raise ValueError("a record is a JSON object")  # noqa: TRY004 - it is the text that is wrong
+    return found
+
+
+def _float(text: str) -> float | str:
+    return value if math.isfinite(value := float(text)) else text
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) <= sys.int_info.default_max_str_digits else text
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def to_json_line(line: dict[str, Any]) -> bytes:
+    """One ASCII line with its newline; errors as for `Record.to_line`.
+
+    What msgspec writes in a tenth of the time is the same JSON, unless it is not ASCII, holds a
+    null (its word for NaN), or a value that JSON does not know (it writes a date as text).
+    """
+    if _FLAT.issuperset(map(type, line.values())):
+        with contextlib.suppress(UnicodeEncodeError, OverflowError):
+            data = _encode(line)
+            if data.isascii() and b"null" not in data:
+                return data + b"\n"
+    return json.dumps(line, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def utc_now() -> str:
+    """The time now as a record writes it: `2026-11-21T06:54:08.123Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """An ISO 8601 time as an aware datetime; without a zone it is UTC.
+
+    Raises:
+        ValueError: the text is not a time.
+    """
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

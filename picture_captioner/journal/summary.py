@@ -1,0 +1,105 @@
+"""What is in a journal, counted: the numbers behind `stats`."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from picture_captioner.journal.reading import (
+    JournalIndex,
+    open_for_reading,
+    parse_line,
+    read_index,
+    read_lines,
+)
+from picture_captioner.journal.record import Entry, is_count, read_fields
+
+SLOWEST = 5
+
+
+@dataclass
+class Summary:
+    """Counts over the effective records; spend, tokens and requests over every line."""
+
+    photos: int = 0
+    records: int = 0
+    damaged_lines: int = 0
+    torn_bytes: int = 0
+    placeholders: int = 0
+    copies: int = 0
+    by_status: Counter[str] = field(default_factory=Counter)
+    by_backend: Counter[str] = field(default_factory=Counter)
+    by_model: Counter[str] = field(default_factory=Counter)
+    by_error: Counter[str] = field(default_factory=Counter)
+    cost_usd: float = 0.0
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    first: str | None = None
+    last: str | None = None
+    slowest: list[tuple[int, str]] = field(default_factory=list)
+
+
+def summarize(path: Path) -> tuple[Summary, JournalIndex]:
+    """Count a journal; one that does not exist counts as empty.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    index = read_index(path)
+    summary = Summary(
+        photos=len(index.entries),
+        records=index.records,
+        damaged_lines=len(index.damage),
+        torn_bytes=index.torn_bytes,
+        cost_usd=index.cost_usd,
+        requests=index.requests,
+    )
+    if index.records:
+        effective = {entry.offset for entry in index.entries.values()}
+        _read_again(path, effective, summary)
+    return summary, index
+
+
+def _read_again(path: Path, effective: set[int], summary: Summary) -> None:
+    """The index keeps no error codes, tokens or latencies: they are counted in a second pass."""
+    slow: list[tuple[int, str]] = []
+    with open_for_reading(path) as stream:
+        for line in read_lines(stream):
+            entry = parse_line(line)
+            if not isinstance(entry, Entry) or not line.terminated:
+                continue
+            record = read_fields(line.data)
+            _count_line(record, summary)
+            if entry.offset in effective:
+                _count_effective(entry, record, summary)
+                if is_count(latency := record.get("latency_ms")):
+                    slow.append((latency, entry.rel_path))
+    summary.slowest = heapq.nlargest(SLOWEST, slow)
+
+
+def _count_line(record: dict[str, Any], summary: Summary) -> None:
+    summary.input_tokens += _integer(record.get("input_tokens"))
+    summary.output_tokens += _integer(record.get("output_tokens"))
+    if isinstance(when := record.get("created_at"), str):
+        summary.first = min(summary.first or when, when)
+        summary.last = max(summary.last or when, when)
+
+
+def _count_effective(entry: Entry, record: dict[str, Any], summary: Summary) -> None:
+    summary.by_status[str(entry.status)] += 1
+    summary.placeholders += entry.placeholder
+    summary.copies += entry.copied_from is not None
+    if entry.backend:
+        summary.by_backend[entry.backend] += 1
+    if entry.model:
+        summary.by_model[entry.model] += 1
+    if isinstance(error := record.get("error"), dict):
+        summary.by_error[f"{entry.status}: {error.get('code', 'unknown')}"] += 1
+
+
+def _integer(value: object) -> int:
+    return value if is_count(value) else 0

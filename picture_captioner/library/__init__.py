@@ -1,0 +1,35 @@
+"""The owner of library.db: what is known of each photo besides its caption.
+
+A cache and an index (docs/library.md): rebuilt from photos and journal at any time, never the
+source of truth.
+
+    store.py       `Library`: facts, thumbnails and vectors by content hash
+    captions.py    full-text search, which follows the journal
+    fusion.py      one ranking from words and vectors
+    query.py       from what a person types to a query that FTS5 accepts
+    facts.py       `PhotoFacts`
+    file_names.py  capture times in file names
+    vectors.py     half-precision vectors by model and key
+    database.py    the file: private, checked, moved aside when it is broken
+    schema.py      its tables
+    encoding.py    text that SQLite would not take
+"""
+
+from picture_captioner.library.captions import CaptionHit, Followed
+from picture_captioner.library.facts import PhotoFacts, TakenFrom
+from picture_captioner.library.file_names import NamedTime, time_from_name
+from picture_captioner.library.fusion import fuse
+from picture_captioner.library.query import has_words
+from picture_captioner.library.store import Library
+
+__all__ = [
+    "CaptionHit",
+    "Followed",
+    "Library",
+    "NamedTime",
+    "PhotoFacts",
+    "TakenFrom",
+    "fuse",
+    "has_words",
+    "time_from_name",
+]

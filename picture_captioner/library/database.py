@@ -1,0 +1,266 @@
+"""library.db as a file: opened by one rule, private, replaced when it is not what it should be.
+
+It holds nothing that photos and journal do not, so a file that is broken, foreign or from a newer
+version is moved aside, never deleted, and an empty one takes its place, aloud.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from picture_captioner.errors import LibraryError, LibraryLockedError
+from picture_captioner.library.schema import APPLICATION_ID, TABLES, VERSION
+
+BUSY_SECONDS = 20.0
+"""How long another writer's transaction is waited for; ours take milliseconds."""
+
+_RETRY_SECONDS = 0.02
+
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
+Notice = Callable[[str], None]
+
+
+class Database:
+    """One connection, for any thread, one at a time.
+
+    Raises, from every method:
+        LibraryLockedError: another process kept the file locked for `BUSY_SECONDS`.
+        LibraryError: no room, no permission, a disk error; or damage that came to light: the
+            file is then moved aside and the next `Database` starts an empty one.
+    """
+
+    def __init__(self, path: Path | None, notice: Notice) -> None:
+        """Open the file, made if there is none; None keeps everything in memory."""
+        self.path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        if path is None:
+            self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+            self._connection.isolation_level = None
+            self._connection.executescript(TABLES)
+            return
+        if (reason := self._open(path)) is not None:
+            aside = move_aside(path)
+            notice(
+                f"{path} {reason}: moved to {aside.name}, and a new one is begun. What it held "
+                "is computed again from photos and journal"
+            )
+            if (reason := self._open(path)) is not None:
+                raise LibraryError(f"{path} {reason}, although it is new: is the disk in order?")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the block is written, or nothing; the inner ones belong to the outermost."""
+        with self._lock, self._told():
+            if self._depth == 0:
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield self._connection
+            except BaseException:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._rollback()
+                raise
+            self._depth -= 1
+            if self._depth == 0:
+                self._commit()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for queries."""
+        with self._lock, self._told():
+            yield self._connection
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _commit(self) -> None:
+        try:
+            self._connection.commit()
+        except BaseException:
+            self._rollback()
+            raise
+
+    def _rollback(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # the error before it is the one to tell
+            self._connection.rollback()
+
+    def _open(self, path: Path) -> str | None:
+        """Open the file, or say what is wrong with it."""
+        _create_private(path)
+        with self._told(may_be_moved=False):
+            self._connection = _connect(path)
+            try:
+                reason = _patiently(_look_into, self._connection)
+            except sqlite3.DatabaseError as error:
+                if _code(error) not in _BROKEN:
+                    self._connection.close()
+                    raise
+                reason = f"is damaged ({error})"
+        if reason is not None:
+            self._connection.close()
+        return reason
+
+    @contextlib.contextmanager
+    def _told(self, *, may_be_moved: bool = True) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            path, code = self.path, _code(error)
+            if path is None:
+                raise
+            if code in _BROKEN and may_be_moved:
+                self._connection.close()
+                aside = move_aside(path)
+                raise LibraryError(
+                    f"{path} is damaged ({error}); it is {aside.name} now. Run the same command "
+                    "again: what it held is computed again"
+                ) from error
+            raise _sentence(path, code, error) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")  # captions do not belong into /tmp
+    return connection
+
+
+def _patiently(
+    look: Callable[[sqlite3.Connection], str | None], connection: sqlite3.Connection
+) -> str | None:
+    """Try again while others open or close the file.
+
+    SQLite waits by itself for another's transaction, not for its change to or from WAL.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return look(connection)
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _BUSY or time.monotonic() > deadline:
+                raise
+            if connection.in_transaction:
+                connection.rollback()
+            time.sleep(_RETRY_SECONDS)
+
+
+def _look_into(connection: sqlite3.Connection) -> str | None:
+    """What is wrong with the file; an empty one gets its tables. 230 MB are checked in 0.07 s."""
+    if (reason := _stranger(connection)) is not None:
+        return reason
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        return f"is damaged ({' '.join(str(found).split())[:120]})"
+    # Readers and one writer do not wait for each other in WAL; not every file system has it.
+    connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if _is_empty(connection):
+        _make_tables(connection)
+    return None
+
+
+def _stranger(connection: sqlite3.Connection) -> str | None:
+    """Why the file is not one of ours; nothing is written to find out."""
+    connection.execute("BEGIN")  # one look: another process may be making the tables
+    empty = _is_empty(connection)
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute("COMMIT")
+    if empty or (owner, version) == (APPLICATION_ID, VERSION):
+        return None
+    if owner != APPLICATION_ID:
+        return "is the database of another program"
+    age = "a newer" if version > VERSION else "an older"
+    return f"was written by {age} version of this program"
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    found: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return found == 0
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    if _is_empty(connection):  # two that start at once make the tables once
+        for statement in TABLES.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _create_private(path: Path) -> None:
+    """SQLite gives its -wal and -shm the mode of the database."""
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise LibraryError(
+            f"cannot write {path}: {error.strerror}; name another place with --library-db "
+            "(LIBRARY_DB in config.env)"
+        ) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise LibraryError(f"{path} is not a regular file; name another with --library-db")
+    finally:
+        os.close(descriptor)
+
+
+def move_aside(path: Path) -> Path:
+    """Rename the file and its -wal to a name that is free; the new path."""
+    number, aside = 1, path.with_name(f"{path.name}.broken")
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.broken-{number}")
+    try:
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise LibraryError(
+            f"{path} cannot be used, nor moved out of the way: {error.strerror}; delete it, "
+            "nothing in it is lost"
+        ) from error
+    return aside
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; the upper bits of the extended one say more than we need."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _sentence(path: Path, code: int, error: sqlite3.Error) -> LibraryError:
+    if code in _BUSY:
+        return LibraryLockedError(
+            f"{path} is being written by another process; wait for it and run this again"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return LibraryError(
+            f"no room to write {path}: free some space and run the same command again; what was "
+            "saved so far is kept"
+        )
+    if code in _FORBIDDEN:
+        return LibraryError(
+            f"cannot write {path} ({error}): check its permissions, or name another place with "
+            "--library-db (LIBRARY_DB in config.env)"
+        )
+    if code == sqlite3.SQLITE_IOERR:
+        return LibraryError(f"the disk failed while {path} was used: {error}")
+    return LibraryError(f"{path} cannot be used: {error}")

@@ -1,0 +1,261 @@
+"""`Library`: what is known of each photo besides its caption, in one file beside the journal."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from picture_captioner.library import captions, vectors
+from picture_captioner.library.captions import CaptionHit, Followed
+from picture_captioner.library.database import Database, Notice
+from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.facts import PhotoFacts, TakenFrom
+from picture_captioner.library.file_names import time_from_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SIGN = 1 << 63
+"""SQLite's integers are signed, a perceptual hash is not."""
+
+_FACTS = (
+    "photos.content, width, height, taken_at, camera, latitude, longitude, sharpness, "
+    "perceptual_hash"
+)
+
+
+class Library:
+    """library.db, open. Thread-safe. A cache: nothing in it cannot be computed again.
+
+    Each call is one transaction, unless it is made inside `with library.transaction()`. What
+    every call may raise: `LibraryError`, `LibraryLockedError`.
+    """
+
+    def __init__(self, database: Database, notice: Notice) -> None:
+        self._notice = notice
+        self.database = database
+
+    @classmethod
+    def open(cls, path: Path, notice: Notice) -> Self:
+        """Open the file, made (readable by its owner alone) if there is none.
+
+        `notice` is told when a file that is broken, foreign or of another version was moved aside.
+
+        Raises:
+            LibraryError: it cannot be opened or made.
+        """
+        return cls(Database(path, notice), notice)
+
+    @classmethod
+    def in_memory(cls, notice: Notice) -> Self:
+        """A library that is forgotten when it is closed."""
+        return cls(Database(None, notice), notice)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """What is saved in this block is kept as a whole, or not at all."""
+        return self.database.transaction()
+
+    def facts(self, rel_path: str, size: int, mtime_ns: int) -> PhotoFacts | None:
+        """What is known of a file that has not changed since it was looked at.
+
+        A capture time that EXIF does not state is taken from the file's name.
+        """
+        with self.database.reading() as connection:
+            row = connection.execute(
+                f"SELECT {_FACTS} FROM files JOIN photos USING (content) "  # noqa: S608
+                "WHERE rel_path = ? AND size = ? AND mtime_ns = ?",
+                (to_key(rel_path), size, mtime_ns),
+            ).fetchone()
+        return _facts(row, rel_path) if row is not None else None
+
+    def save_facts(self, rel_path: str, size: int, mtime_ns: int, facts: PhotoFacts) -> None:
+        """Keep the facts of the content, and that this file has it."""
+        from_exif = facts.taken_at if facts.taken_from is TakenFrom.EXIF else None
+        row = (
+            to_key(facts.content_sha256),
+            facts.width,
+            facts.height,
+            from_exif.isoformat() if from_exif else None,
+            to_text(facts.camera) if facts.camera else None,
+            facts.latitude,
+            facts.longitude,
+            facts.sharpness,
+            _signed(facts.perceptual_hash),
+        )
+        with self.database.transaction() as connection:
+            marks = ",".join("?" * len(row))
+            connection.execute(f"INSERT OR REPLACE INTO photos VALUES ({marks})", row)  # noqa: S608
+            self.save_file(rel_path, size, mtime_ns, facts.content_sha256)
+
+    def save_file(self, rel_path: str, size: int, mtime_ns: int, content_sha256: str) -> None:
+        """Keep that this file has content that is known from another one."""
+        row = (to_key(rel_path), size, mtime_ns, to_key(content_sha256))
+        with self.database.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row)
+
+    def has_file(self, rel_path: str, size: int, mtime_ns: int, identity: str | None) -> bool:
+        """Whether facts, thumbnail and, for an embedder's identity, vector of a file are here."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT content FROM files WHERE rel_path = ? AND size = ? AND mtime_ns = ?",
+                (to_key(rel_path), size, mtime_ns),
+            ).fetchone()
+            return row is not None and _has(connection, row[0], identity)
+
+    def has_content(self, content_sha256: str, identity: str | None) -> bool:
+        """`has_file`, for content wherever it lies."""
+        with self.database.reading() as connection:
+            return _has(connection, to_key(content_sha256), identity)
+
+    def paths_of(self, content_sha256: str) -> list[str]:
+        """The files that had this content when they were looked at or captioned last."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT rel_path FROM files WHERE content = :content "
+                "UNION SELECT rel_path FROM captions WHERE content = :content ORDER BY rel_path",
+                {"content": to_key(content_sha256)},
+            )
+            return [from_key(row[0]) for row in rows]
+
+    def thumbnail(self, content_sha256: str) -> bytes | None:
+        """The WebP thumbnail of a photo, 320 pixels on its longer side."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT webp FROM thumbnails WHERE content = ?", (to_key(content_sha256),)
+            ).fetchone()
+        return bytes(row[0]) if row is not None else None
+
+    def save_thumbnail(self, content_sha256: str, webp: bytes) -> None:
+        """Keep a photo's thumbnail."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO thumbnails VALUES (?, ?)", (to_key(content_sha256), webp)
+            )
+
+    def identities(self) -> dict[str, int]:
+        """The embedders whose vectors are here, and how many they made."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT identity, (SELECT count(*) FROM vectors WHERE model = models.id) "
+                "FROM models ORDER BY identity"
+            )
+            return {str(identity): int(number) for identity, number in rows}
+
+    def vectors(
+        self, identity: str, keys: Sequence[str]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Which keys have a vector, shape (n,), and the vectors, (n, dim), zeros for the others.
+
+        A key is the SHA-256 (hexadecimal) of what was embedded: a photo's bytes, or a caption's
+        UTF-8 text. `dim` is 0 if nothing of that embedder is here.
+        """
+        with self.database.reading() as connection:
+            return vectors.load(connection, identity, keys)
+
+    def save_vectors(
+        self, identity: str, keys: Sequence[str], array: NDArray[np.floating[Any]]
+    ) -> None:
+        """Keep vectors, array (n, dim), as float16.
+
+        An identity whose dimension changed loses its older vectors, and `notice` is told.
+
+        Raises:
+            ValueError: not one finite vector for each key.
+        """
+        if not keys:
+            return
+        with self.database.transaction() as connection:
+            replaced = vectors.save(connection, identity, keys, array)
+        if replaced:
+            self._notice(f"the vectors of {identity} had another dimension: computed again")
+
+    def nearest(
+        self, identity: str, query: NDArray[np.float32], limit: int
+    ) -> list[tuple[str, float]]:
+        """The keys nearest to a normalised vector, shape (dim,), with their cosines, best first."""
+        with self.database.reading() as connection:
+            return vectors.nearest(connection, identity, query, limit)
+
+    def follow_journal(self, journal: Path) -> Followed:
+        """Let the full-text index take in what was added to the journal.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return captions.follow(self.database, journal)
+
+    def search_captions(self, query: str, limit: int) -> list[CaptionHit]:
+        """Photos whose captions, titles or tags have the words of the query, best first.
+
+        Any text is a valid query: words match the beginnings of words, phrases in double quotes
+        match as they are. If no photo has all words, those with some of them are returned.
+        """
+        with self.database.reading() as connection:
+            return captions.search(connection, query, limit)
+
+    def caption_of(self, rel_path: str) -> CaptionHit | None:
+        """What the journal, as far as it was followed, says of one photo."""
+        with self.database.reading() as connection:
+            return captions.caption_of(connection, rel_path)
+
+
+def _has(connection: sqlite3.Connection, content: bytes, identity: str | None) -> bool:
+    found = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM photos WHERE content = :content) "
+        "AND EXISTS (SELECT 1 FROM thumbnails WHERE content = :content) "
+        "AND (:identity IS NULL OR EXISTS (SELECT 1 FROM vectors JOIN models "
+        "ON models.id = model WHERE identity = :identity AND key = :content))",
+        {"content": content, "identity": identity},
+    ).fetchone()
+    return bool(found[0])
+
+
+def _facts(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
+    content, width, height, taken_at, camera, latitude, longitude, sharpness, bits = row
+    time, source = _taken(taken_at, PurePosixPath(rel_path).name)
+    return PhotoFacts(
+        content_sha256=from_key(content),
+        width=width,
+        height=height,
+        taken_at=time,
+        taken_from=source,
+        camera=camera,
+        latitude=latitude,
+        longitude=longitude,
+        sharpness=sharpness,
+        perceptual_hash=None if bits is None else bits + _SIGN,
+    )
+
+
+def _signed(bits: int | None) -> int | None:
+    return None if bits is None else bits - _SIGN
+
+
+def _taken(exif: str | None, name: str) -> tuple[datetime, TakenFrom] | tuple[None, None]:
+    if exif is not None:
+        return datetime.fromisoformat(exif), TakenFrom.EXIF
+    named = time_from_name(name)
+    if named is None:
+        return None, None
+    return named.taken_at, TakenFrom.NAME if named.exact else TakenFrom.DATE

@@ -1,0 +1,138 @@
+"""Vectors by model and key, in half precision: 768 dimensions take 1.5 kB.
+
+Rows of float16 differ from float32 by less than 0.001 in cosine, far below what tells photos apart.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from picture_captioner.library.encoding import from_key, to_key
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DTYPE = "<f2"
+_ROWS_AT_ONCE = 500
+_EVERYTHING = "SELECT key, vector FROM vectors NOT INDEXED WHERE model = ?"
+"""The index would send SQLite back and forth between its keys and the rows."""
+
+
+def save(
+    connection: sqlite3.Connection,
+    identity: str,
+    keys: Sequence[str],
+    array: NDArray[np.floating[Any]],
+) -> bool:
+    """Store one row per key; whether older vectors of another dimension had to go.
+
+    Raises:
+        ValueError: not one finite row of a matrix for each key.
+    """
+    import numpy as np
+
+    if array.ndim != 2 or len(array) != len(keys) or not np.isfinite(array).all():
+        raise ValueError(f"{len(keys)} keys need as many finite vectors, not {array.shape}")
+    model, replaced = _model(connection, identity, array.shape[1])
+    half = np.ascontiguousarray(array, DTYPE)
+    rows = [(model, to_key(key), row.tobytes()) for key, row in zip(keys, half, strict=True)]
+    connection.executemany(
+        "INSERT INTO vectors (model, key, vector) VALUES (?, ?, ?) "
+        "ON CONFLICT (model, key) DO UPDATE SET vector = excluded.vector",
+        rows,
+    )
+    return replaced
+
+
+def _model(connection: sqlite3.Connection, identity: str, dimension: int) -> tuple[int, bool]:
+    """The model's number, and whether it was known with another dimension."""
+    known = connection.execute(
+        "SELECT dimension, dtype FROM models WHERE identity = ?", (identity,)
+    ).fetchone()
+    replaced = known is not None and known != (dimension, DTYPE)
+    if replaced:
+        connection.execute("DELETE FROM models WHERE identity = ?", (identity,))
+    connection.execute(
+        "INSERT OR IGNORE INTO models (identity, dimension, dtype) VALUES (?, ?, ?)",
+        (identity, dimension, DTYPE),
+    )
+    found = connection.execute("SELECT id FROM models WHERE identity = ?", (identity,))
+    return int(found.fetchone()[0]), replaced
+
+
+def load(
+    connection: sqlite3.Connection, identity: str, keys: Sequence[str]
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Which keys have a vector, and an array (n, dimension) with zeros for the others."""
+    import numpy as np
+
+    model = connection.execute(
+        "SELECT id, dimension FROM models WHERE identity = ?", (identity,)
+    ).fetchone()
+    if model is None:
+        return np.zeros(len(keys), bool), np.zeros((len(keys), 0), np.float32)
+    wanted = [to_key(key) for key in keys]
+    places = {key: place for place, key in enumerate(dict.fromkeys(wanted))}
+    known = np.zeros(len(places), bool)
+    array = np.zeros((len(places), model[1]), np.float32)
+    for rows in _stored(connection, model[0], places):
+        here = [places[key] for key, _ in rows]
+        known[here] = True
+        array[here] = _matrix(rows, model[1])
+    if len(places) == len(wanted):
+        return known, array
+    each = [places[key] for key in wanted]
+    return known[each], array[each]
+
+
+def _stored(
+    connection: sqlite3.Connection, model: int, keys: Collection[bytes]
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Those of the keys that are stored, with their vectors, some at a time.
+
+    Where most of all are wanted, the table is read from its beginning to its end: half the time of
+    a look-up for each.
+    """
+    count = "SELECT count(*) FROM vectors WHERE model = ?"
+    if 2 * len(keys) > connection.execute(count, (model,)).fetchone()[0]:
+        everything = connection.execute(_EVERYTHING, (model,))
+        while rows := everything.fetchmany(_ROWS_AT_ONCE):
+            yield [row for row in rows if row[0] in keys]
+        return
+    ordered = list(keys)
+    for start in range(0, len(ordered), _ROWS_AT_ONCE):
+        some = ordered[start : start + _ROWS_AT_ONCE]
+        marks = ",".join("?" * len(some))
+        query = f"SELECT key, vector FROM vectors WHERE model = ? AND key IN ({marks})"  # noqa: S608
+        yield connection.execute(query, (model, *some)).fetchall()
+
+
+def nearest(
+    connection: sqlite3.Connection, identity: str, query: NDArray[np.float32], limit: int
+) -> list[tuple[str, float]]:
+    """The keys whose vectors are nearest to `query`, shape (dimension,), with their cosines."""
+    import numpy as np
+
+    model = connection.execute(
+        "SELECT id, dimension FROM models WHERE identity = ?", (identity,)
+    ).fetchone()
+    if model is None or query.shape != (model[1],):
+        return []
+    keys: list[bytes] = []
+    cosines: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+    everything = connection.execute(_EVERYTHING, model[:1])
+    while rows := everything.fetchmany(_ROWS_AT_ONCE):
+        keys += [key for key, _ in rows]
+        cosines.append(_matrix(rows, model[1]).astype(np.float32) @ query)
+    found = np.concatenate(cosines)
+    best = np.argsort(-found, kind="stable")[:limit]
+    return [(from_key(keys[place]), float(found[place])) for place in best]
+
+
+def _matrix(rows: Sequence[tuple[bytes, bytes]], dimension: int) -> NDArray[np.float16]:
+    import numpy as np
+
+    return np.frombuffer(b"".join([vector for _, vector in rows]), DTYPE).reshape(-1, dimension)

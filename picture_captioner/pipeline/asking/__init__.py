@@ -1,0 +1,15 @@
+"""Asking the backends of a run.
+
+captioning.py      ask one backend after the other, record what came of it
+service.py         one backend: ask, judge, price
+fallback.py        who is asked next (--fallback)
+retry.py           the one layer that retries
+reask.py           asks again where an answer was no caption
+concurrency.py     when requests start: how many at a time, how fast, or not at all
+rate_limiter.py    how many per second a service takes
+circuit_breaker.py whether it is the photo or the service that fails
+spending.py        ceilings on cost and requests; a photo that bills far too much
+prices.py          what an answer costs
+deaths.py          photos with which the whole process died: suspect, or guilty
+trials.py          notes what the backend has; a suspect gets it alone
+"""

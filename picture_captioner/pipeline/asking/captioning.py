@@ -1,0 +1,190 @@
+"""The backends' side of a run: ask one after the other, and record what came of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from picture_captioner.backends.base import Caption
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    CeilingReachedError,
+    PhotoError,
+    TransientError,
+    Usage,
+)
+from picture_captioner.journal import Record
+from picture_captioner.pipeline.asking.circuit_breaker import Withheld
+from picture_captioner.pipeline.asking.fallback import FallbackChain
+from picture_captioner.pipeline.asking.prices import added, usage_of
+from picture_captioner.pipeline.asking.reask import Answer
+from picture_captioner.pipeline.asking.retry import RunStopped
+from picture_captioner.pipeline.asking.service import Answered, BackendService
+from picture_captioner.pipeline.asking.trials import Trials
+from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto
+from picture_captioner.pipeline.recording.outcomes import Outcomes
+from picture_captioner.pipeline.recording.recorder import Captioned, Recorder
+from picture_captioner.pipeline.recording.records import failure_record, success_record
+from picture_captioner.pipeline.selecting.hints import Hints, Tags
+from picture_captioner.pipeline.work_queue import Buffer
+
+_log = logging.getLogger("caption.backend")
+
+BATCH_LINGER_SECONDS = 0.25
+"""How long a batch waits for more photos once it has one."""
+
+
+@dataclass
+class Case:
+    """A photo that is asked about; `spent` is what it has cost so far, whoever was asked."""
+
+    decoded: DecodedPhoto
+    tags: Tags
+    answer: Answer | None = None
+    latency_ms: int = 0
+    spent: Usage = field(default_factory=Usage)
+
+    def take(self, answer: Answer, latency_ms: int) -> None:
+        """Note an answer, and add what it cost to what was spent before."""
+        self.answer, self.latency_ms = answer, latency_ms
+        if isinstance(answer, Caption):
+            self.spent = added(self.spent, usage_of(answer))
+            self.answer = replace(answer, **self.spent)
+        elif isinstance(answer, PhotoError):
+            self.spent = added(self.spent, answer.usage)
+
+
+class Captioning:
+    """What each backend thread does."""
+
+    def __init__(
+        self,
+        chain: FallbackChain,
+        hints: Hints,
+        ready: Buffer[DecodedPhoto],
+        recorder: Recorder,
+        outcomes: Outcomes,
+        trials: Trials,
+        batch_now: Callable[[], int],
+    ) -> None:
+        self._chain = chain
+        self._hints = hints
+        self._ready = ready
+        self._recorder = recorder
+        self._outcomes = outcomes
+        self._trials = trials
+        self._batch_now = batch_now
+
+    def run(self) -> None:
+        """Caption until the buffer is closed and empty, or the run is stopped."""
+        while batch := self._ready.take(self._batch_now(), BATCH_LINGER_SECONDS):
+            try:
+                if admitted := self._trials.admit(batch):
+                    self._caption([self._case(decoded) for decoded in admitted])
+                self._chain.ensure_going()
+            except RunStopped:
+                return
+
+    def _case(self, decoded: DecodedPhoto) -> Case:
+        rel_path = decoded.item.photo.rel_path
+        return Case(decoded, self._hints.tags(rel_path, decoded.loaded.content_sha256))
+
+    def _caption(self, cases: list[Case]) -> None:
+        """Ask the first backend, then the next about the photos that it failed, and so on."""
+        asked: BackendService | None = None
+        for service in self._chain:
+            if asked is not None:
+                self._hand_on(asked, cases)
+            try:
+                answers = self._ask(service, cases)
+            except BackendUnavailableError as error:
+                self._chain.put_aside(service, error)
+                continue
+            except CeilingReachedError:
+                if asked is not None:
+                    self._give_up(asked, cases)  # what these cost must not be forgotten
+                raise
+            for case, answered in zip(cases, answers, strict=True):
+                case.take(*answered)
+            runaway = _runaway(service, cases, answers)
+            self._record_captions(service, cases)
+            cases = [case for case in cases if not isinstance(case.answer, Caption)]
+            if runaway is not None:
+                self._give_up(service, cases, proved=True)
+                raise runaway
+            if not cases:
+                return
+            asked = service
+        if asked is not None:
+            self._give_up(asked, cases)
+
+    def _ask(self, service: BackendService, cases: Sequence[Case]) -> list[Answered]:
+        if (first := cases[0]).decoded.item.on_trial:
+            first.spent = added(first.spent, self._trials.prove(service))
+        return self._trials.ask(service, [c.decoded for c in cases], [c.tags for c in cases])
+
+    def _hand_on(self, service: BackendService, cases: Sequence[Case]) -> None:
+        """Another backend is asked: this one failed the photos all the same."""
+        failures = [c.answer for c in cases if isinstance(c.answer, PhotoError | TransientError)]
+        for error in failures:
+            said = {"code": getattr(error, "code", ""), "message": str(error)}
+            _log.warning("photo handed on", extra={"event": "handed_on", "error": said})
+        try:
+            service.breaker.handed_on(failures)
+        except BackendUnavailableError as error:
+            self._chain.put_aside(service, error)
+
+    def _record_captions(self, service: BackendService, cases: Sequence[Case]) -> None:
+        captioned = [
+            Captioned(c.decoded.item, c.decoded.loaded, _success(service, c, c.answer))
+            for c in cases
+            if isinstance(c.answer, Caption)
+        ]
+        if captioned:
+            self._recorder.captioned(captioned)
+            service.concurrency.succeeded(c.spent for c in cases if isinstance(c.answer, Caption))
+            self._recorder.failed(service.breaker.succeeded())
+            self._outcomes.answered(str(service.chosen), len(captioned))
+
+    def _give_up(
+        self, service: BackendService, cases: Sequence[Case], *, proved: bool = False
+    ) -> None:
+        """Nobody is left to ask: the verdict of the last one counts.
+
+        Args:
+            proved: the service sent a bill, so it is up and the verdicts need not be withheld.
+        """
+        failed = [
+            Withheld(c.decoded.item, _failure(service, c, c.answer), c.answer)
+            for c in cases
+            if isinstance(c.answer, PhotoError | TransientError)
+        ]
+        self._recorder.release(failed)
+        proved = proved or service.chosen.identity.placeholder
+        self._recorder.failed(failed if proved else service.breaker.failed(failed))
+
+
+def _runaway(
+    service: BackendService, cases: Sequence[Case], answers: Sequence[Answered]
+) -> CeilingReachedError | None:
+    """The first bill among these answers that is out of all proportion."""
+    for case, (answer, _) in zip(cases, answers, strict=True):
+        usage = usage_of(answer) if isinstance(answer, Caption) else Usage()
+        usage = answer.usage if isinstance(answer, PhotoError) else usage
+        rel_path, sent = case.decoded.item.photo.rel_path, case.decoded.image.size
+        if error := service.bills.verdict(rel_path, sent, usage):
+            return error
+    return None
+
+
+def _success(service: BackendService, case: Case, caption: Caption) -> Record:
+    item, loaded, _ = case.decoded
+    return success_record(item.photo, loaded, caption, service.chosen.identity, case.latency_ms)
+
+
+def _failure(service: BackendService, case: Case, error: PhotoError | TransientError) -> Record:
+    item, loaded, _ = case.decoded
+    identity = service.chosen.identity
+    record = failure_record(item.photo, loaded, error, identity, case.latency_ms)
+    return replace(record, **case.spent)

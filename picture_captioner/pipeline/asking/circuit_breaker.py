@@ -1,0 +1,143 @@
+"""Whether it is the photo that fails, or the service.
+
+A verdict on a photo is written for good, and the next run passes the photo over. So a verdict that
+may mean "the service is down" is withheld until a later success proves that the service is up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from picture_captioner.errors import BackendUnavailableError, PhotoError, TransientError
+from picture_captioner.journal import Record
+from picture_captioner.pipeline.work_queue import Item
+
+MAX_IN_A_ROW = 20
+"""Requests without a success between them, or first photos failing alike, before the run ends."""
+
+
+class Withheld(NamedTuple):
+    """A verdict that is not written yet."""
+
+    item: Item
+    record: Record
+    error: PhotoError | TransientError
+
+
+class CircuitBreaker:
+    """Holds verdicts back until it is known whom they blame. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._withheld: list[Withheld] = []
+        self._in_a_row = 0
+        self._successes = 0
+        self._photos_differ = False
+        self._first_codes: list[str] = []
+        self._down: BackendUnavailableError | None = None
+        self._lock = threading.Lock()
+
+    def succeeded(self) -> list[Withheld]:
+        """The service answered: the verdicts that were withheld are true and may be written."""
+        with self._lock:
+            self._successes += 1
+            self._in_a_row = 0
+            return self._release()
+
+    @property
+    def successes(self) -> int:
+        """How many requests were answered in this run."""
+        return self._successes
+
+    def _release(self) -> list[Withheld]:
+        released, self._withheld = self._withheld, []
+        return released
+
+    def ensure_up(self) -> None:
+        """Ask before every request: others may have found the service down meanwhile.
+
+        Raises:
+            BackendUnavailableError: it was.
+        """
+        if self._down is not None:
+            raise self._down
+
+    def request_failed(self, error: TransientError) -> int:
+        """A request failed in a way that may be the service's fault; returns how many in a row.
+
+        Raises:
+            BackendUnavailableError: this was the 20th without a success.
+        """
+        with self._lock:
+            self._in_a_row += 1
+            if self._in_a_row >= MAX_IN_A_ROW:
+                self._down = BackendUnavailableError(_unavailable(error))
+                raise self._down
+            return self._in_a_row
+
+    def failed(self, verdicts: list[Withheld]) -> list[Withheld]:
+        """The last attempt failed for these photos (several when a batch did).
+
+        Returns the verdicts that may be written now.
+
+        Raises:
+            BackendUnavailableError: the first 20 photos failed in the model, all alike.
+        """
+        with self._lock:
+            transient = any(isinstance(v.error, TransientError) for v in verdicts)
+            proved = self._successes > 0 or self._photos_differ
+            if proved and not transient:
+                return verdicts
+            self._withheld += verdicts
+            if proved:
+                return []
+            self._judge_first([v.error for v in verdicts])
+            return self._release_verdicts() if self._photos_differ else []
+
+    def handed_on(self, errors: Sequence[PhotoError | TransientError]) -> None:
+        """The last attempt failed for photos that another backend is asked about.
+
+        Raises:
+            BackendUnavailableError: the first 20 photos failed in the model, all alike.
+        """
+        with self._lock:
+            if not (self._successes or self._photos_differ):
+                self._judge_first(errors)
+
+    def _judge_first(self, errors: Sequence[PhotoError | TransientError]) -> None:
+        """Before any success: alike means systematic, different means that photos differ."""
+        verdicts = [error for error in errors if isinstance(error, PhotoError)]
+        self._first_codes += [error.code for error in verdicts]
+        if not verdicts or len(self._first_codes) < MAX_IN_A_ROW:
+            return
+        if len(set(self._first_codes)) == 1:
+            self._down = BackendUnavailableError(_systematic(verdicts[-1], len(self._first_codes)))
+            raise self._down
+        self._photos_differ = True
+
+    def _release_verdicts(self) -> list[Withheld]:
+        verdicts = [v for v in self._withheld if isinstance(v.error, PhotoError)]
+        self._withheld = [v for v in self._withheld if not isinstance(v.error, PhotoError)]
+        return verdicts
+
+    def finish(self) -> tuple[list[Withheld], list[Withheld]]:
+        """At the end of the run: verdicts on photos to write, and unproved ones to drop."""
+        with self._lock:
+            released = self._release()
+        verdicts = [v for v in released if isinstance(v.error, PhotoError)]
+        return verdicts, [v for v in released if not isinstance(v.error, PhotoError)]
+
+
+def _unavailable(last: TransientError) -> str:
+    return (
+        f"{MAX_IN_A_ROW} requests in a row failed, the last with: {last}. Nothing was "
+        "recorded for those photos; run the same command again when the service is up"
+    )
+
+
+def _systematic(last: PhotoError, count: int) -> str:
+    return (
+        f"the first {count} photos all failed the same way ({last.code}): {last}. "
+        "Nothing was recorded for them; try another --model, --prompt or --backend"
+    )

@@ -1,0 +1,206 @@
+"""What an answer costs: the provider's own word, else its tokens times a dated price."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from picture_captioner.backends.base import Caption
+from picture_captioner.errors import ConfigurationError, Usage
+
+_Counted: TypeAlias = Literal[
+    "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "requests"
+]
+_COUNTED: tuple[_Counted, ...] = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cost_usd",
+    "requests",
+)
+
+
+MOST_PER_MILLION = 1e6
+"""US dollars: a typing error above it, and an infinite cost is nothing that a journal can hold."""
+
+
+class OwnPrice(BaseModel):
+    """A price from the override file, in US dollars per million tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_per_million: float = Field(ge=0, le=MOST_PER_MILLION)
+    output_per_million: float = Field(ge=0, le=MOST_PER_MILLION)
+    as_of: str = ""
+
+
+class _PriceFile(RootModel[dict[str, OwnPrice]]):
+    """Model name -> price."""
+
+
+def read_price_file(path: Path) -> dict[str, OwnPrice]:
+    """Prices that win over the maintained ones.
+
+    Raises:
+        ConfigurationError: the file cannot be read; the message shows its form.
+    """
+    try:
+        return _PriceFile.model_validate(json.loads(path.read_text("utf-8"))).root
+    except OSError as error:
+        raise ConfigurationError(f"the price file {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
+        form = '{"MODEL": {"input_per_million": 0.25, "output_per_million": 2.0}}'
+        raise ConfigurationError(f"the price file {path} is not of the form {form}") from error
+
+
+def usage_of(caption: Caption) -> Usage:
+    """What the backend reported of an answer, without what it left out."""
+    usage = Usage()
+    for name in _COUNTED:
+        if (value := getattr(caption, name)) is not None:
+            usage[name] = value
+    return usage
+
+
+def added(first: Usage, second: Usage) -> Usage:
+    """What two answers cost together; what neither reports stays unknown."""
+    total = first.copy()
+    for name in _COUNTED:
+        if name in second:
+            total[name] = total.get(name, 0) + second[name]
+    return total
+
+
+class Quote(NamedTuple):
+    """US dollars for what is sent and for what comes back."""
+
+    input_usd: float
+    output_usd: float
+
+    @property
+    def total_usd(self) -> float:
+        """Both together."""
+        return self.input_usd + self.output_usd
+
+
+class PriceSource(NamedTuple):
+    """Whose price it is, and of which day (ISO 8601) at the earliest, if anybody says."""
+
+    name: str
+    as_of: str | None
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The price of one model.
+
+    `provider` is genai-prices' name of who bills; None when nobody does. `own` wins. `free` is for
+    models that run on a machine of one's own. A model without a price costs an unknown amount,
+    never nothing.
+    """
+
+    provider: str | None
+    model: str
+    own: OwnPrice | None = None
+    free: bool = False
+
+    def billed(self, usage: Usage, attempts: int) -> Usage:
+        """The usage with its cost, if that is known, and every request that was sent for it."""
+        known = usage.copy()
+        # A backend may have sent more than one itself, to find out what the server takes.
+        known["requests"] = usage.get("requests", 1) + attempts - 1
+        if "cost_usd" not in known and (cost := self.cost(known)) is not None:
+            known["cost_usd"] = cost
+        return known
+
+    def cost(self, usage: Usage) -> float | None:
+        """US dollars for these tokens; None when tokens or price are unknown."""
+        quote = self.quote(usage)
+        return quote.total_usd if quote is not None else None
+
+    def quote(self, usage: Usage, *, batch: bool = False) -> Quote | None:
+        """US dollars for the tokens of one photo, in and out; None when unknown.
+
+        Args:
+            batch: at the price of the provider's batch API; None if it is not known to have one.
+        """
+        if "input_tokens" not in usage or "output_tokens" not in usage:
+            return None
+        if self.own is not None or self.free:
+            price = self.own or OwnPrice(input_per_million=0, output_per_million=0)
+            tokens = usage["input_tokens"], usage["output_tokens"]
+            sent, written = price.input_per_million, price.output_per_million
+            return None if batch else Quote(tokens[0] * sent / 1e6, tokens[1] * written / 1e6)
+        return self._maintained(usage, batch=batch) if self.provider else None
+
+    @property
+    def known(self) -> bool:
+        """Whether tokens of this model have a price."""
+        return self.cost(Usage(input_tokens=1, output_tokens=1)) is not None
+
+    @property
+    def source(self) -> PriceSource | None:
+        """Where the price comes from; None when there is none."""
+        if self.own is not None:
+            return PriceSource("your price file", self.own.as_of or None)
+        if self.free:
+            return PriceSource("your own machine", None)
+        return _maintained_source() if self.known else None
+
+    def _maintained(self, usage: Usage, *, batch: bool) -> Quote | None:
+        """genai-prices (pydantic, MIT) follows the providers' price lists."""
+        try:
+            import genai_prices
+        except ModuleNotFoundError:
+            return None
+        tokens = genai_prices.Usage(
+            input_tokens=usage["input_tokens"],
+            output_tokens=usage["output_tokens"],
+            cache_read_tokens=usage.get("cached_tokens"),
+        )
+        try:
+            price = genai_prices.calc_price(
+                tokens,
+                self.model,
+                provider_id=self.provider,
+                price_context=_BATCH if batch else None,
+            )
+        except LookupError:
+            return None
+        if batch and not any(v.when == _BATCH for v in price.model.price_variants or ()):
+            return None
+        return Quote(float(price.input_price), float(price.output_price))
+
+
+_BATCH = {"processing": "batch"}
+
+
+@functools.cache
+def _maintained_source() -> PriceSource:
+    """genai-prices with the day of its newest price: its data is at least as young as that.
+
+    The package states no date of its own, and its prices only where one replaced another.
+    """
+    from genai_prices import data, types
+
+    today = datetime.now(UTC).date()
+    dates = [
+        condition.constraint.start_date
+        for provider in data.providers
+        for model in provider.models
+        for condition in (
+            *(model.prices if isinstance(model.prices, list) else ()),
+            *(model.price_variants or ()),
+        )
+        if isinstance(condition.constraint, types.StartDateConstraint)
+    ]
+    newest = max((date for date in dates if date <= today), default=None)
+    name = f"genai-prices {importlib.metadata.version('genai-prices')}"
+    return PriceSource(name, newest.isoformat() if newest else None)

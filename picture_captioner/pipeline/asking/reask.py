@@ -1,0 +1,109 @@
+"""Asks again about a photo whose answer was no caption.
+
+A model that wrote prose where JSON was asked, stopped short, or said nothing often does better when
+it is told so. It is not argued with when it refuses. The question is put again here and not in a
+backend, so that every request meets the pace, the retries and the ceilings that all requests meet,
+and what it cost is in the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from PIL.Image import Image
+
+from picture_captioner.backends.base import Caption, CaptionBackend, Fault
+from picture_captioner.errors import (
+    ApiError,
+    FatalError,
+    ModelError,
+    PhotoError,
+    TransientError,
+    Usage,
+)
+from picture_captioner.pipeline.asking.prices import added, usage_of
+from picture_captioner.pipeline.asking.retry import ATTEMPTS, Retrier, RunStopped
+from picture_captioner.pipeline.selecting.hints import Tags
+
+REPAIRS = 2
+"""How often a photo is asked about again, at the most."""
+
+_OF_ANY_ANSWER = frozenset({"empty", "truncated", "reasoning"})
+_OF_FIELDS = frozenset({"not_json", "validation"})
+
+Answer: TypeAlias = Caption | PhotoError | TransientError
+
+
+class Reasked(NamedTuple):
+    """Answers after the repairs, and the seconds these took.
+
+    `fatal` is what ends the run; the answers are to be recorded all the same: they were billed.
+    """
+
+    answers: list[Answer]
+    seconds: float
+    fatal: FatalError | None
+
+
+class Reasker:
+    """Gives an answer that cannot be used up to two more chances."""
+
+    def __init__(
+        self,
+        backend: CaptionBackend,
+        retrier: Retrier[list[Answer]],
+        ask_again: Callable[[Image, Tags, Fault], Answer],
+        billed: Callable[[Answer, int], Answer],
+    ) -> None:
+        """`ask_again` judges what it is answered; `billed` adds the cost of so many requests."""
+        codes = _OF_ANY_ANSWER | _OF_FIELDS if backend.settings.asked else _OF_ANY_ANSWER
+        self._helps: frozenset[str] = frozenset() if backend.placeholder else codes
+        self._retrier = retrier
+        self._ask_again = ask_again
+        self._billed = billed
+
+    def reask(
+        self, images: Sequence[Image], hints: Sequence[Tags], answers: Sequence[Answer]
+    ) -> Reasked:
+        """The answers, in their order, with those replaced that could be mended.
+
+        A second answer has the cost of the first added to its own, whatever became of it. Where the
+        service fails meanwhile, the verdict on the first answer stands.
+        """
+        mended, seconds = list(answers), 0.0
+        for place, (image, tags) in enumerate(zip(images, hints, strict=True)):
+            more_tokens = 1
+            for _ in range(REPAIRS):
+                first = mended[place]
+                if not isinstance(first, ModelError) or first.code not in self._helps:
+                    break
+                more_tokens *= 2 if first.code == "truncated" else 1
+                fault = Fault(first.code, str(first), more_tokens)
+                try:
+                    asked = self._retrier.ask(partial(self._ask_in_a_list, image, tags, fault))
+                except RunStopped:
+                    return Reasked(mended, seconds, None)
+                except FatalError as error:
+                    return Reasked(mended, seconds, error)
+                except (ApiError, TransientError):
+                    first.usage = added(first.usage, Usage(requests=ATTEMPTS))
+                    break
+                second = self._billed(asked.answer[0], asked.attempts)
+                mended[place] = _with_cost_of(first, second)
+                seconds += asked.seconds
+        return Reasked(mended, seconds, None)
+
+    def _ask_in_a_list(self, image: Image, tags: Tags, fault: Fault) -> list[Answer]:
+        return [self._ask_again(image, tags, fault)]
+
+
+def _with_cost_of(first: ModelError, answer: Answer) -> Answer:
+    if isinstance(answer, PhotoError):
+        answer.usage = added(first.usage, answer.usage)
+        return answer
+    if isinstance(answer, Caption):
+        return replace(answer, **added(first.usage, usage_of(answer)))
+    return answer

@@ -1,0 +1,151 @@
+"""One backend of a run: asked at its pace, retried, and its answers judged and priced."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from PIL.Image import Image
+
+from picture_captioner.backends.base import Caption, CaptionBackend, Fault
+from picture_captioner.errors import (
+    ApiError,
+    BackendUnavailableError,
+    FatalError,
+    ModelError,
+    PhotoError,
+    TransientError,
+)
+from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker
+from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
+from picture_captioner.pipeline.asking.prices import Prices, usage_of
+from picture_captioner.pipeline.asking.reask import Answer, Reasker
+from picture_captioner.pipeline.asking.retry import ATTEMPTS, MAX_PATIENCE_SECONDS, Retrier
+from picture_captioner.pipeline.asking.spending import BillGuard, Budget
+from picture_captioner.pipeline.recording.answers import judge_answer
+from picture_captioner.pipeline.selecting.hints import Tags
+from picture_captioner.pipeline.selecting.selection import Identity
+from picture_captioner.pipeline.stopping import Stop
+
+_log = logging.getLogger("caption.backend")
+
+
+@dataclass(frozen=True)
+class ChosenBackend:
+    """A backend in the order in which backends are asked, with what its records say of it."""
+
+    backend: CaptionBackend
+    identity: Identity
+    prices: Prices
+
+    def __str__(self) -> str:
+        return f"{self.backend.name}, model {self.backend.settings.model}"
+
+
+class Answered(NamedTuple):
+    """What became of one photo, and its share of the time that the request took."""
+
+    answer: Answer
+    latency_ms: int
+
+
+class BackendService:
+    """Asks one backend. Thread-safe; one with a `batch_size` is asked by one thread at a time.
+
+    `ended` is the error that ends the run if one came up while a photo was asked about again: it is
+    raised after the answers are recorded, since they were billed.
+    """
+
+    def __init__(
+        self,
+        chosen: ChosenBackend,
+        workers: int,
+        budget: Budget,
+        stop: Stop,
+        notice: Callable[[str], None],
+        patience: float = MAX_PATIENCE_SECONDS,
+    ) -> None:
+        self.chosen = chosen
+        self._backend = chosen.backend
+        self.concurrency = ConcurrencyLimiter(1 if chosen.backend.batch_size > 1 else workers)
+        self.breaker = CircuitBreaker()
+        self.ended: FatalError | None = None
+        self._asked = chosen.backend.settings.asked
+        self.bills = BillGuard(chosen.backend, chosen.prices, budget.max_photo_cost)
+        self._retrier: Retrier[list[Answer]] = Retrier(
+            self.concurrency, self.breaker, stop, notice, budget, patience=patience
+        )
+        self._reasker = Reasker(self._backend, self._retrier, self._ask_again, self._billed)
+        chosen.backend.on_rate_limit = self.concurrency.told
+        stop.on_stop(self.concurrency.stop)
+
+    def ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answered]:
+        """The answers in the order of the images, after whatever retries and repairs could mend.
+
+        Raises:
+            RunStopped: the run is being stopped.
+            FatalError: this backend captions no photo.
+        """
+        try:
+            answers, seconds, attempts = self._retrier.ask(partial(self._ask, images, hints))
+        except (ApiError, TransientError) as error:
+            answers, seconds, attempts = [error] * len(images), 0.0, ATTEMPTS
+        answers = [self._billed(answer, attempts) for answer in answers]
+        mended = self._reasker.reask(images, hints, answers)
+        if not isinstance(mended.fatal, BackendUnavailableError):  # that one `health` remembers
+            self.ended = self.ended or mended.fatal
+        latency_ms = round((seconds + mended.seconds) * 1000 / len(images))
+        return [Answered(answer, latency_ms) for answer in mended.answers]
+
+    def _billed(self, answer: Answer, attempts: int) -> Answer:
+        """The answer with what it cost; requests that failed on the way to it are counted."""
+        if isinstance(answer, TransientError) or self._backend.destination is None:
+            return answer
+        if isinstance(answer, PhotoError):
+            answer.usage = self.chosen.prices.billed(answer.usage, attempts)
+            return answer
+        return replace(answer, **self.chosen.prices.billed(usage_of(answer), attempts))
+
+    def _ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answer]:
+        if len(images) == 1:
+            return [self._ask_one(images[0], hints[0])]
+        try:
+            answers = self._backend.caption_batch(images, hints)
+        except (FatalError, TransientError):
+            raise
+        except Exception:  # noqa: BLE001 - the photos are tried one by one below
+            _log.exception("batch failed", extra={"event": "batch_failed"})
+            answers = []
+        if len(answers) != len(images):  # blame only the photo that is at fault
+            return [self._ask_one(image, tags) for image, tags in zip(images, hints, strict=True)]
+        return [self._judged(answer) for answer in answers]
+
+    def _ask_one(self, image: Image, tags: Tags) -> Answer:
+        return self._answer(lambda: judge_answer(self._backend.caption(image, tags), self._asked))
+
+    def _ask_again(self, image: Image, tags: Tags, fault: Fault) -> Answer:
+        answer = partial(self._backend.caption_again, image, tags, fault)
+        return self._answer(lambda: judge_answer(answer(), self._asked, asked_before=True))
+
+    def _answer(self, ask: Callable[[], Caption]) -> Answer:
+        try:
+            return ask()
+        except (FatalError, TransientError):
+            raise
+        except PhotoError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a backend's bug costs one record, not the night
+            _log.exception("backend failed", extra={"event": "backend_failed"})
+            return ModelError(f"{type(error).__name__}: {self._keyless(error)}", code="exception")
+
+    def _keyless(self, error: Exception) -> str:
+        key = self._backend.settings.api_key.get_secret_value()
+        return str(error).replace(key, "[redacted]") if key else str(error)
+
+    def _judged(self, answer: object) -> Answer:
+        if isinstance(answer, PhotoError):
+            return answer
+        return self._answer(lambda: judge_answer(answer, self._asked))

@@ -1,0 +1,9 @@
+"""From a pending photo to clean pixels, a copy or a verdict.
+
+decode_ahead.py    the decoders' side of a run, a bounded window ahead of the backend
+decoder.py         one decoder process behind one pipe: a bad file costs one photo
+decoder_process.py the parent's handle on it: start, talk against a clock, end
+decoder_worker.py  what runs in it
+decoder_server.py  the fork server that starts it
+disk_watch.py      a photo that cannot be read, or a disk that went away
+"""

@@ -1,0 +1,141 @@
+"""The decoders' side of a run: from a pending photo to clean pixels, a copy, or a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL.Image import Image
+
+from picture_captioner.errors import (
+    CorruptImageError,
+    DecoderCrashError,
+    DecoderTimeoutError,
+    PhotoSkipped,
+    UnreadableFileError,
+)
+from picture_captioner.image_loader import LoadedImage
+from picture_captioner.pipeline.decoding.decoder import Decoder
+from picture_captioner.pipeline.decoding.disk_watch import DiskWatch
+from picture_captioner.pipeline.dedup import ContentIndex
+from picture_captioner.pipeline.recording.recorder import Recorder
+from picture_captioner.pipeline.selecting.selection import Source
+from picture_captioner.pipeline.selecting.walk import FileId
+from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
+
+
+class DecodedPhoto(NamedTuple):
+    """A photo that waits for the backend."""
+
+    item: Item
+    loaded: LoadedImage
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The content hashes for which a photo need not be decoded, as an answer to `in`.
+
+    A set of them would be made anew for each photo, and where all files have one size (RAW, BMP) it
+    would hold all that were captioned: the cost of a run would grow with the square of the photos.
+    """
+
+    content: ContentIndex
+    size: int
+    own: str | None
+
+    def __contains__(self, content_sha256: object) -> bool:
+        return content_sha256 == self.own or (
+            isinstance(content_sha256, str) and self.content.is_known(self.size, content_sha256)
+        )
+
+
+class Decoding:
+    """What each decoder thread does, with a worker process of its own.
+
+    Args:
+        unchanged_if: content hash by path, for photos that are pending only because their file
+            looks changed.
+        jpeg_quality: encode the images as well, for backends that send JPEGs.
+        allow_reduced: as in `load_image`. Not in a dry run, which proves that photos decode, nor
+            where photos are sent away: only the photo itself is sure to show what its owner sees.
+        accept_truncated: caption what is left of a picture that ends too early.
+        root: as in `DiskWatch`.
+    """
+
+    def __init__(
+        self,
+        photos_dir: Path,
+        edge: int,
+        queue: WorkQueue,
+        content: ContentIndex,
+        recorder: Recorder,
+        ready: Buffer[DecodedPhoto],
+        unchanged_if: dict[str, Source],
+        jpeg_quality: int | None = None,
+        *,
+        allow_reduced: bool = False,
+        accept_truncated: bool = False,
+        root: FileId | None = None,
+    ) -> None:
+        self._photos_dir = photos_dir
+        self._disk = DiskWatch(photos_dir, root)
+        self._edge = edge
+        self._jpeg_quality = jpeg_quality
+        self._allow_reduced = allow_reduced
+        self._accept_truncated = accept_truncated
+        self._queue = queue
+        self._content = content
+        self._recorder = recorder
+        self._ready = ready
+        self._unchanged_if = unchanged_if
+
+    def run(self) -> None:
+        """Decode until the feed has nothing more."""
+        with Decoder() as loader:
+            while (item := self._queue.next()) is not None:
+                self._decode(loader, item)
+
+    def _decode(self, loader: Decoder, item: Item) -> None:
+        path = self._photos_dir / item.photo.rel_path
+        try:
+            loaded = loader.load(
+                path,
+                self._edge,
+                self._known(item),
+                self._jpeg_quality,
+                allow_reduced=self._allow_reduced,
+                accept_truncated=self._accept_truncated,
+            )
+        except (DecoderCrashError, DecoderTimeoutError) as error:
+            if item.alone:
+                self._recorder.corrupt(item, error)
+            else:
+                self._queue.suspect(item)
+        except CorruptImageError as error:
+            self._recorder.corrupt(item, error)
+        except PhotoSkipped as error:
+            self._recorder.skipped(item, error)
+            self._disk.unreadable()
+        else:
+            self._disk.readable()
+            self._route(item, loaded)
+
+    def _known(self, item: Item) -> Known:
+        own = self._unchanged_if.get(item.photo.rel_path)
+        return Known(self._content, item.photo.size, own.entry.content_sha256 if own else None)
+
+    def _route(self, item: Item, loaded: LoadedImage) -> None:
+        own = self._unchanged_if.get(item.photo.rel_path)
+        if own is not None and own.entry.content_sha256 == loaded.content_sha256:
+            self._recorder.copied(item, loaded, own)
+            return
+        claim = self._content.claim(item, loaded.size, loaded.content_sha256)
+        if isinstance(claim, Source):
+            self._recorder.copied(item, loaded, claim)
+        elif claim and loaded.image is not None:
+            loaded.image.info["full_size"] = (loaded.width, loaded.height)
+            self._ready.put(DecodedPhoto(item, loaded, loaded.image))
+        elif claim:  # another size than the walk saw: its source was looked for under that one
+            self._recorder.skipped(item, UnreadableFileError("the file changed during the run"))

@@ -1,0 +1,322 @@
+"""Decoding in worker processes, so that one bad file costs one photo and not the run.
+
+Each `Decoder` owns one process behind one pipe. In a process pool a crash takes other
+photos with it or hangs the pool, and none can tell a slow disk from a slow decoder, which is the
+difference between "try again tomorrow" and "this photo is broken".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from PIL import Image
+
+from picture_captioner import errors
+from picture_captioner.errors import (
+    CaptionerError,
+    CorruptImageError,
+    DecoderCrashError,
+    DecoderTimeoutError,
+    PhotoError,
+    PhotoSkipped,
+    UnreadableFileError,
+)
+from picture_captioner.image_loader import (
+    THUMBNAIL_EDGE,
+    ExaminedImage,
+    ImageHeader,
+    LoadedImage,
+    Metadata,
+    Traits,
+    open_encoded,
+)
+from picture_captioner.pipeline.decoding.decoder_process import DecoderProcess
+from picture_captioner.pipeline.decoding.decoder_worker import (
+    DecodeLimits,
+    Examined,
+    ExamineRequest,
+    Failed,
+    FileRead,
+    Header,
+    HeadersRequest,
+    Loaded,
+    LoadRequest,
+    Reply,
+    Request,
+    Wanted,
+)
+
+__all__ = ["DEFAULT_LIMITS", "DecodeLimits", "Decoder"]
+
+DEFAULT_LIMITS = DecodeLimits()
+
+_MAX_THUMBNAIL_BYTES = THUMBNAIL_EDGE**2 * len("RGB")
+
+_MAX_JPEG_TABLES = 1 << 16
+
+_ReplyT = TypeVar("_ReplyT", FileRead, Loaded, Examined, Header)
+
+_REPORTABLE = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, (PhotoError, PhotoSkipped))
+}
+"""What a worker may report, by name."""
+
+
+class Decoder:
+    """`load_image`, `examine_image` and `read_header` in a process of their own.
+
+    The process is started when it is first needed and replaced when it died, took too long or
+    has seen enough photos. One thread at a time may use a loader; several loaders do not
+    disturb each other.
+    """
+
+    def __init__(self, limits: DecodeLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
+        self._process: DecoderProcess | None = None
+        self._photos = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def load(
+        self,
+        path: Path,
+        edge: int,
+        known: Container[str] = frozenset(),
+        jpeg_quality: int | None = None,
+        *,
+        allow_reduced: bool = False,
+        accept_truncated: bool = False,
+    ) -> LoadedImage:
+        """`image_loader.load_image`, with its arguments and errors, and four more.
+
+        With a `jpeg_quality` the process encodes the image as well: the result is then an image
+        with its bytes in `info["jpeg"]` (`image_loader.open_encoded`).
+
+        Raises:
+            DecoderCrashError: the process died while it worked on this photo.
+            DecoderTimeoutError: decoding took over `decode_seconds`. Both may be bad luck on a
+                busy machine: the caller tries once more, alone, before it is a verdict.
+            UnreadableFileError: reading took over `read_seconds`; the disk may be stalled.
+            BackendUnavailableError: no decoder process can be started at all.
+        """
+        if edge < 1:
+            raise ValueError(f"edge must be at least 1 pixel, not {edge}")
+        request = LoadRequest(
+            os.fsencode(path), edge, jpeg_quality, allow_reduced, accept_truncated
+        )
+        with self._asked(request, photos=1) as process:
+            loaded, _ = self._receive_loaded(process, known)
+            if jpeg_quality is None:
+                image = self._receive_image(process, loaded.image_size, edge)
+            else:
+                image = self._receive_jpeg(process, loaded.image_size, edge, jpeg_quality)
+        return _loaded_image(loaded, image)
+
+    def examine(
+        self, path: Path, edge: int | None, known: Container[str] = frozenset()
+    ) -> ExaminedImage:
+        """`image_loader.examine_image`, with its arguments and errors and those of `load`."""
+        if edge is not None and edge < 1:
+            raise ValueError(f"edge must be at least 1 pixel, not {edge}")
+        with self._asked(ExamineRequest(os.fsencode(path), edge), photos=1) as process:
+            loaded, wanted = self._receive_loaded(process, known)
+            traits = self._receive_traits(process) if wanted else None
+            image = self._receive_image(process, loaded.image_size, edge or 0)
+        return ExaminedImage(_loaded_image(loaded, image), traits)
+
+    def read_headers(self, paths: Sequence[Path]) -> list[ImageHeader | CaptionerError]:
+        """`image_loader.read_header` for each path, in one round trip; its errors are returned.
+
+        A path at which the process dies or stalls costs that path only. A stall is returned as
+        `UnreadableFileError`, since reading and parsing of a header are one.
+
+        Raises:
+            BackendUnavailableError: no decoder process can be started at all.
+        """
+        results: list[ImageHeader | CaptionerError] = []
+        while len(results) < len(paths):
+            try:
+                self._read_headers(paths[len(results) :], results)
+            except (DecoderCrashError, UnreadableFileError) as error:
+                results.append(error)
+        return results
+
+    def close(self) -> None:
+        """End the process. The loader may be used again afterwards: it starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+    def _read_headers(
+        self, paths: Sequence[Path], results: list[ImageHeader | CaptionerError]
+    ) -> None:
+        request = HeadersRequest([os.fsencode(path) for path in paths])
+        with self._asked(request, photos=len(paths)) as process:
+            for _ in paths:
+                reply = process.receive(self._limits.read_seconds, self._stalled)
+                results.append(_header_or_error(reply))
+
+    def _receive_loaded(
+        self, process: DecoderProcess, known: Container[str]
+    ) -> tuple[Loaded, bool]:
+        """The facts, and whether the photo was decoded for them."""
+        read = _expect(process.receive(self._limits.read_seconds, self._stalled), FileRead)
+        wanted = read.content_sha256 not in known
+        process.send(Wanted(decode=wanted))
+        reply = process.receive(self._limits.decode_seconds, self._overdue)
+        return _expect(reply, Loaded), wanted
+
+    def _receive_traits(self, process: DecoderProcess) -> Traits:
+        seconds, overdue = self._limits.decode_seconds, self._overdue
+        found = _expect(process.receive(seconds, overdue), Examined)
+        if not 0 < found.thumbnail_bytes <= _MAX_THUMBNAIL_BYTES:
+            raise DecoderCrashError("the decoder sent a thumbnail of the wrong size")
+        thumbnail = process.receive_bytes(found.thumbnail_bytes, seconds, overdue)
+        return _traits(found, thumbnail)
+
+    def _receive_image(
+        self, process: DecoderProcess, size: tuple[int, int] | None, edge: int
+    ) -> Image.Image | None:
+        if size is None:
+            return None
+        expected = size[0] * size[1] * len("RGB")
+        if not 0 < max(size) <= edge:
+            raise DecoderCrashError("the decoder sent a picture of the wrong size")
+        pixels = process.receive_bytes(expected, self._limits.decode_seconds, self._overdue)
+        if len(pixels) != expected:
+            raise DecoderCrashError("the decoder sent a picture of the wrong size")
+        return Image.frombytes("RGB", size, pixels)
+
+    def _receive_jpeg(
+        self, process: DecoderProcess, size: tuple[int, int] | None, edge: int, quality: int
+    ) -> Image.Image | None:
+        if size is None:
+            return None
+        if not 0 < max(size) <= edge:
+            raise _nonsense()
+        # No encoder makes more of noise than the pixels take, and a few tables.
+        limit = size[0] * size[1] * len("RGB") + _MAX_JPEG_TABLES
+        jpeg = process.receive_bytes(limit, self._limits.decode_seconds, self._overdue)
+        try:
+            image = open_encoded(jpeg, quality)
+        except CorruptImageError:
+            raise _nonsense() from None
+        if image.size != size:
+            raise _nonsense()
+        return image
+
+    @contextmanager
+    def _asked(self, request: Request, photos: int) -> Iterator[DecoderProcess]:
+        """A process that has this request, replaced at once if it is not through with it."""
+        process = self._send(request)
+        self._photos += photos
+        process.busy = True
+        try:
+            yield process
+            process.busy = False
+        except _Reported as report:
+            process.busy = False
+            raise report.error from None
+        finally:
+            if process.busy:
+                self.close()
+
+    def _send(self, request: Request) -> DecoderProcess:
+        """A process that died while it was idle harmed no photo: the next one gets the request."""
+        if self._photos >= self._limits.photos_per_process:
+            self.close()
+        try:
+            process = self._running()
+            process.send(request)
+        except DecoderCrashError:
+            self.close()
+            process = self._running()
+            process.send(request)
+        return process
+
+    def _running(self) -> DecoderProcess:
+        if self._process is None:
+            self._process = DecoderProcess(self._limits)
+            self._photos = 0
+        return self._process
+
+    def _stalled(self) -> CaptionerError:
+        return UnreadableFileError(
+            f"the file was not read within {self._limits.read_seconds:g} s: is its disk there?"
+        )
+
+    def _overdue(self) -> CaptionerError:
+        return DecoderTimeoutError(f"decoding took longer than {self._limits.decode_seconds:g} s")
+
+
+def _nonsense() -> DecoderCrashError:
+    return DecoderCrashError("the decoder sent a JPEG that makes no sense")
+
+
+class _Reported(Exception):
+    """The worker is well and reports an error, as opposed to the ways of losing the worker."""
+
+    def __init__(self, error: CaptionerError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _expect(reply: Reply, kind: type[_ReplyT]) -> _ReplyT:
+    if isinstance(reply, Failed):
+        raise _Reported(_error(reply))
+    if not isinstance(reply, kind):
+        raise DecoderCrashError("the decoder sent a reply that makes no sense")
+    return reply
+
+
+def _loaded_image(loaded: Loaded, image: Image.Image | None) -> LoadedImage:
+    return LoadedImage(
+        image,
+        loaded.content_sha256,
+        loaded.size,
+        loaded.mtime_ns,
+        loaded.width,
+        loaded.height,
+        loaded.format,
+        loaded.truncated,
+    )
+
+
+def _traits(found: Examined, thumbnail: bytes) -> Traits:
+    try:
+        taken_at = datetime.fromisoformat(found.taken_at) if found.taken_at else None
+    except ValueError as error:
+        raise DecoderCrashError("the decoder sent a reply that makes no sense") from error
+    metadata = Metadata(taken_at, found.camera, found.latitude, found.longitude)
+    return Traits(metadata, found.sharpness, found.perceptual_hash, thumbnail)
+
+
+def _header_or_error(reply: Reply) -> ImageHeader | CaptionerError:
+    if isinstance(reply, Failed):
+        return _error(reply)
+    header = _expect(reply, Header)
+    return ImageHeader(header.width, header.height, header.format, header.size)
+
+
+def _error(failed: Failed) -> CaptionerError:
+    kind = _REPORTABLE.get(failed.error, CorruptImageError)
+    if issubclass(kind, PhotoError):
+        return kind(failed.message, code=failed.code)
+    return kind(failed.message)

@@ -1,0 +1,232 @@
+"""The parent's handle on one decoder process: start it, talk to it against a clock, end it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import struct
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context, resource_tracker, util
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from typing import TypeAlias
+
+import msgspec
+
+from picture_captioner.errors import BackendUnavailableError, CaptionerError, DecoderCrashError
+from picture_captioner.pipeline.decoding.decoder_worker import (
+    HANDLED_BY_PARENT,
+    DecodeLimits,
+    Reply,
+    Request,
+    run_worker,
+)
+
+# Forking the parent is out of the question: it may hold CUDA, threads and locks. The fork server
+# has imported the decoders and nothing else, so a new process costs a fork and no imports of ours.
+_context = get_context("forkserver")
+_context.set_forkserver_preload(["picture_captioner.pipeline.decoding.decoder_server"])
+
+_children = threading.Lock()
+"""Starting a process polls all of multiprocessing's children, and two polls of one child race."""
+
+_MAX_MESSAGE_BYTES = 1 << 16
+_SLICE_SECONDS = 1.0
+_EXIT_SECONDS = 2.0
+_SOCKET_NAME_BYTES = len("/pymp-12345678/listener-12345678")
+_MAX_SOCKET_PATH_BYTES = 103  # of macOS; Linux allows 107
+_RUNS_BEFORE_OTHERS = 10
+_FORK_SERVER_LOST = 255
+
+Overdue: TypeAlias = Callable[[], CaptionerError]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_reply = msgspec.msgpack.Decoder(Reply).decode
+
+
+class DecoderProcess:
+    """One worker process and the pipe to it; for one thread at a time.
+
+    `busy` is to be set while a request is not answered completely: such a process cannot be used
+    for the next one.
+    """
+
+    def __init__(self, limits: DecodeLimits) -> None:
+        """Raise `BackendUnavailableError` when the machine has no room for one more process."""
+        self.busy = True
+        with _scarcity():
+            self._pipe, theirs = _context.Pipe()
+        self._process = _context.Process(target=run_worker, args=(theirs, limits), daemon=True)
+        # multiprocessing would wait for the process at exit before it lets go of the pipe.
+        self._end = util.Finalize(
+            self, _end, args=(self._process, self._pipe), exitpriority=_RUNS_BEFORE_OTHERS
+        )
+        try:
+            with _scarcity():
+                self._start(limits)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            theirs.close()
+        self.busy = False
+
+    def send(self, request: Request) -> None:
+        """Raise `DecoderCrashError` when the process is dead already."""
+        try:
+            self._pipe.send_bytes(_encode(request))
+        except OSError as error:
+            raise DecoderCrashError(f"the decoder {self._cause_of_death()}") from error
+
+    def receive(self, seconds: float, overdue: Overdue) -> Reply:
+        """The next reply; what `overdue` makes is raised when it takes longer than `seconds`.
+
+        Raises:
+            DecoderCrashError: the process died, or talks nonsense.
+        """
+        data = self.receive_bytes(_MAX_MESSAGE_BYTES, seconds, overdue)
+        try:
+            reply: Reply = _decode_reply(data)
+        except msgspec.MsgspecError as error:
+            raise DecoderCrashError("the decoder sent a reply that makes no sense") from error
+        return reply
+
+    def receive_bytes(self, limit: int, seconds: float, overdue: Overdue) -> bytes:
+        """As `receive`: a block of at most `limit` bytes."""
+        try:
+            self._wait(seconds, overdue)
+            return self._pipe.recv_bytes(limit)
+        except BlockingIOError as error:
+            raise DecoderCrashError("the decoder fell silent in the middle of a reply") from error
+        except (EOFError, OSError) as error:
+            if self._exit_code() == -signal.SIGALRM:  # its own clock was faster than ours
+                raise overdue() from error
+            raise DecoderCrashError(f"the decoder {self._cause_of_death()}") from error
+
+    def close(self) -> None:
+        """End the process at once: it holds nothing that wants to be saved."""
+        if self.busy and self._end.still_active():
+            _kill_group(self._process)  # it may be dead and have left children
+        self._end()
+
+    def _start(self, limits: DecodeLimits) -> None:
+        # `Connection.poll` makes a new one at each call: a sixth of what a photo costs the parent.
+        self._events = select.poll()
+        self._events.register(self._pipe.fileno(), select.POLLIN)
+        _limit_silence(self._pipe, limits.decode_seconds)
+        with _children, _signals_held_back():
+            _make_socket_folder()
+            self._process.start()
+        self._events.register(self._process.sentinel, select.POLLIN)
+        self.receive(limits.start_seconds, _not_up)
+
+    def _wait(self, seconds: float, overdue: Overdue) -> None:
+        """Wait for the pipe, in slices.
+
+        A pause by Ctrl-Z counts as one slice and not as hours. The death of the process is
+        noticed although a child that it left behind holds the pipe open.
+        """
+        while not (ready := self._events.poll(min(_SLICE_SECONDS, seconds) * 1000)):
+            seconds -= _SLICE_SECONDS
+            if seconds <= 0:
+                raise overdue()
+        pipe = self._pipe.fileno()
+        if all(descriptor != pipe for descriptor, _ in ready) and not self._pipe.poll():
+            raise EOFError
+
+    def _exit_code(self) -> int | None:
+        if self._process.pid is None:
+            return None
+        wait([self._process.sentinel], _EXIT_SECONDS)
+        with _children:
+            return self._process.exitcode
+
+    def _cause_of_death(self) -> str:
+        code = self._exit_code()
+        if code is None:
+            return "broke off the conversation"
+        if code == _FORK_SERVER_LOST:
+            return "ended without saying why"
+        if code == -signal.SIGKILL:
+            return "was killed (SIGKILL): was the machine out of memory?"
+        if code < 0:
+            return f"crashed ({signal.Signals(-code).name})"
+        return f"ended with exit code {code}"
+
+
+def _not_up() -> CaptionerError:
+    return BackendUnavailableError("no decoder process came up in time")
+
+
+@contextmanager
+def _scarcity() -> Iterator[None]:
+    """Say what is scarce: pipes need open files, a process needs memory as well."""
+    try:
+        yield
+    except (OSError, EOFError, DecoderCrashError) as error:
+        raise BackendUnavailableError(
+            f"no decoder process can be started ({error}): is the machine out of memory, processes "
+            "or open files (ulimit -n)? Fewer --decode-workers need less of each"
+        ) from error
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let the fork server and its processes inherit a mask that blocks Ctrl+C and its kind.
+
+    Ignoring the signals is not enough: the fork server does not, and a new process has a moment
+    before it does. The resource tracker is started first because starting it unblocks them.
+    """
+    resource_tracker.ensure_running()
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_BY_PARENT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def _make_socket_folder() -> None:
+    """Let multiprocessing put the fork server's socket below /tmp where TMPDIR is too long."""
+    longest = _MAX_SOCKET_PATH_BYTES - _SOCKET_NAME_BYTES
+    if len(os.fsencode(tempfile.gettempdir())) > longest:
+        usual, tempfile.tempdir = tempfile.tempdir, "/tmp"  # noqa: S108 - mkdtemp: ours alone
+        try:
+            util.get_temp_dir()  # made once in each process
+        finally:
+            tempfile.tempdir = usual
+
+
+def _limit_silence(pipe: Connection, seconds: float) -> None:
+    """Let a read fail that gets not one byte more for so long: half a message may have come."""
+    timeval = struct.pack("ll", max(1, round(seconds)), 0)
+    with socket.socket(fileno=os.dup(pipe.fileno())) as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+
+def _kill_group(process: ForkServerProcess) -> None:
+    """The process and its children. To be asked for only where its pid is known to be its own."""
+    if process.pid is not None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: ForkServerProcess, pipe: Connection) -> None:
+    pipe.close()
+    if process.pid is None:
+        return
+    if not wait([process.sentinel], 0):
+        _kill_group(process)
+    with _children:
+        process.kill()
+    # A process that hangs in the kernel, on a dead network disk, ignores even SIGKILL for now.
+    if wait([process.sentinel], _EXIT_SECONDS):
+        with _children:
+            process.join(_EXIT_SECONDS)
+            if process.exitcode is not None:
+                process.close()

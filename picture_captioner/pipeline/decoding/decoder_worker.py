@@ -1,0 +1,343 @@
+"""What runs in a decoder process: requests come in over a pipe, facts and pixels go back.
+
+The process is expected to die: on a bad file, at its memory limit, by its own alarm clock, or
+because the parent is gone. Messages are MessagePack and not pickles, so that nothing which a
+corrupted decoder says is executed by the parent.
+
+    parent                           worker
+                                     Ready
+    LoadRequest                  ->
+                                 <-  FileRead      all bytes read: the decode clock starts
+    Wanted                       ->
+                                 <-  Loaded, and then the pixels or a JPEG of them, unless they
+                                     were not wanted
+    ExamineRequest               ->
+                                 <-  FileRead, and after Wanted
+                                 <-  Loaded, then Examined unless the content was known, then the
+                                     thumbnail, then the pixels if an edge was given
+    HeadersRequest               ->
+                                 <-  Header, one for each path
+                                     Failed stands in for FileRead, Loaded or Header
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+import os
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from picture_captioner.backends.encoding import encode_jpeg
+from picture_captioner.errors import CaptionerError, PhotoError
+from picture_captioner.image_loader import (
+    ImageHeader,
+    LoadedImage,
+    Traits,
+    examine_image,
+    load_image,
+    read_header,
+)
+
+HANDLED_BY_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that reach the whole process group: the parent decides what they mean."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """Bounds of one decoder process.
+
+    Attributes:
+        decode_seconds: to turn bytes into pixels; over it the photo is to blame.
+        read_seconds: to read the bytes; over it the disk is, which is no verdict.
+        start_seconds: for the process to come up.
+        orphan_seconds: beyond the first two, after which the process ends itself: the parent
+            ends it at the limit, unless the parent is gone.
+        memory_bytes: of address space beyond what the idle process maps (Linux only).
+        photos_per_process: after so many it is replaced, which bounds what decoders leak.
+    """
+
+    decode_seconds: float = 30.0
+    read_seconds: float = 120.0
+    start_seconds: float = 60.0
+    orphan_seconds: float = 15.0
+    memory_bytes: int = 3 << 30
+    photos_per_process: int = 2000
+
+
+class LoadRequest(msgspec.Struct, tag=True, frozen=True):
+    """Load one photo; `path` as the file system spells it.
+
+    With a `jpeg_quality` a JPEG is wanted in place of the pixels: it is a fifteenth of the bytes,
+    and Pillow's encoder would hold the parent's interpreter for 3 ms a photo. `allow_reduced` as in
+    `load_image`.
+    """
+
+    path: bytes
+    edge: int
+    jpeg_quality: int | None = None
+    allow_reduced: bool = False
+    accept_truncated: bool = False
+
+
+class ExamineRequest(msgspec.Struct, tag=True, frozen=True):
+    """Load one photo and find out about it; no pixels are wanted if `edge` is None."""
+
+    path: bytes
+    edge: int | None
+
+
+class HeadersRequest(msgspec.Struct, tag=True, frozen=True):
+    """Read the headers of these photos, in this order."""
+
+    paths: list[bytes]
+
+
+class Wanted(msgspec.Struct, tag=True, frozen=True):
+    """The parent's answer to `FileRead`: decode the bytes, unless the content is known."""
+
+    decode: bool
+
+
+class Ready(msgspec.Struct, tag=True, frozen=True):
+    """The process is up."""
+
+
+class FileRead(msgspec.Struct, tag=True, frozen=True):
+    """All bytes are read and nothing is decoded yet."""
+
+    content_sha256: str
+
+
+class Loaded(msgspec.Struct, tag=True, frozen=True):
+    """The facts of a `LoadedImage`; its pixels, or its JPEG, follow if `image_size` is given."""
+
+    content_sha256: str
+    size: int
+    mtime_ns: int
+    width: int
+    height: int
+    format: str
+    image_size: tuple[int, int] | None
+    truncated: bool = False
+
+
+class Examined(msgspec.Struct, tag=True, frozen=True):
+    """The `Traits` of a photo; `thumbnail_bytes` follow.
+
+    `taken_at` is in ISO 8601: MessagePack's own time would forget the zone.
+    """
+
+    taken_at: str | None
+    camera: str | None
+    latitude: float | None
+    longitude: float | None
+    sharpness: float
+    perceptual_hash: Annotated[int, msgspec.Meta(ge=0)]
+    thumbnail_bytes: int
+
+
+class Header(msgspec.Struct, tag=True, frozen=True):
+    """An `ImageHeader`."""
+
+    width: int
+    height: int
+    format: str
+    size: int
+
+
+class Failed(msgspec.Struct, tag=True, frozen=True):
+    """An error by the name of its class in errors.py; `code` only where it can differ."""
+
+    error: str
+    message: str
+    code: str | None
+
+
+Request = LoadRequest | ExamineRequest | HeadersRequest | Wanted
+Reply = Ready | FileRead | Loaded | Examined | Header | Failed
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_request = msgspec.msgpack.Decoder(Request).decode
+
+
+def run_worker(pipe: Connection, limits: DecodeLimits) -> None:
+    """Serve requests until the parent closes its end of the pipe."""
+    os.setpgid(0, 0)  # so that the parent can end it together with whatever it starts
+    for number in HANDLED_BY_PARENT:
+        signal.signal(number, signal.SIG_IGN)
+    _limit_resources(limits)
+    _silence_libraries()
+    keep_freed_memory()
+    try:
+        _send(pipe, Ready())
+        while True:
+            _serve(pipe, limits)
+    except (EOFError, ConnectionError):
+        return  # the parent has no further use for this process
+
+
+def _limit_resources(limits: DecodeLimits) -> None:
+    # numpy, which rawpy needs, would otherwise map a work area for every core.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # A core dump would leave somebody's photo on the disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        allowed = pages * resource.getpagesize() + limits.memory_bytes
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        if hard != resource.RLIM_INFINITY:
+            allowed = min(allowed, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
+
+
+def keep_freed_memory() -> None:
+    """Let glibc hand the last photo's memory to the next one instead of back to the kernel.
+
+    A new process returns every large block: 6,400 page faults for each 12-megapixel JPEG, and
+    67 ms where 55 do. It costs up to 128 MiB of resident memory for each worker.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tune is not None:
+        tune(_M_TRIM_THRESHOLD, 128 << 20)
+        tune(_M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc accepts
+
+
+def _silence_libraries() -> None:
+    """LibRaw and libtiff write to descriptor 2, into a progress bar. Tracebacks still get out.
+
+    Pillow reports some damage through `logging`, which shows it on stderr if nobody listens.
+    """
+    logging.disable()
+    sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    os.close(silence)
+
+
+def _serve(pipe: Connection, limits: DecodeLimits) -> None:
+    request = _decode_request(pipe.recv_bytes())
+    # Left to its default action: a decoder that hangs in C code would never run a handler.
+    seconds = math.ceil(limits.read_seconds + limits.decode_seconds + limits.orphan_seconds)
+    match request:
+        case LoadRequest():
+            signal.alarm(seconds)
+            _serve_photo(pipe, request)
+        case ExamineRequest():
+            signal.alarm(seconds)
+            _serve_examination(pipe, request)
+        case HeadersRequest():
+            for path in request.paths:
+                signal.alarm(seconds)
+                _send(pipe, _header(path))
+        case Wanted():
+            raise RuntimeError("an answer to a question that was not asked")
+    signal.alarm(0)
+
+
+def _serve_photo(pipe: Connection, request: LoadRequest) -> None:
+    quality = request.jpeg_quality
+    try:
+        loaded = load_image(
+            _path(request.path),
+            request.edge,
+            _KnownToParent(pipe),
+            allow_reduced=request.allow_reduced,
+            accept_truncated=request.accept_truncated,
+        )
+        jpeg = encode_jpeg(loaded.image, quality=quality) if quality and loaded.image else None
+    except CaptionerError as error:
+        _send(pipe, _failed(error))
+        return
+    _send(pipe, _facts(loaded))
+    if loaded.image is not None:
+        pipe.send_bytes(jpeg or loaded.image.tobytes())
+
+
+def _serve_examination(pipe: Connection, request: ExamineRequest) -> None:
+    try:
+        examined = examine_image(_path(request.path), request.edge, _KnownToParent(pipe))
+    except CaptionerError as error:
+        _send(pipe, _failed(error))
+        return
+    _send(pipe, _facts(examined.loaded))
+    if examined.traits is not None:
+        _send(pipe, _examined(examined.traits))
+        pipe.send_bytes(examined.traits.thumbnail)
+    if examined.loaded.image is not None:
+        pipe.send_bytes(examined.loaded.image.tobytes())
+
+
+class _KnownToParent:
+    """The set of content hashes that need no decoding, kept by the parent.
+
+    `load_image` asks once, between reading and decoding: the question tells the parent which of
+    its clocks to run, and a set of many thousand hashes need not travel with each photo.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def __contains__(self, content_sha256: object) -> bool:
+        _send(self._pipe, FileRead(str(content_sha256)))
+        answer = _decode_request(self._pipe.recv_bytes())
+        if not isinstance(answer, Wanted):
+            raise TypeError(f"{type(answer).__name__} is no answer to FileRead")
+        return not answer.decode
+
+
+def _header(path: bytes) -> Header | Failed:
+    try:
+        header: ImageHeader = read_header(_path(path))
+    except CaptionerError as error:
+        return _failed(error)
+    return Header(header.width, header.height, header.format, header.size)
+
+
+def _facts(loaded: LoadedImage) -> Loaded:
+    return Loaded(
+        loaded.content_sha256,
+        loaded.size,
+        loaded.mtime_ns,
+        loaded.width,
+        loaded.height,
+        loaded.format,
+        loaded.image.size if loaded.image is not None else None,
+        loaded.truncated,
+    )
+
+
+def _examined(traits: Traits) -> Examined:
+    metadata = traits.metadata
+    return Examined(
+        metadata.taken_at.isoformat() if metadata.taken_at else None,
+        metadata.camera,
+        metadata.latitude,
+        metadata.longitude,
+        traits.sharpness,
+        traits.perceptual_hash,
+        len(traits.thumbnail),
+    )
+
+
+def _failed(error: CaptionerError) -> Failed:
+    code = error.code if isinstance(error, PhotoError) else None
+    return Failed(type(error).__name__, str(error), code)
+
+
+def _path(encoded: bytes) -> Path:
+    return Path(os.fsdecode(encoded))
+
+
+def _send(pipe: Connection, reply: Reply) -> None:
+    pipe.send_bytes(_encode(reply))

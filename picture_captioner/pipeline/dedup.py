@@ -1,0 +1,125 @@
+"""Identical content is captioned, or examined, once: the first is the leader, its copies wait.
+
+`ContentIndex` serves captions, `SharedContent` what goes into library.db.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from picture_captioner.image_loader import LoadedImage
+from picture_captioner.journal import Entry
+from picture_captioner.pipeline.selecting.selection import Source, Sources
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.work_queue import Item
+
+
+class ContentIndex:
+    """Who captions which bytes. Thread-safe.
+
+    Only sizes that occur twice are looked at, in the pending photos or in the journal's sources:
+    files of different sizes cannot be identical.
+    """
+
+    def __init__(self, sources: Sources, pending: Iterable[Photo]) -> None:
+        counts = Counter(photo.size for photo in pending)
+        self._repeated = {size for size, count in counts.items() if count > 1}
+        self._sources = sources
+        self._followers: dict[str, list[Item]] = {}
+        self._finished: dict[int, dict[str, Source]] = defaultdict(dict)
+        self._lock = threading.Lock()
+
+    def is_known(self, size: int, content_sha256: str) -> bool:
+        """Whether the caption for a file of that size and hash is at hand: no need to decode it."""
+        with self._lock:
+            return content_sha256 in self._sources.get(
+                size, ()
+            ) or content_sha256 in self._finished.get(size, ())
+
+    def claim(self, item: Item, size: int, content_sha256: str) -> Source | bool:
+        """A source to copy from, True if the item is to lead, False if it now follows a leader."""
+        with self._lock:
+            source = self._sources.get(size, {}).get(content_sha256)
+            source = source or self._finished[size].get(content_sha256)
+            if source is not None:
+                return source
+            if size not in self._repeated:
+                return True
+            if content_sha256 in self._followers:
+                self._followers[content_sha256].append(item)
+                return False
+            self._followers[content_sha256] = []
+            return True
+
+    def resolve(self, size: int, content_sha256: str, entry: Entry | None) -> list[Item]:
+        """The leader is settled, with this record if it succeeded; its followers are returned."""
+        with self._lock:
+            followers = self._followers.pop(content_sha256, None)
+            if followers is None:
+                return []
+            if entry is not None:
+                # The record's own spelling of the hash: where all files have one size (RAW, BMP),
+                # a million others would take 0.1 GB.
+                known = entry.content_sha256 or content_sha256
+                self._finished[size][known] = Source(entry, moved=False)
+            return followers
+
+
+class Follower(NamedTuple):
+    """A photo with the bytes of one that is under way."""
+
+    item: Item
+    loaded: LoadedImage
+
+
+class SharedContent:
+    """Who is at work on which bytes. Thread-safe.
+
+    Args:
+        is_known: whether everything about a content hash is stored already.
+    """
+
+    def __init__(self, is_known: Callable[[str], bool]) -> None:
+        self._is_known = is_known
+        self._under_way: dict[str, list[Follower]] = {}
+        self._lock = threading.Lock()
+
+    def lead(self, content_sha256: str) -> bool:
+        """Whether the caller is the one to do it; it must `release` the hash afterwards."""
+        with self._lock:
+            # In this order: a leader stores before it releases.
+            if content_sha256 in self._under_way or self._is_known(content_sha256):
+                return False
+            self._under_way[content_sha256] = []
+            return True
+
+    def follow(self, follower: Follower) -> bool:
+        """Wait for the leader; False if there is none any more."""
+        with self._lock:
+            waiting = self._under_way.get(follower.loaded.content_sha256)
+            if waiting is None:
+                return False
+            waiting.append(follower)
+            return True
+
+    def release(self, content_sha256: str) -> list[Follower]:
+        """The leader is through, well or not; who waited for it."""
+        with self._lock:
+            return self._under_way.pop(content_sha256, [])
+
+
+class Claim:
+    """The set of known hashes, as the loader asks it for one photo: asking takes the lead."""
+
+    def __init__(self, shared: SharedContent) -> None:
+        self._shared = shared
+        self.leads: str | None = None
+
+    def __contains__(self, content_sha256: object) -> bool:
+        if self._shared.lead(str(content_sha256)):
+            self.leads = str(content_sha256)
+            return False
+        return True

@@ -1,0 +1,80 @@
+"""The decoders' side of the embedding flow: from a pending photo to facts, pixels or a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from picture_captioner.errors import (
+    CorruptImageError,
+    DecoderCrashError,
+    DecoderTimeoutError,
+    PhotoSkipped,
+)
+from picture_captioner.image_loader import LoadedImage, Traits
+from picture_captioner.pipeline.decoding.decoder import Decoder
+from picture_captioner.pipeline.decoding.disk_watch import DiskWatch
+from picture_captioner.pipeline.dedup import Claim, Follower, SharedContent
+from picture_captioner.pipeline.library_update.storing import ExaminedPhoto, Keeper
+from picture_captioner.pipeline.recording.outcomes import Outcome
+from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
+
+
+class Examining:
+    """What each decoder thread does, with a worker process of its own."""
+
+    def __init__(
+        self,
+        photos_dir: Path,
+        edge: int | None,
+        queue: WorkQueue,
+        shared: SharedContent,
+        keeper: Keeper,
+        disk: DiskWatch,
+        ready: Buffer[ExaminedPhoto],
+    ) -> None:
+        self._photos_dir = photos_dir
+        self._edge = edge
+        self._queue = queue
+        self._shared = shared
+        self._keeper = keeper
+        self._disk = disk
+        self._ready = ready
+
+    def run(self) -> None:
+        """Examine until the feed has nothing more."""
+        with Decoder() as loader:
+            while (item := self._queue.next()) is not None:
+                self._examine(loader, item)
+
+    def _examine(self, loader: Decoder, item: Item) -> None:
+        path = self._photos_dir / item.photo.rel_path
+        claim = Claim(self._shared)
+        try:
+            examined = loader.examine(path, self._edge, claim)
+        except (DecoderCrashError, DecoderTimeoutError) as error:
+            self._let_go(claim)
+            if item.alone:
+                self._keeper.failed(item, Outcome.CORRUPT, error)
+            else:
+                self._queue.suspect(item)
+        except CorruptImageError as error:
+            self._let_go(claim)
+            self._keeper.failed(item, Outcome.CORRUPT, error)
+        except PhotoSkipped as error:
+            self._let_go(claim)
+            self._keeper.failed(item, Outcome.UNREADABLE, error)
+            self._disk.unreadable()
+        else:
+            self._disk.readable()
+            self._route(item, examined.loaded, examined.traits)
+
+    def _route(self, item: Item, loaded: LoadedImage, traits: Traits | None) -> None:
+        if traits is not None:
+            self._ready.put(ExaminedPhoto(item, loaded, traits))
+        elif not self._shared.follow(Follower(item, loaded)):
+            self._keeper.recognised([Follower(item, loaded)])
+
+    def _let_go(self, claim: Claim) -> None:
+        """Copies of a photo that failed are tried themselves."""
+        if claim.leads is not None:
+            self._queue.put_back(f.item for f in self._shared.release(claim.leads))

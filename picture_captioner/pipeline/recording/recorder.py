@@ -1,0 +1,146 @@
+"""Writes what became of a photo, then counts it: never the other way round."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from picture_captioner.errors import CorruptImageError, PhotoSkipped, Status
+from picture_captioner.image_loader import LoadedImage
+from picture_captioner.journal import Journal, Record
+from picture_captioner.pipeline.asking.circuit_breaker import Withheld
+from picture_captioner.pipeline.dedup import ContentIndex
+from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
+from picture_captioner.pipeline.recording.records import copied_record, corrupt_record
+from picture_captioner.pipeline.selecting.selection import Source
+from picture_captioner.pipeline.work_queue import Item, WorkQueue
+
+_log = logging.getLogger("caption.photo")
+
+_OUTCOMES = {
+    Status.ERROR_CORRUPT: Outcome.CORRUPT,
+    Status.ERROR_API: Outcome.API_ERROR,
+    Status.ERROR_MODEL: Outcome.MODEL_ERROR,
+}
+
+
+class Captioned(NamedTuple):
+    """A photo with its caption, ready to be written."""
+
+    item: Item
+    loaded: LoadedImage
+    record: Record
+
+
+class Recorder:
+    """Settles photos: journal first, then followers, tally and feed. Thread-safe.
+
+    In a dry run only what is new is written: placeholders where there is no record, verdicts of
+    the image loader where there is no real one.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        content: ContentIndex,
+        queue: WorkQueue,
+        outcomes: Outcomes,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._journal = journal
+        self._content = content
+        self._queue = queue
+        self._outcomes = outcomes
+        self._dry_run = dry_run
+
+    def captioned(self, done: Sequence[Captioned]) -> None:
+        """Write captions (one group), and give each to the photos with the same bytes."""
+        self._write([c.record for c in done])
+        for item, loaded, record in done:
+            if self._dry_run:
+                self._note_mended(item)
+            entry = self._journal.index.entries.get(record.rel_path)
+            followers = self._content.resolve(loaded.size, loaded.content_sha256, entry)
+            self._write([_follower_record(f, loaded, record) for f in followers])
+            self._settle(Outcome.OPENED if self._dry_run else Outcome.CAPTIONED)
+            for _ in followers:
+                self._settle(Outcome.COPIED)
+
+    def copied(self, item: Item, loaded: LoadedImage, source: Source) -> None:
+        """Give a photo the caption of one with the same bytes; itself, if only its date changed."""
+        if source.entry.rel_path == item.photo.rel_path:
+            self._settle(Outcome.UNCHANGED)
+            return
+        leader = self._journal.read_record(source.entry)
+        self._write([copied_record(item.photo, loaded, leader)])
+        self._settle(Outcome.MOVED if source.moved else Outcome.COPIED)
+
+    def release(self, verdicts: Sequence[Withheld]) -> None:
+        """Photos that the backend failed: nobody waits for them, their copies are tried themselves.
+
+        What becomes of them is told later, by `failed` or `dropped`.
+        """
+        for verdict in verdicts:
+            record = verdict.record
+            if record.size is not None and record.content_sha256 is not None:
+                followers = self._content.resolve(record.size, record.content_sha256, None)
+                self._queue.put_back(followers)
+            self._queue.settle()
+
+    def failed(self, verdicts: Sequence[Withheld]) -> None:
+        """Write the backend's verdicts."""
+        self._write([v.record for v in verdicts])
+        for item, record, error in verdicts:
+            self._tell(item, _OUTCOMES[record.status], error.code, str(error))
+
+    def dropped(self, verdicts: Sequence[Withheld]) -> None:
+        """Count photos whose verdict was never proved: nothing is written."""
+        for item, _, error in verdicts:
+            self._tell(item, Outcome.WITHHELD, error.code, str(error))
+
+    def corrupt(self, item: Item, error: CorruptImageError) -> None:
+        """Write the image loader's verdict."""
+        self._write([corrupt_record(item.photo, error)])
+        self._tell(item, Outcome.CORRUPT, error.code, str(error))
+        self._queue.settle()
+
+    def skipped(self, item: Item, error: PhotoSkipped) -> None:
+        """Count a photo about which nothing can be said."""
+        self._tell(item, Outcome.UNREADABLE, error.code, str(error))
+        self._queue.settle()
+
+    def _write(self, records: Sequence[Record]) -> None:
+        self._journal.append(*(r for r in records if self._is_news(r)))
+
+    def _is_news(self, record: Record) -> bool:
+        if not self._dry_run:
+            return True
+        known = self._journal.index.entries.get(record.rel_path)
+        return known is None or (known.placeholder and not record.placeholder)
+
+    def _note_mended(self, item: Item) -> None:
+        known = self._journal.index.entries.get(item.photo.rel_path)
+        if known is not None and known.status is Status.ERROR_CORRUPT:
+            self._outcomes.mended.append(item.photo.rel_path)
+
+    def _tell(self, item: Item, outcome: Outcome, code: str, message: str) -> None:
+        failure = FailedPhoto(item.photo.rel_path, outcome, code, message)
+        said = {"code": code, "message": message}
+        _log.warning(
+            "photo failed",
+            extra={"event": "photo_failed", "rel_path": failure.rel_path, "error": said},
+        )
+        self._outcomes.fail(failure)
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._outcomes.settle(outcome)
+        self._queue.settle()
+
+
+def _follower_record(follower: Item, leader: LoadedImage, record: Record) -> Record:
+    """A copy has the leader's bytes, but a date of its own."""
+    own = replace(leader, mtime_ns=follower.photo.mtime_ns)
+    return copied_record(follower.photo, own, record)

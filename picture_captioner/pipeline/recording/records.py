@@ -1,0 +1,118 @@
+"""The journal records of a caption, a failure, a verdict and a copy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from picture_captioner.backends.base import Caption
+from picture_captioner.errors import (
+    MAX_ERROR_MESSAGE,
+    CorruptImageError,
+    PhotoError,
+    Status,
+    TransientError,
+    Usage,
+)
+from picture_captioner.image_loader import LoadedImage
+from picture_captioner.journal import Record, RecordError, utc_now
+from picture_captioner.pipeline.selecting.selection import Identity
+from picture_captioner.pipeline.selecting.walk import Photo
+
+_URL_QUERY = re.compile(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*")
+_QUOTED_PATH = re.compile(r"(?<=['\"])/[^'\"]+(?=['\"])")
+_BARE_PATH = re.compile(r"(?<![\w.:/-])(?:/[^\s/'\":]+){2,}/?")
+
+
+def success_record(
+    photo: Photo, loaded: LoadedImage, caption: Caption, identity: Identity, latency_ms: int
+) -> Record:
+    """The record of a captioned photo."""
+    return Record(
+        rel_path=photo.rel_path,
+        caption=caption.text,
+        status=Status.SUCCESS,
+        placeholder=identity.placeholder,
+        truncated=loaded.truncated,
+        backend=identity.backend,
+        model=identity.model,
+        model_version=caption.model_version,
+        prompt_sha256=identity.prompt_for(photo.rel_path, loaded.content_sha256),
+        content_sha256=loaded.content_sha256,
+        size=loaded.size,
+        mtime_ns=loaded.mtime_ns,
+        input_tokens=caption.input_tokens,
+        output_tokens=caption.output_tokens,
+        cached_tokens=caption.cached_tokens,
+        cost_usd=caption.cost_usd,
+        requests=caption.requests,
+        latency_ms=latency_ms,
+        created_at=utc_now(),
+        extra=dict(caption.fields),
+    )
+
+
+def failure_record(
+    photo: Photo,
+    loaded: LoadedImage,
+    error: PhotoError | TransientError,
+    identity: Identity,
+    latency_ms: int,
+) -> Record:
+    """The record of a photo for which the backend gave no caption."""
+    status = error.status if isinstance(error, PhotoError) else Status.ERROR_API
+    return Record(
+        rel_path=photo.rel_path,
+        caption=None,
+        status=status,
+        error=RecordError(error.code, _without_places(str(error))),
+        placeholder=identity.placeholder,
+        truncated=loaded.truncated,
+        backend=identity.backend,
+        model=identity.model,
+        prompt_sha256=identity.prompt_for(photo.rel_path, loaded.content_sha256),
+        content_sha256=loaded.content_sha256,
+        size=loaded.size,
+        mtime_ns=loaded.mtime_ns,
+        latency_ms=latency_ms,
+        created_at=utc_now(),
+        **(error.usage if isinstance(error, PhotoError) else Usage()),
+    )
+
+
+def _without_places(message: str) -> str:
+    """Exceptions of libraries quote URLs, with keys in their queries, and paths with home names."""
+    message = _URL_QUERY.sub(r"\1", message)
+    message = _QUOTED_PATH.sub("[path]", message)
+    return _BARE_PATH.sub("[path]", message)[:MAX_ERROR_MESSAGE]
+
+
+def corrupt_record(photo: Photo, error: CorruptImageError) -> Record:
+    """The image loader's verdict: real whatever the backend, and made by none."""
+    return Record(
+        rel_path=photo.rel_path,
+        caption=None,
+        status=Status.ERROR_CORRUPT,
+        error=RecordError.of(error),
+        size=photo.size,
+        mtime_ns=photo.mtime_ns,
+        created_at=utc_now(),
+    )
+
+
+def copied_record(photo: Photo, loaded: LoadedImage, source: Record) -> Record:
+    """The caption of a photo with the same bytes, at no cost."""
+    return replace(
+        source,
+        rel_path=photo.rel_path,
+        copied_from=source.rel_path,
+        size=loaded.size,
+        mtime_ns=loaded.mtime_ns,
+        input_tokens=None,
+        output_tokens=None,
+        cached_tokens=None,
+        cost_usd=None,
+        requests=None,
+        latency_ms=None,
+        created_at=utc_now(),
+    )

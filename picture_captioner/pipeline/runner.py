@@ -1,0 +1,184 @@
+"""A run: decoders and backend threads around one feed, until all is settled or it is stopped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from picture_captioner.journal import InFlight, Journal
+from picture_captioner.pipeline.asking.captioning import Captioning
+from picture_captioner.pipeline.asking.deaths import Deaths
+from picture_captioner.pipeline.asking.fallback import FallbackChain
+from picture_captioner.pipeline.asking.retry import MAX_PATIENCE_SECONDS, MAX_PATIENCE_WITH_FALLBACK
+from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
+from picture_captioner.pipeline.asking.spending import Budget, Ceilings
+from picture_captioner.pipeline.asking.trials import Trials
+from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
+from picture_captioner.pipeline.dedup import ContentIndex
+from picture_captioner.pipeline.recording.outcomes import Outcomes
+from picture_captioner.pipeline.recording.recorder import Recorder
+from picture_captioner.pipeline.selecting.hints import Hints
+from picture_captioner.pipeline.selecting.selection import (
+    SelectionRules,
+    Source,
+    Sources,
+    only_content_may_differ,
+)
+from picture_captioner.pipeline.selecting.walk import FileId, Photo
+from picture_captioner.pipeline.stopping import Stop
+from picture_captioner.pipeline.threads import GRACE_SECONDS, ThreadGroup
+from picture_captioner.pipeline.work_queue import Buffer, WorkQueue
+
+MAX_DECODERS = 16
+
+
+def default_decoders() -> int:
+    """As many worker processes as there are processors for this process, at most 16."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAX_DECODERS)
+    return min(os.cpu_count() or 1, MAX_DECODERS)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run works; which photos it takes is decided before.
+
+    `root` is what `photos_dir` was when they were found: until the first one is opened a model may
+    have been loaded for minutes.
+    """
+
+    photos_dir: Path
+    workers: int
+    decoders: int
+    edge: int
+    dry_run: bool = False
+    accept_truncated: bool = False
+    grace_seconds: float = GRACE_SECONDS
+    root: FileId | None = None
+
+
+class CaptionRun:
+    """Captions the pending photos, with the first of `links` or whoever is next in line.
+
+    `in_flight` is told what the backends have; what `deaths` says of earlier runs decides who is
+    tried alone.
+
+    `abandoned` is True afterwards if something under way did not finish within the grace period:
+    the process should then be left without waiting for it.
+
+    Memory does not grow with the library: each decoder holds one picture, the buffer a few, each
+    backend thread one batch.
+    """
+
+    def __init__(
+        self,
+        chosen_backends: Sequence[ChosenBackend],
+        journal: Journal,
+        pending: Sequence[Photo],
+        sources: Sources,
+        rules: SelectionRules,
+        options: RunOptions,
+        outcomes: Outcomes,
+        ceilings: Ceilings,
+        hints: Hints,
+        in_flight: InFlight,
+        deaths: Deaths,
+    ) -> None:
+        self._options = options
+        self.stop = Stop()
+        budget = Budget(ceilings, journal.index)
+        self.abandoned = False
+        self._queue = WorkQueue(
+            [photo for photo in pending if not deaths.on_trial(photo)],
+            [photo for photo in pending if deaths.on_trial(photo)],
+        )
+        content = ContentIndex(sources, () if rules.identity.placeholder else pending)
+        self._recorder = Recorder(journal, content, self._queue, outcomes, dry_run=options.dry_run)
+        first = chosen_backends[0].backend
+        batch = first.batch_limit
+        self._workers = first.batch_threads if batch > 1 else options.workers
+        self._ready: Buffer[DecodedPhoto] = Buffer(max(2 * batch, options.decoders, 4))
+        self._services = [
+            BackendService(
+                chosen,
+                min(self._workers, max(chosen.backend.max_workers, chosen.backend.batch_threads)),
+                budget,
+                self.stop,
+                outcomes.notice,
+                MAX_PATIENCE_SECONDS
+                if chosen is chosen_backends[-1]
+                else MAX_PATIENCE_WITH_FALLBACK,
+            )
+            for chosen in chosen_backends
+        ]
+        self._decoding = Decoding(
+            options.photos_dir,
+            options.edge,
+            self._queue,
+            content,
+            self._recorder,
+            self._ready,
+            _unchanged_if(pending, journal, rules),
+            _ready_jpeg(chosen_backends),
+            allow_reduced=not options.dry_run and _stays_here(chosen_backends),
+            accept_truncated=options.accept_truncated,
+            root=options.root,
+        )
+        chain = FallbackChain(self._services, outcomes.notice)
+        trials = Trials(deaths, in_flight, self._queue, content, self._recorder, rules.identity)
+        self._captioning = Captioning(
+            chain, hints, self._ready, self._recorder, outcomes, trials, lambda: first.batch_now
+        )
+        self.stop.on_stop(self._queue.stop)
+        self.stop.on_stop(lambda: self._ready.close(discard=True))
+
+    def run(self, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """Work until all is settled, or until `interrupted`, asked ten times a second, says so.
+
+        Raises:
+            FatalError: what stopped the run.
+        """
+        group = ThreadGroup(self.stop, interrupted, self._options.grace_seconds)
+        decoders = group.start(self._decoding.run, self._options.decoders)
+        backends = group.start(self._captioning.run, self._workers)
+        ended = group.wait(decoders)
+        self._ready.close()
+        self.abandoned = not (group.wait(backends) and ended)
+        self._finish()
+        if self.stop.error is not None:
+            raise self.stop.error
+
+    def _finish(self) -> None:
+        """The last verdicts: written when the run came to its end, else left for the next one."""
+        for service in self._services:
+            verdicts, unproved = service.breaker.finish()
+            if self.stop.requested:
+                self._recorder.dropped(verdicts)
+            else:
+                self._recorder.failed(verdicts)
+            self._recorder.dropped(unproved)
+
+
+def _ready_jpeg(chosen_backends: Sequence[ChosenBackend]) -> int | None:
+    """The quality in which the decoders encode, if all backends want the same."""
+    wanted = {chosen.backend.ready_jpeg for chosen in chosen_backends}
+    return wanted.pop() if len(wanted) == 1 else None
+
+
+def _stays_here(chosen_backends: Sequence[ChosenBackend]) -> bool:
+    """No photo leaves this machine: nor would a copy that shows what was retouched away since."""
+    return all(chosen.backend.destination is None for chosen in chosen_backends)
+
+
+def _unchanged_if(
+    pending: Sequence[Photo], journal: Journal, rules: SelectionRules
+) -> dict[str, Source]:
+    """Photos whose file looks changed, with the record that still holds if its bytes did not."""
+    found: dict[str, Source] = {}
+    for photo in pending:
+        entry = journal.index.entries.get(photo.rel_path)
+        if entry is not None and only_content_may_differ(entry, rules):
+            found[photo.rel_path] = Source(entry, moved=False)
+    return found

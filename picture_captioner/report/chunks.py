@@ -1,0 +1,186 @@
+"""The timeline in chunks: events, the days they lie in, and the trips that the days belong to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picture_captioner.report.events import event_starts
+from picture_captioner.report.geometry import centroid, unit_rows
+from picture_captioner.report.keywords import keywords
+from picture_captioner.report.model import Chunk, Indices, Level, ReportPhoto
+from picture_captioner.report.places import PlaceNames
+from picture_captioner.report.trips import PhotoDay, find_trips, median_place
+
+DAY_BEGINS_AT = 4
+"""Hour of the clock. A party that ends at two belongs to the day on which it began."""
+
+
+class _Stretch(NamedTuple):
+    """Consecutive photos of the timeline."""
+
+    level: Level
+    members: Indices
+
+
+def make_chunks(
+    photos: Sequence[ReportPhoto],
+    labels: Sequence[str],
+    vectors: NDArray[np.float32] | None,
+    names: PlaceNames | None,
+) -> tuple[Chunk, ...]:
+    """Events, then days, then trips; ids count up from 1 over all of them.
+
+    Photos without a capture time are in none. Within a level chunks are in order of time.
+    """
+    order = in_order_of_time(photos)
+    if not len(order):
+        return ()
+    events = _events(photos, order)
+    days = _days(photos, order)
+    trips = _trips(photos, days)
+    stretches = events + days + trips
+    words = _keywords_by_level([events, days, trips], labels)
+    parents = _parents(events, days, trips)
+    return tuple(
+        Chunk(
+            id=number,
+            level=stretch.level,
+            start=_taken(photos, stretch.members[0]),
+            end=_taken(photos, stretch.members[-1]),
+            members=stretch.members,
+            typical=_typical(stretch.members, vectors),
+            keywords=words[number - 1],
+            place=place,
+            parents=parents[number - 1],
+        )
+        for number, (stretch, place) in enumerate(
+            zip(stretches, _places(photos, stretches, names), strict=True), 1
+        )
+    )
+
+
+def _taken(photos: Sequence[ReportPhoto], index: SupportsIndex) -> datetime:
+    time = photos[int(index)].taken_at
+    assert time is not None  # noqa: S101 - only photos with a time are on the timeline
+    return time
+
+
+def in_order_of_time(photos: Sequence[ReportPhoto]) -> Indices:
+    """The photos that have a capture time, in its order; equal times by path."""
+    dated = [i for i, photo in enumerate(photos) if photo.taken_at is not None]
+    seconds = _seconds(photos, dated)
+    keys = sorted(zip(seconds, (photos[i].rel_path for i in dated), dated, strict=True))
+    return np.array([i for *_, i in keys], dtype=np.int64)
+
+
+def _seconds(photos: Sequence[ReportPhoto], dated: Sequence[int]) -> list[float]:
+    """The times on one axis: instants if every photo states its zone, else the clock on the wall.
+
+    A camera without a zone showed the local time. Beside it a phone's local time is what compares;
+    taking the camera's for UTC would tear one afternoon apart.
+    """
+    times = [_taken(photos, i) for i in dated]
+    if all(time.tzinfo is not None for time in times):
+        return [time.timestamp() for time in times]
+    return [time.replace(tzinfo=UTC).timestamp() for time in times]
+
+
+def _events(photos: Sequence[ReportPhoto], order: Indices) -> list[_Stretch]:
+    starts = event_starts(np.array(_seconds(photos, order.tolist())))
+    pieces = np.split(order, np.flatnonzero(starts)[1:])
+    return [_Stretch(Level.EVENT, piece) for piece in pieces]
+
+
+def _day_of(photos: Sequence[ReportPhoto], index: SupportsIndex) -> date:
+    time = _taken(photos, index)
+    early = time.hour < DAY_BEGINS_AT and time.date() > date.min
+    return time.date() - timedelta(days=1) if early else time.date()
+
+
+def _days(photos: Sequence[ReportPhoto], order: Indices) -> list[_Stretch]:
+    """One stretch for each day, also where a journey west lets the clock go back across 4:00."""
+    by_day: dict[date, list[np.int64]] = {}
+    for index in order:
+        by_day.setdefault(_day_of(photos, index), []).append(index)
+    return [_Stretch(Level.DAY, np.array(by_day[day])) for day in sorted(by_day)]
+
+
+def _trips(photos: Sequence[ReportPhoto], days: Sequence[_Stretch]) -> list[_Stretch]:
+    described = [
+        PhotoDay(
+            _day_of(photos, day.members[0]),
+            len(day.members),
+            median_place([p for i in day.members if (p := _coordinates(photos[i]))]),
+        )
+        for day in days
+    ]
+    return [
+        _Stretch(Level.TRIP, np.concatenate([day.members for day in days[first : last + 1]]))
+        for first, last in find_trips(described)
+    ]
+
+
+def _coordinates(photo: ReportPhoto) -> tuple[float, float] | None:
+    if photo.latitude is None or photo.longitude is None:
+        return None
+    return photo.latitude, photo.longitude
+
+
+def _parents(
+    events: Sequence[_Stretch], days: Sequence[_Stretch], trips: Sequence[_Stretch]
+) -> list[tuple[int, ...]]:
+    """For each stretch, in that order, the ids of those of the next level that share photos."""
+    day_ids = _ids_by_photo(days, 1 + len(events))
+    trip_ids = _ids_by_photo(trips, 1 + len(events) + len(days))
+    found = [sorted({day_ids[int(i)] for i in event.members}) for event in events]
+    found += [sorted({trip_ids[int(i)] for i in d.members if int(i) in trip_ids}) for d in days]
+    return [*map(tuple, found), *(() for _ in trips)]
+
+
+def _ids_by_photo(stretches: Sequence[_Stretch], first_id: int) -> dict[int, int]:
+    return {int(i): number for number, s in enumerate(stretches, first_id) for i in s.members}
+
+
+def _keywords_by_level(
+    levels: Sequence[Sequence[_Stretch]], labels: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """A word that tells one day from another may be in every event of that day."""
+    found: list[tuple[str, ...]] = []
+    for stretches in levels:
+        found += keywords([[labels[i] for i in s.members if labels[i]] for s in stretches])
+    return found
+
+
+def _typical(members: Indices, vectors: NDArray[np.float32] | None) -> int:
+    """The photo nearest the mean of the chunk; the middle one in time if there are no vectors."""
+    middle = int(members[len(members) // 2])
+    if vectors is None:
+        return middle
+    known, rows = unit_rows(vectors[members])
+    if not len(rows):
+        return middle
+    return int(members[known][int((rows @ centroid(rows)).argmax())])
+
+
+def _places(
+    photos: Sequence[ReportPhoto], stretches: Sequence[_Stretch], names: PlaceNames | None
+) -> list[str | None]:
+    """The commonest place of each stretch."""
+    if names is None:
+        return [None] * len(stretches)
+    coordinates = [_coordinates(photo) for photo in photos]
+    located = sorted({place for place in coordinates if place is not None})
+    known = dict(zip(located, names(located), strict=True))
+    found = [known[place] if place is not None else None for place in coordinates]
+    return [_commonest([found[i] for i in s.members]) for s in stretches]
+
+
+def _commonest(names: Sequence[str | None]) -> str | None:
+    counted = Counter(name for name in names if name is not None)
+    return counted.most_common(1)[0][0] if counted else None

@@ -1,0 +1,126 @@
+"""`cluster_export.csv`: a row for every photo, for spreadsheets and scripts (docs/report.md)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from picture_captioner.journal import replacing
+from picture_captioner.report.model import NOISE, Indices, Level, Report
+from picture_captioner.report.text import visible
+
+FILE_NAME = "cluster_export.csv"
+
+COLUMNS = (
+    "path",
+    "status",
+    "label",
+    "label_source",
+    "cluster",
+    "probability",
+    "outlier_score",
+    "centroid_distance",
+    "map_x",
+    "map_y",
+    "chunk",
+    "duplicate_group",
+    "duplicate_kind",
+    "keeper",
+    "taken_at",
+    "error",
+)
+
+_FORMULA = re.compile(
+    r"""
+    (?: ^ | [;|\t\r\n] )               # where a cell begins, for a reader of another separator too
+    [\s"'\u200c\u200d]*                # what a spreadsheet trims, and quotes that it takes off
+    (?= [=+\-@\uff1d\uff0b\uff0d\uff20] )
+    """,
+    re.VERBOSE,
+)
+"""What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP).
+
+Where numbers have a decimal comma, spreadsheets split at semicolons when they open the file, and
+do not see quotes that then stand within a cell: so it is not only the beginning that counts.
+"""
+
+_LEADING = re.compile(r"^(?='*[\t\r\n])")
+"""Some spreadsheets drop these from the beginning, and look at what follows."""
+
+_KEPT = "\n\r\t"
+
+
+def write_csv(report: Report, out_dir: Path) -> Path:
+    """Write the export; UTF-8, comma, CRLF, quotes where needed (RFC 4180).
+
+    Raises:
+        OSError: it cannot be written; an older one is as it was.
+    """
+    path = out_dir / FILE_NAME
+    with replacing(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_rows(report))
+        text.detach()
+    return path
+
+
+def _rows(report: Report) -> Iterator[list[str]]:
+    chunk = _memberships({c.id: c.members for c in report.chunks if c.level is Level.EVENT})
+    group = _memberships({g.id: g.members for g in report.duplicates})
+    kinds = {g.id: str(g.likeness) for g in report.duplicates}
+    keepers = {g.keeper for g in report.duplicates}
+    found = report.clustering
+    for i, photo in enumerate(report.photos):
+        number = group.get(i)
+        yield [
+            cell(photo.rel_path),
+            str(photo.status or ""),
+            cell(report.label_of(i)),
+            str(report.label_source_of(i)),
+            _cluster(report, i),
+            _number(found.probability[i]),
+            _number(found.outlier_score[i]),
+            _number(found.distance[i]),
+            _number(found.position[i, 0]),
+            _number(found.position[i, 1]),
+            str(chunk.get(i, "")),
+            str(number or ""),
+            kinds[number] if number else "",
+            "" if number is None else "yes" if i in keepers else "no",
+            photo.taken_at.isoformat() if photo.taken_at else "",
+            cell(photo.error or ""),
+        ]
+
+
+def _memberships(groups: Mapping[int, Indices]) -> dict[int, int]:
+    return {int(i): number for number, members in groups.items() for i in members}
+
+
+def cell(text: str) -> str:
+    r"""Text as a cell: never a formula, every character a reader can take, nothing lost.
+
+    An apostrophe goes before what would begin a formula. Control characters but line breaks and
+    tabs, bidi controls and bytes of a name that are not UTF-8 are written out as `\x1b`,
+    `\u202e`, `\udce9`.
+    """
+    return _LEADING.sub("'", _FORMULA.sub(r"\g<0>'", visible(text, _KEPT)))
+
+
+def _cluster(report: Report, i: int) -> str:
+    """The id, `noise`, or nothing for a photo that has no vector."""
+    if np.isnan(report.clustering.position[i, 0]):
+        return ""
+    number = int(report.clustering.cluster[i])
+    return "noise" if number == NOISE else str(number)
+
+
+def _number(value: np.float32) -> str:
+    """Rounded to 4 digits; nothing for NaN."""
+    return "" if np.isnan(value) else f"{value:.4f}"

@@ -1,0 +1,211 @@
+"""Photos of which one would do: exact copies, bursts and near-duplicates.
+
+No photo is in two groups. Exact copies stand for one photo in what follows; a burst is looked for
+before near-duplicates, because it says more: its photos differ in the moment.
+
+Groups are stars, not chains: every member resembles the one in the middle. With chains, photo A
+like B like C like D would end in a group whose ends have nothing in common, and one blank picture
+would tie half a library together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picture_captioner.report.chunks import in_order_of_time
+from picture_captioner.report.geometry import unit_rows
+from picture_captioner.report.hash_pairs import close_pairs, is_telling
+from picture_captioner.report.model import DuplicateGroup, Indices, Likeness, ReportPhoto
+
+NEAR_BITS = 5
+"""Of 64 in which the perceptual hashes of two near-duplicates may differ."""
+
+BURST_BITS = 14
+BURST_SECONDS = 3.0
+
+NEAR_SHARE = 0.25
+BURST_SHARE = 0.5
+"""Of the median cosine distance of two photos in the library: what is near differs from one
+embedder to the next, this share does not."""
+
+SAMPLED_PAIRS = 20_000
+
+SHARPNESS_STEP = 1.05
+"""Sharpness within 5 % is the same; size decides then."""
+
+
+class _Likes:
+    """Whether two photos look alike, by their vectors as far as known."""
+
+    def __init__(self, vectors: NDArray[np.float32] | None, count: int) -> None:
+        known, rows = (
+            (np.zeros(count, dtype=np.bool_), np.zeros((0, 1), dtype=np.float32))
+            if vectors is None
+            else unit_rows(vectors)
+        )
+        self._row = np.full(count, -1, dtype=np.int64)
+        self._row[known] = np.arange(len(rows))
+        self._rows = rows
+        self._typical = _median_distance(rows)
+
+    def known(self, i: Indices, j: Indices) -> NDArray[np.bool_]:
+        """For which pairs the vectors can say something."""
+        return (self._row[i] >= 0) & (self._row[j] >= 0)
+
+    def alike(self, i: Indices, j: Indices, share: float) -> NDArray[np.bool_]:
+        """Which pairs are within a share of the typical distance; pairs without vectors are not."""
+        found = self.known(i, j)
+        a, b = self._rows[self._row[i[found]]], self._rows[self._row[j[found]]]
+        distance = 1.0 - np.einsum("ij,ij->i", a, b)
+        found[found] = distance <= share * self._typical
+        return found
+
+
+def _median_distance(rows: NDArray[np.float32]) -> float:
+    if len(rows) < 2:
+        return 0.0
+    random = np.random.default_rng(0)
+    i, j = random.integers(len(rows), size=(2, SAMPLED_PAIRS))
+    distinct = i != j
+    similarity = np.einsum("ij,ij->i", rows[i[distinct]], rows[j[distinct]])
+    return float(np.median(1.0 - similarity))
+
+
+def find_duplicates(
+    photos: Sequence[ReportPhoto], vectors: NDArray[np.float32] | None
+) -> tuple[DuplicateGroup, ...]:
+    """Every group of two or more, the largest first; ids count up from 1.
+
+    `vectors` (n, d) are of the pictures (not of captions), zeros where unknown; None for none.
+    """
+    copies = _copies(photos)
+    singles = np.array(sorted(group[0] for group in copies), dtype=np.int64)
+    likes = _Likes(vectors, len(photos))
+    bursts = _stars(_burst_pairs(photos, singles, likes))
+    taken = {i for star in bursts for i in star}
+    rest = np.array([i for i in singles if int(i) not in taken], dtype=np.int64)
+    near = _stars(_near_pairs(photos, rest, likes))
+    return _groups(photos, copies, bursts, near)
+
+
+def _copies(photos: Sequence[ReportPhoto]) -> list[list[int]]:
+    """All photos in groups of the same content; those of unknown content alone."""
+    by_content: defaultdict[object, list[int]] = defaultdict(list)
+    for i, photo in enumerate(photos):
+        by_content[photo.content_sha256 or i].append(i)
+    return list(by_content.values())
+
+
+def _hashes(photos: Sequence[ReportPhoto], which: Iterable[int]) -> NDArray[np.uint64]:
+    values = [(photos[i].perceptual_hash or 0) & (2**64 - 1) for i in which]
+    return np.array(values, dtype=np.uint64)
+
+
+def _near_pairs(
+    photos: Sequence[ReportPhoto], which: Indices, likes: _Likes
+) -> list[tuple[int, int]]:
+    """Pairs whose hashes are close and whose vectors, where there are any, do not object."""
+    hashes = _hashes(photos, which)
+    telling = is_telling(hashes)
+    which = which[telling]
+    a, b = close_pairs(hashes[telling], NEAR_BITS)
+    i, j = which[a], which[b]
+    agreed = likes.alike(i, j, NEAR_SHARE) | ~likes.known(i, j)
+    return list(zip(i[agreed].tolist(), j[agreed].tolist(), strict=True))
+
+
+def _burst_pairs(
+    photos: Sequence[ReportPhoto], which: Indices, likes: _Likes
+) -> list[tuple[int, int]]:
+    """Pairs taken by one camera within `BURST_SECONDS` that look alike."""
+    wanted = set(which.tolist())
+    order = [int(i) for i in in_order_of_time(photos) if int(i) in wanted]
+    pairs = []
+    for place, i in enumerate(order):
+        for j in order[place + 1 :]:
+            if not _same_moment(photos[i], photos[j]):
+                break
+            if photos[i].camera == photos[j].camera:
+                pairs.append((i, j))
+    if not pairs:
+        return []
+    i, j = np.array(pairs, dtype=np.int64).T
+    hashes_i, hashes_j = _hashes(photos, i.tolist()), _hashes(photos, j.tolist())
+    close = np.bitwise_count(hashes_i ^ hashes_j) <= BURST_BITS
+    close &= is_telling(hashes_i) & is_telling(hashes_j)
+    alike = np.where(likes.known(i, j), likes.alike(i, j, BURST_SHARE), close)
+    return [pair for pair, found in zip(pairs, alike.tolist(), strict=True) if found]
+
+
+def _same_moment(a: ReportPhoto, b: ReportPhoto) -> bool:
+    if a.taken_at is None or b.taken_at is None:
+        return False
+    if (a.taken_at.tzinfo is None) != (b.taken_at.tzinfo is None):
+        return False
+    return abs((b.taken_at - a.taken_at).total_seconds()) <= BURST_SECONDS
+
+
+def _stars(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Disjoint groups, each around a photo that all its members are paired with.
+
+    The photo with most partners is taken first, of equals the first one.
+    """
+    partners: defaultdict[int, set[int]] = defaultdict(set)
+    for i, j in pairs:
+        partners[i].add(j)
+        partners[j].add(i)
+    stars, used = [], set()
+    for middle in sorted(partners, key=lambda i: (-len(partners[i]), i)):
+        members = [m for m in partners[middle] if m not in used]
+        if middle not in used and members:
+            star = sorted([middle, *members])
+            stars.append(star)
+            used.update(star)
+    return stars
+
+
+def _groups(
+    photos: Sequence[ReportPhoto],
+    copies: Sequence[list[int]],
+    bursts: Sequence[list[int]],
+    near: Sequence[list[int]],
+) -> tuple[DuplicateGroup, ...]:
+    """The groups with the copies of their members in them."""
+    copies_of = {group[0]: group for group in copies}
+    starred = {i for star in (*bursts, *near) for i in star}
+    alone = [g for g in copies if len(g) > 1 and g[0] not in starred]
+    found = [(Likeness.BURST, star) for star in bursts] + [(Likeness.NEAR, star) for star in near]
+    whole = [(kind, sorted(m for i in star for m in copies_of[i])) for kind, star in found]
+    whole += [(Likeness.EXACT, group) for group in alone]
+    whole.sort(key=lambda item: (-len(item[1]), item[1][0]))
+    return tuple(
+        DuplicateGroup(number, kind, np.array(members, dtype=np.int64), keeper(photos, members))
+        for number, (kind, members) in enumerate(whole, 1)
+    )
+
+
+def keeper(photos: Sequence[ReportPhoto], members: Sequence[int]) -> int:
+    """The sharpest of the members, of about equally sharp ones the largest.
+
+    Then the one with most bytes, then one that is not named like a copy (`IMG_1 (1).jpg`), then
+    the first.
+    """
+    sharpest = max(photos[i].sharpness or 0.0 for i in members)
+    sharp = [i for i in members if (photos[i].sharpness or 0.0) * SHARPNESS_STEP >= sharpest]
+    return max(sharp, key=lambda i: (*_size(photos[i]), not _is_copy(photos[i]), -i))
+
+
+def _size(photo: ReportPhoto) -> tuple[int, int]:
+    return (photo.width or 0) * (photo.height or 0), photo.size or 0
+
+
+_COPY = re.compile(r"\(\d+\)|\bcop(?:y|ies|ie|ia)\b|\bkopien?\b|~\d", re.IGNORECASE)
+
+
+def _is_copy(photo: ReportPhoto) -> bool:
+    return _COPY.search(photo.rel_path) is not None

@@ -1,0 +1,71 @@
+"""The table behind `--engine`: how vectors become a map and groups.
+
+An engine is a function of unit vectors; another one is a row here and a file of its own. EVoC and
+fast_hdbscan were measured and are not here: docs/log.md says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picture_captioner.errors import UsageError, did_you_mean
+from picture_captioner.report.density import FEW, Grouping, dense_groups
+from picture_captioner.report.few_photos import group_few
+from picture_captioner.report.layout import lay_out
+from picture_captioner.report.model import NOISE
+from picture_captioner.report.neighbours import principal_components
+
+Engine: TypeAlias = Callable[[NDArray[np.float32], int, "int | None"], Grouping]
+"""Unit rows (n, d), the smallest cluster, and the seed; without one, all cores may race."""
+
+
+class EngineInfo(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    engine: Engine
+    summary: str
+
+
+def _umap_hdbscan(rows: NDArray[np.float32], min_cluster_size: int, seed: int | None) -> Grouping:
+    if len(rows) < FEW:
+        return group_few(rows, min_cluster_size)
+    position = lay_out(rows, seed, parallel=seed is None)
+    return dense_groups(position, min_cluster_size, parallel=seed is None)
+
+
+def _none(rows: NDArray[np.float32], _size: int, _seed: int | None) -> Grouping:
+    zeros = np.zeros(len(rows), dtype=np.float32)
+    return Grouping(
+        cluster=np.full(len(rows), NOISE, dtype=np.int32),
+        probability=zeros,
+        outlier_score=zeros,
+        position=principal_components(rows, 2),
+    )
+
+
+BUILT_IN: tuple[EngineInfo, ...] = (
+    EngineInfo("umap-hdbscan", _umap_hdbscan, "UMAP to a map, HDBSCAN on the map"),
+    EngineInfo("none", _none, "no clusters; a map of the two principal components"),
+)
+
+DEFAULT_ENGINE = BUILT_IN[0].name
+
+
+def engine_info(name: str) -> EngineInfo:
+    """The row of one engine.
+
+    Raises:
+        UsageError: there is none of that name; the message lists the valid ones.
+    """
+    table = {info.name: info for info in BUILT_IN}
+    if name not in table:
+        raise UsageError(
+            f"--engine {name}: there is no such engine{did_you_mean(name, table)} "
+            f"(engines: {', '.join(table)})"
+        )
+    return table[name]

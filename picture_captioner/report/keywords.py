@@ -1,0 +1,73 @@
+"""What a group's captions speak of and others do not: class-based TF-IDF (Grootendorst 2022).
+
+M. Grootendorst, "BERTopic: Neural topic modeling with a class-based TF-IDF procedure",
+arXiv:2203.05794. A group's captions are one document; the weight of word t in group c is
+tf(t, c) * log(1 + A / f(t)), with f the word's frequency in all groups and A the mean number of
+words per group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from picture_captioner.report.words import words
+
+KEYWORDS = 5
+
+COMMON_SHARE = 0.5
+"""A word in more than half of all captions is no keyword: a stop word of a language that has no
+list here, or the captioner's habit."""
+
+ENOUGH_CAPTIONS = 50
+"""Fewer say too little about what is common."""
+
+
+def keywords(groups: Sequence[Sequence[str]], count: int = KEYWORDS) -> list[tuple[str, ...]]:
+    """For each group of captions its most telling words, best first; ties in alphabetical order.
+
+    A word counts once per caption, so that a caption that stammers does not name its group. In a
+    group of four captions or more, a word of one caption alone is left out.
+    """
+    frequencies = [Counter(w for text in group for w in set(words(text))) for group in groups]
+    total: Counter[str] = Counter()
+    for frequency in frequencies:
+        total.update(frequency)
+    for word in _too_common(total, sum(map(len, groups))):
+        del total[word]
+    mean = total.total() / max(1, len(groups))
+    return [
+        _best(frequency, total, mean, len(group), count)
+        for frequency, group in zip(frequencies, groups, strict=True)
+    ]
+
+
+def _too_common(total: Counter[str], captions: int) -> list[str]:
+    if captions < ENOUGH_CAPTIONS:
+        return []
+    return [word for word, number in total.items() if number > COMMON_SHARE * captions]
+
+
+def _best(
+    frequency: Counter[str], total: Counter[str], mean: float, captions: int, count: int
+) -> tuple[str, ...]:
+    least = 2 if captions >= 4 else 1
+    weights = {
+        word: number * math.log1p(mean / total[word])
+        for word, number in frequency.items()
+        if number >= least and word in total
+    }
+    ranked = sorted(weights, key=lambda word: (-weights[word], word))
+    return tuple(_without_overlaps(ranked, count))
+
+
+def _without_overlaps(ranked: list[str], count: int) -> list[str]:
+    """The first words, without those that another one of them begins with (`boat`, `boats`)."""
+    chosen: list[str] = []
+    for word in ranked:
+        if len(chosen) == count:
+            break
+        if not any(word.startswith(w) or w.startswith(word) for w in chosen):
+            chosen.append(word)
+    return chosen

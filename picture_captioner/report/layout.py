@@ -1,0 +1,102 @@
+"""The map: photos that are neighbours lie close, by UMAP (McInnes, Healy & Melville 2018).
+
+UMAP's own entry point searches neighbours approximately (and for less than 4,096 photos in
+Python), begins with an eigenproblem that takes longer than the layout, and works in more
+dimensions than a map has. Here it is handed exact neighbours and begins with the two principal
+components; its graph and its layout are used as they are. docs/log.md has the figures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picture_captioner.report.compiled import import_umap
+from picture_captioner.report.neighbours import Neighbours, nearest_neighbours, principal_components
+
+NEIGHBOURS = 15
+"""UMAP's default: fewer shows finer structure, more the coarse one."""
+
+MIN_DISTANCE = 0.1
+"""How close points may lie; smaller would draw photos on top of each other."""
+
+FEW_PHOTOS = 10_000
+EPOCHS = 100
+EPOCHS_FOR_FEW = 300
+"""A round costs little with few photos, and they have fewer neighbours to be moved by."""
+
+INITIAL_EXTENT = 10.0
+JITTER = 1e-4
+"""Of the map's extent: identical photos must not begin in one point, which nothing parts."""
+
+
+def lay_out(rows: NDArray[np.float32], seed: int | None, *, parallel: bool) -> NDArray[np.float32]:
+    """Positions (n, 2) of unit rows (n, d), n over `NEIGHBOURS`.
+
+    With a seed and without `parallel`, the same on every run of one machine: UMAP's layout is
+    then done by one thread, since threads that share positions race.
+    """
+    components = principal_components(rows)
+    neighbours = nearest_neighbours(components, min(NEIGHBOURS, len(rows) - 1))
+    random = np.random.RandomState(seed)
+    start = _start(components, random)
+    return _optimised(components, neighbours, start, random, parallel=parallel)
+
+
+def _start(components: NDArray[np.float32], random: np.random.RandomState) -> NDArray[np.float32]:
+    plane = components[:, :2]
+    plane = plane * (INITIAL_EXTENT / max(float(np.abs(plane).max()), 1e-12))
+    noise = random.normal(scale=JITTER * INITIAL_EXTENT, size=plane.shape)
+    return np.asarray(plane + noise, dtype=np.float32)
+
+
+def _optimised(
+    components: NDArray[np.float32],
+    neighbours: Neighbours,
+    start: NDArray[np.float32],
+    random: np.random.RandomState,
+    *,
+    parallel: bool,
+) -> NDArray[np.float32]:
+    umap = import_umap()
+    graph, _, _ = umap.fuzzy_simplicial_set(
+        components,
+        neighbours.indices.shape[1],
+        random,
+        "cosine",
+        knn_indices=neighbours.indices,
+        knn_dists=neighbours.distances,
+    )
+    a, b = umap.find_ab_params(1.0, MIN_DISTANCE)
+    position, _ = umap.simplicial_set_embedding(
+        components,
+        graph,
+        n_components=2,
+        initial_alpha=1.0,
+        a=a,
+        b=b,
+        gamma=1.0,
+        negative_sample_rate=5,
+        n_epochs=EPOCHS_FOR_FEW if len(components) <= FEW_PHOTOS else EPOCHS,
+        init=start,
+        random_state=random,
+        metric="euclidean",
+        metric_kwds={},
+        densmap=False,
+        densmap_kwds={},
+        output_dens=False,
+        euclidean_output=True,
+        parallel=parallel,
+        tqdm_kwds={"disable": True},
+    )
+    return np.asarray(position, dtype=np.float32)
+
+
+def scaled(position: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The map moved and scaled to 0 to 1 with its proportions kept, in the middle."""
+    low, high = position.min(axis=0), position.max(axis=0)
+    extent = float((high - low).max())
+    if extent <= 0:
+        return np.full_like(position, 0.5)
+    moved = (position - (low + high) / 2) / extent + 0.5
+    return np.asarray(np.clip(moved, 0.0, 1.0), dtype=np.float32)

@@ -1,0 +1,197 @@
+"""What a report consists of: photos, their clusters, events and duplicates.
+
+Every array has one row per photo, in the order of `Report.photos`; photos are named elsewhere by
+their index in it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picture_captioner.errors import Status
+
+NOISE = -1
+"""The cluster, event or duplicate group of a photo that has none."""
+
+Indices: TypeAlias = NDArray[np.int64]
+"""Photos by their index in `Report.photos`, shape (k,)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportPhoto:
+    """What is known of one photo; None is unknown.
+
+    `status` is None while the journal has no record of it. `taken_at` is the local time at which
+    it was taken, with a zone only if the camera wrote one. `present` says that the walk of the
+    photos directory found it: only then may anything link to the file. `sharpness` is comparable
+    between photos of one report, `perceptual_hash` is 64 bits whose Hamming distance is small
+    between pictures that look alike.
+    """
+
+    rel_path: str
+    status: Status | None = None
+    caption: str | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    error: str | None = None
+    placeholder: bool = False
+    content_sha256: str | None = None
+    size: int | None = None
+    width: int | None = None
+    height: int | None = None
+    taken_at: datetime | None = None
+    camera: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    sharpness: float | None = None
+    perceptual_hash: int | None = None
+    present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """Where each of n photos stands.
+
+    `cluster` is int32, `NOISE` for none. `probability` (of belonging to the cluster) and
+    `outlier_score` are 0 to 1, `distance` is the cosine distance to the cluster's centroid; all
+    float32, NaN where there is nothing to say. `position` is the map, float32 of shape (n, 2),
+    scaled to 0 to 1 with the proportions kept; NaN for a photo without a vector.
+    """
+
+    cluster: NDArray[np.int32]
+    probability: NDArray[np.float32]
+    outlier_score: NDArray[np.float32]
+    distance: NDArray[np.float32]
+    position: NDArray[np.float32]
+
+
+class LabelSource(enum.StrEnum):
+    """Where a cluster's label comes from."""
+
+    CAPTION = "caption"
+    VOCABULARY = "vocabulary"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A group of photos that look or read alike; `id` stays the same from run to run.
+
+    `members` begins with the medoid, the photo nearest the centroid, and goes outwards.
+    """
+
+    id: int
+    label: str
+    label_source: LabelSource
+    keywords: tuple[str, ...]
+    members: Indices
+
+    @property
+    def medoid(self) -> int:
+        """The most typical photo."""
+        return int(self.members[0])
+
+
+class Level(enum.StrEnum):
+    """How long a chunk of the timeline is."""
+
+    EVENT = "event"
+    DAY = "day"
+    TRIP = "trip"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of the timeline; `members` are in order of time. `typical` is one of them.
+
+    `parents` are the ids of the chunks of the next level that it lies in.
+    """
+
+    id: int
+    level: Level
+    start: datetime
+    end: datetime
+    members: Indices
+    typical: int
+    keywords: tuple[str, ...] = ()
+    place: str | None = None
+    parents: tuple[int, ...] = ()
+
+
+class Likeness(enum.StrEnum):
+    """How the photos of a duplicate group resemble each other."""
+
+    EXACT = "exact"
+    NEAR = "near"
+    BURST = "burst"
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """Photos of which one would do; `keeper` is the sharpest or largest of `members`."""
+
+    id: int
+    likeness: Likeness
+    members: Indices
+    keeper: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHead:
+    """How the report was made, for the head of every output."""
+
+    made_at: datetime
+    embedder: str
+    embedder_reason: str
+    engine: str
+    seed: int | None
+    min_cluster_size: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that the writers of CSV, Markdown, page and JSON are handed.
+
+    `labels` and `label_sources` have an item per photo: its caption, a term of the vocabulary, or
+    nothing. Empty, they stand for the captions.
+    """
+
+    head: ReportHead
+    photos: tuple[ReportPhoto, ...]
+    clustering: Clustering
+    clusters: tuple[Cluster, ...]
+    chunks: tuple[Chunk, ...]
+    duplicates: tuple[DuplicateGroup, ...]
+    vocabulary_fallbacks: int = 0
+    labels: tuple[str, ...] = ()
+    label_sources: tuple[LabelSource, ...] = ()
+
+    def label_of(self, index: int) -> str:
+        """What to call a photo; empty if there is nothing to say."""
+        return self.labels[index] if self.labels else self.photos[index].caption or ""
+
+    def label_source_of(self, index: int) -> LabelSource:
+        """Where that comes from."""
+        if self.label_sources:
+            return self.label_sources[index]
+        return LabelSource.CAPTION if self.label_of(index) else LabelSource.NONE
+
+    @property
+    def noise_share(self) -> float:
+        """Of the photos that have a vector, the share that is in no cluster; 0 to 1."""
+        placed = ~np.isnan(self.clustering.position[:, 0])
+        if not placed.any():
+            return 0.0
+        return float(np.mean(self.clustering.cluster[placed] == NOISE))
+
+
+ThumbnailSource: TypeAlias = Callable[[ReportPhoto], bytes | None]
+"""The WebP thumbnail of a photo, 320 pixels on its longer side; None if there is none."""

@@ -1,0 +1,91 @@
+"""An embedding flow as a process of its own, to be killed.
+
+Usage: embedding_program.py PHOTOS LIBRARY LOG SECONDS_PER_BATCH. Each vector begins with the mean
+colour of its image, and each image that is embedded is a line in LOG: its colour, which
+`draw_numbered` made different for every photo.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from picture_captioner import image_loader
+from picture_captioner.library import Library
+from picture_captioner.pipeline.library_update.embedding import embed_photos
+from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.walk import PhotoKinds, walk_photos
+
+IDENTITY = "colour:1"
+BATCH = 8
+
+
+def number_of(image: Image.Image) -> int:
+    """The number that `draw_numbered` gave to the photo."""
+    red, green, _ = image.getpixel((image.width // 2, image.height // 2))
+    return round(red / 5) * 52 + round(green / 5)
+
+
+def draw_numbered(path: Path, number: int) -> Path:
+    """A photo from which `number_of` reads its number, up to 2,600."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (24, 16), (number // 52 * 5, number % 52 * 5, 99)).save(path)
+    return path
+
+
+class CountingEmbedder:
+    """Real vectors, and a log of what was asked."""
+
+    def __init__(self, log: Path, seconds: float = 0.0) -> None:
+        self._log = log
+        self._seconds = seconds
+
+    def __call__(self, images):
+        time.sleep(self._seconds)
+        numbers = [number_of(image) for image in images]
+        with open(self._log, "a") as log:
+            log.write("".join(f"{number}\n" for number in numbers))
+        return np.array([[1.0, number] for number in numbers], np.float32)
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def start(self, total):
+        self.total = total
+
+    def advance(self, outcome): ...
+
+    def failed(self, failure): ...
+
+    def notice(self, text): ...
+
+
+def find(photos_dir: Path):
+    """The photos, as the program finds them."""
+    return walk_photos(photos_dir, PhotoKinds(image_loader.PHOTO_EXTENSIONS), PathFilter()).photos
+
+
+def main(photos: str, library: str, log: str, seconds: str) -> None:
+    embedder = CountingEmbedder(Path(log), float(seconds))
+    with Library.open(Path(library), sys.stderr.write) as opened:
+        result = embed_photos(
+            Path(photos),
+            find(Path(photos)),
+            opened,
+            embedder,
+            IDENTITY,
+            32,
+            Silent(),
+            batch_size=BATCH,
+            decoders=2,
+        )
+    sys.stdout.write(f"{result.known} {result.outcomes.settled}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
