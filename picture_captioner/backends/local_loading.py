@@ -32,6 +32,9 @@ from picture_captioner.errors import BackendUnavailableError, ConfigurationError
 PROMPT_TOKENS = 128
 """For the question and the chat template around it."""
 
+_PACKED_ROWS = 32  # `block_n` of bitsandbytes' _convert_weight_packed_for_cpu
+_NF4_BLOCK = 64
+
 transformers: Any = typed_transformers
 """Half of its functions have no types: a strict checker would refuse each call."""
 
@@ -245,7 +248,24 @@ def load_model(plan: Plan) -> Model:
     model.eval()
     if plan.quantization != "none":
         _check_vision_is_whole(model, plan.family)
+    if plan.quantization == "int4" and plan.device == "cpu":
+        leave_odd_layers_unpacked(model)
     return model
+
+
+def leave_odd_layers_unpacked(model: Model) -> None:
+    """Keep bitsandbytes from repacking layers whose shape its kernel for bfloat16 does not take.
+
+    On a CPU with AVX512-BF16 it packs every 4-bit layer at its first use, rows by 32 and columns by
+    the block of a scale (64), without a look at the shape: a layer of 96 columns ends the answer
+    with "shape '[64, 1]' is invalid" (bitsandbytes 0.50.2). Others keep the quicker kernel.
+    """
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            state = getattr(module.weight, "quant_state", None)
+            block = getattr(state, "blocksize", _NF4_BLOCK)
+            if module.out_features % _PACKED_ROWS or module.in_features % block:
+                module.support_avx512bf16_for_cpu = False
 
 
 def load_processor(folder: Path) -> Processor:
