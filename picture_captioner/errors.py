@@ -24,7 +24,8 @@
         |-- JournalLockedError            75
         |-- OutputError                   74
         |-- LibraryError                  74
-        |   `-- LibraryLockedError        75
+        |   |-- LibraryLockedError        75
+        |   `-- LibraryNewerError         78
         |-- AccessDeniedError             77
         `-- ConfigurationError            78
 
@@ -297,6 +298,12 @@ class LibraryLockedError(LibraryError):
     """Another process kept library.db locked for longer than we wait."""
 
     exit_code = ExitCode.LOCKED
+
+
+class LibraryNewerError(LibraryError):
+    """A later version of this program wrote library.db: its tables may mean something else."""
+
+    exit_code = ExitCode.CONFIGURATION
 
 
 class AccessDeniedError(FatalError):

@@ -11,7 +11,8 @@ source of truth.
     file_names.py  capture times in file names
     vectors.py     half-precision vectors by model and key
     database.py    the file: private, checked, moved aside when it is broken
-    schema.py      its tables
+    schema.py      its tables, as numbered migrations
+    migrating.py   from an older version to ours
     encoding.py    text that SQLite would not take
 """
 

@@ -1,7 +1,8 @@
 """library.db as a file: opened by one rule, private, replaced when it is not what it should be.
 
-It holds nothing that photos and journal do not, so a file that is broken, foreign or from a newer
-version is moved aside, never deleted, and an empty one takes its place, aloud.
+It holds nothing that photos and journal do not, so a file that is broken or foreign is moved aside,
+never deleted, and an empty one takes its place, aloud. What took hours to compute stays: one of an
+older version is brought to ours (migrating.py), one of a newer version is left alone.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from picture_captioner.errors import LibraryError, LibraryLockedError
-from picture_captioner.library.schema import APPLICATION_ID, TABLES, VERSION
+from picture_captioner.errors import LibraryError, LibraryLockedError, LibraryNewerError
+from picture_captioner.library import schema
+from picture_captioner.library.migrating import migrate, version_of
 
 BUSY_SECONDS = 20.0
 """How long another writer's transaction is waited for; ours take milliseconds."""
@@ -28,6 +31,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 Notice = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Database:
@@ -37,6 +41,7 @@ class Database:
         LibraryLockedError: another process kept the file locked for `BUSY_SECONDS`.
         LibraryError: no room, no permission, a disk error; or damage that came to light: the
             file is then moved aside and the next `Database` starts an empty one.
+        LibraryNewerError: from the constructor alone: a later version of this program wrote it.
     """
 
     def __init__(self, path: Path | None, notice: Notice) -> None:
@@ -47,15 +52,15 @@ class Database:
         if path is None:
             self._connection = sqlite3.connect(":memory:", check_same_thread=False)
             self._connection.isolation_level = None
-            self._connection.executescript(TABLES)
+            migrate(self._connection, None, notice)
             return
-        if (reason := self._open(path)) is not None:
+        if (reason := self._open(path, notice)) is not None:
             aside = move_aside(path)
             notice(
                 f"{path} {reason}: moved to {aside.name}, and a new one is begun. What it held "
                 "is computed again from photos and journal"
             )
-            if (reason := self._open(path)) is not None:
+            if (reason := self._open(path, notice)) is not None:
                 raise LibraryError(f"{path} {reason}, although it is new: is the disk in order?")
 
     @contextlib.contextmanager
@@ -98,13 +103,18 @@ class Database:
         with contextlib.suppress(sqlite3.Error):  # the error before it is the one to tell
             self._connection.rollback()
 
-    def _open(self, path: Path) -> str | None:
+    def _open(self, path: Path, notice: Notice) -> str | None:
         """Open the file, or say what is wrong with it."""
         _create_private(path)
         with self._told(may_be_moved=False):
             self._connection = _connect(path)
             try:
                 reason = _patiently(_look_into, self._connection)
+                if reason is None:
+                    _patiently(lambda c: migrate(c, path, notice), self._connection)
+            except LibraryNewerError as error:
+                self._connection.close()
+                raise LibraryNewerError(f"{path} {error}") from None
             except sqlite3.DatabaseError as error:
                 if _code(error) not in _BROKEN:
                     self._connection.close()
@@ -141,9 +151,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _patiently(
-    look: Callable[[sqlite3.Connection], str | None], connection: sqlite3.Connection
-) -> str | None:
+def _patiently(look: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
     """Try again while others open or close the file.
 
     SQLite waits by itself for another's transaction, not for its change to or from WAL.
@@ -161,7 +169,7 @@ def _patiently(
 
 
 def _look_into(connection: sqlite3.Connection) -> str | None:
-    """What is wrong with the file; an empty one gets its tables. 230 MB are checked in 0.07 s."""
+    """What is wrong with the file, if anything. 230 MB are checked in 0.07 s."""
     if (reason := _stranger(connection)) is not None:
         return reason
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -170,39 +178,28 @@ def _look_into(connection: sqlite3.Connection) -> str | None:
     # Readers and one writer do not wait for each other in WAL; not every file system has it.
     connection.execute("PRAGMA journal_mode = WAL").fetchone()
     connection.execute("PRAGMA synchronous = NORMAL")
-    if _is_empty(connection):
-        _make_tables(connection)
     return None
 
 
 def _stranger(connection: sqlite3.Connection) -> str | None:
     """Why the file is not one of ours; nothing is written to find out."""
     connection.execute("BEGIN")  # one look: another process may be making the tables
-    empty = _is_empty(connection)
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = version_of(connection)
     connection.execute("COMMIT")
-    if empty or (owner, version) == (APPLICATION_ID, VERSION):
+    if tables == 0 and version == 0:
         return None
-    if owner != APPLICATION_ID:
+    if owner != schema.APPLICATION_ID:
         return "is the database of another program"
-    age = "a newer" if version > VERSION else "an older"
-    return f"was written by {age} version of this program"
-
-
-def _is_empty(connection: sqlite3.Connection) -> bool:
-    found: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    return found == 0
-
-
-def _make_tables(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    if _is_empty(connection):  # two that start at once make the tables once
-        for statement in TABLES.split(";\n"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
+    if version < 1:
+        return f"is damaged (its version is {version})"
+    if version > (known := len(schema.MIGRATIONS)):
+        raise LibraryNewerError(
+            f"was written by a newer version of this program (tables {version}, this one knows "
+            f"{known}): update the program, or name another file with --library-db"
+        )
+    return None
 
 
 def _create_private(path: Path) -> None:

@@ -1,8 +1,11 @@
 """The tables of library.db.
 
 Photos are known by the SHA-256 of their bytes; `files` says which path had which bytes when it
-was last looked at. Paths and keys are kept as bytes: names need not be UTF-8. There are no
-migrations: everything can be computed again, so another `VERSION` means a new file.
+was last looked at. Paths and keys are kept as bytes: names need not be UTF-8.
+
+`MIGRATIONS` are numbered by their place and only ever added to: number 1 makes the tables of an
+empty file, each later one changes what its predecessor left. What was released is never edited
+(tests/library/test_migrating.py knows the digest of each): files of that version exist.
 """
 
 from __future__ import annotations
@@ -10,9 +13,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x50434343
 """Marks the file as ours in SQLite's header ("PCCC")."""
 
-VERSION = 1
-
-TABLES = """
+_PHOTOS_VECTORS_CAPTIONS = """
 CREATE TABLE photos (
     content BLOB PRIMARY KEY,
     width INTEGER NOT NULL,
@@ -63,3 +64,6 @@ CREATE VIRTUAL TABLE caption_words USING fts5 (
 );
 CREATE TABLE indexed_journal (only INTEGER PRIMARY KEY CHECK (only = 1), position TEXT NOT NULL);
 """
+
+MIGRATIONS: tuple[str, ...] = (_PHOTOS_VECTORS_CAPTIONS,)
+"""SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 _SIGN = 1 << 63
 """SQLite's integers are signed, a perceptual hash is not."""
 
-_FACTS = (
-    "photos.content, width, height, taken_at, camera, latitude, longitude, sharpness, "
-    "perceptual_hash"
-)
+_FACTS = "content, width, height, taken_at, camera, latitude, longitude, sharpness, perceptual_hash"
 
 
 class Library:
@@ -105,7 +102,7 @@ class Library:
         )
         with self.database.transaction() as connection:
             marks = ",".join("?" * len(row))
-            connection.execute(f"INSERT OR REPLACE INTO photos VALUES ({marks})", row)  # noqa: S608
+            connection.execute(f"INSERT OR REPLACE INTO photos ({_FACTS}) VALUES ({marks})", row)  # noqa: S608
             self.save_file(rel_path, size, mtime_ns, facts.content_sha256)
 
     def save_file(self, rel_path: str, size: int, mtime_ns: int, content_sha256: str) -> None:

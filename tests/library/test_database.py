@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from picture_captioner.errors import ExitCode, LibraryError, LibraryLockedError
+from picture_captioner.errors import (
+    ExitCode,
+    LibraryError,
+    LibraryLockedError,
+    LibraryNewerError,
+)
 from picture_captioner.library import Library, database
-from picture_captioner.library.schema import APPLICATION_ID, VERSION
+from picture_captioner.library.schema import MIGRATIONS
 from tests.library.filling import fill
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,6 +44,12 @@ def test_only_its_owner_can_read_it(path):
     assert modes == dict.fromkeys(("library.db", "library.db-wal", "library.db-shm"), 0o600)
 
 
+def write(path, statement):
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
 def spoiled(path, how):
     with Library.open(path, pytest.fail) as db:
         fill(db, 300)
@@ -51,15 +62,8 @@ def spoiled(path, how):
         data[8192 : len(data) - 4096] = b"\xa5" * (len(data) - 12288)
         path.write_bytes(data)
     else:
-        owner, version = {
-            "foreign": (1234, VERSION),
-            "newer": (APPLICATION_ID, VERSION + 1),
-            "older": (APPLICATION_ID, VERSION - 1),
-        }[how]
-        with sqlite3.connect(path) as connection:
-            connection.execute(f"PRAGMA application_id = {owner}")
-            connection.execute(f"PRAGMA user_version = {version}")
-        connection.close()
+        pragma = {"foreign": "application_id = 1234", "without a version": "user_version = 0"}
+        write(path, f"PRAGMA {pragma[how]}")
     return path.read_bytes()
 
 
@@ -70,8 +74,7 @@ def spoiled(path, how):
         ("cut short", "damaged"),
         ("overwritten", "damaged"),
         ("foreign", "another program"),
-        ("newer", "a newer version"),
-        ("older", "an older version"),
+        ("without a version", "damaged"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_moved_aside_and_begun_anew_aloud(path, notices, how, word):
@@ -85,6 +88,19 @@ def test_a_file_that_cannot_be_used_is_moved_aside_and_begun_anew_aloud(path, no
     assert path.with_name("library.db.broken").read_bytes() == before
     with Library.open(path, pytest.fail) as db:
         assert db.identities() == {"m:1": 3}
+
+
+def test_a_file_of_a_newer_version_is_left_alone_and_the_way_out_is_said(path):
+    with Library.open(path, pytest.fail) as db:
+        fill(db)
+    write(path, f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    before = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(LibraryNewerError, match="update the program, or name") as caught:
+            Library.open(path, pytest.fail)
+        assert (caught.value.exit_code, str(path) in str(caught.value)) == (78, True)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_nothing_that_was_moved_aside_is_overwritten(path, notices):
