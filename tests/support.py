@@ -98,6 +98,8 @@ def effective(journal: Path) -> dict[str, dict]:
     """The last record of each path, real ones before placeholders."""
     found: dict[str, dict] = {}
     for record in records(journal):
+        if record.get("dry_run") and record["status"] != "error_corrupt":
+            continue
         old = found.get(record["rel_path"])
         if old is None or old.get("placeholder") or not record.get("placeholder"):
             found[record["rel_path"]] = record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 
@@ -229,3 +230,37 @@ def test_dry_run_points_at_photos_that_were_mended(photos, tmp_path):
     draw(bad, seed=60)
     done = caption("--dry-run", "--photos-dir", photos, cwd=tmp_path)
     assert "--retry-status=error_corrupt" in done.stderr
+
+
+def test_the_sequence_of_the_readme_ends_with_captions(photos, tmp_path):
+    """`run --dry-run`, `estimate`, `run` with nothing set but where the photos are."""
+    (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    own, journal = {"PHOTOS_DIR": str(photos)}, tmp_path / "captions.jsonl"
+    rehearsed = caption("run", "--dry-run", cwd=tmp_path, **own)
+    assert rehearsed.returncode == 0, rehearsed.stderr
+    assert all(record["dry_run"] for record in records(journal))
+    assert rehearsed.stderr.splitlines()[-1].startswith("Next, to caption them: ")
+    once = journal.read_bytes()
+    assert caption("run", "--dry-run", cwd=tmp_path, **own).returncode == 0
+    assert journal.read_bytes() == once
+    assert "mock" not in caption("search", "mock", cwd=tmp_path).stdout
+    assert json.loads(caption("stats", "--json", cwd=tmp_path).stdout)["dry_run_only"] == 6
+    estimated = json.loads(caption("estimate", "--json", cwd=tmp_path, **own).stdout)
+    assert (estimated["remaining"], estimated["done"]) == (6, 1)
+    done = caption("run", cwd=tmp_path, **own)
+    assert "Skipping 1 already processed (0 success, 1 error)" in done.stderr
+    found = effective(journal)
+    assert len(found) == 7
+    assert {r["backend"] for p, r in found.items() if p != "bad.jpg"} == {"template"}
+    assert found["bad.jpg"]["status"] == "error_corrupt"
+    assert len(caption("search", "picture", cwd=tmp_path).stdout.splitlines()) == 6
+
+
+def test_the_template_takes_what_the_mock_made_up(photos, tmp_path):
+    caption("--backend=mock", "--photos-dir", photos, cwd=tmp_path)
+    assert caption("--photos-dir", photos, cwd=tmp_path).returncode == 0
+    found = effective(tmp_path / "captions.jsonl")
+    assert {r["backend"] for r in found.values()} == {"template"}
+    assert "Nothing to do" in caption("--photos-dir", photos, cwd=tmp_path).stderr
+    back = caption("--backend=mock", "--photos-dir", photos, cwd=tmp_path)
+    assert "Nothing to do" in back.stderr

@@ -103,7 +103,8 @@ def _compact(journal: Journal) -> CompactResult:
 
 
 def _plan_compaction(journal: Journal) -> _Plan:
-    effective = {entry.offset for entry in journal.index.entries.values()}
+    index = journal.index
+    effective = {e.offset for e in (*index.entries.values(), *index.rehearsed.values())}
     plan = _Plan(keep=set(effective), effective=effective)
     last_success: dict[str, Entry] = {}
     for entry in _entries(journal.path):

@@ -62,9 +62,13 @@ class Damage(NamedTuple):
 
 @dataclass
 class JournalIndex:
-    """The effective record of every path, and what was met on the way."""
+    """The effective record of every path, and what was met on the way.
+
+    `rehearsed` has the paths of which a dry run said that they can be opened, and nobody anything.
+    """
 
     entries: dict[str, Entry] = field(default_factory=dict)
+    rehearsed: dict[str, Entry] = field(default_factory=dict)
     records: int = 0
     damage: list[Damage] = field(default_factory=list)
     torn: Damage | None = None
@@ -78,6 +82,12 @@ class JournalIndex:
         self.cost_usd += entry.cost_usd or 0.0
         self.requests += entry.requests or 0
         old = self.entries.get(entry.rel_path)
+        if not entry.counts:
+            if old is None:
+                self.rehearsed[entry.rel_path] = entry
+            return
+        if self.rehearsed:
+            self.rehearsed.pop(entry.rel_path, None)
         if old is None or old.placeholder or not entry.placeholder:
             self.entries[entry.rel_path] = entry
 

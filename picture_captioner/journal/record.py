@@ -57,6 +57,7 @@ class Record:
     status: Status
     error: RecordError | None = None
     placeholder: bool = False
+    dry_run: bool = False
     truncated: bool = False
     backend: str | None = None
     model: str | None = None
@@ -74,6 +75,11 @@ class Record:
     latency_ms: int | None = None
     created_at: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything: of a dry run's lines only verdicts on the file itself do."""
+        return not self.dry_run or self.status is Status.ERROR_CORRUPT
 
     def to_line(self) -> bytes:
         """The record as one ASCII line with its newline; lone surrogates survive as escapes.
@@ -126,6 +132,7 @@ class Entry(msgspec.Struct, gc=False):
     caption: str | None
     status: Status
     placeholder: bool = False
+    dry_run: bool = False
     backend: str | None = None
     model: str | None = None
     prompt_sha256: str | None = None
@@ -143,6 +150,11 @@ class Entry(msgspec.Struct, gc=False):
     def success(self) -> bool:
         """Whether this record carries a caption."""
         return self.status is Status.SUCCESS
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything: of a dry run's lines only verdicts on the file itself do."""
+        return not self.dry_run or self.status is Status.ERROR_CORRUPT
 
 
 _encode = msgspec.json.Encoder().encode

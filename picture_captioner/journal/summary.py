@@ -29,6 +29,7 @@ class Summary:
     damaged_lines: int = 0
     torn_bytes: int = 0
     placeholders: int = 0
+    dry_run_only: int = 0
     copies: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
     by_backend: Counter[str] = field(default_factory=Counter)
@@ -53,6 +54,7 @@ def summarize(path: Path) -> tuple[Summary, JournalIndex]:
     summary = Summary(
         photos=len(index.entries),
         records=index.records,
+        dry_run_only=len(index.rehearsed),
         damaged_lines=len(index.damage),
         torn_bytes=index.torn_bytes,
         cost_usd=index.cost_usd,

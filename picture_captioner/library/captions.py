@@ -79,7 +79,8 @@ def _take_in(connection: sqlite3.Connection, tail: JournalTail) -> Followed:
     records = 0
     for record in tail.records():
         records += 1
-        _apply(connection, record)
+        if record.counts:
+            _apply(connection, record)
     connection.execute("INSERT OR REPLACE INTO indexed_journal VALUES (1, ?)", (tail.position(),))
     return Followed(records, tail.damaged)
 

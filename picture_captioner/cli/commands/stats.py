@@ -49,6 +49,7 @@ def _rows(path: Path, summary: Summary) -> list[tuple[str, str]]:
     rows += _counted("error", summary.by_error)
     optional = (
         ("placeholders", summary.placeholders),
+        ("dry run only", summary.dry_run_only),
         ("copies", summary.copies),
         ("requests", summary.requests),
         ("tokens in", summary.input_tokens),

@@ -91,7 +91,9 @@ def _next_steps(
     if not flags.accept_truncated and any(map(_is_cut, outcomes.failures)):
         again = _command(flags, "--retry-status=error_corrupt", "--accept-truncated")
         steps.append(f"Next, to caption what is left of the truncated photos: {again}")
-    if backend.placeholder and not left:
+    if flags.dry_run:
+        steps.append(f"Next, to caption them: {_command(flags)}")
+    elif backend.placeholder and not left:
         listed = f"'{shlex.join(program())} backends' lists them"
         steps.append(f"Next, for real captions: {_command(flags, '--backend=NAME')} ({listed})")
     return steps
@@ -112,7 +114,7 @@ def _command(flags: RunFlags, *additions: str) -> str:
         "--fields": flags.fields,
         "--max-tags": flags.max_tags,
     }
-    if not additions[0].startswith("--backend"):
-        given |= {"--backend": None if flags.dry_run else flags.backend, "--model": flags.model}
+    if not any(addition.startswith("--backend") for addition in additions):
+        given |= {"--backend": flags.backend, "--model": flags.model}
     words = [f"{name}={value}" for name, value in given.items() if value is not None]
     return shlex.join([*program(), "run", *words, *additions])

@@ -37,8 +37,8 @@ class Captioned(NamedTuple):
 class Recorder:
     """Settles photos: journal first, then followers, tally and feed. Thread-safe.
 
-    In a dry run only what is new is written: placeholders where there is no record, verdicts of
-    the image loader where there is no real one.
+    In a dry run only what is new is written, and marked: placeholders where there is no record,
+    verdicts of the image loader where there is no real one.
     """
 
     def __init__(
@@ -113,12 +113,13 @@ class Recorder:
         self._queue.settle()
 
     def _write(self, records: Sequence[Record]) -> None:
-        self._journal.append(*(r for r in records if self._is_news(r)))
+        if self._dry_run:
+            records = [replace(r, dry_run=True) for r in records if self._is_news(r)]
+        self._journal.append(*records)
 
     def _is_news(self, record: Record) -> bool:
-        if not self._dry_run:
-            return True
-        known = self._journal.index.entries.get(record.rel_path)
+        index = self._journal.index
+        known = index.entries.get(record.rel_path) or index.rehearsed.get(record.rel_path)
         return known is None or (known.placeholder and not record.placeholder)
 
     def _note_mended(self, item: Item) -> None:

@@ -16,6 +16,9 @@ from picture_captioner.journal import Entry, JournalIndex, parse_time
 from picture_captioner.pipeline.selecting.hints import Hints, Tags
 from picture_captioner.pipeline.selecting.walk import Photo
 
+_MAKES_UP = "mock"
+"""The backend that does not look at a photo: no other passes one over because of it."""
+
 
 class Stale(enum.StrEnum):
     """What may have changed since a photo was captioned (`--stale`)."""
@@ -90,8 +93,15 @@ class SelectionRules:
         return not self.retry_only and self.is_stale(photo, entry)
 
     def counts(self, entry: Entry) -> bool:
-        """Whether the record means anything to this run: a placeholder only to a placeholder."""
-        return self.identity.placeholder or not entry.placeholder
+        """Whether the record means anything to this run.
+
+        A placeholder does only to a placeholder, and what `mock` made up only to `mock`.
+        """
+        if not entry.placeholder:
+            return True
+        return self.identity.placeholder and (
+            entry.backend != _MAKES_UP or self.identity.backend == _MAKES_UP
+        )
 
     def _goes_round(self, entry: Entry) -> bool:
         """Whether a loop would take it at each restart: no placeholder supersedes it."""

@@ -33,12 +33,13 @@ YOUNGER = {
 }
 REAL = Identity("service", "s-1", "0" * 12, placeholder=False)
 MOCK = Identity("mock", "mock-1", "0" * 12, placeholder=True)
+TEMPLATE = Identity("template", "template-2", "0" * 12, placeholder=True)
 
 ENTRIES = st.none() | st.fixed_dictionaries(
     {
         "status": st.sampled_from(Status),
         "placeholder": st.booleans(),
-        "backend": st.sampled_from(["service", "mock", None]),
+        "backend": st.sampled_from(["service", "mock", "template", None]),
         "model": st.sampled_from(["s-1", "mock-1", None]),
         "prompt_sha256": st.sampled_from(["0" * 12, "f" * 12, None]),
         "size": st.sampled_from([100, 101, None]),
@@ -48,7 +49,7 @@ ENTRIES = st.none() | st.fixed_dictionaries(
 )
 RULES = st.fixed_dictionaries(
     {
-        "identity": st.sampled_from([REAL, MOCK]),
+        "identity": st.sampled_from([REAL, MOCK, TEMPLATE]),
         "retry_status": st.frozensets(st.sampled_from(Status)),
         "retry_only": st.booleans(),
         "stale": st.frozensets(st.sampled_from(Stale)),
@@ -65,6 +66,8 @@ def is_taken(entry, rules):
         return True  # opens every photo
     if entry is not None and entry.placeholder and not rules.identity.placeholder:
         entry = None  # a placeholder never blocks a real caption
+    if entry is not None and entry.placeholder and entry.backend == "mock":  # template takes it
+        entry = entry if rules.identity.backend == "mock" else None
     if entry is None:
         return not rules.retry_only
     if rules.since is not None and YOUNGER[entry.created_at]:
