@@ -30,7 +30,7 @@ from benchmarks.decoding_alone import FLOOR, decoding_alone
 from benchmarks.finding import Finding
 from benchmarks.slow_disk import SLOW_SECONDS, slow_syncs
 from benchmarks.tiny_photos import draw_tiny_photos
-from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend
+from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend, Fault
 from picture_captioner.journal import InFlight, Journal
 from picture_captioner.pipeline.asking.deaths import Deaths
 from picture_captioner.pipeline.asking.prices import Prices
@@ -55,7 +55,12 @@ class Instant(CaptionBackend):
     default_model = "instant-1"
     preferred_edge = EDGE
 
-    def caption(self, image: Image.Image, hints: Sequence[str]) -> Caption | str:  # noqa: ARG002
+    def caption(
+        self,
+        image: Image.Image,  # noqa: ARG002
+        hints: Sequence[str],  # noqa: ARG002
+        fault: Fault | None = None,  # noqa: ARG002
+    ) -> Caption | str:
         """The caption."""
         return CAPTION
 

@@ -16,16 +16,18 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import anthropic
 import httpx2
 from anthropic.types import (
+    Message,
     MessageParam,
     ModelInfo,
     OutputConfigParam,
     ThinkingConfigParam,
 )
+from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 from pydantic import Field
 
 from picture_captioner.backends.answer_hook import AnswerHook
@@ -87,14 +89,14 @@ _WRONG_FORMAT = re.compile(r"output_config\.format|structured[ _]outputs?|json_s
 class _Thinking:
     """The least thinking that a model allows, as request parameters."""
 
-    config: ThinkingConfigParam | anthropic.Omit = anthropic.omit
-    output: OutputConfigParam | anthropic.Omit = anthropic.omit
+    config: ThinkingConfigParam | None = None
+    effort: Literal["low"] | None = None
     room: int = 0
 
 
 _OFF = _Thinking({"type": "disabled"})
 _ONLY_BETWEEN_TOOLS = _Thinking({"type": "between_tools"})
-_ALWAYS_ON = _Thinking(output={"effort": "low"}, room=_THINKING_ROOM)
+_ALWAYS_ON = _Thinking(effort="low", room=_THINKING_ROOM)
 
 
 class AnthropicBackend(CaptionBackend):
@@ -180,8 +182,8 @@ class AnthropicBackend(CaptionBackend):
         self._takes_schema = _supports(info, "structured_outputs") is not False
         _check_usable(info)
 
-    def caption(self, image: Image, hints: Sequence[str]) -> Caption:
-        """Caption one photo with one request.
+    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
+        """Caption one photo with one request; two where the model refuses structured output.
 
         Raises:
             ModelError: `refused`, `truncated`, `empty`, `reasoning` or `unfinished`; what it cost
@@ -190,52 +192,52 @@ class AnthropicBackend(CaptionBackend):
             TransientError: busy, down or out of reach.
             FatalError: no photo can be captioned.
         """
-        return self._answer(image, hints, None)
-
-    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
-        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
-        return self._answer(image, hints, fault)
-
-    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
-        jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
-        turn = _photo_and_text(jpeg, question(self.settings, hints, fault))
-        limit = self.settings.max_tokens * (fault.more_tokens if fault else 1)
-        asked = self.settings.asked
-        if asked is None or not self._takes_schema:
-            return self._send(turn, limit)
+        body = self.request_body(image, hints, fault)
+        if self.settings.asked is None or not self._takes_schema:
+            return self._send(body)
         try:
-            return self._send(turn, limit, asked.schema())
+            return self._send(body)
         except SchemaRefusedError:
             self._takes_schema = False  # as older models; the question says the same in words
-        return self._send(turn, limit, requests=2)
+        return self._send(self.request_body(image, hints, fault), requests=2)
 
-    def _send(
-        self,
-        turn: MessageParam,
-        limit: int,
-        schema: dict[str, object] | None = None,
-        requests: int = 1,
-    ) -> Caption:
-        with self._faults_mapped():
-            message = self._client.messages.create(
-                model=self.settings.model,
-                max_tokens=limit + self._thinking.room,
-                messages=[turn],
-                thinking=self._thinking.config,
-                output_config=self._output_config(schema),
-            )
+    def request_body(
+        self, image: Image, hints: Sequence[str], fault: Fault | None = None
+    ) -> MessageCreateParamsNonStreaming:
+        """The body of the request for one photo, ready for JSON."""
+        jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
+        limit = self.settings.max_tokens * (fault.more_tokens if fault else 1)
+        body: MessageCreateParamsNonStreaming = {
+            "model": self.settings.model,
+            "max_tokens": limit + self._thinking.room,
+            "messages": [_photo_and_text(jpeg, question(self.settings, hints, fault))],
+        }
+        if self._thinking.config is not None:
+            body["thinking"] = self._thinking.config
+        if output := self._output_config():
+            body["output_config"] = output
+        return body
+
+    def read_body(self, body: dict[str, Any]) -> Caption:
+        """The caption in the body of an answer; errors as `caption`."""
+        return self._read(Message.construct(**body), requests=1)
+
+    def _read(self, message: object, requests: int) -> Caption:
         if not is_answer(message):
             raise self._service.unreadable()
         return read_answer(message, requests)
 
-    def _output_config(
-        self, schema: dict[str, object] | None
-    ) -> OutputConfigParam | anthropic.Omit:
-        if schema is None:
-            return self._thinking.output
-        config: OutputConfigParam = {"format": {"type": "json_schema", "schema": schema}}
-        if not isinstance(self._thinking.output, anthropic.Omit):
-            config |= self._thinking.output
+    def _send(self, body: MessageCreateParamsNonStreaming, requests: int = 1) -> Caption:
+        with self._faults_mapped():
+            message = self._client.messages.create(**body)
+        return self._read(message, requests)
+
+    def _output_config(self) -> OutputConfigParam:
+        config: OutputConfigParam = {}
+        if self._thinking.effort is not None:
+            config["effort"] = self._thinking.effort
+        if self.settings.asked is not None and self._takes_schema:
+            config["format"] = {"type": "json_schema", "schema": self.settings.asked.schema()}
         return config
 
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:

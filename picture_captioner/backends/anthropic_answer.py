@@ -5,6 +5,8 @@ The SDK does not validate what it receives: whatever a gateway leaves out is mis
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from anthropic.types import Message
 
 from picture_captioner.backends.base import Caption
@@ -13,7 +15,7 @@ from picture_captioner.backends.usage import count, one_request, total
 from picture_captioner.errors import ModelError, Usage
 
 
-def is_answer(message: object) -> bool:
+def is_answer(message: object) -> TypeGuard[Message]:
     """Whether this is a message at all; a web page comes back from the SDK as a string."""
     return isinstance(message, Message) and isinstance(getattr(message, "content", None), list)
 

@@ -223,27 +223,24 @@ class CaptionBackend(ABC):
         return None
 
     @abstractmethod
-    def caption(self, image: Image, hints: Sequence[str]) -> Caption | str:
+    def caption(
+        self, image: Image, hints: Sequence[str], fault: Fault | None = None
+    ) -> Caption | str:
         """Caption one photo.
 
         Args:
             image: RGB, upright, no metadata, at most `preferred_edge` pixels on its longer side;
                 `image.info["full_size"]` is the photo's width and height before it was shrunk.
             hints: what may be said about the photo in the prompt; empty unless the user asked.
+            fault: why the last answer for this photo was no use. A backend that can name it to its
+                model, or allow a longer answer, does so (`prompt.question` takes the fault); one
+                that cannot may leave this argument out, and is asked the same again.
 
         Raises:
             PhotoError: a verdict on this photo (`ModelError`, `ApiError`).
             TransientError: the service may be down; the caller retries.
             FatalError: no photo can be captioned (key rejected, no quota).
         """
-
-    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption | str:
-        """Caption a photo whose last answer could not be used; errors as in `caption`.
-
-        The default puts the same question again. A backend that can name the fault to its model,
-        or allow a longer answer, does so (`prompt.question` takes the fault).
-        """
-        return self.caption(image, hints)
 
     def caption_batch(
         self, images: Sequence[Image], hints: Sequence[Sequence[str]]

@@ -55,8 +55,8 @@ class CompatibleBackend(OpenAIFamilyBackend):
         self._model = known[0]
         self.settings = replace(self.settings, model=known[0])  # records name it
 
-    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
+    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
         """As in the base class; without a name, the server's only model is found first."""
         if not self._model:
             self.check()
-        return super()._answer(image, hints, fault)
+        return super().caption(image, hints, fault)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx2
 from google import genai
@@ -67,6 +67,10 @@ MAX_IMAGE_BYTES = 7_000_000
 _THINKING_ROOM = 1024
 """Tokens on top of the answer for models that cannot stop thinking: thoughts count as output."""
 
+_BESIDE_CONFIG = ("store",)
+_ONLY_FOR_THE_SDK = ("automaticFunctionCalling", "automaticContinuation")
+"""Parts of the SDK's config that are beside `generationConfig` in a request, or nowhere in it."""
+
 Level = Literal["minimal", "low", "medium", "high"]
 
 
@@ -96,6 +100,23 @@ _LEAST_THINKING: tuple[tuple[re.Pattern[str], _Thinking], ...] = (
 )
 """By family. Gemini 3 refuses a budget of 0 (python-genai issue 2936), Gemini 2.5 refuses levels,
 and Flash from 3.7 on and all Pro models refuse `minimal`."""
+
+
+@dataclass(frozen=True)
+class GeminiRequest:
+    """One photo with its question, and how it is to be answered."""
+
+    turn: types.Content
+    config: types.GenerateContentConfig
+
+    def body(self) -> dict[str, Any]:
+        """The JSON that goes to `generateContent`, or into a line of a batch job."""
+        plain = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
+        top = {name: plain.pop(name) for name in _BESIDE_CONFIG if name in plain}
+        for name in _ONLY_FOR_THE_SDK:
+            plain.pop(name, None)
+        turn = self.turn.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return {"contents": [turn], "generationConfig": plain, **top}
 
 
 class GeminiBackend(CaptionBackend):
@@ -188,8 +209,8 @@ class GeminiBackend(CaptionBackend):
                 f"{self.settings.model} does not write captions; choose another with --model"
             )
 
-    def caption(self, image: Image, hints: Sequence[str]) -> Caption:
-        """Caption one photo with one request.
+    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
+        """Caption one photo with one request; two where the model refuses structured output.
 
         Raises:
             ModelError: `refused`, `truncated`, `empty`, `reasoning` or `unfinished`; what it cost
@@ -198,43 +219,45 @@ class GeminiBackend(CaptionBackend):
             TransientError: busy, down or out of reach.
             FatalError: no photo can be captioned.
         """
-        return self._answer(image, hints, None)
+        request = self._request(image, hints, fault)
+        if self.settings.asked is None or not self._takes_schema:
+            return self._send(request)
+        try:
+            return self._send(request)
+        except SchemaRefusedError:
+            self._takes_schema = False  # as Gemma; the question says the same in words
+        return self._send(self._request(image, hints, fault), requests=2)
 
-    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
-        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
-        return self._answer(image, hints, fault)
+    def request_body(
+        self, image: Image, hints: Sequence[str], fault: Fault | None = None
+    ) -> dict[str, Any]:
+        """The body of the request for one photo, ready for JSON."""
+        return self._request(image, hints, fault).body()
 
-    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
+    def read_body(self, body: dict[str, Any]) -> Caption:
+        """The caption in the body of an answer; errors as `caption`."""
+        return self._read(types.GenerateContentResponse.model_validate(body), requests=1)
+
+    def _request(self, image: Image, hints: Sequence[str], fault: Fault | None) -> GeminiRequest:
         jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
         parts = [
             types.Part.from_bytes(data=jpeg, mime_type="image/jpeg"),
             types.Part.from_text(text=question(self.settings, hints, fault)),
         ]
-        turn = types.Content(role="user", parts=parts)
         limit = self.settings.max_tokens * (fault.more_tokens if fault else 1)
-        asked = self.settings.asked
-        if asked is None or not self._takes_schema:
-            return self._send(turn, limit)
-        try:
-            return self._send(turn, limit, asked.schema())
-        except SchemaRefusedError:
-            self._takes_schema = False  # as Gemma; the question says the same in words
-        return self._send(turn, limit, requests=2)
+        return GeminiRequest(types.Content(role="user", parts=parts), self._config(limit))
 
-    def _send(
-        self,
-        turn: types.Content,
-        limit: int,
-        schema: dict[str, object] | None = None,
-        requests: int = 1,
-    ) -> Caption:
-        with self._faults_mapped():
-            response = self._client.models.generate_content(
-                model=self.settings.model, contents=turn, config=self._config(limit, schema)
-            )
+    def _read(self, response: types.GenerateContentResponse, requests: int) -> Caption:
         if not (response.candidates or response.prompt_feedback or response.usage_metadata):
             raise self._service.unreadable()
         return read_answer(response, requests)
+
+    def _send(self, request: GeminiRequest, requests: int = 1) -> Caption:
+        with self._faults_mapped():
+            response = self._client.models.generate_content(
+                model=self.settings.model, contents=request.turn, config=request.config
+            )
+        return self._read(response, requests)
 
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
         """As in `CaptionBackend`; of the room for thinking above `minimal`, a quarter."""
@@ -262,7 +285,9 @@ class GeminiBackend(CaptionBackend):
         families = (thinking for family, thinking in _LEAST_THINKING if family.match(name))
         return next(families, _level("low"))
 
-    def _config(self, limit: int, schema: dict[str, object] | None) -> types.GenerateContentConfig:
+    def _config(self, limit: int) -> types.GenerateContentConfig:
+        asked = self.settings.asked if self._takes_schema else None
+        schema = asked.schema() if asked else None
         return types.GenerateContentConfig(
             max_output_tokens=limit + self._thinking.room,
             response_mime_type="application/json" if schema else None,
@@ -272,6 +297,7 @@ class GeminiBackend(CaptionBackend):
             media_resolution=self._media_resolution(),
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             automatic_continuation=False,
+            store=False,
         )
 
     def _temperature(self) -> float | None:

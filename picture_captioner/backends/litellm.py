@@ -99,21 +99,21 @@ class LiteLLMBackend(CaptionBackend):
                 "LITELLM_API_KEY (also in config.env)"
             )
 
-    def caption(self, image: Image, hints: Sequence[str]) -> Caption:
+    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
         """Send one photo and read the answer; errors as in `CaptionBackend.caption`."""
-        return self._answer(image, hints, None)
+        try:
+            completion = self._complete(self._request(image, hints, fault))
+        except openai.OpenAIError as error:  # LiteLLM's errors are subclasses of the SDK's
+            raise self._mapped(error) from None
+        return self._read(completion)
 
-    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
-        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
-        return self._answer(image, hints, fault)
-
-    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
+    def _request(self, image: Image, hints: Sequence[str], fault: Fault | None) -> dict[str, Any]:
         picture = {"url": data_url(encode_jpeg(image, max_bytes=MAX_IMAGE_BYTES * 3 // 4))}
         content = [
             {"type": "image_url", "image_url": picture},
             {"type": "text", "text": question(self.settings, hints, fault)},
         ]
-        request = {
+        return {
             "model": self.settings.model,
             "messages": [{"role": "user", "content": content}],
             "max_tokens": self.settings.max_tokens * (fault.more_tokens if fault else 1),
@@ -125,11 +125,6 @@ class LiteLLMBackend(CaptionBackend):
             "num_retries": 0,
             "max_retries": 0,
         }
-        try:
-            completion = self._complete(request)
-        except openai.OpenAIError as error:  # LiteLLM's errors are subclasses of the SDK's
-            raise self._mapped(error) from None
-        return self._read(completion)
 
     def _complete(self, request: dict[str, Any]) -> Any:
         """The completion; with fields, as Instructor asks for them, whether they fit or not."""

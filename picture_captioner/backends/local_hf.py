@@ -195,17 +195,12 @@ class LocalBackend(CaptionBackend):
             notice(f"{chosen.family.title} knows tasks, not questions: asking {chosen.family.task}")
         notice(chosen.sentence(self.settings.model))
 
-    def caption(self, image: Image, hints: Sequence[str]) -> Caption | str:
-        """As in the base class."""
-        (answer,) = self.caption_batch([image], [hints])
-        if isinstance(answer, PhotoError):
-            raise answer
-        return answer
-
-    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption | str:
+    def caption(
+        self, image: Image, hints: Sequence[str], fault: Fault | None = None
+    ) -> Caption | str:
         """As in the base class: the fault is named, and a longer answer allowed where it helps."""
         asked = question(self.settings, hints, fault)
-        (answer,) = self._answers([image], [asked], fault.more_tokens)
+        (answer,) = self._answers([image], [asked], fault.more_tokens if fault else 1)
         if isinstance(answer, PhotoError):
             raise answer
         return answer

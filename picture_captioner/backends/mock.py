@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from picture_captioner.backends.base import BackendOptions, Caption, CaptionBackend
+from picture_captioner.backends.base import BackendOptions, Caption, CaptionBackend, Fault
 from picture_captioner.backends.fields import FieldsAsked
 from picture_captioner.errors import ApiError, ModelError, PhotoError
 
@@ -47,7 +47,9 @@ class MockBackend(CaptionBackend):
         latency: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
         seed: int = 0
 
-    def caption(self, image: Image, hints: Sequence[str]) -> Caption | str:
+    def caption(
+        self, image: Image, hints: Sequence[str], fault: Fault | None = None
+    ) -> Caption | str:
         """The photo's size before it was shrunk, in words, after `latency` seconds.
 
         Fields that are asked for say that nobody looked: nothing is made up about the photo.

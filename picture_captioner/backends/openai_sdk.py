@@ -161,22 +161,24 @@ class OpenAIFamilyBackend(CaptionBackend):
         except TransientError:
             _log.warning("the model could not be checked", extra={"event": "unchecked"})
 
-    def caption(self, image: Image, hints: Sequence[str]) -> Caption:
+    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
         """Send one photo and read the answer; errors as in `CaptionBackend.caption`."""
-        return self._answer(image, hints, None)
-
-    def caption_again(self, image: Image, hints: Sequence[str], fault: Fault) -> Caption:
-        """As `caption`, naming the fault; with a larger token limit after one that was too low."""
-        return self._answer(image, hints, fault)
-
-    def _answer(self, image: Image, hints: Sequence[str], fault: Fault | None) -> Caption:
-        options = self._options
-        jpeg = encode_jpeg(
-            image, quality=options.jpeg_quality, max_bytes=self.max_image_bytes * 3 // 4
-        )
-        text = question(self.settings, hints, fault)
-        message = {"role": "user", "content": self._content(json_data_url(jpeg), text)}
+        message = self._message(image, hints, fault)
         completion, requests = self._complete(message, fault.more_tokens if fault else 1)
+        return self._read(completion, requests)
+
+    def request_body(
+        self, image: Image, hints: Sequence[str], fault: Fault | None = None
+    ) -> dict[str, Any]:
+        """The body of the request for one photo, for `msgspec.json.encode`."""
+        message = self._message(image, hints, fault)
+        return self._body(message, self._request_fields(fault.more_tokens if fault else 1))
+
+    def read_body(self, body: dict[str, Any]) -> Caption:
+        """The caption in the body of an answer; errors as `caption`."""
+        return self._read(ChatCompletion.construct(**body), requests=1)
+
+    def _read(self, completion: object, requests: int) -> Caption:
         failure = failure_inside(completion)
         if failure is not None:
             raise mapped_failure(failure, self._service)
@@ -223,14 +225,22 @@ class OpenAIFamilyBackend(CaptionBackend):
             secret=self._key,
         )
 
-    def _content(self, url: msgspec.Raw, text: str) -> list[dict[str, Any]]:
-        picture: dict[str, Any] = {"url": url}
-        if self._options.detail:
-            picture["detail"] = self._options.detail
-        return [
+    def _message(self, image: Image, hints: Sequence[str], fault: Fault | None) -> dict[str, Any]:
+        options = self._options
+        jpeg = encode_jpeg(
+            image, quality=options.jpeg_quality, max_bytes=self.max_image_bytes * 3 // 4
+        )
+        picture: dict[str, Any] = {"url": json_data_url(jpeg)}
+        if options.detail:
+            picture["detail"] = options.detail
+        content = [
             {"type": "image_url", "image_url": picture},
-            {"type": "text", "text": text},
+            {"type": "text", "text": question(self.settings, hints, fault)},
         ]
+        return {"role": "user", "content": content}
+
+    def _body(self, message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+        return {"model": self._model, "messages": [message], **fields}
 
     def _request_fields(self, more_tokens: int) -> dict[str, Any]:
         wanted = self.tuning() | self._format()
@@ -266,7 +276,7 @@ class OpenAIFamilyBackend(CaptionBackend):
         while True:
             requests += 1
             fields = self._request_fields(more_tokens)
-            body = msgspec.json.encode({"model": self._model, "messages": [message], **fields})
+            body = msgspec.json.encode(self._body(message, fields))
             try:
                 return self._client.post(_PATH, content=body, cast_to=ChatCompletion), requests
             except openai.APIStatusError as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from PIL import ImageChops
 
-from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.backends.base import CaptionBackend, Fault
 from picture_captioner.backends.color_names import COLORS, Lab, color_name
 
 if TYPE_CHECKING:
@@ -349,6 +349,6 @@ class TemplateBackend(CaptionBackend):
     default_model = "template-1"
     preferred_edge = EDGE
 
-    def caption(self, image: Image, hints: Sequence[str]) -> str:
+    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> str:
         """Describe the pixels of `image`, RGB of any size; hints are no pixels and are left out."""
         return describe(measure(image))

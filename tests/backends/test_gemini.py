@@ -98,7 +98,8 @@ def test_nothing_else_is_sent_whatever_the_environment_says(server, monkeypatch)
     connect(server).caption(picture(), [])
     (request,) = server.received
     assert request.path == f"/v1beta/models/{MODEL}:generateContent"
-    assert set(request.json) == {"contents", "generationConfig"}
+    assert set(request.json) == {"contents", "generationConfig", "store"}
+    assert request.json["store"] is False, "else Google keeps the photo for 55 days"
     assert request.headers.pop("x-goog-api-key") == KEY
     assert request.headers.pop("user-agent") == "picture-captioner"
     assert set(request.headers) == {

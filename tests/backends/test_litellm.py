@@ -134,7 +134,7 @@ def test_an_answer_that_does_not_fit_comes_back_as_it_is_after_one_request(serve
 
 def test_asked_again_the_fault_is_named(server):
     fault = Fault("truncated", "cut off", more_tokens=2)
-    backend(server, max_tokens=100).caption_again(picture(), (), fault)
+    backend(server, max_tokens=100).caption(picture(), (), fault)
     assert server.seen[-1].json["max_completion_tokens"] == 200
     assert "cut off" in json.dumps(server.seen[-1].json)
 

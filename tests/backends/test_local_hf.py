@@ -359,7 +359,7 @@ def test_asked_again_it_hears_what_was_wrong_and_may_answer_at_length(
         backend.caption(pictures[0], ())
     fault = Fault("truncated", str(first.value), more_tokens=3)
     with pytest.raises(ModelError) as second:
-        backend.caption_again(pictures[0], (), fault)
+        backend.caption(pictures[0], (), fault)
     assert (first.value.usage["output_tokens"], second.value.usage["output_tokens"]) == (2, 6)
     assert second.value.usage["input_tokens"] > first.value.usage["input_tokens"]
 

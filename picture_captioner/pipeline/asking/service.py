@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +75,7 @@ class BackendService:
         self.breaker = CircuitBreaker()
         self.ended: FatalError | None = None
         self._asked = chosen.backend.settings.asked
+        self._takes_fault = _takes_fault(chosen.backend)
         self.bills = BillGuard(chosen.backend, chosen.prices, budget.max_photo_cost)
         self._retrier: Retrier[list[Answer]] = Retrier(
             self.concurrency, self.breaker, stop, notice, budget, patience=patience
@@ -127,7 +129,9 @@ class BackendService:
         return self._answer(lambda: judge_answer(self._backend.caption(image, tags), self._asked))
 
     def _ask_again(self, image: Image, tags: Tags, fault: Fault) -> Answer:
-        answer = partial(self._backend.caption_again, image, tags, fault)
+        answer = partial(self._backend.caption, image, tags)
+        if self._takes_fault:
+            answer = partial(answer, fault)
         return self._answer(lambda: judge_answer(answer(), self._asked, asked_before=True))
 
     def _answer(self, ask: Callable[[], Caption]) -> Answer:
@@ -149,3 +153,12 @@ class BackendService:
         if isinstance(answer, PhotoError):
             return answer
         return self._answer(lambda: judge_answer(answer, self._asked))
+
+
+def _takes_fault(backend: CaptionBackend) -> bool:
+    """Whether `caption` can be told why the last answer was no use; other packages' may not."""
+    try:
+        inspect.signature(backend.caption).bind(None, (), None)
+    except TypeError:
+        return False
+    return True

@@ -37,11 +37,7 @@ class Scripted(CaptionBackend):
         self.script, self.placeholder = list(script), placeholder
         self.asked, self.hints = [], []
 
-    def caption(self, image, hints):
-        self.hints.append(hints)
-        return self.answer(None)
-
-    def caption_again(self, image, hints, fault):
+    def caption(self, image, hints, fault=None):
         self.hints.append(hints)
         return self.answer(fault)
 
@@ -56,8 +52,8 @@ class Scripted(CaptionBackend):
 class Bench:
     """One service of a run, without photos, journal or threads."""
 
-    def __init__(self, *script, max_requests=None, **backend):
-        self.backend = Scripted(*script, **backend)
+    def __init__(self, *script, max_requests=None, backend_class=Scripted, **backend):
+        self.backend = backend_class(*script, **backend)
         self.stop = Stop()
         identity = Identity("scripted", "s-1", "0" * 12, placeholder=self.backend.placeholder)
         chosen = ChosenBackend(self.backend, identity, Prices(None, "s-1", PRICE))
@@ -206,12 +202,13 @@ def test_the_hints_are_told_again():
     assert bench.backend.hints == [("lake",), ("lake",)]
 
 
-def test_a_backend_that_only_knows_caption_is_asked_the_same_again():
-    class Plain(CaptionBackend):
-        name, summary, default_model = "plain", "of a test", "p-1"
-
+def test_a_backend_of_another_package_that_takes_no_fault_is_asked_the_same_again():
+    class Plain(Scripted):
         def caption(self, image, hints):
-            return f"asked with {len(hints)} hints"
+            self.hints.append(hints)
+            return self.answer("not told")
 
-    again = Plain(BackendSettings(model="p-1")).caption_again(PHOTO, ("lake",), None)
-    assert again == "asked with 1 hints"
+    bench = Bench(failed("empty"), "A lake.", backend_class=Plain)
+    assert bench.run(hints=["lake"])[0].text == "A lake."
+    assert bench.backend.asked == ["not told"] * 2
+    assert bench.backend.hints == [("lake",)] * 2
