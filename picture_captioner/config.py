@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,6 +90,19 @@ class Settings(BaseSettings):
         """Where library.db is: beside the journal unless it was put elsewhere."""
         return self.library_db or self.captions_jsonl.with_name("library.db")
 
+    def base_url_of(self, backend: str) -> str | None:
+        """The address that was set for this backend; one that was set for another never is.
+
+        `OPENAI_BASE_URL` in config.env (`CAPTION_OPENAI_BASE_URL` in the environment) is openai's.
+        A bare `BASE_URL` belongs to the `BACKEND` beside it, without one to `compatible`, which
+        has no address of its own: a key goes to no server that was set for somebody else.
+        """
+        name = f"{backend.upper().replace('-', '_')}_BASE_URL"
+        own = os.environ.get(f"CAPTION_{name}") or _file_values().get(name)
+        if own:
+            return own
+        return self.base_url if self.base_url and backend == _owner_of_base_url() else None
+
     def api_key(self, variable: str | None) -> SecretStr:
         """The key behind a variable's name; backends of other packages bring names of their own."""
         if variable is None:
@@ -137,15 +150,20 @@ def _origin(name: str) -> str:
     return f"{variable} in {CONFIG_FILE.resolve()}"
 
 
+def _owner_of_base_url() -> str:
+    """The backend that stands where BASE_URL does; a flag names another backend, no other owner."""
+    in_file = _file_values().get("BACKEND")
+    by_environment = os.environ.get("BACKEND") if os.environ.get("BASE_URL") else None
+    return by_environment or in_file or "compatible"
+
+
 def _file_values() -> dict[str, str | None]:
     return dotenv_values(CONFIG_FILE, encoding="utf-8") if CONFIG_FILE.is_file() else {}
 
 
-def unknown_settings(also_valid: str | None = None) -> list[str]:
+def unknown_settings(also_valid: Iterable[str] = ()) -> list[str]:
     """A sentence for every line of config.env that sets nothing, with the nearest valid name."""
-    valid = {name.upper() for name in Settings.model_fields}
-    if also_valid:
-        valid.add(also_valid)
+    valid = {name.upper() for name in Settings.model_fields} | set(also_valid)
     return [_complaint(*line, valid) for line in _file_values().items() if _is_idle(*line, valid)]
 
 

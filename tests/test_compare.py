@@ -79,6 +79,22 @@ def test_tokens_and_price_of_a_service_are_shown(tmp_path):
     assert float(named["US dollars a photo"]) == pytest.approx(cost, rel=0.01)
 
 
+def test_one_address_is_not_given_to_several_backends_and_their_keys(tmp_path):
+    library(tmp_path / "photos", 1)
+    keys = {"OPENAI_API_KEY": "sk-canary-0", "COMPATIBLE_API_KEY": "sk-canary-1"}
+    with OpenAIServer() as server:
+        url = server.base_url
+        done = compare(tmp_path, "--backends=openai,compatible", f"--base-url={url}", **keys)
+        assert done.returncode == 64
+        assert "--backends compatible:MODEL@" in done.stderr
+        assert server.seen == []
+        done = compare(tmp_path, f"--backends=template,compatible:llava:latest@{url}", **keys)
+        assert done.returncode == 0, done.stderr
+        assert {request.headers["authorization"] for request in server.seen} == {
+            f"Bearer {keys['COMPATIBLE_API_KEY']}"
+        }
+
+
 @pytest.mark.parametrize(
     ("backends", "words"), [("moc", "did you mean 'mock'"), (" , ", "--backends is empty")]
 )

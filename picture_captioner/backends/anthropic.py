@@ -66,7 +66,6 @@ from picture_captioner.errors import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-BASE_URL = "https://api.anthropic.com"
 _HEADERS = frozenset({"anthropic-version", "x-api-key"})
 
 MAX_IMAGE_BYTES = 3_750_000
@@ -109,6 +108,7 @@ class AnthropicBackend(CaptionBackend):
     key_env_var = "ANTHROPIC_API_KEY"
     key_form = "sk-ant-..."
     default_model = "claude-haiku-5-5"
+    default_base_url = "https://api.anthropic.com"
     default_workers = 8
     price_provider = "anthropic"
     largest_edge = 2576
@@ -130,7 +130,7 @@ class AnthropicBackend(CaptionBackend):
         """
         super().__init__(settings)
         quiet_libraries()
-        where = endpoint(BASE_URL, settings)
+        where = endpoint(self.default_base_url, settings)
         key = settings.api_key.get_secret_value()
         self._service = Provider(where.host, "ANTHROPIC_API_KEY", key)
         self._thinking = _OFF

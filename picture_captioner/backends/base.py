@@ -145,6 +145,7 @@ class CaptionBackend(ABC):
     placeholder: ClassVar[bool] = False
     writes_fields: ClassVar[bool] = False
     default_model: ClassVar[str]
+    default_base_url: ClassVar[str] = ""
     default_workers: ClassVar[int] = 1
     max_workers: ClassVar[int] = 500
     batch_size: ClassVar[int] = 1

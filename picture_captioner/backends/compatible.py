@@ -20,7 +20,6 @@ class CompatibleBackend(OpenAIFamilyBackend):
     summary: ClassVar[str] = "any OpenAI-compatible server: vLLM, SGLang, LM Studio, llama.cpp"
     key_env_var: ClassVar[str | None] = "COMPATIBLE_API_KEY"
     key_optional: ClassVar[bool] = True
-    default_base_url: ClassVar[str] = ""
     default_model: ClassVar[str] = ""
     lists_models: ClassVar[bool] = False
     timeout: ClassVar[float] = 120.0
@@ -31,7 +30,7 @@ class CompatibleBackend(OpenAIFamilyBackend):
         if not settings.base_url:
             raise ConfigurationError(
                 "the compatible backend needs the server's address: --base-url "
-                "http://localhost:8000/v1, or the line BASE_URL=... in config.env"
+                "http://localhost:8000/v1, or the line COMPATIBLE_BASE_URL=... in config.env"
             )
         super().__init__(settings)
 

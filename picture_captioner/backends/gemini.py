@@ -56,7 +56,6 @@ from picture_captioner.errors import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSION = "v1beta"
 """The SDK's default, v1, does not know the `-latest` names (its README)."""
 _HEADERS = frozenset({"x-goog-api-key"})
@@ -129,6 +128,7 @@ class GeminiBackend(CaptionBackend):
     key_env_var = "GEMINI_API_KEY"
     key_form = "AIza..."
     default_model = "gemini-3.5-flash-lite"
+    default_base_url = "https://generativelanguage.googleapis.com"
     default_workers = 20
     price_provider = "google"
     largest_edge = 3072
@@ -153,7 +153,7 @@ class GeminiBackend(CaptionBackend):
         """
         super().__init__(settings)
         quiet_libraries()
-        where = endpoint(BASE_URL, settings)
+        where = endpoint(self.default_base_url, settings)
         key = settings.api_key.get_secret_value()
         self._service = Provider(where.host, "GEMINI_API_KEY", key)
         self._thinking = self._chosen_thinking()

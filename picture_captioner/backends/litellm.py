@@ -120,7 +120,7 @@ class LiteLLMBackend(CaptionBackend):
             "temperature": self.settings.temperature,
             "timeout": self.settings.timeout or self.timeout,
             "api_base": self._url,
-            "api_key": self._key or None,
+            "api_key": self._key or ("none" if self.settings.base_url else None),
             "drop_params": True,
             "num_retries": 0,
             "max_retries": 0,
@@ -173,6 +173,9 @@ def _route(settings: BackendSettings) -> tuple[str, str | None]:
         raise ConfigurationError(
             f"LiteLLM knows no provider for {settings.model!r}; --model takes PROVIDER/MODEL"
         ) from None
+    if url is None:  # LiteLLM would follow these without a word
+        named = (f"{provider.upper()}_{name}" for name in ("BASE_URL", "API_BASE"))
+        url = next((os.environ[name] for name in named if os.environ.get(name)), None)
     if url is None and not settings.local_only:
         return f"{provider} (where LiteLLM sends it)", None
     where = endpoint(url or f"https://{provider}.invalid", settings)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from picture_captioner.errors import AccessDeniedError, BackendUnavailableError, ConfigurationError
 
@@ -101,8 +102,9 @@ def _weight_files(folder: Path) -> list[str]:
 
 def _download(model: str, revision: str | None, notice: Notice) -> Path:
     notice(
-        f"Downloading {model} into {constants.HF_HUB_CACHE}; no photo is sent. It goes on where it "
-        "was stopped if the command is repeated"
+        f"Downloading {model} from {urlsplit(constants.ENDPOINT).netloc} into "
+        f"{constants.HF_HUB_CACHE}; no photo is sent. It goes on where it was stopped if "
+        "the command is repeated"
     )
     with _told_plainly(model, revision):
         return Path(

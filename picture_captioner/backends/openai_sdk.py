@@ -98,7 +98,6 @@ class OpenAIFamilyBackend(CaptionBackend):
 
     extra: ClassVar[str | None] = "api"
     writes_fields: ClassVar[bool] = True
-    default_base_url: ClassVar[str]
     default_workers: ClassVar[int] = 8
     limit_field: ClassVar[str] = "max_tokens"
     max_image_bytes: ClassVar[int] = 20 * 1024 * 1024

@@ -80,7 +80,8 @@ BaseUrl: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Address of the service, for a proxy or a server of your own [BASE_URL].",
+        help="Address of this backend, for a proxy or a server of your own [OPENAI_BASE_URL for "
+        "openai, OLLAMA_BASE_URL for ollama, and so on].",
         rich_help_panel=_WHO,
     ),
 ]
@@ -357,7 +358,8 @@ ComparedBackends: TypeAlias = Annotated[
     typer.Option(
         "--backends",
         metavar="NAME[:MODEL],...",
-        help="Who captions them, such as 'template,ollama:qwen2.5vl:3b,openai'.",
+        help="Who captions them, such as 'template,ollama:qwen2.5vl:3b,openai'; @URL at the end "
+        "of one for another address.",
         rich_help_panel=_WHO,
     ),
 ]

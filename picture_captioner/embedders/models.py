@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError
@@ -112,9 +113,12 @@ _TRANSPORTS = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "hf_xet"})
 
 def _from_hub(model: str, settings: EmbedderSettings, download: bool) -> Path:
     _keep_private(settings.allow_download)
-    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub import constants, errors, snapshot_download
 
     name, _, revision = model.partition("@")
+    if download:
+        host = urlsplit(constants.ENDPOINT).netloc
+        settings.notice(f"Asking {host} for the model {name}; no photo and no caption is sent")
     try:
         folder = snapshot_download(
             name,

@@ -19,6 +19,7 @@ from picture_captioner.cli.commands.compose import (
     RunFlags,
     edge_for,
     make_backend,
+    parse_backend,
     prices_for,
     settings_for,
 )
@@ -34,6 +35,7 @@ from picture_captioner.report.text import markdown, markdown_name
 
 UNKNOWN = "unknown"
 NOTHING = "-"
+_ASK_NOBODY = frozenset({"template", "mock", "local"})
 
 
 @dataclass
@@ -59,26 +61,33 @@ def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
     """
     settings = settings_for(flags)
     photos_dir = photos_dir_of(settings)
-    specs = [_parse(word) for word in backends.split(",") if word.strip()]
+    specs = [parse_backend(word.strip()) for word in backends.split(",") if word.strip()]
     if not specs:
         raise UsageError("--backends is empty: name some, such as template,ollama:qwen2.5vl:3b")
+    _check(specs, flags.base_url)
     photos = find_photos(flags, photos_dir)[:limit]
     columns = []
     with Decoder() as loader:
-        for name, model in specs:
+        for name, model, url in specs:
             own = settings.model_copy(update={"backend": name, "model": model})
-            columns.append(_ask(flags, own, loader, photos_dir, photos))
+            at = replace(flags, base_url=url or flags.base_url)
+            columns.append(_ask(at, own, loader, photos_dir, photos))
     for line in (*_captions(photos, columns), "", *_figures(columns)):
         show(line)
     stopped = [column.stopped.exit_code for column in columns if column.stopped is not None]
     return stopped[0] if stopped else ExitCode.DONE
 
 
-def _parse(word: str) -> tuple[str, str]:
-    """`ollama:qwen2.5vl:3b` is the model `qwen2.5vl:3b` of ollama; without one, its default."""
-    name, _, model = word.strip().partition(":")
-    registry.backend_info(name)
-    return name, model
+def _check(specs: Sequence[tuple[str, str, str | None]], base_url: str | None) -> None:
+    """Refuse names that there are not, and one address for several backends, each with a key."""
+    for name, _, _ in specs:
+        registry.backend_info(name)
+    asked = sorted({name for name, _, url in specs if not url} - _ASK_NOBODY)
+    if base_url and len(asked) > 1:
+        raise UsageError(
+            f"--base-url belongs to one backend, and {', '.join(asked)} are several: write the "
+            f"address behind its own, --backends {asked[0]}:MODEL@{base_url}"
+        )
 
 
 def _ask(
@@ -93,10 +102,10 @@ def _ask(
     try:
         backend = make_backend(replace(flags, backend=settings.backend), settings)
         column.sent_to = backend.destination
-        backend.check()
-        column.model = backend.settings.model
         if backend.destination:
             say(f"Sending {count(len(photos))} to {backend.destination}: pixels and the prompt")
+        backend.check()
+        column.model = backend.settings.model
         edge, prices = edge_for([backend], settings), prices_for(backend, settings)
         for photo in photos:
             _ask_about(backend, prices, loader, photos_dir / photo.rel_path, edge, column)

@@ -94,7 +94,6 @@ def settings_for(flags: RunFlags) -> Settings:
         fallback=",".join(flags.fallback) if flags.fallback else None,
         max_workers=flags.max_workers,
         decode_workers=flags.decode_workers,
-        base_url=flags.base_url,
         local_only=flags.local_only,
         allow_http=flags.allow_http,
         language=flags.language,
@@ -139,8 +138,7 @@ def make_backend(
     """
     name = "mock" if flags.dry_run else settings.backend or registry.DEFAULT_BACKEND
     kind = registry.backend_class(name)
-    for sentence in unknown_settings(kind.key_env_var):
-        say(sentence)
+    tell_idle_lines(kind, settings)
     pairs = [] if flags.dry_run else [*(flags.option or ()), *_option_flags(flags, kind)]
     if flags.mock_error_rate is not None:
         if name != "mock":
@@ -153,11 +151,25 @@ def make_backend(
         replace(
             common,
             model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
-            base_url=settings.base_url or None,
+            base_url=flags.base_url or common.base_url,
             options=registry.parse_options(kind, pairs),
             notice=notice,
         )
     )
+
+
+def tell_idle_lines(kind: type[CaptionBackend], settings: Settings) -> None:
+    """Point out what is set and does nothing here: unknown names, another backend's address."""
+    addresses = {name.upper().replace("-", "_") + "_BASE_URL" for name in registry.backends()}
+    for sentence in unknown_settings({*addresses, kind.key_env_var or ""}):
+        say(sentence)
+    has_address = kind.default_base_url or kind.key_env_var
+    if settings.base_url and has_address and not settings.base_url_of(kind.name):
+        name = kind.name.upper().replace("-", "_")
+        say(
+            f"BASE_URL was set for another backend and is not used for {kind.name}; for that write "
+            f"{name}_BASE_URL=... into config.env, or give --base-url"
+        )
 
 
 OPTION_FLAGS = (
@@ -196,6 +208,7 @@ def _common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendS
     common = BackendSettings(
         model=kind.default_model,
         api_key=settings.api_key(kind.key_env_var),
+        base_url=settings.base_url_of(kind.name),
         allow_http=settings.allow_http,
         local_only=settings.local_only,
         language=settings.language or None,
@@ -243,13 +256,25 @@ def make_fallbacks(
 
 
 def _fallback(word: str, settings: Settings, notice: Callable[[str], None]) -> CaptionBackend:
-    """A backend from `NAME[:MODEL][@URL]`; a model's own name may hold colons."""
+    name, model, url = parse_backend(word)
+    kind = registry.backend_class(name)
+    common = _common_settings(kind, settings)
+    return kind(
+        replace(
+            common,
+            model=model or common.model,
+            base_url=url or common.base_url,
+            notice=notice,
+        )
+    )
+
+
+def parse_backend(word: str) -> tuple[str, str, str | None]:
+    """Name, model and address from `NAME[:MODEL][@URL]`; a model's own name may hold colons."""
     found = _WITH_ADDRESS.fullmatch(word)
     rest, url = (found["rest"], found["url"]) if found else (word, None)
     name, _, model = rest.partition(":")
-    kind = registry.backend_class(name)
-    common = _common_settings(kind, settings)
-    return kind(replace(common, model=model or common.model, base_url=url, notice=notice))
+    return name, model, url
 
 
 def edge_for(backends: Sequence[CaptionBackend], settings: Settings) -> int:

@@ -75,6 +75,7 @@ def run_captions(flags: RunFlags) -> int:
     backends = [backend, *make_fallbacks(flags, settings, backend, reporter.notice)]
     reporter.status = backend.status
     for nameless in (b for b in backends if not b.settings.model):
+        reporter.notice(f"Asking {nameless.destination} which model it has; no photo is sent yet")
         nameless.check()  # finds out the name of the only model, which records and rules go by
     hints = hints_for(flags)
     rules = rules_for(flags, backends, hints)
@@ -153,7 +154,13 @@ def _tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFla
             "with another --backend replaces them"
         )
     else:
-        say(f"Backend: {backend.name}, model {backend.settings.model}")
+        say(f"Backend: {_named(backend)}")
+
+
+def _named(backend: CaptionBackend) -> str:
+    """Who is asked, and where: said before the first request, which may carry the key."""
+    where = f", at {backend.destination}" if backend.destination else ""
+    return f"{backend.name}, model {backend.settings.model}{where}"
 
 
 @dataclass(frozen=True)
@@ -228,6 +235,8 @@ def _available_backends(job: Job) -> list[ChosenBackend]:
         prices = prices_for(backend, job.settings)
         check_ceilings(backend, job.settings, prices)
         chosen = ChosenBackend(backend, identity, prices)
+        if backend is not job.backends[0]:
+            say(f"Fallback: {_named(backend)}")
         try:
             backend.check()
         except BackendUnavailableError as error:
