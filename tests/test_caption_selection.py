@@ -264,3 +264,33 @@ def test_the_template_takes_what_the_mock_made_up(photos, tmp_path):
     assert "Nothing to do" in caption("--photos-dir", photos, cwd=tmp_path).stderr
     back = caption("--backend=mock", "--photos-dir", photos, cwd=tmp_path)
     assert "Nothing to do" in back.stderr
+
+
+def test_a_journal_of_another_library_stops_the_run_before_anything_is_paid(tmp_path, plugin):
+    mine = library(tmp_path / "mine", 6)
+    for n in range(6):
+        draw(tmp_path / "other" / f"000/{n:05d}.jpg", seed=n, size=(90, 60))
+    begun = run_service(tmp_path, plugin, "--photos-dir", mine)
+    journal = tmp_path / "captions.jsonl"
+    assert f"Beginning a new journal: {journal.resolve()}" in begun.stderr
+    before, paid = journal.read_bytes(), requests(tmp_path)
+    done = run_service(tmp_path, plugin, "--photos-dir=other")
+    assert (done.returncode, requests(tmp_path), journal.read_bytes()) == (78, paid, before)
+    assert "6 of 6 photos" in done.stderr
+    assert "--captions-jsonl FILE" in done.stderr
+    estimated = caption("estimate", "--photos-dir=other", cwd=tmp_path)
+    assert "another library's" in estimated.stderr
+    for photo in mine.rglob("*.jpg"):
+        os.utime(photo, (1, 1))  # as a copy of the library has them
+    again = run_service(tmp_path, plugin, "--photos-dir", mine)
+    assert "Nothing to do" in again.stderr
+    assert "Beginning" not in again.stderr
+    done = run_service(tmp_path, plugin, "--photos-dir=other", "--stale=content")
+    assert (done.returncode, requests(tmp_path)) == (0, paid + 6)
+
+
+def test_some_edited_photos_do_not_make_it_another_library(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    for n in range(3):
+        draw(photos / f"000/{n:05d}.jpg", seed=n, size=(90, 60))
+    assert "Nothing to do" in run_service(tmp_path, plugin, "--photos-dir", photos).stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from picture_captioner.errors import ExitCode, Status
 from picture_captioner.journal import Record, RecordError
-from tests.support import ROOT, caption, environment, library, report
+from tests.support import ROOT, caption, draw, environment, library, report
 
 FILES = {"cluster_export.csv", "cluster_report.md", "cluster_report.html", "cluster_state.npz"}
 
@@ -70,6 +70,18 @@ def test_a_journal_alone_without_vectors_still_has_its_photos(tmp_path):
     assert "0 captioned, 3 errors" in done.stderr
     assert "journal alone" in done.stderr
     assert {row["path"][0] for row in rows(tmp_path / "report_out")} == {".", "/", "'"}
+
+
+def test_captions_of_another_library_are_not_shown_on_these_photos(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        draw(tmp_path / "photos" / name, seed=ord(name[0]))
+    known = [Record(rel_path=name, caption="A dog.", status=Status.SUCCESS, size=12345)
+             for name in ("a.jpg", "b.jpg")]  # fmt: skip
+    write_journal(tmp_path / "captions.jsonl", *known)
+    done = report("--photos-dir=photos", "--embedder=pixels", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "another library's and is left out: 2 of 2 photos" in done.stderr
+    assert not any("dog" in cell for row in rows(tmp_path / "report_out") for cell in row.values())
 
 
 def test_an_empty_folder_is_an_empty_report(tmp_path):

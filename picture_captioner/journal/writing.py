@@ -63,8 +63,9 @@ class Journal:
     """The journal, open for writing by this process alone. Thread-safe.
 
     Opening takes the lock, repairs a torn tail and reads the index, in that order. `repairs` and
-    `index.warnings` say what was found. After a failed append every later one fails too: what is
-    on the disk is no longer known, and only the next start can find out.
+    `index.warnings` say what was found, `begun` whether there was nothing. After
+    a failed append every later one fails too: what is on the disk is no longer known, and only the
+    next start can find out.
     """
 
     def __init__(self, path: Path) -> None:
@@ -120,6 +121,7 @@ class Journal:
             with open_for_reading(self.path) as stream:
                 fill_index(self.index, stream)
             self._size = os.fstat(self._descriptor).st_size
+            self.begun = self._size == 0
         except OSError as error:
             raise JournalError(
                 f"cannot open the journal {self.path}: {error.strerror or error}"

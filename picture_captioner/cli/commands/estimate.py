@@ -30,7 +30,11 @@ from picture_captioner.pipeline.estimate import (
     read_dimensions,
 )
 from picture_captioner.pipeline.forecast import Forecast, as_billed, by_rule
-from picture_captioner.pipeline.selecting.selection import SelectionRules, select
+from picture_captioner.pipeline.selecting.selection import (
+    SelectionRules,
+    of_another_library,
+    select,
+)
 
 ASSUMED_SECONDS = 4.0
 """For one answer of a paid service, until this journal knows better. Not measured: there is no
@@ -63,6 +67,11 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
     for warning in index.warnings(settings.captions_jsonl.name):
         say(warning)
     photos = find_photos(flags, photos_dir)
+    if differing := of_another_library(photos, index):
+        say(
+            f"The journal {settings.captions_jsonl} seems to be another library's: {differing}. "
+            "A run would stop: name this library's journal with --captions-jsonl FILE"
+        )
     pending = select(photos, index, rules).pending
     dimensions = read_dimensions(photos_dir, pending)
     records = read_again(

@@ -20,8 +20,9 @@ from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.terminal import count, duration, say, show
 from picture_captioner.config import Settings, load_settings
 from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
-from picture_captioner.journal import Record, read_again, read_index
+from picture_captioner.journal import JournalIndex, Record, read_again, read_index
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.selection import of_another_library
 
 if TYPE_CHECKING:
     from picture_captioner.cli.commands.report_vectors import Chosen
@@ -109,14 +110,17 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         )
     notes = () if photos_dir else ("made from the journal alone, without the photos",)
     walked = _walk(flags, photos_dir) if photos_dir else []
-    records = _records(journal, PathFilter(flags.include or (), flags.exclude or ()))
-    return _Inputs(photos_dir, walked, report_photos(walked, records), notes)
-
-
-def _records(journal: Path, wanted: PathFilter) -> list[Record]:
     index = read_index(journal)
     for warning in index.warnings(journal.name):
         say(warning)
+    if differing := of_another_library(walked, index):
+        notes = (f"{journal.name} seems to be another library's and is left out: {differing}",)
+        index = JournalIndex()
+    records = _records(journal, index, PathFilter(flags.include or (), flags.exclude or ()))
+    return _Inputs(photos_dir, walked, report_photos(walked, records), notes)
+
+
+def _records(journal: Path, index: JournalIndex, wanted: PathFilter) -> list[Record]:
     entries = [entry for entry in index.entries.values() if wanted.takes_file(entry.rel_path)]
     return [Record.from_mapping(fields) for fields in read_again(journal, entries)]
 

@@ -34,6 +34,7 @@ from picture_captioner.cli.terminal import count, say, show_as_it_is
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
     BackendUnavailableError,
+    ConfigurationError,
     ExitCode,
     FatalError,
     UsageError,
@@ -51,11 +52,13 @@ from picture_captioner.pipeline.selecting.selection import (
     Batch,
     Selection,
     SelectionRules,
+    Stale,
     cut,
     find_sources,
+    of_another_library,
     select,
 )
-from picture_captioner.pipeline.selecting.walk import FileId, root_id
+from picture_captioner.pipeline.selecting.walk import FileId, Photo, root_id
 
 _log = logging.getLogger("caption.run")
 
@@ -86,6 +89,9 @@ def run_captions(flags: RunFlags) -> int:
             say(warning)
         root = root_id(photos_dir)
         photos = find_photos(flags, photos_dir)
+        _require_own_journal(photos, journal, rules)
+        if journal.begun:
+            say(f"Beginning a new journal: {journal.path}")
         selection = select(photos, journal.index, rules)
         first = rules.identity
         with InFlight(journal.path, first.backend, first.model, reporter.notice) as in_flight:
@@ -114,6 +120,17 @@ def run_captions(flags: RunFlags) -> int:
                     deaths=deaths,
                 )
             )
+
+
+def _require_own_journal(photos: Sequence[Photo], journal: Journal, rules: SelectionRules) -> None:
+    if rules.force or Stale.CONTENT in rules.stale:
+        return  # what is recorded of other files is then superseded
+    if differing := of_another_library(photos, journal.index):
+        raise ConfigurationError(
+            f"the journal {journal.path} seems to be another library's: {differing}. Give this "
+            "library one of its own with --captions-jsonl FILE (CAPTIONS_JSONL in config.env), or, "
+            "if the files were changed, caption them again with --stale content"
+        )
 
 
 def show_setting(flags: RunFlags, settings: Settings) -> int:

@@ -143,6 +143,23 @@ def file_changed(photo: Photo, entry: Entry) -> bool:
     return (photo.size, photo.mtime_ns) != (entry.size, entry.mtime_ns)
 
 
+def of_another_library(photos: Iterable[Photo], index: JournalIndex) -> str | None:
+    """A clause that says so, if most of the photos with a caption had another size when captioned.
+
+    Two libraries have names in common (`IMG_0001.JPG`), and their photos would take each other's
+    captions. Times say nothing: a library that was copied has new ones.
+    """
+    compared = differing = 0
+    for photo in photos:
+        entry = index.entries.get(photo.rel_path)
+        if entry is not None and entry.success and entry.size is not None:
+            compared += 1
+            differing += entry.size != photo.size
+    if 2 * differing <= compared:
+        return None
+    return f"{differing:,} of {compared:,} photos that it has a caption of have another size here"
+
+
 @dataclass
 class Selection:
     """The pending photos in order, and what was passed over."""
