@@ -10,6 +10,7 @@
     |   |   |-- DecoderCrashError         decoder_crash
     |   |   `-- DecoderTimeoutError       decoder_timeout
     |   |-- ModelError            error_model: the model gave no usable answer
+    |   |   `-- RefusedInWordsError       refused
     |   `-- ApiError              error_api: the service refuses this photo
     |-- PhotoSkipped              no verdict: nothing is journalled, the photo stays pending
     |   |-- UnreadableFileError           gone, no permission, the disk does not answer
@@ -194,10 +195,16 @@ class DecoderTimeoutError(CorruptImageError):
 
 
 class ModelError(PhotoError):
-    """No usable answer: `empty`, `refused`, `truncated`, `not_json`, `validation`, ..."""
+    """No usable answer: `empty`, `refused`, `no_image`, `truncated`, `not_json`, ..."""
 
     status = Status.ERROR_MODEL
     code = "model"
+
+
+class RefusedInWordsError(ModelError):
+    """The answer declines in words, and may not when asked again; a content filter's is final."""
+
+    code = "refused"
 
 
 class ApiError(PhotoError):

@@ -35,4 +35,11 @@ def _remark(fault: Fault) -> str:
         return "Your last answer was empty. Answer again."
     if fault.code == "reasoning":
         return "Your last answer was only reasoning. Give the answer itself, without reasoning."
+    if fault.code == "no_image":
+        return "A photo is part of this message. Look at it, and describe what it shows."
+    if fault.code == "refused":
+        return (
+            "Your last answer declined. The photo belongs to the person who asks. Name nobody; "
+            "describe only what can be seen."
+        )
     return f"Your last answer could not be used: {fault.message}. Answer again, as asked above."

@@ -1,7 +1,8 @@
 """Asks again about a photo whose answer was no caption.
 
 A model that wrote prose where JSON was asked, stopped short, or said nothing often does better when
-it is told so. It is not argued with when it refuses. The question is put again here and not in a
+it is told so; one that declined in words, or saw no image, is asked once more. A provider's filter
+is not argued with. The question is put again here and not in a
 backend, so that every request meets the pace, the retries and the ceilings that all requests meet,
 and what it cost is in the record.
 """
@@ -21,6 +22,7 @@ from picture_captioner.errors import (
     FatalError,
     ModelError,
     PhotoError,
+    RefusedInWordsError,
     TransientError,
     Usage,
 )
@@ -60,7 +62,7 @@ class Reasker:
     ) -> None:
         """`ask_again` judges what it is answered; `billed` adds the cost of so many requests."""
         codes = _OF_ANY_ANSWER | _OF_FIELDS if backend.settings.asked else _OF_ANY_ANSWER
-        self._helps: frozenset[str] = frozenset() if backend.placeholder else codes
+        self._codes: frozenset[str] = frozenset() if backend.placeholder else codes
         self._retrier = retrier
         self._ask_again = ask_again
         self._billed = billed
@@ -76,9 +78,9 @@ class Reasker:
         mended, seconds = list(answers), 0.0
         for place, (image, tags) in enumerate(zip(images, hints, strict=True)):
             more_tokens = 1
-            for _ in range(REPAIRS):
+            for repair in range(REPAIRS):
                 first = mended[place]
-                if not isinstance(first, ModelError) or first.code not in self._helps:
+                if not isinstance(first, ModelError) or not self._may_help(first, repair):
                     break
                 more_tokens *= 2 if first.code == "truncated" else 1
                 fault = Fault(first.code, str(first), more_tokens)
@@ -95,6 +97,11 @@ class Reasker:
                 mended[place] = _with_cost_of(first, second)
                 seconds += asked.seconds
         return Reasked(mended, seconds, None)
+
+    def _may_help(self, error: ModelError, repair: int) -> bool:
+        if isinstance(error, RefusedInWordsError) or error.code == "no_image":
+            return repair == 0 and bool(self._codes)
+        return error.code in self._codes
 
     def _ask_in_a_list(self, image: Image, tags: Tags, fault: Fault) -> list[Answer]:
         return [self._ask_again(image, tags, fault)]

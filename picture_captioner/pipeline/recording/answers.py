@@ -1,19 +1,23 @@
-"""Judges an answer: a caption that may be stored as finished, or the reason why not."""
+"""Judges an answer: a caption that may be stored as finished, or the reason why not.
+
+What is stored is judged by the same rule (`fault_in`): a journal may be older than a part of it.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import FieldsAsked
-from picture_captioner.errors import (
-    ModelError,
-)
+from picture_captioner.errors import ModelError, RefusedInWordsError
 from picture_captioner.pipeline.asking.prices import usage_of
+from picture_captioner.pipeline.recording.refusals import refusal_in
 
 _WHITE_SPACE = re.compile(r"\s+")
 _PICTURE = r"(?:image|photo|photograph|picture|snapshot)"
@@ -33,8 +37,8 @@ def judge_answer(
     `asked_before` is whether a first answer could not be used (`FieldsAsked.check`).
 
     Raises:
-        ModelError: `empty`, `not_json` or `validation`, with what the answer cost; it is never
-            stored as a finished caption.
+        ModelError: `empty`, `refused`, `no_image`, `not_json` or `validation`, with what the answer
+            cost; it is never stored as a finished caption.
     """
     if isinstance(answer, str):
         answer = Caption(answer)
@@ -48,7 +52,34 @@ def judge_answer(
         raise ModelError(
             "the model returned an empty caption", code="empty", usage=usage_of(answer)
         )
+    if fault := fault_in(text, answer.fields):
+        fault.usage = usage_of(answer)
+        raise fault
     return replace(answer, text=text or None)
+
+
+_DESCRIPTIONS = ("title", "summary")
+"""Fields in which a model speaks; `text_in_image` holds what others wrote."""
+
+_QUOTED = 120
+"""Characters of an answer that its verdict quotes."""
+
+
+def fault_in(caption: str | None, fields: Mapping[str, Any]) -> ModelError | None:
+    """Why this is no caption, though it is a text: `refused` or `no_image`; None if it is one.
+
+    Args:
+        caption: as it is, or would be, stored.
+        fields: the other fields of the record; those of no description are passed over.
+    """
+    for text in (caption, *(fields.get(name) for name in _DESCRIPTIONS)):
+        refusal = refusal_in(text) if isinstance(text, str) else None
+        if text and refusal:
+            said = text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
+            if refusal == "no_image":
+                return ModelError(f"the model saw no image: {said}", code=refusal)
+            return RefusedInWordsError(f"the model declined to describe this photo: {said}")
+    return None
 
 
 def _with_fields(answer: Caption, asked: FieldsAsked, *, asked_before: bool) -> Caption:

@@ -110,10 +110,23 @@ def test_an_empty_text_is_asked_for_again():
 
 
 @pytest.mark.parametrize(
+    ("said", "code"),
+    [("I'm sorry, I can't help with that.", "refused"), ("I don't see an image.", "no_image")],
+)
+def test_a_refusal_in_words_is_asked_about_once_more(said, code):
+    bench = Bench(said, "A dog.")
+    assert bench.run()[0].text == "A dog."
+    assert codes(bench) == [None, code]
+    bench = Bench(said, said, "never asked for")
+    verdict, _ = bench.run()
+    assert (verdict.code, verdict.usage["requests"]) == (code, 2)
+
+
+@pytest.mark.parametrize(
     "verdict",
     [failed("refused"), failed("unfinished"), ApiError("no", code="refused"), ValueError("a bug")],
 )
-def test_a_refusal_and_a_bug_are_not_argued_with(verdict):
+def test_a_filters_refusal_and_a_bug_are_not_argued_with(verdict):
     bench = Bench(verdict)
     answer, _ = bench.run()
     assert not isinstance(answer, Caption)

@@ -1,0 +1,72 @@
+"""Whole runs against a model whose answers are no captions: nothing of it is stored as one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.providers.openai_server import OpenAIServer, Reply, completion
+from tests.support import caption, library, records
+
+REFUSAL = "I'm sorry, but I can't assist with that request."
+BLIND = "Es wurde leider kein Bild angehängt. Bitte laden Sie das Foto hoch."
+
+
+class Model(OpenAIServer):
+    """Says what `says(number)` gives for the number-th caption request."""
+
+    def __init__(self, says, model="first"):
+        self.says, self.asked = says, 0
+        self.models = (model,)
+        super().__init__()
+
+    def reply_to(self, request):
+        if request.method != "POST":
+            return super().reply_to(request)
+        self.asked += 1
+        said = self.says(self.asked)
+        return said if isinstance(said, Reply) else Reply(body=completion(said))
+
+
+def run(cwd, model, *arguments, timeout=60, **env):
+    flags = ("--photos-dir=photos", "--backend=compatible", f"--base-url={model.base_url}")
+    flags += ("--model=first", "--max-workers=1")
+    return caption("run", *flags, *arguments, cwd=cwd, timeout=timeout, **env)
+
+
+@pytest.mark.parametrize(("said", "code"), [(REFUSAL, "refused"), (BLIND, "no_image")])
+def test_a_refusal_in_words_is_asked_about_again_and_then_of_the_next(tmp_path, said, code):
+    library(tmp_path / "photos", 3)
+    with (
+        Model(lambda number: said if number in (2, 3) else f"Photo {number}.") as first,
+        Model(lambda number: f"Seen by the second, {number}.", "second") as second,
+    ):
+        done = run(tmp_path, first, f"--fallback=compatible:second@{second.base_url}")
+        assert done.returncode == 0, done.stderr
+        assert (first.asked, second.asked) == (4, 1)
+        again = first.captions_asked()[2].json["messages"][-1]["content"][-1]["text"]
+    assert "describe" in again.rpartition("\n\n")[2]
+    assert [r["caption"] for r in records(tmp_path / "captions.jsonl")] == [
+        "Photo 1.",
+        "Seen by the second, 1.",
+        "Photo 4.",
+    ]
+
+
+def test_alone_it_is_a_verdict_with_what_it_cost(tmp_path):
+    library(tmp_path / "photos", 3)
+    with Model(lambda number: REFUSAL if number in (2, 3) else f"Photo {number}.") as model:
+        done = run(tmp_path, model)
+    assert done.returncode == 0, done.stderr
+    failed = records(tmp_path / "captions.jsonl")[1]
+    assert (failed["status"], failed["caption"]) == ("error_model", None)
+    assert (failed["error"]["code"], failed["requests"]) == ("refused", 2)
+    assert REFUSAL in failed["error"]["message"]
+
+
+def test_a_model_that_sees_nothing_ends_the_run_with_a_sentence(tmp_path):
+    library(tmp_path / "photos", 25)
+    with Model(lambda number: BLIND) as model:
+        done = run(tmp_path, model)
+    assert done.returncode == 69
+    assert "the first 20 photos all failed the same way (no_image)" in done.stderr
+    assert not (tmp_path / "captions.jsonl").read_text()
