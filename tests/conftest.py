@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import needs
 from tests.support import install_plugin, library
 from tests.torture.figures import HEAD, figures_in, write_figures
 from tests.torture.preloaded import Preloaded
@@ -25,6 +26,11 @@ sys.dont_write_bytecode = False
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture", action="store_true", help="run the long fault tests too (hours)")
     parser.addoption(
+        "--skipped",
+        action="store_true",
+        help="run just what the last run skipped for want of an extra or a program",
+    )
+    parser.addoption(
         "--figures", type=Path, metavar="FILE", help="write what they tried into FILE's table"
     )
 
@@ -36,6 +42,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    needs.skip_what_is_missing(items)
+    if config.getoption("--skipped"):
+        needs.keep_what_was_skipped(config, items)
     if config.getoption("--torture"):
         return
     skip = pytest.mark.skip(reason="long: run with --torture")
@@ -47,6 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    needs.close(terminalreporter, config)
     figures = figures_in(terminalreporter.stats.get("passed", []))
     if figures and config.getoption("--torture"):
         terminalreporter.section("what was tried")
@@ -74,12 +84,9 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    from tests.report.page.browser import Browser, installed  # selenium, only where it is used
+    from tests.report.page.browser import Browser  # selenium, only where it is used
 
-    paths = installed()
-    if paths is None:
-        pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
-    browser = Browser(paths, tmp_path_factory.mktemp("profile"))
+    browser = Browser(needs.need("chromedriver"), tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
 

@@ -13,6 +13,7 @@ from benchmarks.contest import contest, rows
 from benchmarks.page import performance_page
 from benchmarks.run import BenchmarkError, names, run_one
 from benchmarks.slow_disk import slow_syncs
+from tests.needs import need
 from tests.support import ROOT, environment
 
 KEYS = {"benchmark", "stage", "contender", "aim", "reached", "met", "limit", "rows", "skipped"}
@@ -39,7 +40,7 @@ def quick(name):
 
 
 def test_api_fanout():
-    pytest.importorskip("aiohttp", reason="needs the extra 'bench'")
+    need("aiohttp")
     found = quick("api_fanout")
     assert [row["contender"] for row in found["rows"]] == [
         *("this program", "openai SDK in threads", "aiohttp, bodies ready")
@@ -102,7 +103,7 @@ def test_benchmarks_stay_outside_the_wheel(name):
 
 @pytest.mark.torture
 def test_local_gpu():
-    pytest.importorskip("torch", reason="needs the extra 'local'")
+    need("torch")
     small = ("--tiny", "--device=cpu", "--photos=6", "--loop-photos=3", "--megapixels=0.5")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.local_gpu", *small],
@@ -159,7 +160,6 @@ def test_growth():
 
 
 def test_library_store():
-    pytest.importorskip("numpy", reason="needs the extra 'report'")
     assert [row["what"] for row in quick("library_store")["rows"]] == [
         *("write", "open and check", "load all", "nearest 20")
     ]

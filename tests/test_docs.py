@@ -61,6 +61,7 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
         "--no-deps",
         "--figures",
         "--torture",
+        "--skipped",
     }
     foreign |= {
         "--tiny",

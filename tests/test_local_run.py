@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the extra 'local'")
+from tests.needs import need
 
-import picture_captioner.cli.caption_app as program  # noqa: E402
-from picture_captioner.backends import local_engine  # noqa: E402
-from tests.local_models import NEW_TOKENS, make_model, out_of_memory_above  # noqa: E402
-from tests.support import caption, library, records  # noqa: E402
+torch = need("torch")
+
+import picture_captioner.cli.caption_app as program
+from picture_captioner.backends import local_engine
+from tests.local_models import NEW_TOKENS, make_model, out_of_memory_above
+from tests.support import caption, library, records
 
 
 @pytest.fixture(scope="module")

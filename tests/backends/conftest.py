@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import need
+
 
 @pytest.fixture(scope="session")
 def local_model(tmp_path_factory):
     """The folder of a tiny model of a family; made when it is first asked for."""
-    torch = pytest.importorskip("torch", reason="needs the extra 'local'")
+    torch = need("torch")
     from tests.local_models import make_model
 
     torch.set_num_threads(1)

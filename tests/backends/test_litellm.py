@@ -21,11 +21,12 @@ from picture_captioner.errors import (
     ModelError,
     TransientError,
 )
+from tests.needs import need
 from tests.providers.openai_server import OpenAIServer, Reply, completion, failure
 from tests.providers.pictures import CANARY, holds, picture, talkative
 from tests.support import caption, library, records
 
-pytest.importorskip("litellm", reason="runs in the environment of the litellm extra")
+need("litellm")
 
 from picture_captioner.backends.litellm import LiteLLMBackend
 

@@ -8,7 +8,9 @@ import socket
 
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra 'local'")
+from tests.needs import need
+
+need("torch")
 
 import huggingface_hub
 from huggingface_hub import constants

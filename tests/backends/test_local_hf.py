@@ -8,25 +8,27 @@ from dataclasses import replace
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the extra 'local'")
+from tests.needs import need
 
-from PIL import Image  # noqa: E402
+torch = need("torch")
 
-from picture_captioner.backends.base import BackendSettings, Caption, Fault  # noqa: E402
-from picture_captioner.backends.local_hf import LocalBackend, LocalOptions  # noqa: E402
-from picture_captioner.errors import (  # noqa: E402
+from PIL import Image
+
+from picture_captioner.backends.base import BackendSettings, Caption, Fault
+from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
+from picture_captioner.errors import (
     BackendUnavailableError,
     ModelError,
     TransientError,
     UsageError,
 )
-from tests.local_models import (  # noqa: E402
+from tests.local_models import (
     FAMILIES,
     NEW_TOKENS,
     make_model,
     out_of_memory_above,
 )
-from tests.support import draw  # noqa: E402
+from tests.support import draw
 
 SIZES = [(100, 60), (300, 200), (64, 200), (240, 180), (64, 64)]
 BLIND = {"gemma3"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the extra 'local'")
+from tests.needs import need
 
-import bitsandbytes  # noqa: E402
+torch = need("torch")
 
-from picture_captioner.backends.local_loading import leave_odd_layers_unpacked  # noqa: E402
+import bitsandbytes
+
+from picture_captioner.backends.local_loading import leave_odd_layers_unpacked
 
 
 def quantised(rows, columns):

@@ -6,21 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the extra 'local'")
+from tests.needs import need
 
-from picture_captioner.backends import local_loading  # noqa: E402
-from picture_captioner.backends.base import BackendSettings  # noqa: E402
-from picture_captioner.backends.local_families import FAMILIES, family_of, visual_tokens  # noqa: E402
-from picture_captioner.backends.local_hf import DEFAULT_MAX_PIXELS, LocalBackend, LocalOptions  # noqa: E402
-from picture_captioner.backends.local_loading import choose_device, plan  # noqa: E402
-from picture_captioner.backends.local_memory import (  # noqa: E402
+torch = need("torch")
+
+from picture_captioner.backends import local_loading
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.local_families import FAMILIES, family_of, visual_tokens
+from picture_captioner.backends.local_hf import DEFAULT_MAX_PIXELS, LocalBackend, LocalOptions
+from picture_captioner.backends.local_loading import choose_device, plan
+from picture_captioner.backends.local_memory import (
     WORKSPACE_BYTES,
     Footprint,
     Parameters,
     choose_quantization,
 )
-from picture_captioner.errors import BackendUnavailableError, ConfigurationError  # noqa: E402
-from tests.local_models import FAMILIES as MADE  # noqa: E402
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError
+from tests.local_models import FAMILIES as MADE
 
 GB = 1e9
 

@@ -18,8 +18,11 @@ from picture_captioner.backends.registry import (
     writers_of_fields,
 )
 from picture_captioner.errors import ConfigurationError, UsageError
+from tests.needs import need
 
 ROOT = Path(__file__).parent.parent.parent
+NEEDED = {"litellm": ["litellm"], "local": ["torch"]}
+"""What else than the extras of `dev` a backend's own file imports."""
 
 MODULE = """
 from picture_captioner.backends.base import CaptionBackend
@@ -75,8 +78,8 @@ def test_the_table_names_each_backend_once_and_its_default():
 
 @pytest.mark.parametrize("row", registry.BUILT_IN, ids=lambda row: row.name)
 def test_every_row_leads_to_a_backend_that_agrees_with_it(row):
-    if row.extra == "litellm":
-        pytest.importorskip("litellm", reason="runs in the environment of the litellm extra")
+    for package in NEEDED.get(row.name, ()):
+        need(package)
     kind = backend_class(row.name)
     assert (kind.name, kind.extra) == (row.name, row.extra)
     assert kind.summary
@@ -191,7 +194,7 @@ def test_a_bad_option_is_named_with_the_valid_ones(kind, pair, told):
 
 @pytest.mark.parametrize("info", BUILT_IN, ids=lambda info: info.name)
 def test_the_table_says_who_writes_fields(info):
-    if info.extra == "litellm":
-        pytest.importorskip("litellm", reason="runs in the environment of the litellm extra")
+    for package in NEEDED.get(info.name, ()):
+        need(package)
     assert backend_class(info.name).writes_fields is info.writes_fields
     assert (info.name in writers_of_fields()) is info.writes_fields

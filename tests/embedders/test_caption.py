@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-np = pytest.importorskip("numpy")
-for needed in ("safetensors", "scipy", "tokenizers"):
-    pytest.importorskip(needed)
-
-from picture_captioner.embedders import minilm  # noqa: E402
-from picture_captioner.embedders.base import EmbedderSettings  # noqa: E402
-from picture_captioner.embedders.caption import CaptionEmbedder  # noqa: E402
-from picture_captioner.errors import ConfigurationError, UsageError  # noqa: E402
-from tests.embedders import checkpoints  # noqa: E402
-from tests.scene_captions import WORDS, captions  # noqa: E402
-from tests.support import ROOT  # noqa: E402
+from picture_captioner.embedders import minilm
+from picture_captioner.embedders.base import EmbedderSettings
+from picture_captioner.embedders.caption import CaptionEmbedder
+from picture_captioner.errors import ConfigurationError, UsageError
+from tests.embedders import checkpoints
+from tests.needs import need
+from tests.scene_captions import WORDS, captions
+from tests.support import ROOT
 
 TEXTS = ["a photo of the dog", "", "snow at night , the city", "beach " * 100, "\udce9"]
 
-packaged = pytest.mark.skipif(
-    importlib.util.find_spec(minilm.PACKAGE) is None, reason="needs the extra 'minilm'"
-)
+packaged = pytest.mark.needs(minilm.PACKAGE)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    pytest.importorskip("transformers")
+    need("transformers")
     return checkpoints.bert(tmp_path_factory.mktemp("bert"))
 
 
@@ -138,8 +133,8 @@ def test_a_package_with_other_weights_is_not_trusted(copy, tmp_path, monkeypatch
 
 @packaged
 def test_the_published_model_groups_captions_by_theme(published):
-    cluster = pytest.importorskip("sklearn.cluster")
-    metrics = pytest.importorskip("sklearn.metrics")
+    from sklearn import cluster, metrics
+
     texts = [text for theme in WORDS for text in captions(theme, 20)]
     vectors = published.embed_texts(texts)
     assert vectors.shape == (240, 384)

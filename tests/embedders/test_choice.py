@@ -6,13 +6,12 @@ import shutil
 
 import pytest
 
-pytest.importorskip("huggingface_hub")
-
 from picture_captioner.embedders import choice, minilm
 from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.embedders.choice import choose
 from picture_captioner.embedders.models import MINILM, SIGLIP2
 from picture_captioner.errors import ConfigurationError, UsageError
+from tests.needs import need
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOWER = ("config.json", "preprocessor_config.json", "tokenizer_config.json", "model.safetensors")
@@ -64,8 +63,8 @@ def test_a_cached_tower_is_best(settings, cache):
 
 
 def test_without_a_gpu_a_large_library_is_left_to_captions(settings, cache):
-    pytest.importorskip("torch")
-    pytest.importorskip("transformers")
+    need("torch")
+    need("transformers")
     store(cache, SIGLIP2)
     store(cache, MINILM, ENCODER)
     name, reason = choose("auto", settings, photos=44_000, captions=43_000)

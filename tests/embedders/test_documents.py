@@ -6,6 +6,7 @@ import re
 import sys
 import tomllib
 
+import numpy as np
 import pytest
 
 from picture_captioner.embedders import choice, models
@@ -37,7 +38,6 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_the_embedder_of_the_document_works_as_it_stands(installed):
-    np = pytest.importorskip("numpy")
     from picture_captioner.embedders.base import EmbedderSettings
 
     assert embedders()[installed].summary == "from four-greys"

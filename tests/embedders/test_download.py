@@ -159,8 +159,6 @@ def test_a_manifest_that_is_no_json(tmp_path):
 
 
 def test_the_onnx_embedder_downloads_only_when_asked(server, tmp_path):
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
     from picture_captioner.embedders.base import EmbedderSettings
     from picture_captioner.embedders.onnx import OnnxEmbedder
     from tests.embedders import checkpoints

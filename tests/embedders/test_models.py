@@ -9,11 +9,10 @@ import sys
 
 import pytest
 
-pytest.importorskip("huggingface_hub")
-
 from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.embedders.models import digest, find_model
 from picture_captioner.errors import ConfigurationError, UsageError
+from tests.needs import need
 from tests.support import ROOT, environment
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -107,7 +106,7 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence(hub, tmp_path):
 
 def test_loading_a_folder_asks_nothing_of_the_hub(hub, tmp_path):
     for package in ("torch", "transformers"):
-        pytest.importorskip(package)
+        need(package)
     from tests.embedders import checkpoints
 
     folder = checkpoints.siglip(tmp_path / "model")

@@ -6,20 +6,18 @@ import json
 import logging
 import time
 
+import numpy as np
 import pytest
 
-np = pytest.importorskip("numpy")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("onnx")
-
-from picture_captioner.embedders import onnx_encoder  # noqa: E402
-from picture_captioner.embedders.base import EmbedderSettings  # noqa: E402
-from picture_captioner.embedders.onnx import OnnxEmbedder  # noqa: E402
-from picture_captioner.embedders.onnx_encoder import OnnxEncoder, pick_providers  # noqa: E402
-from picture_captioner.embedders.onnx_pixels import Preprocessing  # noqa: E402
-from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError  # noqa: E402
-from tests.embedders import checkpoints  # noqa: E402
-from tests.images import gradient, noise  # noqa: E402
+from picture_captioner.embedders import onnx_encoder
+from picture_captioner.embedders.base import EmbedderSettings
+from picture_captioner.embedders.onnx import OnnxEmbedder
+from picture_captioner.embedders.onnx_encoder import OnnxEncoder, pick_providers
+from picture_captioner.embedders.onnx_pixels import Preprocessing
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError
+from tests.embedders import checkpoints
+from tests.images import gradient, noise
+from tests.needs import need
 
 IMAGES = [gradient(40, 30), noise(30, 40), noise(32, 32), gradient(90, 20), noise(64, 64)]
 
@@ -79,7 +77,7 @@ def test_a_batch_gives_the_same_as_one_at_a_time(tmp_path, batch):
 )
 @pytest.mark.parametrize("kind", ["SiglipImageProcessorPil", "CLIPImageProcessorPil"])
 def test_preprocessing_is_what_transformers_does(folder, changes, kind):
-    transformers = pytest.importorskip("transformers")
+    transformers = need("transformers")
     configure(folder, **{"do_center_crop": False} | changes)
     path = folder / "preprocessor_config.json"
     reference = getattr(transformers, kind)(**json.loads(path.read_text()))
@@ -121,7 +119,7 @@ def test_images_of_a_size_that_the_graph_does_not_take(folder):
 
 
 def test_text_tower_shares_the_space(tmp_path):
-    pytest.importorskip("transformers")
+    need("transformers")
     made = embedder(checkpoints.onnx_encoder(tmp_path / "both", texts=True))
     assert made.embeds_texts
     made.check()

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
+from PIL import Image, ImageEnhance
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 
-np = pytest.importorskip("numpy")
-sklearn = pytest.importorskip("sklearn")
-
-from PIL import Image, ImageEnhance  # noqa: E402
-from sklearn.cluster import KMeans  # noqa: E402
-from sklearn.metrics import adjusted_rand_score  # noqa: E402
-
-from picture_captioner.embedders.base import EmbedderSettings  # noqa: E402
-from picture_captioner.embedders.pixels import PixelsEmbedder, to_lab  # noqa: E402
-from picture_captioner.errors import UsageError  # noqa: E402
-from tests.scenes import THEMES, scene  # noqa: E402
+from picture_captioner.embedders.base import EmbedderSettings
+from picture_captioner.embedders.pixels import PixelsEmbedder, to_lab
+from picture_captioner.errors import UsageError
+from tests.scenes import THEMES, scene
 
 EACH = 50
 TRUTH = np.repeat(np.arange(len(THEMES)), EACH)

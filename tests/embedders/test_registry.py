@@ -14,6 +14,7 @@ from picture_captioner.embedders.registry import (
     embedders,
 )
 from picture_captioner.errors import ConfigurationError, UsageError
+from tests.needs import need
 from tests.support import ROOT
 
 MODULE = """
@@ -70,7 +71,7 @@ NEEDED = {
 @pytest.mark.parametrize("row", registry.BUILT_IN, ids=lambda row: row.name)
 def test_every_row_leads_to_an_embedder_that_agrees_with_it(row):
     for package in NEEDED[row.name]:
-        pytest.importorskip(package)
+        need(package)
     kind = embedder_class(row.name)
     assert (kind.name, kind.summary, kind.extra) == (row.name, row.summary, row.extra)
     made = kind(EmbedderSettings(device="cpu"))
@@ -151,7 +152,7 @@ def test_the_extra_of_each_embedder_is_the_one_that_brings_its_packages(name, pa
         "except ConfigurationError as error: print(error)\n"
     )
     for package in NEEDED[name]:
-        pytest.importorskip(package)
+        need(package)
     done = subprocess.run(
         [sys.executable, "-c", code, name], cwd=ROOT, capture_output=True, text=True, timeout=120
     )

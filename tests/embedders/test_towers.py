@@ -7,8 +7,10 @@ import shutil
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
+from tests.needs import need
+
+need("torch")
+need("transformers")
 
 import numpy as np
 import torch

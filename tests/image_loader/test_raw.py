@@ -9,8 +9,6 @@ from picture_captioner.errors import CorruptImageError, FormatUnavailableError, 
 from picture_captioner.image_loader import load_image, read_header
 from tests.images import dng, dng_without_sensor_data, encoded, exif, gradient
 
-rawpy = pytest.importorskip("rawpy")
-
 
 @pytest.fixture
 def photo(tmp_path):

@@ -9,6 +9,7 @@ from PIL import Image, ImageChops
 from picture_captioner.image_loader import resizing
 from picture_captioner.image_loader.resizing import cykooz_resizer, resize
 from tests.images import noise
+from tests.needs import need
 from tests.support import ROOT
 
 LEVELS = 2
@@ -72,7 +73,7 @@ def test_small_pictures_are_the_same_everywhere(monkeypatch):
     ],
 )
 def test_vectors_are_used_only_where_they_were_tried(lie, vectors):
-    pytest.importorskip("cykooz_resizer", reason="no wheel for this platform")
+    need("cykooz_resizer")
     room = "picture_captioner.image_loader"
     code = f"import sys, PIL.Image\n{lie}\nfrom {room} import resizing\nprint(resizing._VECTORS)"
     done = subprocess.run(

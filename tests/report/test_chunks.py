@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
-import pytest
 
 from picture_captioner.report.chunks import make_chunks
 from picture_captioner.report.model import Level
@@ -139,7 +137,6 @@ def test_places_are_the_commonest_of_a_chunk():
     assert event.place == "Konstanz, Germany"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("reverse_geocode") is None, reason="extra 'places'")
 def test_the_nearest_town_offline():
     names = place_names()
     found = names([HOME, AWAY, (0.0, -30.0)])

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
-
 from picture_captioner.journal import read_index
 from tests.journal.support import append, photo
-
-
-def strace_works() -> bool:
-    """Whether it is installed and may trace (containers often forbid it)."""
-    if shutil.which("strace") is None:
-        return False
-    return subprocess.run(["strace", "-qq", "true"], capture_output=True).returncode == 0
-
-
-needs_strace = pytest.mark.skipif(not strace_works(), reason="strace is missing or may not trace")
-
 
 DAMAGE = b"damage"
 """A damaged line that a test put there itself."""

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent.parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from tests.support import environment  # noqa: E402 - found through the line above
+from tests.support import environment
 
 PRELOADED = (
     "picture_captioner.cli.caption_app",

@@ -6,7 +6,6 @@ By default Hypothesis mutates the seeds of each target for a moment. With `--tor
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -24,9 +23,7 @@ from tests.torture.fuzz.targets import TARGETS, Target
 SECONDS = 15
 """For each target, with --torture."""
 
-needs_atheris = pytest.mark.skipif(
-    importlib.util.find_spec("atheris") is None, reason="the extra 'fuzz' is not installed"
-)
+needs_atheris = pytest.mark.needs("atheris")
 fast = "/dev/shm" if Path("/dev/shm").is_dir() else None  # the journal syncs every line
 
 

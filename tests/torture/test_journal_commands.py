@@ -24,7 +24,6 @@ from tests.torture.journal_checks import (
     Trace,
     files_of,
     losses_after,
-    needs_strace,
     traced,
 )
 from tests.torture.mounts import in_own_mounts
@@ -219,7 +218,7 @@ def verdict(journal: Path, kept: set[str], ended: Ended, trace: Trace) -> list[s
     return wrong + losses_after(journal, kept | set(found.entries))
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", ["run", "compact", "merge"])
 def test_the_nth_call_that_fails_under_the_program(desk: Path, share, tried, name: str):

@@ -17,7 +17,6 @@ from tests.torture.journal_checks import (
     Trace,
     files_of,
     losses_after,
-    needs_strace,
     traced,
 )
 from tests.torture.nursery import Outcome
@@ -45,7 +44,7 @@ OPENING = ["fdatasync", "fsync"]  # what a killed run left, and the file's name
 LOCKING = ["ftruncate"]
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 def test_threads_share_syncs_and_one_write_precedes_each(trace_of, journal_path: Path):
     # A sync that takes 3 ms, as on a disk, so that the threads have something to share.
     done, trace = trace_of("append", 8, 40, faults=("fdatasync:delay_exit=3000",), calls=ORDER)
@@ -55,13 +54,13 @@ def test_threads_share_syncs_and_one_write_precedes_each(trace_of, journal_path:
     assert len(calls) < 320
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 def test_a_photo_alone_is_synced_at_once(trace_of):
     _, trace = trace_of("append", 1, 5, calls=ORDER)
     assert trace.calls == LOCKING + OPENING + ["write", "fdatasync"] * 5
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 def test_torn_bytes_are_safe_in_the_broken_file_before_they_are_cut(trace_of, journal_path: Path):
     write_lines(journal_path, photo("1.jpg"), b"torn")
     _, trace = trace_of("append", 1, 1, calls=ORDER)
@@ -69,14 +68,14 @@ def test_torn_bytes_are_safe_in_the_broken_file_before_they_are_cut(trace_of, jo
     assert trace.calls == [*LOCKING, *away, "ftruncate", *OPENING, "write", "fdatasync"]
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 def test_compact_syncs_before_it_replaces(trace_of, journal_path: Path):
     write_lines(journal_path, photo("1"), photo("1"))
     _, trace = trace_of("compact", calls=ORDER)
     assert trace.calls[-4:] == ["write", "fdatasync", "rename", "fsync"]  # content, name, directory
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 @pytest.mark.parametrize("threads", [1, 6])
 def test_a_sync_that_fails_is_never_repeated(trace_of, journal_path: Path, threads: int):
     # strace counts per thread: the first one to lead a second group meets the error.
@@ -91,7 +90,7 @@ def test_a_sync_that_fails_is_never_repeated(trace_of, journal_path: Path, threa
     assert losses_after(journal_path, done.saved) == []
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 def test_a_lock_whose_holder_cannot_be_read_is_a_lock(trace_of, journal_path: Path):
     with Journal(journal_path):
         done, trace = trace_of("life", faults=("pread64:error=EIO",))
@@ -99,7 +98,7 @@ def test_a_lock_whose_holder_cannot_be_read_is_a_lock(trace_of, journal_path: Pa
     assert done.errors[0].startswith(f"error 75 {journal_path} is being written by another process")
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 def test_a_torn_write_that_cannot_be_cut_is_repaired_by_the_next_run(trace_of, journal_path: Path):
     done, _ = trace_of("limit", 500, faults=("ftruncate:error=EIO:when=2+",))  # the lock's passes
     assert done.errors
@@ -170,7 +169,7 @@ def told_wrongly(life: Life, done: Outcome, trace: Trace) -> list[str]:
     return wrong
 
 
-@needs_strace
+@pytest.mark.needs("strace")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("work", LIVES)
 def test_the_nth_call_that_fails(trace_of, journal_path: Path, share, tried, work: str):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -91,7 +90,7 @@ def test_any_text_comes_back_and_never_calculates(text):
         assert not any(map(CALCULATES.match, beginnings(shown, separator)))
 
 
-@pytest.mark.skipif(shutil.which("ssconvert") is None, reason="apt-get install gnumeric")
+@pytest.mark.needs("ssconvert")
 def test_a_real_spreadsheet_finds_no_formula(tmp_path, share, tried):
     texts = formulas()[:: share(40, 1)]
     for start in range(0, len(texts), ROWS):
@@ -102,7 +101,7 @@ def test_a_real_spreadsheet_finds_no_formula(tmp_path, share, tried):
     tried("formulas opened in Gnumeric", 3 * len(texts))
 
 
-@pytest.mark.skipif(shutil.which("ssconvert") is None, reason="apt-get install gnumeric")
+@pytest.mark.needs("ssconvert")
 def test_the_spreadsheet_would_calculate(tmp_path):
     path = tmp_path / "plain.csv"
     path.write_text('a,=1+1,"x;=2+2"\n')

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import need
 from tests.support import command, effective, environment, library, records
 from tests.torture.preloaded import wait_for
 
@@ -169,9 +170,7 @@ def without_privileges(*line: str) -> list[str]:
     """As somebody to whom permissions apply: root, less what lets root read everything."""
     if os.geteuid():
         return [*line]
-    if shutil.which("setpriv") is None:
-        pytest.skip("no setpriv here: apt-get install util-linux")
-    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *line]
+    return [need("setpriv"), "--bounding-set=-dac_override,-dac_read_search", *line]
 
 
 def end(folder: Path, line: list[str], plugin: str = "") -> tuple[int, str]:

@@ -23,7 +23,6 @@ def test_own_prices_win_over_maintained_ones():
 
 
 def test_maintained_prices_know_current_models():
-    pytest.importorskip("genai_prices")
     cost = Prices("openai", "gpt-5-mini").cost(TOKENS)
     assert cost == pytest.approx(0.25 + 0.2)  # 0.25 and 2 USD per million, genai-prices 0.2.3
     cached = Prices("openai", "gpt-5-mini").cost(Usage(**TOKENS, cached_tokens=1_000_000))

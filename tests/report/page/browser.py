@@ -38,23 +38,16 @@ PATIENCE = 20
 """Seconds to wait for what should take milliseconds; a busy machine is no failure."""
 
 
-def installed() -> tuple[str, str] | None:
-    """The paths of a browser and its driver."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    return (browser, driver) if browser and driver else None
-
-
 class Browser:
     """One browser for all tests, with an empty profile."""
 
-    def __init__(self, paths: tuple[str, str], profile: Path) -> None:
+    def __init__(self, driver: str, profile: Path) -> None:
         options = webdriver.ChromeOptions()
-        options.binary_location = paths[0]
+        options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(paths[1]))
+        self.driver = webdriver.Chrome(options=options, service=Service(driver))
         self.driver.set_page_load_timeout(60)
 
     def close(self) -> None:
