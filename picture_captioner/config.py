@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     fields: str = ""
     max_tags: int = Field(default=0, ge=0, le=50)
     max_edge: int = Field(default=0, ge=0)
+    follow_links: bool = False
     local_only: bool = False
     allow_http: bool = False
     max_cost: float | None = Field(default=None, ge=0)

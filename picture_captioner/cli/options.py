@@ -240,6 +240,15 @@ FilesFrom: TypeAlias = Annotated[
         rich_help_panel=_WHICH,
     ),
 ]
+FollowLinks: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--follow-links",
+        metavar="",
+        help="Also what is behind links that lead out of the photos folder [FOLLOW_LINKS].",
+        rich_help_panel=_WHICH,
+    ),
+]
 PhotoOrder: TypeAlias = Annotated[
     str,
     typer.Option(

@@ -44,6 +44,7 @@ def report(
     library_db: flag.LibraryDb = None,
     include: flag.Include = None,
     exclude: flag.Exclude = None,
+    follow_links: flag.FollowLinks = None,
     embedder: shape.EmbedderName = "auto",
     model: shape.EmbedderModel = None,
     device: shape.EmbedderDevice = "auto",

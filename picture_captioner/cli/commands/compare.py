@@ -65,7 +65,7 @@ def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
     if not specs:
         raise UsageError("--backends is empty: name some, such as template,ollama:qwen2.5vl:3b")
     _check(specs, flags.base_url)
-    photos = find_photos(flags, photos_dir)[:limit]
+    photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)[:limit]
     columns = []
     with Decoder() as loader:
         for name, model, url in specs:

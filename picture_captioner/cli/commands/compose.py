@@ -58,6 +58,7 @@ class RunFlags:
     include: list[str] | None = None
     exclude: list[str] | None = None
     files_from: str | None = None
+    follow_links: bool | None = None
     order: str = "path"
     shard: str | None = None
     limit: int | None = None
@@ -94,6 +95,7 @@ def settings_for(flags: RunFlags) -> Settings:
         fallback=",".join(flags.fallback) if flags.fallback else None,
         max_workers=flags.max_workers,
         decode_workers=flags.decode_workers,
+        follow_links=flags.follow_links,
         local_only=flags.local_only,
         allow_http=flags.allow_http,
         language=flags.language,

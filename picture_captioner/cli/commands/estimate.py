@@ -66,7 +66,7 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
     index = read_index(settings.captions_jsonl)
     for warning in index.warnings(settings.captions_jsonl.name):
         say(warning)
-    photos = find_photos(flags, photos_dir)
+    photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
     if differing := of_another_library(photos, index):
         say(
             f"The journal {settings.captions_jsonl} seems to be another library's: {differing}. "

@@ -38,14 +38,14 @@ def photos_dir_of(settings: Settings) -> Path:
     return settings.photos_dir
 
 
-def find_photos(flags: RunFlags, photos_dir: Path) -> list[Photo]:
+def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> list[Photo]:
     """The photos that the flags speak of, in the order asked for.
 
     Raises:
         UsageError, ConfigurationError: a pattern, list, shard or directory that makes no sense.
         NoPhotosError: there is not one photo.
     """
-    found = _look(flags, photos_dir)
+    found = _look(flags, photos_dir, follow_links=follow_links)
     _tell_what_was_left_out(found)
     if not found.photos:
         raise NoPhotosError(_nothing_found(found, photos_dir))
@@ -62,7 +62,7 @@ def _order(word: str) -> Order:
     return Order(word)
 
 
-def _look(flags: RunFlags, photos_dir: Path) -> WalkResult:
+def _look(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> WalkResult:
     kinds = PhotoKinds(
         photo=image_loader.PHOTO_EXTENSIONS,
         raw=image_loader.RAW_EXTENSIONS,
@@ -71,8 +71,10 @@ def _look(flags: RunFlags, photos_dir: Path) -> WalkResult:
     )
     path_filter = PathFilter(flags.include or (), flags.exclude or ())
     if flags.files_from is not None:
-        return read_file_list(flags.files_from, photos_dir, kinds, path_filter)
-    return walk_photos(photos_dir, kinds, path_filter)
+        return read_file_list(
+            flags.files_from, photos_dir, kinds, path_filter, follow_links=follow_links
+        )
+    return walk_photos(photos_dir, kinds, path_filter, follow_links=follow_links)
 
 
 def _tell_what_was_left_out(found: WalkResult) -> None:
@@ -84,12 +86,35 @@ def _tell_what_was_left_out(found: WalkResult) -> None:
             f"{_such_as(found.raw_without_extra)}; to take them: "
             "pip install 'picture-captioner-clusterer-chunker[raw]'"
         )
+    _tell_links(found)
     if found.missing.count:
         say(f"{count(found.missing.count, 'listed file')} not there{_such_as(found.missing)}")
     for rel_path, reason in found.unreadable[:UNREADABLE_NAMED]:
         say(f"Cannot look into {rel_path or '.'}: {reason}")
     if len(found.unreadable) > UNREADABLE_NAMED:
         say(f"... and {len(found.unreadable) - UNREADABLE_NAMED} more that cannot be looked into")
+
+
+def _tell_links(found: WalkResult) -> None:
+    links = (
+        (found.hard_links, "hard link", "to photos that are taken under another name"),
+        (found.links, "link", "to what is taken under another path"),
+        (found.loops, "link", "to a folder above, which would go round in circles"),
+        (found.broken_links, "link", "to what is not there"),
+    )
+    for sample, kind, where in links:
+        if sample.count:
+            say(f"Passing over {count(sample.count, kind)} {where}{_such_as(sample)}")
+    if found.outside.count:
+        say(
+            f"Not following {count(found.outside.count, 'link')} that {_lead(found.outside)} out "
+            f"of the photos directory{_such_as(found.outside)}; to take what is there, too: "
+            "--follow-links (FOLLOW_LINKS=true in config.env)"
+        )
+
+
+def _lead(sample: Sample) -> str:
+    return "leads" if sample.count == 1 else "lead"
 
 
 def _such_as(sample: Sample) -> str:
@@ -101,5 +126,7 @@ def _nothing_found(found: WalkResult, photos_dir: Path) -> str:
         return f"no photo below {photos_dir} passes --include and --exclude"
     if found.unreadable:
         return f"no photo could be looked at below {photos_dir}: check its permissions"
+    if found.outside.count:
+        return f"no photo below {photos_dir} but behind links that lead out of it: --follow-links"
     others = f" ({count(found.other.count, 'other file')} there)" if found.other.count else ""
     return f"no photos found below {photos_dir}{others}: is the disk mounted?"

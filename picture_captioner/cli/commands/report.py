@@ -61,6 +61,7 @@ def make_report(flags: ReportFlags) -> int:
         photos_dir=flags.photos_dir,
         captions_jsonl=flags.captions_jsonl,
         library_db=flags.library_db,
+        follow_links=flags.follow_links,
     )
     configure_logging(settings.log_file, settings.log_level)
     _make_folder(flags.out)
@@ -109,7 +110,7 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
             "give --photos-dir DIR or --captions-jsonl FILE"
         )
     notes = () if photos_dir else ("made from the journal alone, without the photos",)
-    walked = _walk(flags, photos_dir) if photos_dir else []
+    walked = _walk(flags, photos_dir, settings.follow_links) if photos_dir else []
     index = read_index(journal)
     for warning in index.warnings(journal.name):
         say(warning)
@@ -125,10 +126,11 @@ def _records(journal: Path, index: JournalIndex, wanted: PathFilter) -> list[Rec
     return [Record.from_mapping(fields) for fields in read_again(journal, entries)]
 
 
-def _walk(flags: ReportFlags, photos_dir: Path) -> list[Photo]:
+def _walk(flags: ReportFlags, photos_dir: Path, follow_links: bool) -> list[Photo]:
     """The photos; that there are none is worth a line, and no reason to fail."""
     try:
-        return find_photos(RunFlags(include=flags.include, exclude=flags.exclude), photos_dir)
+        wanted = RunFlags(include=flags.include, exclude=flags.exclude)
+        return find_photos(wanted, photos_dir, follow_links=follow_links)
     except NoPhotosError as error:
         if not photos_dir.is_dir() or not os.access(photos_dir, os.R_OK | os.X_OK):
             raise

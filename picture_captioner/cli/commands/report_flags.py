@@ -16,6 +16,7 @@ class ReportFlags:
     library_db: Path | None = None
     include: list[str] | None = None
     exclude: list[str] | None = None
+    follow_links: bool | None = None
     embedder: str = "auto"
     model: str | None = None
     device: str = "auto"

@@ -88,7 +88,7 @@ def run_captions(flags: RunFlags) -> int:
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
         root = root_id(photos_dir)
-        photos = find_photos(flags, photos_dir)
+        photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
         _require_own_journal(photos, journal, rules)
         if journal.begun:
             say(f"Beginning a new journal: {journal.path}")

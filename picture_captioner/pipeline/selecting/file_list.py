@@ -16,19 +16,25 @@ from picture_captioner.pipeline.selecting.walk import (
     PhotoKinds,
     WalkResult,
     ensure_present,
+    outside_of,
     path_key,
     root_id,
 )
 
 
 def read_file_list(
-    source: str, photos_dir: Path, kinds: PhotoKinds, path_filter: PathFilter | None = None
+    source: str,
+    photos_dir: Path,
+    kinds: PhotoKinds,
+    path_filter: PathFilter | None = None,
+    *,
+    follow_links: bool = False,
 ) -> WalkResult:
     """The photos named in a file, or on standard input if `source` is `-`; in path order.
 
     One path per line (LF or CRLF), or NUL-separated as soon as there is a NUL; relative to the
     photos directory or absolute inside it. `..` is resolved by the text, not through links. Hidden
-    files may be listed; suffixes and filters hold as in `walk_photos`.
+    files may be listed; suffixes, filters and `follow_links` hold as in `walk_photos`.
 
     Raises:
         UsageError: the list cannot be read, or a path leads out of the photos directory.
@@ -36,23 +42,30 @@ def read_file_list(
     """
     root = root_id(photos_dir)
     collector = Collector(kinds, path_filter or PathFilter())
+    real_root = None if follow_links else os.path.realpath(photos_dir)
     for rel_path in sorted(set(_listed_paths(source, photos_dir)), key=path_key):
         if collector.wants(rel_path):
-            _add_listed(collector, photos_dir, rel_path)
+            _add_listed(collector, photos_dir, rel_path, real_root)
     ensure_present(photos_dir, root)
     return collector.result
 
 
-def _add_listed(collector: Collector, photos_dir: Path, rel_path: str) -> None:
+def _add_listed(
+    collector: Collector, photos_dir: Path, rel_path: str, real_root: str | None
+) -> None:
+    path = photos_dir / rel_path
     try:
-        status = (photos_dir / rel_path).stat()
+        if real_root is not None and (target := outside_of(real_root, os.fspath(path))):
+            collector.result.outside.add(f"{rel_path} -> {target}")
+            return
+        status = path.stat()
     except OSError as error:
         if error.errno in LEADS_NOWHERE:
             collector.result.missing.add(rel_path)
         else:
             collector.fail(rel_path, error)
     else:
-        collector.add(rel_path, status)
+        collector.add(rel_path, status, linked=path.is_symlink())
 
 
 def _listed_paths(source: str, photos_dir: Path) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Find every photo below a directory, each file once, in an order that every machine agrees on.
 
 Photo libraries live on NAS shares, on disks linked into one folder and next to thumbnails that
-other programs made. The walk follows links, ends in loops, leaves out what nobody took with a
-camera, and says what it left out. Names keep their bytes: what is not UTF-8 becomes surrogate
-escapes (`os.fsdecode`), and NFC and NFD spellings stay two names.
+other programs made. The walk follows links within the photos directory, and those that lead out of
+it only if it is told to: a link to `/` would send every picture there is. It ends in loops,
+leaves out what nobody took with a camera, and counts what it left out. Names keep their bytes:
+what is not UTF-8 becomes surrogate escapes (`os.fsdecode`), NFC and NFD spellings stay two names.
 
 **Path order**: paths are compared component by component, each component as bytes. So `a/z.jpg`
 comes before `a.jpg`, `B` before `a`, and neither locale nor creation order has a say.
@@ -114,8 +115,14 @@ class WalkResult:
     """Hidden names and `SKIPPED_FOLDERS`; a folder counts as one."""
     excluded: Sample = field(default_factory=Sample)
     """Left out by `--include` or `--exclude`; a folder counts as one."""
-    duplicates: Sample = field(default_factory=Sample)
-    """Further ways (links) to a file or folder that was already met."""
+    hard_links: Sample = field(default_factory=Sample)
+    """Further names of a file that was already met."""
+    links: Sample = field(default_factory=Sample)
+    """Links to a file or folder that was already met."""
+    loops: Sample = field(default_factory=Sample)
+    """Links to a folder that they are in."""
+    outside: Sample = field(default_factory=Sample)
+    """Links that lead out of the photos directory, with where they lead to."""
     broken_links: Sample = field(default_factory=Sample)
     missing: Sample = field(default_factory=Sample)
     """Named in `--files-from`, not on disk."""
@@ -217,28 +224,40 @@ class Collector:
         self._not_taken.get(suffix.lower(), self.result.other).add(rel_path)
         return False
 
-    def add(self, rel_path: str, status: os.stat_result) -> None:
+    def add(self, rel_path: str, status: os.stat_result, *, linked: bool = False) -> None:
         """Take a file that is wanted, unless it was met before or is no regular file."""
         if not stat.S_ISREG(status.st_mode):
             self.result.other.add(rel_path)
         elif self._seen.is_new(status.st_dev, status.st_ino):
             self.result.photos.append(Photo(rel_path, status.st_size, status.st_mtime_ns))
         else:
-            self.result.duplicates.add(rel_path)
+            (self.result.links if linked else self.result.hard_links).add(rel_path)
 
     def fail(self, rel_path: str, error: OSError) -> None:
         """Report what could not be looked at."""
         self.result.unreadable.append(Unreadable(rel_path, error.strerror or str(error)))
 
 
+def outside_of(real_root: str, path: str) -> str | None:
+    """Where a path leads to behind its links, if that is not below `real_root`, else None."""
+    real = os.path.realpath(path)
+    inside = real == real_root or real.startswith(real_root.rstrip("/") + "/")
+    return None if inside else real
+
+
 def walk_photos(
-    photos_dir: Path, kinds: PhotoKinds, path_filter: PathFilter | None = None
+    photos_dir: Path,
+    kinds: PhotoKinds,
+    path_filter: PathFilter | None = None,
+    *,
+    follow_links: bool = False,
 ) -> WalkResult:
     """Find the photos below a directory, in path order.
 
     Each file and each folder is taken once, by device and inode: a real path before a link to it,
     else the first in path order. A folder is filtered under the path by which it was entered.
-    What cannot be read below the root is reported in the result.
+    What cannot be read below the root is reported in the result. Links that lead out of the
+    directory are followed only with `follow_links`; the directory itself may be a link.
 
     Raises:
         ConfigurationError: `photos_dir` is not there or not a directory.
@@ -246,7 +265,7 @@ def walk_photos(
     """
     root = root_id(photos_dir)
     collector = Collector(kinds, path_filter or PathFilter())
-    _Walker(photos_dir, collector).walk(root)
+    _Walker(photos_dir, collector, follow_links=follow_links).walk(root)
     ensure_present(photos_dir, root)
     return collector.result
 
@@ -261,8 +280,10 @@ def _name_bytes(entry: os.DirEntry[str]) -> bytes:
 class _Walker:
     """One walk. Strings and `DirEntry`s, no `Path`s: a million of them would take minutes."""
 
-    def __init__(self, photos_dir: Path, collector: Collector) -> None:
+    def __init__(self, photos_dir: Path, collector: Collector, *, follow_links: bool) -> None:
         self._root = os.fspath(photos_dir)
+        self._real_root = os.path.realpath(photos_dir)
+        self._follow_links = follow_links
         self._name = photos_dir.resolve().name
         self._collector = collector
         self._folders = _Seen()
@@ -338,17 +359,27 @@ class _Walker:
         elif not self._collector.filter.enters(rel_dir):
             result.excluded.add(rel_dir)
         elif not self._folders.is_new(status.st_dev, status.st_ino):
-            result.duplicates.add(rel_dir)
+            looped = self._is_above(rel_dir, status)
+            (result.loops if looped else result.links).add(rel_dir)
         else:
             return True
         return False
 
+    def _is_above(self, rel_dir: str, status: os.stat_result) -> bool:
+        """Whether a folder that was met already is one that the path to it went through."""
+        above = Path(self._root, rel_dir).parents[: rel_dir.count("/") + 1]
+        return any(os.path.samestat(folder.stat(), status) for folder in above)
+
     def _follow(self, rel_path: str) -> None:
+        result, path = self._collector.result, f"{self._root}/{rel_path}"
         try:
-            status = Path(self._root, rel_path).stat()
+            if not self._follow_links and (target := outside_of(self._real_root, path)):
+                result.outside.add(f"{rel_path} -> {target}")
+                return
+            status = Path(path).stat()
         except OSError as error:
             if error.errno in LEADS_NOWHERE:
-                self._collector.result.broken_links.add(rel_path)
+                result.broken_links.add(rel_path)
             else:
                 self._collector.fail(rel_path, error)
             return
@@ -356,4 +387,4 @@ class _Walker:
             if self._enters(rel_path, status):
                 self._walk_below(rel_path)
         elif self._collector.wants(rel_path):
-            self._collector.add(rel_path, status)
+            self._collector.add(rel_path, status, linked=True)

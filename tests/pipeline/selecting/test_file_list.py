@@ -60,7 +60,20 @@ def test_filters_and_hard_links_hold_for_lists_too(listed):
     os.link(listed.root / "a.jpg", listed.root / "z.jpg")
     result = listed(b"z.jpg\na.jpg\nb/c.jpg\n", exclude=["b"])
     assert (paths(result), result.excluded.examples) == (["a.jpg"], ["b/c.jpg"])
-    assert result.duplicates.examples == ["z.jpg"]
+    assert result.hard_links.examples == ["z.jpg"]
+
+
+def test_a_listed_path_that_leads_out_through_a_link_is_not_taken(listed, tmp_path):
+    make(tmp_path / "disk", "x.jpg")
+    (listed.root / "disk").symlink_to(tmp_path / "disk")
+    (listed.root / "twin.jpg").symlink_to("a.jpg")
+    result = listed(b"a.jpg\ndisk/x.jpg\ntwin.jpg\n")
+    assert paths(result) == ["a.jpg"]
+    assert result.outside.examples == [f"disk/x.jpg -> {tmp_path}/disk/x.jpg"]
+    assert result.links.examples == ["twin.jpg"]
+    list_file = str(tmp_path / "list")
+    followed = read_file_list(list_file, listed.root, KINDS, follow_links=True)
+    assert paths(followed) == ["a.jpg", "disk/x.jpg"]
 
 
 def test_a_list_that_cannot_be_used_is_a_usage_error(listed, tmp_path):

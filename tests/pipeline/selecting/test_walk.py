@@ -48,7 +48,9 @@ def test_size_and_mtime_are_those_of_the_file_also_behind_a_link(tmp_path):
     (tmp_path / "outside/b.jpg").write_bytes(b"12345")
     os.utime(tmp_path / "outside/b.jpg", ns=(0, 1_234_567_890_123_456_789))
     (tmp_path / "photos/b.jpg").symlink_to(tmp_path / "outside/b.jpg")
-    assert walk(tmp_path / "photos").photos[1] == Photo("b.jpg", 5, 1_234_567_890_123_456_789)
+    assert walk_photos(tmp_path / "photos", KINDS, follow_links=True).photos[1] == Photo(
+        "b.jpg", 5, 1_234_567_890_123_456_789
+    )
 
 
 def test_only_regular_files_are_photos(tmp_path):
@@ -122,24 +124,54 @@ def test_derivatives_are_skipped_when_the_root_is_the_photos_library_itself(tmp_
 # --- links ---
 
 
-def test_links_to_folders_and_files_outside_are_followed(tmp_path):
+def test_links_that_lead_out_are_not_followed_but_named(tmp_path):
+    make(tmp_path, "disk/a.jpg", "single.jpg", "photos/b.jpg", "photos-2/c.jpg", "photos/in/d.jpg")
+    photos = tmp_path / "photos"
+    for name, target in [
+        ("Disk", tmp_path / "disk"),
+        ("all", "/"),
+        ("c.jpg", "../single.jpg"),
+        ("in/twin", tmp_path / "photos-2"),  # not inside because its name begins alike
+    ]:
+        (photos / name).symlink_to(target)
+    (photos / "inside").symlink_to("in/../in")
+    (photos / "hop").symlink_to("Disk")  # a link to a link that leads out
+    result = walk(photos)
+    assert paths(result) == ["b.jpg", "in/d.jpg"]
+    assert result.outside.count == 5
+    assert result.outside.examples == [f"Disk -> {tmp_path}/disk", "all -> /",
+                                       f"c.jpg -> {tmp_path}/single.jpg"]  # fmt: skip
+    assert result.links.examples == ["inside"]
+
+
+def test_the_photos_directory_itself_may_be_a_link(tmp_path):
+    make(tmp_path, "disk/a.jpg", "disk/in/b.jpg")
+    (tmp_path / "photos").symlink_to("disk")
+    (tmp_path / "disk/again.jpg").symlink_to(tmp_path / "photos/a.jpg")
+    result = walk(tmp_path / "photos")
+    assert paths(result) == ["a.jpg", "in/b.jpg"]
+    assert (result.outside.count, result.links.examples) == (0, ["again.jpg"])
+
+
+def test_links_to_folders_and_files_outside_are_followed_on_demand(tmp_path):
     make(tmp_path, "disk/2020/a.jpg", "single.jpg", "photos/b.jpg")
     (tmp_path / "photos/Disk").symlink_to(tmp_path / "disk")
     (tmp_path / "disk/more").symlink_to(tmp_path / "extra")
     make(tmp_path, "extra/d.jpg")
     (tmp_path / "photos/c.jpg").symlink_to("../single.jpg")
     expected = ["Disk/2020/a.jpg", "Disk/more/d.jpg", "b.jpg", "c.jpg"]
-    assert paths(walk(tmp_path / "photos")) == expected
+    assert paths(walk_photos(tmp_path / "photos", KINDS, follow_links=True)) == expected
 
 
 def test_loops_end(tmp_path):
     make(tmp_path, "photos/a/x.jpg", "beside.jpg")
     for name, target in [("a/up", ".."), ("self", "."), ("outer", ".."), ("l", "l")]:
         (tmp_path / "photos" / name).symlink_to(target)
-    result = walk(tmp_path / "photos")
+    result = walk_photos(tmp_path / "photos", KINDS, follow_links=True)
     assert paths(result) == ["a/x.jpg", "outer/beside.jpg"]
     assert result.broken_links.examples == ["l"]
-    assert sorted(result.duplicates.examples) == ["a/up", "outer/photos", "self"]
+    assert sorted(result.loops.examples) == ["a/up", "outer/photos", "self"]
+    assert result.links.count == 0
 
 
 @pytest.mark.parametrize("link", ["a", "z"])
@@ -148,14 +180,15 @@ def test_a_real_path_wins_over_a_link_wherever_it_comes(tmp_path, link):
     (tmp_path / link).symlink_to("m")
     (tmp_path / f"{link}.jpg").symlink_to("m/x.jpg")
     result = walk(tmp_path)
-    assert (paths(result), result.duplicates.count) == (["m/x.jpg"], 2)
+    assert (paths(result), result.links.examples) == (["m/x.jpg"], [link, f"{link}.jpg"])
 
 
 def test_of_hard_links_the_first_in_path_order_is_taken(tmp_path):
     make(tmp_path, "m/x.jpg")
     for name in ("z.jpg", "b.jpg", "b.txt", "a.txt"):
         os.link(tmp_path / "m/x.jpg", tmp_path / name)
-    assert paths(walk(tmp_path)) == ["b.jpg"]
+    assert paths(result := walk(tmp_path)) == ["b.jpg"]
+    assert result.hard_links.examples == ["m/x.jpg", "z.jpg"]
     assert paths(walk(tmp_path, exclude=["b.jpg"])) == ["m/x.jpg"]
 
 

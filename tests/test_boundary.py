@@ -1,0 +1,41 @@
+"""The boundary of the machine: nothing outside of the photos directory is opened or sent."""
+
+from __future__ import annotations
+
+import os
+
+from tests.support import caption, draw, effective
+
+
+def test_links_that_lead_out_are_sent_only_when_asked_for(photos, tmp_path):
+    draw(tmp_path / "private" / "diary.jpg", seed=98)
+    (photos / "loop").symlink_to("..")
+    (photos / "around").symlink_to(".")
+    (photos / "private").symlink_to(tmp_path / "private")
+    os.link(sorted(p for p in photos.rglob("*.jpg") if p.is_file())[0], photos / "z.jpg")
+    flags = ("--photos-dir", photos, "--captions-jsonl", tmp_path / "captions.jsonl")
+    done = caption("run", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Not following 2 links that lead out of the photos directory" in done.stderr
+    assert f"private -> {tmp_path}/private" in done.stderr
+    assert "--follow-links" in done.stderr
+    assert "1 link to a folder above, which would go round in circles (around)" in done.stderr
+    assert "1 hard link to photos that are taken under another name (z.jpg)" in done.stderr
+    assert "diary" not in (tmp_path / "captions.jsonl").read_text()
+    assert len(effective(tmp_path / "captions.jsonl")) == 6
+    (photos / "loop").unlink()
+    for way in (("--follow-links",), ()):
+        done = caption("run", *flags, *way, cwd=tmp_path, FOLLOW_LINKS="" if way else "true")
+        assert done.returncode == 0, done.stderr
+        assert "Not following" not in done.stderr
+        assert "private/diary.jpg" in effective(tmp_path / "captions.jsonl")
+        (tmp_path / "captions.jsonl").unlink()
+
+
+def test_a_directory_with_nothing_but_links_says_how_to_follow_them(tmp_path):
+    draw(tmp_path / "disk" / "a.jpg")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "disk").symlink_to(tmp_path / "disk")
+    done = caption("run", "--photos-dir", tmp_path / "photos", cwd=tmp_path)
+    assert done.returncode == 66
+    assert "behind links that lead out of it: --follow-links" in done.stderr
