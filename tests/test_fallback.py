@@ -25,7 +25,7 @@ class Server(OpenAIServer):
         super().__init__()
 
     def reply_to(self, request):
-        if request.method != "POST":
+        if not request.path.endswith("/chat/completions"):
             return super().reply_to(request)
         with self.lock:
             self.asked += 1

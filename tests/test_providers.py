@@ -24,7 +24,7 @@ class Provider(OpenAIServer):
 
     def reply_to(self, request):
         usual = super().reply_to(request)
-        if request.method != "POST":
+        if not request.path.endswith("/chat/completions"):
             return usual
         with self.lock:
             self.times.append(time.monotonic())

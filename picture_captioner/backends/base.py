@@ -153,7 +153,7 @@ class CaptionBackend(ABC):
     preferred_edge: ClassVar[int] = 1024
     largest_edge: ClassVar[int] = 4096
     price_provider: ClassVar[str | None] = None
-    free: ClassVar[bool] = False
+    free: bool = False
     timeout: ClassVar[float] = 60.0
 
     Options: ClassVar[type[BackendOptions]] = BackendOptions

@@ -9,6 +9,14 @@ from typing import ClassVar
 from PIL.Image import Image
 
 from picture_captioner.backends.base import BackendSettings, Caption, Fault
+from picture_captioner.backends.local_server import (
+    OLLAMA_CLOUD,
+    ServedModel,
+    lm_studio_models,
+    ollama_model,
+    runs_in_ollamas_cloud,
+    without_other_kinds,
+)
 from picture_captioner.backends.openai_sdk import OpenAIFamilyBackend
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError, TransientError
 
@@ -45,14 +53,42 @@ class CompatibleBackend(OpenAIFamilyBackend):
             super().check()
             return
         try:
-            known = self._model_names() or []
+            able = self._able_to_caption(self._model_names() or [])
         except TransientError as error:
             raise BackendUnavailableError(f"{error}; try again, or name the --model") from None
-        if len(known) != 1:
-            names = ", ".join(known[:12]) or "it does not say which it has"
+        if len(able) != 1:
+            names = ", ".join(able[:12]) or "it does not say which it has"
             raise ConfigurationError(f"choose a model of {self.destination} with --model: {names}")
-        self._model = known[0]
-        self.settings = replace(self.settings, model=known[0])  # records name it
+        self._model = able[0]
+        self.settings = replace(self.settings, model=able[0])  # records name it
+        self._look_at(self._served())
+
+    def _able_to_caption(self, known: Sequence[str]) -> list[str]:
+        """The models that may do, best knowledge first: the server's word, then their names.
+
+        LM Studio lists an embedding model beside whatever was fetched; of several that see, the
+        one that is loaded is meant.
+        """
+        if len(known) < 2:
+            return list(known)
+        listed = lm_studio_models(self._http, self._endpoint.url)
+        if listed is None:
+            return without_other_kinds(known)
+        seeing = [model for model in listed if model.sees is not False]
+        loaded = [model for model in seeing if model.loaded]
+        return [model.name for model in (loaded if len(loaded) == 1 else seeing)]
+
+    def _served(self) -> ServedModel | None:
+        """Asked on this machine only: there the promise of `--local-only` is at stake."""
+        if not self._endpoint.loopback:
+            return None
+        served = ollama_model(self._http, self._endpoint.url, self._model)
+        if served is not None and runs_in_ollamas_cloud(self._model) and not served.elsewhere:
+            return replace(served, elsewhere=OLLAMA_CLOUD)
+        if served is not None:
+            return served
+        listed = lm_studio_models(self._http, self._endpoint.url) or []
+        return next((model for model in listed if model.name == self._model), None)
 
     def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
         """As in the base class; without a name, the server's only model is found first."""

@@ -40,6 +40,7 @@ from picture_captioner.backends.endpoint import endpoint
 from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.http_service import NO_PROTOCOL, BareHeaders
 from picture_captioner.backends.image_tokens import qwen_tokens
+from picture_captioner.backends.local_server import ServedModel
 from picture_captioner.backends.openai_errors import (
     OpenAIProvider,
     failure_of,
@@ -131,11 +132,15 @@ class OpenAIFamilyBackend(CaptionBackend):
             max_retries=0,
         )
         self._not_taken: frozenset[str] = frozenset()
+        self._passed_on_to: str | None = None
+        self._context: int | None = None
 
     @property
     def destination(self) -> str | None:
-        """The host that receives the photos."""
-        return self._endpoint.host
+        """The host that receives the photos, and the one that it passes them on to, if it says."""
+        if self._passed_on_to is None:
+            return self._endpoint.host
+        return f"{self._endpoint.host}, which passes them on to {self._passed_on_to}"
 
     @property
     def ready_jpeg(self) -> int | None:
@@ -157,6 +162,7 @@ class OpenAIFamilyBackend(CaptionBackend):
             known = self._model_names()
             if known is not None:
                 self._find_model(known)
+            self._look_at(self._served())
         except TransientError:
             _log.warning("the model could not be checked", extra={"event": "unchecked"})
 
@@ -330,6 +336,29 @@ class OpenAIFamilyBackend(CaptionBackend):
             )
         return None
 
+    def _served(self) -> ServedModel | None:
+        """What the server itself says about the model; most say nothing."""
+        return None
+
+    def _look_at(self, served: ServedModel | None) -> None:
+        """Act on what the server says about the model.
+
+        Raises:
+            ConfigurationError: it is blind, or runs elsewhere with `--local-only`.
+        """
+        if served is None:
+            return
+        if served.sees is False:
+            raise ConfigurationError(
+                f"the model {self._model} at {self._endpoint.host} cannot see images; choose one "
+                "that can with --model"
+            )
+        if served.elsewhere is not None:
+            if self.settings.local_only:
+                raise ConfigurationError(not_local(self._model, self._endpoint.host, served))
+            self._passed_on_to, self.free = served.elsewhere, False
+        self._context = served.context
+
     def _find_model(self, known: Sequence[str]) -> None:
         if self._model in known:
             return
@@ -342,6 +371,15 @@ class OpenAIFamilyBackend(CaptionBackend):
             f"{did_you_mean(self._model, known)}; {self._service.missing_model_remedy} "
             f"(it has: {some or 'none'})"
         )
+
+
+def not_local(model: str, host: str, served: ServedModel) -> str:
+    """Why `--local-only` does not allow a model that a server on this machine passes on."""
+    return (
+        f"--local-only: {host} does not run {model} itself, it passes every photo on to "
+        f"{served.elsewhere}; choose a model that it runs with --model, such as qwen2.5vl:3b, or "
+        "leave out --local-only. (OLLAMA_NO_CLOUD=1 in Ollama's environment switches its cloud off)"
+    )
 
 
 def _usable_key(backend: str, key: str) -> str:

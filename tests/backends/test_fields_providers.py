@@ -56,7 +56,11 @@ class Family:
     @property
     def asked(self):
         seen = self.server.seen if self.of_openai else self.server.received
-        return [request.json for request in seen if request.method == "POST"]
+        return [
+            request.json
+            for request in seen
+            if request.method == "POST" and "show" not in request.path
+        ]
 
     def schema(self, request):
         if self.of_openai:

@@ -88,6 +88,10 @@ class OpenAIServer:
     models: tuple[str, ...] = MODELS
     keys: tuple[str, ...] | None = None
     models_reply: Reply | None = None
+    show: dict | None = None
+    """What Ollama's /api/show answers; None for a server that is not Ollama."""
+    lm_studio: dict | None = None
+    """What LM Studio's /api/v1/models answers; None for a server that is not LM Studio."""
 
     def __init__(self, certificate: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
@@ -112,7 +116,7 @@ class OpenAIServer:
         return f"{self._scheme}://{self.host}/v1"
 
     def captions_asked(self) -> list[Seen]:
-        return [request for request in self.seen if request.method == "POST"]
+        return [seen for seen in self.seen if seen.path.endswith("/chat/completions")]
 
     def __enter__(self):
         return self
@@ -127,6 +131,10 @@ class OpenAIServer:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.keys is not None and bearer not in self.keys:
             return failure(401, f"Incorrect API key provided: {bearer}.", "invalid_api_key")
+        if request.path == "/api/show":
+            return Reply(404, "404 page not found") if self.show is None else Reply(body=self.show)
+        if request.path == "/api/v1/models" and self.lm_studio is not None:
+            return Reply(body=self.lm_studio)
         if request.method == "POST":
             return _completed(request.json.get("response_format"))
         if self.models_reply is not None:
@@ -167,7 +175,7 @@ def _handler_for(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Seen(self.command, self.path, headers, body)
             server.seen.append(request)
-            scripted = request.method == "POST" and server.script
+            scripted = request.path.endswith("/chat/completions") and server.script
             self.send(server.script.popleft() if scripted else server.reply_to(request))
 
         do_GET = do_POST = answer  # noqa: N815 - names that http.server looks for

@@ -63,7 +63,7 @@ class PaidProvider(OpenAIServer):
             assert self._closed.wait_for(lambda: self._connections == 0, timeout=30)
 
     def reply_to(self, request: Seen) -> Reply:
-        if request.method != "POST":
+        if not request.path.endswith("/chat/completions"):
             return super().reply_to(request)
         photo = photo_in(request.body)
         with self._asking:

@@ -101,10 +101,13 @@ def _ask(
     column = Column(title)
     try:
         backend = make_backend(replace(flags, backend=settings.backend), settings)
-        column.sent_to = backend.destination
-        if backend.destination:
-            say(f"Sending {count(len(photos))} to {backend.destination}: pixels and the prompt")
+        column.sent_to = named = backend.destination
+        if named:
+            say(f"Sending {count(len(photos))} to {named}: pixels and the prompt")
         backend.check()
+        if backend.destination != named:  # a server on this machine that passes photos on
+            column.sent_to = backend.destination
+            say(f"They go to {backend.destination}")
         column.model = backend.settings.model
         edge, prices = edge_for([backend], settings), prices_for(backend, settings)
         for photo in photos:

@@ -251,17 +251,20 @@ def _available_backends(job: Job) -> list[ChosenBackend]:
     for backend, identity in zip(job.backends, identities, strict=True):
         prices = prices_for(backend, job.settings)
         check_ceilings(backend, job.settings, prices)
-        chosen = ChosenBackend(backend, identity, prices)
         if backend is not job.backends[0]:
             say(f"Fallback: {_named(backend)}")
+        was_free = backend.free
         try:
             backend.check()
         except BackendUnavailableError as error:
             down.append(error)
             if len(job.backends) > 1:
-                say(f"{chosen} is left out: {error}")
-        else:
-            chosen_backends.append(chosen)
+                say(f"{ChosenBackend(backend, identity, prices)} is left out: {error}")
+            continue
+        if was_free and not backend.free:  # a local server that passes photos on said so only now
+            prices = prices_for(backend, job.settings)
+            check_ceilings(backend, job.settings, prices)
+        chosen_backends.append(ChosenBackend(backend, identity, prices))
     if not chosen_backends:
         raise down[0]
     return chosen_backends
