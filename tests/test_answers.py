@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from PIL import Image
 
 from tests.providers.openai_server import OpenAIServer, Reply, completion
 from tests.support import caption, library, records
@@ -70,3 +73,37 @@ def test_a_model_that_sees_nothing_ends_the_run_with_a_sentence(tmp_path):
     assert done.returncode == 69
     assert "the first 20 photos all failed the same way (no_image)" in done.stderr
     assert not (tmp_path / "captions.jsonl").read_text()
+
+
+def different(folder, count):
+    """Photos of which no two look alike."""
+    for seed in range(count):
+        rng = random.Random(seed)
+        blocks = Image.new("L", (9, 8))
+        blocks.putdata([rng.randrange(256) for _ in range(72)])
+        folder.mkdir(exist_ok=True)
+        blocks.resize((90, 80), Image.Resampling.NEAREST).save(folder / f"{seed:03d}.png")
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_one_text_for_photos_that_differ_ends_the_run_with_a_sentence(tmp_path, workers):
+    different(tmp_path / "photos", 40)
+    with Model(lambda number: "A beautiful photo of a lovely moment.") as model:
+        done = run(tmp_path, model, f"--max-workers={workers}")
+    assert done.returncode == 69
+    assert "8 photos in a row that look nothing alike got one and the same text" in done.stderr
+    assert len(records(tmp_path / "captions.jsonl")) == 7
+
+
+def test_with_a_fallback_the_blind_one_is_put_aside(tmp_path):
+    different(tmp_path / "photos", 20)
+    with (
+        Model(lambda number: "A beautiful photo of a lovely moment.") as first,
+        Model(lambda number: f"Seen by the second, {number}.", "second") as second,
+    ):
+        done = run(tmp_path, first, f"--fallback=compatible:second@{second.base_url}")
+    assert done.returncode == 0, done.stderr
+    assert "is put aside: 8 photos in a row" in done.stderr
+    assert [r["model"] for r in records(tmp_path / "captions.jsonl")] == ["first"] * 7 + [
+        "second"
+    ] * 13

@@ -38,6 +38,7 @@ from picture_captioner.image_loader.loading import (
     open_encoded,
     read_header,
 )
+from picture_captioner.image_loader.measures import perceptual_hash
 from picture_captioner.image_loader.metadata import Metadata
 
 __all__ = [
@@ -54,5 +55,6 @@ __all__ = [
     "fitting",
     "load_image",
     "open_encoded",
+    "perceptual_hash",
     "read_header",
 ]

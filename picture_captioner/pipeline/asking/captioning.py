@@ -108,7 +108,11 @@ class Captioning:
             for case, answered in zip(cases, answers, strict=True):
                 case.take(*answered)
             runaway = _runaway(service, cases, answers)
-            self._record_captions(service, cases)
+            try:
+                self._record_captions(service, cases)
+            except BackendUnavailableError as error:
+                self._chain.put_aside(service, error)
+                continue
             cases = [case for case in cases if not isinstance(case.answer, Caption)]
             if runaway is not None:
                 self._give_up(service, cases, proved=True)
@@ -136,6 +140,14 @@ class Captioning:
             self._chain.put_aside(service, error)
 
     def _record_captions(self, service: BackendService, cases: Sequence[Case]) -> None:
+        """Write the captions.
+
+        Raises:
+            BackendUnavailableError: they say the same of photos that differ; nothing is written.
+        """
+        for case in cases:
+            if isinstance(case.answer, Caption):
+                service.repeats.see(case.answer, case.decoded.image)
         captioned = [
             Captioned(c.decoded.item, c.decoded.loaded, _success(service, c, c.answer))
             for c in cases

@@ -24,6 +24,7 @@ from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
 from picture_captioner.pipeline.asking.prices import Prices, usage_of
 from picture_captioner.pipeline.asking.reask import Answer, Reasker
+from picture_captioner.pipeline.asking.repeats import RepeatWatch
 from picture_captioner.pipeline.asking.retry import ATTEMPTS, MAX_PATIENCE_SECONDS, Retrier
 from picture_captioner.pipeline.asking.spending import BillGuard, Budget
 from picture_captioner.pipeline.recording.answers import judge_answer
@@ -73,6 +74,7 @@ class BackendService:
         self._backend = chosen.backend
         self.concurrency = ConcurrencyLimiter(1 if chosen.backend.batch_size > 1 else workers)
         self.breaker = CircuitBreaker()
+        self.repeats = RepeatWatch(chosen.backend)
         self.ended: FatalError | None = None
         self._asked = chosen.backend.settings.asked
         self._takes_fault = _takes_fault(chosen.backend)
