@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     photos_dir: Path | None = None
     captions_jsonl: Path = Path("captions.jsonl")
     library_db: Path | None = None
+    models_dir: Path | None = None
     backend: str = ""
     model: str = ""
     prompt: str = ""
@@ -65,7 +66,9 @@ class Settings(BaseSettings):
     compatible_api_key: SecretStr = SecretStr("")
     litellm_api_key: SecretStr = SecretStr("")
 
-    @field_validator("photos_dir", "captions_jsonl", "library_db", "log_file", "prices_file")
+    @field_validator(
+        "photos_dir", "captions_jsonl", "library_db", "models_dir", "log_file", "prices_file"
+    )
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         """`~/Pictures` in config.env meets no shell that would expand it."""

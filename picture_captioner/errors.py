@@ -29,6 +29,7 @@
         |   `-- LibraryNewerError         78
         |-- AccessDeniedError             77
         `-- ConfigurationError            78
+            `-- ModelMissingError         78
 
 Messages are written for the person who reads them at seven in the morning: what happened, to
 which file or flag, what to do next. They hold no key, no URL query and, where they can reach the
@@ -323,6 +324,17 @@ class ConfigurationError(FatalError):
     """A setting, directory, key, extra or price is missing; the message names the cure."""
 
     exit_code = ExitCode.CONFIGURATION
+
+
+class ModelMissingError(ConfigurationError):
+    """A model is not on this machine; `model` is what `models download` takes.
+
+    Only a person decides that it is downloaded: by that command, or a yes in a terminal.
+    """
+
+    def __init__(self, model: str, message: str) -> None:
+        super().__init__(message)
+        self.model = model
 
 
 def exit_code_table() -> str:

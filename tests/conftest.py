@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import needs
+from tests.needs import need
 from tests.support import install_plugin, library
 from tests.torture.figures import HEAD, figures_in, write_figures
 from tests.torture.preloaded import Preloaded
@@ -105,3 +106,21 @@ def preloaded() -> Iterator[Preloaded]:
     """Starts runs of the program in milliseconds, with faults in them if asked."""
     with Preloaded() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def local_model(tmp_path_factory):
+    """The folder of a tiny model of a family; made when it is first asked for."""
+    torch = need("torch")
+    from tests.local_models import make_model
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models")
+    made: dict[str, Path] = {}
+
+    def model(family: str = "qwen2_5_vl") -> Path:
+        if family not in made:
+            made[family] = make_model(family, folder / family)
+        return made[family]
+
+    return model

@@ -18,10 +18,19 @@ LAYERS = [
     {"config"},
     {"pipeline", "report"},
     {"backends", "embedders", "library"},
-    {"journal", "image_loader"},
+    {"journal", "image_loader", "hub"},
     {"errors"},
 ]
-SIBLINGS = {"backends", "embedders", "library", "pipeline", "report", "journal", "image_loader"}
+SIBLINGS = {
+    "backends",
+    "embedders",
+    "library",
+    "pipeline",
+    "report",
+    "journal",
+    "image_loader",
+    "hub",
+}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in sorted(names)}
 
 HEAVY = {

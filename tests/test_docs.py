@@ -48,6 +48,7 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
         for command in (
             *([], ["run"], ["estimate"], ["compare"], ["stats"], ["search"]),
             ["journal", "merge"],
+            ["models", "download"],
         )
     )
     help_texts += report("--help", cwd=tmp_path, COLUMNS="200").stdout

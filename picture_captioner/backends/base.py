@@ -11,6 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -43,7 +44,8 @@ def _unheard(text: str) -> None:
 class BackendSettings:
     """What a backend is told. `model` is never empty: the registry fills in the default.
 
-    `notice` takes a line for the person; a backend never prints.
+    `notice` takes a line for the person; a backend never prints. `models_dir` is a folder that is
+    looked into for model files.
     """
 
     model: str
@@ -58,6 +60,7 @@ class BackendSettings:
     max_tokens: int = 256
     temperature: float = 0.3
     timeout: float | None = None
+    models_dir: Path | None = None
     options: BackendOptions = field(default_factory=BackendOptions)
     notice: Callable[[str], None] = _unheard
 

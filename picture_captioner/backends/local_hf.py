@@ -148,15 +148,16 @@ class LocalBackend(CaptionBackend):
         """
         if self._engine is not None:
             return
-        from picture_captioner.backends.local_download import find_model, local_folder
         from picture_captioner.backends.local_engine import Engine, cap_memory
         from picture_captioner.backends.local_loading import plan
+        from picture_captioner.hub.repositories import find_repository, is_snapshot, local_folder
 
-        notice, options = self.settings.notice, self._options
+        options = self._options
         folder = local_folder(self._source)
         if folder is None:
-            folder = find_model(self._source, options.revision, notice)
-            self._version = folder.name[:12]  # the cache names snapshots by their commit
+            models_dir = self.settings.models_dir
+            folder = find_repository(self._source, options.revision, models_dir=models_dir)
+            self._version = folder.name[:12] if is_snapshot(folder) else None
         chosen = plan(
             folder,
             options.device,

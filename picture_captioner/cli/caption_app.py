@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 journal_app = typer.Typer(help="Look after a journal: check, compact, merge.", no_args_is_help=True)
 app.add_typer(journal_app, name="journal")
+models_app = typer.Typer(help="Models on this machine: list, download.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
 
 
 @app.command()
@@ -83,6 +85,7 @@ def run(
     max_pixels: local.MaxPixels = None,
     max_new_tokens: local.MaxNewTokens = None,
     revision: local.Revision = None,
+    models_dir: flag.ModelsDir = None,
     show_setting: flag.ShowSetting = None,
 ) -> int:
     """Caption every photo that has no caption yet; stop and repeat at will."""
@@ -152,6 +155,7 @@ def compare(
     timeout: flag.Timeout = None,
     max_edge: flag.MaxEdge = None,
     prices_file: flag.PricesFile = None,
+    models_dir: flag.ModelsDir = None,
 ) -> int:
     """Caption a few photos with several backends or models, side by side, as Markdown."""
     given = dict(locals())
@@ -179,6 +183,7 @@ def search(
     as_json: flag.AsJson = False,
     model: sought.EmbedderModel = None,
     captions_only: sought.CaptionsOnly = False,
+    models_dir: flag.ModelsDir = None,
     open_report: sought.OpenReport = False,
     out: sought.ReportDir = sought.REPORT_DIR,
 ) -> int:
@@ -222,6 +227,47 @@ def journal_merge(
     from picture_captioner.cli.commands.journal import merge_journal
 
     return merge_journal(captions_jsonl, other)
+
+
+@models_app.command("list")
+def models_list(models_dir: flag.ModelsDir = None, as_json: flag.AsJson = False) -> int:
+    """List the models that can be named, their size and licence, and where they are."""
+    from picture_captioner.cli.commands.models import print_models
+
+    return print_models(models_dir, as_json=as_json)
+
+
+@models_app.command("path")
+def models_path(
+    name: Annotated[str, typer.Argument(help="A model of the list, or OWNER/NAME.")],
+    models_dir: flag.ModelsDir = None,
+) -> int:
+    """Print where a model is."""
+    from picture_captioner.cli.commands.models import print_path
+
+    return print_path(name, models_dir)
+
+
+@models_app.command("download")
+def models_download(
+    names: Annotated[list[str], typer.Argument(help="Models of the list, or OWNER/NAME.")],
+    models_dir: flag.ModelsDir = None,
+) -> int:
+    """Fetch models, verified, into their cache or --models-dir; goes on where it was stopped."""
+    from picture_captioner.cli.commands.models import download_models
+
+    return download_models(names, models_dir)
+
+
+@models_app.command("remove")
+def models_remove(
+    names: Annotated[list[str], typer.Argument(help="Models of the list, or OWNER/NAME.")],
+    models_dir: flag.ModelsDir = None,
+) -> int:
+    """Delete models from this machine."""
+    from picture_captioner.cli.commands.models import remove_models
+
+    return remove_models(names, models_dir)
 
 
 @app.callback(invoke_without_command=True)

@@ -41,6 +41,14 @@ LibraryDb: TypeAlias = Annotated[
         rich_help_panel=_WHERE,
     ),
 ]
+ModelsDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder with model files, looked into before the caches [MODELS_DIR].",
+        rich_help_panel=_WHERE,
+    ),
+]
 Backend: TypeAlias = Annotated[
     str | None,
     typer.Option(

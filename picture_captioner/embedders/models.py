@@ -1,19 +1,15 @@
-"""Where a model's files are: in a folder, in the hub's cache, or downloaded because asked for.
-
-Only safetensors, JSON and tokenizer files are ever fetched: no pickles, no code.
-"""
+"""Where an embedder's files are: in a folder, or wherever `hub/` finds the model."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from picture_captioner.embedders.base import EmbedderSettings
-from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError
+from picture_captioner.errors import ConfigurationError, ModelMissingError
+from picture_captioner.hub.catalogue import TOWER_FILES
 
 SIGLIP2 = "google/siglip2-base-patch16-224"
 CLIP = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
@@ -26,19 +22,6 @@ ENCODER_NEEDS = ("config.json", "tokenizer.json", "model.safetensors")
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 """A model in one file, or the table of contents of one in several."""
-
-WANTED = (
-    *WEIGHTS,
-    "model-*.safetensors",
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-)
 
 REVISION_DIGITS = 12
 
@@ -73,13 +56,41 @@ def find_model(
         return ModelFiles(folder, f"{folder.resolve().name}@{digest(folder)}")
     if model.startswith(("/", "./", "../", "~")):
         raise ConfigurationError(f"there is no model folder {model}")
+    name, _, revision = model.partition("@")
     allowed = settings.allow_download if download is None else download
-    snapshot = _from_hub(model, settings, allowed)
-    _require(snapshot, needed, model)
-    return ModelFiles(snapshot, f"{model.partition('@')[0]}@{snapshot.name[:REVISION_DIGITS]}")
+    found = _in_repository(name, revision or None, needed, settings, allowed)
+    told = found.name[:REVISION_DIGITS] if _is_snapshot(found) else digest(found)
+    return ModelFiles(found, f"{name}@{told}")
 
 
-def digest(folder: Path, patterns: Iterable[str] = WANTED) -> str:
+def _in_repository(
+    name: str,
+    revision: str | None,
+    needed: Iterable[str],
+    settings: EmbedderSettings,
+    download: bool,
+) -> Path:
+    from picture_captioner.hub import repositories
+
+    places = {"models_dir": settings.models_dir, "cache_dir": settings.cache_dir}
+    try:
+        return repositories.find_repository(name, revision, needed=needed, **places)
+    except ModelMissingError:
+        if not download:
+            raise
+    host = repositories.hub_host()
+    settings.notice(f"Asking {host} for the model {name}; no photo and no caption is sent")
+    folder = repositories.download_repository(name, revision, settings.progress, **places)
+    _require(folder, needed, name)
+    return folder
+
+
+def _is_snapshot(folder: Path) -> bool:
+    """Whether the hub's cache named the folder, by its commit."""
+    return folder.parent.name == "snapshots"
+
+
+def digest(folder: Path, patterns: Iterable[str] = TOWER_FILES) -> str:
     """12 hex digits over the files of `folder` that a model consists of, by name and content."""
     total = hashlib.sha256()
     for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
@@ -105,55 +116,3 @@ def _require(folder: Path, needed: Iterable[str], model: str) -> None:
             f"the model {model} has no model.safetensors here; weights in other formats are not "
             "read, because a pickle may run any program"
         )
-
-
-_TRANSPORTS = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "hf_xet"})
-"""What huggingface-hub is built on, 1.x on httpx, 2.x on httpx2: their errors are no OSErrors."""
-
-
-def _from_hub(model: str, settings: EmbedderSettings, download: bool) -> Path:
-    _keep_private(settings.allow_download)
-    from huggingface_hub import constants, errors, snapshot_download
-
-    name, _, revision = model.partition("@")
-    if download:
-        host = urlsplit(constants.ENDPOINT).netloc
-        settings.notice(f"Asking {host} for the model {name}; no photo and no caption is sent")
-    try:
-        folder = snapshot_download(
-            name,
-            revision=revision or None,
-            cache_dir=settings.cache_dir,
-            local_files_only=not download,
-            allow_patterns=list(WANTED),
-        )
-    except errors.HFValidationError as error:
-        raise UsageError(f"{model!r} is neither a folder nor a model's name") from error
-    except Exception as error:
-        told = isinstance(error, OSError | errors.HfHubHTTPError | errors.OfflineModeIsEnabled)
-        if not told and type(error).__module__.split(".")[0] not in _TRANSPORTS:
-            raise
-        if not download:
-            raise ConfigurationError(_how_to_get(model)) from error
-        raise BackendUnavailableError(
-            f"cannot download the model {model} ({type(error).__name__}): check its name and the "
-            "network, or fetch it on another machine (docs/embedders.md)"
-        ) from error
-    return Path(folder)
-
-
-def _how_to_get(model: str) -> str:
-    name, _, revision = model.partition("@")
-    at = f" --revision {revision}" if revision else ""
-    return (
-        f"the model {model} is not on this machine and downloads were not asked for: allow the "
-        f"download, run `hf download {name}{at}`, or give the folder that holds it "
-        "(docs/embedders.md)"
-    )
-
-
-def _keep_private(allow_download: bool) -> None:
-    """Keep huggingface_hub silent; it reads these when it is first imported."""
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    if not allow_download:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")

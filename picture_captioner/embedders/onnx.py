@@ -2,7 +2,7 @@
 
 The folder holds a graph and preprocessor_config.json, as exports on the hub do; a text tower with
 its tokenizer beside it makes the photos searchable by text. A `manifest.json` in the folder says
-where files that are not there yet may be downloaded from (`download.py`).
+where files that are not there yet may be downloaded from (`hub/files.py`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from picture_captioner.embedders.base import Embedder
-from picture_captioner.embedders.download import MANIFEST, download_model
 from picture_captioner.embedders.models import ModelFiles, digest
 from picture_captioner.embedders.onnx_encoder import OnnxEncoder
 from picture_captioner.embedders.onnx_pixels import Preprocessing
 from picture_captioner.embedders.tokenizing import encodable, read_tokenizer
 from picture_captioner.embedders.vectors import batches, stacked, unit_rows
 from picture_captioner.errors import ConfigurationError
+from picture_captioner.hub.files import MANIFEST, download_manifest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -119,7 +119,7 @@ class OnnxEmbedder(Embedder):
             )
         folder = Path(self.model).expanduser()
         if self.settings.allow_download and (folder / MANIFEST).is_file():
-            download_model(folder / MANIFEST, folder, self.settings.progress)
+            download_manifest(folder / MANIFEST, folder, self.settings.progress)
         if not folder.is_dir():
             raise ConfigurationError(f"there is no model folder {self.model}")
         return folder

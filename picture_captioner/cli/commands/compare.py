@@ -23,6 +23,7 @@ from picture_captioner.cli.commands.compose import (
     prices_for,
     settings_for,
 )
+from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
@@ -104,7 +105,7 @@ def _ask(
         column.sent_to = named = backend.destination
         if named:
             say(f"Sending {count(len(photos))} to {named}: pixels and the prompt")
-        backend.check()
+        with_models(backend.check, settings.models_dir)
         if backend.destination != named:  # a server on this machine that passes photos on
             column.sent_to = backend.destination
             say(f"They go to {backend.destination}")

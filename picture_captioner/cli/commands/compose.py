@@ -77,6 +77,7 @@ class RunFlags:
     max_pixels: int | None = None
     max_new_tokens: int | None = None
     revision: str | None = None
+    models_dir: Path | None = None
     show_setting: str | None = None
 
 
@@ -108,6 +109,7 @@ def settings_for(flags: RunFlags) -> Settings:
         max_requests=flags.max_requests,
         max_photo_cost=flags.max_photo_cost,
         prices_file=flags.prices_file,
+        models_dir=flags.models_dir,
     )
 
 
@@ -219,6 +221,7 @@ def _common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendS
         max_tags=settings.max_tags or DEFAULT_MAX_TAGS,
         temperature=settings.temperature,
         timeout=settings.timeout or None,
+        models_dir=settings.models_dir,
         options=kind.Options(),
     )
     asked = common.asked

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -62,7 +63,9 @@ def make_report(flags: ReportFlags) -> int:
         captions_jsonl=flags.captions_jsonl,
         library_db=flags.library_db,
         follow_links=flags.follow_links,
+        models_dir=flags.models_dir,
     )
+    flags = replace(flags, models_dir=settings.models_dir)
     configure_logging(settings.log_file, settings.log_level)
     _make_folder(flags.out)
     inputs = _read_inputs(flags, settings)

@@ -21,6 +21,7 @@ class ReportFlags:
     model: str | None = None
     device: str = "auto"
     download: bool = False
+    models_dir: Path | None = None
     min_cluster_size: int | None = None
     seed: int = 42
     fast: bool = False

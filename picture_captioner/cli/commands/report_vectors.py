@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.report_flags import ReportFlags
 from picture_captioner.cli.commands.report_inputs import read_vocabulary
 from picture_captioner.cli.terminal import count, say
@@ -51,7 +52,11 @@ def choose_embedder(
     from picture_captioner.embedders.registry import AUTO, embedder_class
 
     settings = EmbedderSettings(
-        model=flags.model or "", device=flags.device, allow_download=flags.download, notice=say
+        model=flags.model or "",
+        device=flags.device,
+        models_dir=flags.models_dir,
+        allow_download=flags.download,
+        notice=say,
     )
     # A template's captions speak of light and format: they do not count, unless there is no more.
     real = sum(p.status is Status.SUCCESS and not p.placeholder for p in photos)
@@ -65,7 +70,7 @@ def choose_embedder(
             f"--embedder {choice.name} looks at photos and there are none; "
             "give --photos-dir, or --embedder caption"
         )
-    chosen.embedder.check()
+    with_models(chosen.embedder.check, flags.models_dir)
     say(f"Embedder: {choice.name}, {choice.reason}")
     return chosen
 

@@ -24,6 +24,7 @@ from picture_captioner.cli.commands.compose import (
     workers_for,
 )
 from picture_captioner.cli.commands.deaths import weigh_deaths
+from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
 from picture_captioner.cli.commands.price import price_in_words
 from picture_captioner.cli.commands.summary import tell_summary
@@ -255,7 +256,7 @@ def _available_backends(job: Job) -> list[ChosenBackend]:
             say(f"Fallback: {_named(backend)}")
         was_free = backend.free
         try:
-            backend.check()
+            with_models(backend.check, job.settings.models_dir)
         except BackendUnavailableError as error:
             down.append(error)
             if len(job.backends) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import webbrowser
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -50,6 +50,7 @@ class SearchFlags:
     as_json: bool = False
     model: str | None = None
     captions_only: bool = False
+    models_dir: Path | None = None
     open_report: bool = False
     out: Path = Path()
 
@@ -65,7 +66,11 @@ def print_search(flags: SearchFlags, embedder: TextEmbedder | None = None) -> in
     query = " ".join(flags.query).strip()
     if not has_words(query):
         raise UsageError("nothing to search for: give a word, such as search 'children on a beach'")
-    settings = load_settings(captions_jsonl=flags.captions_jsonl, library_db=flags.library_db)
+    settings = load_settings(
+        captions_jsonl=flags.captions_jsonl,
+        library_db=flags.library_db,
+        models_dir=flags.models_dir,
+    )
     if not settings.captions_jsonl.exists():
         say(f"{settings.captions_jsonl} holds no records yet")
         hits: list[CaptionHit] = []
@@ -84,6 +89,7 @@ def _search(
     journal, limit = settings.captions_jsonl, flags.limit
     try:
         with Library.open(settings.library_path, say) as library:
+            flags = replace(flags, models_dir=settings.models_dir)
             embedder = embedder or joint_embedder(library, flags)
             return _find(library, journal, query, limit, embedder)
     except LibraryError as error:
@@ -105,7 +111,8 @@ def joint_embedder(library: Library, flags: SearchFlags) -> TextEmbedder | None:
 
         try:
             kind = embedder_class(name)
-            embedder = kind(EmbedderSettings(model=flags.model or "", notice=say))
+            places = EmbedderSettings(models_dir=flags.models_dir, notice=say)
+            embedder = kind(replace(places, model=flags.model or ""))
             if embedder.embeds_images and embedder.embeds_texts:
                 embedder.check()
                 return embedder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import socket
@@ -15,11 +16,22 @@ need("torch")
 import huggingface_hub
 from huggingface_hub import constants
 
-from picture_captioner.backends import local_download
 from picture_captioner.backends.base import BackendSettings, Caption
-from picture_captioner.backends.local_download import cached_folder, find_model, local_folder
 from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
-from picture_captioner.errors import AccessDeniedError, BackendUnavailableError, ConfigurationError
+from picture_captioner.errors import (
+    AccessDeniedError,
+    BackendUnavailableError,
+    ConfigurationError,
+    ModelMissingError,
+    UsageError,
+)
+from picture_captioner.hub.repositories import (
+    download_repository,
+    find_repository,
+    is_snapshot,
+    local_folder,
+    remove_repository,
+)
 from tests.local_models import NEW_TOKENS
 
 NAME = "somebody/tiny"
@@ -50,32 +62,67 @@ def put_into(cache, model):
     return snapshot
 
 
+def silent(name, done, size):
+    """Progress that nobody looks at."""
+
+
 def test_a_hub_that_cannot_be_reached_is_one_sentence_with_the_way_around(cache):
-    told = []
     with pytest.raises(BackendUnavailableError) as error:
-        find_model(NAME, "v1.0", told.append)
+        download_repository(NAME, "v1.0", silent)
     said = str(error.value)
     assert "cannot be reached" in said
     assert f"hf download {NAME} --revision v1.0 --include '*.safetensors'" in said
     assert "--local-dir tiny; copy that folder here and give --model ./tiny" in said
     assert "\n" not in said
-    assert "no photo is sent" in told[0]
 
 
 def test_offline_mode_is_named(cache, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(BackendUnavailableError, match="HF_HUB_OFFLINE forbids"):
-        find_model(NAME, None, str)
+        download_repository(NAME, None, silent)
 
 
 @pytest.mark.parametrize("offline", [False, True])
 def test_a_cached_model_needs_no_network(cache, local_model, monkeypatch, offline):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     snapshot = put_into(cache, local_model())
-    told = []
-    assert find_model(NAME, None, told.append) == snapshot
-    assert find_model(NAME, COMMIT, told.append) == snapshot
-    assert told == []
+    assert find_repository(NAME) == find_repository(NAME, COMMIT) == snapshot
+    assert is_snapshot(snapshot)
+
+
+@pytest.mark.parametrize("below", [NAME, "tiny", f"models--{NAME.replace('/', '--')}"])
+def test_a_folder_of_models_is_looked_into(cache, tmp_path, local_model, below):
+    folder = tmp_path / "models"
+    if "--" in below:
+        expected = put_into(folder, local_model())
+    else:
+        expected = folder / below
+        shutil.copytree(local_model(), expected)
+    assert find_repository(NAME, models_dir=folder) == expected
+    with pytest.raises(ModelMissingError):
+        find_repository(NAME)
+
+
+def test_a_missing_model_is_a_sentence_with_the_command_and_asks_nobody(cache):
+    with pytest.raises(ModelMissingError) as error:
+        find_repository(NAME, "v1.0")
+    assert error.value.model == f"{NAME}@v1.0"
+    assert f"run 'caption.py models download {NAME}@v1.0'" in str(error.value)
+    with pytest.raises(ModelMissingError, match=r"google/siglip2.*1\.5 GB, Apache-2\.0"):
+        find_repository("google/siglip2-base-patch16-224")
+
+
+def test_the_backend_downloads_nothing_by_itself(cache):
+    with pytest.raises(ModelMissingError, match="models download somebody/tiny"):
+        LocalBackend(BackendSettings(model=NAME, options=LocalOptions(device="cpu"))).check()
+
+
+def test_a_model_that_is_removed_is_gone(cache, local_model):
+    put_into(cache, local_model())
+    assert remove_repository(NAME) > 0
+    assert remove_repository(NAME) == 0
+    with pytest.raises(ModelMissingError):
+        find_repository(NAME)
 
 
 def test_the_commit_of_a_cached_model_is_recorded(cache, local_model):
@@ -96,11 +143,10 @@ def test_a_download_that_was_cut_is_not_taken_for_a_model(cache, local_model):
     index = {"weight_map": shards}
     (snapshot / "model.safetensors").rename(snapshot / shards["a"])
     (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert cached_folder(NAME, None) is None
-    with pytest.raises(BackendUnavailableError, match="not wholly"):
-        find_model(NAME, None, str)
+    with pytest.raises(ModelMissingError, match="not wholly"):
+        find_repository(NAME)
     (snapshot / shards["b"]).write_bytes(b"")
-    assert cached_folder(NAME, None) == snapshot
+    assert find_repository(NAME) == snapshot
 
 
 def test_a_folder_is_a_model_and_a_wrong_path_is_told(local_model, tmp_path, monkeypatch):
@@ -109,8 +155,8 @@ def test_a_folder_is_a_model_and_a_wrong_path_is_told(local_model, tmp_path, mon
     for wrong in ("/nowhere/model", "./model", "~/no-such-model", str(tmp_path)):
         with pytest.raises(ConfigurationError, match=r"no config\.json"):
             local_folder(wrong)
-    with pytest.raises(ConfigurationError, match="neither a folder nor a name"):
-        find_model("a/b/c", None, str)
+    with pytest.raises(UsageError, match="neither a folder nor a model's name"):
+        find_repository("a/b/c")
 
 
 # --- a hub that answers --------------------------------------------------------------------------
@@ -146,23 +192,19 @@ def refuse(hub, status, code):
 def test_what_the_hub_refuses_is_told_with_its_remedy(hub, status, code, kind, words):
     refuse(hub, status, code)
     with pytest.raises(kind, match=words):
-        find_model(NAME, None, str)
+        download_repository(NAME, None, silent)
 
 
 def test_no_photo_and_no_word_about_this_machine_but_the_library_goes_to_the_hub(hub):
     refuse(hub, 404, "RepoNotFound")
     with pytest.raises(ConfigurationError):
-        find_model(NAME, None, str)
+        download_repository(NAME, None, silent)
     requests = [request for request, _ in hub.log]
     assert all(request.get_data() == b"" for request in requests)
     assert constants.HF_HUB_DISABLE_TELEMETRY
 
 
-def test_a_download_takes_safetensors_and_no_code_and_tells_its_progress(
-    hub, local_model, monkeypatch
-):
-    files = {file.name: file.read_bytes() for file in local_model().iterdir()}
-    files |= {"pytorch_model.bin": b"a pickle", "modeling_evil.py": b"raise SystemExit"}
+def serve(hub, files, etags):
     hub.expect_request(f"/api/models/{NAME}/revision/main").respond_with_json(
         {"id": NAME, "sha": COMMIT, "siblings": []}
     )
@@ -173,15 +215,35 @@ def test_a_download_takes_safetensors_and_no_code_and_tells_its_progress(
     hub.expect_request(f"/api/models/{NAME}/tree/{COMMIT}").respond_with_json(tree)
     for name, data in files.items():
         hub.expect_request(f"/{NAME}/resolve/{COMMIT}/{name}").respond_with_data(
-            data, headers={"ETag": f'"{hash(data):x}"', "X-Repo-Commit": COMMIT}
+            data, headers={"ETag": f'"{etags[name]}"', "X-Repo-Commit": COMMIT}
         )
-    monkeypatch.setattr(local_download, "SECONDS_BETWEEN_LINES", 0.0)
+
+
+@pytest.mark.parametrize("into_folder", [False, True])
+def test_a_download_takes_safetensors_and_no_code_and_tells_its_progress(
+    hub, local_model, tmp_path, into_folder
+):
+    files = {file.name: file.read_bytes() for file in local_model().iterdir()}
+    files |= {"pytorch_model.bin": b"a pickle", "modeling_evil.py": b"raise SystemExit"}
+    serve(hub, files, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     told = []
-    folder = find_model(NAME, None, told.append)
-    assert {path.name for path in folder.iterdir()} == {
+    models_dir = tmp_path / "models" if into_folder else None
+    folder = download_repository(NAME, None, lambda *n: told.append(n), models_dir=models_dir)
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {
         path.name for path in local_model().iterdir()
     }
     assert (folder / "model.safetensors").read_bytes() == files["model.safetensors"]
-    assert any("GB on this machine" in line for line in told), told
+    assert find_repository(NAME, models_dir=models_dir) == folder
+    assert told[-1][0] == NAME
+    assert told[-1][1] >= len(files["model.safetensors"])
     asked = {request.path for request, _ in hub.log}
     assert not any(path.endswith((".bin", ".py")) for path in asked)
+
+
+@pytest.mark.parametrize("into_folder", [False, True])
+def test_a_file_that_is_not_the_hubs_is_thrown_away(hub, local_model, tmp_path, into_folder):
+    files = {file.name: file.read_bytes() for file in local_model().iterdir()}
+    serve(hub, files, {name: hashlib.sha256(name.encode()).hexdigest() for name in files})
+    models_dir = tmp_path / "models" if into_folder else None
+    with pytest.raises(ConfigurationError, match="is not the hub's file"):
+        download_repository(NAME, None, silent, models_dir=models_dir)

@@ -9,8 +9,8 @@ import random
 import pytest
 from werkzeug import Request, Response
 
-from picture_captioner.embedders.download import download_model
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
+from picture_captioner.hub import download_manifest
 
 DATA = random.Random(0).randbytes(3_000_000)
 
@@ -60,7 +60,7 @@ def manifest(tmp_path, server):
 
 
 def fetch(manifest, tmp_path, progress=lambda *_: None):
-    return download_model(manifest, tmp_path / "model", progress)
+    return download_manifest(manifest, tmp_path / "model", progress)
 
 
 def left(tmp_path):

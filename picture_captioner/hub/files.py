@@ -10,6 +10,7 @@ cut connection leaves a part that the next attempt goes on from.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import json
@@ -29,13 +30,14 @@ CHUNK = 1 << 20
 TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as cut."""
 PART = ".part"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 Progress = Callable[[str, int, int], None]
 """Told of a file's name, the bytes that are here, and the bytes that it has."""
 
 
-class ModelFile(BaseModel):
-    """One file of a manifest; `name` is where it goes in the model's folder."""
+class WebFile(BaseModel):
+    """A file and its checksum; `name` is where it goes in the model's folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,10 +65,10 @@ class ModelFile(BaseModel):
 class Manifest(BaseModel):
     """The files of a model."""
 
-    files: tuple[ModelFile, ...]
+    files: tuple[WebFile, ...]
 
 
-def download_model(manifest: Path, folder: Path, progress: Progress) -> list[Path]:
+def download_manifest(manifest: Path, folder: Path, progress: Progress) -> list[Path]:
     """Fetch the files of a manifest that are not in `folder` yet, whole and right.
 
     Returns:
@@ -79,12 +81,10 @@ def download_model(manifest: Path, folder: Path, progress: Progress) -> list[Pat
     fetched = []
     for file in _read(manifest).files:
         path = folder / file.name
-        if _is_right(path, file):
+        if is_right(path, file):
             progress(file.name, file.size, file.size)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(file, path, progress)
-        fetched.append(path)
+        else:
+            fetched.append(download_file(file, path, progress))
     return fetched
 
 
@@ -99,8 +99,12 @@ def _read(manifest: Path) -> Manifest:
         raise ConfigurationError(f"{manifest.name} cannot be read as JSON") from error
 
 
-def _is_right(path: Path, file: ModelFile) -> bool:
-    if not path.is_file() or path.stat().st_size != file.size:
+def is_right(path: Path, file: WebFile) -> bool:
+    """Whether the file there is this one, by its size and SHA-256."""
+    try:
+        if not path.is_file() or path.stat().st_size != file.size:
+            return False
+    except OSError:
         return False
     return _sha256(path) == file.sha256
 
@@ -110,25 +114,33 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-def _fetch(file: ModelFile, path: Path, progress: Progress) -> None:
+def download_file(file: WebFile, path: Path, progress: Progress) -> Path:
+    """Fetch a file to `path`, where it appears whole and right or not at all; returns the path.
+
+    Raises:
+        ConfigurationError: what the server sent is not the file, or it cannot be stored here.
+        BackendUnavailableError: the server does not answer or the connection was cut.
+    """
     part = path.with_name(path.name + PART)
-    if part.is_file() and part.stat().st_size > file.size:
-        part.unlink()
-    if not part.is_file() or part.stat().st_size < file.size:
-        try:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if part.is_file() and part.stat().st_size > file.size:
+            part.unlink()
+        if not part.is_file() or part.stat().st_size < file.size:
             _receive(file, part, progress)
-        except (OSError, http.client.HTTPException) as error:
-            raise BackendUnavailableError(_why(file, part, error)) from error
-    if _sha256(part) != file.sha256:
+        if _sha256(part) == file.sha256:
+            part.replace(path)
+            return path
         part.unlink()
-        raise ConfigurationError(
-            f"what the server sent as {file.name} is not the file of the manifest (its SHA-256 "
-            "differs), so it was thrown away: check the manifest and its URL"
-        )
-    part.replace(path)
+    except (OSError, http.client.HTTPException) as error:
+        raise _why(file, part, error) from error
+    raise ConfigurationError(
+        f"what the server sent as {file.name} is not that file (its SHA-256 differs), so it was "
+        f"thrown away: the file at {file.url} was changed, or something in between changes files"
+    )
 
 
-def _receive(file: ModelFile, part: Path, progress: Progress) -> None:
+def _receive(file: WebFile, part: Path, progress: Progress) -> None:
     """Append to `part` what it lacks, and no more than the file should have."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(file.url, headers={"User-Agent": "picture-captioner"})  # noqa: S310 - the manifest allows https only
@@ -148,11 +160,20 @@ def _receive(file: ModelFile, part: Path, progress: Progress) -> None:
         raise ConnectionError("the connection ended early")
 
 
-def _why(file: ModelFile, part: Path, error: Exception) -> str:
+def _why(
+    file: WebFile, part: Path, error: Exception
+) -> BackendUnavailableError | ConfigurationError:
     if isinstance(error, urllib.error.HTTPError):
-        return f"the server does not give {file.name}: HTTP {error.code}; check the manifest's URL"
+        return BackendUnavailableError(
+            f"the server does not give {file.name}: HTTP {error.code} from {file.url}"
+        )
+    if isinstance(error, OSError) and (error.filename or error.errno in _NO_ROOM):
+        return ConfigurationError(
+            f"{file.name} cannot be stored in {part.parent}: {error.strerror}; name another folder "
+            "with --models-dir"
+        )
     have = part.stat().st_size if part.is_file() else 0
-    return (
+    return BackendUnavailableError(
         f"the download of {file.name} was cut at {have:,} of {file.size:,} bytes "
         f"({type(error).__name__}): start again, it goes on from there"
     )

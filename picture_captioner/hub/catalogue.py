@@ -1,0 +1,186 @@
+"""The models that this program names, each with its size and licence, and where its files are.
+
+A stage that needs one asks `model_files(NAME, models_dir)`. Adding a model is one row.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from picture_captioner.errors import ModelMissingError, UsageError, did_you_mean
+from picture_captioner.hub.files import Progress, WebFile, download_file, is_right
+
+SAFE_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model")
+"""Of a repository that nothing more is known of: no pickles, no code."""
+
+TOWER_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*.safetensors",
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
+"""Of an embedder's: some repositories hold their weights twice, in two formats."""
+
+
+class KnownModel(NamedTuple):
+    """A row: either a repository of the hub, or files by URL and checksum."""
+
+    name: str
+    purpose: str
+    licence: str
+    size: int
+    repository: str = ""
+    patterns: tuple[str, ...] = ()
+    files: tuple[WebFile, ...] = ()
+
+
+CATALOGUE = (
+    KnownModel(
+        "qwen2.5-vl-3b",
+        "captions, --backend local",
+        "Qwen Research, non-commercial",
+        7_500_000_000,
+        repository="Qwen/Qwen2.5-VL-3B-Instruct",
+    ),
+    KnownModel(
+        "siglip2",
+        "themes and search by picture, --embedder siglip2",
+        "Apache-2.0",
+        1_500_000_000,
+        repository="google/siglip2-base-patch16-224",
+        patterns=TOWER_FILES,
+    ),
+    KnownModel(
+        "clip",
+        "themes and search by picture, --embedder clip",
+        "MIT",
+        600_000_000,
+        repository="laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        patterns=TOWER_FILES,
+    ),
+    KnownModel(
+        "minilm",
+        "themes by captions, --embedder caption",
+        "Apache-2.0",
+        91_000_000,
+        repository="sentence-transformers/all-MiniLM-L6-v2",
+        patterns=TOWER_FILES,
+    ),
+    KnownModel(
+        "yunet",
+        "where faces are",
+        "MIT",
+        232_589,
+        files=(
+            WebFile(
+                name="face_detection_yunet_2023mar.onnx",
+                url="https://huggingface.co/opencv/face_detection_yunet/resolve/main/"
+                "face_detection_yunet_2023mar.onnx",
+                sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+                size=232_589,
+            ),
+        ),
+    ),
+    KnownModel(
+        "sface",
+        "whose face it is",
+        "Apache-2.0",
+        38_696_353,
+        files=(
+            WebFile(
+                name="face_recognition_sface_2021dec.onnx",
+                url="https://huggingface.co/opencv/face_recognition_sface/resolve/main/"
+                "face_recognition_sface_2021dec.onnx",
+                sha256="0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
+                size=38_696_353,
+            ),
+        ),
+    ),
+)
+
+
+def known_model(name: str) -> KnownModel:
+    """The row of that name, or one made for a name on the hub (`OWNER/NAME[@REVISION]`).
+
+    Raises:
+        UsageError: there is none; the message lists the names.
+    """
+    for model in CATALOGUE:
+        if name.lower() in {model.name, model.repository.lower()}:
+            return model
+    if "/" in name and not name.startswith(("/", ".", "~")):
+        return KnownModel(name, "named by you", "see its page on the hub", 0, repository=name)
+    names = [model.name for model in CATALOGUE]
+    raise UsageError(
+        f"there is no model {name!r}{did_you_mean(name, names)} (models: {', '.join(names)}, or "
+        "OWNER/NAME of the hub)"
+    )
+
+
+def model_files(name: str, models_dir: Path | None = None) -> tuple[Path, ...]:
+    """Where the files of a model lie, in the order of its row.
+
+    Raises:
+        ModelMissingError: not all of them are on this machine; the message says the command.
+    """
+    model = known_model(name)
+    paths = stored_files(model, models_dir)
+    if missing := [file for file, path in zip(model.files, paths, strict=True) if path is None]:
+        there = f" in {models_dir} nor" if models_dir else ""
+        raise ModelMissingError(
+            name,
+            f"the model {name} ({missing[0].name}) is neither{there} in {cache_folder()}: run "
+            f"'caption.py models download {name}' ({model.size / 1e6:,.1f} MB, {model.licence}), "
+            "or name the folder that holds it with --models-dir",
+        )
+    return tuple(path for path in paths if path is not None)
+
+
+def stored_files(model: KnownModel, models_dir: Path | None = None) -> tuple[Path | None, ...]:
+    """The path of each of the model's files, None where it is not here.
+
+    In `models_dir` a file may have any name: it is known by its size and SHA-256.
+    """
+    return tuple(_stored(file, models_dir) for file in model.files)
+
+
+def download_files(model: KnownModel, models_dir: Path | None, progress: Progress) -> list[Path]:
+    """Fetch the files that are not here, into `models_dir` or the cache; returns all.
+
+    Raises:
+        BackendUnavailableError: a server does not answer, or the connection was cut.
+        ConfigurationError: what a server sent is not the file, or it cannot be stored.
+    """
+    folder = models_dir or cache_folder()
+    return [
+        _stored(file, models_dir) or download_file(file, folder / file.name, progress)
+        for file in model.files
+    ]
+
+
+def cache_folder() -> Path:
+    """Where model files go unless a folder is named."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "picture-captioner" / "models"
+
+
+def _stored(file: WebFile, models_dir: Path | None) -> Path | None:
+    return next((path for path in _candidates(file, models_dir) if is_right(path, file)), None)
+
+
+def _candidates(file: WebFile, models_dir: Path | None) -> Iterator[Path]:
+    if models_dir is not None:
+        yield models_dir / file.name
+        for folder, _, names in os.walk(models_dir):
+            yield from (Path(folder, name) for name in sorted(names))
+    yield cache_folder() / file.name
