@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import needs
-from tests.needs import need
 from tests.support import install_plugin, library
 from tests.torture.figures import HEAD, figures_in, write_figures
 from tests.torture.preloaded import Preloaded
@@ -111,7 +110,7 @@ def preloaded() -> Iterator[Preloaded]:
 @pytest.fixture(scope="session")
 def local_model(tmp_path_factory):
     """The folder of a tiny model of a family; made when it is first asked for."""
-    torch = need("torch")
+    torch = needs.need("torch")
     from tests.local_models import make_model
 
     torch.set_num_threads(1)
