@@ -107,3 +107,18 @@ def test_a_key_that_dies_during_the_run_stops_it(tmp_path, vendor):
     found = records(tmp_path / "captions.jsonl")
     assert {record["status"] for record in found} == {"success"}
     assert 0 < len(found) <= 10
+
+
+def test_credit_that_runs_out_in_the_middle_is_no_verdict_on_a_photo(tmp_path):
+    """Google's answer since August 2026; 402 was unknown, and each further photo had failed."""
+    library(tmp_path / "photos", 20)
+    text = "Your prepayment credits are depleted. Please go to AI Studio."
+    empty = gemini_server.error(402, "RESOURCE_EXHAUSTED", text)
+    with gemini_server.GeminiServer() as server:
+        good = server.scripted
+        server.scripted = lambda otherwise: good(otherwise) if len(asked(server)) <= 5 else empty
+        done = VENDORS["gemini"].run(tmp_path, server.url)
+        assert done.returncode == 77, done.stderr
+    assert "has no credit or quota left; add credit there, then run again" in done.stderr
+    assert {r["status"] for r in records(tmp_path / "captions.jsonl")} == {"success"}
+    assert len(records(tmp_path / "captions.jsonl")) == 5

@@ -78,8 +78,6 @@ and a caption's 256 would be used up before its first word."""
 _CHARACTERS_PER_TOKEN = 2.5
 """Of the tokenizer since Claude 4.7 (models overview, October 2026: 2.5 million in 1M tokens)."""
 
-_NO_MONEY = re.compile(r"credit balance is too low|usage limits?\b|spend(?:ing)?[ _]limit", re.I)
-_NO_MONEY_CODES = re.compile(r"spend_limit|ramp_limit|organization_on_hold|not_billable")
 _WRONG_THINKING = re.compile(r"\bthinking\.|output_config")
 _WRONG_FORMAT = re.compile(r"output_config\.format|structured[ _]outputs?|json_schema", re.I)
 
@@ -272,8 +270,10 @@ class AnthropicBackend(CaptionBackend):
 
     def _meaning(self, error: anthropic.APIStatusError) -> CaptionerError:
         status, text = error.status_code, _text(error)
-        if status == 402 or error.type == "billing_error" or _is_out_of_money(error, text):
-            return self._service.exhausted(text)
+        code = f"{error.error_code or ''} {error.type or ''}"
+        account = self._service.account_error(status, code, text, self.settings.model)
+        if account is not None:
+            return account
         if status == 404:
             return self._not_found()
         if status == 400 and _WRONG_FORMAT.search(text):
@@ -343,9 +343,3 @@ def _supports(info: ModelInfo, *path: str) -> bool | None:
 def _text(error: anthropic.APIStatusError) -> str:
     """The server's words; a body that is not its protocol is not quoted."""
     return error.api_message if isinstance(error.api_message, str) else ""
-
-
-def _is_out_of_money(error: anthropic.APIStatusError, text: str) -> bool:
-    if _NO_MONEY_CODES.search(error.error_code or ""):
-        return True
-    return error.status_code in (400, 403) and bool(_NO_MONEY.search(text))

@@ -326,6 +326,11 @@ class GeminiBackend(CaptionBackend):
     def _meaning(self, failure: GeminiFailure) -> CaptionerError:
         if failure.bad_key:
             return self._service.denied(failure.status, failure.text)
+        account = self._service.account_error(
+            failure.status, failure.reason, failure.text, self.settings.model
+        )
+        if account is not None:
+            return account
         if failure.exhausted:
             return self._service.exhausted(failure.text)
         if failure.status == 404:

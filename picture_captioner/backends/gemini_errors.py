@@ -15,7 +15,6 @@ from typing import Any
 from google.genai import errors as genai_errors
 
 _KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED"})
-_NO_MONEY = re.compile(r"credits? (?:are|is|have been|has been) (?:depleted|exhausted)", re.I)
 # Not the bare word "billing": the message of a passing rate limit points to the billing page.
 _LOCKED_OUT = re.compile(r"\bbilling\b|location is not supported|free tier is not available", re.I)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
@@ -70,7 +69,7 @@ class GeminiFailure:
         if self.status != 429:
             return False
         violations = [v for d in self._of_type("QuotaFailure") for v in _dicts(d, "violations")]
-        return bool(_NO_MONEY.search(self.text)) or any(map(_lasts, violations))
+        return any(map(_lasts, violations))
 
     @property
     def about_thinking(self) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from picture_captioner.backends.account_errors import account_problem
 from picture_captioner.backends.http_errors import (
     certificate_problem,
     readable,
@@ -40,6 +41,10 @@ _MODEL_NAME = re.compile(r"[A-Za-z0-9._:@/-]+")
 _UNREACHABLE = frozenset({"connection", "timeout"})
 NO_PROTOCOL = (ValueError, TypeError, AttributeError, RecursionError)
 """What the SDKs raise on an answer of any other form than they expect: they do not validate it."""
+
+_ABOUT_THE_REQUEST = frozenset({400, 413, 414, 415, 422})
+"""The only statuses that may be a verdict on a photo. An unexpected one, such as the 402 of an
+empty account was, must not be recorded for one photo after the other: it may pass."""
 
 _TRANSIENT_CODES = {408: "timeout", 409: "http_409", 425: "http_425", 429: "rate_limit"}
 
@@ -154,7 +159,7 @@ class Provider:
             return self._redirected(headers.get("location", ""))
         if status in (401, 403):
             return self.denied(status, text)
-        if status >= 500 or status in _TRANSIENT_CODES:
+        if status >= 500 or status not in _ABOUT_THE_REQUEST:
             waits = [w for w in (retry_after_seconds(headers), retry_after) if w is not None]
             return TransientError(
                 f"{self.host} answers HTTP {status}{said}",
@@ -170,8 +175,19 @@ class Provider:
             f"{self.host} rejects the key (HTTP {status}); check {self.key_name}{self.says(text)}"
         )
 
+    def account_error(
+        self, status: int, code: str, text: str, model: str
+    ) -> AccessDeniedError | None:
+        """What is wrong with the account, by the table of all providers; None if nothing is.
+
+        Args:
+            code: the provider's own short words, beside its message `text`.
+        """
+        sentence = account_problem(status, f"{code} {text}", self.host, model)
+        return AccessDeniedError(f"{sentence}{self.says(text)}") if sentence else None
+
     def exhausted(self, text: str) -> AccessDeniedError:
-        """No money or no quota is left, and waiting a minute does not bring it back."""
+        """No quota is left, and waiting a minute does not bring it back."""
         return AccessDeniedError(
             f"the account at {self.host} has no credit or quota left{self.says(text)}"
         )

@@ -23,15 +23,12 @@ from picture_captioner.errors import (
 
 _REFUSED = re.compile(  # xAI and OpenRouter answer 403, others 400
     r"content_policy|content_filter|content management policy|safety[ _](?:system|check)"
-    r"|usage guidelines|input was flagged|moderation_blocked|image_content",
+    r"|usage guidelines|input was flagged|moderation_blocked|image_content"
+    r"|invalid_prompt|prompt was flagged",
     re.IGNORECASE,
 )
-_NO_MONEY = re.compile(
-    # Not the bare word "billing": OpenAI's passing rate limits point to the billing page.
-    r"insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active"
-    r"|(?:used all|run out of|ran out of|insufficient|no) (?:\w+ ){0,3}(?:credits?|balance|funds)"
-    r"|spending limit",
-    re.IGNORECASE,
+_NO_QUOTA = re.compile(  # Google's compatible address says it of a minute's quota as well
+    r"exceeded your current quota(?!.*(?:per ?minute|retry in))", re.IGNORECASE | re.DOTALL
 )
 _BAD_KEY = re.compile(  # xAI answers 400
     r"(?:incorrect|invalid|missing|expired|no)[ _]api[ _]key", re.IGNORECASE
@@ -124,9 +121,10 @@ def _denied(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError | N
     said = service.says(failure.text)
     if failure.status in (400, 403) and failure.matches(_REFUSED):
         return ApiError(f"{service.host} refuses this photo{said}", code="refused")
-    if failure.status in (400, 403, 429) and failure.matches(_NO_MONEY):
-        return service.exhausted(failure.text)
-    if failure.status == 402:
+    account = service.account_error(failure.status, failure.code, failure.text, service.model)
+    if account is not None:
+        return account
+    if failure.status in (400, 403, 429) and failure.matches(_NO_QUOTA):
         return service.exhausted(failure.text)
     if failure.status == 400 and failure.matches(_BAD_KEY):
         return service.denied(failure.status, failure.text)

@@ -141,7 +141,7 @@ CASES = {
     "cloudflare: 529": (529, b"", TransientError, "http_529"),
     "request timeout": (408, b"", TransientError, "timeout"),
     "conflict": (409, b"", TransientError, "http_409"),
-    "unknown 4xx": (418, b"teapot", ApiError, "bad_request"),
+    "unknown 4xx": (418, b"teapot", TransientError, "http_418"),
 }  # fmt: skip
 
 
