@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,8 +47,16 @@ many tokens. Only what is used is billed."""
 _MAX_STARTS = 20
 """Braces that are tried as the beginning of an answer: prose has few before it."""
 
+_MAX_READ = 200_000
+"""Characters of an answer: more than any token limit allows."""
+
+_MAX_BRACES = 64
+_MAX_REPAIRED = 16_000
+"""Limits of what is repaired; all fields with their values have 20 braces and 3,000 characters."""
+
+_TAG_END = re.compile(r"[,;\n\u3001\uff0c]|\s(?=#)")
+
 _LEAVES = {"string": "text", "integer": "whole number", "number": "0 to 1"}
-_FENCE = re.compile(r"```[a-zA-Z]*\s*(\{.*\})\s*```", re.DOTALL)
 
 
 def expand(words: Iterable[str]) -> tuple[str, ...]:
@@ -99,12 +108,13 @@ class FieldsAsked:
     def read(self, text: str, *, asked_before: bool = False) -> dict[str, Any]:
         """The fields in a model's answer, caption included; errors as in `check`.
 
-        Reasoning, Markdown fences and talk around the object are passed over.
+        Reasoning, Markdown fences and talk around the object are passed over, and JSON that is
+        nearly right is repaired.
 
         Raises:
             ModelError: `not_json` where there is no object.
         """
-        found = _find_object(without_reasoning(text))
+        found = _find_object(without_reasoning(text[:_MAX_READ]))
         if found is None:
             raise ModelError("the answer is not a JSON object", code="not_json")
         return self.check(found, asked_before=asked_before)
@@ -121,7 +131,7 @@ class FieldsAsked:
         least = 1 if asked_before else self.least_tags
         try:
             checked = _model(self.names).model_validate(
-                dict(values), context={"least": least, "most": self.max_tags}
+                _shaped(values), context={"least": least, "most": self.max_tags}
             )
         except ValidationError as error:
             raise ModelError(_faults(error), code="validation") from None
@@ -188,19 +198,65 @@ def _shape(schema: dict[str, Any]) -> str:
 
 
 def _find_object(text: str) -> dict[str, Any] | None:
-    """The first JSON object in a text: all of it, inside of a fence, or between words."""
-    fenced = _FENCE.search(text)
-    for candidate in (text, fenced[1] if fenced else ""):
+    """The first JSON object in a text: all of it, inside of a fence, or between words.
+
+    One with a caption in it is preferred: in JSON that is nearly right, only a part may be valid.
+    """
+    fenced = text[text.find("```") + 3 : text.rfind("```")].lstrip(string.ascii_letters)
+    for candidate in (text, fenced.strip()):
         if isinstance(found := _loaded(candidate), dict):
             return found
     starts = [match.start() for match in re.finditer(r"\{", text)][:_MAX_STARTS]
     objects = (_loaded(text[start:], whole=False) for start in starts)
-    return next((found for found in objects if isinstance(found, dict) and found), None)
+    valid = [found for found in objects if isinstance(found, dict) and found]
+    whole = next((found for found in valid if "caption" in _shaped(found)), None)
+    return whole or _repaired(text) or next(iter(valid), None)
+
+
+def _repaired(text: str) -> dict[str, Any] | None:
+    """The object in JSON with single quotes, a comma too many, no quotes, ...; None without one.
+
+    Not of an answer that breaks off: half a caption would be taken for one. Braces are counted,
+    because the parser's time grows with their square.
+    """
+    from json_repair import repair_json
+
+    cut = text[text.find("{") : text.rfind("}") + 1]
+    opened = cut.count("{")
+    if not 0 < opened <= cut.count("}") <= _MAX_BRACES or len(cut) > _MAX_REPAIRED:
+        return None
+    try:
+        found = repair_json(cut, return_objects=True, skip_json_loads=True)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, list):  # what is left over behind the object makes a list
+        found = next((part for part in found if isinstance(part, dict)), None)
+    return found if isinstance(found, dict) else None
+
+
+def _shaped(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys as they were asked for: `{"Photo": {"Caption": ...}}` is meant well.
+
+    Tags in one string are taken apart. Nothing is made up: what is missing stays so.
+    """
+    shaped = {str(key).strip().lower().replace(" ", "_"): value for key, value in values.items()}
+    if len(shaped) == 1 and not shaped.keys() & set(FIELD_NAMES):
+        (only,) = shaped.values()
+        if isinstance(only, list) and len(only) == 1:
+            (only,) = only
+        if isinstance(only, dict):
+            shaped = {str(key).strip().lower().replace(" ", "_"): only[key] for key in only}
+    tags = shaped.get("tags")
+    if isinstance(tags, str):
+        shaped["tags"] = _TAG_END.split(tags)
+    return shaped
 
 
 def _loaded(text: str, *, whole: bool = True) -> object:
     try:
-        return json.loads(text) if whole else json.JSONDecoder().raw_decode(text)[0]
+        # not strict: a raw line break in a string is no reason to ask again
+        decoder = json.JSONDecoder(strict=False)
+        return decoder.decode(text) if whole else decoder.raw_decode(text)[0]
     except (ValueError, RecursionError):
         return None
 

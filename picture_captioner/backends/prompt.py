@@ -35,6 +35,8 @@ def _remark(fault: Fault) -> str:
         return "Your last answer was empty. Answer again."
     if fault.code == "reasoning":
         return "Your last answer was only reasoning. Give the answer itself, without reasoning."
+    if fault.code == "broken":
+        return "Your last answer was no text. Answer again, in plain words, and say nothing twice."
     if fault.code == "no_image":
         return "A photo is part of this message. Look at it, and describe what it shows."
     if fault.code == "refused":

@@ -1,7 +1,9 @@
 """Structured fields: what is asked, what is put right, and what only the model can mend."""
 
+import contextlib
 import json
 import string
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -177,7 +179,7 @@ def test_words_of_a_list_are_put_right_and_empty_suppositions_are_unknown():
         ({"caption": None}, "caption: input should be a valid string"),
         ({"title": ""}, "title: is empty"),
         ({"title": ["Dog"]}, "title: input should be a valid string"),
-        ({"tags": "dog, sea, sand"}, "tags: input should be a valid list"),
+        ({"tags": {"dog": 1}}, "tags: input should be a valid list"),
         ({"tags": ["dog", 3, "sea"]}, "tags.1: input should be a valid string"),
         ({"tags": ["dog", "Dog ", "#dog"]}, "tags: 1 different ones, 3 to 5 were asked for"),
         ({"summary": {}}, "summary: input should be a valid string"),
@@ -272,3 +274,65 @@ def test_no_text_is_more_than_a_verdict(text):
 def test_half_of_an_emoji_is_left_out():
     found = asked("title").read('{"caption": "A dog \\ud83d.", "title": "Dog\\ud83d"}')
     assert found == {"caption": "A dog .", "title": "Dog"}
+
+
+NEARLY = {"caption": "A dog.", "tags": ["dog", "sea", "sand"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"caption": "A\ndog.", "tags": ["dog", "sea", "sand"]}',
+        '{"caption": "A dog.", "tags": ["dog", "sea", "sand",],}',
+        "{'caption': 'A dog.', 'tags': ['dog', 'sea', 'sand']}",
+        '{caption: "A dog.", tags: ["dog", "sea", "sand"]}',
+        '{"caption": "A dog." "tags": ["dog" "sea" "sand"]}',
+        '{"photo": {"caption": "A dog.", "tags": ["dog", "sea", "sand"]}}',
+        '{"photos": [{"Caption": "A dog.", "Tags": ["dog", "sea", "sand"]}]}',
+        '{"Caption": "A dog.", "TAGS": ["dog", "sea", "sand"]}',
+        '{"caption": "A dog.", "tags": "dog, sea, sand"}',
+        '{"caption": "A dog.", "tags": "#dog #sea #sand"}',
+        '```json\n{"caption": "A dog.", "tags": ["dog", "sea", "sand"],}\n```',
+        'Sure: {"caption": "A dog.", "tags": ["dog", "sea", "sand"],} Anything else?',
+        '{"caption": "A dog.", "tags": ["dog", "sea", "sand"]}<|im_end|>',
+        '<|begin_of_box|>{"caption": "A dog.", "tags": ["dog", "sea", "sand"]}<|end_of_box|>',
+        '{"caption": "A dog.", /* the best */ "tags": ["dog", "sea", "sand"]}',
+    ],
+)
+def test_json_that_is_nearly_right_is_read(text):
+    assert asked("tags").read(text) == NEARLY
+
+
+def test_quotation_marks_inside_of_a_string_are_kept():
+    text = '{"caption": "A sign "OPEN" hangs", "tags": ["a", "b", "c"]}'
+    assert asked("tags").read(text)["caption"] == 'A sign "OPEN" hangs'
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"caption": "A dog runs on a', "not_json"),
+        ('{"caption": "A dog.", "tags": ["dog", "sea", "sa', "not_json"),
+        ('{"caption": , "tags": ["dog", "sea", "sand"]}', "validation"),
+        ('{"tags": ["dog", "sea", "sand",]}', "validation"),
+        ('{"caption": "A dog.",}', "validation"),
+        ("a dog { on a beach }", "not_json"),
+    ],
+)
+def test_what_is_missing_is_never_made_up(text, code):
+    with pytest.raises(ModelError) as verdict:
+        asked("tags").read(text)
+    assert verdict.value.code == code
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["{", '{"', '{"a":', "[{", '{"caption": "', "}{", "'", '"', "```{", "{}", ":{\n", "//{}"],
+)
+def test_a_hostile_answer_is_read_in_no_time(unit):
+    started = time.perf_counter()
+    for size in (4_000, 16_000, 1_000_000):
+        for tail in ("", "}", "}" * 60):
+            with contextlib.suppress(ModelError):
+                asked("tags").read(unit * (size // len(unit)) + tail)
+    assert time.perf_counter() - started < 3

@@ -33,7 +33,7 @@ from picture_captioner.pipeline.selecting.hints import Tags
 REPAIRS = 2
 """How often a photo is asked about again, at the most."""
 
-_OF_ANY_ANSWER = frozenset({"empty", "truncated", "reasoning"})
+_OF_ANY_ANSWER = frozenset({"empty", "broken", "truncated", "reasoning"})
 _OF_FIELDS = frozenset({"not_json", "validation"})
 
 Answer: TypeAlias = Caption | PhotoError | TransientError

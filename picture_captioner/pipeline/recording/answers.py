@@ -6,7 +6,6 @@ What is stored is judged by the same rule (`fault_in`): a journal may be older t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,18 +14,11 @@ import msgspec
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import FieldsAsked
+from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.errors import ModelError, RefusedInWordsError
 from picture_captioner.pipeline.asking.prices import usage_of
+from picture_captioner.pipeline.recording.packaging import is_broken, unpacked
 from picture_captioner.pipeline.recording.refusals import refusal_in
-
-_WHITE_SPACE = re.compile(r"\s+")
-_PICTURE = r"(?:image|photo|photograph|picture|snapshot)"
-_SHOWS = r"(?:shows|depicts|displays|features|captures|portrays|presents|illustrates)"
-_OPENING = re.compile(
-    rf"^(?:(?:this|the) {_PICTURE} (?:{_SHOWS}|is of|is showing)|in (?:this|the) {_PICTURE},)"
-    r"(?: us)?:? +(?=\S)",
-    re.IGNORECASE,
-)
 
 
 def judge_answer(
@@ -37,8 +29,8 @@ def judge_answer(
     `asked_before` is whether a first answer could not be used (`FieldsAsked.check`).
 
     Raises:
-        ModelError: `empty`, `refused`, `no_image`, `not_json` or `validation`, with what the answer
-            cost; it is never stored as a finished caption.
+        ModelError: `empty`, `broken`, `refused`, `no_image`, `not_json` or `validation`, with what
+            the answer cost; it is never stored as a finished caption.
     """
     if isinstance(answer, str):
         answer = Caption(answer)
@@ -47,7 +39,7 @@ def judge_answer(
     _check_writable(answer)
     if asked is not None:
         answer = _with_fields(answer, asked, asked_before=asked_before)
-    text = without_opening(_WHITE_SPACE.sub(" ", answer.text or "").strip())
+    text = unpacked(without_reasoning(answer.text or ""))
     if not text and not answer.fields:
         raise ModelError(
             "the model returned an empty caption", code="empty", usage=usage_of(answer)
@@ -66,18 +58,22 @@ _QUOTED = 120
 
 
 def fault_in(caption: str | None, fields: Mapping[str, Any]) -> ModelError | None:
-    """Why this is no caption, though it is a text: `refused` or `no_image`; None if it is one.
+    """Why this is no caption, though it is a text: `broken`, `refused` or `no_image`; else None.
 
     Args:
         caption: as it is, or would be, stored.
         fields: the other fields of the record; those of no description are passed over.
     """
     for text in (caption, *(fields.get(name) for name in _DESCRIPTIONS)):
-        refusal = refusal_in(text) if isinstance(text, str) else None
-        if text and refusal:
-            said = text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
-            if refusal == "no_image":
-                return ModelError(f"the model saw no image: {said}", code=refusal)
+        if not isinstance(text, str) or not text:
+            continue
+        said = text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
+        if is_broken(text):
+            return ModelError(f"the answer is no text: {said}", code="broken")
+        refusal = refusal_in(text)
+        if refusal == "no_image":
+            return ModelError(f"the model saw no image: {said}", code=refusal)
+        if refusal:
             return RefusedInWordsError(f"the model declined to describe this photo: {said}")
     return None
 
@@ -97,12 +93,6 @@ def _with_fields(answer: Caption, asked: FieldsAsked, *, asked_before: bool) -> 
         error.usage = usage_of(answer)
         raise
     return replace(answer, text=fields.pop("caption"), fields=fields)
-
-
-def without_opening(text: str) -> str:
-    """The caption without the phrase that every caption of some models begins with."""
-    rest = _OPENING.sub("", text, count=1)
-    return rest[:1].upper() + rest[1:] if rest != text and rest else text
 
 
 def _check_writable(answer: Caption) -> None:

@@ -91,7 +91,8 @@ def judged(data: bytes, folder: Path) -> None:
         try:
             caption = judge_answer(text, asked)
         except ModelError as error:
-            assert error.code in {"empty", "refused", "no_image", "not_json", "validation"}
+            codes = {"empty", "broken", "refused", "no_image", "not_json", "validation"}
+            assert error.code in codes
             continue
         assert caption.text or caption.fields
         assert caption.text is None or caption.text == " ".join(caption.text.split())

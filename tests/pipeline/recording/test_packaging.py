@@ -1,0 +1,130 @@
+"""What models wrap around a caption comes off, and what is broken is never one."""
+
+import time
+
+import pytest
+
+from picture_captioner.errors import ModelError
+from picture_captioner.pipeline.recording.answers import fault_in, judge_answer
+from picture_captioner.pipeline.recording.packaging import is_broken, unpacked
+
+DOG = "A dog runs on a beach."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"{DOG}<|im_end|>",
+        f"<|im_start|>assistant\n{DOG}<|im_end|>\n<|im_start|>user\nAnd now?",
+        f"{DOG}</s>",
+        f"<s>{DOG}</s><pad><pad>",
+        f"{DOG}<end_of_turn>",
+        f"{DOG}<|eot_id|>{DOG}",
+        f"<|begin_of_box|>{DOG}<|end_of_box|>",
+        f"The answer is <|begin_of_box|>{DOG}<|end_of_box|>",
+        f"<|channel|>analysis<|message|>We must describe it.<|end|><|start|>assistant"
+        f"<|channel|>final<|message|>{DOG}<|return|>",
+        f"analysisThe user wants a caption.assistantfinal{DOG}",
+        f"```\n{DOG}\n```",
+        f"```text\n{DOG}\n```",
+        f'```json\n{{"caption": "{DOG}"}}\n```',
+        f'{{"caption": "{DOG}"}}',
+        f'{{"Description": "{DOG}", "confidence": 0.9}}',
+        f'"{DOG}"',
+        f"\u201c{DOG}\u201d",
+        f"**{DOG}**",
+        f'**Caption:** "{DOG}"',
+        f"**Caption**: {DOG}",
+        f"Caption: {DOG}",
+        f"### Image description: {DOG}",
+        f"Beschreibung: {DOG}",
+        f"描述\uff1a{DOG}",
+        f"Sure! Here is a caption for the photo:\n\n{DOG}",
+        f'Here\'s a description: "{DOG}"',
+        f"Caption: This image shows a {DOG[2:]}",
+    ],
+)
+def test_packaging_comes_off(answer):
+    assert judge_answer(answer).text == DOG
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        '"OPEN" on one door and "CLOSED" on the other',
+        "A poster says **SALE** in red.",
+        "A sign reads: caption contest today.",
+        "A page of a cookbook; description: {flour, sugar}.",
+        "Answers to a quiz are chalked on a board.",
+        "A keyboard with keys { and }",
+        "An analysis of a sample lies on a desk.",
+        "3",
+        "\U0001f436\U0001f3d6",
+    ],
+)
+def test_what_belongs_to_a_caption_stays(caption):
+    assert judge_answer(caption).text == caption
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "!" * 256,
+        "! ! ! ! ! !",
+        "...",
+        "the " * 60,
+        "A dog dog dog dog dog dog dog dog dog",
+        "A man in a hat. " * 9,
+        "A beach with people and umbrellas and people and umbrellas and people and umbrellas "
+        "and people and umbrellas and people and umbrellas and people and umbrellas",
+        "的" * 40,
+        "一只狗在海滩上" * 8,
+        "A d\ufffdg \ufffd\ufffd on a b\ufffdach",
+        "A dog aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "<|channel|>!!!!<|message|>!!!!!!!!!!!!",
+    ],
+)
+def test_what_is_broken_is_a_verdict(answer):
+    with pytest.raises(ModelError) as verdict:
+        judge_answer(answer)
+    assert verdict.value.code in {"broken", "empty"}
+    assert len(str(verdict.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "answer", ["<|im_end|>", "<|channel|>analysis<|message|>A dog?", "<s></s>"]
+)
+def test_marks_alone_are_nothing(answer):
+    with pytest.raises(ModelError) as verdict:
+        judge_answer(answer)
+    assert verdict.value.code == "empty"
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "A T-shirt says ha ha ha ha ha.",
+        "A child, a dog, a child, a dog, a child: a row of paper figures.",
+        "A scoreboard shows GOOOOOOOOAL! above a crowd.",
+        "A table of contents: introduction ............. 7",
+        "A row of red houses, blue houses, green houses, red houses and blue houses.",
+        "哈哈哈哈哈地笑着的孩子们",
+        "12:00 12:15 12:30 12:45 on a station clock board",
+    ],
+)
+def test_a_caption_may_say_a_thing_twice(caption):
+    assert not is_broken(caption)
+
+
+def test_a_stored_title_is_judged_too():
+    assert fault_in(DOG, {"title": "!!!!!!"}).code == "broken"
+
+
+@pytest.mark.parametrize(
+    "unit", ['"', "```json ", "**Caption:** ", "{", '{"caption": ', "<|", "ab "]
+)
+def test_a_hostile_answer_takes_no_time(unit):
+    started = time.perf_counter()
+    text = unpacked(unit * 200_000)
+    is_broken(text)
+    assert time.perf_counter() - started < 2
