@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from tests.support import (
     effective,
     library,
     records,
+    report,
     requests,
     run_service,
 )
@@ -294,3 +296,27 @@ def test_some_edited_photos_do_not_make_it_another_library(photos, tmp_path, plu
     for n in range(3):
         draw(photos / f"000/{n:05d}.jpg", seed=n, size=(90, 60))
     assert "Nothing to do" in run_service(tmp_path, plugin, "--photos-dir", photos).stderr
+
+
+def test_a_redo_that_fails_hides_no_caption(photos, tmp_path, plugin):
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    run_service(tmp_path, plugin, "--photos-dir", photos, "--force", "--limit=2", fail="refused")
+    assert [r["status"] for r in records(tmp_path / "captions.jsonl")[-2:]] == ["error_model"] * 2
+    stats = json.loads(caption("stats", "--json", cwd=tmp_path).stdout)
+    assert (stats["by_status"], stats["redo_failed"]) == ({"success": 6}, 2)
+    assert stats["by_error"] == {"error_model: refused": 2}
+    assert len(caption("search", "red", cwd=tmp_path).stdout.splitlines()) == 6
+    done = report("--photos-dir", photos, "--embedder=pixels", cwd=tmp_path)
+    assert "6 captioned (2 of them: a later try failed), 0 errors, 0 voc" in done.stderr
+    with open(tmp_path / "report_out" / "cluster_export.csv", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert all(row["label"] for row in rows)
+    assert sum(row["last_error"].startswith("refused: ") for row in rows) == 2
+    paid = requests(tmp_path)
+    again = run_service(tmp_path, plugin, "--photos-dir", photos, "--stale=model,prompt,content")
+    assert "Skipping 6 already processed (6 success)" in again.stderr
+    assert caption("journal", "compact", cwd=tmp_path).returncode == 0
+    assert len(records(tmp_path / "captions.jsonl")) == 8
+    assert len(caption("search", "red", cwd=tmp_path).stdout.splitlines()) == 6
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--retry-status=error_model")
+    assert (done.returncode, requests(tmp_path)) == (0, paid + 2)

@@ -38,7 +38,7 @@ def test_a_path_that_was_not_walked_is_never_present(path):
 def test_an_error_is_its_code_and_message():
     error = RecordError("timeout", "no answer")
     (photo,) = report_photos([], [record("a", caption=None, status=Status.ERROR_API, error=error)])
-    assert photo.error == "timeout: no answer"
+    assert photo.last_error == "timeout: no answer"
 
 
 def test_odd_structured_fields_of_other_programs_are_passed_over():

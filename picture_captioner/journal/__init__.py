@@ -1,7 +1,8 @@
 """The only code that opens captions.jsonl.
 
     record.py    one line: what is written, what is remembered
-    reading.py   lines, damage, the index of effective records
+    fold.py      what the lines of a photo add up to: the one rule
+    reading.py   lines, damage, the index of what they add up to
     writing.py   `Journal`: lock, repair, appends that share one sync
     lock.py      one writer at a time
     in_flight.py what the backend has, noted beside it: who was there when the process died
@@ -14,6 +15,7 @@ The format and its rules are in docs/journal-format.md.
 """
 
 from picture_captioner.journal.durable import replacing
+from picture_captioner.journal.fold import Fold, Line, fold, is_real
 from picture_captioner.journal.in_flight import Death, InFlight, Sent, Suspicion
 from picture_captioner.journal.maintenance import compact, merge
 from picture_captioner.journal.reading import Damage, JournalIndex, read_again, read_index
@@ -35,17 +37,21 @@ __all__ = [
     "Damage",
     "Death",
     "Entry",
+    "Fold",
     "InFlight",
     "Journal",
     "JournalIndex",
     "JournalTail",
+    "Line",
     "Record",
     "RecordError",
     "Sent",
     "Summary",
     "Suspicion",
     "compact",
+    "fold",
     "is_count",
+    "is_real",
     "merge",
     "parse_time",
     "read_again",

@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from picture_captioner.errors import JournalError
 from picture_captioner.journal.durable import ReplacedError, append_durably, replacing
+from picture_captioner.journal.fold import Fold, is_real
 from picture_captioner.journal.reading import (
     CHUNK_BYTES,
     Damage,
@@ -58,11 +59,20 @@ class _Spent:
 
 @dataclass
 class _Plan:
-    """Which lines stay, by offset, and what their path's dropped lines had cost."""
+    """Which lines stay, by offset, and what their path's dropped lines had cost.
+
+    `heirs` are those to which that is added: the caption's or, without one, the last.
+    """
 
     keep: set[int] = field(default_factory=set)
-    effective: set[int] = field(default_factory=set)
+    heirs: set[int] = field(default_factory=set)
     spent: dict[str, _Spent] = field(default_factory=dict)
+
+    def add(self, *lines: Entry | None) -> None:
+        """Keep these lines of a path; the first is the heir."""
+        offsets = [line.offset for line in lines if line is not None]
+        self.heirs.update(offsets[:1])
+        self.keep.update(offsets)
 
 
 def compact(path: Path) -> CompactResult:
@@ -103,16 +113,11 @@ def _compact(journal: Journal) -> CompactResult:
 
 
 def _plan_compaction(journal: Journal) -> _Plan:
-    index = journal.index
-    effective = {e.offset for e in (*index.entries.values(), *index.rehearsed.values())}
-    plan = _Plan(keep=set(effective), effective=effective)
-    last_success: dict[str, Entry] = {}
-    for entry in _entries(journal.path):
-        if entry.success and not entry.placeholder:
-            last_success[entry.rel_path] = entry
-    for path, entry in last_success.items():
-        if not journal.index.entries[path].success:
-            plan.keep.add(entry.offset)
+    index, plan = journal.index, _Plan()
+    for fold in map(index.fold, index.entries):
+        plan.add(fold.caption or fold.last, fold.last)
+    for entry in index.rehearsed.values():
+        plan.add(entry, entry)
     for entry in _entries(journal.path):
         if entry.offset not in plan.keep:
             plan.spent.setdefault(entry.rel_path, _Spent()).add(entry)
@@ -156,7 +161,7 @@ def _copy_kept(source: BinaryIO, target: BinaryIO, plan: _Plan, result: CompactR
 
 def _with_spent(line: Line, entry: Entry, plan: _Plan) -> bytes:
     spent = plan.spent.get(entry.rel_path)
-    if spent is None or entry.offset not in plan.effective:
+    if spent is None or entry.offset not in plan.heirs:
         return line.data + b"\n"
     record = read_fields(line.data)
     if spent.cost_usd is not None:
@@ -188,9 +193,9 @@ class _NewLine(NamedTuple):
 def merge(path: Path, other: Path) -> MergeResult:
     """Bring in the lines of another machine's journal, byte for byte.
 
-    Since the last real record of a path is the effective one, lines of `other` that must not win
-    are put before this journal's own, and those that must win after them. A line that is here
-    already is not brought in again: what followed it here was decided in its knowledge.
+    Lines of `other` that must not win are put before this journal's own, and those that must win
+    after them. A line that is here already is not brought in again: what followed it here was
+    decided in its knowledge.
 
     Raises:
         JournalLockedError, JournalError: as for writing; the old file is then untouched.
@@ -206,50 +211,74 @@ def merge(path: Path, other: Path) -> MergeResult:
 
 
 def _merge(journal: Journal, other: BinaryIO) -> MergeResult:
-    theirs = JournalIndex()
-    new = _new_lines(theirs, other, _known_lines(journal.path))
-    ours = journal.index.entries
-    offsets = {line.entry.offset for line in new}
+    ours, theirs = journal.index, JournalIndex()
+    known = _known_lines(journal.path)
+    new: list[_NewLine] = []
+    here: dict[int, int] = {}  # where a line of theirs stands in this journal, if it does
+    for line in read_lines(other):
+        entry = theirs.apply_line(line)
+        if entry is None:
+            continue
+        if (offset := known.get(_digest(line.data))) is None:
+            new.append(_NewLine(entry, line.data))
+        else:
+            here[entry.offset] = offset
+    seen = set(here.values())
     winners = {
-        rel_path
-        for rel_path, entry in theirs.entries.items()
-        if entry.offset in offsets and _wins(entry, ours.get(rel_path))
+        path
+        for path in {line.entry.rel_path for line in new} & theirs.entries.keys()
+        if _wins(theirs.fold(path), ours.fold(path), here, seen)
     }
     if new:
         _write_merged(journal.path, new, winners)
     return MergeResult(
         lines_added=len(new),
-        paths_added=len(theirs.entries.keys() - ours.keys()),
-        paths_superseded=len(winners & ours.keys()),
+        paths_added=len(theirs.entries.keys() - ours.entries.keys()),
+        paths_superseded=len(winners & ours.entries.keys()),
         damaged=len(theirs.damage),
     )
 
 
-def _known_lines(path: Path) -> set[bytes]:
-    """Digests of this journal's lines: 90 MB for a million of them, the lines would be 650 MB."""
+def _known_lines(path: Path) -> dict[bytes, int]:
+    """Where a line with this digest stands in this journal; not the lines, which are far larger."""
     with open_for_reading(path) as stream:
-        return {_digest(line.data) for line in read_lines(stream)}
-
-
-def _new_lines(theirs: JournalIndex, other: BinaryIO, known: set[bytes]) -> list[_NewLine]:
-    found = ((theirs.apply_line(line), line.data) for line in read_lines(other))
-    return [_NewLine(entry, data) for entry, data in found if entry and _digest(data) not in known]
+        return {_digest(line.data): line.offset for line in read_lines(stream)}
 
 
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def _wins(theirs: Entry, ours: Entry | None) -> bool:
-    return ours is None or _rank(theirs) > _rank(ours)
+def _wins(theirs: Fold[Entry], ours: Fold[Entry], here: dict[int, int], seen: set[int]) -> bool:
+    """Whether their lines go after ours.
+
+    `here` says where lines of theirs stand in our journal, `seen` which of ours they knew.
+    """
+    decides, decided = theirs.caption or theirs.last, ours.caption or ours.last
+    if decides is None or decided is None:
+        return decided is None
+    if decides.offset in here:  # what we have was decided in its knowledge, or is the same
+        same = here[decides.offset] == decided.offset
+        return same and _when(theirs.last or decides) > _when(ours.last or decided)
+    if decides.withdrawn and decided.offset in seen:
+        return True  # and this the other way round
+    return _rank(theirs) > _rank(ours)
 
 
-def _rank(entry: Entry) -> tuple[bool, bool, float]:
+def _rank(fold: Fold[Entry]) -> tuple[bool, bool, bool, float]:
+    """A real line before a placeholder, then an edit, then the younger caption or withdrawal."""
+    decides = fold.caption or fold.last
+    if decides is None:
+        return (False, False, False, 0.0)
+    decided = fold.caption is not None or decides.withdrawn
+    return is_real(decides), decides.edited, decided, _when(decides)
+
+
+def _when(entry: Entry) -> float:
     try:
-        when = parse_time(entry.created_at or "").timestamp()
+        return parse_time(entry.created_at or "").timestamp()
     except ValueError:
-        when = 0.0
-    return not entry.placeholder, entry.success, when
+        return 0.0
 
 
 def _write_merged(path: Path, new: list[_NewLine], winners: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Reading the journal: lines, damage, and the index of effective records."""
+"""Reading the journal: lines, damage, and the index of what they add up to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from picture_captioner.errors import JournalError
+from picture_captioner.errors import JournalError, Status
+from picture_captioner.journal.fold import Fold, alone, counts, fold, is_real
 from picture_captioner.journal.record import Entry, parse_entries, parse_entry, read_fields
 
 CHUNK_BYTES = 1 << 18
@@ -62,12 +63,15 @@ class Damage(NamedTuple):
 
 @dataclass
 class JournalIndex:
-    """The effective record of every path, and what was met on the way.
+    """What the lines add up to for every path, and what was met on the way.
 
-    `rehearsed` has the paths of which a dry run said that they can be opened, and nobody anything.
+    `entries` has each path's last line that says something (`Fold.last`); where the caption is in
+    another line, `other_captions` has that. `rehearsed` has the paths of which a dry run said that
+    they can be opened, and nobody anything.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
+    other_captions: dict[str, Entry] = field(default_factory=dict)
     rehearsed: dict[str, Entry] = field(default_factory=dict)
     records: int = 0
     damage: list[Damage] = field(default_factory=list)
@@ -77,19 +81,51 @@ class JournalIndex:
     requests: int = 0
 
     def apply(self, entry: Entry) -> None:
-        """Take in the next record of the file: a placeholder never supersedes a real one."""
+        """Take in the next record of the file."""
         self.records += 1
         self.cost_usd += entry.cost_usd or 0.0
         self.requests += entry.requests or 0
-        old = self.entries.get(entry.rel_path)
-        if not entry.counts:
-            if old is None:
-                self.rehearsed[entry.rel_path] = entry
+        path = entry.rel_path
+        if entry.dry_run and not counts(entry):
+            if path not in self.entries:
+                self.rehearsed[path] = entry
             return
         if self.rehearsed:
-            self.rehearsed.pop(entry.rel_path, None)
-        if old is None or old.placeholder or not entry.placeholder:
-            self.entries[entry.rel_path] = entry
+            self.rehearsed.pop(path, None)
+        if path not in self.entries:  # nearly always: then `entry` alone says what `alone` says
+            self.entries[path] = entry
+            return
+        last, caption = fold(self.fold(path), entry)
+        self.entries[path] = last or entry
+        if caption is None or caption is last:
+            self.other_captions.pop(path, None)
+        else:
+            self.other_captions[path] = caption
+
+    def fold(self, rel_path: str) -> Fold[Entry]:
+        """What is known of a path."""
+        last = self.entries.get(rel_path)
+        if last is None:
+            return Fold()
+        other = self.other_captions.get(rel_path)
+        return alone(last) if other is None else Fold(last, other)
+
+    def caption(self, rel_path: str) -> Entry | None:
+        """The entry whose caption holds for the path."""
+        return self.fold(rel_path).caption
+
+    def captions(self) -> Iterator[Entry]:
+        """All entries whose captions hold, in no order."""
+        yield from self.other_captions.values()
+        for path, last in self.entries.items():
+            if last.success and path not in self.other_captions:
+                yield last
+
+    def status(self, last: Entry) -> Status:
+        """`Fold.status` of a path, given its entry here; a million photos come by."""
+        if last.status is not Status.SUCCESS and last.rel_path in self.other_captions:
+            return Status.SUCCESS
+        return last.status
 
     def apply_line(self, line: Line) -> Entry | None:
         """Take in the next line of the file, whatever it is; its entry if it is a record."""
@@ -107,9 +143,9 @@ class JournalIndex:
         return found
 
     def is_done(self, rel_path: str, *, placeholders_count: bool = False) -> bool:
-        """Whether the path has an effective real record (or, if asked, any)."""
-        entry = self.entries.get(rel_path)
-        return entry is not None and (placeholders_count or not entry.placeholder)
+        """Whether the path has a last attempt (or, if asked, any line that says something)."""
+        last = self.fold(rel_path).attempt
+        return last is not None and (placeholders_count or is_real(last))
 
     def warnings(self, name: str) -> list[str]:
         """Sentences about what could not be read, for the person who runs the program."""

@@ -58,6 +58,8 @@ class Record:
     error: RecordError | None = None
     placeholder: bool = False
     dry_run: bool = False
+    edited: bool = False
+    withdrawn: bool = False
     truncated: bool = False
     backend: str | None = None
     model: str | None = None
@@ -75,11 +77,6 @@ class Record:
     latency_ms: int | None = None
     created_at: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def counts(self) -> bool:
-        """Whether it says anything: of a dry run's lines only verdicts on the file itself do."""
-        return not self.dry_run or self.status is Status.ERROR_CORRUPT
 
     def to_line(self) -> bytes:
         """The record as one ASCII line with its newline; lone surrogates survive as escapes.
@@ -133,6 +130,8 @@ class Entry(msgspec.Struct, gc=False):
     status: Status
     placeholder: bool = False
     dry_run: bool = False
+    edited: bool = False
+    withdrawn: bool = False
     backend: str | None = None
     model: str | None = None
     prompt_sha256: str | None = None
@@ -149,12 +148,7 @@ class Entry(msgspec.Struct, gc=False):
     @property
     def success(self) -> bool:
         """Whether this record carries a caption."""
-        return self.status is Status.SUCCESS
-
-    @property
-    def counts(self) -> bool:
-        """Whether it says anything: of a dry run's lines only verdicts on the file itself do."""
-        return not self.dry_run or self.status is Status.ERROR_CORRUPT
+        return self.status is Status.SUCCESS and not self.withdrawn
 
 
 _encode = msgspec.json.Encoder().encode

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from picture_captioner.journal.fold import is_real
 from picture_captioner.journal.reading import (
     JournalIndex,
     open_for_reading,
@@ -22,7 +23,7 @@ SLOWEST = 5
 
 @dataclass
 class Summary:
-    """Counts over the effective records; spend, tokens and requests over every line."""
+    """Counts over photos, by what holds of each; spend, tokens and requests over every line."""
 
     photos: int = 0
     records: int = 0
@@ -30,6 +31,9 @@ class Summary:
     torn_bytes: int = 0
     placeholders: int = 0
     dry_run_only: int = 0
+    edited: int = 0
+    redo_failed: int = 0
+    withdrawn: int = 0
     copies: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
     by_backend: Counter[str] = field(default_factory=Counter)
@@ -60,14 +64,20 @@ def summarize(path: Path) -> tuple[Summary, JournalIndex]:
         cost_usd=index.cost_usd,
         requests=index.requests,
     )
+    for fold in map(index.fold, index.entries):
+        summary.withdrawn += fold.attempt is None
+        summary.redo_failed += fold.redo_failed
+        if fold.status is not None:
+            summary.by_status[str(fold.status)] += 1
     if index.records:
-        effective = {entry.offset for entry in index.entries.values()}
-        _read_again(path, effective, summary)
+        _read_again(path, index, summary)
     return summary, index
 
 
-def _read_again(path: Path, effective: set[int], summary: Summary) -> None:
+def _read_again(path: Path, index: JournalIndex, summary: Summary) -> None:
     """The index keeps no error codes, tokens or latencies: they are counted in a second pass."""
+    last = {entry.offset for entry in index.entries.values() if not entry.withdrawn}
+    holding = {entry.offset for entry in index.captions()}
     slow: list[tuple[int, str]] = []
     with open_for_reading(path) as stream:
         for line in read_lines(stream):
@@ -76,8 +86,11 @@ def _read_again(path: Path, effective: set[int], summary: Summary) -> None:
                 continue
             record = read_fields(line.data)
             _count_line(record, summary)
-            if entry.offset in effective:
-                _count_effective(entry, record, summary)
+            if entry.offset in last and isinstance(error := record.get("error"), dict):
+                summary.by_error[f"{entry.status}: {error.get('code', 'unknown')}"] += 1
+            redone = entry.rel_path in index.other_captions and entry.offset not in holding
+            if entry.offset in holding or (entry.offset in last and not redone):
+                _count_holding(entry, summary)
                 if is_count(latency := record.get("latency_ms")):
                     slow.append((latency, entry.rel_path))
     summary.slowest = heapq.nlargest(SLOWEST, slow)
@@ -91,16 +104,15 @@ def _count_line(record: dict[str, Any], summary: Summary) -> None:
         summary.last = max(summary.last or when, when)
 
 
-def _count_effective(entry: Entry, record: dict[str, Any], summary: Summary) -> None:
-    summary.by_status[str(entry.status)] += 1
-    summary.placeholders += entry.placeholder
+def _count_holding(entry: Entry, summary: Summary) -> None:
+    """Count the line that gave the caption or, without one, the last attempt."""
+    summary.placeholders += not is_real(entry)
     summary.copies += entry.copied_from is not None
+    summary.edited += entry.edited
     if entry.backend:
         summary.by_backend[entry.backend] += 1
     if entry.model:
         summary.by_model[entry.model] += 1
-    if isinstance(error := record.get("error"), dict):
-        summary.by_error[f"{entry.status}: {error.get('code', 'unknown')}"] += 1
 
 
 def _integer(value: object) -> int:

@@ -1,8 +1,8 @@
 """The full-text index of captions, titles and tags, which follows the journal.
 
 Only lines that were added since the last time are read; a journal that was replaced (compacted,
-copied from elsewhere) is indexed from its beginning. Which record counts is the journal's own
-rule: the last real one of a path, else its last placeholder.
+copied from elsewhere) is indexed from its beginning. Which caption holds is the journal's own rule
+(`journal.fold`): a row keeps what that needs to go on from here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from picture_captioner.journal import JournalTail, Record
+from picture_captioner.errors import Status
+from picture_captioner.journal import Fold, JournalTail, Line, Record, fold, is_real
 from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.query import match_expressions, spaced
@@ -79,36 +80,69 @@ def _take_in(connection: sqlite3.Connection, tail: JournalTail) -> Followed:
     records = 0
     for record in tail.records():
         records += 1
-        if record.counts:
-            _apply(connection, record)
+        _apply(connection, record)
     connection.execute("INSERT OR REPLACE INTO indexed_journal VALUES (1, ?)", (tail.position(),))
     return Followed(records, tail.damaged)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A line of the journal, as far as its row here remembers it."""
+
+    status: Status
+    placeholder: bool
+    edited: bool
+    withdrawn: bool
+    content_sha256: str | None
+    dry_run: bool = False
+
+
+def _before(connection: sqlite3.Connection, key: bytes) -> Fold[Line]:
+    row = connection.execute(
+        "SELECT caption IS NOT NULL, placeholder, edited, withdrawn, content FROM captions "
+        "WHERE rel_path = ?",
+        (key,),
+    ).fetchone()
+    if row is None:
+        return Fold()
+    captioned, placeholder, edited, withdrawn, content = row
+    hashed = from_key(content) if content is not None else None
+    status = Status.SUCCESS if captioned else Status.ERROR_MODEL
+    known = _Known(status, bool(placeholder), bool(edited), bool(withdrawn), hashed)
+    return Fold(known, known if captioned else None)
+
+
 def _apply(connection: sqlite3.Connection, record: Record) -> None:
     key = to_key(record.rel_path)
-    old = connection.execute(
-        "SELECT id, placeholder FROM captions WHERE rel_path = ?", (key,)
-    ).fetchone()
-    if old is not None:
-        if record.placeholder and not old[1]:
-            return
-        connection.execute("DELETE FROM captions WHERE id = ?", old[:1])
-        connection.execute("DELETE FROM caption_words WHERE rowid = ?", old[:1])
+    before = _before(connection, key)
+    after = fold(before, record)
+    if after is before or (after.caption is not None and after.caption is before.caption):
+        return
+    if before.last is not None:
+        of_path = "FROM captions WHERE rel_path = ?"
+        connection.execute(
+            f"DELETE FROM caption_words WHERE rowid = (SELECT id {of_path})",  # noqa: S608
+            (key,),
+        )
+        connection.execute(f"DELETE {of_path}", (key,))
+    holds = after.caption is record
     title, tags = _title(record), _tags(record)
     added = connection.execute(
-        "INSERT INTO captions (rel_path, placeholder, content, title, caption, tags) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO captions "
+        "(rel_path, placeholder, edited, withdrawn, content, title, caption, tags) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key,
-            record.placeholder,
+            not is_real(record),
+            record.edited,
+            record.withdrawn,
             to_key(record.content_sha256) if record.content_sha256 else None,
             to_text(title) if title else None,
-            to_text(record.caption or ""),
+            to_text(record.caption or "") if holds else None,
             json.dumps(tags),
         ),
     )
-    if record.status == "success":
+    if holds:
         connection.execute(
             "INSERT INTO caption_words (rowid, title, caption, tags) VALUES (?, ?, ?, ?)",
             (
@@ -156,12 +190,12 @@ def caption_of(connection: sqlite3.Connection, rel_path: str) -> CaptionHit | No
 
 
 def _hit(
-    row: tuple[bytes, str, str | None, str, int, bytes | None, float], *, all_words: bool
+    row: tuple[bytes, str | None, str | None, str, int, bytes | None, float], *, all_words: bool
 ) -> CaptionHit:
     rel_path, caption, title, tags, placeholder, content, score = row
     return CaptionHit(
         rel_path=from_key(rel_path),
-        caption=caption,
+        caption=caption or "",
         title=title,
         tags=tuple(json.loads(tags)),
         placeholder=bool(placeholder),

@@ -65,5 +65,14 @@ CREATE VIRTUAL TABLE caption_words USING fts5 (
 CREATE TABLE indexed_journal (only INTEGER PRIMARY KEY CHECK (only = 1), position TEXT NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_PHOTOS_VECTORS_CAPTIONS,)
+_WHICH_CAPTION_HOLDS = """
+ALTER TABLE captions ADD COLUMN edited INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE captions ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;
+DELETE FROM captions;
+DELETE FROM caption_words;
+DELETE FROM indexed_journal;
+"""
+"""An index by the older rule lacks captions whose redo failed: the journal is read again."""
+
+MIGRATIONS: tuple[str, ...] = (_PHOTOS_VECTORS_CAPTIONS, _WHICH_CAPTION_HOLDS)
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

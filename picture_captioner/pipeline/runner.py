@@ -178,7 +178,6 @@ def _unchanged_if(
     """Photos whose file looks changed, with the record that still holds if its bytes did not."""
     found: dict[str, Source] = {}
     for photo in pending:
-        entry = journal.index.entries.get(photo.rel_path)
-        if entry is not None and only_content_may_differ(entry, rules):
+        if entry := only_content_may_differ(journal.index.fold(photo.rel_path), rules):
             found[photo.rel_path] = Source(entry, moved=False)
     return found

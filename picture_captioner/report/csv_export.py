@@ -32,7 +32,7 @@ COLUMNS = (
     "duplicate_kind",
     "keeper",
     "taken_at",
-    "error",
+    "last_error",
 )
 
 _FORMULA = re.compile(
@@ -95,7 +95,7 @@ def _rows(report: Report) -> Iterator[list[str]]:
             kinds[number] if number else "",
             "" if number is None else "yes" if i in keepers else "no",
             photo.taken_at.isoformat() if photo.taken_at else "",
-            cell(photo.error or ""),
+            cell(photo.last_error or ""),
         ]
 
 

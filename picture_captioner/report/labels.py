@@ -31,6 +31,7 @@ class Labels:
     texts: tuple[str, ...]
     sources: tuple[LabelSource, ...]
     errors: int
+    redo_failed: int
 
     def count(self, source: LabelSource) -> int:
         """How many labels come from there."""
@@ -38,9 +39,10 @@ class Labels:
 
     @property
     def summary(self) -> str:
-        """`1,190 captioned, 42 errors, 8 vocabulary fallbacks`."""
+        """`1,190 captioned (3 of them: a later try failed), 42 errors, 8 vocabulary fallbacks`."""
+        later = f" ({self.redo_failed:,} of them: a later try failed)" if self.redo_failed else ""
         return (
-            f"{self.count(LabelSource.CAPTION):,} captioned, {self.errors:,} errors, "
+            f"{self.count(LabelSource.CAPTION):,} captioned{later}, {self.errors:,} errors, "
             f"{self.count(LabelSource.VOCABULARY):,} vocabulary fallbacks"
         )
 
@@ -52,9 +54,9 @@ def label_photos(
 ) -> Labels:
     """Label every photo.
 
-    A `success` gives its caption. An error record gives an empty label and a warning in the log. A
-    photo without a caption gets the vocabulary's nearest term, if there is a vocabulary and the
-    photo has a vector; nothing is matched when every photo has a caption.
+    A caption is the label, also where a later try failed. An error without one gives an empty label
+    and a warning in the log. A photo without a caption gets the vocabulary's nearest term, if there
+    is a vocabulary and the photo has a vector; nothing is matched when every photo has a caption.
     """
     texts = [_caption(photo) for photo in photos]
     sources = [LabelSource.CAPTION if text else LabelSource.NONE for text in texts]
@@ -63,7 +65,7 @@ def label_photos(
         if _is_error(photo):
             _log.warning(
                 "no label: %s",
-                photo.error or photo.status,
+                photo.last_error or photo.status,
                 extra={"event": "no_label", "rel_path": photo.rel_path},
             )
         elif not texts[i]:
@@ -71,7 +73,10 @@ def label_photos(
     if wanting and vocabulary is not None and vectors is not None:
         for i, term in _matched(wanting, vectors, vocabulary).items():
             texts[i], sources[i] = term, LabelSource.VOCABULARY
-    return Labels(tuple(texts), tuple(sources), sum(map(_is_error, photos)))
+    redo_failed = sum(
+        bool(text and photo.last_error) for text, photo in zip(texts, photos, strict=True)
+    )
+    return Labels(tuple(texts), tuple(sources), sum(map(_is_error, photos)), redo_failed)
 
 
 def _is_error(photo: ReportPhoto) -> bool:

@@ -28,7 +28,8 @@ Indices: TypeAlias = NDArray[np.int64]
 class ReportPhoto:
     """What is known of one photo; None is unknown.
 
-    `status` is None while the journal has no record of it. `taken_at` is the local time at which
+    `status` is None while the journal has no record of it; with `success`, `last_error` is why a
+    later try failed. `taken_at` is the local time at which
     it was taken, with a zone only if the camera wrote one. `present` says that the walk of the
     photos directory found it: only then may anything link to the file. `sharpness` is comparable
     between photos of one report, `perceptual_hash` is 64 bits whose Hamming distance is small
@@ -40,7 +41,7 @@ class ReportPhoto:
     caption: str | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
-    error: str | None = None
+    last_error: str | None = None
     placeholder: bool = False
     content_sha256: str | None = None
     size: int | None = None

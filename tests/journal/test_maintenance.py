@@ -45,6 +45,10 @@ def effective(path: Path) -> dict[str, tuple[object, ...]]:
     return {p: (e.status, e.placeholder, e.created_at) for p, e in entries.items()}
 
 
+def captions(path: Path) -> dict[str, str | None]:
+    return {e.rel_path: e.created_at for e in read_index(path).captions()}
+
+
 # -- compact ---------------------------------------------------------------------------------------
 
 
@@ -53,12 +57,12 @@ def test_compact_keeps_effective_records_captions_and_sums(history: list[Record]
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "captions.jsonl")
         write_lines(path, *history)
-        before, was = read_index(path), effective(path)
+        before, was = read_index(path), (effective(path), captions(path))
         result = compact(path)
         once = path.read_bytes()
         after = read_index(path)
         compact(path)
-        assert (effective(path), path.read_bytes()) == (was, once)
+        assert ((effective(path), captions(path)), path.read_bytes()) == (was, once)
     assert (after.cost_usd, after.requests) == (before.cost_usd, before.requests)
     assert (result.kept, result.dropped) == (after.records, before.records - after.records)
     captioned = {r.rel_path for r in history if r.caption and not r.placeholder}
@@ -178,21 +182,19 @@ def test_an_upkeep_that_cannot_write_leaves_the_file_as_it_was(journal_path: Pat
 # -- merge -----------------------------------------------------------------------------------------
 
 
-def rank(record: Record | None) -> tuple[bool, bool, str]:
-    if record is None:
-        return (False, False, "")
-    return (not record.placeholder, record.status is Status.SUCCESS, record.created_at or "")
-
-
-def last_real(history: list[Record], rel_path: str) -> Record | None:
+def rank(history: list[Record], rel_path: str) -> tuple[object, ...]:
+    """How good what one side knows is, and its caption or, without one, its last attempt."""
     mine = [r for r in history if r.rel_path == rel_path]
-    return ([r for r in mine if not r.placeholder] or mine or [None])[-1]
+    mine = [r for r in mine if not r.placeholder] or mine
+    good = [r for r in mine if r.status is Status.SUCCESS]
+    best = (good or mine or [None])[-1]
+    if best is None:
+        return (False, False, ""), None
+    return (not best.placeholder, bool(good), best.created_at or ""), best
 
 
 @given(histories, histories)
-def test_merge_takes_the_better_effective_record_of_each_path(
-    here: list[Record], there: list[Record]
-):
+def test_merge_takes_the_better_caption_of_each_path(here: list[Record], there: list[Record]):
     here = [Record(**{f: getattr(r, f) for f in r.__slots__} | {"model": "ours"}) for r in here]
     with tempfile.TemporaryDirectory() as directory:
         ours, theirs = Path(directory, "ours"), Path(directory, "theirs")
@@ -204,13 +206,55 @@ def test_merge_takes_the_better_effective_record_of_each_path(
         assert (again.lines_added, again.paths_superseded) == (0, 0)
         assert ours.read_bytes() == merged
     for rel_path in {r.rel_path for r in here + there}:
-        mine, other = last_real(here, rel_path), last_real(there, rel_path)
-        wins = mine is None or (other is not None and rank(other) > rank(mine))
-        assert index.entries[rel_path].model == (None if wins else "ours")
-        assert index.entries[rel_path].created_at == (other if wins else mine).created_at
+        (rank_here, mine), (rank_there, other) = rank(here, rel_path), rank(there, rel_path)
+        holds = other if mine is None or (other and rank_there > rank_here) else mine
+        entry = index.caption(rel_path) or index.entries[rel_path]
+        assert (entry.model, entry.created_at) == (holds.model, holds.created_at)
     lines = sorted(r.to_line() for r in here + there)
     assert sorted(merged.splitlines(keepends=True)) == lines
     assert result.lines_added == len(there)
+
+
+def test_an_edit_wins_over_younger_captions_and_a_withdrawal_over_what_it_took_back(
+    tmp_path: Path,
+):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    edit = photo("1", "mine", edited=True, created_at="2026-01-01")
+    young = photo("1", "young", created_at="2026-01-03")
+    for here, there in ((edit, young), (young, edit)):
+        write_lines(ours, here)
+        write_lines(theirs, there)
+        merge(ours, theirs)
+        assert caption_held(ours) == "mine"
+    taken_back = failure("1", withdrawn=True, created_at="2026-01-02")
+    write_lines(ours, edit)
+    write_lines(theirs, edit, taken_back)
+    merge(ours, theirs)
+    assert read_index(ours).fold("1").attempt is None
+    write_lines(ours, edit, taken_back)
+    write_lines(theirs, edit, failure("1", created_at="2026-01-03"))
+    merge(ours, theirs)
+    assert read_index(ours).fold("1").attempt is None, "taken back in the knowledge of the edit"
+    write_lines(ours, photo("1", "another", edited=True, created_at="2026-01-01"))
+    write_lines(theirs, edit, taken_back)
+    merge(ours, theirs)
+    assert caption_held(ours) == "another"
+
+
+def test_a_later_failure_elsewhere_comes_along_and_hides_no_caption(tmp_path: Path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    both = photo("1", "good", created_at="2026-01-01")
+    write_lines(ours, both)
+    write_lines(theirs, both, failure("1", created_at="2026-01-02"))
+    merge(ours, theirs)
+    assert caption_held(ours) == "good"
+    assert read_index(ours).fold("1").redo_failed
+
+
+def caption_held(path: Path) -> str | None:
+    with Journal(path) as journal:
+        entry = journal.index.caption("1")
+        return None if entry is None else journal.read_record(entry).caption
 
 
 @pytest.mark.parametrize(
@@ -233,7 +277,8 @@ def test_which_record_wins(tmp_path: Path, ours: Record, theirs: Record, wins: b
     result = merge(tmp_path / "ours", tmp_path / "theirs")
     assert (result.lines_added, result.paths_added, result.paths_superseded) == (1, 0, wins)
     with Journal(tmp_path / "ours") as journal:
-        assert journal.read_record(journal.index.entries["1"]) == (theirs if wins else ours)
+        held = journal.index.caption("1") or journal.index.entries["1"]
+        assert journal.read_record(held) == (theirs if wins else ours)
 
 
 def test_merging_again_after_working_on_does_not_bring_the_past_back(tmp_path: Path):

@@ -193,12 +193,12 @@ def test_a_journal_of_the_same_length_in_its_place_is_noticed(filled, journal_pa
         ([("old", False), ("placeholder", True)], "old"),
         ([("placeholder", True), ("new", False)], "new"),
         ([("placeholder", True), ("another", True)], "another"),
-        ([("old", False), (None, False)], None),
+        ([("old", False), (None, False)], "old"),
         ([("placeholder", True), (None, False), ("later", True)], None),
     ],
 )
 @pytest.mark.parametrize("at_once", [True, False])
-def test_the_effective_record_counts(db, journal_path, records, captions, at_once):
+def test_the_caption_that_holds_is_found(db, journal_path, records, captions, at_once):
     for caption, placeholder in records:
         write(journal_path, [record("x.jpg", caption, placeholder=placeholder)])
         if not at_once:

@@ -125,7 +125,7 @@ def test_photos_without_vectors_are_in_no_cluster_and_not_on_the_map(themes):
 
 
 def test_a_library_of_errors_alone(caplog):
-    photos = [photo(f"{i}.jpg", status=Status.ERROR_API, error="timeout") for i in range(3)]
+    photos = [photo(f"{i}.jpg", status=Status.ERROR_API, last_error="timeout") for i in range(3)]
     built = build(photos, np.zeros((3, 8)))
     assert built.labels.summary == "0 captioned, 3 errors, 0 vocabulary fallbacks"
     assert len(caplog.records) == 3

@@ -54,9 +54,9 @@ def test_every_photo_has_a_row(themes, tmp_path):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_and_captions_stay_text(text, tmp_path):
-    photos = [photo(text, caption=text), photo("b", status=Status.ERROR_API, error=text)]
+    photos = [photo(text, caption=text), photo("b", status=Status.ERROR_API, last_error=text)]
     first, second = rows(write_csv(bare_report(photos), tmp_path))
-    for value in (first["path"], first["label"], second["error"]):
+    for value in (first["path"], first["label"], second["last_error"]):
         assert value[0] not in "=+-@\t\r\n\uff1d"
         assert "\x1b" not in value and "\u202e" not in value
         assert value.lstrip("'").startswith(text[:1]) or text[0] in "\x1b\udce9"

@@ -15,7 +15,7 @@ VOCABULARY = Vocabulary(("beach", "snow"), np.array([[1, 0], [0, 2]], dtype=np.f
 def test_each_photo_gets_what_there_is(caplog):
     photos = [
         photo("a.jpg", caption=" A dog. "),
-        photo("b.jpg", status=Status.ERROR_CORRUPT, error="truncated: ends early"),
+        photo("b.jpg", status=Status.ERROR_CORRUPT, last_error="truncated: ends early"),
         photo("c.jpg"),
         photo("d.jpg", caption="  "),
         photo("e.jpg"),

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.terminal import count, duration, say, show
 from picture_captioner.config import Settings, load_settings
 from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
-from picture_captioner.journal import JournalIndex, Record, read_again, read_index
+from picture_captioner.journal import Entry, JournalIndex, Record, read_again, read_index
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.selection import of_another_library
 
@@ -103,7 +103,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
-    from picture_captioner.cli.commands.report_inputs import report_photos
+    from picture_captioner.cli.commands.report_inputs import record_error, report_photos
 
     photos_dir = None if flags.no_photos else settings.photos_dir
     journal = settings.captions_jsonl
@@ -120,13 +120,17 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     if differing := of_another_library(walked, index):
         notes = (f"{journal.name} seems to be another library's and is left out: {differing}",)
         index = JournalIndex()
-    records = _records(journal, index, PathFilter(flags.include or (), flags.exclude or ()))
-    return _Inputs(photos_dir, walked, report_photos(walked, records), notes)
+    wanted = PathFilter(flags.include or (), flags.exclude or ())
+    known = [index.fold(path) for path in index.entries if wanted.takes_file(path)]
+    records = _records(journal, (fold.caption or fold.attempt for fold in known))
+    failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
+    redo_errors = {r.rel_path: record_error(r) or str(r.status) for r in failed_since}
+    return _Inputs(photos_dir, walked, report_photos(walked, records, redo_errors), notes)
 
 
-def _records(journal: Path, index: JournalIndex, wanted: PathFilter) -> list[Record]:
-    entries = [entry for entry in index.entries.values() if wanted.takes_file(entry.rel_path)]
-    return [Record.from_mapping(fields) for fields in read_again(journal, entries)]
+def _records(journal: Path, entries: Iterable[Entry | None]) -> list[Record]:
+    found = read_again(journal, (entry for entry in entries if entry is not None))
+    return [Record.from_mapping(fields) for fields in found]
 
 
 def _walk(flags: ReportFlags, photos_dir: Path, follow_links: bool) -> list[Photo]:

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 MAX_TERMS = 20_000
 
 
-def report_photos(walked: Iterable[Photo], records: Iterable[Record]) -> list[ReportPhoto]:
+def report_photos(
+    walked: Iterable[Photo], records: Iterable[Record], redo_errors: Mapping[str, str] | None = None
+) -> list[ReportPhoto]:
     """Every photo that was found or has a record, in path order.
+
+    `records` are those whose captions hold, or the last attempt where there is none; `redo_errors`
+    say why a later attempt than the caption's failed.
 
     Only a photo that the walk found is `present`: a journal from elsewhere may name `../secret` or
     an absolute path, and nothing is read or linked because of what it says.
@@ -30,7 +35,10 @@ def report_photos(walked: Iterable[Photo], records: Iterable[Record]) -> list[Re
     }
     for record in records:
         known = found.get(record.rel_path)
-        found[record.rel_path] = _from_record(record, known)
+        photo = _from_record(record, known)
+        if error := (redo_errors or {}).get(record.rel_path):
+            photo = replace(photo, last_error=error)
+        found[record.rel_path] = photo
     return [found[path] for path in sorted(found, key=_place)]
 
 
@@ -50,12 +58,17 @@ def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
         caption=record.caption,
         title=_text(record.extra.get("title")),
         tags=_tags(record.extra.get("tags")),
-        error=None if record.error is None else f"{record.error.code}: {record.error.message}",
+        last_error=record_error(record),
         placeholder=record.placeholder,
         content_sha256=record.content_sha256,
         size=walked.size if walked else size,
         present=walked is not None,
     )
+
+
+def record_error(record: Record) -> str | None:
+    """Why a record has no caption: the code and the message."""
+    return None if record.error is None else f"{record.error.code}: {record.error.message}"
 
 
 def _text(value: Any) -> str | None:

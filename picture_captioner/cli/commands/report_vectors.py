@@ -128,7 +128,7 @@ def load_vocabulary(
     if path is None or chosen is None:
         return None
     terms = read_vocabulary(path)
-    if all(photo.status is not None and (_caption(photo) or photo.error) for photo in photos):
+    if all(photo.status is not None and (_caption(photo) or photo.last_error) for photo in photos):
         say("Every photo has a caption or an error: the vocabulary is not needed")
         return None
     embedder = chosen.embedder

@@ -49,6 +49,9 @@ def _rows(path: Path, summary: Summary) -> list[tuple[str, str]]:
     rows += _counted("error", summary.by_error)
     optional = (
         ("placeholders", summary.placeholders),
+        ("redo failed", summary.redo_failed),
+        ("edited", summary.edited),
+        ("withdrawn", summary.withdrawn),
         ("dry run only", summary.dry_run_only),
         ("copies", summary.copies),
         ("requests", summary.requests),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from picture_captioner.errors import CorruptImageError, PhotoSkipped, Status
 from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Journal, Record
+from picture_captioner.journal import Journal, Record, is_real
 from picture_captioner.pipeline.asking.circuit_breaker import Withheld
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
@@ -120,7 +120,7 @@ class Recorder:
     def _is_news(self, record: Record) -> bool:
         index = self._journal.index
         known = index.entries.get(record.rel_path) or index.rehearsed.get(record.rel_path)
-        return known is None or (known.placeholder and not record.placeholder)
+        return known is None or (not is_real(known) and is_real(record))
 
     def _note_mended(self, item: Item) -> None:
         known = self._journal.index.entries.get(item.photo.rel_path)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import Entry, JournalIndex, parse_time
+from picture_captioner.journal import Entry, Fold, JournalIndex, is_real, parse_time
 from picture_captioner.pipeline.selecting.hints import Hints, Tags
 from picture_captioner.pipeline.selecting.walk import Photo
 
@@ -80,57 +80,70 @@ class SelectionRules:
     since: datetime | None = None
     dry_run: bool = False
 
-    def takes(self, photo: Photo, entry: Entry | None) -> bool:
-        """Whether the photo is pending, given its effective record."""
+    def takes(self, photo: Photo, index: JournalIndex) -> bool:
+        """Whether the photo is pending."""
         if self.dry_run:
             return True
-        if entry is None or not self.counts(entry):
+        last = index.entries.get(photo.rel_path)
+        if last is None or not self.counts(last):
             return not self.retry_only
-        if self.is_younger(entry) or self._goes_round(entry):
+        if self.since is not None and (self.is_younger(last) or self._goes_round(last)):
             return False
-        if self.force or entry.status in self.retry_status:
+        if self.force or last.status in self.retry_status:
             return True
-        return not self.retry_only and self.is_stale(photo, entry)
+        if not self.stale or self.retry_only:  # a million records come by here
+            return False
+        return self.is_stale(photo, index.fold(photo.rel_path))
 
-    def counts(self, entry: Entry) -> bool:
-        """Whether the record means anything to this run.
+    def counts(self, last: Entry) -> bool:
+        """Whether a path's last line means anything to this run.
 
-        A placeholder does only to a placeholder, and what `mock` made up only to `mock`.
+        A placeholder does only to a placeholder, and what `mock` made up only to `mock`; a caption
+        that was withdrawn is to be had again.
         """
-        if not entry.placeholder:
-            return True
-        return self.identity.placeholder and (
-            entry.backend != _MAKES_UP or self.identity.backend == _MAKES_UP
+        if last.withdrawn or not last.placeholder:
+            return not last.withdrawn
+        return last.edited or (
+            self.identity.placeholder
+            and (last.backend != _MAKES_UP or self.identity.backend == _MAKES_UP)
         )
 
-    def _goes_round(self, entry: Entry) -> bool:
+    def _goes_round(self, last: Entry) -> bool:
         """Whether a loop would take it at each restart: no placeholder supersedes it."""
-        return self.since is not None and self.identity.placeholder and not entry.placeholder
+        return self.identity.placeholder and is_real(last)
 
-    def is_younger(self, entry: Entry) -> bool:
-        """Whether the record was made after `--since`."""
-        if self.since is None or entry.created_at is None:
+    def is_younger(self, last: Entry) -> bool:
+        """Whether the attempt was made after `--since`."""
+        if self.since is None or last.created_at is None:
             return False
         try:
-            return parse_time(entry.created_at) >= self.since
+            return parse_time(last.created_at) >= self.since
         except ValueError:
             return False
 
-    def is_stale(self, photo: Photo, entry: Entry) -> bool:
-        """Whether the record is out of date in a way that the person asked about."""
-        if not self.stale:  # nobody asked; a million records come by here
-            return False
-        return self.answer_is_stale(entry) or (
-            Stale.CONTENT in self.stale and file_changed(photo, entry)
-        )
+    def is_stale(self, photo: Photo, known: Fold[Entry]) -> bool:
+        """Whether the caption is out of date in a way that the person asked about.
 
-    def answer_is_stale(self, entry: Entry) -> bool:
-        """Whether the caption came from another model or prompt; errors are not captions."""
-        if not (self.stale and entry.success):
+        Not if this very question about this very file failed since: that is for --retry-status.
+        """
+        if known.last is None or (known.redo_failed and self._failed_here(photo, known.last)):
             return False
-        if Stale.MODEL in self.stale and not any(i.same_model(entry) for i in self.chain):
+        caption = known.caption
+        if caption is not None and self.answer_is_stale(caption):
             return True
-        return Stale.PROMPT in self.stale and not self.identity.same_prompt(entry)
+        return Stale.CONTENT in self.stale and file_changed(photo, caption or known.last)
+
+    def _failed_here(self, photo: Photo, last: Entry) -> bool:
+        asked = any(i.same_model(last) for i in self.chain) and self.identity.same_prompt(last)
+        return (asked or last.status is Status.ERROR_CORRUPT) and not file_changed(photo, last)
+
+    def answer_is_stale(self, caption: Entry) -> bool:
+        """Whether it came from another model or prompt; nobody's answer outranks a human's."""
+        if caption.edited:
+            return False
+        if Stale.MODEL in self.stale and not any(i.same_model(caption) for i in self.chain):
+            return True
+        return Stale.PROMPT in self.stale and not self.identity.same_prompt(caption)
 
     @property
     def chain(self) -> tuple[Identity, ...]:
@@ -176,12 +189,12 @@ class Selection:
 def select(photos: Iterable[Photo], index: JournalIndex, rules: SelectionRules) -> Selection:
     """Split the photos into pending and done."""
     selection = Selection(pending=[])
+    success, done = Status.SUCCESS, selection.done
     for photo in photos:
-        entry = index.entries.get(photo.rel_path)
-        if rules.takes(photo, entry):
+        if rules.takes(photo, index):
             selection.pending.append(photo)
-        elif entry is not None:
-            selection.done[entry.status] += 1
+        elif (last := index.entries.get(photo.rel_path)) is not None:
+            done[last.status if last.status is success else index.status(last)] += 1
     return selection
 
 
@@ -207,20 +220,24 @@ def cut(
     wanted = len(pending)
     if limit is not None:
         entries = (index.entries.get(photo.rel_path) for photo in photos)
-        already = sum(entry is not None and rules.is_younger(entry) for entry in entries)
+        already = sum(e is not None and rules.counts(e) and rules.is_younger(e) for e in entries)
         wanted = min(wanted, max(limit - already, 0))
     now = min(wanted, restart_every or wanted)
     return Batch(pending[:now], left_by_limit=len(pending) - wanted, left_by_restart=wanted - now)
 
 
-def only_content_may_differ(entry: Entry | None, rules: SelectionRules) -> bool:
-    """Whether the photo is pending only because its file looks changed: its hash will tell."""
-    if entry is None or not rules.counts(entry):
-        return False
+def only_content_may_differ(known: Fold[Entry], rules: SelectionRules) -> Entry | None:
+    """What holds of a photo that is pending only because its file looks changed: hashing tells."""
+    if known.last is None or not rules.counts(known.last):
+        return None
     if Stale.CONTENT not in rules.stale or rules.force or rules.dry_run:
-        return False
-    retried = entry.status in rules.retry_status
-    return not retried and not rules.answer_is_stale(entry) and entry.content_sha256 is not None
+        return None
+    if known.last.status in rules.retry_status:
+        return None
+    entry = known.caption or known.last
+    if known.caption is not None and rules.answer_is_stale(entry):
+        return None
+    return entry if entry.content_sha256 is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +265,7 @@ def find_sources(
     sizes = {photo.size for photo in pending}
     pending_paths = {photo.rel_path for photo in pending}
     sources: Sources = {}
-    for entry in index.entries.values():
+    for entry in index.captions():
         if entry.size not in sizes or not _may_be_copied(entry) or entry.rel_path in pending_paths:
             continue
         same = not rules.identity.placeholder and any(i.made(entry) for i in rules.chain)
@@ -260,7 +277,7 @@ def find_sources(
 
 
 def _may_be_copied(entry: Entry) -> bool:
-    return entry.success and not entry.placeholder and entry.content_sha256 is not None
+    return is_real(entry) and entry.content_sha256 is not None
 
 
 def _is_gone(photos_dir: Path, rel_path: str) -> bool:

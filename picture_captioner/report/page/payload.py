@@ -72,7 +72,7 @@ def _photos(report: Report, digests: Sequence[bytes], texts: Texts, *, linked: b
         "status": integers([STATUSES.index(photo.status) for photo in photos]),
         "caption": texts.column(photo.caption for photo in photos),
         "title": texts.column(photo.title for photo in photos),
-        "error": texts.column(photo.error for photo in photos),
+        "error": texts.column(photo.last_error for photo in photos),
         "camera": texts.column(photo.camera for photo in photos),
         "tags": _tags(photos, texts),
         "takenAt": floats([wall_seconds(photo.taken_at) for photo in photos]),

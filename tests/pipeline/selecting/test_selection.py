@@ -90,18 +90,27 @@ def is_taken(entry, rules):
     return bool(reasons & asked)
 
 
+def index_of(*entries):
+    """The index of lines in their order."""
+    index = JournalIndex()
+    for entry in entries:
+        if entry is not None:
+            index.apply(entry)
+    return index
+
+
 @settings(max_examples=500)
 @given(known=ENTRIES, flags=RULES)
 def test_a_photo_is_taken_when_the_rules_say_so(known, flags, make_entry):
     entry = None if known is None else make_entry(**known)
     rules = SelectionRules(**flags)
-    assert rules.takes(PHOTO, entry) == is_taken(entry, rules)
+    assert rules.takes(PHOTO, index_of(entry)) == is_taken(entry, rules)
 
 
 @pytest.mark.parametrize(("created_at", "younger"), [*YOUNGER.items()])
 def test_a_record_of_the_very_time_of_since_counts_as_done(make_entry, created_at, younger):
     rules = SelectionRules(REAL, force=True, since=SINCE)
-    assert rules.takes(PHOTO, make_entry(created_at=created_at)) is not younger
+    assert rules.takes(PHOTO, index_of(make_entry(created_at=created_at))) is not younger
 
 
 @given(known=st.lists(ENTRIES, max_size=6), flags=RULES)
@@ -120,6 +129,52 @@ def test_a_selection_keeps_the_order_and_counts_the_rest(known, flags, make_entr
     ]
     assert selection.done.total() == len(left)
     assert selection.done_errors == sum(entry.status is not Status.SUCCESS for entry in left)
+
+
+OTHER_MODEL = {"model": "older", "prompt_sha256": "f" * 12}
+FAILED = {"status": Status.ERROR_MODEL}
+REDONE = [OTHER_MODEL, FAILED]
+
+
+@pytest.mark.parametrize(
+    ("lines", "flags", "taken"),
+    [
+        (REDONE, "", False),
+        (REDONE, "retry", True),
+        (REDONE, "stale", False),  # this question about this file failed: only a retry asks again
+        ([OTHER_MODEL, FAILED | {"model": "a third"}], "stale", True),
+        ([OTHER_MODEL, FAILED | {"prompt_sha256": "e" * 12}], "stale", True),
+        ([OTHER_MODEL, FAILED | {"size": 99}], "stale", True),
+        ([OTHER_MODEL, FAILED | {"size": 99, "content_sha256": "d" * 64}], "", False),
+        ([OTHER_MODEL, {"status": Status.ERROR_CORRUPT, "model": None}], "stale", False),
+        ([OTHER_MODEL, OTHER_MODEL | {"edited": True}], "stale", False),
+        ([{}, {"withdrawn": True, "status": Status.ERROR_MODEL}], "", True),
+        ([{}, {"withdrawn": True, "status": Status.ERROR_MODEL}], "retry only", False),
+        ([{}, {"withdrawn": True, "status": Status.ERROR_MODEL}, {}], "", False),
+        ([{"dry_run": True, "placeholder": True}], "", True),
+        ([{"dry_run": True, "status": Status.ERROR_CORRUPT}], "", False),
+    ],
+)
+def test_of_many_lines_the_last_attempt_decides_and_the_caption_gets_stale(
+    make_entry, lines, flags, taken
+):
+    index = index_of(*(make_entry(PHOTO.rel_path, **fields) for fields in lines))
+    rules = SelectionRules(
+        REAL,
+        retry_status=frozenset({Status.ERROR_MODEL}) if "retry" in flags else frozenset(),
+        retry_only="only" in flags,
+        stale=frozenset(Stale) if "stale" in flags else frozenset(),
+    )
+    assert rules.takes(PHOTO, index) is taken
+
+
+def test_a_failed_redo_counts_as_a_caption_and_its_caption_serves_a_moved_photo(
+    make_entry, tmp_path
+):
+    index = index_of(*(make_entry("gone.jpg", **fields) for fields in ({}, FAILED)))
+    selection = select([Photo("gone.jpg", 100, 7)], index, SelectionRules(REAL))
+    assert selection.done == {Status.SUCCESS: 1}
+    assert sources(tmp_path, index) == {"gone.jpg": True}
 
 
 PLACEHOLDER = {
@@ -145,19 +200,16 @@ def test_a_hash_can_only_spare_photos_that_are_taken_for_their_content_alone(
     """Else a photo would be called unchanged although it was asked for for another reason."""
     entry = None if known is None else make_entry(**known)
     rules = SelectionRules(**flags)
-    if only_content_may_differ(entry, rules):
+    if only_content_may_differ(index_of(entry).fold(PHOTO.rel_path), rules):
         without = SelectionRules(**(flags | {"stale": rules.stale - {Stale.CONTENT}}))
         assert not is_taken(entry, without)
 
 
 def test_a_record_without_a_hash_cannot_spare_its_photo(make_entry):
     rules = SelectionRules(REAL, stale=frozenset({Stale.CONTENT}))
-    assert only_content_may_differ(make_entry(mtime_ns=8), rules)
-    assert not only_content_may_differ(make_entry(mtime_ns=8, content_sha256=None), rules)
-
-
-def index_of(*entries):
-    return JournalIndex({entry.rel_path: entry for entry in entries})
+    known, unknown = make_entry(mtime_ns=8), make_entry(mtime_ns=8, content_sha256=None)
+    assert only_content_may_differ(index_of(known).fold(PHOTO.rel_path), rules) is known
+    assert only_content_may_differ(index_of(unknown).fold(PHOTO.rel_path), rules) is None
 
 
 def sources(tmp_path, index, rules=None, pending=(PHOTO,)):

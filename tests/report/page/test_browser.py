@@ -212,7 +212,7 @@ def test_errors_are_listed_by_reason(browser, tmp_path):
     failed = {"status": Status.ERROR_CORRUPT, "caption": None}
     photos = (photo(0), photo(1, status=None, caption=None))
     photos += tuple(
-        photo(i, error="too short" if i < 5 else "too large", **failed) for i in range(2, 9)
+        photo(i, last_error="too short" if i < 5 else "too large", **failed) for i in range(2, 9)
     )
     page = write_page(bare_report(photos), tmp_path, no_thumbnail, None)
     browser.open(page, "#view=problems")

@@ -49,7 +49,9 @@ def hostile(tmp_path_factory):
     photos = tuple(
         photo(i, tags=(text,), camera=text, **attacked(text, i)) for i, text in enumerate(ATTACKS)
     ) + tuple(
-        photo(i, rel_path=text, status=Status.ERROR_API, caption=None, error=text, present=False)
+        photo(
+            i, rel_path=text, status=Status.ERROR_API, caption=None, last_error=text, present=False
+        )
         for i, text in enumerate(ATTACKS)
     )
     for one in photos:

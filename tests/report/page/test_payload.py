@@ -34,7 +34,9 @@ def test_photos_become_columns():
         (
             ReportPhoto(rel_path="top.heic"),
             photo(1, tags=("sea", "sky"), placeholder=True, title="One"),
-            photo(2, status=Status.ERROR_MODEL, caption=None, error="it refused", tags=("sky",)),
+            photo(
+                2, status=Status.ERROR_MODEL, caption=None, last_error="it refused", tags=("sky",)
+            ),
         )
     )
     data = made(report)

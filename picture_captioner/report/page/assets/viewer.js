@@ -28,7 +28,7 @@ function tellPhoto(i) {
       ? el("p", { class: "caption", dir: "auto" }, photo.caption(i))
       : el("p", { class: "caption none" }, photo.failed(i) ? "No caption: this photo has an error." : "No caption yet."),
     photo.placeholder(i) && el("p", { class: "note" }, "A placeholder; a run with a real backend replaces it."),
-    photo.failed(i) && el("p", { class: "error", dir: "auto" }, photo.error(i) || VERDICTS[photo.status(i)]),
+    (photo.failed(i) || photo.error(i)) && el("p", { class: "error", dir: "auto" }, photo.error(i) || VERDICTS[photo.status(i)]),
     photo.tags(i).length > 0 && keywordChips(photo.tags(i)),
     tellFacts(i),
     el("div", { class: "actions" },
