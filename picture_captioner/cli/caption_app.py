@@ -218,6 +218,19 @@ def journal_compact(captions_jsonl: flag.CaptionsJsonl = None) -> int:
     return compact_journal(captions_jsonl)
 
 
+@journal_app.command("recheck")
+def journal_recheck(
+    captions_jsonl: flag.CaptionsJsonl = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="List them, and withdraw nothing.")
+    ] = False,
+) -> int:
+    """Withdraw captions that would not be accepted today (refusals, ...); deletes nothing."""
+    from picture_captioner.cli.commands.journal import recheck_journal
+
+    return recheck_journal(captions_jsonl, dry_run=dry_run)
+
+
 @journal_app.command("merge")
 def journal_merge(
     other: Annotated[Path, typer.Argument(help="The journal to bring in.")],

@@ -1,13 +1,27 @@
-"""`journal check|compact|merge`."""
+"""`journal check|compact|merge|recheck`."""
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from pathlib import Path
 
 from picture_captioner.cli.terminal import count, say, show, size
 from picture_captioner.config import load_settings
 from picture_captioner.errors import ExitCode, JournalError
-from picture_captioner.journal import compact, merge, read_index
+from picture_captioner.journal import (
+    Entry,
+    Journal,
+    Record,
+    RecordError,
+    compact,
+    merge,
+    read_again,
+    read_index,
+    utc_now,
+)
+from picture_captioner.pipeline.asking.repeats import SAME_IN_A_ROW
+from picture_captioner.pipeline.recording.answers import fault_in
 
 _DAMAGED_LINES = (
     "The photos of damaged lines are captioned again by the next run; 'journal compact' moves the "
@@ -74,6 +88,107 @@ def merge_journal(captions_jsonl: Path | None, other: Path) -> int:
     if result.damaged:
         say(f"{count(result.damaged, 'damaged line')} of {other} passed over")
     return ExitCode.DONE
+
+
+def recheck_journal(captions_jsonl: Path | None, *, dry_run: bool) -> int:
+    """Withdraw captions that would not be accepted today: lines are added, none is changed.
+
+    Raises:
+        JournalError, JournalLockedError: what was withdrawn before is on the disk.
+    """
+    path = _existing(captions_jsonl)
+    found: Counter[str] = Counter()
+    repeats = _Repeats()
+    with contextlib.ExitStack() as held:
+        journal = None if dry_run else held.enter_context(Journal(path))
+        index = read_index(path) if journal is None else journal.index
+        for warning in index.warnings(path.name):
+            say(warning)
+        answers = sorted((e for e in index.captions() if _is_answer(e)), key=lambda e: e.offset)
+        for first in range(0, len(answers), _READ_AT_ONCE):
+            some = read_again(path, answers[first : first + _READ_AT_ONCE])
+            faulty = [_judged(Record.from_mapping(fields), repeats) for fields in some]
+            withdrawals = [record for record in faulty if record is not None]
+            for record in withdrawals:
+                code, message = record.error or ("", "")
+                found[code] += 1
+                show(record.rel_path, code, message)
+            if journal is not None:
+                journal.append(*withdrawals)
+    _tell_recheck(path, found, len(answers), repeats, dry_run=dry_run)
+    return ExitCode.DONE
+
+
+_READ_AT_ONCE = 10_000
+
+
+def _is_answer(entry: Entry) -> bool:
+    """Whether a model gave the caption: what a human wrote is not judged."""
+    return not (entry.edited or entry.placeholder)
+
+
+def _judged(record: Record, repeats: _Repeats) -> Record | None:
+    """The line that withdraws the caption, if it is none."""
+    fault = fault_in(record.caption, record.extra)
+    if fault is None:
+        repeats.see(record)
+        return None
+    return Record(
+        rel_path=record.rel_path,
+        caption=None,
+        status=fault.status,
+        error=RecordError.of(fault),
+        withdrawn=True,
+        content_sha256=record.content_sha256,
+        created_at=utc_now(),
+    )
+
+
+class _Repeats:
+    """Captions of different photos, one after the other, that say the same.
+
+    They are told and not withdrawn: without the pixels, a burst cannot be told from a model that
+    did not see its photos.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[list[str]] = []
+        self._last: tuple[object, ...] = ()
+        self._contents: set[str | None] = set()
+
+    def see(self, record: Record) -> None:
+        """Take in the next caption of the file."""
+        said = (record.backend, record.model, (record.caption or "").casefold())
+        if said != self._last or not record.caption:
+            self._last, self._contents = said, set()
+            self.runs[-1:] = [run for run in self.runs[-1:] if len(run) >= SAME_IN_A_ROW]
+            self.runs.append([])
+        if record.copied_from is None and record.content_sha256 not in self._contents:
+            self._contents.add(record.content_sha256)
+            self.runs[-1].append(record.rel_path)
+
+    def long(self) -> list[list[str]]:
+        """The paths of each long enough run of photos with one text."""
+        return [run for run in self.runs if len(run) >= SAME_IN_A_ROW]
+
+
+def _tell_recheck(
+    path: Path, found: Counter[str], answers: int, repeats: _Repeats, *, dry_run: bool
+) -> None:
+    for run in repeats.long():
+        say(
+            f"{len(run):,} photos in a row have one and the same caption ({run[0]} to {run[-1]}): "
+            "if they look nothing alike, the model did not see them; --files-from LIST --force "
+            "captions them again"
+        )
+    if not found:
+        say(f"Every one of {count(answers, 'caption')} in {path} would be accepted today")
+        return
+    reasons = ", ".join(f"{code} {number:,}" for code, number in found.most_common())
+    done = "would be withdrawn (left as they are: --dry-run)" if dry_run else "withdrawn"
+    say(f"{found.total():,} of {count(answers, 'caption')} {done}: {reasons}")
+    if not dry_run:
+        say("Next, to caption these photos again: the run that you use, with the same flags")
 
 
 def _existing(captions_jsonl: Path | None) -> Path:
