@@ -124,11 +124,19 @@ class CaptionerError(Exception):
 
 
 class Usage(TypedDict, total=False):
-    """What an answer cost, as the provider reported it."""
+    """What an answer cost, as the provider reported it.
+
+    `input_tokens` include what was read from a cache (`cached_tokens`) and written into one
+    (`cache_write_tokens`, of these for an hour `cache_write_1h_tokens`); `output_tokens` include
+    reasoning. `service_tier` is there where it is not the provider's usual one.
+    """
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int
+    cache_write_tokens: int
+    cache_write_1h_tokens: int
+    service_tier: str
     cost_usd: float
     requests: int
 

@@ -69,4 +69,11 @@ def _usage(message: Message) -> Usage:
             "output_tokens",
         )
     )
-    return one_request(total(new, cached, kept), count(output), count(cached))
+    for_an_hour = getattr(getattr(reported, "cache_creation", None), "ephemeral_1h_input_tokens", 0)
+    usage = one_request(
+        total(new, cached, kept), count(output), count(cached), count(kept), count(for_an_hour)
+    )
+    tier = getattr(reported, "service_tier", None)
+    if isinstance(tier, str) and tier != "standard":
+        usage["service_tier"] = tier
+    return usage

@@ -115,6 +115,9 @@ class Caption:
     cached_tokens: int | None = None
     cost_usd: float | None = None
     requests: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,11 @@ def _usage(completion: ChatCompletion, requests: int) -> Usage:
         usage["output_tokens"] = tokens + _reasoning_on_top(reported)
     if (tokens := _count(_detail(reported, "prompt_tokens_details", "cached_tokens"))) is not None:
         usage["cached_tokens"] = tokens
+    if tokens := _count(_detail(reported, "prompt_tokens_details", "cache_write_tokens")):
+        usage["cache_write_tokens"] = tokens
+    tier = completion.service_tier
+    if isinstance(tier, str) and tier not in ("default", "auto"):
+        usage["service_tier"] = tier
     cost = (reported.model_extra or {}).get("cost")  # OpenRouter, in US dollars
     if isinstance(cost, int | float) and math.isfinite(cost) and cost >= 0:
         usage["cost_usd"] = float(cost)

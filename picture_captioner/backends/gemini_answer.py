@@ -70,7 +70,7 @@ def _usage(response: types.GenerateContentResponse) -> Usage:
     """Thoughts are billed as output; input includes what came from the cache."""
     counts = response.usage_metadata or types.GenerateContentResponseUsageMetadata()
     return one_request(
-        count(counts.prompt_token_count),
+        total(counts.prompt_token_count, counts.tool_use_prompt_token_count),
         total(counts.candidates_token_count, counts.thoughts_token_count),
         count(counts.cached_content_token_count),
     )

@@ -13,6 +13,10 @@ from picture_captioner.backends.openai_tokens import openai_tokens
 
 _GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?:-(?:mini|nano|luna|terra|sol|\d{4}-\d{2}-\d{2}))*")
 """Plain members of a generation; -chat, -pro, -codex, -search take other parameters or none."""
+_CACHES_AT_A_PRICE = re.compile(r"gpt-(?:5\.[6-9]|[6-9]|\d\d)")
+"""From GPT-5.6 on a prompt of over 1,024 tokens is written into a cache at 1.25 times its price.
+Every photo differs, so none is ever read again: with `explicit` and no breakpoint nothing is
+written (guide "Prompt caching" and openai 3.56's `PromptCacheOptions`, read on 2026-11-28)."""
 _O_SERIES = re.compile(r"o\d\b")
 _REASONS = re.compile(r"gpt-(?:[5-9]|\d\d)|o\d\b")
 
@@ -43,8 +47,10 @@ class OpenAIBackend(OpenAIFamilyBackend):
         return replace(expected, output=self.settings.max_tokens)
 
     def tuning(self) -> dict[str, Any]:
-        """Not kept by the provider; no temperature for models that reason: they reject it."""
+        """Neither kept nor cached; no temperature for models that reason: they reject it."""
         fields = super().tuning() | {"store": False}
+        if _CACHES_AT_A_PRICE.match(self._model):
+            fields["prompt_cache_options"] = {"mode": "explicit"}
         if _REASONS.match(self._model) and self.reasoning_effort() != "none":
             del fields["temperature"]
         return fields

@@ -18,8 +18,19 @@ def total(*values: object) -> int | None:
     return sum(counts) if counts else None
 
 
-def one_request(input_tokens: int | None, output_tokens: int | None, cached: int | None) -> Usage:
-    """The usage of one request, without the counts that nobody reported."""
+def one_request(
+    input_tokens: int | None,
+    output_tokens: int | None,
+    cached: int | None,
+    written: int | None = None,
+    written_1h: int | None = None,
+) -> Usage:
+    """The usage of one request, without the counts that nobody reported.
+
+    Args:
+        cached: of the input, read from a cache.
+        written: of the input, written into a cache; `written_1h`, of these for an hour.
+    """
     usage = Usage(requests=1)
     if input_tokens is not None:
         usage["input_tokens"] = input_tokens
@@ -27,4 +38,8 @@ def one_request(input_tokens: int | None, output_tokens: int | None, cached: int
         usage["output_tokens"] = output_tokens
     if cached is not None:
         usage["cached_tokens"] = cached
+    if written:
+        usage["cache_write_tokens"] = written
+    if written_1h:
+        usage["cache_write_1h_tokens"] = written_1h
     return usage

@@ -72,6 +72,9 @@ class Record:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    service_tier: str | None = None
     cost_usd: float | None = None
     requests: int | None = None
     latency_ms: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
+import typing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,15 +17,18 @@ from picture_captioner.backends.base import Caption
 from picture_captioner.errors import ConfigurationError, Usage
 
 _Counted: TypeAlias = Literal[
-    "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "requests"
-]
-_COUNTED: tuple[_Counted, ...] = (
     "input_tokens",
     "output_tokens",
     "cached_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
     "cost_usd",
     "requests",
-)
+]
+_COUNTED: tuple[_Counted, ...] = typing.get_args(_Counted)
+
+_USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
+"""Names of the tier that list prices are for."""
 
 
 MOST_PER_MILLION = 1e6
@@ -66,15 +70,17 @@ def usage_of(caption: Caption) -> Usage:
     for name in _COUNTED:
         if (value := getattr(caption, name)) is not None:
             usage[name] = value
+    if caption.service_tier is not None:
+        usage["service_tier"] = caption.service_tier
     return usage
 
 
 def added(first: Usage, second: Usage) -> Usage:
     """What two answers cost together; what neither reports stays unknown."""
-    total = first.copy()
+    total = first | second
     for name in _COUNTED:
-        if name in second:
-            total[name] = total.get(name, 0) + second[name]
+        if name in first and name in second:
+            total[name] = first[name] + second[name]
     return total
 
 
@@ -164,17 +170,18 @@ class Prices:
             input_tokens=usage["input_tokens"],
             output_tokens=usage["output_tokens"],
             cache_read_tokens=usage.get("cached_tokens"),
+            cache_write_tokens=usage.get("cache_write_tokens"),
+            cache_write_1h_tokens=usage.get("cache_write_1h_tokens"),
         )
+        tier = usage.get("service_tier", "default")
+        variant = _BATCH if batch else None if tier in _USUAL_TIERS else {"service_tier": tier}
         try:
             price = genai_prices.calc_price(
-                tokens,
-                self.model,
-                provider_id=self.provider,
-                price_context=_BATCH if batch else None,
+                tokens, self.model, provider_id=self.provider, price_context=variant
             )
         except LookupError:
             return None
-        if batch and not any(v.when == _BATCH for v in price.model.price_variants or ()):
+        if variant and not any(v.when == variant for v in price.model.price_variants or ()):
             return None
         return Quote(float(price.input_price), float(price.output_price))
 

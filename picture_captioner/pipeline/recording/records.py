@@ -16,6 +16,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.image_loader import LoadedImage
 from picture_captioner.journal import Record, RecordError, utc_now
+from picture_captioner.pipeline.asking.prices import usage_of
 from picture_captioner.pipeline.selecting.selection import Identity
 from picture_captioner.pipeline.selecting.walk import Photo
 
@@ -41,14 +42,10 @@ def success_record(
         content_sha256=loaded.content_sha256,
         size=loaded.size,
         mtime_ns=loaded.mtime_ns,
-        input_tokens=caption.input_tokens,
-        output_tokens=caption.output_tokens,
-        cached_tokens=caption.cached_tokens,
-        cost_usd=caption.cost_usd,
-        requests=caption.requests,
         latency_ms=latency_ms,
         created_at=utc_now(),
         extra=dict(caption.fields),
+        **usage_of(caption),
     )
 
 
@@ -111,6 +108,9 @@ def copied_record(photo: Photo, loaded: LoadedImage, source: Record) -> Record:
         input_tokens=None,
         output_tokens=None,
         cached_tokens=None,
+        cache_write_tokens=None,
+        cache_write_1h_tokens=None,
+        service_tier=None,
         cost_usd=None,
         requests=None,
         latency_ms=None,
