@@ -1,7 +1,5 @@
-"""The script that draws the example photos, and the files it drew into the repository."""
+"""The example photos are what README, tests and people who try the program expect."""
 
-import subprocess
-import sys
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -17,14 +15,9 @@ TRUNCATED = "2024-12-winter/truncated_on_purpose.jpg"
 pillow_heif.register_heif_opener()
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("examples")
-    script = ROOT / "examples" / "draw_photos.py"
-    command = [sys.executable, "-W", "error", str(script), str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    return directory
+@pytest.fixture
+def drawn():
+    return COMMITTED
 
 
 def names(directory):
@@ -38,22 +31,6 @@ def photos(directory):
 def exif_of(path):
     with Image.open(path) as image:
         return image.getexif()
-
-
-def test_the_committed_folder_holds_what_the_script_draws(drawn):
-    assert names(COMMITTED) == names(drawn)
-
-
-def test_committed_photos_look_like_the_drawn_ones(drawn):
-    """Mean colour and size: codecs differ between library versions, pictures must not."""
-    for name in photos(drawn):
-        with Image.open(drawn / name) as new, Image.open(COMMITTED / name) as old:
-            assert (new.size, new.mode, new.format) == (old.size, old.mode, old.format), name
-            pair = [
-                image.convert("RGB").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
-                for image in (new, old)
-            ]
-        assert max(abs(a - b) for a, b in zip(*pair, strict=True)) <= 3, name
 
 
 def test_formats(drawn):
@@ -131,20 +108,3 @@ def test_the_copy_is_exact(drawn):
 def test_the_notes_are_no_photo(drawn):
     with pytest.raises(OSError, match="cannot identify"):
         Image.open(drawn / "notes.txt")
-
-
-def test_a_second_drawing_gives_the_same_bytes(drawn, tmp_path):
-    code = (
-        "import pathlib, sys\n"
-        "import draw_photos as d\n"
-        "d.pillow_heif.register_heif_opener()\n"
-        "for p in d.PICTURES[3:8]:\n"
-        "    pathlib.Path(sys.argv[1], pathlib.Path(p.path).name).write_bytes(d.encode(p))\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT / "examples", check=True, timeout=120
-    )
-    again = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    first = {p.name: p.read_bytes() for p in drawn.rglob("*") if p.name in again}
-    assert len(again) == 5
-    assert again == first

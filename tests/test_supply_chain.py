@@ -38,7 +38,7 @@ FLAGS = {
     ("shell", True), ("verify", False),
 }  # fmt: skip
 LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)")
-SHIPPED = [*product_files(), *sorted((ROOT / "examples").rglob("*.py"))]
+SHIPPED = product_files()
 
 
 def offences(source: str) -> list[str]:

@@ -1,1 +1,0 @@
-"""The pictures behind examples/photos, drawn with Pillow alone: no photo of anybody is needed."""
