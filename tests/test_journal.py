@@ -105,7 +105,7 @@ def test_only_one_process_or_object_writes_at_a_time(journal_path: Path):
 
 
 def test_files_are_readable_by_their_owner_only(journal_path: Path):
-    write_lines(journal_path, b"torn")
+    write_lines(journal_path, b'{"rel_path":"to')
     os.chmod(journal_path, 0o600)
     append(journal_path, photo("1.jpg"))
     journal_path.unlink()

@@ -14,7 +14,7 @@
 The format and its rules are in docs/journal-format.md.
 """
 
-from picture_captioner.journal.durable import replacing
+from picture_captioner.journal.durable import make_folders, replacing
 from picture_captioner.journal.fold import Fold, Line, fold, is_real
 from picture_captioner.journal.in_flight import Death, InFlight, Sent, Suspicion
 from picture_captioner.journal.maintenance import compact, merge
@@ -52,6 +52,7 @@ __all__ = [
     "fold",
     "is_count",
     "is_real",
+    "make_folders",
     "merge",
     "parse_time",
     "read_again",

@@ -33,8 +33,9 @@ def sync_directory(directory: Path) -> None:
 
 
 def append_durably(path: Path, pieces: Iterable[bytes]) -> None:
-    """Append to a file that only its owner may read, and sync it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Append to a file that only its owner may read, and sync it; never through a link."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o600)
     with os.fdopen(descriptor, "wb", buffering=0) as stream:
         end = os.fstat(descriptor).st_size
         try:
@@ -46,6 +47,14 @@ def append_durably(path: Path, pieces: Iterable[bytes]) -> None:
                 os.ftruncate(descriptor, end)
             raise
     sync_directory(path.parent)
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it that are missing, for their owner alone (0700)."""
+    if not path.is_dir():
+        if path.parent != path:
+            make_folders(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_all(stream: BinaryIO, data: bytes) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,20 +30,29 @@ class WriterLock:
             JournalError: the lock file cannot be made, or the file system has no locks.
         """
         path = journal.with_name(journal.name + ".lock")
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(path, flags, 0o600)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _not_ours(path, "it is a link") from error
             raise JournalError(
                 f"cannot create {path}: {error.strerror}; the journal's directory must be writable"
             ) from error
         try:
-            self._take(journal)
+            self._take(path, journal)
         except BaseException:
             os.close(self._descriptor)
             raise
 
-    def _take(self, journal: Path) -> None:
+    def _take(self, path: Path, journal: Path) -> None:
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise _not_ours(path, "it is not a file of its own")
         _lock(self._descriptor, journal, self._holder)
+        held = os.pread(self._descriptor, 4096, 0)
+        if held.strip(b"\0") and not held.startswith(b'{"pid"'):
+            raise _not_ours(path, "it holds something else")
         self._sign(journal)
 
     def guard(self, descriptor: int, journal: Path) -> None:
@@ -71,6 +81,14 @@ class WriterLock:
     def release(self) -> None:
         """Let the next writer in."""
         os.close(self._descriptor)
+
+
+def _not_ours(path: Path, why: str) -> JournalError:
+    """Signing the file would empty it."""
+    return JournalError(
+        f"{path} is no lock file of this program ({why}): move it away, or name another journal "
+        "with --captions-jsonl"
+    )
 
 
 def _lock(descriptor: int, journal: Path, holder: Callable[[], str]) -> None:

@@ -16,8 +16,11 @@ from picture_captioner.journal.lock import WriterLock
 from picture_captioner.journal.reading import (
     MAX_LINE_BYTES,
     JournalIndex,
+    Line,
     fill_index,
     open_for_reading,
+    parse_line,
+    read_lines,
     require_regular_file,
     require_regular_mode,
 )
@@ -57,6 +60,10 @@ class _Group:
         self.error: Exception | None = None
         self.gate = threading.Lock()
         self.gate.acquire()
+
+
+class _LostError(OSError):
+    """Somebody did something to the file: what was acknowledged may be gone."""
 
 
 class Journal:
@@ -113,6 +120,7 @@ class Journal:
 
     def _load(self) -> None:
         try:
+            self._require_journal()
             self._cut_torn_tail()
             # What is found here counts as done, and a killed run or compact may have left lines
             # and a name that no sync had reached.
@@ -126,6 +134,23 @@ class Journal:
             raise JournalError(
                 f"cannot open the journal {self.path}: {error.strerror or error}"
             ) from error
+
+    def _require_journal(self) -> None:
+        """Refuse a file that holds anything but lines of a journal, before its end is cut."""
+        other = False
+        with open_for_reading(self.path) as stream:
+            for line in read_lines(stream):
+                found = parse_line(line) if line.terminated else None
+                if isinstance(found, Entry):
+                    return
+                other = other or found is not None
+                other = other or not (line.terminated or _may_be_torn(line))
+        if other:
+            raise ConfigurationError(
+                f"{self.path} is no journal (it holds no record): name another file with "
+                "--captions-jsonl (CAPTIONS_JSONL in config.env); if it was one and is damaged, "
+                "move it away"
+            )
 
     def _cut_torn_tail(self) -> None:
         size = os.fstat(self._descriptor).st_size
@@ -206,7 +231,7 @@ class Journal:
         status = os.fstat(self._descriptor)
         self._require_size(status, self._size + len(data))
         if not self._in_place(status):
-            raise OSError("the file was deleted, moved or replaced while this run wrote to it")
+            raise _LostError("the file was deleted, moved or replaced while this run wrote to it")
 
     def _write_and_sync(self, data: bytes) -> None:
         written = os.write(self._descriptor, data)
@@ -216,7 +241,7 @@ class Journal:
 
     def _require_size(self, status: os.stat_result, size: int) -> None:
         if status.st_size != size:
-            raise OSError("another program changed the file during this run")
+            raise _LostError("another program changed the file during this run")
 
     def _in_place(self, status: os.stat_result) -> bool:
         try:
@@ -241,6 +266,12 @@ class Journal:
 
     def _failed(self, cause: Exception) -> JournalError:
         reason = getattr(cause, "strerror", None) or str(cause)
+        if isinstance(cause, _LostError):
+            return JournalError(
+                f"cannot write to the journal {self.path}: {reason}; stopped. What this run had "
+                "recorded is where that file is now: put it back, or from a copy, and run the same "
+                "command again; what is not in it is captioned again"
+            )
         return JournalError(
             f"cannot write to the journal {self.path}: {reason}; stopped so that nothing is lost. "
             "Everything acknowledged so far is safe: mend the disk and run the same command again"
@@ -288,6 +319,18 @@ def _checked_line(record: Record) -> tuple[bytes, Entry]:
     if len(line) > MAX_LINE_BYTES:
         raise ValueError(f"a record of {len(line)} bytes is over {MAX_LINE_BYTES >> 20} MiB")
     return line, parse_entry(line, offset=-1)
+
+
+_FIRST_BYTES = b'{"rel_path":"'
+
+
+def _may_be_torn(line: Line) -> bool:
+    """Whether bytes without a line end may be the beginning of a file's only record.
+
+    A power cut can leave zeros in place of what was written.
+    """
+    found = line.data.strip(b"\0")
+    return found[: len(_FIRST_BYTES)] == _FIRST_BYTES[: len(found)]
 
 
 def _end_of_last_line(descriptor: int, size: int) -> int:

@@ -21,7 +21,14 @@ from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.terminal import count, duration, say, show
 from picture_captioner.config import Settings, load_settings
 from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
-from picture_captioner.journal import Entry, JournalIndex, Record, read_again, read_index
+from picture_captioner.journal import (
+    Entry,
+    JournalIndex,
+    Record,
+    make_folders,
+    read_again,
+    read_index,
+)
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.selection import of_another_library
 
@@ -93,7 +100,7 @@ def _require_packages() -> None:
 
 def _make_folder(out: Path) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folders(out)
     except OSError as error:
         raise ConfigurationError(
             f"--out {out}: cannot make this folder: {error.strerror}; name another one"

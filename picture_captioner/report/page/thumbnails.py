@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from picture_captioner.journal import make_folders
+
 DIGEST_BYTES = 10
 """Of the SHA-256: 80 bits keep apart more photos than anyone has."""
 
@@ -55,7 +57,7 @@ class ThumbnailFolder:
 
     def _write(self, name: str, data: bytes) -> None:
         shard = self._folder / name[:2]
-        shard.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(shard)
         unfinished = shard / f"{name}.new"
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from picture_captioner.journal import make_folders
 from picture_captioner.report.model import Report, ThumbnailSource
 from picture_captioner.report.page.document import document
 from picture_captioner.report.page.links import root_link
@@ -33,7 +34,7 @@ def write_page(
     Raises:
         OSError: something cannot be written; a report that was there before still works.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
+    make_folders(out_dir)
     folder = ThumbnailFolder(out_dir / FILES_NAME / "thumbnails")
     digests = [folder.add(thumbnails(photo)) for photo in report.photos]
     root = None if photos_dir is None else root_link(photos_dir, out_dir)
