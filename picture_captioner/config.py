@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
+from picture_captioner.foreign_text import keep_secret, keep_secrets_of
 
 CONFIG_FILE = Path("config.env")
 
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
             key = known.get_secret_value()
         else:
             key = os.environ.get(variable) or _file_values().get(variable) or ""
+        keep_secret(key)
         return SecretStr(key.strip())  # keys from `docker secret` and the like end in a newline
 
 
@@ -130,6 +132,7 @@ def load_settings(**flags: Any) -> Settings:
     try:
         if CONFIG_FILE.is_dir():  # pydantic-settings would pass it over without a word
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        keep_secrets_of({**os.environ, **_file_values()})
         return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]

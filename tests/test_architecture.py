@@ -18,7 +18,8 @@ LAYERS = [
     {"config"},
     {"pipeline", "report"},
     {"backends", "embedders", "library"},
-    {"journal", "image_loader", "hub"},
+    {"journal", "image_loader", "hub", "workers"},
+    {"foreign_text"},
     {"errors"},
 ]
 SIBLINGS = {

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
-from tests.support import caption, draw, effective
+import pytest
+
+from tests.support import caption, command, draw, effective, environment
 
 
 def test_links_that_lead_out_are_sent_only_when_asked_for(photos, tmp_path):
@@ -39,3 +45,29 @@ def test_a_directory_with_nothing_but_links_says_how_to_follow_them(tmp_path):
     done = caption("run", "--photos-dir", tmp_path / "photos", cwd=tmp_path)
     assert done.returncode == 66
     assert "behind links that lead out of it: --follow-links" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not tell whether it was dumped")
+def test_a_crash_of_the_parent_leaves_no_core(photos, plugin, tmp_path):
+    def dumps(arguments):
+        ready = tmp_path / "requests.txt"
+        ready.unlink(missing_ok=True)
+        with subprocess.Popen(
+            ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment(PYTHONPATH=plugin),
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            while not ready.exists():
+                time.sleep(0.02)
+            os.kill(process.pid, signal.SIGQUIT)
+            _, status = os.waitpid(process.pid, 0)
+            process.returncode = -signal.SIGQUIT
+        assert os.WTERMSIG(status) == signal.SIGQUIT
+        return os.WCOREDUMP(status)
+
+    plain = "import time; open('requests.txt', 'w'); time.sleep(60)"
+    if not dumps([sys.executable, "-c", plain]):
+        pytest.skip("this machine dumps no core at all")
+    slow = ("--option=delay=30", f"--option=log={tmp_path / 'requests.txt'}")
+    assert not dumps(command("run", "--backend=service", *slow, "--photos-dir", photos))

@@ -17,14 +17,16 @@ import pillow_heif
 import pytest
 from PIL import Image, PngImagePlugin
 
+from picture_captioner.foreign_text import forms_of
 from tests.images import exif, p3_profile, write
+from tests.providers import anthropic_server, gemini_server, openai_server
 from tests.providers.anthropic_server import KEY as ANTHROPIC_KEY
 from tests.providers.anthropic_server import AnthropicServer
 from tests.providers.gemini_server import KEY as GEMINI_KEY
 from tests.providers.gemini_server import GeminiServer
 from tests.providers.openai_server import OpenAIServer
 from tests.providers.pictures import holds
-from tests.support import caption, records
+from tests.support import caption, draw, records
 
 CANARY = "CANARY-7f3a-Grandma"
 URL_SAFE = str.maketrans("-_", "+/")
@@ -175,3 +177,56 @@ def test_the_canary_would_be_found(tmp_path):
         assert holds(path.read_bytes(), CANARY), path.name
         body = json.dumps({"image": base64.b64encode(path.read_bytes()).decode()}).encode()
         assert any(holds(data, CANARY) for data in everything(body))
+
+
+ECHO = ["as it is", "in an error", "in a refusal"]
+
+
+def echoing(server, backend: str, how: str, key: str) -> None:
+    """Let the server give the key back in every form: in caption and model, or in errors."""
+    forms = [key, key[::-1], key.encode().hex()]
+    for before in ("", "x", "xx"):  # wherever it begins in base64
+        forms.append(base64.b64encode(f"{before}{key}!".encode()).decode())
+    told = f"A {' and '.join(forms)} on a beach"
+    kind = backend if backend in {"anthropic", "gemini"} else "openai"
+    answer = {
+        "anthropic": lambda: anthropic_server.message(told),
+        "gemini": lambda: gemini_server.response(told),
+        "openai": lambda: openai_server.Reply(body=openai_server.completion(told)),
+    }[kind]()
+    if how == "as it is":
+        for name in ("model", "modelVersion"):
+            if name in answer.body:
+                answer.body[name] = f"gpt-{key[::-1]}"
+    else:
+        status = 400 if how == "in an error" else 403
+        answer = {
+            "anthropic": lambda: anthropic_server.error(status, "api_error", told),
+            "gemini": lambda: gemini_server.error(status, "INTERNAL", told),
+            "openai": lambda: openai_server.failure(status, told, code=key),
+        }[kind]()
+    server.script.extend([answer] * 40)
+
+
+@pytest.mark.parametrize("how", ECHO)
+@pytest.mark.parametrize("backend", sorted(set(PROVIDERS) - {"ollama"}))
+def test_a_key_that_a_server_gives_back_is_kept_nowhere(tmp_path, backend, how):
+    draw(tmp_path / "photos" / "a.jpg")
+    server_kind, keys = PROVIDERS[backend]
+    (key,) = keys.values()
+    with server_kind() as server:
+        echoing(server, backend, how, key)
+        done = caption(
+            "run", f"--backend={backend}", f"--base-url={server.url}", "--photos-dir=photos",
+            cwd=tmp_path, LOG_LEVEL="DEBUG", **keys,
+        )  # fmt: skip
+    assert done.returncode == 0 or how != "as it is", done.stderr
+    found = caption("search", "beach", cwd=tmp_path)
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    said = {"console": (done.stdout + done.stderr + found.stdout + found.stderr).encode()}
+    assert {"captions.jsonl", "caption.log"} <= set(kept)
+    if how == "as it is":
+        assert b"[key]" in kept["captions.jsonl"]
+    for place, data in (kept | said).items():
+        for form in forms_of(key):
+            assert form.encode() not in data, f"{form} in {place}: {data[:2000]!r}"

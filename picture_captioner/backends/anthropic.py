@@ -62,6 +62,7 @@ from picture_captioner.errors import (
     ConfigurationError,
     TransientError,
 )
+from picture_captioner.foreign_text import cut
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -342,4 +343,4 @@ def _supports(info: ModelInfo, *path: str) -> bool | None:
 
 def _text(error: anthropic.APIStatusError) -> str:
     """The server's words; a body that is not its protocol is not quoted."""
-    return error.api_message if isinstance(error.api_message, str) else ""
+    return cut(error.api_message) if isinstance(error.api_message, str) else ""

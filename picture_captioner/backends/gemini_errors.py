@@ -14,6 +14,8 @@ from typing import Any
 
 from google.genai import errors as genai_errors
 
+from picture_captioner.foreign_text import cut
+
 _KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED"})
 # Not the bare word "billing": the message of a passing rate limit points to the billing page.
 _LOCKED_OUT = re.compile(r"\bbilling\b|location is not supported|free tier is not available", re.I)
@@ -46,7 +48,7 @@ class GeminiFailure:
         return cls(
             status=error.code,
             reason=str(fault.get("status") or ""),
-            text=str(fault.get("message") or ""),
+            text=cut(str(fault.get("message") or "")),
             headers=headers if headers is not None else {},
             details=tuple(
                 d for d in (details if isinstance(details, list) else []) if isinstance(d, dict)

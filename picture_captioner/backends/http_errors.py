@@ -1,28 +1,16 @@
-"""What the HTTP errors of every provider have in common: waiting times, certificates, words.
+"""What the HTTP errors of every provider have in common: waiting times and certificates.
 
-Vendor exceptions are mapped in each provider's own file; what is read from headers, exception
-chains and error texts is the same for all and read here.
+Vendor exceptions are mapped in each provider's own file; what is read from headers and exception
+chains is the same for all and read here. A server's words are cleaned by `foreign_text`.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-MAX_QUOTED = 300
-"""Characters of a server's own words that are quoted; room is left for ours within 500."""
-
-_MARKUP = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
-_URL_TAIL = re.compile(r"(\w+://)(?:[^\s/@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
-_UNIX_PATH = re.compile(r"(?<![\w.:/-])(?:/[^\s/'\":,;()]+)+/([^\s/'\":,;()]+)")
-_WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\(?:[^\s\\'\"]+\\)*([^\s\\'\"]+)")
-_ENCODED = re.compile(r"(?:data:[\w/;]+,)?[A-Za-z0-9+/=_-]{80,}")
-_KEY_LIKE = re.compile(r"\b(?:sk|xai|hf|gsk)-[\w*-]{6,}|\bBearer\s+\S+", re.IGNORECASE)
-_SPACE = re.compile(r"\s+")
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -96,22 +84,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(link))
         yield link
         link = link.__cause__ or link.__context__
-
-
-def readable(text: str, secret: str) -> str:
-    """A server's own words, fit for a message: short, on one line, and with nothing private.
-
-    Servers quote what they were sent: the key, the image, the address. Gone are `secret` and
-    whatever looks like a key, long encoded data, the user and query of URLs, and the directories of
-    absolute paths. A web page instead of an error becomes an empty string.
-    """
-    if _MARKUP.match(text):
-        return ""
-    if secret:
-        text = text.replace(secret, "[key]")
-    text = _ENCODED.sub("[data]", text)
-    text = _KEY_LIKE.sub("[key]", text)
-    text = _URL_TAIL.sub(r"\1\2", text)
-    text = _WINDOWS_PATH.sub(r"\1", _UNIX_PATH.sub(r"\1", text))
-    text = _SPACE.sub(" ", text).strip()
-    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"

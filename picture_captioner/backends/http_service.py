@@ -17,7 +17,6 @@ import httpx2
 from picture_captioner.backends.account_errors import account_problem
 from picture_captioner.backends.http_errors import (
     certificate_problem,
-    readable,
     retry_after_seconds,
     root_cause,
 )
@@ -30,6 +29,7 @@ from picture_captioner.errors import (
     TransientError,
     did_you_mean,
 )
+from picture_captioner.foreign_text import clean
 
 _log = logging.getLogger("caption.backend")
 
@@ -37,6 +37,9 @@ USER_AGENT = "picture-captioner"
 _PLAIN_HEADERS = frozenset(
     {"host", "accept", "accept-encoding", "connection", "content-type", "content-length"}
 )
+MAX_QUOTED = 300
+"""Characters of a server's own words that are quoted; room is left for ours within 500."""
+
 _MODEL_NAME = re.compile(r"[A-Za-z0-9._:@/-]+")
 _UNREACHABLE = frozenset({"connection", "timeout"})
 NO_PROTOCOL = (ValueError, TypeError, AttributeError, RecursionError)
@@ -94,7 +97,7 @@ class Provider:
 
     def says(self, text: str) -> str:
         """`text`, cleaned, behind a colon; empty if there is nothing to quote."""
-        quoted = readable(text, self.secret)
+        quoted = clean(text, MAX_QUOTED, self.secret)
         return f": {quoted}" if quoted else ""
 
     def check_key_form(self) -> None:

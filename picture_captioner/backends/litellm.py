@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,14 +33,13 @@ from picture_captioner.backends.http_errors import retry_after_seconds
 from picture_captioner.backends.openai_errors import OpenAIProvider, mapped
 from picture_captioner.backends.prompt import question
 from picture_captioner.errors import CaptionerError, ConfigurationError, TransientError
+from picture_captioner.foreign_text import keep_secrets_of, without_secrets
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_IMAGE_BYTES = 3_750_000
 """Bedrock's limit for a picture, the lowest of those LiteLLM's documents name."""
-
-_SECRET_NAMES = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$")
 
 
 class LiteLLMBackend(CaptionBackend):
@@ -61,6 +59,7 @@ class LiteLLMBackend(CaptionBackend):
         Raises:
             ConfigurationError: no model, an unknown provider, or an address that is not allowed.
         """
+        keep_secrets_of(os.environ)  # LiteLLM reads the providers' own variables
         super().__init__(settings)
         _quiet()
         self._host, self._url = _route(settings)
@@ -152,7 +151,7 @@ class LiteLLMBackend(CaptionBackend):
 
     def _mapped(self, error: openai.OpenAIError) -> CaptionerError:
         found = mapped(error, self._service)
-        text = _without_secrets(str(found))
+        text = without_secrets(str(found))
         if isinstance(found, TransientError):
             headers = getattr(error, "litellm_response_headers", None) or {}
             wait = retry_after_seconds(headers)
@@ -202,11 +201,3 @@ def _without_redirects(create: Callable[[Any], httpx.Client]) -> Callable[[Any],
         return create(handler)
 
     return create_client
-
-
-def _without_secrets(text: str) -> str:
-    """The text without any key of the environment: LiteLLM reads the providers' own variables."""
-    for name, value in os.environ.items():
-        if len(value) >= 8 and _SECRET_NAMES.search(name.upper()):
-            text = text.replace(value, "[key]")
-    return text

@@ -20,6 +20,7 @@ from picture_captioner.errors import (
     ConfigurationError,
     TransientError,
 )
+from picture_captioner.foreign_text import cut
 
 _REFUSED = re.compile(  # xAI and OpenRouter answer 403, others 400
     r"content_policy|content_filter|content management policy|safety[ _](?:system|check)"
@@ -43,6 +44,7 @@ _NO_MODEL = re.compile(
     r"|not a valid model|no such model",
     re.IGNORECASE | re.DOTALL,
 )
+_MOST_PARTS = 100
 _NO_SUCH_ADDRESS = frozenset({404, 405, 410})
 
 
@@ -96,11 +98,12 @@ def error_text(body: object, deepest: int = 8) -> str:
     What is nested deeper than `deepest` is nobody's form of an error.
     """
     if isinstance(body, str):
-        return body
+        return cut(body)
     if deepest == 0:
         return ""
     if isinstance(body, list):  # FastAPI's list of problems quotes the request in `input`
-        return "; ".join(filter(None, (error_text(part, deepest - 1) for part in body)))
+        parts = (error_text(part, deepest - 1) for part in body[:_MOST_PARTS])
+        return cut("; ".join(filter(None, parts)))
     if isinstance(body, dict):
         for name in ("message", "detail", "msg", "error"):
             if body.get(name):

@@ -17,6 +17,7 @@ from picture_captioner.cli.program import program
 from picture_captioner.cli.quiet_start import interruptible
 from picture_captioner.cli.terminal import output_errors, say
 from picture_captioner.errors import ExitCode, FatalError, OutputError
+from picture_captioner.workers.sandbox import forbid_core_dumps
 
 BUG = 1
 """Exit status of an error that nobody foresaw; its traceback is in the log."""
@@ -26,6 +27,7 @@ _HELP = frozenset({"--help", "-h"})
 
 def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    forbid_core_dumps()
     escape_what_is_not_logged()
     try:
         with interruptible(), _typers_own_output(arguments):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from pythonjsonlogger.json import JsonFormatter
 
 from picture_captioner.cli.terminal import say
 from picture_captioner.errors import ConfigurationError
+from picture_captioner.foreign_text import without_secrets
 
 _FIELDS = ("asctime", "levelname", "name", "message")
 
@@ -20,19 +19,14 @@ _FIELDS = ("asctime", "levelname", "name", "message")
 class _RedactingFormatter(JsonFormatter):
     """Replaces secrets, whoever logged them: libraries log request headers at DEBUG."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self) -> None:
         super().__init__(
             _FIELDS,
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
         )
-        # As JSON writes them, since it is a JSON line that is searched.
-        self._secrets = [json.dumps(s.strip())[1:-1] for s in secrets if s.strip()]
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        for secret in self._secrets:
-            line = line.replace(secret, "[redacted]")
-        return line
+        return without_secrets(super().format(record))
 
 
 class _PrivateFileHandler(logging.FileHandler):
@@ -64,8 +58,8 @@ def escape_what_is_not_logged() -> None:
     logging.lastResort = _TerminalHandler(logging.WARNING)
 
 
-def configure_logging(path: Path, level: str, secrets: Sequence[str] = ()) -> None:
-    """Send everything that is logged, warnings too, to the file.
+def configure_logging(path: Path, level: str) -> None:
+    """Send everything that is logged, warnings too, to the file, but for the keys.
 
     Raises:
         ConfigurationError: the file cannot be opened.
@@ -76,6 +70,6 @@ def configure_logging(path: Path, level: str, secrets: Sequence[str] = ()) -> No
         raise ConfigurationError(
             f"cannot write the log {path}: {error.strerror}; set LOG_FILE in config.env"
         ) from error
-    handler.setFormatter(_RedactingFormatter(secrets))
+    handler.setFormatter(_RedactingFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)

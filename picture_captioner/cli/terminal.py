@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from picture_captioner.errors import OutputError
+from picture_captioner.foreign_text import without_secrets
 
 _ZERO_WIDTH_JOINER = "\u200d"  # holds emoji together; harmless
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
+_LONGEST_LINE = 20_000
 MARKS_IN_A_ROW = 8
 """Tibetan stacks that many on a letter; hundreds of them would paint over the lines above."""
 
@@ -44,13 +46,19 @@ def _escaped(character: str) -> str:
 def say(line: str = "") -> None:
     """One line for the person, on stderr. A closed terminal is no reason to fail."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(safe(line) + "\n")
+        sys.stderr.write(safe(_bearable(line)) + "\n")
         sys.stderr.flush()
+
+
+def _bearable(line: str) -> str:
+    """Without keys, and no longer than anybody reads: what others wrote may have no end."""
+    shown = without_secrets(line)
+    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}…"
 
 
 def show(*columns: str) -> None:
     """One line of data, on stdout; several columns are separated by tabs."""
-    line = "\t".join(map(safe, columns))
+    line = "\t".join(safe(without_secrets(column)) for column in columns)
     encoding = sys.stdout.encoding or "utf-8"
     with output_errors():
         # A terminal that is not UTF-8 shows what it can.

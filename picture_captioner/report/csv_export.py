@@ -35,19 +35,19 @@ COLUMNS = (
     "last_error",
 )
 
-_FORMULA = re.compile(
-    r"""
-    (?: ^ | [;|\t\r\n] )               # where a cell begins, for a reader of another separator too
-    [\s"'\u200c\u200d]*                # what a spreadsheet trims, and quotes that it takes off
-    (?= [=+\-@\uff1d\uff0b\uff0d\uff20] )
-    """,
-    re.VERBOSE,
-)
+_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 """What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP).
 
 Where numbers have a decimal comma, spreadsheets split at semicolons when they open the file, and
 do not see quotes that then stand within a cell: so it is not only the beginning that counts.
 """
+
+_SEPARATORS = frozenset(";|\t\r\n")
+"""Where a cell begins, for a reader of another separator too."""
+
+_BETWEEN = re.compile(r"[\s\"'\u200c\u200d;|]+")
+"""Separators, what a spreadsheet trims, and quotes that it takes off. A run is read once: a pattern
+that looked for a separator would read the rest of the run again from each one in it."""
 
 _LEADING = re.compile(r"^(?='*[\t\r\n])")
 """Some spreadsheets drop these from the beginning, and look at what follows."""
@@ -110,7 +110,17 @@ def cell(text: str) -> str:
     tabs, bidi controls and bytes of a name that are not UTF-8 are written out as `\x1b`,
     `\u202e`, `\udce9`.
     """
-    return _LEADING.sub("'", _FORMULA.sub(r"\g<0>'", visible(text, _KEPT)))
+    shown = visible(text, _KEPT)
+    if shown[:1] in _SIGNS and shown:
+        return f"'{shown}"
+    return _LEADING.sub("'", _BETWEEN.sub(_marked, shown))
+
+
+def _marked(found: re.Match[str]) -> str:
+    """The characters between two cells, with an apostrophe if a formula follows."""
+    begins = found.start() == 0 or not _SEPARATORS.isdisjoint(found[0])
+    formula = found.end() < len(found.string) and found.string[found.end()] in _SIGNS
+    return f"{found[0]}'" if begins and formula else found[0]
 
 
 def _cluster(report: Report, i: int) -> str:

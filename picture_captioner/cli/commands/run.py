@@ -83,8 +83,7 @@ def run_captions(flags: RunFlags) -> int:
         nameless.check()  # finds out the name of the only model, which records and rules go by
     hints = hints_for(flags)
     rules = rules_for(flags, backends, hints)
-    keys = [settings.api_key(b.key_env_var).get_secret_value() for b in backends]
-    configure_logging(settings.log_file, settings.log_level, keys)
+    configure_logging(settings.log_file, settings.log_level)
     with Journal(settings.captions_jsonl) as journal:
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)

@@ -20,6 +20,7 @@ from picture_captioner.errors import (
     PhotoError,
     TransientError,
 )
+from picture_captioner.foreign_text import clean
 from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
 from picture_captioner.pipeline.asking.prices import Prices, usage_of
@@ -33,6 +34,8 @@ from picture_captioner.pipeline.selecting.selection import Identity
 from picture_captioner.pipeline.stopping import Stop
 
 _log = logging.getLogger("caption.backend")
+
+_MAX_TOLD = 400
 
 
 @dataclass(frozen=True)
@@ -145,11 +148,10 @@ class BackendService:
             return error
         except Exception as error:  # noqa: BLE001 - a backend's bug costs one record, not the night
             _log.exception("backend failed", extra={"event": "backend_failed"})
-            return ModelError(f"{type(error).__name__}: {self._keyless(error)}", code="exception")
-
-    def _keyless(self, error: Exception) -> str:
-        key = self._backend.settings.api_key.get_secret_value()
-        return str(error).replace(key, "[redacted]") if key else str(error)
+            key = self._backend.settings.api_key.get_secret_value()
+            return ModelError(
+                f"{type(error).__name__}: {clean(str(error), _MAX_TOLD, key)}", code="exception"
+            )
 
     def _judged(self, answer: object) -> Answer:
         if isinstance(answer, PhotoError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from picture_captioner.backends.base import Caption
@@ -14,15 +13,12 @@ from picture_captioner.errors import (
     TransientError,
     Usage,
 )
+from picture_captioner.foreign_text import all_without_secrets, clean
 from picture_captioner.image_loader import LoadedImage
 from picture_captioner.journal import Record, RecordError, utc_now
 from picture_captioner.pipeline.asking.prices import usage_of
 from picture_captioner.pipeline.selecting.selection import Identity
 from picture_captioner.pipeline.selecting.walk import Photo
-
-_URL_QUERY = re.compile(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*")
-_QUOTED_PATH = re.compile(r"(?<=['\"])/[^'\"]+(?=['\"])")
-_BARE_PATH = re.compile(r"(?<![\w.:/-])(?:/[^\s/'\":]+){2,}/?")
 
 
 def success_record(
@@ -31,20 +27,20 @@ def success_record(
     """The record of a captioned photo."""
     return Record(
         rel_path=photo.rel_path,
-        caption=caption.text,
+        caption=all_without_secrets(caption.text),
         status=Status.SUCCESS,
         placeholder=identity.placeholder,
         truncated=loaded.truncated,
         backend=identity.backend,
         model=identity.model,
-        model_version=caption.model_version,
+        model_version=all_without_secrets(caption.model_version),
         prompt_sha256=identity.prompt_for(photo.rel_path, loaded.content_sha256),
         content_sha256=loaded.content_sha256,
         size=loaded.size,
         mtime_ns=loaded.mtime_ns,
         latency_ms=latency_ms,
         created_at=utc_now(),
-        extra=dict(caption.fields),
+        extra=all_without_secrets(dict(caption.fields)),
         **usage_of(caption),
     )
 
@@ -62,7 +58,7 @@ def failure_record(
         rel_path=photo.rel_path,
         caption=None,
         status=status,
-        error=RecordError(error.code, _without_places(str(error))),
+        error=RecordError(error.code, clean(str(error), MAX_ERROR_MESSAGE)),
         placeholder=identity.placeholder,
         truncated=loaded.truncated,
         backend=identity.backend,
@@ -75,13 +71,6 @@ def failure_record(
         created_at=utc_now(),
         **(error.usage if isinstance(error, PhotoError) else Usage()),
     )
-
-
-def _without_places(message: str) -> str:
-    """Exceptions of libraries quote URLs, with keys in their queries, and paths with home names."""
-    message = _URL_QUERY.sub(r"\1", message)
-    message = _QUOTED_PATH.sub("[path]", message)
-    return _BARE_PATH.sub("[path]", message)[:MAX_ERROR_MESSAGE]
 
 
 def corrupt_record(photo: Photo, error: CorruptImageError) -> Record:

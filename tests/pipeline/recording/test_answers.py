@@ -138,8 +138,8 @@ def test_a_failure_says_who_failed_and_why(error, status, photo, loaded, identit
     [
         ("GET https://api.test/v1/x?key=SECRET failed", "GET https://api.test/v1/x failed"),
         ("for url 'https://api.test/?a=SECRET&b=1'", "for url 'https://api.test/'"),
-        ("[Errno 2] No such file: '/home/SECRET/my photos/a.jpg'", "No such file: '[path]'"),
-        ("cannot open /Users/SECRET/a.jpg: gone", "cannot open [path]: gone"),
+        ("[Errno 2] No such file: '/home/SECRET/my photos/a.jpg'", "No such file: 'a.jpg'"),
+        ("cannot open /Users/SECRET/a.jpg: gone", "cannot open a.jpg: gone"),
         ("24/7, and/or a 4/3 ratio? yes", "24/7, and/or a 4/3 ratio? yes"),
     ],
 )

@@ -6,8 +6,9 @@ import math
 from datetime import UTC, datetime
 from pathlib import Path
 
-from picture_captioner.backends.http_errors import readable, retry_after_seconds
+from picture_captioner.backends.http_errors import retry_after_seconds
 from picture_captioner.backends.rate_limits import MAX_SECONDS, quotas
+from picture_captioner.foreign_text import clean
 from picture_captioner.pipeline.asking.rate_limiter import RateLimiter
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -49,6 +50,6 @@ def read(data: bytes, folder: Path) -> None:
     rate.used([{"input_tokens": 10, "output_tokens": 1}])
     rate.started(1.0)
     assert 0 <= rate.wait(1.5) <= 61
-    told = readable(f"{text} {KEY}", KEY)
+    told = clean(f"{text} {KEY}", 300, KEY)
     assert len(told) <= 300
     assert KEY not in told

@@ -1,0 +1,153 @@
+"""Text that others wrote (servers, models, libraries), before it is shown, logged or recorded.
+
+Servers quote what they were sent: the key, the photo, addresses, paths. And what they send may be
+made to hurt: an error text of 200,000 letters met a pattern whose time grew with its square, and
+the run stood still for minutes, deaf to Ctrl+C, since Python's patterns let no other thread run.
+So foreign text is cut first, and whatever then looks at it takes time in proportion to its length
+(`tests/test_foreign_text.py` measures that for every function that foreign text comes to).
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+from urllib.parse import quote
+
+MAX_LOOKED_AT = 4_000
+"""Characters of a foreign text that anything looks at; ten times what is told of it."""
+
+LEAST_SECRET = 6
+"""Characters of a key that is taken out of captions and logs: servers of one's own are given keys
+such as `x` or `EMPTY`, and a caption may hold those."""
+
+_LONGEST_PLAIN_WORD = 20
+_LEAST_PREFIX = 6
+
+_SECRET_NAMES = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$", re.IGNORECASE)
+_MARKUP = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
+_ENCODED = re.compile(r"(?:data:[\w/;]+,)?[A-Za-z0-9+/=_-]{80,}")
+_KEY_LIKE = re.compile(
+    r"\b(?:sk|xai|hf|gsk)-[\w*-]{6,}|\bAIza[\w-]{20,}|\bBearer\s+\S+", re.IGNORECASE
+)
+# Not `\w+://`: a run of letters would be read again from each of its letters.
+_URL = re.compile(r"://(?:[^\s/'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
+_QUOTED_PATH = re.compile(r"(?<=['\"])(?:[A-Za-z]:[\\/]|/)[^'\"\n]*[\\/]([^'\"\\/\n]+)(?=['\"])")
+_UNIX_PATH = re.compile(r"(?<![\w.:/-])(?:/[^\s/'\":,;()]+)+/([^\s/'\":,;()]+)")
+_WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\(?:[^\s\\'\"]+\\)*([^\s\\'\"]+)")
+
+_forms: dict[str, tuple[str, ...]] = {}
+"""The keys of this process, and all that a server may make of each."""
+
+T = TypeVar("T")
+
+
+def keep_secret(key: str) -> None:
+    """Let `without_secrets` take this key out of whatever is shown, logged or recorded.
+
+    Keys that a caption could hold by chance are left: short ones, and plain words.
+    """
+    key = key.strip()
+    word = key.isalpha() and key.islower() and len(key) < _LONGEST_PLAIN_WORD
+    if len(key) >= LEAST_SECRET and not word:
+        _forms[key] = forms_of(key)
+
+
+def keep_secrets_of(variables: Mapping[str, str | None]) -> None:
+    """`keep_secret` for the values of all variables that are named like a secret."""
+    for name, value in variables.items():
+        if value and _SECRET_NAMES.search(name):
+            keep_secret(value)
+
+
+@functools.cache
+def forms_of(secret: str) -> tuple[str, ...]:
+    """The secret itself, reversed, in base64 wherever it begins, in hex, in a URL and in JSON."""
+    data = secret.encode("utf-8", "surrogateescape")
+    found = [secret, secret[::-1], quote(secret, safe=""), json.dumps(secret)[1:-1]]
+    found += [data.hex(), data.hex().upper()]
+    for before in range(3):
+        # Only what no byte before or after it can change.
+        first, end = -(-before * 8 // 6), (before + len(data)) * 8 // 6
+        encoded = base64.b64encode(bytes(before) + data).decode("ascii")[first:end]
+        found += [encoded, encoded.translate(str.maketrans("+/", "-_"))]
+    return tuple(sorted(set(found), key=len, reverse=True))
+
+
+def without_secrets(text: str) -> str:
+    """The text with `[key]` for every key that was told to `keep_secret`, in every form."""
+    for forms in _forms.values():
+        text = _replaced(text, forms)
+    return text
+
+
+def _replaced(text: str, forms: tuple[str, ...]) -> str:
+    for form in forms:
+        if form in text:
+            text = text.replace(form, "[key]")
+    return text
+
+
+def all_without_secrets(value: T) -> T:
+    """`without_secrets` for every text in lists and dictionaries, their keys included."""
+    if not _forms:
+        return value
+    return _cleaned(value)  # type: ignore[return-value]
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, Mapping):
+        return {_cleaned(name): _cleaned(item) for name, item in value.items()}
+    return value
+
+
+def cut(text: str) -> str:
+    """As much of a foreign text as anybody looks at."""
+    return text if len(text) <= MAX_LOOKED_AT else text[:MAX_LOOKED_AT]
+
+
+def clean(text: str, limit: int, secret: str = "") -> str:
+    """A foreign text fit for a message: cut, on one line, and with nothing private.
+
+    Gone are `secret`, the keys of this process and whatever looks like one, long encoded data, the
+    user and query of URLs, and the directories of absolute paths. A web page in place of an error
+    becomes an empty string. At most `limit` characters, an ellipsis where there was more.
+    """
+    if _MARKUP.match(text, 0, MAX_LOOKED_AT):
+        return ""
+    known = [*_forms.values(), *([forms_of(secret)] if secret else [])]
+    looked_at = cut(text)
+    for forms in known:
+        looked_at = _replaced(looked_at, forms)
+    if len(text) > MAX_LOOKED_AT:
+        looked_at = _without_beginning_of(looked_at, known)
+    shown = _KEY_LIKE.sub("[key]", _ENCODED.sub("[data]", looked_at))
+    cleaned = " ".join(_without_places(shown).split())
+    more = len(cleaned) > limit or len(text) > MAX_LOOKED_AT
+    return f"{cleaned[: limit - 1]}…" if more else cleaned
+
+
+def _without_places(text: str) -> str:
+    text = _URL.sub(r"://\1", text)
+    return _WINDOWS_PATH.sub(r"\1", _UNIX_PATH.sub(r"\1", _QUOTED_PATH.sub(r"\1", text)))
+
+
+def _without_beginning_of(text: str, known: list[tuple[str, ...]]) -> str:
+    """The text without the beginning of a secret at its end, where it was cut."""
+    for start in _beginnings(text, known):
+        return text[:start]
+    return text
+
+
+def _beginnings(text: str, known: list[tuple[str, ...]]) -> Iterator[int]:
+    for form in (form for forms in known for form in forms):
+        for length in range(min(len(form) - 1, len(text)), _LEAST_PREFIX - 1, -1):
+            if text.endswith(form[:length]):
+                yield len(text) - length
