@@ -1,94 +1,70 @@
 """Settings: flag > environment > config.env > default.
 
-Only the two apps read them; every other part is handed what it needs.
+Which there are is declared in `settings.py`. Only the apps read them; every other part is handed
+what it needs.
+
+In the environment the names begin with `CAPTION_`: gettext's LANGUAGE and other programs' LOG_LEVEL
+or BASE_URL stand there too, and one of them once went into every paid prompt.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
-
-from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import TYPE_CHECKING, Any
 
 from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
 from picture_captioner.foreign_text import keep_secret, keep_secrets_of
+from picture_captioner.settings import KEYS, DeclaredSettings, declared
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 CONFIG_FILE = Path("config.env")
+CONFIG_VARIABLE = "CAPTION_CONFIG"
+PREFIX = "CAPTION_"
+UNPREFIXED = frozenset({"PHOTOS_DIR", "CAPTIONS_JSONL"})
+"""Names that nobody else uses; the others are `PREFIX` and the name in config.env."""
 
-MAX_TIMEOUT = 86_400.0
-"""Seconds, a day: sockets take no infinite timeout, nor one of three hundred years."""
+MISSED = ("BACKEND", "MODEL", "PROMPT")
+"""Were read from the environment without a prefix; whoever still sets one is told."""
 
 
-class Settings(BaseSettings):
-    """Every setting, by its name in config.env (upper case) and in the environment."""
+@dataclass(frozen=True)
+class ConfigFile:
+    """What a config.env says; without a file, nothing."""
 
-    model_config = SettingsConfigDict(
-        env_file=CONFIG_FILE, env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
-    )
+    path: Path | None = None
+    lines: Mapping[str, str | None] = field(default_factory=dict)
 
-    photos_dir: Path | None = None
-    captions_jsonl: Path = Path("captions.jsonl")
-    library_db: Path | None = None
-    models_dir: Path | None = None
-    backend: str = ""
-    model: str = ""
-    prompt: str = ""
-    fallback: str = ""
-    base_url: str = ""
-    language: str = ""
-    fields: str = ""
-    max_tags: int = Field(default=0, ge=0, le=50)
-    max_edge: int = Field(default=0, ge=0)
-    follow_links: bool = False
-    local_only: bool = False
-    allow_http: bool = False
-    max_cost: float | None = Field(default=None, ge=0)
-    max_requests: int | None = Field(default=None, ge=0)
-    max_photo_cost: float | None = Field(default=None, gt=0)
-    prices_file: Path | None = None
-    max_workers: int = Field(default=0, ge=0, le=500)
-    decode_workers: int = Field(default=0, ge=0, le=64)
-    timeout: float = Field(default=0.0, ge=0, le=MAX_TIMEOUT)
-    temperature: float = Field(default=0.3, ge=0, le=2)
-    max_tokens: int = Field(default=0, ge=0)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_file: Path = Path("caption.log")
+    def get(self, name: str) -> str:
+        """A value; `${NAME}` as the whole of one is read from the environment.
 
-    openai_api_key: SecretStr = SecretStr("")
-    anthropic_api_key: SecretStr = SecretStr("")
-    gemini_api_key: SecretStr = SecretStr("")
-    xai_api_key: SecretStr = SecretStr("")
-    hyperbolic_api_key: SecretStr = SecretStr("")
-    compatible_api_key: SecretStr = SecretStr("")
-    litellm_api_key: SecretStr = SecretStr("")
+        Raises:
+            ConfigurationError: that variable is not set.
+        """
+        value = {line.upper(): value for line, value in self.lines.items()}.get(name) or ""
+        reference = re.fullmatch(r"\$\{(\w+)\}", value.strip())
+        if reference is None:
+            return value
+        if not os.environ.get(reference[1]):
+            raise ConfigurationError(
+                f"{name} in {self.path} is {value}, and {reference[1]} is not set in the "
+                "environment: set it there, or write the value itself"
+            )
+        return os.environ[reference[1]]
 
-    @field_validator(
-        "photos_dir", "captions_jsonl", "library_db", "models_dir", "log_file", "prices_file"
-    )
-    @classmethod
-    def _expand_home(cls, path: Path | None) -> Path | None:
-        """`~/Pictures` in config.env meets no shell that would expand it."""
-        if path is None:
-            return None
-        if "\0" in str(path):
-            raise ValueError("a path cannot hold a NUL character")
-        try:
-            return path.expanduser()
-        except RuntimeError:  # what a shell hands on as it is, because it knows no such user either
-            raise ValueError(f"nobody has the home directory {path.parts[0]!a}") from None
 
-    @field_validator("captions_jsonl", "library_db", "log_file", "prices_file")
-    @classmethod
-    def _has_a_name(cls, path: Path | None) -> Path | None:
-        """What is beside the journal is named after it, which `.` and `/` do not allow."""
-        if path is not None and not path.name:
-            raise ValueError("name a file, not a directory")
-        return path
+@dataclass(frozen=True)
+class Settings(DeclaredSettings):
+    """The settings of this run, and the file that they were read from."""
+
+    file: ConfigFile = field(default_factory=ConfigFile, repr=False, compare=False)
 
     @property
     def library_path(self) -> Path:
@@ -102,84 +78,163 @@ class Settings(BaseSettings):
         A bare `BASE_URL` belongs to the `BACKEND` beside it, without one to `compatible`, which
         has no address of its own: a key goes to no server that was set for somebody else.
         """
-        name = f"{backend.upper().replace('-', '_')}_BASE_URL"
-        own = os.environ.get(f"CAPTION_{name}") or _file_values().get(name)
-        if own:
-            return own
-        return self.base_url if self.base_url and backend == _owner_of_base_url() else None
+        own = base_url_name(backend)
+        in_file = self.file.get("BACKEND") or "compatible"
+        owners = {
+            f"{PREFIX}BASE_URL": os.environ.get(f"{PREFIX}BACKEND") or in_file,
+            "BASE_URL": in_file,
+        }
+        if url := os.environ.get(PREFIX + own) or self.file.get(own):
+            return url
+        for name, owner in owners.items():
+            value = os.environ.get(name) if name.startswith(PREFIX) else self.file.get(name)
+            if value and owner == backend:
+                return value
+        return None
 
     def api_key(self, variable: str | None) -> SecretStr:
         """The key behind a variable's name; backends of other packages bring names of their own."""
-        if variable is None:
-            return SecretStr("")
-        known = getattr(self, variable.lower(), None)
-        if isinstance(known, SecretStr):
-            key = known.get_secret_value()
-        else:
-            key = os.environ.get(variable) or _file_values().get(variable) or ""
+        from pydantic import SecretStr
+
+        key = (os.environ.get(variable) or self.file.get(variable)) if variable else ""
         keep_secret(key)
         return SecretStr(key.strip())  # keys from `docker secret` and the like end in a newline
 
+    def idle(self, also_valid: Iterable[str] = ()) -> list[str]:
+        """A sentence for all that is set and does nothing, with the nearest valid name."""
+        valid = {*(name.upper() for name in declared(Settings)), *KEYS, *also_valid}
+        sentences = [
+            _complaint(self.file.path, name, value, valid)
+            for name, value in self.file.lines.items()
+            if value is None or name.upper() not in valid
+        ]
+        read = {variable_of(name.lower()) for name in valid} | {CONFIG_VARIABLE}
+        for name in sorted(os.environ):
+            if name.startswith(PREFIX) and name not in read:
+                hint = did_you_mean(name, sorted(read))
+                sentences.append(f"{name} in the environment is not a setting{hint}")
+        if missed := [name for name in MISSED if os.environ.get(name)]:
+            sentences.append(
+                f"{' and '.join(missed)} in the environment: no longer read, because other "
+                f"programs set such names; say {PREFIX}{missed[0]}, or write it into config.env"
+            )
+        return sentences
 
-def load_settings(**flags: Any) -> Settings:
+
+def base_url_name(backend: str) -> str:
+    """The name in config.env of a backend's address."""
+    return f"{backend.upper().replace('-', '_')}_BASE_URL"
+
+
+def variable_of(setting: str) -> str:
+    """The name of a setting, or of a key, in the environment."""
+    name = setting.upper()
+    return name if name in UNPREFIXED or name.endswith("_API_KEY") else PREFIX + name
+
+
+def read_config(named: Path | None = None) -> ConfigFile:
+    """The file of `--config`, else of CAPTION_CONFIG, else ./config.env if it is there.
+
+    Nothing in it is interpolated, so that a key may hold a dollar sign (`ConfigFile.get`).
+
+    Raises:
+        UsageError, ConfigurationError: the one that was named is not there, or cannot be read.
+    """
+    from dotenv import dotenv_values
+
+    by_environment = os.environ.get(CONFIG_VARIABLE)
+    path = named or (Path(by_environment) if by_environment else CONFIG_FILE)
+    try:
+        with path.expanduser().open(encoding="utf-8-sig") as stream:
+            lines = dotenv_values(stream=stream, interpolate=False)
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path.absolute()} is not UTF-8 text: {error}") from None
+    except OSError as error:
+        if error.errno == errno.ENOENT and not named and not by_environment:
+            return ConfigFile()
+        told = f"cannot read {path.absolute()}: {error.strerror}"
+        raise (UsageError(f"--config: {told}") if named else ConfigurationError(told)) from error
+    except RuntimeError:  # no such user in ~user
+        raise UsageError(f"--config {path}: nobody has that home directory") from None
+    return ConfigFile(path.absolute(), lines)
+
+
+def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     """Merge the flags that were given with environment, config.env and defaults.
 
     Raises:
         UsageError: a flag's value does not fit.
         ConfigurationError: a value from the environment or config.env does not fit.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
+    file = read_config(config)
+    keep_secrets_of({**os.environ, **file.lines})
+    values: dict[str, Any] = {}
+    for name in declared(Settings):
+        value = flags.get(name)
+        if value is None:
+            value = os.environ.get(variable_of(name)) or file.get(name.upper()) or None
+        if value is not None:
+            values[name] = value
+    return Settings(**_checked(values, flags, file), file=file)
+
+
+def _checked(values: dict[str, Any], flags: Mapping[str, Any], file: ConfigFile) -> dict[str, Any]:
+    """The values as their types."""
+    from pydantic import ValidationError
+
     try:
-        if CONFIG_FILE.is_dir():  # pydantic-settings would pass it over without a word
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        keep_secrets_of({**os.environ, **_file_values()})
-        return Settings(**given)
+        checked = _model().model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        told = first["msg"].removeprefix("Value error, ")
-        reason = f"{told[0].lower()}{told[1:]}"
-        if name in given:
-            flag = "--" + name.replace("_", "-")
-            raise UsageError(f"{flag} {given[name]}: {reason}") from None
-        raise ConfigurationError(f"{_origin(name)}: {reason}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{CONFIG_FILE.resolve()} is not UTF-8 text: {error}") from None
-    except OSError as error:
-        path = CONFIG_FILE.absolute()
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+        raise _misfit(str(first["loc"][0]), first["msg"], flags, file) from None
+    found = {name: getattr(checked, name) for name in values}
+    for name, value in found.items():
+        if isinstance(value, Path):
+            try:
+                found[name] = _usable_path(value, declared(Settings)[name].flag.metavar)
+            except ValueError as error:
+                raise _misfit(name, str(error), flags, file) from None
+    return found
 
 
-def _origin(name: str) -> str:
-    variable = name.upper()
-    if any(key.upper() == variable and value for key, value in os.environ.items()):
-        return f"{variable} in the environment"
-    return f"{variable} in {CONFIG_FILE.resolve()}"
+@cache
+def _model() -> Any:
+    """A model of pydantic's that checks what the declarations say."""
+    from pydantic import Field, create_model
+
+    bounded: dict[str, Any] = {}
+    for name, one in declared(Settings).items():
+        flag = one.flag
+        bounds = Field(one.default, ge=flag.least, le=flag.most, gt=flag.above)
+        bounded[name] = (one.kind, bounds)
+    return create_model("CheckedSettings", **bounded)
 
 
-def _owner_of_base_url() -> str:
-    """The backend that stands where BASE_URL does; a flag names another backend, no other owner."""
-    in_file = _file_values().get("BACKEND")
-    by_environment = os.environ.get("BACKEND") if os.environ.get("BASE_URL") else None
-    return by_environment or in_file or "compatible"
+def _usable_path(path: Path, metavar: str) -> Path:
+    """`~/Pictures` in config.env meets no shell that would expand it."""
+    if "\0" in str(path):
+        raise ValueError("a path cannot hold a NUL character")
+    try:
+        path = path.expanduser()
+    except RuntimeError:  # what a shell hands on as it is, because it knows no such user either
+        raise ValueError(f"nobody has the home directory {path.parts[0]!a}") from None
+    if metavar == "FILE" and not path.name:  # what is beside the journal is named after it
+        raise ValueError("name a file, not a directory")
+    return path
 
 
-def _file_values() -> dict[str, str | None]:
-    return dotenv_values(CONFIG_FILE, encoding="utf-8") if CONFIG_FILE.is_file() else {}
+def _misfit(
+    name: str, reason: str, flags: Mapping[str, Any], file: ConfigFile
+) -> UsageError | ConfigurationError:
+    told = f"{reason[0].lower()}{reason[1:]}"
+    if flags.get(name) is not None:
+        return UsageError(f"--{name.replace('_', '-')} {flags[name]}: {told}")
+    if os.environ.get(variable_of(name)):
+        return ConfigurationError(f"{variable_of(name)} in the environment: {told}")
+    return ConfigurationError(f"{name.upper()} in {file.path}: {told}")
 
 
-def unknown_settings(also_valid: Iterable[str] = ()) -> list[str]:
-    """A sentence for every line of config.env that sets nothing, with the nearest valid name."""
-    valid = {name.upper() for name in Settings.model_fields} | set(also_valid)
-    return [_complaint(*line, valid) for line in _file_values().items() if _is_idle(*line, valid)]
-
-
-def _is_idle(name: str, value: str | None, valid: Collection[str]) -> bool:
-    return value is None or name.upper() not in valid
-
-
-def _complaint(name: str, value: str | None, valid: Collection[str]) -> str:
-    path = CONFIG_FILE.resolve()
+def _complaint(path: Path | None, name: str, value: str | None, valid: Iterable[str]) -> str:
     if value is None:  # the whole line may be a key: it is not repeated
         return f"{path}: a line without '=' does nothing"
     hint = did_you_mean(name, sorted(valid))

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-SETTINGS_IN_ENVIRONMENT = ("PHOTOS_DIR", "CAPTIONS_JSONL", "BACKEND", "MODEL", "PROMPT", "TIMEOUT")
+SETTINGS_IN_ENVIRONMENT = ("PHOTOS_DIR", "CAPTIONS_JSONL", "BACKEND", "MODEL", "PROMPT")
 SET_BY_OTHER_TESTS = ("NUMBA_CACHE_DIR",)
 """By reports that are made in this process: those of a subprocess find their own."""
 
@@ -23,6 +23,7 @@ def environment(**extra: str) -> dict[str, str]:
         k: v for k, v in os.environ.items() if k not in SETTINGS_IN_ENVIRONMENT + SET_BY_OTHER_TESTS
     }
     own = {k: v for k, v in own.items() if not k.endswith("_API_KEY")}
+    own = {k: v for k, v in own.items() if not k.startswith("CAPTION_")}
     return own | {"PYTHONPATH": extra.pop("PYTHONPATH", "")} | extra
 
 

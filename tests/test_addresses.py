@@ -128,3 +128,28 @@ def test_the_host_is_named_before_its_first_request(place, command):
     for host, so_far in said:
         assert host in so_far
     assert any("@{other}" not in " ".join(command) or host == other.host for host, _ in said)
+
+
+FOREIGN = {
+    "LANGUAGE": "de_DE:de",
+    "LOG_LEVEL": "info",
+    "BASE_URL": "/app/",
+    "PROMPT": "%n@%m $",
+    "MODEL": "ThinkPad",
+    "BACKEND": "postgres",
+    "FIELDS": "a b",
+    "TIMEOUT": "30s",
+}
+
+
+def test_the_environment_of_other_programs_changes_nothing_that_is_asked(place):
+    """gettext's LANGUAGE, set on desktops and not in cron, once went into every paid prompt."""
+    bodies = []
+    for foreign in ({}, FOREIGN):
+        with OpenAIServer() as server:
+            (place / "captions.jsonl").unlink(missing_ok=True)
+            done = ask(place, "run", "--backend=openai", f"--base-url={server.base_url}", **foreign)
+            assert done.returncode == 0, done.stderr
+            bodies.append([request.body for request in server.captions_asked()])
+    assert bodies[0] == bodies[1] != []
+    assert "BACKEND and MODEL and PROMPT in the environment: no longer read" in done.stderr

@@ -20,6 +20,7 @@ LAYERS = [
     {"backends", "embedders", "library"},
     {"journal", "image_loader", "hub", "workers"},
     {"foreign_text"},
+    {"settings"},
     {"errors"},
 ]
 SIBLINGS = {
@@ -46,7 +47,6 @@ HEAVY = {
     "onnxruntime",
     "openai",
     "PIL",
-    "pydantic_settings",
     "rawpy",
     "reverse_geocode",
     "safetensors",

@@ -31,7 +31,9 @@ def test_links_that_lead_out_are_sent_only_when_asked_for(photos, tmp_path):
     assert len(effective(tmp_path / "captions.jsonl")) == 6
     (photos / "loop").unlink()
     for way in (("--follow-links",), ()):
-        done = caption("run", *flags, *way, cwd=tmp_path, FOLLOW_LINKS="" if way else "true")
+        done = caption(
+            "run", *flags, *way, cwd=tmp_path, CAPTION_FOLLOW_LINKS="" if way else "true"
+        )
         assert done.returncode == 0, done.stderr
         assert "Not following" not in done.stderr
         assert "private/diary.jpg" in effective(tmp_path / "captions.jsonl")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from picture_captioner.cli.commands.search import SearchFlags, print_search
+from picture_captioner.cli.commands.search import print_search
+from picture_captioner.cli.search_flags import SearchFlags
 from picture_captioner.errors import BackendUnavailableError, Status
 from picture_captioner.journal import Record
 from picture_captioner.library import Library, PhotoFacts
@@ -127,7 +128,7 @@ def with_vectors(here, monkeypatch):
 
 
 def test_pictures_are_searched_too_where_an_embedder_can(with_vectors, capsys):
-    assert print_search(SearchFlags(query=["dog"], limit=2), Words()) == 0
+    assert print_search(SearchFlags(limit=2), ["dog"], Words()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["2024/dog.jpg\tA dog in the snow.", "new.jpg\t"]
 
@@ -144,7 +145,7 @@ def test_captions_are_searched_alone_aloud_where_it_cannot(with_vectors, capsys)
         (Missing(), "the model is not here"),
         (Other(), "no vectors of other:1"),
     ):
-        assert print_search(SearchFlags(query=["dog"]), embedder) == 0
+        assert print_search(SearchFlags(), ["dog"], embedder) == 0
         printed = capsys.readouterr()
         assert printed.out == "2024/dog.jpg\tA dog in the snow.\n"
         assert "Searching the captions alone" in printed.err

@@ -8,17 +8,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from picture_captioner.config import Settings, load_settings, unknown_settings
+from picture_captioner.cli import settings_page
+from picture_captioner.config import Settings, load_settings, variable_of
 from picture_captioner.errors import ConfigurationError, UsageError
+from picture_captioner.settings import KEYS, declared
+from tests.support import ROOT
 
 SECRET = "sk-test-4711"
+OWN = {*(name.upper() for name in declared(Settings)), *KEYS}
+
+
+def unknown_settings(**more):
+    return load_settings().idle(**more)
 
 
 @pytest.fixture(autouse=True)
 def _empty_place(tmp_path, monkeypatch):
     """A working directory without config.env, an environment without settings."""
     monkeypatch.chdir(tmp_path)
-    for name in [n for n in os.environ if n.lower() in Settings.model_fields]:
+    for name in [n for n in os.environ if n in OWN or n.startswith("CAPTION_")]:
         monkeypatch.delenv(name)
 
 
@@ -35,8 +43,8 @@ def test_the_nearest_source_wins(given_by, monkeypatch):
     if by_file:
         write("MODEL=file\nMAX_WORKERS=1\n")
     if by_environment:
-        monkeypatch.setenv("MODEL", "environment")
-        monkeypatch.setenv("MAX_WORKERS", "2")
+        monkeypatch.setenv("CAPTION_MODEL", "environment")
+        monkeypatch.setenv("CAPTION_MAX_WORKERS", "2")
     flags = {"model": "flag", "max_workers": 3} if by_flag else {"model": None}
     settings = load_settings(**flags)
     nearest = max(i for i, there in enumerate((True, *given_by)) if there)
@@ -46,7 +54,7 @@ def test_the_nearest_source_wins(given_by, monkeypatch):
 
 def test_what_is_empty_is_not_given(monkeypatch):
     write("MODEL=file\nMAX_WORKERS=\nPHOTOS_DIR=\n")
-    monkeypatch.setenv("MODEL", "")
+    monkeypatch.setenv("CAPTION_MODEL", "")
     settings = load_settings()
     assert (settings.model, settings.max_workers, settings.photos_dir) == ("file", 0, None)
 
@@ -58,12 +66,103 @@ def test_flags_of_zero_and_of_nothing_are_given():
 
 
 def test_the_example_file_sets_the_defaults_and_nothing_unknown():
-    example = Path(__file__).parent.parent / "config.env.example"
-    write(example.read_text("utf-8"))
-    assert load_settings() == Settings(_env_file=None)
+    example = (ROOT / "config.env.example").read_text("utf-8")
+    write(example)
+    assert load_settings() == Settings()
     assert unknown_settings() == []
-    named = {line.partition("=")[0].lower() for line in example.read_text("utf-8").splitlines()}
-    assert set(Settings.model_fields) <= named
+    assert {line.partition("=")[0] for line in example.splitlines()} >= OWN
+
+
+def test_the_example_file_and_the_page_are_made_from_the_declarations():
+    """`python -m picture_captioner.cli.settings_page` writes both."""
+    assert (ROOT / "config.env.example").read_text("utf-8") == settings_page.example()
+    assert settings_page.table() in (ROOT / "docs" / "settings.md").read_text("utf-8")
+
+
+FOREIGN = {
+    "LANGUAGE": "de_DE:de",
+    "LOG_LEVEL": "info",
+    "BASE_URL": "/app/",
+    "PROMPT": "%n@%m $",
+    "MODEL": "ThinkPad X1",
+    "BACKEND": "postgres",
+    "FIELDS": "a b c",
+    "TIMEOUT": "30s",
+    "FALLBACK": "none",
+    "MAX_TOKENS": "many",
+    "LOG_FILE": "/var/log/other",
+    "TEMPERATURE": "hot",
+}
+
+
+def test_other_programs_settings_change_nothing(monkeypatch):
+    write("MODEL=mine\n")
+    before = load_settings()
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == before
+    (told,) = unknown_settings()
+    assert told.startswith("BACKEND and MODEL and PROMPT in the environment: no longer read")
+    assert "CAPTION_BACKEND" in told
+
+
+def test_photos_dir_and_journal_have_no_prefix_and_others_must(monkeypatch):
+    monkeypatch.setenv("PHOTOS_DIR", "/a")
+    monkeypatch.setenv("CAPTIONS_JSONL", "/b.jsonl")
+    monkeypatch.setenv("CAPTION_LANGUAGE", "German")
+    settings = load_settings()
+    assert (settings.photos_dir, settings.captions_jsonl) == (Path("/a"), Path("/b.jsonl"))
+    assert settings.language == "German"
+    assert unknown_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("CAPTION_MODLE", "CAPTION_MODEL"), ("CAPTION_PHOTOS_DIR", "PHOTOS_DIR")]
+)
+def test_a_misspelt_name_in_the_environment_is_pointed_at(name, nearest, monkeypatch):
+    monkeypatch.setenv(name, "x")
+    (told,) = unknown_settings()
+    assert told == f"{name} in the environment is not a setting; did you mean '{nearest}'?"
+
+
+def test_a_value_that_is_only_a_variable_is_read_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MINE", SECRET)
+    write(
+        "OPENAI_API_KEY=${MINE}\nXAI_API_KEY=a${MINE}\nGEMINI_API_KEY=$MINE\n"
+        'ANTHROPIC_API_KEY="${MINE}"\nMODEL=${MINE}\nPROMPT=${MINE} in words\n'
+    )
+    settings = load_settings()
+    keys = {name: settings.api_key(name).get_secret_value() for name in KEYS}
+    assert keys["OPENAI_API_KEY"] == keys["ANTHROPIC_API_KEY"] == settings.model == SECRET
+    assert (keys["XAI_API_KEY"], keys["GEMINI_API_KEY"]) == ("a${MINE}", "$MINE")
+    assert settings.prompt == "${MINE} in words"
+
+
+def test_a_variable_that_is_not_set_is_named_when_it_is_needed(monkeypatch):
+    monkeypatch.delenv("MINE", raising=False)
+    write("OPENAI_API_KEY=${MINE}\n")
+    settings = load_settings()
+    with pytest.raises(ConfigurationError, match=r"OPENAI_API_KEY in .* and MINE is not set"):
+        settings.api_key("OPENAI_API_KEY")
+    write("MODEL=${MINE}\n")
+    with pytest.raises(ConfigurationError, match=r"MODEL in .* and MINE is not set"):
+        load_settings()
+
+
+def test_the_file_is_the_one_that_was_named(tmp_path, monkeypatch):
+    write("MODEL=here\n")
+    for name in ("flag", "environment"):
+        (tmp_path / f"{name}.env").write_text(f"MODEL={name}\n")
+    assert load_settings().model == "here"
+    monkeypatch.setenv("CAPTION_CONFIG", str(tmp_path / "environment.env"))
+    assert load_settings().model == "environment"
+    settings = load_settings(tmp_path / "flag.env")
+    assert (settings.model, settings.file.path) == ("flag", tmp_path / "flag.env")
+    monkeypatch.setenv("CAPTION_CONFIG", str(tmp_path / "gone.env"))
+    with pytest.raises(ConfigurationError, match=r"cannot read .*gone\.env: No such file"):
+        load_settings()
+    with pytest.raises(UsageError, match=r"--config: cannot read .*gone2\.env: No such file"):
+        load_settings(tmp_path / "gone2.env")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +196,7 @@ def test_config_env_as_people_write_it(line, photos_dir, newline, mark):
     ],
 )
 def test_a_bad_flag_is_a_usage_error_also_when_others_set_it_well(flag, value, told, monkeypatch):
-    monkeypatch.setenv(flag.upper(), "INFO" if flag == "log_level" else "1")
+    monkeypatch.setenv(variable_of(flag), "INFO" if flag == "log_level" else "1")
     with pytest.raises(UsageError) as error:
         load_settings(**{flag: value})
     assert str(error.value).startswith(told)
@@ -117,10 +216,10 @@ BAD = {
 @pytest.mark.parametrize(("name", "value"), [*BAD.items()])
 def test_a_bad_value_of_the_environment_is_named_with_its_place(name, value, monkeypatch):
     write(f"{name}=1\n")
-    monkeypatch.setenv(name, value)
+    monkeypatch.setenv(f"CAPTION_{name}", value)
     with pytest.raises(ConfigurationError) as error:
         load_settings()
-    assert str(error.value).startswith(f"{name} in the environment: input should be ")
+    assert str(error.value).startswith(f"CAPTION_{name} in the environment: input should be ")
     assert error.value.exit_code == 78
 
 
@@ -131,7 +230,7 @@ def test_a_bad_value_of_the_file_is_named_with_its_place(
 ):
     write(f"{name}={value}\n")
     if environment is not None:
-        monkeypatch.setenv(name, environment)
+        monkeypatch.setenv(f"CAPTION_{name}", environment)
     with pytest.raises(ConfigurationError) as error:
         load_settings()
     assert str(error.value).startswith(f"{name} in {tmp_path / 'config.env'}: input should be ")
@@ -178,7 +277,7 @@ def test_a_misspelt_name_is_pointed_at_with_the_nearest(line, nearest, tmp_path)
 def test_a_name_far_from_all_gets_no_advice_and_a_backends_own_key_is_known():
     write("ZQXJ=1\nSERVICE_API_KEY=1\n")
     assert len(unknown_settings()) == 2
-    (told,) = unknown_settings(also_valid="SERVICE_API_KEY")
+    (told,) = unknown_settings(also_valid=["SERVICE_API_KEY"])
     assert told.endswith("does nothing")
 
 
@@ -225,7 +324,7 @@ def test_no_key_shows_in_settings_or_errors(monkeypatch):
     assert SECRET not in str(error.value)
 
 
-NAMES = st.sampled_from([name.upper() for name in Settings.model_fields])
+NAMES = st.sampled_from(sorted(OWN))
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NOISE = st.text(st.sampled_from("=#'\"\\ \t\n\r$\\{}A\ufeffé"), max_size=40)
 

@@ -9,7 +9,6 @@ import tomllib
 import pytest
 
 from picture_captioner import errors
-from picture_captioner.config import Settings
 from tests.support import ROOT, caption, draw, records, report
 
 HOUSE = ROOT / "picture_captioner"
@@ -88,12 +87,6 @@ def test_exit_codes_are_the_ones_of_the_program():
     assert {str(int(code)) for code in errors.ExitCode} <= documented
 
 
-def test_the_example_settings_are_all_settings_and_only_those():
-    lines = (ROOT / "config.env.example").read_text("utf-8").splitlines()
-    named = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
-    assert named == {name.upper() for name in Settings.model_fields}
-
-
 def test_the_backend_of_the_document_works_as_it_stands(tmp_path):
     text = (ROOT / "docs" / "adding_a_backend.md").read_text("utf-8")
     (module,) = code_blocks(text, "python")
@@ -123,15 +116,3 @@ def test_links_between_documents_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text("utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
-
-
-@pytest.mark.parametrize(
-    "file",
-    [*sorted((HOUSE / "cli").glob("*options.py")), HOUSE / "cli" / "report_app.py"],
-    ids=lambda file: file.name,
-)
-def test_no_help_text_is_eaten_by_markup(file):
-    """Rich takes `[default 5]` for a style and drops it; `[MAX_EDGE]` it leaves alone."""
-    source = file.read_text("utf-8")
-    assert "help=" in source
-    assert not re.findall(r'"[^"\n]*\[[a-z#/@][^"\n]*"', source)

@@ -9,7 +9,8 @@ import pytest
 
 from picture_captioner.backends.field_values import FIELD_NAMES
 from picture_captioner.backends.fields import FieldsAsked
-from picture_captioner.cli.commands.compose import RunFlags, make_backend, settings_for
+from picture_captioner.cli.commands.compose import make_backend, settings_for
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.errors import UsageError
 from tests.providers.openai_server import OpenAIServer, Reply, completion
 from tests.support import ROOT, caption, draw, library, records
@@ -108,7 +109,7 @@ def test_a_ceiling_counts_what_is_asked_again(tmp_path, server):
 
 def test_fields_come_from_the_settings_and_a_limit_of_tokens_is_kept(tmp_path, server):
     draw(tmp_path / "photos" / "1.jpg")
-    done = run(tmp_path, server, FIELDS="summary, title", MAX_TOKENS="77")
+    done = run(tmp_path, server, CAPTION_FIELDS="summary, title", CAPTION_MAX_TOKENS="77")
     assert done.returncode == 0, done.stderr
     assert list(one_record(tmp_path))[1:5] == ["caption", "status", "title", "summary"]
     assert server.captions_asked()[0].json["max_completion_tokens"] == 77
@@ -126,16 +127,16 @@ def test_fields_come_from_the_settings_and_a_limit_of_tokens_is_kept(tmp_path, s
 )
 def test_what_cannot_be_had_is_a_usage_error(tmp_path, monkeypatch, flags, told):
     monkeypatch.chdir(tmp_path)
-    given = RunFlags(**flags)
+    given = RunFlags(given=flags)
     with pytest.raises(UsageError, match=re.escape(told)):
         make_backend(given, settings_for(given))
 
 
 def test_a_setting_that_is_wrong_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FIELDS", "titel")
+    monkeypatch.setenv("CAPTION_FIELDS", "titel")
     with pytest.raises(UsageError, match=r"--fields titel: .*did you mean 'title'"):
-        make_backend(RunFlags(backend="mock"), settings_for(RunFlags(backend="mock")))
+        make_backend(flags := RunFlags(given={"backend": "mock"}), settings_for(flags))
 
 
 def test_a_dry_run_makes_placeholders_of_the_fields(tmp_path):

@@ -184,7 +184,7 @@ def test_the_key_is_in_no_output_at_any_level(tmp_path, fault):
     library(tmp_path / "photos", 3)
     reply = failure(fault, f"your key {KEY} is odd", "invalid_api_key" if fault < 404 else None)
     with Provider(lambda *_: reply) as server:
-        done = run_openai(tmp_path, server, LOG_LEVEL="DEBUG")
+        done = run_openai(tmp_path, server, CAPTION_LOG_LEVEL="DEBUG")
         assert done.returncode in {0, 69, 77, 78}, done.stderr
     log = (tmp_path / "caption.log").read_text()
     journal = (tmp_path / "captions.jsonl").read_text()

@@ -3,7 +3,8 @@
 caption_app.py     `caption.py`: the command line
 report_app.py      `cluster_report.py`: the command line of the report
 commands/          what each command does: it wires the parts and tells the person
-options.py         the flags, with local_options.py, report_options.py, search_options.py
+flags.py           from declarations to flags: run_flags.py, search_flags.py, report_flags.py and
+                   the settings in picture_captioner/config.py
 execution.py       every foreseen error becomes a sentence on stderr and an exit code
 terminal.py        sentences on stderr, data on stdout
 progress.py        the progress of a run

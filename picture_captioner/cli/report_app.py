@@ -14,17 +14,13 @@ from typing import Annotated
 
 import typer
 
-from picture_captioner.cli import options as flag
-from picture_captioner.cli import report_options as shape
 from picture_captioner.cli.execution import execute as run_app
-from picture_captioner.cli.search_options import REPORT_DIR
+from picture_captioner.cli.flags import Command, make_app, takes_flags
+from picture_captioner.cli.report_flags import ReportFlags
 from picture_captioner.cli.terminal import reopen_closed_streams, show
 
-app = typer.Typer(
+app = make_app(
     name="cluster-report",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -36,30 +32,11 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.command()
+@app.command(cls=Command)
+@takes_flags
 def report(
-    photos_dir: flag.PhotosDir = None,
-    captions_jsonl: flag.CaptionsJsonl = None,
-    no_photos: shape.NoPhotos = False,
-    library_db: flag.LibraryDb = None,
-    include: flag.Include = None,
-    exclude: flag.Exclude = None,
-    follow_links: flag.FollowLinks = None,
-    embedder: shape.EmbedderName = "auto",
-    model: shape.EmbedderModel = None,
-    device: shape.EmbedderDevice = "auto",
-    download: shape.Download = False,
-    models_dir: flag.ModelsDir = None,
-    min_cluster_size: shape.MinClusterSize = None,
-    seed: shape.Seed = 42,
-    fast: shape.Fast = False,
-    engine: shape.Engine = "umap-hdbscan",
-    assign: shape.Assign = False,
-    reassign_noise: shape.ReassignNoise = False,
-    vocabulary: shape.Vocabulary = None,
-    out: shape.Out = REPORT_DIR,
-    as_json: shape.AsJson = False,
-    version: Annotated[
+    flags: ReportFlags,
+    version: Annotated[  # noqa: ARG001 - its callback answers
         bool,
         typer.Option(
             "--version",
@@ -71,12 +48,9 @@ def report(
     ] = False,
 ) -> int:
     """Group photos into themes and events, find duplicates; write CSV, Markdown and a page."""
-    given = dict(locals())  # first statement, so exactly the parameters
     from picture_captioner.cli.commands.report import make_report
-    from picture_captioner.cli.commands.report_flags import ReportFlags
 
-    del given["version"]
-    return make_report(ReportFlags(**given))
+    return make_report(flags)
 
 
 def execute(arguments: list[str]) -> int:

@@ -16,7 +16,6 @@ from PIL.Image import Image
 from picture_captioner.backends import registry
 from picture_captioner.backends.base import Caption, CaptionBackend
 from picture_captioner.cli.commands.compose import (
-    RunFlags,
     edge_for,
     make_backend,
     parse_backend,
@@ -25,6 +24,7 @@ from picture_captioner.cli.commands.compose import (
 )
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import CaptionerError, ExitCode, FatalError, Usage, UsageError
@@ -65,13 +65,13 @@ def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
     specs = [parse_backend(word.strip()) for word in backends.split(",") if word.strip()]
     if not specs:
         raise UsageError("--backends is empty: name some, such as template,ollama:qwen2.5vl:3b")
-    _check(specs, flags.base_url)
+    _check(specs, flags.given.get("base_url"))
     photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)[:limit]
     columns = []
     with Decoder() as loader:
         for name, model, url in specs:
-            own = settings.model_copy(update={"backend": name, "model": model})
-            at = replace(flags, base_url=url or flags.base_url)
+            own = replace(settings, backend=name, model=model)
+            at = replace(flags, given={**flags.given, "base_url": url}) if url else flags
             columns.append(_ask(at, own, loader, photos_dir, photos))
     for line in (*_captions(photos, columns), "", *_figures(columns)):
         show(line)
@@ -101,7 +101,7 @@ def _ask(
     title = f"{settings.backend}: {settings.model}" if settings.model else settings.backend
     column = Column(title)
     try:
-        backend = make_backend(replace(flags, backend=settings.backend), settings)
+        backend = make_backend(flags, settings)
         column.sent_to = named = backend.destination
         if named:
             say(f"Sending {count(len(photos))} to {named}: pixels and the prompt")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from picture_captioner.backends import registry
 from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings, CaptionBackend
 from picture_captioner.backends.fields import CHOICES, DEFAULT_MAX_TAGS, expand
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
-from picture_captioner.config import Settings, load_settings, unknown_settings
+from picture_captioner.config import Settings, base_url_name
 from picture_captioner.errors import ConfigurationError, Status, UsageError, did_you_mean
 from picture_captioner.journal import parse_time
 from picture_captioner.pipeline.asking.prices import Prices, read_price_file
@@ -27,96 +27,22 @@ from picture_captioner.pipeline.selecting.selection import (
 RETRIED_BY_DEFAULT = "error_api,error_model"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunFlags:
-    """The flags of `run` as they were given; `estimate` has some of them."""
-
-    photos_dir: Path | None = None
-    captions_jsonl: Path | None = None
-    backend: str | None = None
-    model: str | None = None
-    prompt: str | None = None
-    prompt_file: Path | None = None
-    fallback: list[str] | None = None
-    hints: Path | None = None
-    base_url: str | None = None
-    local_only: bool | None = None
-    allow_http: bool | None = None
-    language: str | None = None
-    fields: str | None = None
-    max_tags: int | None = None
-    max_tokens: int | None = None
-    option: list[str] | None = None
-    timeout: float | None = None
-    max_edge: int | None = None
-    max_cost: float | None = None
-    max_requests: int | None = None
-    max_photo_cost: float | None = None
-    prices_file: Path | None = None
-    max_workers: int | None = None
-    decode_workers: int | None = None
-    include: list[str] | None = None
-    exclude: list[str] | None = None
-    files_from: str | None = None
-    follow_links: bool | None = None
-    order: str = "path"
-    shard: str | None = None
-    limit: int | None = None
-    retry_status: str | None = None
-    retry_only: bool = False
-    stale: str | None = None
-    force: bool = False
-    since: str | None = None
-    restart_every: int | None = None
-    dry_run: bool = False
-    accept_truncated: bool = False
-    mock_error_rate: float | None = None
-    quantization: str | None = None
-    device: str | None = None
-    batch_size: str | None = None
-    max_pixels: int | None = None
-    max_new_tokens: int | None = None
-    revision: str | None = None
-    models_dir: Path | None = None
-    show_setting: str | None = None
-
-
 def settings_for(flags: RunFlags) -> Settings:
     """Settings with the flags on top.
 
     Raises:
         UsageError, ConfigurationError: a value does not fit.
     """
-    return load_settings(
-        photos_dir=flags.photos_dir,
-        captions_jsonl=flags.captions_jsonl,
-        backend=flags.backend,
-        model=flags.model,
-        prompt=_prompt(flags),
-        fallback=",".join(flags.fallback) if flags.fallback else None,
-        max_workers=flags.max_workers,
-        decode_workers=flags.decode_workers,
-        follow_links=flags.follow_links,
-        local_only=flags.local_only,
-        allow_http=flags.allow_http,
-        language=flags.language,
-        fields=flags.fields,
-        max_tags=flags.max_tags,
-        max_tokens=flags.max_tokens,
-        timeout=flags.timeout,
-        max_edge=flags.max_edge,
-        max_cost=flags.max_cost,
-        max_requests=flags.max_requests,
-        max_photo_cost=flags.max_photo_cost,
-        prices_file=flags.prices_file,
-        models_dir=flags.models_dir,
-    )
+    settings = flags.settings(prompt=_prompt(flags))
+    if settings.file.path and flags.show_setting is None:
+        say(f"Settings from {settings.file.path}")
+    return settings
 
 
 def _prompt(flags: RunFlags) -> str | None:
     if flags.prompt_file is None:
-        return flags.prompt
-    if flags.prompt is not None:
+        return flags.given.get("prompt")
+    if "prompt" in flags.given:
         raise UsageError("--prompt and --prompt-file exclude each other; give one of them")
     try:
         prompt = flags.prompt_file.read_text(encoding="utf-8").strip()
@@ -142,37 +68,36 @@ def make_backend(
     """
     name = "mock" if flags.dry_run else settings.backend or registry.DEFAULT_BACKEND
     kind = registry.backend_class(name)
-    tell_idle_lines(kind, settings)
+    tell_idle_lines(flags, settings, kind)
     pairs = [] if flags.dry_run else [*(flags.option or ()), *_option_flags(flags, kind)]
     if flags.mock_error_rate is not None:
         if name != "mock":
             raise UsageError("--mock-error-rate goes with --backend mock or --dry-run")
         pairs.append(f"error_rate={flags.mock_error_rate}")
     common = _common_settings(kind, settings)
-    if flags.max_tags is not None and "tags" not in common.fields:
+    if flags.given.get("max_tags") and "tags" not in common.fields:
         raise UsageError("--max-tags goes with tags: add --fields caption,tags")
     return kind(
         replace(
             common,
             model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
-            base_url=flags.base_url or common.base_url,
+            base_url=flags.given.get("base_url") or common.base_url,
             options=registry.parse_options(kind, pairs),
             notice=notice,
         )
     )
 
 
-def tell_idle_lines(kind: type[CaptionBackend], settings: Settings) -> None:
+def tell_idle_lines(flags: RunFlags, settings: Settings, kind: type[CaptionBackend]) -> None:
     """Point out what is set and does nothing here: unknown names, another backend's address."""
-    addresses = {name.upper().replace("-", "_") + "_BASE_URL" for name in registry.backends()}
-    for sentence in unknown_settings({*addresses, kind.key_env_var or ""}):
+    addresses = map(base_url_name, registry.backends())
+    for sentence in settings.idle({*addresses, kind.key_env_var or ""}):
         say(sentence)
-    has_address = kind.default_base_url or kind.key_env_var
+    has_address = (kind.default_base_url or kind.key_env_var) and "base_url" not in flags.given
     if settings.base_url and has_address and not settings.base_url_of(kind.name):
-        name = kind.name.upper().replace("-", "_")
         say(
             f"BASE_URL was set for another backend and is not used for {kind.name}; for that write "
-            f"{name}_BASE_URL=... into config.env, or give --base-url"
+            f"{base_url_name(kind.name)}=... into config.env, or give --base-url"
         )
 
 

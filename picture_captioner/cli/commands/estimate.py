@@ -8,7 +8,6 @@ from typing import Any
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.commands.compose import (
-    RunFlags,
     edge_for,
     hints_for,
     make_backend,
@@ -19,6 +18,7 @@ from picture_captioner.cli.commands.compose import (
 )
 from picture_captioner.cli.commands.estimate_table import rows
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say, show, table
 from picture_captioner.errors import ExitCode
 from picture_captioner.journal import JournalIndex, read_again, read_index

@@ -6,8 +6,8 @@ import contextlib
 from collections import Counter
 from pathlib import Path
 
+from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show, size
-from picture_captioner.config import load_settings
 from picture_captioner.errors import ExitCode, JournalError
 from picture_captioner.journal import (
     Entry,
@@ -33,13 +33,13 @@ _NO_LINE_END = (
 )
 
 
-def check_journal(captions_jsonl: Path | None) -> int:
+def check_journal(flags: Flags) -> int:
     """Name every damaged line.
 
     Raises:
         JournalError: the file is not there or cannot be read.
     """
-    path = _existing(captions_jsonl)
+    path = _existing(flags)
     index = read_index(path)
     for damage in index.damage:
         show(str(damage))
@@ -56,13 +56,13 @@ def check_journal(captions_jsonl: Path | None) -> int:
     return ExitCode.IO_FAILED
 
 
-def compact_journal(captions_jsonl: Path | None) -> int:
+def compact_journal(flags: Flags) -> int:
     """Drop superseded lines.
 
     Raises:
         JournalError, JournalLockedError: it is as it was.
     """
-    path = _existing(captions_jsonl)
+    path = _existing(flags)
     result = compact(path)
     say(
         f"Kept {count(result.kept, 'line')}, dropped {result.dropped:,} superseded: "
@@ -73,13 +73,13 @@ def compact_journal(captions_jsonl: Path | None) -> int:
     return ExitCode.DONE
 
 
-def merge_journal(captions_jsonl: Path | None, other: Path) -> int:
+def merge_journal(flags: Flags, other: Path) -> int:
     """Bring another machine's journal in.
 
     Raises:
         JournalError, JournalLockedError: it is as it was.
     """
-    path = load_settings(captions_jsonl=captions_jsonl).captions_jsonl
+    path = flags.settings().captions_jsonl
     result = merge(path, other)
     say(
         f"{count(result.lines_added, 'line')} added to {path}: {count(result.paths_added)} new, "
@@ -90,13 +90,13 @@ def merge_journal(captions_jsonl: Path | None, other: Path) -> int:
     return ExitCode.DONE
 
 
-def recheck_journal(captions_jsonl: Path | None, *, dry_run: bool) -> int:
+def recheck_journal(flags: Flags, *, dry_run: bool) -> int:
     """Withdraw captions that would not be accepted today: lines are added, none is changed.
 
     Raises:
         JournalError, JournalLockedError: what was withdrawn before is on the disk.
     """
-    path = _existing(captions_jsonl)
+    path = _existing(flags)
     found: Counter[str] = Counter()
     repeats = _Repeats()
     with contextlib.ExitStack() as held:
@@ -191,8 +191,8 @@ def _tell_recheck(
         say("Next, to caption these photos again: the run that you use, with the same flags")
 
 
-def _existing(captions_jsonl: Path | None) -> Path:
-    path = load_settings(captions_jsonl=captions_jsonl).captions_jsonl
+def _existing(flags: Flags) -> Path:
+    path = flags.settings().captions_jsonl
     try:
         path.stat()
     except FileNotFoundError as error:

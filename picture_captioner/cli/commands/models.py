@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import say, show, show_as_it_is, size
-from picture_captioner.config import load_settings
 from picture_captioner.errors import ConfigurationError, ExitCode, ModelMissingError
 from picture_captioner.hub import CATALOGUE, KnownModel, Progress, known_model, stored_files
 from picture_captioner.hub.catalogue import download_files, model_files
@@ -48,9 +48,9 @@ def _yes(missing: ModelMissingError) -> bool:
     return typer.confirm("Download it now?", default=False, err=True)
 
 
-def print_models(models_dir: Path | None, *, as_json: bool) -> int:
+def print_models(flags: Flags, *, as_json: bool) -> int:
     """List the models that this program names, and where they are."""
-    folder = load_settings(models_dir=models_dir).models_dir
+    folder = flags.settings().models_dir
     rows = [(model, _where(model, folder)) for model in CATALOGUE]
     if as_json:
         show(json.dumps([_as_mapping(model, where) for model, where in rows]))
@@ -61,13 +61,13 @@ def print_models(models_dir: Path | None, *, as_json: bool) -> int:
     return ExitCode.DONE
 
 
-def print_path(name: str, models_dir: Path | None) -> int:
+def print_path(name: str, flags: Flags) -> int:
     """Print where a model is: its folder, or its files.
 
     Raises:
         ModelMissingError: it is not on this machine.
     """
-    folder = load_settings(models_dir=models_dir).models_dir
+    folder = flags.settings().models_dir
     model = known_model(name.partition("@")[0])
     if not model.repository:
         for path in model_files(model.name, folder):
@@ -79,13 +79,13 @@ def print_path(name: str, models_dir: Path | None) -> int:
     return ExitCode.DONE
 
 
-def download_models(names: Sequence[str], models_dir: Path | None) -> int:
+def download_models(names: Sequence[str], flags: Flags) -> int:
     """Download models by name, each verified; what is here already is not fetched again.
 
     Raises:
         FatalError: there is no such model, or it cannot be had.
     """
-    folder = load_settings(models_dir=models_dir).models_dir
+    folder = flags.settings().models_dir
     for name in names:
         known_model(name.partition("@")[0])
     for name in names:
@@ -93,9 +93,9 @@ def download_models(names: Sequence[str], models_dir: Path | None) -> int:
     return ExitCode.DONE
 
 
-def remove_models(names: Sequence[str], models_dir: Path | None) -> int:
+def remove_models(names: Sequence[str], flags: Flags) -> int:
     """Delete models from the cache, or from the folder that `--models-dir` names."""
-    folder = load_settings(models_dir=models_dir).models_dir
+    folder = flags.settings().models_dir
     for name in names:
         model = known_model(name.partition("@")[0])
         freed = _remove(model, folder)

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from picture_captioner import image_loader
-from picture_captioner.cli.commands.compose import RunFlags
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ConfigurationError, NoPhotosError, UsageError
@@ -33,7 +33,7 @@ def photos_dir_of(settings: Settings) -> Path:
     if settings.photos_dir is None:
         raise ConfigurationError(
             "which photos? Give --photos-dir DIR, or add the line PHOTOS_DIR=DIR to "
-            f"{CONFIG_FILE.resolve()}"
+            f"{settings.file.path or CONFIG_FILE.absolute()}"
         )
     return settings.photos_dir
 

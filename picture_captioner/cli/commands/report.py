@@ -12,14 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from picture_captioner.cli.commands.compose import RunFlags
 from picture_captioner.cli.commands.photos import find_photos
-from picture_captioner.cli.commands.report_flags import ReportFlags
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import ProgressReporter
+from picture_captioner.cli.report_flags import ReportFlags
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say, show
-from picture_captioner.config import Settings, load_settings
+from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
 from picture_captioner.journal import (
     Entry,
@@ -65,13 +65,7 @@ def make_report(flags: ReportFlags) -> int:
 
     started = time.monotonic()
     engine_info(flags.engine)
-    settings = load_settings(
-        photos_dir=flags.photos_dir,
-        captions_jsonl=flags.captions_jsonl,
-        library_db=flags.library_db,
-        follow_links=flags.follow_links,
-        models_dir=flags.models_dir,
-    )
+    settings = flags.settings()
     flags = replace(flags, models_dir=settings.models_dir)
     configure_logging(settings.log_file, settings.log_level)
     _make_folder(flags.out)

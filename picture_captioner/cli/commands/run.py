@@ -12,7 +12,6 @@ from pathlib import Path
 from picture_captioner.backends import registry
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.commands.compose import (
-    RunFlags,
     check_ceilings,
     edge_for,
     hints_for,
@@ -31,6 +30,7 @@ from picture_captioner.cli.commands.summary import tell_summary
 from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import ProgressReporter
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say, show_as_it_is
 from picture_captioner.config import Settings
 from picture_captioner.errors import (

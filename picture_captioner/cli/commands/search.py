@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import webbrowser
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
+from picture_captioner.cli.search_flags import SearchFlags
 from picture_captioner.cli.terminal import count, say, show
-from picture_captioner.config import Settings, load_settings
+from picture_captioner.config import Settings
 from picture_captioner.errors import (
     ConfigurationError,
     ExitCode,
@@ -39,23 +40,9 @@ class TextEmbedder(Protocol):
         """Vectors of texts, shape (n, dim), every row of length 1."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SearchFlags:
-    """The flags of `search` as they were given."""
-
-    query: list[str]
-    captions_jsonl: Path | None = None
-    library_db: Path | None = None
-    limit: int = 20
-    as_json: bool = False
-    model: str | None = None
-    captions_only: bool = False
-    models_dir: Path | None = None
-    open_report: bool = False
-    out: Path = Path()
-
-
-def print_search(flags: SearchFlags, embedder: TextEmbedder | None = None) -> int:
+def print_search(
+    flags: SearchFlags, words: Sequence[str], embedder: TextEmbedder | None = None
+) -> int:
     """Print the photos that match, best first; finding none is no error.
 
     Raises:
@@ -63,14 +50,10 @@ def print_search(flags: SearchFlags, embedder: TextEmbedder | None = None) -> in
         JournalError: the journal cannot be read.
         ConfigurationError: the report that was to be opened is not there.
     """
-    query = " ".join(flags.query).strip()
+    query = " ".join(words).strip()
     if not has_words(query):
         raise UsageError("nothing to search for: give a word, such as search 'children on a beach'")
-    settings = load_settings(
-        captions_jsonl=flags.captions_jsonl,
-        library_db=flags.library_db,
-        models_dir=flags.models_dir,
-    )
+    settings = flags.settings()
     if not settings.captions_jsonl.exists():
         say(f"{settings.captions_jsonl} holds no records yet")
         hits: list[CaptionHit] = []

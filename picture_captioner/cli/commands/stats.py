@@ -6,19 +6,19 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show, table
-from picture_captioner.config import load_settings
 from picture_captioner.errors import ExitCode
 from picture_captioner.journal import Summary, summarize
 
 
-def print_stats(captions_jsonl: Path | None, *, as_json: bool) -> int:
+def print_stats(flags: Flags, *, as_json: bool) -> int:
     """Count the journal and print it.
 
     Raises:
         JournalError: it cannot be read.
     """
-    path = load_settings(captions_jsonl=captions_jsonl).captions_jsonl
+    path = flags.settings().captions_jsonl
     summary, index = summarize(path)
     for warning in index.warnings(path.name):
         say(warning)

@@ -13,7 +13,7 @@ from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, 
 
 if TYPE_CHECKING:
     from picture_captioner.backends.base import CaptionBackend
-    from picture_captioner.cli.commands.compose import RunFlags
+    from picture_captioner.cli.run_flags import RunFlags
     from picture_captioner.journal import Journal
     from picture_captioner.pipeline.selecting.selection import Batch
 
@@ -108,13 +108,10 @@ def _is_cut(failure: FailedPhoto) -> bool:
 
 def _command(flags: RunFlags, *additions: str) -> str:
     """`run` with the flags that say where and who; what was asked for once is not repeated."""
-    given: dict[str, object] = {
-        "--photos-dir": flags.photos_dir,
-        "--captions-jsonl": flags.captions_jsonl,
-        "--fields": flags.fields,
-        "--max-tags": flags.max_tags,
-    }
+    names = ["photos_dir", "captions_jsonl", "fields", "max_tags"]
     if not any(addition.startswith("--backend") for addition in additions):
-        given |= {"--backend": flags.backend, "--model": flags.model}
-    words = [f"{name}={value}" for name, value in given.items() if value is not None]
+        names += ["backend", "model"]
+    given = {name.replace("_", "-"): flags.given[name] for name in names if name in flags.given}
+    words = [f"--config={flags.config}"] if flags.config else []
+    words += [f"--{name}={value}" for name, value in given.items()]
     return shlex.join([*program(), "run", *words, *additions])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from picture_captioner.cli.commands.report_inputs import read_vocabulary
-from picture_captioner.config import Settings, load_settings, unknown_settings
+from picture_captioner.config import PREFIX, Settings, load_settings, variable_of
 from picture_captioner.errors import ConfigurationError, LibraryError, Usage, UsageError
 from picture_captioner.library import Library
 from picture_captioner.library.schema import APPLICATION_ID, TABLES, VERSION
@@ -18,6 +18,7 @@ from picture_captioner.pipeline.asking.prices import Prices, read_price_file
 from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.hints import MAX_TAG_CHARACTERS, MAX_TAGS, read_hints
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.settings import KEYS, declared
 from tests.pipeline.selecting.trees import KINDS
 
 KEY = "sk-canary-4711"
@@ -39,7 +40,7 @@ CONFIG = (
     b'MAX_COST=15\nMAX_REQUESTS=\nPROMPT="a\\nb ${HOME}"\nPRICES_FILE=p.json\nMODELL=x\n',
 )
 CONFIG_WORDS = (
-    *(f"{name.upper()}=".encode() for name in sorted(Settings.model_fields)),
+    *(f"{name.upper()}=".encode() for name in (*sorted(declared(Settings)), *KEYS)),
     b"~nobody-here/", b"~", b"${", b"}", b"nan", b"inf", b"1e999", b"-1", b"\0", b"\r", b"\xff",
     b"9" * 5_000, b"\\x00", b"'", b'"', b"=", b"\n", b"export ",
 )  # fmt: skip
@@ -130,8 +131,8 @@ def config_file(data: bytes, folder: Path) -> None:
     _fresh(folder, "config.env", data)
     with contextlib.chdir(folder), _no_settings():
         try:
-            _usable(load_settings())
-            told = " ".join(unknown_settings())
+            _usable(settings := load_settings())
+            told = " ".join(settings.idle())
         except ConfigurationError as error:
             told = str(error)
     set_as_one = f"\nOPENAI_API_KEY={KEY}\n".encode() in b"\n" + data + b"\n"
@@ -142,14 +143,14 @@ def config_file(data: bytes, folder: Path) -> None:
 def flags(data: bytes, folder: Path) -> None:
     """`NAME=value` lines as flags, then as the environment."""
     pairs = [line.partition("=") for line in data.decode("utf-8", "surrogateescape").split("\n")]
-    known = Settings.model_fields
+    known = declared(Settings)
     given = {name.lower(): value for name, _, value in pairs if name.lower() in known}
     with contextlib.chdir(folder), _no_settings():
         with contextlib.suppress(UsageError):
             _usable(load_settings(**given))
         for name, value in given.items():
             if "\0" not in value:
-                os.environ[name.upper()] = value
+                os.environ[variable_of(name)] = value
         with contextlib.suppress(ConfigurationError):
             _usable(load_settings())
 
@@ -165,7 +166,7 @@ def _usable(settings: Settings) -> None:
             assert "\0" not in str(path)
     assert settings.timeout <= 86_400
     assert settings.library_path.name
-    said = " ".join(str(value) for name, value in settings if not name.endswith("_api_key"))
+    said = " ".join(str(value) for name, value in vars(settings).items() if name != "file")
     if settings.api_key("OPENAI_API_KEY").get_secret_value() and KEY not in said:
         assert KEY not in repr(settings)
 
@@ -174,7 +175,7 @@ def _usable(settings: Settings) -> None:
 def _no_settings() -> Iterator[None]:
     kept = dict(os.environ)
     for name in list(os.environ):
-        if name.lower() in Settings.model_fields:
+        if name.startswith(PREFIX) or name in KEYS or name.lower() in declared(Settings):
             del os.environ[name]
     try:
         yield

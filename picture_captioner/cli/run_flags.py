@@ -1,0 +1,200 @@
+"""The flags of `run`, `estimate` and `compare` that are no settings, each declared once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from picture_captioner.cli.flags import Flags
+from picture_captioner.settings import HOW, WHICH, WHO, Flag
+
+_MODEL = "A model in this process (--backend local)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFlags(Flags):
+    """The flags of `run` as they were given; `estimate` and `compare` have some of them."""
+
+    prompt_file: Annotated[
+        Path | None,
+        Flag("run estimate compare", "FILE", "Read the prompt from a UTF-8 text file.", WHO),
+    ] = None
+    hints: Annotated[
+        Path | None,
+        Flag(
+            "run estimate",
+            "FILE",
+            "JSON lines with 'tags' by 'rel_path' or 'content_sha256', told to the model.",
+            WHO,
+        ),
+    ] = None
+    option: Annotated[
+        list[str] | None,
+        Flag("run estimate", "NAME=VALUE", "An option of the backend itself; repeatable.", WHO),
+    ] = None
+    include: Annotated[
+        list[str] | None,
+        Flag(
+            "run estimate compare",
+            "PATTERN",
+            "Only photos that match, such as '2023/**' or '*.heic'; repeatable.",
+            WHICH,
+        ),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        Flag(
+            "run estimate compare",
+            "PATTERN",
+            "Not photos that match; wins over --include; repeatable.",
+            WHICH,
+        ),
+    ] = None
+    files_from: Annotated[
+        str | None,
+        Flag(
+            "run estimate compare",
+            "FILE",
+            "Only the photos listed in a file, one per line or NUL-separated; '-' is stdin.",
+            WHICH,
+        ),
+    ] = None
+    order: Annotated[
+        str, Flag("run compare", "ORDER", "path, newest, oldest or random.", WHICH)
+    ] = "path"
+    shard: Annotated[
+        str | None,
+        Flag(
+            "run estimate",
+            "I/N",
+            "Only the I-th of N equal shares, for N machines that share the photos.",
+            WHICH,
+        ),
+    ] = None
+    limit: Annotated[
+        int | None, Flag("run", "N", "Work through N photos, then stop.", WHICH, least=1)
+    ] = None
+    retry_status: Annotated[
+        str | None,
+        Flag(
+            "run estimate",
+            "STATUS[,STATUS]",
+            "Also photos with error_api, error_model or error_corrupt, or 'all' of them.",
+            WHICH,
+        ),
+    ] = None
+    retry_only: Annotated[
+        bool,
+        Flag(
+            "run estimate",
+            "",
+            "Only those of --retry-status (default then: error_api,error_model).",
+            WHICH,
+        ),
+    ] = False
+    stale: Annotated[
+        str | None,
+        Flag(
+            "run estimate",
+            "WHAT[,WHAT]",
+            "Also photos captioned by another 'model' or 'prompt', or whose 'content' changed.",
+            WHICH,
+        ),
+    ] = None
+    force: Annotated[
+        bool,
+        Flag("run estimate", "", "All photos, also those done; adds lines, deletes none.", WHICH),
+    ] = False
+    since: Annotated[
+        str | None,
+        Flag(
+            "run estimate",
+            "TIME",
+            "A record younger than this ISO 8601 time counts as done, whatever other flags say.",
+            WHICH,
+        ),
+    ] = None
+    restart_every: Annotated[
+        int | None,
+        Flag(
+            "run",
+            "N",
+            "End with exit code 2 after N photos if there is more to do (for run_loop.sh).",
+            HOW,
+            least=1,
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool, Flag("run", "", "Open every photo, send nothing, list the broken ones.", HOW)
+    ] = False
+    accept_truncated: Annotated[
+        bool,
+        Flag(
+            "run",
+            "",
+            "Caption what is left of a picture whose file ends too early; its record says "
+            "'truncated'.",
+            HOW,
+        ),
+    ] = False
+    mock_error_rate: Annotated[
+        float | None,
+        Flag(
+            "run",
+            "SHARE",
+            "Let the mock backend (or a dry run) fail for this share of the photos.",
+            HOW,
+            least=0.0,
+            most=1.0,
+        ),
+    ] = None
+    quantization: Annotated[
+        str | None,
+        Flag(
+            "run",
+            "KIND",
+            "int4, int8, none or auto (default: int4 where 16 bit would leave no room).",
+            _MODEL,
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        Flag("run", "NAME", "cuda, mps, cpu or auto (default: the first there is).", _MODEL),
+    ] = None
+    batch_size: Annotated[
+        str | None,
+        Flag(
+            "run",
+            "N",
+            "Photos at a time, or auto (default: the largest that fits is found).",
+            _MODEL,
+        ),
+    ] = None
+    max_pixels: Annotated[
+        int | None,
+        Flag(
+            "run",
+            "AREA",
+            "Scale photos down to so many pixels; what a caption costs (default 401408).",
+            _MODEL,
+        ),
+    ] = None
+    max_new_tokens: Annotated[
+        int | None,
+        Flag("run", "N", "The longest answer (default: MAX_TOKENS, else 256).", _MODEL, least=1),
+    ] = None
+    revision: Annotated[
+        str | None,
+        Flag("run", "NAME", "Branch, tag or commit of the model; a commit never changes.", _MODEL),
+    ] = None
+    show_setting: Annotated[
+        str | None,
+        Flag(
+            "run",
+            "NAME",
+            "Print one setting as this run would use it, and do nothing else: backend, "
+            "model, extra, captions_jsonl, photos_dir.",
+            HOW,
+        ),
+    ] = None

@@ -1,0 +1,326 @@
+"""Every setting, declared once.
+
+A field of `DeclaredSettings` with its `Flag` is the whole declaration. From it come the flag and
+its help (`cli/flags.py`), the name in config.env (the field's, in upper case) and in the
+environment, the check of the value (`config.py`), and the lines of config.env.example and
+docs/settings.md (`cli/settings_page.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+MAX_TIMEOUT = 86_400.0
+"""Seconds, a day: sockets take no infinite timeout, nor one of three hundred years."""
+
+WHERE = "Where"
+WHO = "Who captions"
+WHICH = "Which photos"
+HOW = "How"
+
+KEYS = {
+    "OPENAI_API_KEY": "",
+    "ANTHROPIC_API_KEY": "",
+    "GEMINI_API_KEY": "",
+    "XAI_API_KEY": "",
+    "HYPERBOLIC_API_KEY": "",
+    "COMPATIBLE_API_KEY": "Optional, for --backend compatible and litellm.",
+    "LITELLM_API_KEY": "",
+}
+"""The vendors' names of keys, and what is said above one in config.env.example."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What a flag is besides the name, type and default of the field that it describes.
+
+    Attributes:
+        on: the commands that have it, by the names of their functions; none: config.env only.
+        metavar: stands for the value; empty: a switch.
+        help: what `--help` says.
+        name: the flag, where it is not the field's name.
+        default: what holds when nothing is given, in words.
+        least, most, above: the bounds of a number.
+        repeatable: may be given several times; a setting's words are then joined by commas.
+        comment: what config.env.example says; empty: as `help`.
+    """
+
+    on: str
+    metavar: str
+    help: str
+    panel: str | None = None
+    name: str = ""
+    default: str = ""
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    repeatable: bool = False
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One declaration, read back from its field."""
+
+    name: str
+    kind: Any
+    flag: Flag
+    default: Any
+
+
+@cache
+def declared(holder: type) -> Mapping[str, Declared]:
+    """The fields of a dataclass that have a `Flag`, in their order."""
+    hints = get_type_hints(holder, include_extras=True)
+    found = {}
+    for one in fields(holder):
+        if get_origin(hints[one.name]) is Annotated:
+            kind, *notes = get_args(hints[one.name])
+            for flag in notes:
+                if isinstance(flag, Flag):
+                    found[one.name] = Declared(one.name, kind, flag, one.default)
+    return found
+
+
+_ALL = "run estimate compare report"
+
+
+@dataclass(frozen=True)
+class DeclaredSettings:
+    """Every setting, in the order of config.env.example."""
+
+    photos_dir: Annotated[Path | None, Flag(_ALL, "DIR", "Folder with the photos.", WHERE)] = None
+    captions_jsonl: Annotated[
+        Path,
+        Flag(
+            "run estimate stats search report journal_check journal_compact journal_merge "
+            "journal_recheck",
+            "FILE",
+            "The journal, one line per photo.",
+            WHERE,
+            default="captions.jsonl",
+        ),
+    ] = Path("captions.jsonl")
+    library_db: Annotated[
+        Path | None,
+        Flag(
+            "search report",
+            "FILE",
+            "What is known besides captions.",
+            WHERE,
+            default="library.db beside the journal",
+            comment="What is known of the photos besides captions (docs/library.md).",
+        ),
+    ] = None
+    models_dir: Annotated[
+        Path | None,
+        Flag(
+            "run compare search report models_list models_path models_download models_remove",
+            "DIR",
+            "Folder with model files, looked into before the caches.",
+            WHERE,
+        ),
+    ] = None
+    follow_links: Annotated[
+        bool,
+        Flag(
+            "run estimate compare report",
+            "",
+            "Also what is behind links that lead out of the photos folder.",
+            WHICH,
+            comment="true: links that lead out of PHOTOS_DIR are followed, and what is behind them "
+            "is sent, too.",
+        ),
+    ] = False
+    backend: Annotated[
+        str,
+        Flag(
+            "run estimate",
+            "NAME",
+            "Who writes the captions, see 'backends'.",
+            WHO,
+            default="template",
+            comment="Who captions: see 'caption.py backends'.",
+        ),
+    ] = ""
+    model: Annotated[
+        str, Flag("run estimate", "NAME", "Model name.", WHO, default="the backend's")
+    ] = ""
+    prompt: Annotated[
+        str,
+        Flag(
+            "run estimate compare",
+            "TEXT",
+            "What to ask about each photo.",
+            WHO,
+            default="one or two sentences on subject, setting and activity",
+        ),
+    ] = ""
+    fallback: Annotated[
+        str,
+        Flag(
+            "run",
+            "BACKEND[:MODEL]",
+            "Who is asked about photos that the backend cannot caption; repeatable, in that "
+            "order; @URL at the end for another address.",
+            WHO,
+            repeatable=True,
+            comment="Asked in turn about photos that the first cannot caption: "
+            "BACKEND:MODEL,BACKEND:MODEL@URL",
+        ),
+    ] = ""
+    base_url: Annotated[
+        str,
+        Flag(
+            "run estimate compare",
+            "URL",
+            "Address of this backend, for a proxy or a server of your own; in config.env "
+            "OPENAI_BASE_URL for openai, OLLAMA_BASE_URL for ollama, and so on.",
+            WHO,
+            comment="Another address for a backend: its name, then _BASE_URL, such as "
+            "OLLAMA_BASE_URL=http://nas.local:11434/v1. Its key goes there, and no other. A bare "
+            "BASE_URL is that of the BACKEND above (empty: of compatible), whatever --backend "
+            "says.",
+        ),
+    ] = ""
+    language: Annotated[
+        str,
+        Flag(
+            "run estimate compare", "NAME", "Language of the captions.", WHO, default="the prompt's"
+        ),
+    ] = ""
+    fields: Annotated[
+        str,
+        Flag(
+            "run estimate",
+            "FIELD[,FIELD]",
+            "What to write down: caption, title, tags, summary, or 'full' for these and more.",
+            WHO,
+            default="caption",
+        ),
+    ] = ""
+    max_tags: Annotated[
+        int,
+        Flag(
+            "run estimate", "N", "At most N tags a photo.", WHO, default="3 to 5", least=0, most=50
+        ),
+    ] = 0
+    max_tokens: Annotated[
+        int,
+        Flag(
+            "run",
+            "N",
+            "Longest answer, in tokens.",
+            WHO,
+            default="256, and more for more fields",
+            least=0,
+            comment="Most tokens of an answer. One that is cut off may take twice as many when it "
+            "is asked for again, and four times as many the time after.",
+        ),
+    ] = 0
+    temperature: Annotated[
+        float, Flag("", "", "How freely the model words its answers.", WHO, least=0, most=2)
+    ] = 0.3
+    local_only: Annotated[
+        bool, Flag("run estimate compare", "", "Refuse any address that is not this machine.", WHO)
+    ] = False
+    allow_http: Annotated[
+        bool,
+        Flag(
+            "run estimate compare",
+            "",
+            "Allow plain http to another machine; anybody between can see it.",
+            WHO,
+        ),
+    ] = False
+    timeout: Annotated[
+        float,
+        Flag(
+            "run compare",
+            "SECONDS",
+            "Wait so long for an answer.",
+            HOW,
+            default="the backend's",
+            least=0,
+            most=MAX_TIMEOUT,
+        ),
+    ] = 0.0
+    max_edge: Annotated[
+        int,
+        Flag(
+            "run estimate compare",
+            "PIXELS",
+            "Longer side of what the backend sees.",
+            HOW,
+            default="what suits the backend and its price",
+            least=0,
+        ),
+    ] = 0
+    max_workers: Annotated[
+        int,
+        Flag(
+            "run estimate",
+            "N",
+            "Requests at a time.",
+            HOW,
+            default="the backend's",
+            least=0,
+            most=500,
+        ),
+    ] = 0
+    decode_workers: Annotated[
+        int,
+        Flag(
+            "run",
+            "N",
+            "Processes that decode photos.",
+            HOW,
+            default="one per core",
+            least=0,
+            most=64,
+        ),
+    ] = 0
+    max_cost: Annotated[
+        float | None,
+        Flag(
+            "run",
+            "USD",
+            "Stop when this journal has cost so much, all runs together.",
+            HOW,
+            least=0,
+        ),
+    ] = None
+    max_requests: Annotated[
+        int | None,
+        Flag("run", "N", "Stop when this journal has taken so many requests.", HOW, least=0),
+    ] = None
+    max_photo_cost: Annotated[
+        float | None,
+        Flag(
+            "run",
+            "USD",
+            "Stop at a photo that bills more.",
+            HOW,
+            default="5 times its estimate",
+            above=0,
+        ),
+    ] = None
+    prices_file: Annotated[
+        Path | None,
+        Flag(
+            "run estimate compare",
+            "FILE",
+            "JSON with prices that win over the maintained ones.",
+            HOW,
+            comment="JSON with prices that win over the maintained ones: docs/api_providers.md.",
+        ),
+    ] = None
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Flag("", "", "What goes into the log: DEBUG, INFO, WARNING or ERROR.", WHERE),
+    ] = "INFO"
+    log_file: Annotated[Path, Flag("", "FILE", "The log.", WHERE)] = Path("caption.log")
