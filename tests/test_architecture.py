@@ -21,6 +21,7 @@ LAYERS = [
     {"journal", "image_loader", "hub", "workers"},
     {"foreign_text"},
     {"settings"},
+    {"metadata"},
     {"errors"},
 ]
 SIBLINGS = {
@@ -51,6 +52,7 @@ HEAVY = {
     "reverse_geocode",
     "safetensors",
     "scipy",
+    "simplejpeg",
     "sklearn",
     "tokenizers",
     "torch",

@@ -5,7 +5,9 @@ reading.py    the bytes: opened once, read once; a disk's error is no verdict on
 decode_errors.py  whatever a decoder raises becomes one of our errors
 decoding.py   bytes to a clean image: the smallest useful decode, upright, RGB, no metadata
 resizing.py   Lanczos, with vector instructions where they can be had
-heif.py       whether an HEIF file is all there
+jpeg.py       a JPEG's pixels, with what the decoder thinks of them
+damage.py     zeros where compressed data should be, checksums that fail
+tiff.py       where a TIFF says that its pixels lie
 colour.py     any pixel mode and any ICC profile to sRGB on white
 truncated.py  files that end too early: how to tell, and what is left of the picture
 raw.py        camera RAW through its embedded preview, with the `raw` extra

@@ -28,9 +28,10 @@ from picture_captioner.image_loader.decode_errors import (
     decoder_errors,
 )
 from picture_captioner.image_loader.formats import PILLOW_FORMATS
-from picture_captioner.image_loader.heif import is_whole
+from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
 from picture_captioner.image_loader.metadata import Metadata, read_metadata
 from picture_captioner.image_loader.resizing import Box, resize
+from picture_captioner.metadata.boxes import is_whole
 
 # Importing the plugins registers them; Pillow would otherwise import all forty of its own.
 _PLUGINS = (AvifImagePlugin, TiffImagePlugin, WebPImagePlugin)
@@ -92,8 +93,8 @@ def decode(
         CorruptImageError: or a subclass, for whatever the decoder makes of the bytes.
     """
     with decoder_errors(data), _open(io.BytesIO(data)) as source:
-        full, box = _load(source, edge, allow_reduced=allow_reduced and is_whole(data))
-        small = _shrink(resizable(source), fitting(*full, edge), box)
+        full, pixels = _load(source, data, edge, allow_reduced=allow_reduced and is_whole(data))
+        small = _shrink(resizable(pixels.image), fitting(*full, edge), pixels.box)
         turn = _orientation(source, orientation)
         clean = turn_upright(clean_rgb(small, _icc_profile(source)), turn)
         metadata = read_metadata(source) if with_metadata else None
@@ -130,22 +131,27 @@ def _open(file: IO[bytes]) -> ImageFile.ImageFile:
 
 
 def _load(
-    source: ImageFile.ImageFile, edge: int, *, allow_reduced: bool
-) -> tuple[tuple[int, int], Box | None]:
+    source: ImageFile.ImageFile, data: bytes, edge: int, *, allow_reduced: bool
+) -> tuple[tuple[int, int], Pixels]:
     """Decode; a JPEG at 1/2, 1/4 or 1/8 where that covers the result.
 
-    Returns the full size as it lies in the file, and the part that the photo fills of a picture
-    decoded at such a scale: the sides need not divide by it.
+    Returns the full size as it lies in the file, and the pixels.
     """
     full = source.size
     if source.format in {"JPEG", "MPO"}:
-        drafted = source.draft(None, fitting(*full, edge))
+        wanted = fitting(*full, edge)
+        if not ImageFile.LOAD_TRUNCATED_IMAGES:
+            in_parts = bool(source.info.get("progressive"))
+            if found := decode_jpeg(data, full, wanted, progressive=in_parts):
+                return full, found
+        drafted = source.draft(None, wanted)
         source.load()
-        return full, drafted[1] if drafted else None
+        return full, Pixels(source, drafted[1] if drafted else None)
     # pillow-heif takes only what has the photo's aspect ratio, crop, rotation and colours.
     reduced = allow_reduced and source.format == "HEIF" and source.draft(None, fitting(*full, edge))
     source.load()
-    return full if reduced else source.size, None  # HEIF may correct its size while it decodes
+    # HEIF may correct its size while it decodes.
+    return full if reduced else source.size, Pixels(source, None)
 
 
 def _shrink(image: Image.Image, size: tuple[int, int], box: Box | None) -> Image.Image:

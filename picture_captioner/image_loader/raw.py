@@ -22,6 +22,7 @@ from picture_captioner.errors import (
     UnknownFormatError,
 )
 from picture_captioner.image_loader.colour import clean_rgb
+from picture_captioner.image_loader.damage import raw_damage
 from picture_captioner.image_loader.decode_errors import (
     DECODER_ERRORS,
     check_pixels,
@@ -50,6 +51,8 @@ def decode_raw(data: bytes, edge: int, *, with_metadata: bool = False) -> Decode
         CorruptImageError: or a subclass.
     """
     rawpy = _rawpy()
+    if (broken := raw_damage(data)) is not None:
+        raise broken
     with decoder_errors(data), _libraw_errors(rawpy), rawpy.imread(io.BytesIO(data)) as raw:
         width, height, orientation = _geometry(raw)
         wanted = max(fitting(width, height, edge))

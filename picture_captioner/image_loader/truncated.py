@@ -6,29 +6,25 @@ one, blurred). It is an error unless the person accepts such pictures; then the 
 
 from __future__ import annotations
 
-import operator
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PIL import ImageFile
 
 from picture_captioner.errors import CorruptImageError, TruncatedImageError
+from picture_captioner.image_loader.damage import damage
 from picture_captioner.image_loader.decoding import Decoded, decode
 from picture_captioner.image_loader.formats import sniff
+from picture_captioner.image_loader.tiff import first_directory
+from picture_captioner.metadata.boxes import boxes
 
 _FILLED_IN = {"HEIF", "TIFF"}
 """Their decoders fill in what is missing and say nothing: of the tiles that phones cut a HEIC into,
 and of a TIFF's tables and colours."""
 
 _BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"wide"}
-_TIFF_BYTES = {1: 1, 3: 2, 4: 4, 5: 8, 7: 1}
 _NEEDED = {258, 273, 279, 301, 318, 319, 320, 324, 325, 347, 530, 532, 34675}
 """Fields without which a TIFF's pixels are not what they should be."""
-
-_STRIPS = {273, 279, 324, 325}
-"""Offsets and byte counts of strips and tiles."""
-_MOST_STRIPS = 1 << 16
 
 
 def decode_all_or(
@@ -51,9 +47,12 @@ def decode_all_or(
     except CorruptImageError as error:
         verdict = _sharper(error, data)
     else:
-        if found.format not in _FILLED_IN or not ends_early(data):
+        seen = damage(data, found.format)
+        if found.format in _FILLED_IN and ends_early(data):
+            seen = TruncatedImageError("the file ends too early: parts of the picture are missing")
+        if seen is None:
             return found
-        verdict = TruncatedImageError("the file ends too early: parts of the picture are missing")
+        verdict = seen
     if not (accept_truncated and isinstance(verdict, TruncatedImageError)):
         raise verdict
     try:
@@ -74,52 +73,33 @@ def ends_early(data: bytes) -> bool:
             return _last_box_ends(data) > len(data)
         case "PNG":
             return b"IEND" not in data
-        case "TIFF" if data[2:4] in {b"*\0", b"\0*"}:
+        case "TIFF":
             return _tiff_ends(data) > len(data)
     return False
 
 
 def _last_box_ends(data: bytes) -> int:
-    """Where the last box that holds a picture would end (ISO/IEC 14496-12).
+    """Where the last box that holds a picture would end.
 
     Some phones append bytes of their own, which are no box: the walk ends there.
     """
-    at = 0
-    while data[at + 4 : at + 8] in _BOXES:
-        size = int.from_bytes(data[at : at + 4], "big")
-        if size == 1:
-            size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size < 8:  # 0: it reaches to the end of the file
-            return len(data)
-        at += size
-    return at
+    end = 0
+    for box in boxes(data):
+        if box.kind not in _BOXES:
+            break
+        end = box.end
+    return end
 
 
 def _tiff_ends(data: bytes) -> int:
-    """Where the last thing ends that the first directory points to (TIFF 6.0, section 2)."""
-    order = "<" if data.startswith(b"II") else ">"
-    try:
-        (start,) = struct.unpack_from(order + "I", data, 4)
-        (entries,) = struct.unpack_from(order + "H", data, start)
-        rows = list(struct.iter_unpack(order + "HHII", data[start + 2 : start + 2 + 12 * entries]))
-        strips = {tag: _numbers(data, order, *row) for tag, *row in rows if tag in _STRIPS}
-    except struct.error:
+    """Where the last thing ends that the first directory points to."""
+    directory = first_directory(data)
+    if directory is None:
         return len(data) + 1
-    ends: list[int] = [start + 2 + 12 * entries + 4]
-    for tag, kind, count, value in rows:
-        size = _TIFF_BYTES.get(kind, 0) * count
-        ends += [value + size] if size > 4 and tag in _NEEDED else []
-    for offsets, counts in ((273, 279), (324, 325)):
-        ends += map(operator.add, strips.get(offsets, ()), strips.get(counts, ()))
+    ends = [directory.end]
+    ends += [field.end for tag, field in directory.fields.items() if tag in _NEEDED]
+    ends += [end for _, end in directory.pieces()]
     return max(ends)
-
-
-def _numbers(data: bytes, order: str, kind: int, count: int, value: int) -> tuple[int, ...]:
-    """A field's numbers, 16 or 32 bits each; from `value`, where it lies, if they do not fit in."""
-    form = f"{order}{min(count, _MOST_STRIPS)}{'H' if kind == 3 else 'I'}"
-    if struct.calcsize(form) <= 4:
-        return struct.unpack_from(form, struct.pack(order + "I", value))
-    return struct.unpack_from(form, data, value)
 
 
 def _sharper(error: CorruptImageError, data: bytes) -> CorruptImageError:

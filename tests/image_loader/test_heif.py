@@ -5,7 +5,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from picture_captioner.errors import CorruptImageError
 from picture_captioner.image_loader import examine_image, load_image
-from picture_captioner.image_loader.heif import is_whole
+from picture_captioner.metadata.boxes import is_whole
 from tests.images import encoded, exif, gradient
 
 EDGE = 256
@@ -20,7 +20,7 @@ def heic(orientation=1, **options):
 def without_the_photo(data):
     """Its own pixels are overwritten where they begin; the copy behind them stays."""
     start = data.index(b"mdat") + 4
-    return data[:start] + bytes(100) + data[start + 100 :]
+    return data[:start] + b"\xff" * 100 + data[start + 100 :]
 
 
 def with_the_photo_last(data):

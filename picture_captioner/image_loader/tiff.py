@@ -1,0 +1,131 @@
+"""Where a TIFF says that its pixels lie: TIFF 6.0, BigTIFF, and the RAW files built like them.
+
+Only numbers are read. They are somebody else's claims: what lies outside of the file is left out,
+and a directory is visited once.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_FORMS = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_BYTES |= {16: 8, 17: 8, 18: 8}
+_MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIRS", b"MMOR", b"IIU\0"}
+"""TIFF, BigTIFF, Olympus (ORF) and Panasonic (RW2)."""
+
+_MOST_DIRECTORIES = 64
+_MOST_ENTRIES = 4096
+_MOST_NUMBERS = 1 << 16
+
+COMPRESSION, SUB_DIRECTORIES = 259, 330
+_STRIPS, _TILES = (273, 279), (324, 325)
+_RW2_STRIP = (280, 279)  # Panasonic: RawDataOffset; its length runs to the end of the file
+
+
+@dataclass(frozen=True)
+class Field:
+    """One entry: what kind of numbers, how many, and where they begin."""
+
+    kind: int
+    count: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Where they would end."""
+        return self.start + _BYTES.get(self.kind, 0) * self.count
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One picture's fields by their tag; `end` is where the directory itself would end."""
+
+    fields: dict[int, Field]
+    end: int
+    order: str
+    data: bytes
+
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """A field's whole numbers; () if it has none, or they lie outside of the file."""
+        field = self.fields.get(tag)
+        form = _FORMS.get(field.kind) if field else None
+        if field is None or form is None:
+            return ()
+        try:
+            return struct.unpack_from(
+                f"{self.order}{min(field.count, _MOST_NUMBERS)}{form}", self.data, field.start
+            )
+        except struct.error:
+            return ()
+
+    def number(self, tag: int, default: int) -> int:
+        """The first of a field's numbers."""
+        found = self.numbers(tag)
+        return found[0] if found else default
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Start and promised end of each strip or tile."""
+        return [
+            (start, start + length)
+            for offsets, lengths in (_STRIPS, _TILES)
+            for start, length in zip(self.numbers(offsets), self.numbers(lengths), strict=False)
+        ]
+
+
+def is_tiff(head: bytes) -> bool:
+    """Whether a file is built like a TIFF, by its first four bytes."""
+    return head[:4] in _MAGIC
+
+
+def first_directory(data: bytes) -> Directory | None:
+    """The picture that is shown; None if the file ends before its description does."""
+    return next(directories(data), None)
+
+
+def directories(data: bytes) -> Iterator[Directory]:
+    """All directories that can be read, the first one first, each with its sub-directories."""
+    if not is_tiff(data):
+        return
+    order = "<" if data[:1] == b"I" else ">"
+    big = data[2:4] in {b"+\0", b"\0+"}
+    form = order + ("Q" if big else "I")
+    waiting, seen = [8 if big else 4], set[int]()
+    try:
+        waiting = [struct.unpack_from(form, data, waiting[0])[0]]
+    except struct.error:
+        return
+    while waiting and len(seen) < _MOST_DIRECTORIES:
+        start = waiting.pop(0)
+        if start in seen or not 0 < start < len(data):
+            continue
+        seen.add(start)
+        try:
+            directory, following = _directory(data, start, order, big=big)
+        except struct.error:
+            continue
+        yield directory
+        waiting += [*directory.numbers(SUB_DIRECTORIES)[:_MOST_DIRECTORIES], following]
+
+
+def _directory(data: bytes, start: int, order: str, *, big: bool) -> tuple[Directory, int]:
+    head, row, link = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
+    room = struct.calcsize(order + link)
+    (count,) = struct.unpack_from(order + head, data, start)
+    at = start + struct.calcsize(order + head)
+    fields = {}
+    for _ in range(min(count, _MOST_ENTRIES)):
+        tag, kind, number = struct.unpack_from(order + row, data, at)
+        at += struct.calcsize(order + row)
+        place = at
+        if _BYTES.get(kind, 0) * number > room:
+            (place,) = struct.unpack_from(order + link, data, at)
+        fields[tag] = Field(kind, number, place)
+        at += room
+    try:
+        (following,) = struct.unpack_from(order + link, data, at)
+    except struct.error:
+        following = 0
+    return Directory(fields, at + room, order, data), following
