@@ -248,6 +248,11 @@ class AnthropicBackend(CaptionBackend):
             thinking=self._thinking.room // 4,
         )
 
+    @property
+    def answer_room(self) -> int:
+        """As in `CaptionBackend`: for models that always think, and what the answers have shown."""
+        return self._thinking.room
+
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""
         self._client.close()

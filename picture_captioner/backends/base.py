@@ -186,6 +186,11 @@ class CaptionBackend(ABC):
         return self.preferred_edge
 
     @property
+    def answer_room(self) -> int:
+        """Tokens beyond `max_tokens` that an answer may take, for thinking; may grow in a run."""
+        return 0
+
+    @property
     def destination(self) -> str | None:
         """The host that receives the photos; None when they stay in this process."""
         return None

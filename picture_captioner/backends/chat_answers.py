@@ -16,6 +16,7 @@ from openai.types.chat.chat_completion import Choice
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.openai_errors import HttpFailure, error_text
 from picture_captioner.backends.reasoning import without_reasoning
+from picture_captioner.backends.thinking import estimated_thought
 from picture_captioner.errors import ApiError, ModelError, Usage
 
 _DIRECTORIES = re.compile(r"^(?:[A-Za-z]:)?[/\\].*[/\\]")
@@ -62,6 +63,22 @@ def failure_inside(completion: object) -> HttpFailure | None:
     if not isinstance(status, int) or not 400 <= status < 600:
         status = 502
     return HttpFailure(status, "", error_text(error))
+
+
+def thinking_in(completion: object) -> tuple[int, bool]:
+    """Tokens that were thought before the caption, and whether the answer ran into the limit."""
+    choice = _first_choice(completion)
+    if not isinstance(completion, ChatCompletion) or choice is None:
+        return 0, False
+    reported = completion.usage
+    thought = None
+    if isinstance(reported, CompletionUsage):
+        thought = _count(_detail(reported, "completion_tokens_details", "reasoning_tokens"))
+    message = choice.message
+    aloud = [getattr(message, name, None) for name in ("reasoning", "reasoning_content")]
+    answer = _words(getattr(message, "content", None))
+    unsaid = answer[: len(answer) - len(without_reasoning(answer))]
+    return thought or estimated_thought([*aloud, unsaid]), choice.finish_reason == "length"
 
 
 def _usage(completion: ChatCompletion, requests: int) -> Usage:

@@ -95,3 +95,7 @@ class CompatibleBackend(OpenAIFamilyBackend):
         if not self._model:
             self.check()
         return super().caption(image, hints, fault)
+
+    def reasoning_effort(self) -> str | None:
+        """`none`: the servers take it, and one that does not is asked again without."""
+        return "none"

@@ -36,7 +36,7 @@ from picture_captioner.backends.encoding import (
 )
 from picture_captioner.backends.endpoint import CONNECT_TIMEOUT, endpoint
 from picture_captioner.backends.expected_tokens import expected_tokens
-from picture_captioner.backends.gemini_answer import read_answer
+from picture_captioner.backends.gemini_answer import read_answer, thinking_in
 from picture_captioner.backends.gemini_errors import GeminiFailure
 from picture_captioner.backends.http_service import (
     NO_PROTOCOL,
@@ -47,6 +47,7 @@ from picture_captioner.backends.http_service import (
 )
 from picture_captioner.backends.image_tokens import gemini_tokens
 from picture_captioner.backends.prompt import question
+from picture_captioner.backends.thinking import ROOM, Headroom, least, room_for
 from picture_captioner.errors import (
     CaptionerError,
     ConfigurationError,
@@ -63,42 +64,9 @@ _HEADERS = frozenset({"x-goog-api-key"})
 MAX_IMAGE_BYTES = 7_000_000
 """Largest photo inside a request (Google's page on Gemini 3.5 Flash-Lite, November 2026)."""
 
-_THINKING_ROOM = 1024
-"""Tokens on top of the answer for models that cannot stop thinking: thoughts count as output."""
-
 _BESIDE_CONFIG = ("store",)
 _ONLY_FOR_THE_SDK = ("automaticFunctionCalling", "automaticContinuation")
 """Parts of the SDK's config that are beside `generationConfig` in a request, or nowhere in it."""
-
-Level = Literal["minimal", "low", "medium", "high"]
-
-
-@dataclass(frozen=True)
-class _Thinking:
-    """The least thinking that a model allows, and the tokens it may take."""
-
-    config: types.ThinkingConfig | None
-    room: int = 0
-
-
-def _level(level: str) -> _Thinking:
-    """Gemini 3 and later. `minimal` is close to none, but not none."""
-    config = types.ThinkingConfig(thinking_level=types.ThinkingLevel(level.upper()))
-    return _Thinking(config, _THINKING_ROOM // 4 if level == "minimal" else _THINKING_ROOM)
-
-
-_LEAST_THINKING: tuple[tuple[re.Pattern[str], _Thinking], ...] = (
-    (re.compile(r"gemini-(1|2\.0)|gemini-(pro|flash)-1|gemma"), _Thinking(None)),
-    (
-        re.compile(r"gemini-2\.5-pro"),  # 128 is the smallest budget it takes
-        _Thinking(types.ThinkingConfig(thinking_budget=128), _THINKING_ROOM),
-    ),
-    (re.compile(r"gemini-2\.5"), _Thinking(types.ThinkingConfig(thinking_budget=0))),
-    (re.compile(r".*flash-lite"), _level("minimal")),
-    (re.compile(r"gemini-3(\.[0-6])?-flash"), _level("minimal")),
-)
-"""By family. Gemini 3 refuses a budget of 0 (python-genai issue 2936), Gemini 2.5 refuses levels,
-and Flash from 3.7 on and all Pro models refuse `minimal`."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +110,7 @@ class GeminiBackend(CaptionBackend):
         jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
         media_resolution: Literal["low", "medium", "high", "default"] = "medium"
         """280, 560 or 1,120 tokens a photo with Gemini 3, whose own default is high."""
-        thinking_level: Level | None = None
+        thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
         """For models that do not take the level chosen by their name."""
 
     def __init__(self, settings: BackendSettings) -> None:
@@ -156,7 +124,8 @@ class GeminiBackend(CaptionBackend):
         where = endpoint(self.default_base_url, settings)
         key = settings.api_key.get_secret_value()
         self._service = Provider(where.host, "GEMINI_API_KEY", key)
-        self._thinking = self._chosen_thinking()
+        self._least = least(self.name, settings.model.removeprefix("models/"))
+        self._headroom = Headroom(self._room())
         self._takes_schema = True
         seconds = settings.timeout or self.timeout
         self._http_client = where.http_client(seconds, self.max_workers)
@@ -250,6 +219,8 @@ class GeminiBackend(CaptionBackend):
     def _read(self, response: types.GenerateContentResponse, requests: int) -> Caption:
         if not (response.candidates or response.prompt_feedback or response.usage_metadata):
             raise self._service.unreadable()
+        thought, cut_off = thinking_in(response)
+        self._headroom.learn(thought, cut_off=cut_off)
         return read_answer(response, requests)
 
     def _send(self, request: GeminiRequest, requests: int = 1) -> Caption:
@@ -262,11 +233,11 @@ class GeminiBackend(CaptionBackend):
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
         """As in `CaptionBackend`; of the room for thinking above `minimal`, a quarter."""
         resolution = self._options.media_resolution
-        room = self._thinking.room
+        room = self._headroom.tokens
         return expected_tokens(
             self.settings,
             gemini_tokens(width, height, self.settings.model, resolution),
-            thinking=room // 4 if room >= _THINKING_ROOM else 0,
+            thinking=room // 4 if room >= ROOM else 0,
         )
 
     def close(self) -> None:
@@ -278,22 +249,34 @@ class GeminiBackend(CaptionBackend):
         options = self.settings.options
         return options if isinstance(options, self.Options) else self.Options()
 
-    def _chosen_thinking(self) -> _Thinking:
-        if self._options.thinking_level:
-            return _level(self._options.thinking_level)
-        name = self.settings.model.removeprefix("models/")
-        families = (thinking for family, thinking in _LEAST_THINKING if family.match(name))
-        return next(families, _level("low"))
+    @property
+    def answer_room(self) -> int:
+        """As in `CaptionBackend`: for thoughts, which count as output."""
+        return self._headroom.tokens
+
+    def _room(self) -> int:
+        if self._options.thinking_level or self._least is None or self._least.effort:
+            return room_for(self._level())
+        return ROOM if self._least.budget else 0
+
+    def _level(self) -> str | None:
+        return self._options.thinking_level or (self._least.effort if self._least else None)
+
+    def _thinking(self) -> types.ThinkingConfig | None:
+        if level := self._level():
+            return types.ThinkingConfig(thinking_level=types.ThinkingLevel(level.upper()))
+        budget = self._least.budget if self._least else None
+        return None if budget is None else types.ThinkingConfig(thinking_budget=budget)
 
     def _config(self, limit: int) -> types.GenerateContentConfig:
         asked = self.settings.asked if self._takes_schema else None
         schema = asked.schema() if asked else None
         return types.GenerateContentConfig(
-            max_output_tokens=limit + self._thinking.room,
+            max_output_tokens=limit + self._headroom.tokens,
             response_mime_type="application/json" if schema else None,
             response_json_schema=schema,
             temperature=self._temperature(),
-            thinking_config=self._thinking.config,
+            thinking_config=self._thinking(),
             media_resolution=self._media_resolution(),
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             automatic_continuation=False,

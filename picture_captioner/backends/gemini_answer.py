@@ -66,6 +66,15 @@ def _text(candidate: types.Candidate) -> str:
     return "".join(part.text for part in parts if part.text and not part.thought)
 
 
+def thinking_in(response: types.GenerateContentResponse) -> tuple[int, bool]:
+    """Tokens that were thought before the caption, and whether the answer ran into the limit."""
+    counts = response.usage_metadata
+    thought = count(counts.thoughts_token_count) if counts else None
+    candidate = response.candidates[0] if response.candidates else None
+    cut_off = candidate is not None and candidate.finish_reason is types.FinishReason.MAX_TOKENS
+    return thought or 0, cut_off
+
+
 def _usage(response: types.GenerateContentResponse) -> Usage:
     """Thoughts are billed as output; input includes what came from the cache."""
     counts = response.usage_metadata or types.GenerateContentResponseUsageMetadata()

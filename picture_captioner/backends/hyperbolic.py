@@ -16,3 +16,7 @@ class HyperbolicBackend(OpenAIFamilyBackend):
     default_base_url: ClassVar[str] = "https://api.hyperbolic.xyz/v1"
     default_model: ClassVar[str] = "Qwen/Qwen2.5-VL-7B-Instruct"
     largest_edge: ClassVar[int] = 2048
+
+    def reasoning_effort(self) -> str | None:
+        """`none`: the servers take it, and one that does not is asked again without."""
+        return "none"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # read at import: the table is not fetched
 
@@ -23,15 +23,22 @@ import openai
 from instructor.core.exceptions import InstructorRetryException
 from litellm.llms.custom_httpx import http_handler
 from openai.types.chat import ChatCompletion
-from pydantic import ValidationError
+from pydantic import Field, Json, ValidationError
 
-from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend, Fault
+from picture_captioner.backends.base import (
+    BackendOptions,
+    BackendSettings,
+    Caption,
+    CaptionBackend,
+    Fault,
+)
 from picture_captioner.backends.chat_answers import caption_from
 from picture_captioner.backends.encoding import DEFAULT_JPEG_QUALITY, data_url, encode_jpeg
 from picture_captioner.backends.endpoint import endpoint
 from picture_captioner.backends.http_errors import retry_after_seconds
 from picture_captioner.backends.openai_errors import OpenAIProvider, mapped
 from picture_captioner.backends.prompt import question
+from picture_captioner.backends.thinking import Effort, least
 from picture_captioner.errors import CaptionerError, ConfigurationError, TransientError
 from picture_captioner.foreign_text import keep_secrets_of, without_secrets
 
@@ -52,6 +59,12 @@ class LiteLLMBackend(CaptionBackend):
     key_env_var: ClassVar[str | None] = "LITELLM_API_KEY"
     default_model: ClassVar[str] = ""
     default_workers: ClassVar[int] = 8
+
+    class Options(BackendOptions):
+        """The options that `--option NAME=VALUE` sets."""
+
+        reasoning_effort: Effort | Literal["default"] | None = None
+        extra_body: Json[dict[str, Any]] = Field(default_factory=dict)
 
     def __init__(self, settings: BackendSettings) -> None:
         """Find out who will be asked; nothing is sent.
@@ -112,7 +125,16 @@ class LiteLLMBackend(CaptionBackend):
             {"type": "image_url", "image_url": picture},
             {"type": "text", "text": question(self.settings, hints, fault)},
         ]
+        options = self.settings.options
+        options = options if isinstance(options, self.Options) else self.Options()
+        effort = options.reasoning_effort or _least_effort(self.settings.model)
+        more: dict[str, Any] = {"extra_body": options.extra_body} if options.extra_body else {}
+        if effort and effort != "default":
+            more["reasoning_effort"] = (
+                effort  # dropped for models that LiteLLM knows not to take it
+            )
         return {
+            **more,
             "model": self.settings.model,
             "messages": [{"role": "user", "content": content}],
             "max_tokens": self.settings.max_tokens * (fault.more_tokens if fault else 1),
@@ -157,6 +179,13 @@ class LiteLLMBackend(CaptionBackend):
             wait = retry_after_seconds(headers)
             return TransientError(text, code=found.code, retry_after=wait)
         return type(found)(text)
+
+
+def _least_effort(model: str) -> str | None:
+    """The least that the model thinks, where its provider is one of our own table."""
+    provider, _, name = model.partition("/")
+    row = least({"azure": "openai"}.get(provider, provider), name)
+    return row.effort if row and provider != "gemini" else None  # those LiteLLM calls otherwise
 
 
 def _route(settings: BackendSettings) -> tuple[str, str | None]:

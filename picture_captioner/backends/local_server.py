@@ -88,6 +88,15 @@ def without_other_kinds(names: Sequence[str]) -> list[str]:
     return [name for name in names if not _NO_CHAT.search(name)]
 
 
+def not_local(model: str, host: str, served: ServedModel) -> str:
+    """Why `--local-only` does not allow a model that a server on this machine passes on."""
+    return (
+        f"--local-only: {host} does not run {model} itself, it passes every photo on to "
+        f"{served.elsewhere}; choose a model that it runs with --model, such as qwen2.5vl:3b, or "
+        "leave out --local-only. (OLLAMA_NO_CLOUD=1 in Ollama's environment switches its cloud off)"
+    )
+
+
 def _of_lm_studio(model: dict[str, Any]) -> ServedModel:
     abilities, instances = model.get("capabilities"), _dicts(model.get("loaded_instances"))
     configs = [instance.get("config") for instance in instances]

@@ -9,10 +9,11 @@ from picture_captioner.backends.base import BackendSettings
 from picture_captioner.backends.local_server import (
     OLLAMA_CLOUD,
     ServedModel,
+    not_local,
     ollama_model,
     runs_in_ollamas_cloud,
 )
-from picture_captioner.backends.openai_sdk import OpenAIFamilyBackend, not_local
+from picture_captioner.backends.openai_sdk import OpenAIFamilyBackend
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
 
 

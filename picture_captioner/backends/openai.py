@@ -11,13 +11,10 @@ from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.openai_sdk import OpenAIFamilyBackend
 from picture_captioner.backends.openai_tokens import openai_tokens
 
-_GPT = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?:-(?:mini|nano|luna|terra|sol|\d{4}-\d{2}-\d{2}))*")
-"""Plain members of a generation; -chat, -pro, -codex, -search take other parameters or none."""
 _CACHES_AT_A_PRICE = re.compile(r"gpt-(?:5\.[6-9]|[6-9]|\d\d)")
 """From GPT-5.6 on a prompt of over 1,024 tokens is written into a cache at 1.25 times its price.
 Every photo differs, so none is ever read again: with `explicit` and no breakpoint nothing is
 written (guide "Prompt caching" and openai 3.56's `PromptCacheOptions`, read on 2026-11-28)."""
-_O_SERIES = re.compile(r"o\d\b")
 _REASONS = re.compile(r"gpt-(?:[5-9]|\d\d)|o\d\b")
 
 
@@ -40,8 +37,8 @@ class OpenAIBackend(OpenAIFamilyBackend):
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
         """As in `CaptionBackend`. Where reasoning cannot be switched off, it fills the limit."""
         image = openai_tokens(width, height, self._model, self._options.detail)
-        effort = self._options.reasoning_effort or self.reasoning_effort()
         expected = expected_tokens(self.settings, image)
+        effort = self._options.reasoning_effort or self.reasoning_effort()
         if expected is None or effort in (None, "none", "minimal"):
             return expected
         return replace(expected, output=self.settings.max_tokens)
@@ -51,15 +48,6 @@ class OpenAIBackend(OpenAIFamilyBackend):
         fields = super().tuning() | {"store": False}
         if _CACHES_AT_A_PRICE.match(self._model):
             fields["prompt_cache_options"] = {"mode": "explicit"}
-        if _REASONS.match(self._model) and self.reasoning_effort() != "none":
+        if _REASONS.match(self._model) and self._effort != "none":
             del fields["temperature"]
         return fields
-
-    def reasoning_effort(self) -> str | None:
-        """Least effort: `minimal` for gpt-5, `none` from gpt-5.1 on, `low` for o1, o3, o4."""
-        if _O_SERIES.match(self._model):
-            return "low"
-        plain = _GPT.fullmatch(self._model)
-        if plain is None or int(plain[1]) < 5:
-            return None
-        return "minimal" if (int(plain[1]), int(plain[2] or 0)) == (5, 0) else "none"

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 import openai
 from openai.types.chat import ChatCompletion
-from pydantic import Field
+from pydantic import Field, Json, field_validator
 
+from picture_captioner.backends.accepted_fields import AcceptedFields
 from picture_captioner.backends.answer_hook import AnswerHook
 from picture_captioner.backends.base import (
     BackendOptions,
@@ -29,7 +30,12 @@ from picture_captioner.backends.base import (
     ExpectedTokens,
     Fault,
 )
-from picture_captioner.backends.chat_answers import caption_from, failure_inside, is_answer
+from picture_captioner.backends.chat_answers import (
+    caption_from,
+    failure_inside,
+    is_answer,
+    thinking_in,
+)
 from picture_captioner.backends.encoding import (
     DEFAULT_JPEG_QUALITY,
     SMALLEST_JPEG_QUALITY,
@@ -40,14 +46,14 @@ from picture_captioner.backends.endpoint import endpoint
 from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.http_service import NO_PROTOCOL, BareHeaders
 from picture_captioner.backends.image_tokens import qwen_tokens
-from picture_captioner.backends.local_server import ServedModel
+from picture_captioner.backends.local_server import ServedModel, not_local
 from picture_captioner.backends.openai_errors import (
     OpenAIProvider,
-    failure_of,
     mapped,
     mapped_failure,
 )
 from picture_captioner.backends.prompt import question
+from picture_captioner.backends.thinking import Effort, Headroom, least, room_for
 from picture_captioner.errors import (
     BackendUnavailableError,
     CaptionerError,
@@ -68,20 +74,6 @@ _LISTED = 12
 _PATH = "/chat/completions"
 _BUSY = re.compile("rate_limit|http_")
 _NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
-_TOKEN_LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-"""The two names of the same limit; a server that rejects one may take the other."""
-_SPELLINGS = {"reasoning_effort": r"(?i)reason|\bthink", "max_tokens": r"\bmax_tokens\b"}
-_ABOUT_THE_FORMAT = re.compile(
-    r"response[_ ]format|json[_ ]?schema|structured[_ ]outputs?|guided[_ ]|\bgrammar\b",
-    re.IGNORECASE,
-)
-"""LM Studio complains without a word of refusal ("must be ..."), llama.cpp and vLLM about the
-grammar that they make of the schema."""
-_COMPLAINT = re.compile(
-    r"(?:not|n't|un)[ -]?(?:supported|support|recognized|known|permitted|allowed)"
-    r"|invalid|unexpected|extra",
-    re.IGNORECASE,
-)
 
 T = TypeVar("T")
 
@@ -91,7 +83,17 @@ class OpenAIOptions(BackendOptions):
 
     detail: Literal["auto", "low", "high"] | None = None
     jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "default"] | None = None
+    reasoning_effort: Effort | Literal["default"] | None = None
+    extra_body: Json[dict[str, Any]] = Field(default_factory=dict)
+    """Further fields of the request, as JSON: `{"chat_template_kwargs": {"enable_thinking":
+    false}}` for vLLM, `{"provider": {"data_collection": "deny"}}` for OpenRouter."""
+
+    @field_validator("extra_body")
+    @classmethod
+    def _beside_the_photo(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := {"model", "messages", "stream", "n"} & value.keys():
+            raise ValueError(f"{', '.join(sorted(taken))} cannot be set here")
+        return value
 
 
 class OpenAIFamilyBackend(CaptionBackend):
@@ -131,7 +133,10 @@ class OpenAIFamilyBackend(CaptionBackend):
             timeout=self._http.timeout,
             max_retries=0,
         )
-        self._not_taken: frozenset[str] = frozenset()
+        self._accepted = AcceptedFields()
+        self._headroom = Headroom(
+            room_for(self._options.reasoning_effort or self.reasoning_effort())
+        )
         self._passed_on_to: str | None = None
         self._context: int | None = None
 
@@ -189,6 +194,8 @@ class OpenAIFamilyBackend(CaptionBackend):
             raise mapped_failure(failure, self._service)
         if not is_answer(completion):
             raise self._no_answer()
+        thought, cut_off = thinking_in(completion)
+        self._headroom.learn(thought, cut_off=cut_off)
         return caption_from(completion, requests)
 
     def close(self) -> None:
@@ -207,8 +214,20 @@ class OpenAIFamilyBackend(CaptionBackend):
         }
 
     def reasoning_effort(self) -> str | None:
-        """The value that switches reasoning off for this model; None to say nothing."""
-        return None
+        """The least effort that this model takes; None to say nothing."""
+        row = least(self.name, self._model)
+        return row.effort if row else None
+
+    @property
+    def answer_room(self) -> int:
+        """As in `CaptionBackend`: for thinking, as known or as the answers have shown."""
+        return self._headroom.tokens
+
+    @property
+    def _effort(self) -> str | None:
+        """The level of reasoning that is asked for; None to say nothing."""
+        wanted = self._options.reasoning_effort or self.reasoning_effort()
+        return None if wanted == "default" else wanted
 
     @property
     def _options(self) -> OpenAIOptions:
@@ -249,15 +268,10 @@ class OpenAIFamilyBackend(CaptionBackend):
 
     def _request_fields(self, more_tokens: int) -> dict[str, Any]:
         wanted = self.tuning() | self._format()
-        wanted[self.limit_field] *= more_tokens
-        effort = self._options.reasoning_effort or self.reasoning_effort()
-        if effort and effort != "default":
-            wanted["reasoning_effort"] = effort
-        for name, other in _TOKEN_LIMITS.items():
-            if name in wanted and name in self._not_taken:
-                wanted[other] = wanted.pop(name)
-                break
-        return {name: value for name, value in wanted.items() if name not in self._not_taken}
+        wanted[self.limit_field] = wanted[self.limit_field] * more_tokens + self._headroom.tokens
+        if self._effort:
+            wanted["reasoning_effort"] = self._effort
+        return self._accepted.fitted(wanted | self._options.extra_body)
 
     def _format(self) -> dict[str, Any]:
         """OpenAI's strict structured output; local servers hold a model to it by a grammar."""
@@ -270,9 +284,8 @@ class OpenAIFamilyBackend(CaptionBackend):
     def _complete(self, message: dict[str, Any], more_tokens: int) -> tuple[object, int]:
         """The answer, and how many requests it took.
 
-        Where the server rejects a field that tunes the answer, it is asked again without: models
-        come out faster than releases of this program. The field is left out for the rest of the
-        run. Each pass leaves out one more, so there are six requests at the most.
+        Where the server rejects a field that tunes the answer, it is asked again without. Each pass
+        leaves out one more, or raises the effort by a step, so it comes to an end.
 
         `post` and not `chat.completions.create`, which looks at every character of the photo twice
         and holds the interpreter for a millisecond meanwhile: a fifth of what a photo takes.
@@ -285,15 +298,15 @@ class OpenAIFamilyBackend(CaptionBackend):
             try:
                 return self._client.post(_PATH, content=body, cast_to=ChatCompletion), requests
             except openai.APIStatusError as error:
-                rejected = _rejected_field(error, fields)
+                healed = self._accepted.learn(error, fields)
                 fault = mapped(error, self._service)
             except openai.OpenAIError as error:
-                rejected, fault = None, mapped(error, self._service)
+                healed, fault = False, mapped(error, self._service)
             except NO_PROTOCOL:
-                rejected, fault = None, self._no_answer()
-            if rejected is None:
+                healed, fault = False, self._no_answer()
+            if not healed:
                 raise fault
-            self._not_taken |= {rejected}
+            self._headroom.tokens = max(self._headroom.tokens, room_for(self._accepted.effort))
 
     def _no_answer(self) -> CaptionerError:
         """For what is no completion at all, such as the login page of a network: it may pass."""
@@ -373,15 +386,6 @@ class OpenAIFamilyBackend(CaptionBackend):
         )
 
 
-def not_local(model: str, host: str, served: ServedModel) -> str:
-    """Why `--local-only` does not allow a model that a server on this machine passes on."""
-    return (
-        f"--local-only: {host} does not run {model} itself, it passes every photo on to "
-        f"{served.elsewhere}; choose a model that it runs with --model, such as qwen2.5vl:3b, or "
-        "leave out --local-only. (OLLAMA_NO_CLOUD=1 in Ollama's environment switches its cloud off)"
-    )
-
-
 def _usable_key(backend: str, key: str) -> str:
     """The key, unless it could not be sent as a header, where errors would show it."""
     if all("!" <= character <= "~" for character in key):
@@ -395,17 +399,3 @@ def _usable_key(backend: str, key: str) -> str:
 def _headers(host: str, key: str) -> BareHeaders:
     """`host` is set too: behind a shared front end, `OPENAI_CUSTOM_HEADERS` could redirect."""
     return BareHeaders((), {"host": host} | ({"authorization": f"Bearer {key}"} if key else {}))
-
-
-def _rejected_field(error: openai.APIStatusError, sent: Collection[str]) -> str | None:
-    """The tuning field that a 400 or 422 complains about; None if it is about something else."""
-    if error.status_code not in (400, 422):
-        return None
-    if error.param in sent:
-        return error.param
-    text = failure_of(error).text
-    if "response_format" in sent and _ABOUT_THE_FORMAT.search(text):
-        return "response_format"
-    if not _COMPLAINT.search(text):
-        return None
-    return next((name for name in sent if re.search(_SPELLINGS.get(name, name), text)), None)

@@ -101,7 +101,7 @@ class BillGuard:
         if self._most is not None:
             most, why = self._most, f"--max-photo-cost is {self._most:g}"
         else:
-            limit = self._limit_for(sent)
+            limit = self._limit_for(sent, self._backend.answer_room)
             if limit is None:
                 return None
             most, why = limit, f"by its size it should take no more than {limit:.6f}"
@@ -109,12 +109,16 @@ class BillGuard:
             CeilingReachedError(_message(rel_path, usage, billed, why)) if billed > most else None
         )
 
-    def _limit(self, sent: tuple[int, int]) -> float | None:
-        """US dollars that a photo of this size may cost; None without a rule or a price."""
+    def _limit(self, sent: tuple[int, int], room: int) -> float | None:
+        """US dollars that a photo of this size may cost; None without a rule or a price.
+
+        Args:
+            room: tokens that its model may think.
+        """
         expected = self._backend.expected_tokens(*sent)
         if expected is None:
             return None
-        longest = expected.output + self._backend.settings.max_tokens
+        longest = expected.output + self._backend.settings.max_tokens + room
         usual = self._cost(expected.input, expected.output)
         full = self._cost(expected.input, longest)
         return None if usual is None or full is None else max(RUNAWAY_FACTOR * usual, full)
