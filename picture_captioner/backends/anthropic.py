@@ -57,6 +57,7 @@ from picture_captioner.backends.http_service import (
 from picture_captioner.backends.image_tokens import anthropic_tokens
 from picture_captioner.backends.prompt import question
 from picture_captioner.errors import (
+    ApiError,
     BackendUnavailableError,
     CaptionerError,
     ConfigurationError,
@@ -80,6 +81,7 @@ _CHARACTERS_PER_TOKEN = 2.5
 """Of the tokenizer since Claude 4.7 (models overview, October 2026: 2.5 million in 1M tokens)."""
 
 _WRONG_THINKING = re.compile(r"\bthinking\.|output_config")
+_BLOCKED = re.compile(r"blocked by (?:our |the )?content filter", re.IGNORECASE)
 _WRONG_FORMAT = re.compile(r"output_config\.format|structured[ _]outputs?|json_schema", re.I)
 
 
@@ -282,6 +284,11 @@ class AnthropicBackend(CaptionBackend):
             return account
         if status == 404:
             return self._not_found()
+        if status == 400 and _BLOCKED.search(text):
+            return ApiError(
+                f"{self._service.host} refuses this photo{self._service.says(text)}",
+                code="refused",
+            )
         if status == 400 and _WRONG_FORMAT.search(text):
             return SchemaRefusedError(self._unsuited(text))
         if status == 400 and _WRONG_THINKING.search(text):

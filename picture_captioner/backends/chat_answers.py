@@ -37,13 +37,21 @@ def caption_from(completion: object, requests: int) -> Caption:
     """The caption in an answer, with its usage; `requests` is how many it took.
 
     Raises:
-        ModelError: `refused`, `truncated`, `reasoning` (nothing but a train of thought) or `empty`.
+        ModelError: `refused`, `truncated`, `context`, `empty` or `reasoning` (nothing but a train
+            of thought).
         ApiError: `malformed`: not a chat completion at all.
     """
     choice = _first_choice(completion)
     if not isinstance(completion, ChatCompletion) or choice is None:
         raise ApiError("the server's answer is not a chat completion", code="malformed")
     usage = _usage(completion, requests)
+    if _prompt_was_cut(completion):
+        raise ModelError(
+            "the server cut the question, and the photo with it, to fit the model's context; give "
+            "the model a larger one (Ollama: num_ctx, llama.cpp: -c) or lower --max-edge",
+            code="context",
+            usage=usage,
+        )
     text = _checked_text(choice, usage)
     version = completion.model if isinstance(completion.model, str) else None
     return Caption(
@@ -51,6 +59,14 @@ def caption_from(completion: object, requests: int) -> Caption:
         model_version=_DIRECTORIES.sub("", version) if version else None,
         **usage,
     )
+
+
+def _prompt_was_cut(completion: ChatCompletion) -> bool:
+    """Whether the server says so: llama.cpp's `truncated`, at the top or in `__verbose`."""
+    extra = completion.model_extra or {}
+    verbose = extra.get("__verbose")
+    said = [extra.get("truncated"), verbose.get("truncated") if isinstance(verbose, dict) else None]
+    return True in said
 
 
 def failure_inside(completion: object) -> HttpFailure | None:

@@ -78,7 +78,12 @@ class Endpoint:
                     max_connections=connections, max_keepalive_connections=connections
                 ),
             )
-        except (ValueError, OSError, ImportError) as error:
+        except ImportError:  # httpx2 needs a package more for them
+            raise ConfigurationError(
+                "SOCKS proxies are not supported (HTTPS_PROXY or ALL_PROXY): name an http:// proxy "
+                "there, or unset the variable"
+            ) from None
+        except (ValueError, OSError, httpx2.InvalidURL) as error:
             raise ConfigurationError(
                 "a proxy or certificate variable of the environment cannot be used (HTTPS_PROXY, "
                 f"ALL_PROXY, SSL_CERT_FILE or SSL_CERT_DIR): {type(error).__name__}"

@@ -42,6 +42,7 @@ from picture_captioner.image_loader.loading import (
 )
 from picture_captioner.image_loader.measures import perceptual_hash
 from picture_captioner.image_loader.metadata import Metadata
+from picture_captioner.image_loader.resizing import roomy
 
 __all__ = [
     "PHOTO_EXTENSIONS",
@@ -59,4 +60,5 @@ __all__ = [
     "open_encoded",
     "perceptual_hash",
     "read_header",
+    "roomy",
 ]

@@ -18,6 +18,9 @@ except ImportError:  # no wheel for this platform: Pillow can do it
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in pixels."""
 
+LEAST_SIDE = 28
+"""Pixels. Qwen2.5-VL's patches are 28 a side; under that, its servers answer 500 or fail."""
+
 _TRIED_PILLOW = "13."
 """The resizer reads Pillow's C structures, whose layout may change with a major version."""
 
@@ -37,6 +40,27 @@ def resize(image: Image.Image, size: tuple[int, int], box: Box | None = None) ->
     if _VECTORS and image.mode in _VECTOR_MODES and pixels >= _WORTH_IT:
         return _resize_with_vectors(image, size, box or (0.0, 0.0, *image.size))
     return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=_REDUCING_GAP)
+
+
+def roomy(image: Image.Image, edge: int) -> Image.Image:
+    """The picture with at least `LEAST_SIDE` pixels a side, where `edge` allows so many.
+
+    A small one is enlarged; what is still too narrow then is centred on a ground of its own colour:
+    6000x60 shrinks to 1024x10, which no vision model takes.
+    """
+    least = LEAST_SIDE
+    if edge < least or min(image.size) >= least:
+        return image
+    factor = min(least / min(image.size), max(edge / max(image.size), 1.0))
+    if factor > 1.0:
+        size = (round(image.width * factor), round(image.height * factor))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    if min(image.size) >= least:
+        return image
+    ground = image.resize((1, 1), Image.Resampling.BOX)
+    padded = ground.resize((max(image.width, least), max(image.height, least)))
+    padded.paste(image, ((padded.width - image.width) // 2, (padded.height - image.height) // 2))
+    return padded
 
 
 def _resize_with_vectors(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:

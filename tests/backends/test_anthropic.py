@@ -12,6 +12,7 @@ from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings
 from picture_captioner.backends.registry import parse_options
 from picture_captioner.errors import (
     AccessDeniedError,
+    ApiError,
     ConfigurationError,
     ModelError,
     TransientError,
@@ -238,3 +239,11 @@ def test_the_default_size_fills_its_patches():
         assert edge % 28 == 0
         assert edge * short // long % 28 == 0
         assert (edge // 28) * (edge * short // long // 28) <= 1568
+
+
+def test_an_output_that_was_blocked_is_a_refusal_of_this_photo(server):
+    text = "Output blocked by content filtering policy"
+    server.script.append(error(400, "invalid_request_error", text))
+    with pytest.raises(ApiError, match="refuses this photo") as caught:
+        connect(server).caption(picture(), [])
+    assert caught.value.code == "refused"

@@ -185,3 +185,12 @@ def test_any_json_is_a_caption_or_a_photo_error(body):
         assert caption_from(answer, 1).text
     except PhotoError as error:
         assert error.code
+
+
+@pytest.mark.parametrize("extra", [{"truncated": True}, {"__verbose": {"truncated": True}}])
+def test_a_question_that_the_server_cut_gives_no_caption(extra):
+    answer = built(completion().model_dump() | extra)
+    verdict = refusal_of(answer)
+    assert (verdict.code, verdict.usage["input_tokens"]) == ("context", 900)
+    untouched = built(completion().model_dump() | {"truncated": False, "__verbose": "no"})
+    assert caption_from(untouched, 1).text == "A dog."

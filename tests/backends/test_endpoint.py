@@ -138,3 +138,14 @@ def test_a_proxy_variable_that_makes_no_sense_is_a_setting_to_correct(monkeypatc
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as caught:
         checked_endpoint("https://api.example.com/v1").http_client(5, connections=2)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://127.0.0.1:abc", "http://[::1", "socks5://127.0.0.1:1080", "ftp://proxy"]
+)
+def test_any_proxy_that_cannot_be_used_is_a_sentence(proxy, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as caught:
+        checked_endpoint("https://api.example.com/v1").http_client(5, connections=2)
+    assert ("SOCKS" in str(caught.value)) == proxy.startswith("socks")
+    assert caught.value.exit_code == 78

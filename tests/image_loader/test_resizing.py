@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from picture_captioner.image_loader import resizing
-from picture_captioner.image_loader.resizing import cykooz_resizer, resize
+from picture_captioner.image_loader.resizing import cykooz_resizer, resize, roomy
 from tests.images import noise
 from tests.needs import need
 from tests.support import ROOT
@@ -80,3 +80,25 @@ def test_vectors_are_used_only_where_they_were_tried(lie, vectors):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == str(vectors)
+
+
+@pytest.mark.parametrize(
+    ("size", "edge", "expected"),
+    [
+        ((16, 16), 1024, (28, 28)),
+        ((1, 1), 1024, (28, 28)),
+        ((20, 40), 1024, (28, 56)),
+        ((1024, 10), 1024, (1024, 28)),
+        ((10, 900), 1024, (28, 1024)),
+        ((28, 28), 1024, (28, 28)),
+        ((640, 480), 640, (640, 480)),
+        ((5, 5), 16, (5, 5)),
+    ],
+)
+def test_what_models_cannot_take_is_enlarged_or_padded_within_the_edge(size, edge, expected):
+    assert roomy(Image.new("RGB", size, (200, 10, 10)), edge).size == expected
+
+
+def test_the_padding_has_the_colour_of_the_picture():
+    padded = roomy(Image.new("RGB", (1024, 10), (200, 10, 10)), 1024)
+    assert padded.getcolors() == [(1024 * 28, (200, 10, 10))]

@@ -29,7 +29,7 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +45,7 @@ from picture_captioner.image_loader import (
     examine_image,
     load_image,
     read_header,
+    roomy,
 )
 
 HANDLED_BY_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -255,6 +256,8 @@ def _serve_photo(pipe: Connection, request: LoadRequest) -> None:
             allow_reduced=request.allow_reduced,
             accept_truncated=request.accept_truncated,
         )
+        if loaded.image is not None:
+            loaded = replace(loaded, image=roomy(loaded.image, request.edge))
         jpeg = encode_jpeg(loaded.image, quality=quality) if quality and loaded.image else None
     except CaptionerError as error:
         _send(pipe, _failed(error))

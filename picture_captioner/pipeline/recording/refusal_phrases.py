@@ -31,7 +31,7 @@ LEADS = (
     r"(?:due to|for|because of) [^,.]{0,15}(?:privacy|safety|ethical|policy|legal)[^,.]{0,40}|"
     r"i(?:'d| would) (?:be (?:happy|glad) to|love to|like to|want to) (?:help|assist)[^,.]{0,40}|"
     r"i(?:'m| am) (?:happy|glad|here) to (?:help|assist)[^,.]{0,40}|"
-    r"please note that|note that|i must inform you that|i regret to inform you that|"
+    r"please note that|note that|i regret that|i must inform you that|i regret to inform you that|"
     r"(?:based on|in|with) (?:your|this) (?:message|conversation|chat)|"
     # German
     r"hallo|leider|entschuldig(?:ung|en sie(?: bitte)?|e)|(?:es )?tut mir (?:sehr |wirklich )?leid|"
@@ -39,7 +39,7 @@ LEADS = (
     r"anscheinend|offenbar|derzeit|danke[^,.!]{0,40}|aus [^,.]{0,20}gründen|"
     r"es (?:scheint|sieht so aus|sieht aus)(?:,? (?:als ob|als|dass))?|"
     # French
-    r"bonjour|malheureusement|hélas|désolée?s?|(?:je suis|nous sommes) (?:vraiment |sincèrement )?"
+    r"bonjour|je regrette|je suis navrée?|navrée?|(?:avec )?toutes mes excuses|malheureusement|hélas|désolée?s?|(?:je suis|nous sommes) (?:vraiment |sincèrement )?"
     r"désolée?s?|je (?:vous prie de m'excuser|m'excuse)|excusez-moi|toutes mes excuses|pardon|mais|"
     r"je crains que|il (?:semble|semblerait)(?: bien)? qu(?:e |')|en tant qu[^,.]{1,60}|"
     r"merci[^,.!]{0,40}|pour des raisons [^,.]{1,40}|on dirait qu(?:e |')|"
@@ -145,6 +145,8 @@ REFUSED = (
     r"(?:yo )?no (?:me )?(?:puedo|podemos|podré|podría|podria|soy capaz|estoy (?:en condiciones|autorizad|capacitad|programad)\w*|tengo permitido|es posible|está permitido)"
     r"[^.:]{0,60}(?:ayudar|asist|describ|proporcion|ofrec|identific|reconoc|proces|analiz|respond|gener|coment"
     r"|cumpl|continu|complet|hacer (?:eso|esto)|realiz|dar(?:te|le)? )",
+    r"(?:lamento|siento|lamentamos) no (?:poder|ser capaz)|(?:lamento|sinto) não poder|(?:je regrette|désolée?) de ne (?:pas )?pouvoir"
+    r"|(?:mi dispiace|spiacente) (?:di )?non poter|ich bedau(?:e)?re,? (?:dabei |damit )?nicht helfen",
     r"(?:debo|tengo que|prefiero) (?:rechazar|declinar|negarme|no )|(?:esta|tu|su) (?:solicitud|petición|imagen)"
     r"[^.:]{0,30}(?:infringe|viola|incumple|va en contra)|no me siento cómod",
     # Italian
@@ -193,6 +195,7 @@ REFUSED_AFTER_A_LEAD = (
     r"(?:无法|無法|不能|没办法|拒绝|不会)[^，。]{0,20}(?:帮|幫|描述|提供|回答|满足|处理|處理|识别|协助|協助|完成)",
     r"(?:這個|这个|此|该)?(?:请求|問題|问题|内容)[^，。]{0,10}(?:无法|無法|不能)",
     r"(?:i )?(?:can't|cannot|can not|won't|no)\W*$",
+    r"(?:no poder|não poder|(?:di )?non poter|de ne (?:pas )?pouvoir|not being able|to be unable)\b",
     r"(?:that|this)(?:'s| is)? (?:not |something )[^.:]{0,40}\bi\b",
     r"(?:je ne (?:peux|puis) pas|no puedo|non posso|não posso|nie mogę|не могу|das geht nicht|dat kan niet)\W*$",
 )
@@ -257,21 +260,21 @@ NO_IMAGE = (
     r"(?:yo )?no (?:veo|puedo|encuentro|he recibido|recibí|tengo|detecto|logro|me es posible)(?: (?:ver|acceder|visualizar|abrir|acceso|recibir|cargar|directamente|a|la capacidad|de|o|analizar|procesar))*"
     r"(?: (?:ninguna?|la|las|el|imágenes|esta|tu|su|una|directamente|a)){0,4} ?(?:imagen|imágenes|foto|fotos|fotografía|archivo|adjunto)\b",
     r"no (?:se )?(?:ha|han|hay|has|adjunt|proporcion|incluy|sub)\w*(?: \w+){0,2} (?:ninguna? )?(?:imagen|foto|fotografía|archivo)\w*(?: (?:adjunt|proporcion|para|en (?:tu|su|el|este)|que|disponible|visible|carg|$)|\W*$)",
-    r"no se (?:ha|han) (?:proporcionado|adjuntado|incluido|cargado|subido|recibido|enviado)|no (?:has|ha) (?:adjuntado|subido|proporcionado|incluido|enviado|compartido)",
+    r"no se (?:ha|han|haya|hayan) (?:proporcionado|adjuntado|incluido|cargado|subido|recibido|enviado)|no (?:has|ha) (?:adjuntado|subido|proporcionado|incluido|enviado|compartido)",
     r"(?:ninguna|falta la) imagen (?:ha sido |fue )?(?:proporcionad|adjunt|recibid|disponible|cargad)\w*|imagen no (?:disponible|proporcionada|encontrada|adjunta)",
     r"(?:por favor,? |podrías |podría |puedes |puede )(?:vuelve a |volver a |vuelva a )?(?:sub[aeior]|carg|adjunt|env[ií]|proporcion|compart)\w*[^.:]{0,20}(?:imagen|foto)",
     r"(?:la|tu|su) (?:imagen|foto) no (?:se (?:ha|pudo|cargó|ve|muestra|adjuntó)|está (?:disponible|adjunta)|ha sido|fue|aparece|llegó)",
     # Italian
     r"(?:io )?non (?:vedo|posso|riesco a|ho|trovo|sono in grado di|rilevo)(?: (?:vedere|visualizzare|aprire|accedere|ricevuto|accesso|direttamente|la capacità|di|alle|all'|all’))*"
     r"(?: ?(?:nessun'|nessuna|alcuna|l'|la|le|questa|immagini|tua|alcun')){0,3} ?(?:immagin|foto\b|fotografi|file|allegat)\w*",
-    r"(?:nessuna|nessun'|manca l')\s?(?:immagine|foto|fotografia) (?:è |è stata |e |stata )*(?:fornita|allegata|caricata|inviata|disponibile|ricevuta|presente nel)|non (?:è|c'è|hai|ha|avete)[^.:]{0,20}"
+    r"(?:nessuna|nessun'|manca l')\s?(?:immagine|foto|fotografia) (?:è |è stata |e |stata )*(?:fornita|allegata|caricata|inviata|disponibile|ricevuta|presente nel)|non (?:è|sia|siano|sono|c'è|hai|ha|avete)[^.:]{0,20}"
     r"(?:fornit|allegat|caricat|inviat|condivis)\w*[^.:]{0,20}(?:immagin|foto)?|non c'è (?:nessuna |alcuna )?(?:immagine|foto) (?:allegat|fornit|nel|caricat)",
     r"(?:per favore,? |si prega di |potresti |può |puoi |potrebbe )(?:ri)?(?:caric|alleg|invi|forni|condivid)\w*[^.:]{0,20}(?:immagine|foto)",
     r"(?:l'immagine|la foto|la tua immagine) non (?:è stata|è|si è|sembra)[^.:]{0,25}(?:caricat|allegat|visualizz|disponibil|fornit|inviat|ricevut)",
     # Portuguese
     r"(?:eu )?não (?:vejo|posso|consigo|encontro|recebi|tenho|estou vendo|detecto|sou capaz de)(?: (?:ver|acessar|aceder|visualizar|abrir|acesso|receber|carregar|diretamente|a|à|às|a capacidade|de|analisar|enxergar))*"
     r"(?: (?:nenhuma?|a|as|o|imagens|esta|essa|sua|uma|qualquer)){0,4} ?(?:imagem|imagens|foto|fotos|fotografia|arquivo|anexo)\b",
-    r"nenhuma (?:imagem|foto)\w* (?:foi |está )?(?:enviada|fornecida|anexada|carregada|recebida|disponível|encontrada)|não (?:há|foi|foram|existe)[^.:]{0,15}(?:imagem|foto|enviad|fornecid|anexad|carregad)\w*[^.:]{0,12}(?:anexad|enviad|fornecid|disponível|nesta|na (?:sua|tua)|imagem|foto)",
+    r"nenhuma (?:imagem|foto)\w* (?:foi |está |tenha sido |parece ter sido )?(?:enviada|fornecida|anexada|carregada|recebida|disponível|encontrada)|não (?:há|foi|foram|existe)[^.:]{0,15}(?:imagem|foto|enviad|fornecid|anexad|carregad)\w*[^.:]{0,12}(?:anexad|enviad|fornecid|disponível|nesta|na (?:sua|tua)|imagem|foto)",
     r"você não (?:enviou|anexou|forneceu|compartilhou|carregou)|imagem não (?:disponível|fornecida|encontrada|enviada|anexada)",
     r"(?:por favor,? |poderia |pode |você pode )(?:re)?(?:envi|anex|carreg|fornec|fornaç|forneç|compartilh|faça o upload)\w*[^.:]{0,25}(?:imagem|foto)",
     r"(?:a|sua) (?:imagem|foto) não (?:foi|está|carregou|pôde|pode|aparece|chegou)[^.:]{0,25}(?:carregad|anexad|enviad|disponível|exibid|fornecid|$)",
@@ -299,7 +302,7 @@ NO_IMAGE = (
     r"(?:您|你)(?:好像|似乎|可能|并|還|还)?(?:没有|沒有|没|未|忘记|忘了|还没)(?:有|能)?(?:上传|上傳|提供|附|发|發|添加)",
     r"请(?:您|你)?(?:重新|先|再次|尝试)?(?:上传|提供|发送|分享|附上|发|添加)[^，。]{0,14}(?:图片|照片|图像)|請(?:您|你)?(?:重新|先)?(?:上傳|提供|發送|附上)[^，。]{0,10}(?:圖片|照片)",
     r"(?:图片|照片|图像|圖片)(?:似乎|可能)?(?:未|没有|没|沒有|无法|缺失|不可用)(?:能|有|被|成功|正确)*(?:上传|加载|显示|附|上傳|提供|$)|(?:没有|未)(?:检测到|提供|上传|找到|附带)(?:任何)?(?:图片|照片|图像)|没有(?:图片|图像|照片)(?:可供|被|上传|提供|可以)",
-    r"(?:画像|写真|イメージ|ファイル)(?:ファイル|データ)?(?:が|は|を|も|の添付が)[^。]{0,14}(?:見当たりません|見えません|添付されていません|添付されていない|アップロードされていません|提供されていません|確認できません|見ることができません|"
+    r"(?:画像|写真|イメージ|ファイル)(?:ファイル|データ)?(?:が|は|を|も|の添付が)[^。]{0,14}(?:見当たりません|見えません|添付されていません|添付されていない|アップロードされていません|提供されていません|確認できません|確認することができません|確認することはできません|認識できません|見ることができません|"
     r"見ることはできません|表示されて(?:い)?ません|ないようです|受け取れていません|届いていません|読み込めません|ありません|閲覧できません|拝見できません|されていないようです|見つかりません|表示できません)",
     r"(?:画像|写真)(?:ファイル)?を[^。]{0,15}(?:アップロード|添付|送信|共有|提供|お送り|送って)[^。]{0,10}(?:ください|下さい|お願い|いただ)|(?:画像|写真)が(?:添付|提供|アップロード)されて(?:おりません|いない)",
     r"(?:첨부된 |제공된 |업로드된 )?(?:이미지|사진|그림|파일)(?:가|이|를|을)? ?[^.:]{0,15}(?:보이지 않|볼 수 없|첨부되지 않|확인할 수 없|없습니다|업로드되지 않|제공되지 않|찾을 수 없)|(?:이미지|사진)을?를? ?[^.:]{0,12}(?:업로드|첨부|공유|보내)[^.:]{0,8}(?:주세요|주시|바랍)",

@@ -23,6 +23,12 @@ def test_what_was_written_before_the_code(language, kind, text):
     assert refusal_in(text) == (None if kind == "honest" else kind), language
 
 
+@pytest.mark.parametrize(("language", "kind", "text"), sentences("answers_after.tsv"))
+def test_what_was_written_after_the_code(language, kind, text):
+    """Of these 50 refusals, 46 were found at first; of the 50 captions none was called one."""
+    assert refusal_in(text) == (None if kind == "honest" else kind), language
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -140,7 +140,7 @@ def chat(data: bytes, folder: Path) -> None:
     try:
         caption = caption_from(completion, 1)
     except ModelError as error:
-        assert error.code in {"refused", "truncated", "reasoning", "empty"}
+        assert error.code in {"refused", "truncated", "context", "reasoning", "empty"}
         usage = error.usage
     except ApiError as error:
         assert error.code == "malformed"
