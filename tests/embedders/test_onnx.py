@@ -9,12 +9,13 @@ import time
 import numpy as np
 import pytest
 
-from picture_captioner.embedders import onnx_encoder
 from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.embedders.onnx import OnnxEmbedder
-from picture_captioner.embedders.onnx_encoder import OnnxEncoder, pick_providers
+from picture_captioner.embedders.onnx_encoder import OnnxEncoder
 from picture_captioner.embedders.onnx_pixels import Preprocessing
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError
+from picture_captioner.workers import onnx_graph
+from picture_captioner.workers.onnx_graph import pick_providers
 from tests.embedders import checkpoints
 from tests.images import gradient, noise
 from tests.needs import need
@@ -109,7 +110,7 @@ def test_a_graph_that_takes_too_long_is_ended(tmp_path, monkeypatch):
     with pytest.raises(BackendUnavailableError) as error:
         encoder({"pixel_values": np.zeros((2, 3, 32, 32), np.float32)})
     assert str(error.value).startswith("model.onnx took over 0.3 s a photo and was stopped")
-    assert 0.6 <= time.monotonic() - begun < onnx_encoder.GRACE, "it was ended, not left behind"
+    assert 0.6 <= time.monotonic() - begun < onnx_graph.GRACE, "it was ended, not left behind"
 
 
 def test_images_of_a_size_that_the_graph_does_not_take(folder):
@@ -180,7 +181,7 @@ def test_providers_are_the_ones_that_are_there():
 
 
 def test_the_time_of_each_stage_is_logged(folder, caplog):
-    with caplog.at_level(logging.DEBUG, logger="picture_captioner.embedders"):
+    with caplog.at_level(logging.DEBUG, logger="picture_captioner"):
         embedder(folder).check()
     logged = "\n".join(caplog.messages)
     for stage in ("preprocessing: 1 in", "model.onnx: 1 in", "onnx warm-up:", "runs on CPU"):

@@ -1,0 +1,1 @@
+"""Faces: found, turned into vectors, grouped into persons; a human's word outlives every run."""

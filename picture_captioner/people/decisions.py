@@ -1,0 +1,182 @@
+"""What a human said about faces and persons, and what follows from it.
+
+Decisions are data: people.jsonl keeps every one (`pipeline` and the commands write them through the
+journal's append-only file). Here they are folded into what holds now. A face is named by its key,
+"<content sha256>:<x>,<y>,<width>,<height>" in pixels of the upright photo, since boxes outlive a
+database; a later detection is the same face if the boxes overlap by half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from picture_captioner.people.faces import Box
+
+SAME_BOX = 0.5
+"""Share of overlap from which two boxes of one photo are one face."""
+
+KINDS = (
+    "name",  # person, name: what a person is called; makes the person if need be
+    "confirm",  # person, faces: these faces are that person's
+    "member",  # person, faces: they were in the group when it got its name
+    "not_person",  # person, face: this face is not that person's
+    "not_face",  # face: no face at all, or nobody's
+    "must_link",  # faces: all of one person
+    "cannot_link",  # faces: two faces of different persons
+    "apart",  # persons: two persons who are never one
+    "merge",  # person, into: the one is the other
+    "hide",  # person, hidden: not to be shown
+)
+
+
+class FaceKey(NamedTuple):
+    """A face wherever it was found: the photo's content and the box."""
+
+    content: str
+    box: Box
+
+    @classmethod
+    def parse(cls, text: str) -> FaceKey:
+        """Read the key as it stands in people.jsonl.
+
+        Raises:
+            ValueError: it is none.
+        """
+        content, _, numbers = text.rpartition(":")
+        values = [float(number) for number in numbers.split(",")]
+        if not content or len(values) != 4:
+            raise ValueError(f"{text[:80]!r} is no face")
+        return cls(content, Box(*values))
+
+    def __str__(self) -> str:
+        return f"{self.content}:" + ",".join(f"{value:.0f}" for value in self.box)
+
+
+@dataclass
+class PersonSaid:
+    """What was said of one person."""
+
+    name: str = ""
+    hidden: bool = False
+    confirmed: set[str] = field(default_factory=set)
+    members: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Decisions:
+    """All that holds now. Faces are keys as texts; persons are ids."""
+
+    persons: dict[str, PersonSaid] = field(default_factory=dict)
+    not_faces: set[str] = field(default_factory=set)
+    must_link: list[tuple[str, ...]] = field(default_factory=list)
+    cannot_link: set[frozenset[str]] = field(default_factory=set)
+    not_person: set[tuple[str, str]] = field(default_factory=set)
+    apart: set[frozenset[str]] = field(default_factory=set)
+    merged: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def fold(cls, lines: Iterable[Mapping[str, Any]]) -> Decisions:
+        """What follows from the lines of people.jsonl, in order; unknown kinds are passed over."""
+        said = cls()
+        for line in lines:
+            if (kind := line.get("kind")) in KINDS:
+                getattr(said, f"_{kind}")(line)
+        return said
+
+    def person(self, identity: str) -> str:
+        """Who that person is now, after merges."""
+        seen = set()
+        while identity in self.merged and identity not in seen:
+            seen.add(identity)
+            identity = self.merged[identity]
+        return identity
+
+    def _said_of(self, line: Mapping[str, Any]) -> PersonSaid:
+        return self.persons.setdefault(self.person(str(line["person"])), PersonSaid())
+
+    def _name(self, line: Mapping[str, Any]) -> None:
+        self._said_of(line).name = str(line["name"])
+
+    def _hide(self, line: Mapping[str, Any]) -> None:
+        self._said_of(line).hidden = bool(line.get("hidden", True))
+
+    def _confirm(self, line: Mapping[str, Any]) -> None:
+        identity, said = self.person(str(line["person"])), self._said_of(line)
+        for face in map(str, line["faces"]):
+            for other in self.persons.values():  # the last word counts
+                other.confirmed.discard(face)
+                other.members.discard(face)
+            said.confirmed.add(face)
+            self.not_person.discard((face, identity))
+            self.not_faces.discard(face)
+
+    def _member(self, line: Mapping[str, Any]) -> None:
+        said = self._said_of(line)
+        taken = {face for other in self.persons.values() for face in other.confirmed}
+        said.members |= {str(face) for face in line["faces"]} - taken
+
+    def _not_person(self, line: Mapping[str, Any]) -> None:
+        face, said = str(line["face"]), self._said_of(line)
+        said.confirmed.discard(face)
+        said.members.discard(face)
+        self.not_person.add((face, self.person(str(line["person"]))))
+
+    def _not_face(self, line: Mapping[str, Any]) -> None:
+        face = str(line["face"])
+        self.not_faces.add(face)
+        for said in self.persons.values():
+            said.confirmed.discard(face)
+            said.members.discard(face)
+
+    def _must_link(self, line: Mapping[str, Any]) -> None:
+        self.must_link.append(tuple(map(str, line["faces"])))
+
+    def _cannot_link(self, line: Mapping[str, Any]) -> None:
+        self.cannot_link.add(frozenset(map(str, line["faces"])))
+
+    def _apart(self, line: Mapping[str, Any]) -> None:
+        self.apart.add(frozenset(self.person(str(p)) for p in line["persons"]))
+
+    def _merge(self, line: Mapping[str, Any]) -> None:
+        gone, heir = self.person(str(line["person"])), self.person(str(line["into"]))
+        if gone == heir:
+            return
+        self.merged[gone] = heir
+        said, old = (
+            self.persons.setdefault(heir, PersonSaid()),
+            self.persons.pop(gone, PersonSaid()),
+        )
+        said.name = said.name or old.name
+        said.confirmed |= old.confirmed
+        said.members |= old.members
+        self.not_person = {(face, self.person(p)) for face, p in self.not_person}
+        self.apart = {frozenset(map(self.person, pair)) for pair in self.apart}
+
+
+def rekeyed(said: Decisions, faces: Iterable[str]) -> dict[str, str]:
+    """For each face that decisions name: the key of the same face among those found now."""
+    found: dict[str, list[FaceKey]] = {}
+    for face in map(FaceKey.parse, faces):
+        found.setdefault(face.content, []).append(face)
+    return {
+        name: str(match)
+        for name in _named(said)
+        if (match := _match(FaceKey.parse(name), found)) is not None
+    }
+
+
+def _named(said: Decisions) -> set[str]:
+    named = set(said.not_faces) | {face for face, _ in said.not_person}
+    for group in (*said.must_link, *said.cannot_link):
+        named.update(group)
+    for person in said.persons.values():
+        named |= person.confirmed | person.members
+    return named
+
+
+def _match(key: FaceKey, found: Mapping[str, list[FaceKey]]) -> FaceKey | None:
+    near = [(key.box.overlap(face.box), face) for face in found.get(key.content, ())]
+    share, face = max(near, default=(0.0, None))
+    return face if share >= SAME_BOX else None

@@ -1,0 +1,164 @@
+"""A human's word outlives every run; clusters and single faces fill in the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from picture_captioner.people.clustering import cluster
+from picture_captioner.people.decisions import Decisions, FaceKey, rekeyed
+from picture_captioner.people.faces import Box
+from picture_captioner.people.grouping import find_people
+from picture_captioner.people.persons import Status
+from tests.people.test_clustering import crowd, unit
+
+FACES = 48
+WHO, VECTORS = crowd(6, FACES, seed=5)
+PHOTOS = [f"{i // 2:064x}" for i in np.random.default_rng(5).permutation(FACES)]
+"""Two faces a photo, some of them of one person: the detector saw a mirror."""
+KEYS = [str(FaceKey(photo, Box(100 * i, 10, 50, 60))) for i, photo in enumerate(PHOTOS)]
+LABELS = cluster(VECTORS).labels
+
+
+def found(*lines, labels=LABELS, previous=None):
+    said = Decisions.fold(lines)
+    return find_people(KEYS, PHOTOS, VECTORS, labels, said, previous)
+
+
+def faces_of(who):
+    return [i for i in range(FACES) if WHO[i] == who]
+
+
+def test_without_a_word_everybody_is_somebody():
+    people = found()
+    assert len(people.persons) == 6
+    for person in people.persons.values():
+        assert len({WHO[face] for face in person.faces}) == 1
+        assert person.medoid in person.faces
+
+
+def test_a_name_stays_with_the_faces_after_a_new_clustering():
+    first = found()
+    anna = max(first.persons.values(), key=lambda person: len(person.faces))
+    lines = [
+        {"kind": "name", "person": anna.identity, "name": "Anna"},
+        {"kind": "member", "person": anna.identity, "faces": [KEYS[f] for f in anna.faces]},
+    ]
+    shuffled = (LABELS + 3) % 6  # other numbers for the same clusters
+    for labels in (LABELS, shuffled, np.full(FACES, -1)):
+        people = found(*lines, labels=labels)
+        assert people.persons[anna.identity].name == "Anna"
+    again = found(*lines, labels=shuffled)
+    assert set(again.persons[anna.identity].faces) == set(anna.faces)
+
+
+def test_the_same_faces_keep_the_same_ids():
+    first = found()
+    previous = {KEYS[f]: p for f, p in enumerate(first.of_face) if p}
+    for labels in (LABELS, (LABELS + 1) % 6):
+        again = found(labels=labels, previous=previous)
+        assert again.of_face == first.of_face
+
+
+def test_a_box_that_moved_a_little_is_the_same_face_and_another_is_not():
+    said = Decisions.fold([{"kind": "not_face", "face": "ab:10,10,100,100"}])
+    assert rekeyed(said, ["ab:15,12,96,104"]) == {"ab:10,10,100,100": "ab:15,12,96,104"}
+    assert rekeyed(said, ["ab:90,90,100,100", "cd:10,10,100,100"]) == {}
+
+
+def test_merged_persons_are_one_and_split_ones_are_two():
+    first = found()
+    one, other = sorted(first.persons)[:2]
+    members = [
+        {"kind": "member", "person": p, "faces": [KEYS[f] for f in first.persons[p].faces]}
+        for p in (one, other)
+    ]
+    merged = found(*members, {"kind": "merge", "person": other, "into": one})
+    assert other not in merged.persons
+    both = first.persons[one].faces + first.persons[other].faces
+    assert set(merged.persons[one].faces) >= {f for f in both if merged.of_face[f]}
+    assert len(merged.persons[one].faces) > len(first.persons[one].faces)
+    gone = first.persons[one].faces[:3]
+    lines = [{"kind": "confirm", "person": "new", "faces": [KEYS[f] for f in gone]}]
+    split = found(*lines)
+    assert [split.of_face[f] for f in gone] == ["new"] * 3
+
+
+def test_two_faces_of_one_photo_are_two_people_unless_somebody_says_so():
+    vectors = np.repeat(unit(np.random.default_rng(9).normal(size=(1, 128))), 6, axis=0)
+    photos = ["a", "a", "b", "c", "d", "e"]
+    keys = [f"{photo}:{i * 100},0,50,50" for i, photo in enumerate(photos)]
+    labels = cluster(vectors).labels
+    people = find_people(keys, photos, vectors, labels, Decisions())
+    assert Counter(people.status)[Status.PENDING] == 1
+    assert people.doubts[0].why == "another face of the same photo is nearer"
+    [identity] = people.persons
+    said = Decisions.fold([{"kind": "confirm", "person": identity, "faces": keys[:2]}])
+    people = find_people(keys, photos, vectors, labels, said)
+    assert people.of_face == [identity] * 6
+
+
+def test_a_contradiction_is_shown():
+    a, b = KEYS[faces_of(0)[0]], KEYS[faces_of(1)[0]]
+    people = found(
+        {"kind": "confirm", "person": "one", "faces": [a]},
+        {"kind": "confirm", "person": "two", "faces": [b]},
+        {"kind": "must_link", "faces": [a, b]},
+    )
+    assert people.violations == ["faces that must be one person's belong to one and two"]
+
+
+faces = st.integers(0, FACES - 1).map(KEYS.__getitem__)
+persons = st.sampled_from(["p1", "p2", "p3"])
+decisions = st.one_of(
+    st.builds(lambda p: {"kind": "name", "person": p, "name": p.upper()}, persons),
+    st.builds(lambda p, f: {"kind": "confirm", "person": p, "faces": [f]}, persons, faces),
+    st.builds(lambda p, f: {"kind": "member", "person": p, "faces": [f]}, persons, faces),
+    st.builds(lambda p, f: {"kind": "not_person", "person": p, "face": f}, persons, faces),
+    st.builds(lambda f: {"kind": "not_face", "face": f}, faces),
+    st.builds(lambda a, b: {"kind": "must_link", "faces": [a, b]}, faces, faces),
+    st.builds(lambda a, b: {"kind": "cannot_link", "faces": [a, b]}, faces, faces),
+    st.builds(lambda a, b: {"kind": "apart", "persons": [a, b]}, persons, persons),
+    st.builds(lambda a, b: {"kind": "merge", "person": a, "into": b}, persons, persons),
+    st.builds(lambda p: {"kind": "hide", "person": p}, persons),
+    st.just({"kind": "from a later version"}),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(decisions, max_size=25), st.booleans())
+def test_nothing_that_was_said_is_lost(lines, clustered):
+    said = Decisions.fold(lines)
+    people = found(*lines, labels=LABELS if clustered else np.full(FACES, -1))
+    firm = [s is Status.CONFIRMED for s in people.status]
+    for identity, person in said.persons.items():
+        assert people.persons[identity].name == person.name
+        assert people.persons[identity].hidden == person.hidden
+        for face in map(KEYS.index, person.confirmed):
+            assert people.of_face[face] == identity
+    for face in map(KEYS.index, said.not_faces):
+        assert people.of_face[face] is None
+    for face, identity in said.not_person:
+        assert people.of_face[KEYS.index(face)] != identity or firm[KEYS.index(face)]
+    for pair in said.cannot_link:
+        together = [KEYS.index(face) for face in pair]
+        same = len({people.of_face[f] for f in together}) == 1
+        if len(together) == 2 and same and people.of_face[together[0]]:
+            assert all(firm[f] for f in together)
+    for person in people.persons.values():
+        photos = Counter(PHOTOS[f] for f in person.faces)
+        for photo in [p for p, count in photos.items() if count > 1]:
+            assert all(firm[f] for f in person.faces if PHOTOS[f] == photo)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_hardly_any_faces(count):
+    people = find_people(
+        KEYS[:count], PHOTOS[:count], VECTORS[:count], cluster(VECTORS[:count]).labels, Decisions()
+    )
+    assert people.persons == {}
+    assert people.of_face == [None] * count
