@@ -9,6 +9,7 @@ from PIL import Image
 from picture_captioner.errors import CorruptImageError, TruncatedImageError
 from picture_captioner.image_loader import load_image
 from tests.images import dng, encoded, noise
+from tests.needs import need
 
 LAYOUTS = {
     "JPEG": {"quality": 90},
@@ -120,7 +121,7 @@ def test_a_profile_in_the_wrong_order_is_no_damage(tmp_path):
 
 
 def test_a_raw_file_whose_sensor_data_run_into_zeros(tmp_path):
-    pytest.importorskip("rawpy")
+    need("rawpy")
     data = dng(photo_like(), side=256)
     start = data.index(struct.pack("<4H", 20000, 20001, 20002, 20003))
     (tmp_path / "photo.dng").write_bytes(data)
@@ -132,7 +133,7 @@ def test_a_raw_file_whose_sensor_data_run_into_zeros(tmp_path):
 
 
 def test_a_raw_file_that_is_cut_is_not_taken_for_its_preview(tmp_path):
-    pytest.importorskip("rawpy")
+    need("rawpy")
     data = bytearray(dng(photo_like(), side=256))
     sensor = data.index(struct.pack("<HHI", 279, 4, 1) + struct.pack("<I", 256 * 256 * 2))
     struct.pack_into("<I", data, sensor + 8, 256 * 256 * 2000)
