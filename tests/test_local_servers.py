@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.providers.openai_server import OpenAIServer
+from tests.providers.openai_server import OpenAIServer, Reply, completion, failure
 from tests.support import caption, library, records
 
 VISION = {
@@ -136,3 +136,53 @@ def test_several_models_that_see_are_left_to_the_person(server, run):
     done = run("--backend=compatible")
     assert done.returncode == 78, done.stderr
     assert "--model: qwen2.5-vl-3b-instruct, gemma-3-4b\n" in done.stderr
+
+
+OVERFLOWS = {
+    "ollama": "the prompt is longer than the context length currently available to the model",
+    "ollama, before": "the input length exceeds the context length",
+    "vllm": "This model's maximum context length is 1024 tokens. However, you requested 1500.",
+    "llama.cpp": "the request exceeds the available context size, try increasing it",
+    "lm studio": "Trying to keep the first 1500 tokens when context the overflows. However, ...",
+}
+
+
+@pytest.mark.parametrize("words", OVERFLOWS.values(), ids=OVERFLOWS)
+@pytest.mark.parametrize(
+    ("backend", "cure"), [("ollama", "OLLAMA_CONTEXT_LENGTH=8192"), ("compatible", "-c 8192")]
+)
+def test_a_context_that_is_too_small_is_no_verdict_on_the_photo(
+    tmp_path, server, run, words, backend, cure
+):
+    server.script.extend([failure(400, words)] * 20)
+    done = run(f"--backend={backend}", "--model=qwen2.5vl:3b")
+    assert done.returncode == 78, done.stderr
+    assert cure in done.stderr
+    assert "--max-edge 768" in done.stderr
+    assert records(tmp_path / "captions.jsonl") == []
+
+
+def test_a_question_that_the_server_cut_is_noticed(server, run):
+    usage = {"prompt_tokens": 8, "completion_tokens": 5, "total_tokens": 13}
+    server.script.extend([Reply(body=completion() | {"usage": usage})] * 2)
+    done = run("--backend=ollama")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("it may have cut the question") == 1
+    assert "OLLAMA_CONTEXT_LENGTH=8192" in done.stderr
+
+
+def test_a_deployment_of_azure_is_used_and_priced_as_its_model(tmp_path, server):
+    library(tmp_path / "photos", 2)
+    flags = ("--backend=openai", f"--base-url={server.base_url}", "--photos-dir=photos")
+    deployment = (*flags, "--model=holiday-photos")
+    missing = caption("run", *deployment, cwd=tmp_path, OPENAI_API_KEY="sk-0123456789abcdef")
+    assert missing.returncode == 78
+    assert "--option deployed_model=" in missing.stderr
+    known = (*deployment, "--option", "deployed_model=gpt-5.6-luna")
+    done = caption("run", *known, cwd=tmp_path, OPENAI_API_KEY="sk-0123456789abcdef")
+    assert done.returncode == 0, done.stderr
+    sent = server.captions_asked()[-1].json
+    assert (sent["model"], sent["reasoning_effort"]) == ("holiday-photos", "none")
+    for record in records(tmp_path / "captions.jsonl"):
+        assert record["model"] == "holiday-photos"
+        assert 0 < record["cost_usd"] < 0.001

@@ -186,6 +186,11 @@ class CaptionBackend(ABC):
         return self.preferred_edge
 
     @property
+    def priced_model(self) -> str:
+        """The name under which a price list knows the model."""
+        return self.settings.model
+
+    @property
     def answer_room(self) -> int:
         """Tokens beyond `max_tokens` that an answer may take, for thinking; may grow in a run."""
         return 0

@@ -31,6 +31,10 @@ class CompatibleBackend(OpenAIFamilyBackend):
     default_model: ClassVar[str] = ""
     lists_models: ClassVar[bool] = False
     timeout: ClassVar[float] = 120.0
+    context_remedy: ClassVar[str] = (
+        "give the server a larger one (vllm serve --max-model-len 8192, llama-server -c 8192, in "
+        "LM Studio the model's context length)"
+    )
     unreachable_remedy: ClassVar[str] = "start the server, or correct --base-url"
 
     def __init__(self, settings: BackendSettings) -> None:

@@ -62,6 +62,16 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
+def usable_key(backend: str, key: str) -> str:
+    """The key, unless it could not be sent as a header, where errors would show it."""
+    if all("!" <= character <= "~" for character in key):
+        return key
+    raise ConfigurationError(
+        f"the key of the {backend} backend holds a space, a line break or a character outside "
+        "ASCII: copy it once more"
+    )
+
+
 class SchemaRefusedError(ConfigurationError):
     """The model has no structured output; its backend asks again without."""
 

@@ -29,6 +29,7 @@ class OllamaBackend(OpenAIFamilyBackend):
     # The first request loads the model: 3 GB from a slow disk take over a minute.
     timeout: ClassVar[float] = 120.0
     unreachable_remedy: ClassVar[str] = "start it with `ollama serve`, then run again"
+    context_remedy: ClassVar[str] = "start it with `OLLAMA_CONTEXT_LENGTH=8192 ollama serve`"
     missing_model_remedy: ClassVar[str] = "fetch it with `ollama pull MODEL`"
 
     def __init__(self, settings: BackendSettings) -> None:

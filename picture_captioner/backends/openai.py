@@ -31,12 +31,16 @@ class OpenAIBackend(OpenAIFamilyBackend):
     default_model: ClassVar[str] = "gpt-5.6-luna"
     price_provider: ClassVar[str | None] = "openai"
     limit_field: ClassVar[str] = "max_completion_tokens"
+    missing_model_remedy: ClassVar[str] = (
+        "choose another with --model, or name the model of an Azure deployment with --option "
+        "deployed_model=gpt-5.6-luna"
+    )
     # gpt-5.6 takes any size and bills all of it; older models shrink to 2,048 pixels or less.
     largest_edge: ClassVar[int] = 2048
 
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
         """As in `CaptionBackend`. Where reasoning cannot be switched off, it fills the limit."""
-        image = openai_tokens(width, height, self._model, self._options.detail)
+        image = openai_tokens(width, height, self.priced_model, self._options.detail)
         expected = expected_tokens(self.settings, image)
         effort = self._options.reasoning_effort or self.reasoning_effort()
         if expected is None or effort in (None, "none", "minimal"):
@@ -46,8 +50,8 @@ class OpenAIBackend(OpenAIFamilyBackend):
     def tuning(self) -> dict[str, Any]:
         """Neither kept nor cached; no temperature for models that reason: they reject it."""
         fields = super().tuning() | {"store": False}
-        if _CACHES_AT_A_PRICE.match(self._model):
+        if _CACHES_AT_A_PRICE.match(self.priced_model):
             fields["prompt_cache_options"] = {"mode": "explicit"}
-        if _REASONS.match(self._model) and self._effort != "none":
+        if _REASONS.match(self.priced_model) and self._effort != "none":
             del fields["temperature"]
         return fields

@@ -45,6 +45,12 @@ _NO_MODEL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _MOST_PARTS = 100
+_NO_ROOM = re.compile(  # Ollama and vLLM answer 400, llama.cpp 400 or 500, LM Studio 400
+    r"context_length_exceeded|exceed_context_size|maximum context length"
+    r"|exceeds? the (?:available |model'?s? )?context|(?:longer|greater) than the context"
+    r"|when (?:the )?context (?:the )?overflows",
+    re.IGNORECASE,
+)
 _NO_SUCH_ADDRESS = frozenset({404, 405, 410})
 
 
@@ -55,6 +61,7 @@ class OpenAIProvider(http_service.Provider):
     backend: str
     model: str
     missing_model_remedy: str
+    context_remedy: str = "choose a model that takes more with --model"
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,12 @@ def _denied(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError | N
 
 def _misconfigured(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError | None:
     said = service.says(failure.text)
+    if failure.matches(_NO_ROOM):
+        return ConfigurationError(
+            f"the photo and the question do not fit into the context of {service.model} at "
+            f"{service.host}: {service.context_remedy}, or send smaller pictures with --max-edge "
+            f"768{said}"
+        )
     if failure.matches(_BLIND):
         return ConfigurationError(
             f"the model {service.model} at {service.host} cannot see images; choose another with "

@@ -13,12 +13,11 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 import openai
 from openai.types.chat import ChatCompletion
-from pydantic import Field, Json, field_validator
 
 from picture_captioner.backends.accepted_fields import AcceptedFields
 from picture_captioner.backends.answer_hook import AnswerHook
@@ -37,14 +36,12 @@ from picture_captioner.backends.chat_answers import (
     thinking_in,
 )
 from picture_captioner.backends.encoding import (
-    DEFAULT_JPEG_QUALITY,
-    SMALLEST_JPEG_QUALITY,
     encode_jpeg,
     json_data_url,
 )
 from picture_captioner.backends.endpoint import endpoint
-from picture_captioner.backends.expected_tokens import expected_tokens
-from picture_captioner.backends.http_service import NO_PROTOCOL, BareHeaders
+from picture_captioner.backends.expected_tokens import expected_tokens, text_tokens
+from picture_captioner.backends.http_service import NO_PROTOCOL, BareHeaders, usable_key
 from picture_captioner.backends.image_tokens import qwen_tokens
 from picture_captioner.backends.local_server import ServedModel, not_local
 from picture_captioner.backends.openai_errors import (
@@ -52,8 +49,9 @@ from picture_captioner.backends.openai_errors import (
     mapped,
     mapped_failure,
 )
+from picture_captioner.backends.openai_options import OpenAIOptions
 from picture_captioner.backends.prompt import question
-from picture_captioner.backends.thinking import Effort, Headroom, least, room_for
+from picture_captioner.backends.thinking import Headroom, least, room_for
 from picture_captioner.errors import (
     BackendUnavailableError,
     CaptionerError,
@@ -78,24 +76,6 @@ _NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
 T = TypeVar("T")
 
 
-class OpenAIOptions(BackendOptions):
-    """What `--option NAME=VALUE` may set."""
-
-    detail: Literal["auto", "low", "high"] | None = None
-    jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
-    reasoning_effort: Effort | Literal["default"] | None = None
-    extra_body: Json[dict[str, Any]] = Field(default_factory=dict)
-    """Further fields of the request, as JSON: `{"chat_template_kwargs": {"enable_thinking":
-    false}}` for vLLM, `{"provider": {"data_collection": "deny"}}` for OpenRouter."""
-
-    @field_validator("extra_body")
-    @classmethod
-    def _beside_the_photo(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := {"model", "messages", "stream", "n"} & value.keys():
-            raise ValueError(f"{', '.join(sorted(taken))} cannot be set here")
-        return value
-
-
 class OpenAIFamilyBackend(CaptionBackend):
     """Base of the backends that speak OpenAI's chat completions."""
 
@@ -108,6 +88,7 @@ class OpenAIFamilyBackend(CaptionBackend):
     lists_models: ClassVar[bool] = True
     unreachable_remedy: ClassVar[str] = "check the network and --base-url, then run again"
     missing_model_remedy: ClassVar[str] = "choose another with --model"
+    context_remedy: ClassVar[str] = "choose a model that takes more with --model"
 
     Options: ClassVar[type[BackendOptions]] = OpenAIOptions
 
@@ -120,7 +101,7 @@ class OpenAIFamilyBackend(CaptionBackend):
         super().__init__(settings)
         self._model = settings.model
         self._endpoint = endpoint(self.default_base_url, settings)
-        self._key = _usable_key(self.name, settings.api_key.get_secret_value())
+        self._key = usable_key(self.name, settings.api_key.get_secret_value())
         self._http = self._endpoint.http_client(self._seconds, connections=self.max_workers)
         self._http.event_hooks = {
             "request": [_headers(self._endpoint.host, self._key)],
@@ -134,6 +115,7 @@ class OpenAIFamilyBackend(CaptionBackend):
             max_retries=0,
         )
         self._accepted = AcceptedFields()
+        self._cut_noticed = False
         self._headroom = Headroom(
             room_for(self._options.reasoning_effort or self.reasoning_effort())
         )
@@ -196,7 +178,22 @@ class OpenAIFamilyBackend(CaptionBackend):
             raise self._no_answer()
         thought, cut_off = thinking_in(completion)
         self._headroom.learn(thought, cut_off=cut_off)
-        return caption_from(completion, requests)
+        caption = caption_from(completion, requests)
+        self._notice_a_cut(caption.input_tokens)
+        return caption
+
+    def _notice_a_cut(self, tokens: int | None) -> None:
+        """Say so once if fewer tokens were read than the question alone should take."""
+        if tokens is None or self._cut_noticed:
+            return
+        expected = text_tokens(question(self.settings, ()))
+        if tokens < expected // 2:
+            self._cut_noticed = True
+            self.settings.notice(
+                f"{self._endpoint.host} counted {tokens} tokens for a photo and a question, which "
+                f"alone has about {expected}: it may have cut the question. If captions are odd, "
+                f"{self.context_remedy}"
+            )
 
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""
@@ -213,9 +210,14 @@ class OpenAIFamilyBackend(CaptionBackend):
             "temperature": self.settings.temperature,
         }
 
+    @property
+    def priced_model(self) -> str:
+        """The model behind a deployment, if there is one."""
+        return self._options.deployed_model or self._model
+
     def reasoning_effort(self) -> str | None:
         """The least effort that this model takes; None to say nothing."""
-        row = least(self.name, self._model)
+        row = least(self.name, self.priced_model)
         return row.effort if row else None
 
     @property
@@ -246,6 +248,7 @@ class OpenAIFamilyBackend(CaptionBackend):
             model=self._model,
             key_name=self.key_env_var or "the key",
             missing_model_remedy=self.missing_model_remedy.replace("MODEL", self._model),
+            context_remedy=self.context_remedy,
             secret=self._key,
         )
 
@@ -373,8 +376,8 @@ class OpenAIFamilyBackend(CaptionBackend):
         self._context = served.context
 
     def _find_model(self, known: Sequence[str]) -> None:
-        if self._model in known:
-            return
+        if self._model in known or self._options.deployed_model:
+            return  # Azure lists models, and not what they are deployed as
         # An alias such as grok-4-latest is served without being listed.
         if self._listed(partial(self._client.models.retrieve, self._model)) is not None:
             return
@@ -384,16 +387,6 @@ class OpenAIFamilyBackend(CaptionBackend):
             f"{did_you_mean(self._model, known)}; {self._service.missing_model_remedy} "
             f"(it has: {some or 'none'})"
         )
-
-
-def _usable_key(backend: str, key: str) -> str:
-    """The key, unless it could not be sent as a header, where errors would show it."""
-    if all("!" <= character <= "~" for character in key):
-        return key
-    raise ConfigurationError(
-        f"the key of the {backend} backend holds a space, a line break or a character outside "
-        "ASCII: copy it once more"
-    )
 
 
 def _headers(host: str, key: str) -> BareHeaders:

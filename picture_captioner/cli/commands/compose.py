@@ -224,7 +224,8 @@ def prices_for(backend: CaptionBackend, settings: Settings) -> Prices:
     """
     own = read_price_file(settings.prices_file) if settings.prices_file else {}
     model = backend.settings.model
-    return Prices(backend.price_provider, model, own.get(model), free=backend.free)
+    known_as = backend.priced_model
+    return Prices(backend.price_provider, known_as, own.get(model), free=backend.free)
 
 
 def check_ceilings(backend: CaptionBackend, settings: Settings, prices: Prices) -> None:
