@@ -93,12 +93,14 @@ _ALL = "run estimate compare report"
 class DeclaredSettings:
     """Every setting, in the order of config.env.example."""
 
-    photos_dir: Annotated[Path | None, Flag(_ALL, "DIR", "Folder with the photos.", WHERE)] = None
+    photos_dir: Annotated[
+        Path | None, Flag(f"{_ALL} forget", "DIR", "Folder with the photos.", WHERE)
+    ] = None
     captions_jsonl: Annotated[
         Path,
         Flag(
             "run estimate stats search report journal_check journal_compact journal_merge "
-            "journal_recheck",
+            "journal_recheck forget",
             "FILE",
             "The journal, one line per photo.",
             WHERE,
@@ -108,7 +110,7 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            "search report",
+            "search report forget",
             "FILE",
             "What is known besides captions.",
             WHERE,

@@ -45,7 +45,7 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
     help_texts = "".join(
         caption(*command, "--help", cwd=tmp_path, COLUMNS="200").stdout
         for command in (
-            *([], ["run"], ["estimate"], ["compare"], ["stats"], ["search"]),
+            *([], ["run"], ["estimate"], ["compare"], ["stats"], ["search"], ["forget"]),
             ["journal", "merge"],
             ["models", "download"],
         )

@@ -19,7 +19,7 @@ import typer
 from picture_captioner.cli.execution import execute as run_app
 from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.search_flags import SearchFlags
+from picture_captioner.cli.search_flags import REPORT_DIR, SearchFlags
 from picture_captioner.cli.terminal import reopen_closed_streams, show
 from picture_captioner.settings import WHICH, WHO
 
@@ -102,6 +102,35 @@ def search(
     from picture_captioner.cli.commands.search import print_search
 
     return print_search(flags, query)
+
+
+@app.command(cls=Command)
+@takes_flags
+def forget(
+    flags: Flags,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Photos or folders, as the journal names them or as they lie in the photos "
+            "directory.",
+            metavar="PATH...",
+        ),
+    ] = None,
+    gone: Annotated[
+        bool,
+        typer.Option("--gone", metavar="", help="Forget every photo that is not there any more."),
+    ] = False,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the report.")
+    ] = REPORT_DIR,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="List them, and forget nothing.")
+    ] = False,
+) -> int:
+    """Take photos out of journal, log, library.db and report, for good."""
+    from picture_captioner.cli.commands.forget import forget_photos
+
+    return forget_photos(flags, paths or [], gone=gone, out=out, dry_run=dry_run)
 
 
 @app.command(cls=Command)

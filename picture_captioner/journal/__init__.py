@@ -7,6 +7,7 @@
     lock.py      one writer at a time
     in_flight.py what the backend has, noted beside it: who was there when the process died
     durable.py   sync, directory sync, atomic replacement
+    forgetting.py photos out of the journal and the files beside it
     maintenance.py  check, compact, merge
     summary.py   what `stats` prints
     tail.py      what was appended since a reader was here last
@@ -16,6 +17,12 @@ The format and its rules are in docs/journal-format.md.
 
 from picture_captioner.journal.durable import make_folders, replacing
 from picture_captioner.journal.fold import Fold, Line, fold, is_real
+from picture_captioner.journal.forgetting import (
+    Traces,
+    find_traces,
+    forget_in_log,
+    forget_lines,
+)
 from picture_captioner.journal.in_flight import Death, InFlight, Sent, Suspicion
 from picture_captioner.journal.maintenance import compact, merge
 from picture_captioner.journal.reading import Damage, JournalIndex, read_again, read_index
@@ -48,8 +55,12 @@ __all__ = [
     "Sent",
     "Summary",
     "Suspicion",
+    "Traces",
     "compact",
+    "find_traces",
     "fold",
+    "forget_in_log",
+    "forget_lines",
     "is_count",
     "is_real",
     "make_folders",

@@ -8,6 +8,7 @@ source of truth.
     fusion.py      one ranking from words and vectors
     query.py       from what a person types to a query that FTS5 accepts
     facts.py       `PhotoFacts`
+    forgetting.py  photos out of every table and free page
     file_names.py  capture times in file names
     vectors.py     half-precision vectors by model and key
     database.py    the file: private, checked, moved aside when it is broken

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from picture_captioner.library import captions, vectors
+from picture_captioner.journal import Traces
+from picture_captioner.library import captions, forgetting, vectors
 from picture_captioner.library.captions import CaptionHit, Followed
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
@@ -210,6 +211,19 @@ class Library:
         """
         with self.database.reading() as connection:
             return captions.search(connection, query, limit)
+
+    def add_traces(self, traces: Traces, forgets: Callable[[str], bool]) -> None:
+        """Add what is known of photos to be forgotten, and of those that stay."""
+        known = [(from_key(p), from_key(c)) for p, c in forgetting.known_files(self.database)]
+        found = {path: content for path, content in known if forgets(path)}
+        traces.paths.update(found)
+        traces.hashes.update(found.values())
+        kept = (content for path, content in known if path not in found)
+        traces.kept_hashes |= traces.hashes.intersection(kept)
+
+    def forget(self, paths: Iterable[str], hashes: Iterable[str], captions: Iterable[str]) -> None:
+        """Delete all that is known of these photos, and leave nothing of it in the file."""
+        forgetting.forget(self.database, paths, hashes, captions)
 
     def caption_of(self, rel_path: str) -> CaptionHit | None:
         """What the journal, as far as it was followed, says of one photo."""

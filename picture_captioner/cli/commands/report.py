@@ -123,6 +123,12 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         index = JournalIndex()
     wanted = PathFilter(flags.include or (), flags.exclude or ())
     known = [index.fold(path) for path in index.entries if wanted.takes_file(path)]
+    if photos_dir is not None:
+        found = {photo.rel_path for photo in walked}
+        there = [fold for fold in known if fold.last and fold.last.rel_path in found]
+        if gone := len(known) - len(there):
+            notes = (*notes, f"{count(gone)} of the journal not there any more: left out")
+        known = there
     records = _records(journal, (fold.caption or fold.attempt for fold in known))
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
     redo_errors = {r.rel_path: record_error(r) or str(r.status) for r in failed_since}

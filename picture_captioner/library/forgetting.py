@@ -1,0 +1,77 @@
+"""Taking photos out of library.db, free pages and the full-text index's older segments included."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from picture_captioner.library.database import Database
+from picture_captioner.library.encoding import to_key
+
+_KEY_COLUMNS = {"content", "key"}
+"""Columns that hold the hash of a photo's bytes, or of a caption that was embedded."""
+
+
+def forget(
+    database: Database, paths: Iterable[str], hashes: Iterable[str], captions: Iterable[str]
+) -> None:
+    """Delete every row about these photos, then write the file afresh.
+
+    Rows are found by the columns' names, so that a table which comes later is not left out. Copies
+    of the file as it was (of an older version, or damaged) are deleted: they hold the photos too.
+
+    Raises:
+        LibraryError: it cannot be written; the same call goes on where it ended.
+    """
+    said = {text for caption in captions for text in (caption, caption.strip())}
+    texts = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in said)
+    keys = [(to_key(key),) for key in (*hashes, *texts)]
+    places = [(to_key(path),) for path in paths]
+    with database.transaction() as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.executemany(
+            "DELETE FROM caption_words WHERE rowid IN "
+            "(SELECT id FROM captions WHERE rel_path = ?1)",
+            places,
+        )
+        for table, column in _columns(connection):
+            wanted = places if column == "rel_path" else keys
+            connection.executemany(f'DELETE FROM "{table}" WHERE "{column}" = ?', wanted)  # noqa: S608
+        connection.execute("INSERT INTO caption_words (caption_words) VALUES ('optimize')")
+    with database.reading() as connection:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if database.path is not None:
+        for copy in _copies(database.path):
+            copy.unlink(missing_ok=True)
+
+
+def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """The tables with a column that says which photo a row is about."""
+    tables = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'caption_words%' "
+        "AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
+    return [
+        (table, row[1])
+        for (table,) in tables
+        for row in connection.execute(f'PRAGMA table_info("{table}")')
+        if row[1] in _KEY_COLUMNS | {"rel_path"}
+    ]
+
+
+def _copies(path: Path) -> Iterator[Path]:
+    for kind in ("version-", "broken"):
+        yield from path.parent.glob(f"{_literally(path.name)}.{kind}*")
+
+
+def _literally(name: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def known_files(database: Database) -> list[tuple[bytes, bytes]]:
+    """Every path that was looked at, and the hash of its bytes, as keys."""
+    with database.reading() as connection:
+        return connection.execute("SELECT rel_path, content FROM files").fetchall()

@@ -1,0 +1,146 @@
+"""`forget`: a canary is forgotten, then everything that the program keeps is searched for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import zlib
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+
+from picture_captioner.journal import Journal
+from tests.journal.support import failure, photo
+from tests.support import caption, draw, library, records, report
+
+CANARY = "000/canary of 2024.jpg"
+SAID = "A canary in a cage"
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A library with a canary, its journal with odd ends, its log, its library.db, its report."""
+    photos = library(tmp_path / "photos", 5)
+    content = hashlib.sha256(draw(photos / CANARY, seed=77).read_bytes()).hexdigest()
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    size = (photos / CANARY).stat().st_size
+    with Journal(tmp_path / "captions.jsonl") as journal:
+        journal.append(
+            photo(CANARY, SAID, content_sha256=content, size=size, cost_usd=0.25, requests=2,
+                  extra={"title": "Canary title"}),
+            failure(CANARY, cost_usd=0.5, requests=1, content_sha256=content),
+            photo("000/00001.jpg", "Another.", copied_from=CANARY, content_sha256="b" * 64),
+        )  # fmt: skip
+    beside = tmp_path / "captions.jsonl.broken"
+    beside.write_bytes(b'{"rel_path":"000/canary of 20\n' + photo("x.jpg").to_line())
+    with (tmp_path / "caption.log").open("a") as log:
+        log.write(json.dumps({"message": "photo failed", "rel_path": CANARY}) + "\n")
+    assert report("--photos-dir=photos", "--embedder=pixels", cwd=tmp_path).returncode == 0
+    assert caption("search", "canary", cwd=tmp_path).stdout.startswith(CANARY)
+    return tmp_path, content
+
+
+def traces_in(folder: Path, content: str) -> list[str]:
+    """Where a name, the hash or the caption still is, also in free pages and in packed bytes."""
+    needles = [b"canary", b"Canary", content.encode(), bytes.fromhex(content)]
+    found = []
+    for file in folder.rglob("*"):
+        if file.is_file() and folder / "photos" not in file.parents:
+            data = file.read_bytes() + _unpacked(file)
+            found += [f"{file.name}: {n[:20]!r}" for n in needles if n and n in data]
+    return found
+
+
+def _unpacked(file: Path) -> bytes:
+    """What a report's page holds compressed."""
+    if file.suffix != ".html":
+        return b""
+    packed = b""
+    for piece in file.read_text("utf-8").split('"'):
+        if len(piece) > 200:
+            try:
+                packed += zlib.decompress(b64decode(piece), wbits=47)
+            except (ValueError, zlib.error):
+                continue
+    return packed
+
+
+def thumbnails_of(folder: Path) -> set[bytes]:
+    with sqlite3.connect(folder / "library.db") as db:
+        return {row[0] for row in db.execute("SELECT webp FROM thumbnails")}
+
+
+def test_the_canary_is_nowhere_after_it_was_forgotten(kept):
+    folder, content = kept
+    assert traces_in(folder, content), "the search finds what is there"
+    before = records(folder / "captions.jsonl")
+    looked = caption("forget", CANARY, "--dry-run", cwd=folder)
+    assert (looked.returncode, looked.stdout) == (0, CANARY + "\n")
+    assert records(folder / "captions.jsonl") == before
+    had = thumbnails_of(folder)
+    done = caption("forget", CANARY, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "3 lines of the journal" in done.stderr
+    assert "3 requests, 0.7500 USD" in done.stderr
+    assert traces_in(folder, content) == []
+    (lost,) = had - thumbnails_of(folder)
+    everything = b"".join(f.read_bytes() for f in folder.rglob("*") if f.is_file())
+    assert lost not in everything
+    after = records(folder / "captions.jsonl")
+    assert [r["rel_path"] for r in after] == [
+        r["rel_path"] for r in before if r["rel_path"] != CANARY
+    ]
+    assert "copied_from" not in after[-1]
+    assert (folder / "captions.jsonl.broken").read_bytes() == photo("x.jpg").to_line()
+    assert os.stat(folder / "captions.jsonl").st_mode & 0o777 == 0o600
+    again = caption("forget", CANARY, cwd=folder)
+    assert (again.returncode, again.stdout) == (0, "")
+    made = report("--photos-dir=photos", "--embedder=pixels", cwd=folder)
+    assert made.returncode == 0, made.stderr
+
+
+def test_what_was_deleted_is_in_no_new_report_and_gone_forgets_it(kept):
+    folder, content = kept
+    (folder / "photos" / CANARY).unlink()
+    made = report("--photos-dir=photos", "--embedder=pixels", "--out=new", cwd=folder)
+    assert "1 photo of the journal not there any more: left out" in made.stderr
+    assert traces_in(folder / "new", content) == []
+    shutil.rmtree(folder / "new")
+    done = caption("forget", "--gone", "--photos-dir=photos", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, CANARY + "\n")
+    assert traces_in(folder, content) == []
+    assert {r["rel_path"] for r in records(folder / "captions.jsonl")} == {
+        f"000/{n:05d}.jpg" for n in range(5)
+    }
+
+
+def test_a_folder_is_forgotten_with_what_is_in_it(kept):
+    folder, content = kept
+    done = caption("forget", folder / "photos" / "000", "--photos-dir=photos", cwd=folder)
+    assert len(done.stdout.splitlines()) == 6
+    assert (folder / "captions.jsonl").read_bytes() == b""
+    assert traces_in(folder, content) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 64, "--gone"),
+        ([CANARY, "--gone"], 64, "--gone"),
+        (["."], 64, "not all"),
+        (["--gone", "--photos-dir=empty"], 66, "disk mounted"),
+        (["--gone"], 78, "--photos-dir"),
+    ],
+)
+def test_what_would_forget_too_much_is_refused(kept, arguments, code, said):
+    folder, _ = kept
+    (folder / "empty").mkdir()
+    before = (folder / "captions.jsonl").read_bytes()
+    done = caption("forget", *arguments, cwd=folder)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert (folder / "captions.jsonl").read_bytes() == before
