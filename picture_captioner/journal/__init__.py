@@ -3,7 +3,9 @@
     record.py    one line: what is written, what is remembered
     fold.py      what the lines of a photo add up to: the one rule
     reading.py   lines, damage, the index of what they add up to
-    writing.py   `Journal`: lock, repair, appends that share one sync
+    append_only.py  what every such file has: lock, repair, appends that share one sync
+    writing.py   `Journal`, open for writing
+    rows.py      other files of that kind: people, tags, jobs, undo
     lock.py      one writer at a time
     in_flight.py what the backend has, noted beside it: who was there when the process died
     durable.py   sync, directory sync, atomic replacement
@@ -35,6 +37,7 @@ from picture_captioner.journal.record import (
     parse_time,
     utc_now,
 )
+from picture_captioner.journal.rows import RowFile
 from picture_captioner.journal.summary import Summary, summarize
 from picture_captioner.journal.tail import JournalTail
 from picture_captioner.journal.writing import Journal
@@ -52,6 +55,7 @@ __all__ = [
     "Line",
     "Record",
     "RecordError",
+    "RowFile",
     "Sent",
     "Summary",
     "Suspicion",

@@ -1,0 +1,131 @@
+"""Files of what was decided or promised: people, tags, jobs, undo. The last line of a key wins.
+
+A file is a subclass that says what it is called and by which field its rows are known. Fields that
+this version does not know are kept; a row is taken back by a later one that says so in its own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
+
+from picture_captioner.journal.append_only import AppendOnlyFile
+from picture_captioner.journal.durable import append_durably, replacing
+from picture_captioner.journal.reading import (
+    MAX_LINE_BYTES,
+    Damage,
+    Line,
+    open_for_reading,
+    read_lines,
+)
+from picture_captioner.journal.record import read_fields, to_json_line
+
+
+class Row(NamedTuple):
+    """A line: its key, and every field as JSON has it."""
+
+    key: str
+    fields: dict[str, Any]
+
+
+class RowFile(AppendOnlyFile[Row]):
+    """Rows by their key, open for writing by this process alone. Thread-safe.
+
+    `rows` has the last row of each key, in the order in which keys first came; `damage` has the
+    lines that are none.
+    """
+
+    key: ClassVar[str]
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file; errors as for any append-only file."""
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.damage: list[Damage] = []
+        self.first_bytes = to_json_line({self.key: ""})[:-3]
+        super().__init__(path)
+
+    def put(self, *rows: Mapping[str, Any]) -> None:
+        """Write rows; they are on the disk when this returns.
+
+        Raises:
+            ValueError: a row without its key, or that JSON cannot say; nothing is written.
+            JournalError: they may not be on the disk; no later `put` will succeed.
+        """
+        self._append([self._line(row) for row in rows])
+
+    def warnings(self) -> list[str]:
+        """Sentences about lines that could not be read."""
+        return [f"{self.path.name}: {damage}" for damage in self.damage]
+
+    @classmethod
+    def compact(cls, path: Path) -> int:
+        """Keep the last row of each key, atomically; damaged lines go to `.broken`.
+
+        Returns:
+            How many lines were dropped.
+
+        Raises:
+            OSError, JournalError, JournalLockedError: the old file is as it was.
+        """
+        with closing(cls(path)) as file:
+            kept, damaged, lines = file._sorted_out()
+            if damaged:
+                append_durably(file.path.with_name(f"{file.path.name}.broken"), damaged)
+            with replacing(file.path) as target:
+                target.writelines(kept.values())
+            return lines - len(kept)
+
+    def _sorted_out(self) -> tuple[dict[str, bytes], list[bytes], int]:
+        kept: dict[str, bytes] = {}
+        damaged, lines = [], 0
+        for line, found in self._read():
+            lines += found is not None
+            if isinstance(found, Row):
+                kept[found.key] = line.data + b"\n"
+            elif found is not None:
+                damaged.append(line.data + b"\n")
+        return kept, damaged, lines
+
+    def _read(self) -> Iterator[tuple[Line, Row | Damage | None]]:
+        with open_for_reading(self.path) as stream:
+            for line in read_lines(stream):
+                yield line, self._parsed(line)
+
+    def _line(self, row: Mapping[str, Any]) -> tuple[bytes, Row]:
+        key = row.get(self.key)
+        if not isinstance(key, str) or not key:
+            raise ValueError(f"a row of {self.noun} needs a text as its {self.key}")
+        data = to_json_line({self.key: key, **row})
+        if len(data) > MAX_LINE_BYTES:
+            raise ValueError(f"a row of {len(data)} bytes is over {MAX_LINE_BYTES >> 20} MiB")
+        return data, Row(key, read_fields(data))
+
+    def _parsed(self, line: Line) -> Row | Damage | None:
+        if line.length > MAX_LINE_BYTES:
+            return Damage(line.number, line.offset, f"longer than {MAX_LINE_BYTES >> 20} MiB")
+        if not line.data.strip():
+            return None
+        try:
+            fields = read_fields(line.data)
+        except (ValueError, RecursionError) as error:
+            return Damage(line.number, line.offset, str(error).split("\n")[0][:200])
+        key = fields.get(self.key)
+        if not isinstance(key, str) or not key:
+            return Damage(line.number, line.offset, f"it has no {self.key}")
+        return Row(key, fields)
+
+    def _take_in(self, stream: BinaryIO) -> None:
+        for line in read_lines(stream):
+            found = self._parsed(line)
+            if isinstance(found, Damage):
+                self.damage.append(found)
+            elif found is not None:
+                self.rows[found.key] = found.fields
+
+    def _apply(self, item: Row, offset: int) -> None:  # noqa: ARG002 - rows are all in memory
+        self.rows[item.key] = item.fields
+
+    def __enter__(self) -> Self:
+        return self
