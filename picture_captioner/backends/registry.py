@@ -163,12 +163,24 @@ def backend_class(name: str) -> type[CaptionBackend]:
     try:
         loaded = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
-        if info.extra is None or error.name == module:
+        if info.name in BACKENDS and (info.extra is None or error.name == module):
             raise
+        if info.name not in BACKENDS:
+            raise ConfigurationError(
+                f"the backend {name} ({info.summary}) needs the package {error.name}, which is not "
+                "installed"
+            ) from error
         raise ConfigurationError(
             f"the {name} backend needs the package {error.name}: run "
             f"pip install '{DISTRIBUTION}[{info.extra}]' (in a checkout: uv sync --inexact "
             f"--extra {info.extra})"
+        ) from error
+    except Exception as error:
+        if info.name in BACKENDS:
+            raise
+        raise ConfigurationError(
+            f"the backend {name} ({info.summary}) cannot be imported: {type(error).__name__}: "
+            f"{error}; update or uninstall its package"
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, CaptionBackend)):
         raise ConfigurationError(f"{info.target} is not a CaptionBackend")

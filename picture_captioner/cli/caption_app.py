@@ -11,6 +11,7 @@ import picture_captioner.cli.quiet_start  # noqa: F401 - before what takes long 
 
 # isort: split
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -41,11 +42,24 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Pri
 
 @app.command(cls=Command)
 @takes_flags
-def run(flags: RunFlags) -> int:
+def run(
+    flags: RunFlags,
+    photos: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DIR|PHOTO...]",
+            help="A folder with photos, or single ones.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
     """Caption every photo that has no caption yet; stop and repeat at will."""
+    from picture_captioner.cli.commands.photos import with_named_photos
     from picture_captioner.cli.commands.run import run_captions
 
-    return run_captions(flags)
+    named = with_named_photos(flags, photos or [])
+    return run_captions(replace(named, as_json=as_json))
 
 
 @app.command(cls=Command)
@@ -73,11 +87,12 @@ def compare(
     limit: Annotated[
         int, typer.Option(min=1, metavar="N", help="How many photos.", rich_help_panel=WHICH)
     ] = 5,
+    as_json: AsJson = False,
 ) -> int:
     """Caption a few photos with several backends or models, side by side, as Markdown."""
     from picture_captioner.cli.commands.compare import print_comparison
 
-    return print_comparison(flags, backends, limit)
+    return print_comparison(flags, backends, limit, as_json=as_json)
 
 
 @app.command(cls=Command)
@@ -143,11 +158,11 @@ def backends(as_json: AsJson = False) -> int:
 
 @journal_app.command("check", cls=Command)
 @takes_flags
-def journal_check(flags: Flags) -> int:
+def journal_check(flags: Flags, as_json: AsJson = False) -> int:
     """Read every line and name the damaged ones; changes nothing."""
     from picture_captioner.cli.commands.journal import check_journal
 
-    return check_journal(flags)
+    return check_journal(flags, as_json=as_json)
 
 
 @journal_app.command("compact", cls=Command)
@@ -247,7 +262,7 @@ def version(
 
 def with_default_command(arguments: list[str]) -> list[str]:
     """`caption.py --backend mock` means `caption.py run --backend mock`."""
-    own = {"--help", "-h", "--version"}
+    own = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
     if arguments and arguments[0].startswith("-") and arguments[0] not in own:
         return ["run", *arguments]
     return arguments

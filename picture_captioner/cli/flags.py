@@ -163,7 +163,6 @@ class Command(TyperCommand):
 def make_app(**more: Any) -> typer.Typer:
     """An app without rich, whose errors are told by `execution.py`."""
     return typer.Typer(
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -13,6 +13,19 @@ from picture_captioner.cli.terminal import say
 from picture_captioner.errors import ConfigurationError
 from picture_captioner.foreign_text import without_secrets
 
+_HTTP_LIBRARIES = (
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "urllib3",
+    "openai",
+    "anthropic",
+    "google_genai",
+    "huggingface_hub",
+    "filelock",
+    "asyncio",
+)
 _FIELDS = ("asctime", "levelname", "name", "message")
 
 
@@ -73,3 +86,6 @@ def configure_logging(path: Path, level: str) -> None:
     handler.setFormatter(_RedactingFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    if logging.getLogger().level > logging.DEBUG:  # a line a request, which says nothing of photos
+        for name in _HTTP_LIBRARIES:
+            logging.getLogger(name).setLevel(logging.WARNING)

@@ -14,3 +14,11 @@ def program() -> list[str]:
         return [Path(called).name]
     # `uv run` puts this into the environment of what it runs.
     return [*(["uv", "run"] if "UV_RUN_RECURSION_DEPTH" in os.environ else ["python"]), called]
+
+
+def report_program() -> list[str]:
+    """The words that make the report, in the same way."""
+    words = program()
+    called = words[-1]
+    report = "cluster_report.py" if called.endswith(".py") else "cluster-report"
+    return [*words[:-1], str(Path(called).with_name(report))]

@@ -198,3 +198,5 @@ class RunFlags(Flags):
             HOW,
         ),
     ] = None
+    named: tuple[Path, ...] = ()  # the single photos that are arguments
+    as_json: bool = False

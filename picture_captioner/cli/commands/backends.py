@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from picture_captioner.backends.registry import backends
+from picture_captioner.backends.registry import BACKENDS, BackendInfo, backend_class, backends
 from picture_captioner.cli.terminal import show, table
-from picture_captioner.errors import ExitCode
+from picture_captioner.errors import ConfigurationError, ExitCode
 
 
 def print_backends(*, as_json: bool) -> int:
@@ -15,7 +15,7 @@ def print_backends(*, as_json: bool) -> int:
     Raises:
         ConfigurationError: two packages bring a backend of the same name.
     """
-    rows = list(backends().values())
+    rows = [_with_own_summary(row) for row in backends().values()]
     if as_json:
         keys = ("name", "extra", "summary")
         show(json.dumps([{key: getattr(row, key) for key in keys} for row in rows]))
@@ -23,6 +23,17 @@ def print_backends(*, as_json: bool) -> int:
         for line in table([(row.name, _described(row.extra, row.summary)) for row in rows]):
             show(line)
     return ExitCode.DONE
+
+
+def _with_own_summary(row: BackendInfo) -> BackendInfo:
+    """Another package's backend says itself what it is, if it can be imported."""
+    if row.name in BACKENDS:
+        return row
+    try:
+        kind = backend_class(row.name)
+    except ConfigurationError as error:
+        return row._replace(summary=str(error))
+    return row._replace(extra=kind.extra, summary=f"{kind.summary} ({row.summary})")
 
 
 def _described(extra: str | None, summary: str) -> str:

@@ -6,9 +6,11 @@ time, so the speeds compare answers, not whole runs.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 from PIL.Image import Image
@@ -52,8 +54,8 @@ class Column:
     stopped: FatalError | None = None
 
 
-def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
-    """Ask every backend about the first `limit` photos and print both tables.
+def print_comparison(flags: RunFlags, backends: str, limit: int, *, as_json: bool) -> int:
+    """Ask every backend about `limit` photos, spread over the library; print both tables.
 
     A backend that cannot be used costs its own column; its exit code is the command's.
 
@@ -66,15 +68,18 @@ def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
     if not specs:
         raise UsageError("--backends is empty: name some, such as template,ollama:qwen2.5vl:3b")
     _check(specs, flags.given.get("base_url"))
-    photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)[:limit]
+    photos = _spread(find_photos(flags, photos_dir, follow_links=settings.follow_links), limit)
     columns = []
     with Decoder() as loader:
         for name, model, url in specs:
             own = replace(settings, backend=name, model=model)
             at = replace(flags, given={**flags.given, "base_url": url}) if url else flags
             columns.append(_ask(at, own, loader, photos_dir, photos))
-    for line in (*_captions(photos, columns), "", *_figures(columns)):
-        show(line)
+    if as_json:
+        show(json.dumps([_as_mapping(column, photos) for column in columns]))
+    else:
+        for line in (*_captions(photos, columns), "", *_figures(columns)):
+            show(line)
     stopped = [column.stopped.exit_code for column in columns if column.stopped is not None]
     return stopped[0] if stopped else ExitCode.DONE
 
@@ -89,6 +94,26 @@ def _check(specs: Sequence[tuple[str, str, str | None]], base_url: str | None) -
             f"--base-url belongs to one backend, and {', '.join(asked)} are several: write the "
             f"address behind its own, --backends {asked[0]}:MODEL@{base_url}"
         )
+
+
+def _spread(photos: Sequence[Photo], limit: int) -> list[Photo]:
+    """Photos at equal distances: neighbours in a folder look alike."""
+    most = min(limit, len(photos))
+    return [photos[i * len(photos) // most] for i in range(most)]
+
+
+def _as_mapping(column: Column, photos: Sequence[Photo]) -> dict[str, object]:
+    asked = photos[: len(column.cells)]
+    answers = zip(asked, column.cells, strict=True)
+    return {
+        "backend": column.title,
+        "model": column.model or None,
+        "sent_to": column.sent_to,
+        "captions": {photo.rel_path: cell for photo, cell in answers},
+        "seconds": column.seconds,
+        "usages": column.usages,
+        "stopped": str(column.stopped) if column.stopped else None,
+    }
 
 
 def _ask(
@@ -188,7 +213,10 @@ def _figures(columns: Sequence[Column]) -> list[str]:
 
 
 def _mean(numbers: Sequence[float], nothing: str) -> str:
-    return f"{sum(numbers) / len(numbers):.3g}" if numbers else nothing
+    if not numbers:
+        return nothing
+    mean = Decimal(f"{sum(numbers) / len(numbers):.3g}")
+    return f"{mean:,f}"  # 1,060 and 0.000015, never 1.06e+03
 
 
 def _mean_usage(column: Column, name: str) -> str:

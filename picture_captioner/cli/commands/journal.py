@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import Counter
 from pathlib import Path
 
+from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show, size
-from picture_captioner.errors import ExitCode, JournalError
+from picture_captioner.errors import ExitCode
 from picture_captioner.journal import (
     Entry,
     Journal,
@@ -33,19 +35,25 @@ _NO_LINE_END = (
 )
 
 
-def check_journal(flags: Flags) -> int:
+def check_journal(flags: Flags, *, as_json: bool) -> int:
     """Name every damaged line.
 
     Raises:
         JournalError: the file is not there or cannot be read.
     """
-    path = _existing(flags)
+    path = existing_journal(flags)
     index = read_index(path)
-    for damage in index.damage:
-        show(str(damage))
+    if as_json:
+        damage = [{"line": d.line, "reason": str(d)} for d in index.damage]
+        torn = str(index.torn) if index.torn else None
+        counts = {"records": index.records, "photos": len(index.entries)}
+        show(json.dumps({"journal": str(path), **counts, "damage": damage, "torn": torn}))
+    for damaged in () if as_json else index.damage:
+        show(str(damaged))
     endless = index.torn is not None and index.torn.line in {d.line for d in index.damage}
     if index.torn and not endless:
-        show(str(index.torn))
+        if not as_json:
+            show(str(index.torn))
         say(f"{path.name}: discarded 1 malformed line ({index.torn_bytes} bytes, at the end)")
     good = f"{count(index.records, 'record')} of {count(len(index.entries))} in {path}"
     if not index.damage:
@@ -62,7 +70,7 @@ def compact_journal(flags: Flags) -> int:
     Raises:
         JournalError, JournalLockedError: it is as it was.
     """
-    path = _existing(flags)
+    path = existing_journal(flags)
     result = compact(path)
     say(
         f"Kept {count(result.kept, 'line')}, dropped {result.dropped:,} superseded: "
@@ -96,7 +104,7 @@ def recheck_journal(flags: Flags, *, dry_run: bool) -> int:
     Raises:
         JournalError, JournalLockedError: what was withdrawn before is on the disk.
     """
-    path = _existing(flags)
+    path = existing_journal(flags)
     found: Counter[str] = Counter()
     repeats = _Repeats()
     with contextlib.ExitStack() as held:
@@ -189,16 +197,3 @@ def _tell_recheck(
     say(f"{found.total():,} of {count(answers, 'caption')} {done}: {reasons}")
     if not dry_run:
         say("Next, to caption these photos again: the run that you use, with the same flags")
-
-
-def _existing(flags: Flags) -> Path:
-    path = flags.settings().captions_jsonl
-    try:
-        path.stat()
-    except FileNotFoundError as error:
-        raise JournalError(
-            f"there is no journal at {path}; name it with --captions-jsonl"
-        ) from error
-    except OSError as error:
-        raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
-    return path

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from picture_captioner import image_loader
@@ -38,6 +41,37 @@ def photos_dir_of(settings: Settings) -> Path:
     return settings.photos_dir
 
 
+def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:
+    """The flags with `run DIR` as its photos directory, or with the photos of `run IMG.jpg ...`.
+
+    Single photos are looked for in PHOTOS_DIR if they are there, else in the folder they share.
+
+    Raises:
+        UsageError: neither one folder nor files, or together with a flag that says the same.
+    """
+    if not words:
+        return flags
+    paths = [Path(word).expanduser() for word in words]
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"there is no photo and no folder {path}")
+    if any(path.is_dir() for path in paths):
+        if len(paths) > 1:
+            raise UsageError("name one folder, or single photos: each library has its own journal")
+        if flags.given.get("photos_dir") is not None:
+            raise UsageError(f"--photos-dir and {paths[0]} both name a folder; give one of them")
+        return replace(flags, given={**flags.given, "photos_dir": paths[0]})
+    if flags.files_from is not None:
+        raise UsageError("--files-from and photos that are named exclude each other")
+    named = tuple(path.absolute() for path in paths)
+    library = flags.settings().photos_dir
+    if library is None or not all(path.is_relative_to(library.absolute()) for path in named):
+        if flags.given.get("photos_dir") is not None:
+            raise UsageError(f"not all of these photos are in --photos-dir {library}")
+        library = Path(os.path.commonpath([path.parent for path in named]))
+    return replace(flags, given={**flags.given, "photos_dir": library}, named=named)
+
+
 def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> list[Photo]:
     """The photos that the flags speak of, in the order asked for.
 
@@ -70,10 +104,9 @@ def _look(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> WalkResul
         raw_available=importlib.util.find_spec("rawpy") is not None,
     )
     path_filter = PathFilter(flags.include or (), flags.exclude or ())
-    if flags.files_from is not None:
-        return read_file_list(
-            flags.files_from, photos_dir, kinds, path_filter, follow_links=follow_links
-        )
+    if flags.files_from is not None or flags.named:
+        source = flags.named or flags.files_from or "-"
+        return read_file_list(source, photos_dir, kinds, path_filter, follow_links=follow_links)
     return walk_photos(photos_dir, kinds, path_filter, follow_links=follow_links)
 
 

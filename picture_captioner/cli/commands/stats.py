@@ -8,8 +8,26 @@ from pathlib import Path
 
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show, table
-from picture_captioner.errors import ExitCode
+from picture_captioner.errors import ExitCode, JournalError
 from picture_captioner.journal import Summary, summarize
+
+
+def existing_journal(flags: Flags) -> Path:
+    """The journal that is there.
+
+    Raises:
+        JournalError: it is not, or cannot be looked at.
+    """
+    path = flags.settings().captions_jsonl
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise JournalError(
+            f"there is no journal at {path}; name it with --captions-jsonl"
+        ) from error
+    except OSError as error:
+        raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
+    return path
 
 
 def print_stats(flags: Flags, *, as_json: bool) -> int:
@@ -18,7 +36,7 @@ def print_stats(flags: Flags, *, as_json: bool) -> int:
     Raises:
         JournalError: it cannot be read.
     """
-    path = flags.settings().captions_jsonl
+    path = existing_journal(flags)
     summary, index = summarize(path)
     for warning in index.warnings(path.name):
         say(warning)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 from typing import TYPE_CHECKING
 
-from picture_captioner.cli.program import program
+from picture_captioner.cli.program import program, report_program
 from picture_captioner.cli.terminal import count, duration, rate, say, show
 from picture_captioner.errors import TruncatedImageError
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
@@ -32,12 +33,26 @@ def tell_summary(
 ) -> None:
     """Say how the run ended, on stderr; a dry run lists the broken photos on stdout."""
     _tell_outcomes(outcomes, backend, len(batch.photos), seconds)
-    if flags.dry_run:
+    if flags.dry_run and not flags.as_json:
         _list_broken(outcomes)
     say(f"Journal: {journal.path}")
     for line in _next_steps(outcomes, backend, flags, batch):
         say(line)
     counts = {str(outcome.name.lower()): n for outcome, n in outcomes.counts.items()}
+    if flags.as_json:
+        failures = [[f.rel_path, f.code, f.message] for f in sorted(outcomes.failures)]
+        show(
+            json.dumps(
+                {
+                    "photos": len(batch.photos),
+                    "counts": counts,
+                    "left": batch.left_by_limit + batch.left_by_restart,
+                    "seconds": round(seconds, 3),
+                    "journal": str(journal.path.absolute()),
+                    "failures": failures,
+                }
+            )
+        )
     _log.info(
         "run ended",
         extra={"event": "run_ended", "photos": counts, "seconds": round(seconds, 3)},
@@ -96,6 +111,8 @@ def _next_steps(
     elif backend.placeholder and not left:
         listed = f"'{shlex.join(program())} backends' lists them"
         steps.append(f"Next, for real captions: {_command(flags, '--backend=NAME')} ({listed})")
+    elif counts[Outcome.CAPTIONED] and not left:
+        steps += _look_at_them(flags)
     return steps
 
 
@@ -114,4 +131,15 @@ def _command(flags: RunFlags, *additions: str) -> str:
     given = {name.replace("_", "-"): flags.given[name] for name in names if name in flags.given}
     words = [f"--config={flags.config}"] if flags.config else []
     words += [f"--{name}={value}" for name, value in given.items()]
-    return shlex.join([*program(), "run", *words, *additions])
+    return shlex.join([*program(), "run", *words, *map(str, flags.named), *additions])
+
+
+def _look_at_them(flags: RunFlags) -> list[str]:
+    """The report and the search, for this library and journal."""
+    where = [f"--config={flags.config}"] if flags.config else []
+    journal = flags.given.get("captions_jsonl")
+    where += [f"--captions-jsonl={journal}"] if journal else []
+    photos = flags.given.get("photos_dir")
+    report = [*report_program(), *where, *([f"--photos-dir={photos}"] if photos else [])]
+    search = [*program(), "search", *where, "WORDS"]
+    return [f"Next, to see the library: {shlex.join(report)}; to find photos: {shlex.join(search)}"]

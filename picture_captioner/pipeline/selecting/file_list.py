@@ -23,14 +23,14 @@ from picture_captioner.pipeline.selecting.walk import (
 
 
 def read_file_list(
-    source: str,
+    source: str | Sequence[Path],
     photos_dir: Path,
     kinds: PhotoKinds,
     path_filter: PathFilter | None = None,
     *,
     follow_links: bool = False,
 ) -> WalkResult:
-    """The photos named in a file, or on standard input if `source` is `-`; in path order.
+    """The photos named in a file, on standard input if `source` is `-`, or here; in path order.
 
     One path per line (LF or CRLF), or NUL-separated as soon as there is a NUL; relative to the
     photos directory or absolute inside it. `..` is resolved by the text, not through links. Hidden
@@ -68,11 +68,12 @@ def _add_listed(
         collector.add(rel_path, status, linked=path.is_symlink())
 
 
-def _listed_paths(source: str, photos_dir: Path) -> Iterator[str]:
+def _listed_paths(source: str | Sequence[Path], photos_dir: Path) -> Iterator[str]:
     name = "standard input" if source == "-" else source
     # As typed and with its links resolved: tools that make lists print the one or the other.
     bases = [_with_slash(photos_dir.absolute()), _with_slash(photos_dir.resolve())]
-    for number, line in _lines(_read_list(source)):
+    data = _read_list(source) if isinstance(source, str) else b"\0".join(map(os.fsencode, source))
+    for number, line in _lines(data + b"\0" if not isinstance(source, str) else data):
         rel_path = _inside(os.fsdecode(line), bases)
         if rel_path is None:
             raise UsageError(

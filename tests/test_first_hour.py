@@ -1,0 +1,168 @@
+"""What a new user types in the first hour: photos as arguments, the next command, completion."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from tests.support import (
+    ROOT,
+    caption,
+    draw,
+    effective,
+    environment,
+    install_plugin,
+    library,
+    report,
+)
+
+
+def test_a_folder_may_be_named_without_a_flag(tmp_path):
+    library(tmp_path / "my photos", 3)
+    done = caption("run", "my photos", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(effective(tmp_path / "captions.jsonl")) == 3
+    assert "run '--photos-dir=my photos' --backend=NAME" in done.stderr
+
+
+@pytest.mark.parametrize("set_before", [False, True])
+def test_single_photos_may_be_named(tmp_path, set_before):
+    photos = library(tmp_path / "photos", 4)
+    if set_before:
+        (tmp_path / "config.env").write_text(f"PHOTOS_DIR={photos}\n")
+    done = caption("run", "photos/000/00001.jpg", photos / "000/00003.jpg", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = "000/" if set_before else ""
+    assert set(effective(tmp_path / "captions.jsonl")) == {
+        f"{folder}00001.jpg",
+        f"{folder}00003.jpg",
+    }
+
+
+def test_a_name_with_a_newline_is_one_photo(tmp_path):
+    draw(tmp_path / "a\nb.jpg")
+    done = caption("run", tmp_path / "a\nb.jpg", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert set(effective(tmp_path / "captions.jsonl")) == {"a\nb.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["gone.jpg"], "there is no photo and no folder gone.jpg"),
+        (["photos", "more"], "name one folder, or single photos"),
+        (["photos", "--photos-dir=more"], "both name a folder"),
+        (["photos/000/00000.jpg", "--photos-dir=more"], "not all of these photos are in"),
+        (["photos/000/00000.jpg", "--files-from=-"], "exclude each other"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(tmp_path, words, told):
+    library(tmp_path / "photos", 1)
+    library(tmp_path / "more", 1)
+    done = caption("run", *words, cwd=tmp_path)
+    assert done.returncode == 64
+    assert told in done.stderr
+
+
+def test_a_run_ends_with_the_commands_that_come_next(tmp_path):
+    """They are typed as they stand."""
+    library(tmp_path / "photos", 2)
+    plugin = install_plugin(tmp_path / "plugin")
+    done = caption(
+        "run", "photos", "--backend=service", "--captions-jsonl=my.jsonl", cwd=tmp_path,
+        PYTHONPATH=plugin,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (line,) = re.findall(
+        "^Next, to see the library: (.*); to find photos: (.*)$", done.stderr, re.M
+    )
+    made, found = (shlex.split(command) for command in line)
+    assert made[1] == str(ROOT / "cluster_report.py")
+    assert report(*made[2:], cwd=tmp_path).returncode == 0
+    assert (tmp_path / "report_out" / "cluster_report.html").exists()
+    looked = caption(*found[2:-1], "Red", cwd=tmp_path)
+    assert len(looked.stdout.splitlines()) == 2
+
+
+def test_a_run_tells_its_end_as_json(tmp_path):
+    photos = library(tmp_path / "photos", 2)
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    done = caption("run", "photos", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["counts"] == {"captioned": 2, "corrupt": 1}
+    assert told["journal"] == str(tmp_path / "captions.jsonl")
+    ((rel_path, _, message),) = told["failures"]
+    assert (rel_path, bool(message)) == ("broken.jpg", True)
+    checked = json.loads(caption("journal", "check", "--json", cwd=tmp_path).stdout)
+    assert (checked["records"], checked["photos"], checked["damage"]) == (3, 3, [])
+    done = caption("compare", "--backends=mock", "photos", "--json", cwd=tmp_path)
+    assert done.returncode == 64, "compare takes no folder"
+    done = caption("compare", "--backends=mock", "--photos-dir=photos", "--json", cwd=tmp_path)
+    (column,) = json.loads(done.stdout)
+    assert len(column["captions"]) == 3
+
+
+def test_damage_is_told_as_json_with_the_same_exit_code(tmp_path):
+    library(tmp_path / "photos", 1)
+    caption("run", "photos", cwd=tmp_path)
+    journal = tmp_path / "captions.jsonl"
+    journal.write_bytes(b"{no json\n" + journal.read_bytes())
+    done = caption("journal", "check", "--json", cwd=tmp_path)
+    assert done.returncode == 74
+    assert [damage["line"] for damage in json.loads(done.stdout)["damage"]] == [1]
+
+
+@pytest.mark.parametrize("command", [["stats"], ["journal", "check"]])
+def test_a_journal_that_is_not_there_is_said(tmp_path, command):
+    done = caption(*command, "--captions-jsonl=gone.jsonl", cwd=tmp_path)
+    assert done.returncode == 74
+    assert f"there is no journal at {tmp_path / 'gone.jsonl'}" in done.stderr.replace(
+        "at gone", f"at {tmp_path}/gone"
+    )
+
+
+def test_a_plugin_that_cannot_be_imported_is_one_sentence(tmp_path):
+    plugin = install_plugin(tmp_path / "plugin")
+    (tmp_path / "plugin" / "test_service.py").write_text("import not_installed_anywhere\n")
+    library(tmp_path / "photos", 1)
+    for text, told in (
+        ("import not_installed_anywhere", "needs the package not_installed_anywhere"),
+        ("1 / 0", "cannot be imported: ZeroDivisionError: division by zero"),
+    ):
+        (tmp_path / "plugin" / "test_service.py").write_text(text)
+        done = caption("run", "photos", "--backend=service", cwd=tmp_path, PYTHONPATH=plugin)
+        assert done.returncode == 78
+        assert told in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        listed = caption("backends", cwd=tmp_path, PYTHONPATH=plugin)
+        assert listed.returncode == 0
+        assert told in listed.stdout
+
+
+def test_backends_shows_what_a_plugin_says_of_itself(tmp_path):
+    plugin = install_plugin(tmp_path / "plugin")
+    listed = caption("backends", cwd=tmp_path, PYTHONPATH=plugin).stdout
+    assert "a service in a test (from test-service)" in listed
+
+
+@pytest.mark.parametrize("program", ["caption.py", "cluster_report.py"])
+def test_shell_completion_is_shown(tmp_path, program):
+    done = subprocess.run(
+        ["bash", "-c", f"python {ROOT / program} --show-completion bash"],
+        cwd=tmp_path, env=environment(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "complete" in done.stdout
+    assert done.stderr == ""
+
+
+def test_commands_and_flags_complete(tmp_path):
+    words = {"COMP_WORDS": "caption.py run --back", "COMP_CWORD": "2"}
+    done = caption(cwd=tmp_path, **words, **{"_CAPTION.PY_COMPLETE": "complete_bash"})
+    assert "--backend" in done.stdout.split()
