@@ -24,8 +24,7 @@ from picture_captioner.backends.base import BackendSettings, CaptionBackend
 from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.registry import backend_class
-from picture_captioner.journal import InFlight, Journal
-from picture_captioner.pipeline.asking.deaths import Deaths
+from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Ceilings
@@ -151,7 +150,6 @@ def whole_program(backend: CaptionBackend, paths: Sequence[Path], workers: int) 
     with (
         tempfile.TemporaryDirectory() as folder,
         Journal(Path(folder) / "journal") as journal,
-        InFlight(journal.path, identity.backend, identity.model, outcomes.notice) as in_flight,
     ):
         run = CaptionRun(
             [ChosenBackend(backend, identity, Prices(None, backend.settings.model))],
@@ -163,8 +161,6 @@ def whole_program(backend: CaptionBackend, paths: Sequence[Path], workers: int) 
             outcomes,
             Ceilings(None, None),
             Hints(),
-            in_flight,
-            Deaths(),
         )
         started = time.perf_counter()
         run.run()

@@ -31,8 +31,7 @@ from benchmarks.finding import Finding
 from benchmarks.slow_disk import SLOW_SECONDS, slow_syncs
 from benchmarks.tiny_photos import draw_tiny_photos
 from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend, Fault
-from picture_captioner.journal import InFlight, Journal
-from picture_captioner.pipeline.asking.deaths import Deaths
+from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Ceilings
@@ -100,10 +99,7 @@ def run_pipeline(folder: Path, photos: Sequence[Photo]) -> str:
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / "captions.jsonl"
         outcomes = Outcomes(Silent())
-        with (
-            Journal(path) as journal,
-            InFlight(path, identity.backend, identity.model, outcomes.notice) as in_flight,
-        ):
+        with Journal(path) as journal:
             run = CaptionRun(
                 [ChosenBackend(backend, identity, Prices(None, "instant-1"))],
                 journal,
@@ -114,8 +110,6 @@ def run_pipeline(folder: Path, photos: Sequence[Photo]) -> str:
                 outcomes,
                 Ceilings(None, None),
                 Hints(),
-                in_flight,
-                Deaths(),
             )
             run.run()
         # Waited for, so that the decoders' processor time is counted.

@@ -21,6 +21,7 @@
         |-- UsageError                    64
         |-- NoPhotosError                 66
         |-- BackendUnavailableError       69
+        |   `-- DeviceLostError             69, unless another process is started for the model
         |-- JournalError                  74
         |-- JournalLockedError            75
         |-- OutputError                   74
@@ -284,6 +285,10 @@ class BackendUnavailableError(FatalError):
     """The model or service cannot be used at all."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+class DeviceLostError(BackendUnavailableError):
+    """The device failed and can no longer be used by this process; another process may."""
 
 
 class JournalError(FatalError):

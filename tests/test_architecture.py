@@ -34,6 +34,7 @@ SIBLINGS = {
     "journal",
     "image_loader",
     "hub",
+    "workers",
 }
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in sorted(names)}
 

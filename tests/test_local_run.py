@@ -1,4 +1,4 @@
-"""A model in this process through the whole program: flags, decoders, batches, journal, stops."""
+"""A model through the whole program: flags, decoders, batches, journal, stops."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ torch = need("torch")
 
 import picture_captioner.cli.caption_app as program
 from picture_captioner.backends import local_engine
+from tests.faulty_local import RED, draw_culprit, install_faulty
 from tests.local_models import NEW_TOKENS, make_model, out_of_memory_above
 from tests.support import caption, library, records
 
@@ -31,7 +32,7 @@ def run(model, tmp_path, monkeypatch):
         library(tmp_path / "photos", photos)
         return program.execute(
             [
-                *("run", "--backend=local", f"--model={model}", "--device=cpu"),
+                *("run", "--backend=local", f"--model={model}", "--device=cpu", "--in-process"),
                 *("--photos-dir=photos", f"--max-new-tokens={NEW_TOKENS}", "--max-pixels=20000"),
                 *flags,
             ]
@@ -88,6 +89,33 @@ def test_the_program_captions_with_a_model_in_a_folder(model, tmp_path):
     assert str(model) not in (tmp_path / "captions.jsonl").read_text("ascii")
     noise = [line for line in done.stderr.splitlines() if "it/s" in line or "Warning" in line]
     assert noise == []
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(900)
+def test_whatever_the_model_dies_of_costs_the_culprit_alone(model, tmp_path):
+    library(tmp_path / "photos", 55)
+    for number, way in enumerate(RED):
+        draw_culprit(tmp_path / "photos" / "000" / f"{5 + 10 * number:05d}x.png", way)
+    once = tmp_path / "once"
+    done = caption(
+        *("run", "--backend=faulty", f"--model={model}", "--photos-dir=photos", "--timeout=6"),
+        *("--device=cpu", "--batch-size=4", "--option=max_pixels=20000", f"--option=once={once}"),
+        *("--max-new-tokens", NEW_TOKENS),
+        cwd=tmp_path,
+        timeout=400,
+        OMP_NUM_THREADS="1",
+        PYTHONPATH=install_faulty(tmp_path / "plugin"),
+    )
+    assert done.returncode == 0, done.stderr
+    written = records(tmp_path / "captions.jsonl")
+    assert len(written) == len({record["rel_path"] for record in written}) == 60
+    failed = {r["rel_path"]: r["error"]["code"] for r in written if r["status"] != "success"}
+    assert sorted(failed.values()) == ["hung", *["process_died"] * 4]
+    assert all(name.endswith("x.png") for name in failed)
+    inside = (tmp_path / "once.inside").read_text().split()
+    assert "2" in inside, "two batches were under way"
+    assert once.exists(), "it died while it loaded, once"
 
 
 def test_running_out_of_memory_costs_no_photo(run, fault, tmp_path, capsys):

@@ -7,11 +7,13 @@ cannot leak them. docs/adding_a_backend.md walks through writing one.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -38,6 +40,10 @@ class BackendOptions(BaseModel):
 
 def _unheard(text: str) -> None:
     """A notice to nobody."""
+
+
+def _unwatched() -> None:
+    """Nobody asks where the work is."""
 
 
 @dataclass(frozen=True)
@@ -161,11 +167,22 @@ class CaptionBackend(ABC):
     price_provider: ClassVar[str | None] = None
     free: bool = False
     timeout: ClassVar[float] = 60.0
+    own_process: ClassVar[bool] = False
+    """Whether it is run in a child process, which may crash, hang or lose its device: for what
+    holds a model in memory. It is made there anew, without a key and without the network."""
 
     Options: ClassVar[type[BackendOptions]] = BackendOptions
 
     on_rate_limit: OnRateLimit | None = None
     """Set by the run; a backend whose answers name the provider's quotas may tell them."""
+
+    on_device: Callable[[], None] = staticmethod(_unwatched)
+    """Set in a child process; to be called when what was prepared begins on the device, so that
+    a death is first laid to the photos that were there."""
+
+    before: Mapping[str, Any] = MappingProxyType({})
+    """What `facts` said in the first process of this run, if this is a later one: its predecessor's
+    memory may not be free yet."""
 
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
@@ -197,7 +214,7 @@ class CaptionBackend(ABC):
 
     @property
     def destination(self) -> str | None:
-        """The host that receives the photos; None when they stay in this process."""
+        """The host that receives the photos; None when they stay on this machine."""
         return None
 
     def status(self) -> str:
@@ -215,6 +232,17 @@ class CaptionBackend(ABC):
         """
         return None
 
+    def facts(self) -> Mapping[str, Any]:
+        """What a later process for the same model should know; numbers and words only."""
+        return {}
+
+    def find_files(self) -> None:  # noqa: B027 - most backends need no files
+        """Look for what `check` needs. Called by the parent of an `own_process`, which has a net.
+
+        Raises:
+            FatalError: it is not on this machine.
+        """
+
     def check(self) -> None:
         """Verify, before the first photo, that captions can be had: key, server, model.
 
@@ -230,6 +258,12 @@ class CaptionBackend(ABC):
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Let go of connections and memory; called once, when nothing is under way any more."""
+
+    def stop(self) -> None:  # noqa: B027 - most backends are asked and answer
+        """The run is being stopped: begin nothing long of your own. From any thread."""
+
+    def abandon(self) -> None:  # noqa: B027 - nor do they leave anything behind
+        """This process is about to end without waiting for what is under way."""
 
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
         """What a photo sent at this size (pixels) should take; None if no published rule says.
@@ -274,3 +308,12 @@ class CaptionBackend(ABC):
             return self.caption(image, hints)
         except PhotoError as error:
             return error
+
+
+def takes_fault(backend: CaptionBackend) -> bool:
+    """Whether `caption` can be told why the last answer was no use; other packages' may not."""
+    try:
+        inspect.signature(backend.caption).bind(None, (), None)
+    except TypeError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""A vision model inside this process, on the graphics card or the CPU: no server, no network.
+"""A vision model on this machine's graphics card or CPU: no server, no network.
 
 The model is one of transformers' own classes, quantised by bitsandbytes where memory asks for it.
 Photos are captioned in batches from two threads: while one batch is on the device, the next is
@@ -31,6 +31,7 @@ from picture_captioner.backends.prompt import question
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.errors import (
     BackendUnavailableError,
+    DeviceLostError,
     ModelError,
     PhotoError,
     TransientError,
@@ -81,16 +82,17 @@ class LocalOptions(BackendOptions):
 
 
 class LocalBackend(CaptionBackend):
-    """Captions by a model of the hub or of a folder, in this process."""
+    """Captions by a model of the hub or of a folder."""
 
     name = "local"
-    summary = "a vision model in this process, on your GPU (8 GB will do) or CPU; free"
+    summary = "a vision model on this machine, on your GPU (8 GB will do) or CPU; free"
     extra = "local"
     writes_fields = True
     default_model = "Qwen/Qwen2.5-VL-3B-Instruct"
     default_workers = 1
     max_workers = 1
     batch_threads = 2
+    own_process = True
     largest_edge = 8192
     Options = LocalOptions
 
@@ -139,6 +141,24 @@ class LocalBackend(CaptionBackend):
         """The longest answer, in tokens."""
         return self._options.max_new_tokens or self.settings.max_tokens
 
+    def find_files(self) -> None:
+        """Find the model's folder.
+
+        Raises:
+            FatalError: it is not on this machine.
+        """
+        self._folder()
+
+    def _folder(self) -> Path:
+        from picture_captioner.hub.repositories import find_repository, is_snapshot, local_folder
+
+        folder = local_folder(self._source)
+        if folder is None:
+            revision, models_dir = self._options.revision, self.settings.models_dir
+            folder = find_repository(self._source, revision, models_dir=models_dir)
+            self._version = folder.name[:12] if is_snapshot(folder) else None
+        return folder
+
     def check(self) -> None:
         """Find the model, say what it takes, and load it.
 
@@ -150,16 +170,10 @@ class LocalBackend(CaptionBackend):
             return
         from picture_captioner.backends.local_engine import Engine, cap_memory
         from picture_captioner.backends.local_loading import plan
-        from picture_captioner.hub.repositories import find_repository, is_snapshot, local_folder
 
         options = self._options
-        folder = local_folder(self._source)
-        if folder is None:
-            models_dir = self.settings.models_dir
-            folder = find_repository(self._source, options.revision, models_dir=models_dir)
-            self._version = folder.name[:12] if is_snapshot(folder) else None
         chosen = plan(
-            folder,
+            self._folder(),
             options.device,
             options.quantization,
             options.max_pixels,
@@ -212,7 +226,7 @@ class LocalBackend(CaptionBackend):
         """Caption photos of any sizes at once; a batch that does not fit is halved until it does.
 
         Raises:
-            BackendUnavailableError: the device is gone.
+            DeviceLostError: the device is gone.
             TransientError: memory ran out where it sufficed before: another program took it.
         """
         questions = [question(self.settings, hint) for hint in hints]
@@ -247,7 +261,8 @@ class LocalBackend(CaptionBackend):
         with self._turn:
             self._preparing += spent
             if self._lost is not None:
-                raise BackendUnavailableError(self._lost)
+                raise DeviceLostError(self._lost)
+            self.on_device()
             started = time.monotonic()
             self._started = self._started or started
             try:
@@ -267,7 +282,7 @@ class LocalBackend(CaptionBackend):
         """Raise what a failure on the device means, unless memory ran out.
 
         Raises:
-            BackendUnavailableError: the device is gone, and stays so until the process ends.
+            DeviceLostError: the device is gone, and stays so until the process ends.
             RuntimeError: the error itself, if it says nothing about the device.
         """
         from picture_captioner.backends.local_errors import DeviceFailure, failure_of, first_line
@@ -281,7 +296,7 @@ class LocalBackend(CaptionBackend):
                 " Nothing was recorded for the photos under way; run the same command again, and "
                 "if it comes back, look at the driver (dmesg, nvidia-smi)"
             )
-            raise BackendUnavailableError(self._lost) from error
+            raise DeviceLostError(self._lost) from error
 
     def _loaded(self) -> Engine:
         if self._engine is None:

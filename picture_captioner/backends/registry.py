@@ -48,7 +48,7 @@ BUILT_IN = (
         "local",
         "picture_captioner.backends.local_hf:LocalBackend",
         "local",
-        "a vision model in this process, on your GPU (8 GB will do) or CPU; free",
+        "a vision model on this machine, on your GPU (8 GB will do) or CPU; free",
         writes_fields=True,
     ),
     BackendInfo(

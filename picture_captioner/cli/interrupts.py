@@ -21,8 +21,10 @@ class Interrupts:
     may hold a lock at that moment. The run asks `requested` several times a second.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], at_once: Callable[[], None]) -> None:
+        """`at_once` is the last thing done when a second signal ends the process."""
         self._say = say
+        self._at_once = at_once
         self._said = False
         self._since = 0.0
         self.received: signal.Signals | None = None
@@ -35,6 +37,7 @@ class Interrupts:
             self._since = now
         elif now - self._since > SAME_SIGNAL_SECONDS:
             # Acknowledged records are on the disk already; the rest is tried again next time.
+            self._at_once()
             os._exit(128 + number)
 
     def requested(self) -> bool:
@@ -56,9 +59,11 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def note_signals(say: Callable[[str], None]) -> Iterator[Interrupts]:
+def note_signals(
+    say: Callable[[str], None], at_once: Callable[[], None] = lambda: None
+) -> Iterator[Interrupts]:
     """While the block runs, signals are noted. One that is ignored (nohup) stays ignored."""
-    interrupts = Interrupts(say)
+    interrupts = Interrupts(say, at_once)
     previous = {}
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -9,7 +9,7 @@ from typing import Annotated
 from picture_captioner.cli.flags import Flags
 from picture_captioner.settings import HOW, WHICH, WHO, Flag
 
-_MODEL = "A model in this process (--backend local)"
+_MODEL = "A model on this machine (--backend local)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +187,25 @@ class RunFlags(Flags):
     revision: Annotated[
         str | None,
         Flag("run", "NAME", "Branch, tag or commit of the model; a commit never changes.", _MODEL),
+    ] = None
+    in_process: Annotated[
+        bool,
+        Flag(
+            "run",
+            "",
+            "Run the model in this process, for a debugger or profiler; it then dies with it.",
+            _MODEL,
+        ),
+    ] = False
+    model_restart_every: Annotated[
+        int | None,
+        Flag(
+            "run",
+            "N",
+            "Load the model afresh after N photos, which gives leaked memory back (default 5000).",
+            _MODEL,
+            least=1,
+        ),
     ] = None
     show_setting: Annotated[
         str | None,

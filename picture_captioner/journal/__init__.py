@@ -7,7 +7,6 @@
     writing.py   `Journal`, open for writing
     rows.py      other files of that kind: people, tags, jobs, undo
     lock.py      one writer at a time
-    in_flight.py what the backend has, noted beside it: who was there when the process died
     durable.py   sync, directory sync, atomic replacement
     forgetting.py photos out of the journal and the files beside it
     maintenance.py  check, compact, merge
@@ -25,7 +24,6 @@ from picture_captioner.journal.forgetting import (
     forget_in_log,
     forget_lines,
 )
-from picture_captioner.journal.in_flight import Death, InFlight, Sent, Suspicion
 from picture_captioner.journal.maintenance import compact, merge
 from picture_captioner.journal.reading import Damage, JournalIndex, read_again, read_index
 from picture_captioner.journal.record import (
@@ -45,10 +43,8 @@ from picture_captioner.journal.writing import Journal
 __all__ = [
     "MOST_DOLLARS",
     "Damage",
-    "Death",
     "Entry",
     "Fold",
-    "InFlight",
     "Journal",
     "JournalIndex",
     "JournalTail",
@@ -56,9 +52,7 @@ __all__ = [
     "Record",
     "RecordError",
     "RowFile",
-    "Sent",
     "Summary",
-    "Suspicion",
     "Traces",
     "compact",
     "find_traces",

@@ -10,6 +10,7 @@ import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from picture_captioner.errors import JournalError, JournalLockedError
 from picture_captioner.journal.record import utc_now
@@ -20,6 +21,9 @@ class WriterLock:
 
     A file of its own: compacting replaces the journal, and a lock on the replaced file alone would
     guard nothing. It is left in place, since removing it would race with the next writer.
+
+    It also says whether a run is under way, and in which order it takes its photos: what stands
+    there when the lock is taken is what the last run died in the middle of (`died`).
     """
 
     def __init__(self, journal: Path) -> None:
@@ -40,6 +44,7 @@ class WriterLock:
                 f"cannot create {path}: {error.strerror}; the journal's directory must be writable"
             ) from error
         try:
+            self._journal = journal
             self._take(path, journal)
         except BaseException:
             os.close(self._descriptor)
@@ -53,7 +58,8 @@ class WriterLock:
         held = os.pread(self._descriptor, 4096, 0)
         if held.strip(b"\0") and not held.startswith(b'{"pid"'):
             raise _not_ours(path, "it holds something else")
-        self._sign(journal)
+        self.died = self._read().get("running")
+        self.sign()
 
     def guard(self, descriptor: int, journal: Path) -> None:
         """Lock the open journal too: somebody may delete the lock file and start a second run.
@@ -63,19 +69,34 @@ class WriterLock:
         """
         _lock(descriptor, journal, lambda: "a process whose lock file was deleted")
 
-    def _sign(self, journal: Path) -> None:
+    def sign(self, running: str | None = None) -> None:
+        """Say who holds the lock and, if a run is under way, in which order it takes its photos.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": utc_now()}
+        if running:
+            holder["running"] = running
         try:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, json.dumps(holder).encode("ascii"), 0)
         except OSError as error:
-            raise JournalError(f"cannot write beside {journal}: {error.strerror}") from error
+            raise JournalError(f"cannot write beside {self._journal}: {error.strerror}") from error
+
+    def _read(self) -> dict[str, Any]:
+        """What the lock file says; nothing if it makes no sense."""
+        try:
+            said = json.loads(os.pread(self._descriptor, 4096, 0))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return said if isinstance(said, dict) else {}
 
     def _holder(self) -> str:
+        held = self._read()
         try:
-            held = json.loads(os.pread(self._descriptor, 4096, 0))
             return f"process {held['pid']} on {held['host']} since {held['since']}"
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except KeyError:
             return "another process"
 
     def release(self) -> None:

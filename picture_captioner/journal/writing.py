@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -18,11 +19,14 @@ from picture_captioner.journal.reading import (
 )
 from picture_captioner.journal.record import Entry, Record, parse_entry, read_fields
 
+_FORWARD, _REVERSE = "forward", "reverse"
+
 
 class Journal(AppendOnlyFile[Entry]):
     """captions.jsonl, open for writing by this process alone. Thread-safe.
 
-    `index` is what its lines add up to; `index.warnings` say what was found.
+    `index` is what its lines add up to; `index.warnings` say what was found. `written` counts the
+    records of this process.
     """
 
     noun = "journal"
@@ -32,6 +36,7 @@ class Journal(AppendOnlyFile[Entry]):
     def __init__(self, path: Path) -> None:
         """Open or create the journal; errors as for any such file."""
         self.index = JournalIndex()
+        self.written = 0
         super().__init__(path)
 
     def _parsed(self, line: Line) -> Entry | Damage | None:
@@ -42,7 +47,26 @@ class Journal(AppendOnlyFile[Entry]):
 
     def _apply(self, item: Entry, offset: int) -> None:
         item.offset = offset
+        self.written += 1
         self.index.apply(item)
+
+    @property
+    def died_running_forward(self) -> bool:
+        """Whether the last run died, and took its photos in the order asked for."""
+        return self._lock.died == _FORWARD
+
+    def run_begins(self, *, reverse: bool) -> None:
+        """Note that a run is under way, and in which order; `run_ends` strikes it off.
+
+        Raises:
+            JournalError: it cannot be noted.
+        """
+        self._lock.sign(_REVERSE if reverse else _FORWARD)
+
+    def run_ends(self) -> None:
+        """The run comes to an end that somebody meant, whatever it is."""
+        with contextlib.suppress(JournalError):  # then the next run goes the other way round
+            self._lock.sign()
 
     def is_done(self, rel_path: str, *, placeholders_count: bool = False) -> bool:
         """Whether the path has an effective real record (or, if asked, any). O(1)."""

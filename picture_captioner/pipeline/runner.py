@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from picture_captioner.journal import InFlight, Journal
+from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.captioning import Captioning
-from picture_captioner.pipeline.asking.deaths import Deaths
 from picture_captioner.pipeline.asking.fallback import FallbackChain
 from picture_captioner.pipeline.asking.retry import MAX_PATIENCE_SECONDS, MAX_PATIENCE_WITH_FALLBACK
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
-from picture_captioner.pipeline.asking.trials import Trials
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import Outcomes
@@ -62,9 +60,6 @@ class RunOptions:
 class CaptionRun:
     """Captions the pending photos, with the first of `links` or whoever is next in line.
 
-    `in_flight` is told what the backends have; what `deaths` says of earlier runs decides who is
-    tried alone.
-
     `abandoned` is True afterwards if something under way did not finish within the grace period:
     the process should then be left without waiting for it.
 
@@ -83,17 +78,12 @@ class CaptionRun:
         outcomes: Outcomes,
         ceilings: Ceilings,
         hints: Hints,
-        in_flight: InFlight,
-        deaths: Deaths,
     ) -> None:
         self._options = options
         self.stop = Stop()
         budget = Budget(ceilings, journal.index)
         self.abandoned = False
-        self._queue = WorkQueue(
-            [photo for photo in pending if not deaths.on_trial(photo)],
-            [photo for photo in pending if deaths.on_trial(photo)],
-        )
+        self._queue = WorkQueue(pending)
         content = ContentIndex(sources, () if rules.identity.placeholder else pending)
         self._recorder = Recorder(journal, content, self._queue, outcomes, dry_run=options.dry_run)
         first = chosen_backends[0].backend
@@ -127,9 +117,8 @@ class CaptionRun:
             root=options.root,
         )
         chain = FallbackChain(self._services, outcomes.notice)
-        trials = Trials(deaths, in_flight, self._queue, content, self._recorder, rules.identity)
         self._captioning = Captioning(
-            chain, hints, self._ready, self._recorder, outcomes, trials, lambda: first.batch_now
+            chain, hints, self._ready, self._recorder, outcomes, lambda: first.batch_now
         )
         self.stop.on_stop(self._queue.stop)
         self.stop.on_stop(lambda: self._ready.close(discard=True))

@@ -16,31 +16,27 @@ from picture_captioner.pipeline.selecting.walk import Photo
 
 @dataclass(eq=False, slots=True)
 class Item:
-    """A photo under way. `alone` marks the second try of one whose decoder died.
-
-    `on_trial` marks one that the backend gets with nothing else under way (deaths.py).
-    """
+    """A photo under way. `alone` marks the second try of one whose decoder died."""
 
     photo: Photo
     alone: bool = False
-    on_trial: bool = False
 
 
 class WorkQueue:
     """A source of items that others can put items back into. Thread-safe.
 
     First come items that were put back, then the pending photos; suspects, whose decoder died or
-    overran, or with which the whole process died (`on_trial`), come last and one at a time, with
-    nothing else under way: only then is it certain that the file was to blame.
+    overran, come last and one at a time, with nothing else under way: only then is it certain that
+    the file was to blame.
     `next` waits while an item under way may still come back, and returns None when all are settled
     or `stop` was called.
     """
 
-    def __init__(self, photos: Iterable[Photo], on_trial: Iterable[Photo] = ()) -> None:
+    def __init__(self, photos: Iterable[Photo]) -> None:
         self._source = iter(photos)
         self._exhausted = False
         self._again: deque[Item] = deque()
-        self._suspects = deque(Item(photo, on_trial=True) for photo in on_trial)
+        self._suspects: deque[Item] = deque()
         self._under_way = 0
         self._stopped = False
         self._changed = threading.Condition()
@@ -86,14 +82,6 @@ class WorkQueue:
     def suspect(self, item: Item) -> None:
         """Try this item, which is under way, once more at the end, alone."""
         item.alone = True
-        self._put_last(item)
-
-    def put_on_trial(self, item: Item) -> None:
-        """Let the backend have this item, which is under way, at the end, alone."""
-        item.on_trial = True
-        self._put_last(item)
-
-    def _put_last(self, item: Item) -> None:
         with self._changed:
             self._under_way -= 1
             self._suspects.append(item)

@@ -10,6 +10,7 @@ from datetime import datetime
 from picture_captioner.backends import registry
 from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings, CaptionBackend
 from picture_captioner.backends.fields import CHOICES, DEFAULT_MAX_TAGS, expand
+from picture_captioner.backends.hosted import make_backend_of
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings, base_url_name
@@ -77,14 +78,17 @@ def make_backend(
     common = _common_settings(kind, settings)
     if flags.given.get("max_tags") and "tags" not in common.fields:
         raise UsageError("--max-tags goes with tags: add --fields caption,tags")
-    return kind(
+    return make_backend_of(
+        kind,
         replace(
             common,
             model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
             base_url=flags.given.get("base_url") or common.base_url,
             options=registry.parse_options(kind, pairs),
             notice=notice,
-        )
+        ),
+        in_process=flags.in_process,
+        renew_every=flags.model_restart_every,
     )
 
 
@@ -176,7 +180,7 @@ def make_fallbacks(
     words = [word.strip() for word in settings.fallback.split(",") if word.strip()]
     if flags.dry_run or not words:
         return []
-    chain = [first, *(_fallback(word, settings, notice) for word in words)]
+    chain = [first, *(_fallback(word, flags, settings, notice) for word in words)]
     for backend in chain:
         if backend.placeholder:
             raise UsageError(
@@ -185,17 +189,22 @@ def make_fallbacks(
     return chain[1:]
 
 
-def _fallback(word: str, settings: Settings, notice: Callable[[str], None]) -> CaptionBackend:
+def _fallback(
+    word: str, flags: RunFlags, settings: Settings, notice: Callable[[str], None]
+) -> CaptionBackend:
     name, model, url = parse_backend(word)
     kind = registry.backend_class(name)
     common = _common_settings(kind, settings)
-    return kind(
+    return make_backend_of(
+        kind,
         replace(
             common,
             model=model or common.model,
             base_url=url or common.base_url,
             notice=notice,
-        )
+        ),
+        in_process=flags.in_process,
+        renew_every=flags.model_restart_every,
     )
 
 

@@ -22,7 +22,6 @@ from picture_captioner.cli.commands.compose import (
     settings_for,
     workers_for,
 )
-from picture_captioner.cli.commands.deaths import weigh_deaths
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
 from picture_captioner.cli.commands.price import price_in_words
@@ -41,8 +40,7 @@ from picture_captioner.errors import (
     UsageError,
     did_you_mean,
 )
-from picture_captioner.journal import InFlight, Journal
-from picture_captioner.pipeline.asking.deaths import Deaths
+from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Ceilings
 from picture_captioner.pipeline.estimate import cost_per_photo
@@ -93,33 +91,44 @@ def run_captions(flags: RunFlags) -> int:
         if journal.begun:
             say(f"Beginning a new journal: {journal.path}")
         selection = select(photos, journal.index, rules)
-        first = rules.identity
-        with InFlight(journal.path, first.backend, first.model, reporter.notice) as in_flight:
-            deaths = weigh_deaths(in_flight, journal, selection, rules)
-            _tell_selection(selection, backend, flags)
-            batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
-            if not batch.photos:
-                say(
-                    "Nothing to do: every photo is done. "
-                    "(--retry-status, --stale and --force redo.)"
-                )
-                return ExitCode.DONE
-            return _caption(
-                Job(
-                    flags=flags,
-                    settings=settings,
-                    photos_dir=photos_dir,
-                    root=root,
-                    backends=backends,
-                    hints=hints,
-                    rules=rules,
-                    journal=journal,
-                    batch=batch,
-                    reporter=reporter,
-                    in_flight=in_flight,
-                    deaths=deaths,
-                )
-            )
+        reverse = _order(journal, selection)
+        _tell_selection(selection, backend, flags)
+        batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
+        if not batch.photos:
+            say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
+            return ExitCode.DONE
+        journal.run_begins(reverse=reverse)
+        job = Job(
+            flags=flags,
+            settings=settings,
+            photos_dir=photos_dir,
+            root=root,
+            backends=backends,
+            hints=hints,
+            rules=rules,
+            journal=journal,
+            batch=batch,
+            reporter=reporter,
+        )
+        try:
+            return _caption(job)
+        finally:
+            journal.run_ends()
+
+
+def _order(journal: Journal, selection: Selection) -> bool:
+    """Reverse the photos after a run that died; returns whether it was done.
+
+    Whatever that run died of must not meet every run at the same place.
+    """
+    if not journal.died_running_forward or len(selection.pending) < 2:
+        return False
+    say(
+        "The last run ended without a word (killed, a crash, or the power went): taking the photos "
+        "in reverse order, so that no photo holds up every run at the same place"
+    )
+    selection.pending.reverse()
+    return True
 
 
 def _require_own_journal(photos: Sequence[Photo], journal: Journal, rules: SelectionRules) -> None:
@@ -194,8 +203,6 @@ class Job:
     journal: Journal
     batch: Batch
     reporter: ProgressReporter
-    in_flight: InFlight
-    deaths: Deaths
 
 
 def _caption(job: Job) -> int:
@@ -214,13 +221,11 @@ def _caption(job: Job) -> int:
         outcomes,
         Ceilings(job.settings.max_cost, job.settings.max_requests, job.settings.max_photo_cost),
         job.hints,
-        job.in_flight,
-        job.deaths,
     )
     _announce(chosen_backends, job, options.edge)
     started = time.monotonic()
     error: FatalError | None = None
-    with note_signals(reporter.notice) as interrupts:
+    with note_signals(reporter.notice, journal.run_ends) as interrupts:
         reporter.start(len(batch.photos))
         try:
             captioning.run(interrupts.requested)
@@ -231,7 +236,9 @@ def _caption(job: Job) -> int:
     tell_summary(outcomes, journal, job.backends[0], flags, batch, time.monotonic() - started)
     code = _exit_code(error, interrupts, outcomes, batch)
     if captioning.abandoned:
-        job.in_flight.close()
+        for backend in job.backends:
+            backend.abandon()
+        journal.run_ends()
         logging.shutdown()
         os._exit(code)  # a request that hangs must not keep the process from ending
     for backend in job.backends:

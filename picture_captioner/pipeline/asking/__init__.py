@@ -10,6 +10,4 @@ rate_limiter.py    how many per second a service takes
 circuit_breaker.py whether it is the photo or the service that fails
 spending.py        ceilings on cost and requests; a photo that bills far too much
 prices.py          what an answer costs
-deaths.py          photos with which the whole process died: suspect, or guilty
-trials.py          notes what the backend has; a suspect gets it alone
 """

@@ -21,7 +21,6 @@ from picture_captioner.pipeline.asking.prices import added, usage_of
 from picture_captioner.pipeline.asking.reask import Answer
 from picture_captioner.pipeline.asking.retry import RunStopped
 from picture_captioner.pipeline.asking.service import Answered, BackendService
-from picture_captioner.pipeline.asking.trials import Trials
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.recording.recorder import Captioned, Recorder
@@ -65,7 +64,6 @@ class Captioning:
         ready: Buffer[DecodedPhoto],
         recorder: Recorder,
         outcomes: Outcomes,
-        trials: Trials,
         batch_now: Callable[[], int],
     ) -> None:
         self._chain = chain
@@ -73,15 +71,13 @@ class Captioning:
         self._ready = ready
         self._recorder = recorder
         self._outcomes = outcomes
-        self._trials = trials
         self._batch_now = batch_now
 
     def run(self) -> None:
         """Caption until the buffer is closed and empty, or the run is stopped."""
         while batch := self._ready.take(self._batch_now(), BATCH_LINGER_SECONDS):
             try:
-                if admitted := self._trials.admit(batch):
-                    self._caption([self._case(decoded) for decoded in admitted])
+                self._caption([self._case(decoded) for decoded in batch])
                 self._chain.ensure_going()
             except RunStopped:
                 return
@@ -97,7 +93,8 @@ class Captioning:
             if asked is not None:
                 self._hand_on(asked, cases)
             try:
-                answers = self._ask(service, cases)
+                images = [case.decoded.image for case in cases]
+                answers = service.ask(images, [case.tags for case in cases])
             except BackendUnavailableError as error:
                 self._chain.put_aside(service, error)
                 continue
@@ -122,11 +119,6 @@ class Captioning:
             asked = service
         if asked is not None:
             self._give_up(asked, cases)
-
-    def _ask(self, service: BackendService, cases: Sequence[Case]) -> list[Answered]:
-        if (first := cases[0]).decoded.item.on_trial:
-            first.spent = added(first.spent, self._trials.prove(service))
-        return self._trials.ask(service, [c.decoded for c in cases], [c.tags for c in cases])
 
     def _hand_on(self, service: BackendService, cases: Sequence[Case]) -> None:
         """Another backend is asked: this one failed the photos all the same."""

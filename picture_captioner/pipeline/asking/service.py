@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import NamedTuple
 
 from PIL.Image import Image
 
-from picture_captioner.backends.base import Caption, CaptionBackend, Fault
+from picture_captioner.backends.base import Caption, CaptionBackend, Fault, takes_fault
 from picture_captioner.errors import (
     ApiError,
     BackendUnavailableError,
@@ -80,7 +79,7 @@ class BackendService:
         self.repeats = RepeatWatch(chosen.backend)
         self.ended: FatalError | None = None
         self._asked = chosen.backend.settings.asked
-        self._takes_fault = _takes_fault(chosen.backend)
+        self._takes_fault = takes_fault(chosen.backend)
         self.bills = BillGuard(chosen.backend, chosen.prices, budget.max_photo_cost)
         self._retrier: Retrier[list[Answer]] = Retrier(
             self.concurrency, self.breaker, stop, notice, budget, patience=patience
@@ -88,6 +87,7 @@ class BackendService:
         self._reasker = Reasker(self._backend, self._retrier, self._ask_again, self._billed)
         chosen.backend.on_rate_limit = self.concurrency.told
         stop.on_stop(self.concurrency.stop)
+        stop.on_stop(chosen.backend.stop)
 
     def ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answered]:
         """The answers in the order of the images, after whatever retries and repairs could mend.
@@ -157,12 +157,3 @@ class BackendService:
         if isinstance(answer, PhotoError):
             return answer
         return self._answer(lambda: judge_answer(answer, self._asked))
-
-
-def _takes_fault(backend: CaptionBackend) -> bool:
-    """Whether `caption` can be told why the last answer was no use; other packages' may not."""
-    try:
-        inspect.signature(backend.caption).bind(None, (), None)
-    except TypeError:
-        return False
-    return True

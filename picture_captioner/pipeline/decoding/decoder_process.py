@@ -10,7 +10,7 @@ import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -26,6 +26,7 @@ from picture_captioner.pipeline.decoding.decoder_worker import (
     Request,
     run_worker,
 )
+from picture_captioner.workers.ending import cause_of_death, kill_group
 
 # Forking the parent is out of the question: it may hold CUDA, threads and locks. The fork server
 # has imported the decoders and nothing else, so a new process costs a fork and no imports of ours.
@@ -111,7 +112,7 @@ class DecoderProcess:
     def close(self) -> None:
         """End the process at once: it holds nothing that wants to be saved."""
         if self.busy and self._end.still_active():
-            _kill_group(self._process)  # it may be dead and have left children
+            kill_group(self._process.pid)  # it may be dead and have left children
         self._end()
 
     def _start(self, limits: DecodeLimits) -> None:
@@ -148,15 +149,9 @@ class DecoderProcess:
 
     def _cause_of_death(self) -> str:
         code = self._exit_code()
-        if code is None:
-            return "broke off the conversation"
         if code == _FORK_SERVER_LOST:
             return "ended without saying why"
-        if code == -signal.SIGKILL:
-            return "was killed (SIGKILL): was the machine out of memory?"
-        if code < 0:
-            return f"crashed ({signal.Signals(-code).name})"
-        return f"ended with exit code {code}"
+        return cause_of_death(code)
 
 
 def _not_up() -> CaptionerError:
@@ -209,19 +204,12 @@ def _limit_silence(pipe: Connection, seconds: float) -> None:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
 
-def _kill_group(process: ForkServerProcess) -> None:
-    """The process and its children. To be asked for only where its pid is known to be its own."""
-    if process.pid is not None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
 def _end(process: ForkServerProcess, pipe: Connection) -> None:
     pipe.close()
     if process.pid is None:
         return
     if not wait([process.sentinel], 0):
-        _kill_group(process)
+        kill_group(process.pid)
     with _children:
         process.kill()
     # A process that hangs in the kernel, on a dead network disk, ignores even SIGKILL for now.

@@ -1,0 +1,88 @@
+"""A host for tests: it does what its items say, in a process that imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from picture_captioner.errors import (
+    AccessDeniedError,
+    DeviceLostError,
+    ModelError,
+    TransientError,
+)
+
+
+class SmallHost:
+    """Answers an item with itself, or with whatever the item's name says."""
+
+    def __init__(self, arguments, child):
+        self.arguments, self.child = arguments, child
+        self.done = 0
+        if arguments.get("notice"):
+            child.notice("loading")
+        self._do(arguments.get("loading", ""))
+
+    def work(self, kind, items, shared):
+        if kind == "plain":
+            self._do(self.arguments.get("plain", ""))
+            return [None]
+        for item in items:  # as a batch that waits for the device
+            if item == "prepares":
+                time.sleep(shared.get("seconds", 1.0))
+        self.child.on_device()
+        return [self._do(item) or [item, os.getpid()] for item in items]
+
+    def state(self):
+        return {"done": self.done, "before": self.arguments.get("before", {})}
+
+    def close(self):
+        if self.arguments.get("closed"):
+            with open(self.arguments["closed"], "w") as file:
+                file.write("closed")
+
+    def _do(self, word):
+        self.done += 1
+        match word.split(":"):
+            case ["once", way, file] if not os.path.exists(file):
+                open(file, "w").close()
+                self._do(way)
+            case ["slow", seconds]:
+                time.sleep(float(seconds))
+            case ["dies"]:
+                sys.stderr.write("last words\n")
+                sys.stderr.flush()
+                os.kill(os.getpid(), signal.SIGSEGV)
+                time.sleep(600)  # another thread may be the one that gets it
+            case ["killed"]:
+                os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(600)
+            case ["exits"]:
+                os._exit(7)
+            case ["hangs"]:
+                time.sleep(600)
+            case ["lost"]:
+                raise DeviceLostError("CUDA error: gone")
+            case ["verdict"]:
+                raise ModelError("no words", code="empty", usage={"output_tokens": 3})
+            case ["busy"]:
+                raise TransientError("later", code="out_of_memory", retry_after=0.5)
+            case ["denied"]:
+                raise AccessDeniedError("not you")
+            case ["bug"]:
+                raise ZeroDivisionError("oops")
+            case ["prints"]:
+                sys.stdout.write("to stdout\n")
+                os.write(1, b"and past python\n")
+            case ["environment"]:
+                return [dict(os.environ), os.getpgid(0), os.getppid()]
+            case ["score"]:
+                with open("/proc/self/oom_score_adj") as file:
+                    return [file.read().strip()]
+        return None
+
+
+def make(arguments, child):
+    return SmallHost(arguments, child)
