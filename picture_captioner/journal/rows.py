@@ -1,6 +1,7 @@
-"""Files of what was decided or promised: people, tags, jobs, undo. The last line of a key wins.
+"""Files of what was decided or promised: people, tags, jobs, undo.
 
-A file is a subclass that says what it is called and by which field its rows are known. Fields that
+A file is a subclass that says what it is called and which field every row has. Either the last row
+with a value of that field holds, or, without `last_wins`, all rows do, in their order. Fields that
 this version does not know are kept; a row is taken back by a later one that says so in its own way.
 """
 
@@ -24,27 +25,31 @@ from picture_captioner.journal.record import read_fields, to_json_line
 
 
 class Row(NamedTuple):
-    """A line: its key, and every field as JSON has it."""
+    """A line: the text of its key, and every field as JSON has it."""
 
     key: str
     fields: dict[str, Any]
 
 
 class RowFile(AppendOnlyFile[Row]):
-    """Rows by their key, open for writing by this process alone. Thread-safe.
+    """Rows, open for writing by this process alone. Thread-safe.
 
-    `rows` has the last row of each key, in the order in which keys first came; `damage` has the
-    lines that are none.
+    `rows` has all of them in the order of the file; `damage` has the lines that are none.
     """
 
     key: ClassVar[str]
+    last_wins: ClassVar[bool] = True
 
     def __init__(self, path: Path) -> None:
         """Open or create the file; errors as for any append-only file."""
-        self.rows: dict[str, dict[str, Any]] = {}
+        self.rows: list[dict[str, Any]] = []
         self.damage: list[Damage] = []
         self.first_bytes = to_json_line({self.key: ""})[:-3]
         super().__init__(path)
+
+    def last(self) -> dict[str, dict[str, Any]]:
+        """The last row of each key, in the order in which keys first came."""
+        return {row[self.key]: row for row in self.rows}
 
     def put(self, *rows: Mapping[str, Any]) -> None:
         """Write rows; they are on the disk when this returns.
@@ -61,7 +66,7 @@ class RowFile(AppendOnlyFile[Row]):
 
     @classmethod
     def compact(cls, path: Path) -> int:
-        """Keep the last row of each key, atomically; damaged lines go to `.broken`.
+        """Keep the rows that hold, atomically; damaged lines go to `.broken`.
 
         Returns:
             How many lines were dropped.
@@ -77,13 +82,13 @@ class RowFile(AppendOnlyFile[Row]):
                 target.writelines(kept.values())
             return lines - len(kept)
 
-    def _sorted_out(self) -> tuple[dict[str, bytes], list[bytes], int]:
-        kept: dict[str, bytes] = {}
+    def _sorted_out(self) -> tuple[dict[str | int, bytes], list[bytes], int]:
+        kept: dict[str | int, bytes] = {}
         damaged, lines = [], 0
         for line, found in self._read():
             lines += found is not None
             if isinstance(found, Row):
-                kept[found.key] = line.data + b"\n"
+                kept[found.key if self.last_wins else line.number] = line.data + b"\n"
             elif found is not None:
                 damaged.append(line.data + b"\n")
         return kept, damaged, lines
@@ -122,10 +127,10 @@ class RowFile(AppendOnlyFile[Row]):
             if isinstance(found, Damage):
                 self.damage.append(found)
             elif found is not None:
-                self.rows[found.key] = found.fields
+                self.rows.append(found.fields)
 
     def _apply(self, item: Row, offset: int) -> None:  # noqa: ARG002 - rows are all in memory
-        self.rows[item.key] = item.fields
+        self.rows.append(item.fields)
 
     def __enter__(self) -> Self:
         return self

@@ -55,7 +55,7 @@ class Rows:
 
     @staticmethod
     def texts(file):
-        return {key: row["name"] for key, row in file.rows.items()}
+        return {key: row["name"] for key, row in file.last().items()}
 
     @staticmethod
     def line(key, text):
@@ -195,6 +195,20 @@ def test_the_lock_is_let_go_of_when_it_is_closed(kind, path):
         kind.put(file, "a", "one")
     with Path(f"{path}.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_where_every_row_holds_compacting_drops_none(tmp_path):
+    class Decisions(RowFile):
+        noun, setting, key, last_wins = "people file", "--people FILE", "kind", False
+
+    path = tmp_path / "people.jsonl"
+    said = [{"kind": "name", "person": "p1", "name": n} for n in ("Ann", "Anne")]
+    with Decisions(path) as file:
+        file.put(*said)
+    path.write_bytes(path.read_bytes() + b"damage\n")
+    assert Decisions.compact(path) == 1
+    with Decisions(path) as file:
+        assert file.rows == said
 
 
 @pytest.mark.parametrize("row", [{}, {"id": ""}, {"id": 7}, {"id": "a", "x": float("nan")}])
