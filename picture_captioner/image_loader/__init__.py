@@ -27,6 +27,7 @@ from picture_captioner.image_loader.examining import (
     ExaminedImage,
     Traits,
     examine_image,
+    reduced,
 )
 from picture_captioner.image_loader.formats import (
     PHOTO_EXTENSIONS,
@@ -60,5 +61,6 @@ __all__ = [
     "open_encoded",
     "perceptual_hash",
     "read_header",
+    "reduced",
     "roomy",
 ]

@@ -58,17 +58,18 @@ def examine_image(
     traits = Traits(
         metadata or Metadata(), sharpness(image), perceptual_hash(image), thumbnail(image)
     )
-    wanted = None if edge is None else _reduced(image, edge)
+    wanted = None if edge is None else reduced(image, edge)
     return ExaminedImage(replace(loaded, image=wanted), traits)
 
 
 def thumbnail(image: Image.Image) -> bytes:
     """A clean image as WebP, its longer side at most `THUMBNAIL_EDGE`; smaller ones keep theirs."""
     buffer = io.BytesIO()
-    _reduced(image, THUMBNAIL_EDGE).save(buffer, "WEBP", quality=_THUMBNAIL_QUALITY)
+    reduced(image, THUMBNAIL_EDGE).save(buffer, "WEBP", quality=_THUMBNAIL_QUALITY)
     return buffer.getvalue()
 
 
-def _reduced(image: Image.Image, edge: int) -> Image.Image:
+def reduced(image: Image.Image, edge: int) -> Image.Image:
+    """The image with its longer side at most `edge` pixels; itself if it is no larger."""
     size = fitting(*image.size, edge)
     return image if size == image.size else resize(image, size)

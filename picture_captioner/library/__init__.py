@@ -12,6 +12,7 @@ source of truth.
     file_names.py  capture times in file names
     vectors.py     half-precision vectors by model and key
     database.py    the file: private, checked, moved aside when it is broken
+    ledger.py      what each stage did to each photo
     schema.py      its tables, as numbered migrations
     migrating.py   from an older version to ours
     encoding.py    text that SQLite would not take
@@ -21,17 +22,31 @@ from picture_captioner.library.captions import CaptionHit, Followed
 from picture_captioner.library.facts import PhotoFacts, TakenFrom
 from picture_captioner.library.file_names import NamedTime, time_from_name
 from picture_captioner.library.fusion import fuse
+from picture_captioner.library.ledger import (
+    MAX_ATTEMPTS,
+    StageHistory,
+    StageRow,
+    Standing,
+    is_open,
+    standing,
+)
 from picture_captioner.library.query import has_words
 from picture_captioner.library.store import Library
 
 __all__ = [
+    "MAX_ATTEMPTS",
     "CaptionHit",
     "Followed",
     "Library",
     "NamedTime",
     "PhotoFacts",
+    "StageHistory",
+    "StageRow",
+    "Standing",
     "TakenFrom",
     "fuse",
     "has_words",
+    "is_open",
+    "standing",
     "time_from_name",
 ]

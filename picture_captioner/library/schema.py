@@ -74,5 +74,26 @@ DELETE FROM indexed_journal;
 """
 """An index by the older rule lacks captions whose redo failed: the journal is read again."""
 
-MIGRATIONS: tuple[str, ...] = (_PHOTOS_VECTORS_CAPTIONS, _WHICH_CAPTION_HOLDS)
+_STAGES = """
+CREATE TABLE stages (
+    content BLOB NOT NULL,
+    stage TEXT NOT NULL,
+    version TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('done', 'failed')),
+    attempts INTEGER NOT NULL,
+    error TEXT,
+    took REAL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (content, stage, version)
+) WITHOUT ROWID;
+INSERT INTO stages
+    SELECT content, 'normalize', '1', 'done', 1, NULL, NULL, 0
+    FROM photos JOIN thumbnails USING (content);
+INSERT INTO stages SELECT content, 'metadata', '1', 'done', 1, NULL, NULL, 0 FROM photos;
+INSERT INTO stages
+    SELECT key, 'embed', identity, 'done', 1, NULL, NULL, 0
+    FROM vectors JOIN models ON models.id = model JOIN photos ON photos.content = key;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_PHOTOS_VECTORS_CAPTIONS, _WHICH_CAPTION_HOLDS, _STAGES)
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -11,12 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from picture_captioner.journal import Traces
-from picture_captioner.library import captions, forgetting, vectors
+from picture_captioner.library import captions, forgetting, ledger, vectors
 from picture_captioner.library.captions import CaptionHit, Followed
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.facts import PhotoFacts, TakenFrom
 from picture_captioner.library.file_names import time_from_name
+from picture_captioner.library.ledger import StageHistory, StageRow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,19 +112,36 @@ class Library:
         with self.database.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row)
 
-    def has_file(self, rel_path: str, size: int, mtime_ns: int, identity: str | None) -> bool:
-        """Whether facts, thumbnail and, for an embedder's identity, vector of a file are here."""
+    def stages_of_file(self, rel_path: str, size: int, mtime_ns: int) -> list[StageRow]:
+        """What was done to the content of a file that has not changed since it was looked at."""
         with self.database.reading() as connection:
-            row = connection.execute(
-                "SELECT content FROM files WHERE rel_path = ? AND size = ? AND mtime_ns = ?",
-                (to_key(rel_path), size, mtime_ns),
-            ).fetchone()
-            return row is not None and _has(connection, row[0], identity)
+            return ledger.of_file(connection, rel_path, size, mtime_ns)
 
-    def has_content(self, content_sha256: str, identity: str | None) -> bool:
-        """`has_file`, for content wherever it lies."""
+    def stages_of_content(self, content_sha256: str) -> list[StageRow]:
+        """What was done to this content, wherever it lies."""
         with self.database.reading() as connection:
-            return _has(connection, to_key(content_sha256), identity)
+            return ledger.of_content(connection, content_sha256)
+
+    def note_stage(
+        self,
+        content_sha256: str,
+        stage: str,
+        version: str,
+        *,
+        error: str | None = None,
+        took: float | None = None,
+    ) -> None:
+        """Keep that a stage is done, or with an `error` that it failed once more.
+
+        Belongs into the transaction that saves what the stage brought.
+        """
+        with self.database.transaction() as connection:
+            ledger.note(connection, content_sha256, stage, version, error, took)
+
+    def stage_history(self) -> dict[str, StageHistory]:
+        """Of each stage that ever ran here its latest version, and how long a photo took."""
+        with self.database.reading() as connection:
+            return ledger.history(connection)
 
     def paths_of(self, content_sha256: str) -> list[str]:
         """The files that had this content when they were looked at or captioned last."""
@@ -185,6 +202,8 @@ class Library:
             return
         with self.database.transaction() as connection:
             replaced = vectors.save(connection, identity, keys, array)
+            if replaced:
+                ledger.drop(connection, identity)
         if replaced:
             self._notice(f"the vectors of {identity} had another dimension: computed again")
 
@@ -229,17 +248,6 @@ class Library:
         """What the journal, as far as it was followed, says of one photo."""
         with self.database.reading() as connection:
             return captions.caption_of(connection, rel_path)
-
-
-def _has(connection: sqlite3.Connection, content: bytes, identity: str | None) -> bool:
-    found = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM photos WHERE content = :content) "
-        "AND EXISTS (SELECT 1 FROM thumbnails WHERE content = :content) "
-        "AND (:identity IS NULL OR EXISTS (SELECT 1 FROM vectors JOIN models "
-        "ON models.id = model WHERE identity = :identity AND key = :content))",
-        {"content": content, "identity": identity},
-    ).fetchone()
-    return bool(found[0])
 
 
 def _facts(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:

@@ -117,8 +117,10 @@ class Claim:
     def __init__(self, shared: SharedContent) -> None:
         self._shared = shared
         self.leads: str | None = None
+        self.content_sha256: str | None = None
 
     def __contains__(self, content_sha256: object) -> bool:
+        self.content_sha256 = str(content_sha256)
         if self._shared.lead(str(content_sha256)):
             self.leads = str(content_sha256)
             return False

@@ -4,8 +4,10 @@ import numpy as np
 
 from picture_captioner.library import PhotoFacts
 
+STAGES = (("normalize", "1"), ("metadata", "1"), ("embed", "m:1"))
 
-def fill(db, number=3):
+
+def fill(db, number=3, *, ledger=True):
     """Photos `0.jpg`, `1.jpg`, ... whose content is their number in hexadecimal."""
     with db.transaction():
         for i in range(number):
@@ -13,4 +15,6 @@ def fill(db, number=3):
             facts = PhotoFacts(content_sha256=sha, width=i + 1, height=1)
             db.save_facts(f"{i}.jpg", i, i, facts)
             db.save_thumbnail(sha, b"webp")
+            for stage, version in STAGES if ledger else ():
+                db.note_stage(sha, stage, version)
             db.save_vectors("m:1", [sha], np.full((1, 4), 0.5, np.float32))

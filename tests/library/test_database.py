@@ -206,7 +206,7 @@ def test_one_writer_at_a_time_and_readers_meanwhile(path, monkeypatch):
         with one.transaction():
             one.save_thumbnail("t", b"new")
             assert other.thumbnail("t") is None
-            assert other.has_content(f"{0:064x}", "m:1")
+            assert other.stages_of_content(f"{0:064x}")
             with pytest.raises(LibraryLockedError, match="another process") as caught:
                 other.save_thumbnail("u", b"x")
             assert caught.value.exit_code == ExitCode.LOCKED

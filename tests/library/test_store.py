@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from picture_captioner.library import Library, PhotoFacts, TakenFrom
+from picture_captioner.library import (
+    MAX_ATTEMPTS,
+    Library,
+    PhotoFacts,
+    StageHistory,
+    TakenFrom,
+    is_open,
+    standing,
+)
 from tests.library.filling import fill
 
 SHA = "a" * 64
@@ -26,6 +34,8 @@ FACTS = PhotoFacts(
     perceptual_hash=2**64 - 1,
 )
 FILE = ("2024/a.jpg", 100, 7)
+ASKED = [("normalize", "1"), ("normalize", "2"), ("normalize", None)]
+ASKED += [("embed", "m:1"), ("embed", "m:2"), ("tags", "1")]
 
 
 @pytest.fixture
@@ -92,18 +102,30 @@ def test_surrogates_of_names_that_are_not_utf8(db):
     assert db.paths_of(SHA) == ["caf\udce9.jpg"]
 
 
-def test_a_photo_is_complete_with_facts_thumbnail_and_the_asked_for_vector(db):
-    assert not db.has_file(*FILE, None)
+def test_the_ledger_knows_what_was_done_to_a_file_and_to_its_bytes(db):
+    assert db.stages_of_file(*FILE) == []
     db.save_facts(*FILE, FACTS)
-    assert not db.has_file(*FILE, None)
     db.save_thumbnail(SHA, b"webp")
-    assert db.has_file(*FILE, None)
-    assert not db.has_file(*FILE, "m:1")
-    db.save_vectors("m:1", [SHA], np.eye(1, 3))
-    assert db.has_file(*FILE, "m:1")
-    assert db.has_content(SHA, "m:1")
-    assert not db.has_content(SHA, "m:2")
-    assert not db.has_file("2024/a.jpg", 100, 8, None)
+    db.note_stage(SHA, "normalize", "1", took=0.5)
+    db.note_stage(SHA, "embed", "m:1", error="not_finite")
+    rows = db.stages_of_file(*FILE)
+    assert rows == db.stages_of_content(SHA)
+    assert db.stages_of_file("2024/a.jpg", 100, 8) == []
+    found = {(stage, version): standing(rows, stage, version) for stage, version in ASKED}
+    assert list(found.values()) == ["done", "stale", "done", "failed", "stale", "pending"]
+    assert [is_open(rows, *asked) for asked in ASKED] == [False, True, True, True, True, True]
+    for attempts in (2, 3):
+        db.note_stage(SHA, "embed", "m:1", error="not_finite")
+        assert is_open(db.stages_of_content(SHA), "embed", "m:1") == (attempts < MAX_ATTEMPTS)
+    db.note_stage(SHA, "embed", "m:2", took=1.0)
+    assert db.stage_history() == {
+        "normalize": StageHistory("1", 0.5),
+        "embed": StageHistory("m:2", 1.0),
+    }
+
+
+def test_a_photo_has_its_thumbnail(db):
+    db.save_thumbnail(SHA, b"webp")
     assert db.thumbnail(SHA) == b"webp"
     assert db.thumbnail("b" * 64) is None
 
@@ -179,10 +201,10 @@ def test_a_transaction_is_kept_as_a_whole_or_not_at_all(db):
     with pytest.raises(KeyError), db.transaction():
         fill(db)
         raise KeyError
-    assert not db.has_content(f"{0:064x}", None)
+    assert not db.stages_of_content(f"{0:064x}")
     with db.transaction():
         fill(db)
-    assert db.has_content(f"{2:064x}", "m:1")
+    assert len(db.stages_of_content(f"{2:064x}")) == 3
 
 
 def test_threads_share_a_library(db):
@@ -196,7 +218,7 @@ def test_threads_share_a_library(db):
                     facts = PhotoFacts(content_sha256=sha, width=1, height=1)
                     db.save_facts(f"{i}.jpg", i, i, facts)
                     db.save_thumbnail(sha, b"x")
-                assert db.has_file(f"{i}.jpg", i, i, None)
+                assert db.facts(f"{i}.jpg", i, i)
         except BaseException as error:
             errors.append(error)
 

@@ -184,20 +184,23 @@ def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library) -> int:
     """Bring the library up to date with the photos; an exit code if that was interrupted."""
     if inputs.photos_dir is None or not inputs.walked or chosen is None:
         return ExitCode.DONE
-    from picture_captioner.pipeline.library_update.embedding import embed_photos
+    from picture_captioner.pipeline.library_update.processing import process_photos
+    from picture_captioner.pipeline.stages.base import Stage
+    from picture_captioner.pipeline.stages.embed import EmbedStage
+    from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
 
     embedder = chosen.embedder
-    looks = not chosen.by_captions
+    stages: list[Stage] = [NormalizeStage(), MetadataStage()]
+    if not chosen.by_captions:
+        stages.append(EmbedStage(embedder.embed_images, embedder.identity, embedder.preferred_edge))
     reporter = ProgressReporter()
     with note_signals(reporter.notice) as interrupts:
         try:
-            result = embed_photos(
+            result = process_photos(
                 inputs.photos_dir,
                 inputs.walked,
                 library,
-                embedder.embed_images if looks else None,
-                embedder.identity if looks else None,
-                embedder.preferred_edge,
+                stages,
                 reporter,
                 interrupted=interrupts.requested,
             )

@@ -1,6 +1,6 @@
-"""What is known besides captions: each photo is examined once.
+"""The flow that fills library.db: what its stages bring of each photo, computed once.
 
-embedding.py       facts, thumbnail and vector of every photo
-examining.py       from a pending photo to facts and pixels
-storing.py         batches to the embedder, then into library.db
+processing.py  the flow of one pass
+examining.py   the decoders' side: facts, pixels or a reason
+storing.py     batches through the stages, then into library.db
 """

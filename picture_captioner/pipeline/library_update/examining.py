@@ -1,7 +1,8 @@
-"""The decoders' side of the embedding flow: from a pending photo to facts, pixels or a reason."""
+"""The decoders' side of a pass: from a pending photo to facts, pixels or a reason."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from picture_captioner.errors import (
@@ -10,7 +11,7 @@ from picture_captioner.errors import (
     DecoderTimeoutError,
     PhotoSkipped,
 )
-from picture_captioner.image_loader import LoadedImage, Traits
+from picture_captioner.image_loader import ExaminedImage
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.decoding.disk_watch import DiskWatch
 from picture_captioner.pipeline.dedup import Claim, Follower, SharedContent
@@ -41,7 +42,7 @@ class Examining:
         self._ready = ready
 
     def run(self) -> None:
-        """Examine until the feed has nothing more."""
+        """Examine until the queue has nothing more."""
         with Decoder() as loader:
             while (item := self._queue.next()) is not None:
                 self._examine(loader, item)
@@ -49,28 +50,30 @@ class Examining:
     def _examine(self, loader: Decoder, item: Item) -> None:
         path = self._photos_dir / item.photo.rel_path
         claim = Claim(self._shared)
+        begun = time.perf_counter()
         try:
             examined = loader.examine(path, self._edge, claim)
         except (DecoderCrashError, DecoderTimeoutError) as error:
             self._let_go(claim)
             if item.alone:
-                self._keeper.failed(item, Outcome.CORRUPT, error)
+                self._keeper.failed(item, Outcome.CORRUPT, error, claim.content_sha256)
             else:
                 self._queue.suspect(item)
         except CorruptImageError as error:
             self._let_go(claim)
-            self._keeper.failed(item, Outcome.CORRUPT, error)
+            self._keeper.failed(item, Outcome.CORRUPT, error, claim.content_sha256)
         except PhotoSkipped as error:
             self._let_go(claim)
             self._keeper.failed(item, Outcome.UNREADABLE, error)
             self._disk.unreadable()
         else:
             self._disk.readable()
-            self._route(item, examined.loaded, examined.traits)
+            self._route(item, examined, time.perf_counter() - begun)
 
-    def _route(self, item: Item, loaded: LoadedImage, traits: Traits | None) -> None:
+    def _route(self, item: Item, examined: ExaminedImage, seconds: float) -> None:
+        loaded, traits = examined.loaded, examined.traits
         if traits is not None:
-            self._ready.put(ExaminedPhoto(item, loaded, traits))
+            self._ready.put(ExaminedPhoto(item, loaded, traits, seconds))
         elif not self._shared.follow(Follower(item, loaded)):
             self._keeper.recognised([Follower(item, loaded)])
 

@@ -1,48 +1,55 @@
-"""The library's side of the embedding flow: batches to the embedder, then one transaction each."""
+"""The library's side of a pass: batches through the stages, then one transaction each."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from PIL.Image import Image
-
-from picture_captioner.errors import ModelError, PhotoError, PhotoSkipped
-from picture_captioner.image_loader import LoadedImage, Traits
-from picture_captioner.library import Library, PhotoFacts, TakenFrom
+from picture_captioner.errors import PhotoError, PhotoSkipped
+from picture_captioner.image_loader import LoadedImage, Traits, reduced
+from picture_captioner.library import Library
 from picture_captioner.pipeline.dedup import Follower, SharedContent
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
+from picture_captioner.pipeline.stages.base import Stage, StagePhoto
 from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from picture_captioner.pipeline.library_update.processing import OpenStages
 
 _log = logging.getLogger("caption.photo")
 
 LINGER_SECONDS = 0.2
 """How long a batch waits to become full; a GPU is idle meanwhile."""
 
-EmbedImages: TypeAlias = "Callable[[Sequence[Image]], NDArray[np.float32]]"
-
 
 class ExaminedPhoto(NamedTuple):
-    """A photo that waits for the embedder."""
+    """A photo that waits for the stages; `seconds` is what reading and decoding took."""
 
     item: Item
     loaded: LoadedImage
     traits: Traits
+    seconds: float
+
+
+class _Done(NamedTuple):
+    """What a stage brought of a photo, or why it brought nothing, and how long that took."""
+
+    stage: Stage
+    photo: StagePhoto
+    result: Any | PhotoError
+    seconds: float
 
 
 class Keeper:
-    """Embeds and stores, and only then counts a photo. `run` is for one thread, others for any."""
+    """Computes and stores, then counts a photo. `run` is for one thread, others for any."""
 
     def __init__(
         self,
         library: Library,
-        embed_images: EmbedImages | None,
-        identity: str | None,
+        stages: Sequence[Stage],
+        still_open: OpenStages,
         queue: WorkQueue,
         shared: SharedContent,
         outcomes: Outcomes,
@@ -50,8 +57,8 @@ class Keeper:
         batch_size: int,
     ) -> None:
         self._library = library
-        self._embed_images = embed_images
-        self._identity = identity
+        self._stages = stages
+        self._still_open = still_open
         self._queue = queue
         self._shared = shared
         self._outcomes = outcomes
@@ -66,7 +73,7 @@ class Keeper:
     def recognised(self, followers: Sequence[Follower]) -> None:
         """Keep where content lies that is known already; what is not, is tried itself."""
         for item, loaded in followers:
-            if not self._library.has_content(loaded.content_sha256, self._identity):
+            if self._still_open.of_content(loaded.content_sha256):
                 self._queue.put_back([item])
                 continue
             self._library.save_file(
@@ -74,8 +81,20 @@ class Keeper:
             )
             self._settle(Outcome.RECOGNISED)
 
-    def failed(self, item: Item, outcome: Outcome, error: PhotoError | PhotoSkipped) -> None:
-        """Count a photo of which something is missing, and say why."""
+    def failed(
+        self,
+        item: Item,
+        outcome: Outcome,
+        error: PhotoError | PhotoSkipped,
+        content_sha256: str | None = None,
+    ) -> None:
+        """Count a photo of which something is missing, and say why.
+
+        Args:
+            content_sha256: of a photo that cannot be decoded: all stages failed with it.
+        """
+        if content_sha256 is not None:
+            self._note_undecodable(item, error, content_sha256)
         failure = FailedPhoto(item.photo.rel_path, outcome, error.code, str(error))
         said = {"code": error.code, "message": str(error)}
         _log.warning(
@@ -85,86 +104,86 @@ class Keeper:
         self._outcomes.fail(failure)
         self._queue.settle()
 
-    def _keep(self, batch: Sequence[ExaminedPhoto]) -> None:
-        vectors = self._vectors([examined.loaded.image for examined in batch])
+    def _note_undecodable(
+        self, item: Item, error: PhotoError | PhotoSkipped, content_sha256: str
+    ) -> None:
+        photo = item.photo
         with self._library.transaction():
-            for examined in batch:
-                self._save_facts(examined)
-            self._save_vectors(batch, vectors)
-        for examined, vector in zip(batch, vectors, strict=True):
-            if isinstance(vector, PhotoError):
-                self.failed(examined.item, Outcome.MODEL_ERROR, vector)
+            self._library.save_file(photo.rel_path, photo.size, photo.mtime_ns, content_sha256)
+            for stage in self._still_open.of_content(content_sha256):
+                self._library.note_stage(
+                    content_sha256, stage.name, stage.version, error=error.code
+                )
+
+    def _keep(self, batch: Sequence[ExaminedPhoto]) -> None:
+        wanted = [self._still_open.of_content(e.loaded.content_sha256) for e in batch]
+        done: list[_Done] = []
+        for stage in self._stages:
+            photos = [
+                _as_seen_by(stage, examined)
+                for examined, stages in zip(batch, wanted, strict=True)
+                if stage in stages
+            ]
+            done += _worked(stage, photos)
+        self._store(batch, done)
+        failed = {
+            d.photo.content_sha256: d.result for d in done if isinstance(d.result, PhotoError)
+        }
+        for examined in batch:
+            content = examined.loaded.content_sha256
+            self._still_open.done(content)
+            if (error := failed.get(content)) is not None:
+                self.failed(examined.item, Outcome.MODEL_ERROR, error)
             else:
                 self._settle(Outcome.EXAMINED)
-            self.recognised(self._shared.release(examined.loaded.content_sha256))
+            self.recognised(self._shared.release(content))
 
-    def _save_facts(self, examined: ExaminedPhoto) -> None:
-        item, loaded, traits = examined
-        facts = _facts(loaded, traits)
-        self._library.save_facts(item.photo.rel_path, loaded.size, loaded.mtime_ns, facts)
-        self._library.save_thumbnail(loaded.content_sha256, traits.thumbnail)
-
-    def _save_vectors(
-        self,
-        batch: Sequence[ExaminedPhoto],
-        vectors: Sequence[NDArray[np.float32] | PhotoError | None],
-    ) -> None:
-        if self._identity is None:
-            return
-        import numpy as np
-
-        keys, rows = [], []
-        for examined, vector in zip(batch, vectors, strict=True):
-            if vector is not None and not isinstance(vector, PhotoError):
-                keys.append(examined.loaded.content_sha256)
-                rows.append(vector)
-        if keys:
-            self._library.save_vectors(self._identity, keys, np.stack(rows))
-
-    def _vectors(
-        self, images: Sequence[Image | None]
-    ) -> list[NDArray[np.float32] | PhotoError | None]:
-        """A vector, or why there is none, for each image; all None without an embedder."""
-        if self._embed_images is None:
-            return [None] * len(images)
-        return list(_embedded(self._embed_images, [i for i in images if i is not None]))
+    def _store(self, batch: Sequence[ExaminedPhoto], done: Sequence[_Done]) -> None:
+        decoding = {e.loaded.content_sha256: e.seconds for e in batch}
+        with self._library.transaction():
+            for item, loaded, _, _ in batch:
+                self._library.save_file(
+                    item.photo.rel_path, loaded.size, loaded.mtime_ns, loaded.content_sha256
+                )
+            for stage, photo, result, seconds in done:
+                error = result.code if isinstance(result, PhotoError) else None
+                if error is None:
+                    stage.store(self._library, photo, result)
+                content = photo.content_sha256
+                took = seconds + (decoding[content] if stage.name == "normalize" else 0.0)
+                self._library.note_stage(content, stage.name, stage.version, error=error, took=took)
 
     def _settle(self, outcome: Outcome) -> None:
         self._outcomes.settle(outcome)
         self._queue.settle()
 
 
-def _embedded(embed: EmbedImages, images: Sequence[Image]) -> list[Any]:
-    """One row or one error for each image: if a batch fails, its images are tried one by one."""
-    import numpy as np
+def _as_seen_by(stage: Stage, examined: ExaminedPhoto) -> StagePhoto:
+    """The photo with its picture at the edge that the stage asks for."""
+    item, loaded, traits, _ = examined
+    image = loaded.image if stage.edge is not None else None
+    if image is not None and stage.edge is not None:
+        image = reduced(image, stage.edge)
+    return StagePhoto(item.photo.rel_path, loaded, traits, image)
 
+
+def _worked(stage: Stage, photos: Sequence[StagePhoto]) -> list[_Done]:
+    """What a stage brings of these photos, in batches that suit it."""
+    done: list[_Done] = []
+    for start in range(0, len(photos), stage.batch_size):
+        batch = photos[start : start + stage.batch_size]
+        begun = time.perf_counter()
+        results = _results(stage, batch)
+        seconds = (time.perf_counter() - begun) / len(batch)
+        done += [_Done(stage, p, r, seconds) for p, r in zip(batch, results, strict=True)]
+    return done
+
+
+def _results(stage: Stage, photos: Sequence[StagePhoto]) -> list[Any | PhotoError]:
+    """One result or error for each photo: if a batch fails, its photos are tried one by one."""
     try:
-        array = embed(images)
+        return list(stage.work(photos))
     except PhotoError as error:
-        if len(images) == 1:
+        if len(photos) == 1:
             return [error]
-        return [result for image in images for result in _embedded(embed, [image])]
-    if array.ndim != 2 or len(array) != len(images):
-        raise ValueError(f"{len(images)} images need as many vectors, not {array.shape}")
-    return [
-        row
-        if np.isfinite(row).all()
-        else ModelError("the embedder gave a vector with NaN", code="not_finite")
-        for row in array
-    ]
-
-
-def _facts(loaded: LoadedImage, traits: Traits) -> PhotoFacts:
-    metadata = traits.metadata
-    return PhotoFacts(
-        content_sha256=loaded.content_sha256,
-        width=loaded.width,
-        height=loaded.height,
-        taken_at=metadata.taken_at,
-        taken_from=TakenFrom.EXIF if metadata.taken_at else None,
-        camera=metadata.camera,
-        latitude=metadata.latitude,
-        longitude=metadata.longitude,
-        sharpness=traits.sharpness,
-        perceptual_hash=traits.perceptual_hash,
-    )
+        return [result for photo in photos for result in _results(stage, [photo])]

@@ -16,9 +16,11 @@ from PIL import Image
 
 from picture_captioner import image_loader
 from picture_captioner.library import Library
-from picture_captioner.pipeline.library_update.embedding import embed_photos
+from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.walk import PhotoKinds, walk_photos
+from picture_captioner.pipeline.stages.embed import EmbedStage
+from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
 
 IDENTITY = "colour:1"
 BATCH = 8
@@ -35,6 +37,14 @@ def draw_numbered(path: Path, number: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (24, 16), (number // 52 * 5, number % 52 * 5, 99)).save(path)
     return path
+
+
+def embed_photos(photos_dir, photos, library, embed_images, identity, edge, reporter, **given):
+    """A pass of the stages that every photo has and, with an embedder, of its vector."""
+    stages = [NormalizeStage(), MetadataStage()]
+    if embed_images is not None:
+        stages.append(EmbedStage(embed_images, identity, edge))
+    return process_photos(photos_dir, photos, library, stages, reporter, **given)
 
 
 class CountingEmbedder:

@@ -15,9 +15,7 @@ import pytest
 from PIL import Image
 
 from picture_captioner.errors import ModelError, NoPhotosError
-from picture_captioner.library import Library, TakenFrom
-from picture_captioner.pipeline.library_update import embedding
-from picture_captioner.pipeline.library_update.embedding import embed_photos
+from picture_captioner.library import Library, Standing, TakenFrom, standing
 from picture_captioner.pipeline.recording.outcomes import Outcome
 from tests.images import encoded, faulty_png, gradient
 from tests.pipeline.library_update.embedding_program import (
@@ -26,6 +24,7 @@ from tests.pipeline.library_update.embedding_program import (
     CountingEmbedder,
     Silent,
     draw_numbered,
+    embed_photos,
     find,
 )
 
@@ -249,11 +248,16 @@ def program(tmp_path, seconds, output=subprocess.DEVNULL):
     )
 
 
+def embedded_in(library, photo):
+    rows = library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns)
+    return standing(rows, "embed", IDENTITY) is Standing.DONE
+
+
 def stored(tmp_path):
     """Which photos have a vector, asked of the library itself."""
     with Library.open(tmp_path / "library.db", pytest.fail) as library:
         photos = find(tmp_path / "photos")
-        here = [p for p in photos if library.has_file(p.rel_path, p.size, p.mtime_ns, IDENTITY)]
+        here = [p for p in photos if embedded_in(library, p)]
         return {int(Path(p.rel_path).stem) for p in here}
 
 
@@ -293,8 +297,7 @@ CRASHING = """
 import sys
 from pathlib import Path
 from picture_captioner.library import Library
-from picture_captioner.pipeline.library_update.embedding import embed_photos
-from tests.pipeline.library_update.embedding_program import Silent, find
+from tests.pipeline.library_update.embedding_program import Silent, embed_photos, find
 
 if __name__ == "__main__":
     photos = Path(sys.argv[1])
@@ -317,9 +320,3 @@ def test_a_decoder_that_crashes_costs_its_photo_and_its_copies(tmp_path, photos_
         timeout=60,
     )
     assert done.stdout.strip() == "{'decoder_crash': 2} 14", done.stderr
-
-
-def test_an_embedder_needs_an_identity(embed):
-    with pytest.raises(ValueError, match="identity"):
-        embed(None, IDENTITY)
-    assert embedding.BATCH_SIZE > 1

@@ -1,0 +1,59 @@
+"""The stages that the decoder itself has done: the picture's measures and what EXIF says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from picture_captioner.image_loader import Traits
+from picture_captioner.library import Library, PhotoFacts, TakenFrom
+from picture_captioner.pipeline.stages.base import Stage, StagePhoto
+
+
+class NormalizeStage(Stage):
+    """Size, sharpness, perceptual hash and thumbnail: what is seen of a photo without a model."""
+
+    name = "normalize"
+    version = "1"
+
+    def work(self, photos: Sequence[StagePhoto]) -> list[Traits]:
+        """They came with the decoded picture."""
+        return [photo.traits for photo in photos]
+
+    def store(self, library: Library, photo: StagePhoto, result: Traits) -> None:
+        """Save facts and thumbnail."""
+        save_facts(library, photo)
+        library.save_thumbnail(photo.content_sha256, result.thumbnail)
+
+
+class MetadataStage(Stage):
+    """Capture time, camera and place."""
+
+    name = "metadata"
+    version = "1"
+
+    def work(self, photos: Sequence[StagePhoto]) -> list[Traits]:
+        """They came with the decoded picture."""
+        return [photo.traits for photo in photos]
+
+    def store(self, library: Library, photo: StagePhoto, result: Traits) -> None:  # noqa: ARG002
+        """Save the facts, which are one row with those of `normalize`."""
+        save_facts(library, photo)
+
+
+def save_facts(library: Library, photo: StagePhoto) -> None:
+    """Keep what the decoder found out, and which file it is."""
+    loaded, traits = photo.loaded, photo.traits
+    metadata = traits.metadata
+    facts = PhotoFacts(
+        content_sha256=loaded.content_sha256,
+        width=loaded.width,
+        height=loaded.height,
+        taken_at=metadata.taken_at,
+        taken_from=TakenFrom.EXIF if metadata.taken_at else None,
+        camera=metadata.camera,
+        latitude=metadata.latitude,
+        longitude=metadata.longitude,
+        sharpness=traits.sharpness,
+        perceptual_hash=traits.perceptual_hash,
+    )
+    library.save_facts(photo.rel_path, loaded.size, loaded.mtime_ns, facts)

@@ -1,0 +1,99 @@
+"""Which stages exist. A new one is a class and one row."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from picture_captioner.errors import FatalError, ModelMissingError, UsageError, did_you_mean
+from picture_captioner.pipeline.stages.base import Stage, StageSettings
+
+
+class StageInfo(NamedTuple):
+    """A row; `target` (`module:callable`) makes the stage from its settings.
+
+    `needs` names the stages that must come before it. `version` is None where it depends on the
+    model. `caption` has no target: asking a backend has
+    a price and a pace, so `run` does it, and the journal is its ledger.
+    """
+
+    name: str
+    summary: str
+    target: str | None
+    version: str | None
+    needs: tuple[str, ...] = ()
+
+
+STAGES = (
+    StageInfo(
+        "normalize",
+        "size, sharpness, hash, thumbnail",
+        "picture_captioner.pipeline.stages.facts:NormalizeStage",
+        "1",
+    ),
+    StageInfo(
+        "metadata",
+        "capture time, camera, place",
+        "picture_captioner.pipeline.stages.facts:MetadataStage",
+        "1",
+    ),
+    StageInfo(
+        "embed",
+        "a vector of the picture",
+        "picture_captioner.pipeline.stages.embed:EmbedStage.with_best",
+        None,
+        needs=("normalize",),
+    ),
+    StageInfo("caption", "a caption, by 'run'", None, None),
+)
+
+
+def stage_info(name: str) -> StageInfo:
+    """The row of one stage.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    for info in STAGES:
+        if info.name == name:
+            return info
+    names = [info.name for info in STAGES]
+    raise UsageError(
+        f"there is no stage {name!r}{did_you_mean(name, names)} (stages: {', '.join(names)})"
+    )
+
+
+def make_stages(
+    names: Sequence[str], settings: StageSettings, left_out: Callable[[str, FatalError], None]
+) -> list[Stage]:
+    """The stages of these names, each checked, with those that they need, in the table's order.
+
+    One that cannot run is told to `left_out`, with those that need it; the others go on.
+
+    Raises:
+        UsageError: there is no such stage, or it is `caption`.
+    """
+    chosen = {needed for name in names for needed in (name, *stage_info(name).needs)}
+    made: dict[str, Stage] = {}
+    for info in STAGES:
+        if info.name not in chosen or info.target is None:
+            continue
+        try:
+            stage = _made(info.target, settings)
+            stage.check()
+        except (ModelMissingError, FatalError) as error:
+            left_out(info.name, error)
+        else:
+            made[info.name] = stage
+    return list(made.values())
+
+
+def _made(target: str, settings: StageSettings) -> Stage:
+    module, _, names = target.partition(":")
+    found = importlib.import_module(module)
+    for name in names.split("."):
+        found = getattr(found, name)
+    stage = found(settings)  # type: ignore[operator]
+    assert isinstance(stage, Stage)  # noqa: S101 - the table's own rows
+    return stage
