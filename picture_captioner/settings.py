@@ -86,7 +86,7 @@ def declared(holder: type) -> Mapping[str, Declared]:
     return found
 
 
-_ALL = "run estimate compare report"
+_ALL = "run estimate compare report process status"
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class DeclaredSettings:
     captions_jsonl: Annotated[
         Path,
         Flag(
-            "run estimate stats search report journal_check journal_compact journal_merge "
-            "journal_recheck forget",
+            "run estimate stats search report process status journal_check journal_compact "
+            "journal_merge journal_recheck forget",
             "FILE",
             "The journal, one line per photo.",
             WHERE,
@@ -110,7 +110,7 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            "search report forget",
+            "search report process status forget",
             "FILE",
             "What is known besides captions.",
             WHERE,
@@ -121,7 +121,8 @@ class DeclaredSettings:
     models_dir: Annotated[
         Path | None,
         Flag(
-            "run compare search report models_list models_path models_download models_remove",
+            "run compare search report process models_list models_path models_download "
+            "models_remove",
             "DIR",
             "Folder with model files, looked into before the caches.",
             WHERE,
@@ -130,7 +131,7 @@ class DeclaredSettings:
     follow_links: Annotated[
         bool,
         Flag(
-            "run estimate compare report",
+            "run estimate compare report process status",
             "",
             "Also what is behind links that lead out of the photos folder.",
             WHICH,
@@ -277,7 +278,7 @@ class DeclaredSettings:
     decode_workers: Annotated[
         int,
         Flag(
-            "run",
+            "run process",
             "N",
             "Processes that decode photos.",
             HOW,

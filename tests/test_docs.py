@@ -48,6 +48,8 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
             *([], ["run"], ["estimate"], ["compare"], ["stats"], ["search"], ["forget"]),
             ["journal", "merge"],
             ["models", "download"],
+            ["process"],
+            ["status"],
         )
     )
     help_texts += report("--help", cwd=tmp_path, COLUMNS="200").stdout

@@ -19,6 +19,7 @@ import typer
 
 from picture_captioner.cli.execution import execute as run_app
 from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
+from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.search_flags import REPORT_DIR, SearchFlags
 from picture_captioner.cli.terminal import reopen_closed_streams, show
@@ -37,6 +38,10 @@ app.add_typer(journal_app, name="journal")
 models_app = make_app(help="Models on this machine: list, download.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
+ProcessedPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Argument(metavar="PATH", help="A folder or a photo; default: all photos."),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 
 
@@ -146,6 +151,24 @@ def forget(
     from picture_captioner.cli.commands.forget import forget_photos
 
     return forget_photos(flags, paths or [], gone=gone, out=out, dry_run=dry_run)
+
+
+@app.command(cls=Command)
+@takes_flags
+def process(flags: ProcessFlags, path: ProcessedPath = None) -> int:
+    """Compute what library.db lacks: facts, thumbnails, vectors; stop and repeat at will."""
+    from picture_captioner.cli.commands.process import run_stages
+
+    return run_stages(flags, path)
+
+
+@app.command(cls=Command)
+@takes_flags
+def status(flags: ProcessFlags, path: ProcessedPath = None, as_json: AsJson = False) -> int:
+    """Say of each stage how many photos are done, failed, stale and pending, and the time left."""
+    from picture_captioner.cli.commands.process import print_status
+
+    return print_status(flags, path, as_json=as_json)
 
 
 @app.command(cls=Command)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from picture_captioner.errors import FatalError, ModelMissingError, UsageError, did_you_mean
+from picture_captioner.errors import FatalError, UsageError, did_you_mean
 from picture_captioner.pipeline.stages.base import Stage, StageSettings
 
 
@@ -65,14 +66,18 @@ def stage_info(name: str) -> StageInfo:
 
 
 def make_stages(
-    names: Sequence[str], settings: StageSettings, left_out: Callable[[str, FatalError], None]
+    names: Sequence[str],
+    settings: StageSettings,
+    left_out: Callable[[str, FatalError], None],
+    attempt: Callable[[Callable[[], Stage]], Stage] = lambda make: make(),
 ) -> list[Stage]:
     """The stages of these names, each checked, with those that they need, in the table's order.
 
-    One that cannot run is told to `left_out`, with those that need it; the others go on.
+    One that cannot run is told to `left_out`; the others go on. `attempt` makes one: it may get a
+    model that is missing and try again.
 
     Raises:
-        UsageError: there is no such stage, or it is `caption`.
+        UsageError: there is no such stage.
     """
     chosen = {needed for name in names for needed in (name, *stage_info(name).needs)}
     made: dict[str, Stage] = {}
@@ -80,12 +85,9 @@ def make_stages(
         if info.name not in chosen or info.target is None:
             continue
         try:
-            stage = _made(info.target, settings)
-            stage.check()
-        except (ModelMissingError, FatalError) as error:
+            made[info.name] = attempt(partial(_made, info.target, settings))
+        except FatalError as error:
             left_out(info.name, error)
-        else:
-            made[info.name] = stage
     return list(made.values())
 
 
@@ -96,4 +98,5 @@ def _made(target: str, settings: StageSettings) -> Stage:
         found = getattr(found, name)
     stage = found(settings)  # type: ignore[operator]
     assert isinstance(stage, Stage)  # noqa: S101 - the table's own rows
+    stage.check()
     return stage

@@ -1,0 +1,232 @@
+"""`process` and `status`: what is computed of each photo besides its caption, and how far it is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from picture_captioner.cli.commands.models import with_models
+from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.interrupts import note_signals
+from picture_captioner.cli.logs import configure_logging
+from picture_captioner.cli.process_flags import ProcessFlags
+from picture_captioner.cli.progress import ProgressReporter
+from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.terminal import count, duration, say, show, table
+from picture_captioner.config import Settings
+from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, UsageError
+from picture_captioner.journal import read_index
+from picture_captioner.library import Library, Standing, standing
+from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.pipeline.recording.outcomes import Outcome
+from picture_captioner.pipeline.runner import default_decoders
+from picture_captioner.pipeline.stages.base import Stage, StageSettings
+from picture_captioner.pipeline.stages.registry import STAGES, make_stages, stage_info
+
+if TYPE_CHECKING:
+    from picture_captioner.pipeline.library_update.processing import ProcessingResult
+    from picture_captioner.pipeline.selecting.walk import Photo
+
+
+def run_stages(flags: ProcessFlags, path: Path | None) -> int:
+    """Do what the chosen stages, or all, have not done yet; returns the exit code.
+
+    Raises:
+        FatalError: nothing can be done, or a stage that was named cannot run: the others are
+            through then.
+    """
+    for name in flags.stage or ():
+        if stage_info(name).target is None:
+            raise UsageError("--stage caption: captions are written by 'caption.py run'")
+    settings = flags.settings()
+    photos_dir, photos = _photos(flags, path, settings)
+    configure_logging(settings.log_file, settings.log_level)
+    with Library.open(settings.library_path, say) as library:
+        if flags.dry_run:
+            _tell_pending(flags, library, photos)
+            return ExitCode.DONE
+        refused: list[FatalError] = []
+        stages = _stages(flags, settings, len(photos), refused)
+        code = _run(flags, settings, photos_dir, photos, library, stages)
+    if code == ExitCode.DONE and flags.stage and refused:
+        return refused[0].exit_code
+    return code
+
+
+def _stages(
+    flags: ProcessFlags, settings: Settings, photos: int, refused: list[FatalError]
+) -> list[Stage]:
+    def left_out(name: str, error: FatalError) -> None:
+        say(f"Without the stage {name}: {error}")
+        refused.append(error)
+
+    def made(make: Callable[[], Stage]) -> Stage:
+        return with_models(make, settings.models_dir)
+
+    own = StageSettings(photos=photos, models_dir=settings.models_dir, notice=say)
+    names = flags.stage or [info.name for info in STAGES]
+    return make_stages(names, own, left_out, made)
+
+
+def _run(
+    flags: ProcessFlags,
+    settings: Settings,
+    photos_dir: Path,
+    photos: Sequence[Photo],
+    library: Library,
+    stages: Sequence[Stage],
+) -> int:
+    reporter = ProgressReporter()
+    with note_signals(reporter.notice) as interrupts:
+        try:
+            result = process_photos(
+                photos_dir,
+                photos,
+                library,
+                stages,
+                reporter,
+                force=flags.force,
+                limit=flags.limit,
+                interrupted=interrupts.requested,
+                decoders=settings.decode_workers,
+            )
+        finally:
+            reporter.close()
+    code = interrupts.exit_status or ExitCode.DONE
+    _tell(result, stages)
+    if result.abandoned:
+        logging.shutdown()
+        os._exit(code)  # a decoder that hangs must not keep the process from ending
+    for stage in stages:
+        stage.close()
+    return code
+
+
+def _tell(result: ProcessingResult, stages: Sequence[Stage]) -> None:
+    names = ", ".join(stage.name for stage in stages) or "no stage"
+    counts = result.outcomes.counts
+    if not counts:
+        say(f"Nothing to do: {count(result.known)} done before ({names})")
+    else:
+        done = counts[Outcome.EXAMINED] + counts[Outcome.RECOGNISED]
+        failed = counts.total() - done
+        say(f"{count(done)} processed ({names}), {failed:,} failed, {result.known:,} done before")
+        for reason, number in result.outcomes.reasons.most_common():
+            say(f"  {number:,} {reason}")
+    if result.left:
+        say(f"{count(result.left)} left by --limit: run the same command again")
+
+
+def print_status(flags: ProcessFlags, path: Path | None, *, as_json: bool) -> int:
+    """Print, per stage, how many photos are done, failed, stale and pending, and the time left."""
+    settings = flags.settings()
+    _, photos = _photos(flags, path, settings)
+    there = settings.library_path.exists()  # asking makes no file
+    with Library.open(settings.library_path, say) if there else Library.in_memory(say) as library:
+        counts = _counts(library, photos, {info.name for info in STAGES})
+        counts["caption"] = _captions(settings, photos)
+        left = _seconds_left(library, counts)
+    if as_json:
+        stages = {name: {str(s): number[s] for s in Standing} for name, number in counts.items()}
+        show(json.dumps({"photos": len(photos), "stages": stages, "seconds_left": left}))
+        return ExitCode.DONE
+    rows = [
+        (name, ", ".join(f"{number[s]:,} {s}" for s in Standing)) for name, number in counts.items()
+    ]
+    for line in table(rows):
+        show(line)
+    if left:
+        say(f"About {duration(left)} left for 'caption.py process'")
+    return ExitCode.DONE
+
+
+def _counts(
+    library: Library, photos: Sequence[Photo], names: set[str]
+) -> dict[str, Counter[Standing]]:
+    """Where the photos stand with each stage; one whose version is unknown goes by its last."""
+    history = library.stage_history()
+    versions = {
+        info.name: info.version or (history[info.name].version if info.name in history else None)
+        for info in STAGES
+        if info.name in names and info.target is not None
+    }
+    counts: dict[str, Counter[Standing]] = {name: Counter() for name in versions}
+    for photo in photos:
+        rows = library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns)
+        for name, version in versions.items():
+            counts[name][standing(rows, name, version)] += 1
+    return counts
+
+
+def _captions(settings: Settings, photos: Sequence[Photo]) -> Counter[Standing]:
+    """The same for captions, whose ledger is the journal."""
+    index = read_index(settings.captions_jsonl) if settings.captions_jsonl.exists() else None
+    found: Counter[Standing] = Counter()
+    for photo in photos:
+        entry = index.entries.get(photo.rel_path) if index is not None else None
+        if entry is None:
+            found[Standing.PENDING] += 1
+        elif not entry.success:
+            found[Standing.FAILED] += 1
+        else:
+            changed = entry.size is not None and entry.size != photo.size
+            found[Standing.STALE if changed else Standing.DONE] += 1
+    return found
+
+
+def _seconds_left(library: Library, counts: Mapping[str, Counter[Standing]]) -> float | None:
+    """What the open photos should take, by what the others took; None if nothing tells."""
+    left, known = 0.0, False
+    for name, history in library.stage_history().items():
+        number = counts[name] if name in counts else Counter()
+        if history.seconds is not None:
+            share = default_decoders() if name == "normalize" else 1
+            left += (number[Standing.PENDING] + number[Standing.STALE]) * history.seconds / share
+            known = True
+    return round(left, 1) if known else None
+
+
+def _tell_pending(flags: ProcessFlags, library: Library, photos: Sequence[Photo]) -> None:
+    names = set(flags.stage or ()) or {info.name for info in STAGES}
+    for name, number in _counts(library, photos, names).items():
+        wanted = len(photos) if flags.force else number[Standing.PENDING] + number[Standing.STALE]
+        say(f"{name}: {count(wanted)} to do")
+    say("Dry run: no photo was opened")
+
+
+def _photos(flags: ProcessFlags, path: Path | None, settings: Settings) -> tuple[Path, list[Photo]]:
+    """The photos directory and the photos that PATH means: all, those below it, or one.
+
+    A PATH inside the photos directory keeps the names that its photos have there.
+
+    Raises:
+        NoPhotosError: there is none.
+    """
+    photos_dir = settings.photos_dir
+    inside = path is not None and photos_dir is not None and _is_inside(path, photos_dir)
+    if path is not None and not inside:
+        photos_dir, path = (path, None) if path.is_dir() else (path.parent, path)
+    root = photos_dir or photos_dir_of(settings)
+    wanted = RunFlags(include=flags.include, exclude=flags.exclude)
+    found = find_photos(wanted, root, follow_links=settings.follow_links)
+    if path is not None:
+        below = PurePath(os.path.relpath(path.resolve(), root.resolve())).as_posix()
+        found = list(_below(found, below))
+        if not found:
+            raise NoPhotosError(f"no photos found at {path}")
+    return root, found
+
+
+def _is_inside(path: Path, photos_dir: Path) -> bool:
+    return path.resolve().is_relative_to(photos_dir.resolve())
+
+
+def _below(photos: Sequence[Photo], below: str) -> Iterator[Photo]:
+    for photo in photos:
+        if below == "." or photo.rel_path == below or photo.rel_path.startswith(f"{below}/"):
+            yield photo

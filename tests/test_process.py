@@ -1,0 +1,174 @@
+"""`process` and `status`: every stage once for every photo, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from tests.images import encoded, gradient
+from tests.support import caption, command, draw, environment, library, report
+
+STAGES = ("normalize", "metadata", "embed")
+
+
+def process(cwd, *arguments):
+    return caption("process", *arguments, cwd=cwd, HF_HOME=str(cwd / "hub"))
+
+
+def status(cwd, photos):
+    done = caption("status", photos, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def spoil(photos):
+    """Change every photo so that only who opens it notices."""
+    for path in photos.rglob("*.jpg"):
+        before = path.stat()
+        path.write_bytes(b"?" * before.st_size)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def rows(cwd):
+    connection = sqlite3.connect(cwd / "library.db")
+    found = connection.execute(
+        "SELECT hex(content), stage, status, attempts, error, took FROM stages"
+    ).fetchall()
+    connection.close()
+    return found
+
+
+def test_everything_is_computed_once_and_status_says_so(tmp_path, photos):
+    (photos / "broken.jpg").write_bytes(encoded(gradient(), "JPEG")[:900])
+    before = status(tmp_path, photos)
+    assert before["stages"]["metadata"] == {"done": 0, "failed": 0, "stale": 0, "pending": 7}
+    assert not (tmp_path / "library.db").exists(), "asking makes no file"
+    done = process(tmp_path, photos)
+    assert done.returncode == 0, done.stderr
+    assert "6 photos processed (normalize, metadata, embed), 1 failed" in done.stderr
+    after = status(tmp_path, photos)
+    assert after["photos"] == 7
+    for name in STAGES:
+        assert after["stages"][name] == {"done": 6, "failed": 1, "stale": 0, "pending": 0}
+    assert after["stages"]["caption"]["pending"] == 7
+    assert after["seconds_left"] == 0
+    assert all(took is not None for *_, state, _, _, took in rows(tmp_path) if state == "done")
+    spoil(photos)
+    again = process(tmp_path, photos)
+    assert (
+        "0 photos processed (normalize, metadata, embed), 1 failed, 6 done before" in again.stderr
+    )
+
+
+def test_a_photo_that_fails_is_tried_three_times_and_then_only_if_forced(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "broken.jpg").write_bytes(encoded(gradient(), "JPEG")[:900])
+    for _ in range(3):
+        assert "1 failed" in process(tmp_path, photos).stderr
+    assert "Nothing to do" in process(tmp_path, photos).stderr
+    assert {(state, attempts) for *_, state, attempts, _, _ in rows(tmp_path)} == {("failed", 3)}
+    draw(photos / "broken.jpg", seed=1)
+    assert "1 photo processed" in process(tmp_path, "--force", photos).stderr
+
+
+def test_the_stages_that_are_named_come_with_those_they_need(tmp_path, photos):
+    assert process(tmp_path, "--stage=metadata", photos).returncode == 0
+    states = status(tmp_path, photos)["stages"]
+    assert [states[name]["done"] for name in STAGES] == [0, 6, 0]
+    assert process(tmp_path, "--stage=embed", photos).returncode == 0
+    states = status(tmp_path, photos)["stages"]
+    assert [states[name]["done"] for name in STAGES] == [6, 6, 6]
+
+
+def test_a_limit_a_folder_one_photo_and_a_dry_run(tmp_path):
+    photos = library(tmp_path / "photos", 4)
+    draw(photos / "other" / "x.jpg", seed=99)
+    dry = process(tmp_path, "--dry-run", photos)
+    assert "normalize: 5 photos to do" in dry.stderr
+    assert status(tmp_path, photos)["stages"]["normalize"]["done"] == 0
+    where = f"--photos-dir={photos}"
+    assert "4 photos left by --limit" in process(tmp_path, where, "--limit=1").stderr
+    inside = process(tmp_path, where, photos / "other")
+    assert "1 photo processed" in inside.stderr, inside.stderr
+    one = process(tmp_path, where, photos / "000" / "00003.jpg")
+    assert "1 photo processed" in one.stderr, one.stderr
+    assert status(tmp_path, photos)["stages"]["embed"]["done"] == 3
+    gone = process(tmp_path, where, photos / "none")
+    assert (gone.returncode, "none" in gone.stderr) == (66, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("caption", "caption.py run"), ("tag", "there is no stage 'tag'")],
+)
+def test_what_is_no_stage_here(tmp_path, photos, name, told):
+    done = process(tmp_path, f"--stage={name}", photos)
+    assert (done.returncode, told in done.stderr) == (64, True)
+
+
+def test_another_version_makes_a_stage_stale_and_is_done_again(tmp_path, photos):
+    process(tmp_path, photos)
+    with sqlite3.connect(tmp_path / "library.db") as connection:
+        connection.execute("UPDATE stages SET version = '0' WHERE stage = 'metadata'")
+    connection.close()
+    assert status(tmp_path, photos)["stages"]["metadata"]["stale"] == 6
+    process(tmp_path, photos)
+    assert status(tmp_path, photos)["stages"]["metadata"]["done"] == 6
+
+
+def test_the_report_finds_all_of_it_done(tmp_path, photos):
+    process(tmp_path, photos)
+    spoil(photos)
+    made = report(f"--photos-dir={photos}", "--embedder=pixels", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "cannot be decoded" not in made.stderr
+    assert (tmp_path / "report_out" / "cluster_report.html").exists()
+
+
+def kill_until_done(cwd, photos, kills, seed=0):
+    rng = random.Random(seed)
+    words = command("process", photos, "--decode-workers=2")
+    committed: set[tuple] = set()
+    for _ in range(kills):
+        run = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=environment(HF_HOME=str(cwd / "hub")),
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(rng.uniform(0.3, 2.5))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        now = {row[:4] for row in rows(cwd)} if (cwd / "library.db").exists() else set()
+        assert committed <= now, "what was committed is not lost, nor done again"
+        committed = now
+    assert process(cwd, photos).returncode == 0
+    found = rows(cwd)
+    assert {(state, attempts) for _, _, state, attempts, _, _ in found} == {("done", 1)}
+    total = len(list(photos.rglob("*.jpg")))
+    assert len(found) == 3 * total
+    states = status(cwd, photos)["stages"]
+    assert [states[name]["done"] for name in STAGES] == [total] * 3
+
+
+def test_kills_at_random_neither_lose_nor_repeat_what_was_committed(tmp_path):
+    kill_until_done(tmp_path, library(tmp_path / "photos", 200), kills=3)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(7200)
+def test_a_thousand_kills_neither_lose_nor_repeat_what_was_committed(tmp_path):
+    for turn in range(100):
+        folder = tmp_path / str(turn)
+        kill_until_done(folder, library(folder / "photos", 200), kills=10, seed=turn)
+        shutil.rmtree(folder)
