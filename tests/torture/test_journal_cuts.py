@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from picture_captioner.cli.commands.journal import check_journal
+from picture_captioner.cli.flags import Flags
 from picture_captioner.errors import ExitCode
 from picture_captioner.journal import Journal, read_index
 from tests.journal.support import append, failure, photo, write_lines
@@ -121,7 +122,10 @@ def test_journal_check_names_the_lines_of_flipped_bits(journal_path: Path, share
         byte, changed = chance.choice(range(len(data))), bytearray(data)
         changed[byte] ^= 1 << chance.randrange(8)
         journal_path.write_bytes(changed)
-        code, shown = check_journal(journal_path), capsys.readouterr().out
+        code, shown = (
+            check_journal(Flags(given={"captions_jsonl": journal_path}), as_json=False),
+            capsys.readouterr().out,
+        )
         named = {int(row.split()[1]) for row in shown.splitlines()}
         index = read_index(journal_path)
         torn = {index.torn.line} if index.torn else set()
@@ -132,7 +136,9 @@ def test_journal_check_names_the_lines_of_flipped_bits(journal_path: Path, share
 def test_a_lost_line_end_is_located_by_journal_check(journal_path: Path, capsys):
     data = photo("1.jpg").to_line() + photo("2.jpg").to_line()
     write_lines(journal_path, data[:-1] + b"\x0b")
-    assert check_journal(journal_path) == ExitCode.DONE  # a run that was killed leaves the same
+    assert (
+        check_journal(Flags(given={"captions_jsonl": journal_path}), as_json=False) == ExitCode.DONE
+    )  # a run that was killed leaves the same
     assert capsys.readouterr().out.startswith("line 2 (byte ")
     with Journal(journal_path) as journal:
         assert journal.is_done("1.jpg")
