@@ -86,7 +86,7 @@ def declared(holder: type) -> Mapping[str, Declared]:
     return found
 
 
-_ALL = "run estimate compare report process status"
+_ALL = "run estimate compare report process status doctor"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class DeclaredSettings:
     captions_jsonl: Annotated[
         Path,
         Flag(
-            "run estimate stats search report process status journal_check journal_compact "
+            "run estimate stats search report process status doctor journal_check journal_compact "
             "journal_merge journal_recheck forget",
             "FILE",
             "The journal, one line per photo.",
@@ -121,7 +121,7 @@ class DeclaredSettings:
     models_dir: Annotated[
         Path | None,
         Flag(
-            "run compare search report process models_list models_path models_download "
+            "run compare search report process doctor models_list models_path models_download "
             "models_remove",
             "DIR",
             "Folder with model files, looked into before the caches.",

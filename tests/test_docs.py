@@ -55,6 +55,7 @@ def test_every_flag_that_a_document_names_exists(tmp_path):
     help_texts += report("--help", cwd=tmp_path, COLUMNS="200").stdout
     known = set(re.findall(r"--[a-z][a-z-]+", help_texts))
     foreign = {"--max-model-len", "--extra", "--help", "--batch", "--include", "--version"}
+    foreign |= {"--user", "--now"}  # of systemctl
     foreign |= {
         "--all-extras",
         "--no-extra",

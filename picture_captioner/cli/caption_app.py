@@ -179,6 +179,15 @@ def backends(as_json: AsJson = False) -> int:
     return print_backends(as_json=as_json)
 
 
+@app.command(cls=Command)
+@takes_flags
+def doctor(flags: Flags, as_json: AsJson = False) -> int:
+    """Look at settings, keys, photos, journal, disk, GPU, extras, models and servers."""
+    from picture_captioner.cli.commands.doctor import print_findings
+
+    return print_findings(flags, as_json=as_json)
+
+
 @journal_app.command("check", cls=Command)
 @takes_flags
 def journal_check(flags: Flags, as_json: AsJson = False) -> int:

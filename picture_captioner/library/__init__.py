@@ -19,6 +19,7 @@ source of truth.
 """
 
 from picture_captioner.library.captions import CaptionHit, Followed
+from picture_captioner.library.database import fault_of
 from picture_captioner.library.facts import PhotoFacts, TakenFrom
 from picture_captioner.library.file_names import NamedTime, time_from_name
 from picture_captioner.library.fusion import fuse
@@ -44,6 +45,7 @@ __all__ = [
     "StageRow",
     "Standing",
     "TakenFrom",
+    "fault_of",
     "fuse",
     "has_words",
     "is_open",

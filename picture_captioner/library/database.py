@@ -261,3 +261,14 @@ def _sentence(path: Path, code: int, error: sqlite3.Error) -> LibraryError:
     if code == sqlite3.SQLITE_IOERR:
         return LibraryError(f"the disk failed while {path} was used: {error}")
     return LibraryError(f"{path} cannot be used: {error}")
+
+
+def fault_of(path: Path) -> str | None:
+    """What is wrong with a library.db, which is only read; None if it is well."""
+    try:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as found:
+            (answer,) = found.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if answer == "ok" else str(answer)

@@ -51,7 +51,7 @@ def _yes(missing: ModelMissingError) -> bool:
 def print_models(flags: Flags, *, as_json: bool) -> int:
     """List the models that this program names, and where they are."""
     folder = flags.settings().models_dir
-    rows = [(model, _where(model, folder)) for model in CATALOGUE]
+    rows = [(model, where_is(model, folder)) for model in CATALOGUE]
     if as_json:
         show(json.dumps([_as_mapping(model, where) for model, where in rows]))
     else:
@@ -151,7 +151,8 @@ def _named(name: str) -> tuple[str, str | None]:
     return known_model(name).repository, revision or None
 
 
-def _where(model: KnownModel, folder: Path | None) -> Path | None:
+def where_is(model: KnownModel, folder: Path | None) -> Path | None:
+    """Where a model is on this machine; None if it is not."""
     if not model.repository:
         paths = stored_files(model, folder)
         return paths[0] if all(paths) else None

@@ -1,0 +1,71 @@
+"""`doctor` says what is there and what is not, changes nothing, and shows no key."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from tests.providers.openai_server import OpenAIServer
+from tests.support import caption, library
+
+KEY = "sk-canary-0123456789abcdef"
+
+
+def doctor(cwd, *arguments, **env):
+    done = caption("doctor", *arguments, cwd=cwd, **env)
+    assert KEY not in done.stdout + done.stderr
+    return done
+
+
+def told(done, about):
+    return [line for line in done.stdout.splitlines() if line.split()[1] == about]
+
+
+def test_an_empty_place_is_no_fault_and_stays_empty(tmp_path):
+    done = doctor(tmp_path)
+    assert done.returncode == 0, done.stdout
+    for about in ("settings", "photos", "journal", "library", "gpu", "disk", "python", "ollama"):
+        assert told(done, about), about
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_named_and_asked_after_a_line(tmp_path):
+    library(tmp_path / "photos", 2)
+    caption("run", "photos", cwd=tmp_path)
+    with OpenAIServer() as server:
+        (tmp_path / "config.env").write_text(
+            f"PHOTOS_DIR=photos\nOPENAI_API_KEY={KEY}\nCOMPATIBLE_BASE_URL={server.base_url}\n"
+        )
+        done = doctor(tmp_path)
+        (request,) = server.seen
+        assert "authorization" not in request.headers
+        assert f"Asking {server.host} for its models" in done.stderr
+    assert done.returncode == 0, done.stdout
+    assert f"from {tmp_path / 'config.env'}" in told(done, "settings")[0]
+    assert "OPENAI_API_KEY is set" in told(done, "key")[0]
+    assert "2 records of 2 photos" in told(done, "journal")[0]
+    assert "llava:latest" in told(done, "compatible")[0] or "gpt" in told(done, "compatible")[0]
+
+
+def test_what_is_broken_is_said_with_the_remedy_and_ends_with_78(tmp_path):
+    (tmp_path / "config.env").write_text("PHOTOS_DIR=gone\nMODLE=x\n")
+    (tmp_path / "captions.jsonl").write_bytes(b'{"rel_path": 1}\n{"rel_path":"a"}\n{}\n')
+    (tmp_path / "library.db").write_bytes(b"no database at all" * 100)
+    done = doctor(tmp_path, "--json")
+    assert done.returncode == 78
+    broken = {f["about"]: f for f in json.loads(done.stdout) if f["state"] == "broken"}
+    assert set(broken) >= {"settings", "photos", "library"}
+    assert "did you mean 'MODEL'?" in broken["settings"]["told"]
+    assert "not a database" in broken["library"]["told"]
+    assert all(finding["remedy"] for finding in broken.values() if finding["about"] != "journal")
+    assert (tmp_path / "library.db").read_bytes().startswith(b"no database")
+
+
+def test_a_library_that_is_well_is_only_read(tmp_path):
+    connection = sqlite3.connect(tmp_path / "library.db")
+    connection.execute("CREATE TABLE t (x)")
+    connection.commit()
+    connection.close()
+    before = (tmp_path / "library.db").read_bytes()
+    assert told(doctor(tmp_path), "library")[0].startswith("ok")
+    assert (tmp_path / "library.db").read_bytes() == before
