@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 
 import pytest
 
 from picture_captioner import errors
-from tests.support import ROOT, caption, draw, records, report
+from tests.support import ROOT, caption, draw, environment, records, report
 
 HOUSE = ROOT / "picture_captioner"
 README = (ROOT / "README.md").read_text("utf-8")
@@ -119,3 +121,74 @@ def test_links_between_documents_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text("utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+def indented_commands(text: str) -> list[str]:
+    return re.findall(r"^    (uv run .*?)(?:\s+#.*)?$", text, re.MULTILINE)
+
+
+def test_the_readmes_own_sequence_works_in_a_fresh_home(tmp_path):
+    """Word for word, with PHOTOS_DIR alone set: a dry run before it leaves nothing undone."""
+    section = README.partition("## Your own photos")[2].partition("**Stop**")[0]
+    photos = tmp_path / "Pictures"
+    for number in range(3):
+        draw(photos / f"{number}.jpg", seed=number)
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    example = (ROOT / "config.env.example").read_text("utf-8")
+    (tmp_path / "config.env").write_text(example.replace("PHOTOS_DIR=", f"PHOTOS_DIR={photos}"))
+    commands = indented_commands(section)
+    assert [shlex.split(c)[3:] for c in commands] == [
+        ["run", "--dry-run"],
+        ["estimate"],
+        ["run"],
+        ["stats"],
+    ]
+    said = []
+    for command in commands:
+        done = caption(*shlex.split(command)[3:], cwd=tmp_path, HOME=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        said.append(done)
+    assert "1 broken photo" in said[0].stderr
+    assert f"Settings from {tmp_path / 'config.env'}" in said[0].stderr
+    assert re.search(r"^remaining +3 ", said[1].stdout, re.MULTILINE), said[1].stdout
+    found = {r["rel_path"]: r for r in records(tmp_path / "captions.jsonl")}
+    captions = [r["caption"] for r in found.values() if r["status"] == "success"]
+    assert len(captions) == 3
+    assert not any("mock" in text for text in captions)
+    # The next command that the run names, as it stands.
+    again = re.search(r"Next, for real captions: (.*?) \(", said[2].stderr)
+    assert again is not None
+    words = shlex.split(again[1].replace("--backend=NAME", "--backend=mock"))
+    assert caption(*words[2:], cwd=tmp_path, HOME=str(tmp_path)).returncode == 0
+
+
+def test_the_service_of_the_document_runs_as_it_stands(tmp_path):
+    """The unit's own environment and command, and the cron line, with other folders."""
+    text = (ROOT / "docs" / "unattended.md").read_text("utf-8")
+    (unit, _) = code_blocks(text, "ini")
+    assert "OOMPolicy=continue" in unit
+    draw(tmp_path / "Pictures" / "one.jpg")
+    (tmp_path / "captions").mkdir()
+    (tmp_path / "captions" / "config.env").write_text("MAX_WORKERS=1\n")
+    moved = {"/home/me/picture-captioner": str(ROOT), "/home/me": str(tmp_path)}
+
+    def here(line):
+        for old, new in moved.items():
+            line = line.replace(old, new)
+        return line.replace(" ollama ", " mock ")
+
+    start = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    (cron,) = re.findall(r"^    0 1 \* \* \* (.*)$", text, re.MULTILINE)
+    assert start is not None
+    variables = dict(re.findall(r"^Environment=(CAPTION\w+)=(.*)$", unit, re.MULTILINE))
+    program = {"CAPTION": f"{sys.executable} {ROOT / 'caption.py'}"}
+    env = environment(**{n: here(v) for n, v in variables.items()}, **program)
+    for line in (here(start[1]), here(cron)):
+        journal = tmp_path / "captions" / "captions.jsonl"
+        journal.unlink(missing_ok=True)
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr + (tmp_path / "captions/loop.log").read_text()
+        assert len(records(journal)) == 1
