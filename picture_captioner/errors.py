@@ -129,7 +129,7 @@ class Usage(TypedDict, total=False):
 
     `input_tokens` include what was read from a cache (`cached_tokens`) and written into one
     (`cache_write_tokens`, of these for an hour `cache_write_1h_tokens`); `output_tokens` include
-    reasoning. `service_tier` is there where it is not the provider's usual one.
+    reasoning. `service_tier` is there where the provider says at which it was billed.
     """
 
     input_tokens: int

@@ -55,7 +55,7 @@ class AcceptedFields:
     def learn(self, error: openai.APIStatusError, sent: Mapping[str, Any]) -> bool:
         """Take note of a complaint about a field; whether it is worth asking again."""
         name = _refused_field(error, sent)
-        if name is None:
+        if name in (None, "service_tier"):  # without it the price would double, unasked
             return False
         words = failure_of(error).text
         if name == _EFFORT and _ABOUT_THE_VALUE.search(words):

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import anthropic
@@ -53,6 +54,7 @@ from picture_captioner.backends.http_service import (
     Provider,
     SchemaRefusedError,
     quiet_libraries,
+    retirement,
 )
 from picture_captioner.backends.image_tokens import anthropic_tokens
 from picture_captioner.backends.prompt import question
@@ -182,6 +184,10 @@ class AnthropicBackend(CaptionBackend):
         self._thinking = _least_thinking(info)
         self._takes_schema = _supports(info, "structured_outputs") is not False
         _check_usable(info)
+        day = getattr(info, "retires_at", None)
+        if isinstance(day, datetime):
+            told = retirement(info.id, self._service.host, day.date().isoformat())
+            self.settings.notice(told)
 
     def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
         """Caption one photo with one request; two where the model refuses structured output.

@@ -203,6 +203,11 @@ class CaptionBackend(ABC):
         return self.preferred_edge
 
     @property
+    def service_tier(self) -> str | None:
+        """The provider's tier that is asked for, as price lists name it; None for the usual one."""
+        return None
+
+    @property
     def priced_model(self) -> str:
         """The name under which a price list knows the model."""
         return self.settings.model

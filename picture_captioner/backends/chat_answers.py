@@ -112,7 +112,7 @@ def _usage(completion: ChatCompletion, requests: int) -> Usage:
     if tokens := _count(_detail(reported, "prompt_tokens_details", "cache_write_tokens")):
         usage["cache_write_tokens"] = tokens
     tier = completion.service_tier
-    if isinstance(tier, str) and tier not in ("default", "auto"):
+    if isinstance(tier, str) and tier:
         usage["service_tier"] = tier
     cost = (reported.model_extra or {}).get("cost")  # OpenRouter, in US dollars
     if isinstance(cost, int | float) and math.isfinite(cost) and cost >= 0:

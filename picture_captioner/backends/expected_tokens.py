@@ -48,3 +48,16 @@ def text_tokens(text: str, characters_per_token: float = 4.0) -> int:
     """Tokens of a text by its length; characters outside ASCII count as one each."""
     plain = sum(character.isascii() for character in text)
     return math.ceil(plain / characters_per_token) + len(text) - plain
+
+
+def cut_notice(
+    host: str, counted: int | None, settings: BackendSettings, remedy: str
+) -> str | None:
+    """A line for when a server read fewer tokens than the question alone should take, else None."""
+    expected = text_tokens(question(settings, ()))
+    if counted is None or counted >= expected // 2:
+        return None
+    return (
+        f"{host} counted {counted} tokens for a photo and a question, which alone has about "
+        f"{expected}: it may have cut the question. If captions are odd, {remedy}"
+    )

@@ -39,11 +39,13 @@ from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.gemini_answer import read_answer, thinking_in
 from picture_captioner.backends.gemini_errors import GeminiFailure
 from picture_captioner.backends.http_service import (
+    FLEX_TIMEOUT,
     NO_PROTOCOL,
     BareHeaders,
     Provider,
     SchemaRefusedError,
     quiet_libraries,
+    retirement,
 )
 from picture_captioner.backends.image_tokens import gemini_tokens
 from picture_captioner.backends.prompt import question
@@ -64,7 +66,7 @@ _HEADERS = frozenset({"x-goog-api-key"})
 MAX_IMAGE_BYTES = 7_000_000
 """Largest photo inside a request (Google's page on Gemini 3.5 Flash-Lite, November 2026)."""
 
-_BESIDE_CONFIG = ("store",)
+_BESIDE_CONFIG = ("store", "serviceTier")
 _ONLY_FOR_THE_SDK = ("automaticFunctionCalling", "automaticContinuation")
 """Parts of the SDK's config that are beside `generationConfig` in a request, or nowhere in it."""
 
@@ -110,6 +112,8 @@ class GeminiBackend(CaptionBackend):
         jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
         media_resolution: Literal["low", "medium", "high", "default"] = "medium"
         """280, 560 or 1,120 tokens a photo with Gemini 3, whose own default is high."""
+        service_tier: Literal["flex"] | None = None
+        """Half the price for answers that may take minutes."""
         thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
         """For models that do not take the level chosen by their name."""
 
@@ -127,7 +131,9 @@ class GeminiBackend(CaptionBackend):
         self._least = least(self.name, settings.model.removeprefix("models/"))
         self._headroom = Headroom(self._room())
         self._takes_schema = True
-        seconds = settings.timeout or self.timeout
+        self._retirement_told = False
+        usual = FLEX_TIMEOUT if self._options.service_tier else self.timeout
+        seconds = settings.timeout or usual
         self._http_client = where.http_client(seconds, self.max_workers)
         self._http_client.event_hooks = {
             "request": [BareHeaders(_HEADERS, {"x-goog-api-key": key}), _cap_connect_timeout],
@@ -219,9 +225,17 @@ class GeminiBackend(CaptionBackend):
     def _read(self, response: types.GenerateContentResponse, requests: int) -> Caption:
         if not (response.candidates or response.prompt_feedback or response.usage_metadata):
             raise self._service.unreadable()
+        self._tell_retirement(response.model_status)
         thought, cut_off = thinking_in(response)
         self._headroom.learn(thought, cut_off=cut_off)
         return read_answer(response, requests)
+
+    def _tell_retirement(self, status: types.ModelStatus | None) -> None:
+        """Say once when the model will be gone; Google says so in its answers."""
+        if status is not None and status.retirement_time and not self._retirement_told:
+            self._retirement_told = True
+            day = status.retirement_time.date().isoformat()
+            self.settings.notice(retirement(self.settings.model, self._service.host, day))
 
     def _send(self, request: GeminiRequest, requests: int = 1) -> Caption:
         with self._faults_mapped():
@@ -248,6 +262,11 @@ class GeminiBackend(CaptionBackend):
     def _options(self) -> Options:
         options = self.settings.options
         return options if isinstance(options, self.Options) else self.Options()
+
+    @property
+    def service_tier(self) -> str | None:
+        """As in `CaptionBackend`."""
+        return self._options.service_tier
 
     @property
     def answer_room(self) -> int:
@@ -281,6 +300,7 @@ class GeminiBackend(CaptionBackend):
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             automatic_continuation=False,
             store=False,
+            service_tier=types.ServiceTier.FLEX if self._options.service_tier else None,
         )
 
     def _temperature(self) -> float | None:
@@ -318,6 +338,11 @@ class GeminiBackend(CaptionBackend):
             return self._service.exhausted(failure.text)
         if failure.status == 404:
             return self._not_found()
+        if failure.status == 400 and failure.about_tier:
+            return ConfigurationError(
+                f"{self.settings.model} has no such service tier; leave out --option service_tier"
+                f"{self._service.says(failure.text)}"
+            )
         if failure.about_format:
             return SchemaRefusedError(
                 f"{self.settings.model} does not take the request as it is made here"

@@ -79,6 +79,11 @@ class GeminiFailure:
         return self.status == 400 and bool(_THINKING.search(self.text))
 
     @property
+    def about_tier(self) -> bool:
+        """Whether the model does not have the service tier that was asked for."""
+        return bool(re.search(r"service[_ ]?tier|\bflex\b", self.text, re.IGNORECASE))
+
+    @property
     def about_format(self) -> bool:
         """Whether the model has no structured output (`JSON mode is not enabled for ...`)."""
         return self.status == 400 and bool(_FORMAT.search(self.text))

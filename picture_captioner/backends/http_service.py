@@ -33,6 +33,10 @@ from picture_captioner.foreign_text import clean
 
 _log = logging.getLogger("caption.backend")
 
+FLEX_TIMEOUT = 900.0
+"""Seconds for answers at half price, which may take minutes (OpenAI's guide "Flex processing" and
+Google's "Flex inference", read on 2026-11-28: 15 and 10 minutes are advised)."""
+
 USER_AGENT = "picture-captioner"
 _PLAIN_HEADERS = frozenset(
     {"host", "accept", "accept-encoding", "connection", "content-type", "content-length"}
@@ -60,6 +64,11 @@ def quiet_libraries() -> None:
     """
     for name in ("anthropic", "google_genai", "httpcore2"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def retirement(model: str, host: str, day: str) -> str:
+    """The line that says until when a model is there."""
+    return f"{host} takes the model {model} out of service on {day[:10]}; choose another by then"
 
 
 def usable_key(backend: str, key: str) -> str:

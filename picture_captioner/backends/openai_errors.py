@@ -45,6 +45,7 @@ _NO_MODEL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _MOST_PARTS = 100
+_NO_TIER = re.compile(r"service[_ ]tier", re.IGNORECASE)
 _NO_ROOM = re.compile(  # Ollama and vLLM answer 400, llama.cpp 400 or 500, LM Studio 400
     r"context_length_exceeded|exceed_context_size|maximum context length"
     r"|exceeds? the (?:available |model'?s? )?context|(?:longer|greater) than the context"
@@ -143,6 +144,11 @@ def _denied(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError | N
 
 def _misconfigured(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError | None:
     said = service.says(failure.text)
+    if failure.status == 400 and failure.matches(_NO_TIER):
+        return ConfigurationError(
+            f"{service.host} does not offer this service tier for {service.model}; leave out "
+            f"--option service_tier, or choose another with --model{said}"
+        )
     if failure.matches(_NO_ROOM):
         return ConfigurationError(
             f"the photo and the question do not fit into the context of {service.model} at "

@@ -8,6 +8,7 @@ from pydantic import Field, Json, field_validator
 
 from picture_captioner.backends.base import BackendOptions
 from picture_captioner.backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY
+from picture_captioner.backends.fields import FieldsAsked
 from picture_captioner.backends.thinking import Effort
 
 
@@ -17,6 +18,8 @@ class OpenAIOptions(BackendOptions):
     detail: Literal["auto", "low", "high"] | None = None
     jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
     reasoning_effort: Effort | Literal["default"] | None = None
+    service_tier: Literal["flex"] | None = None
+    """Half the price for answers that may take minutes (OpenAI)."""
     deployed_model: str | None = None
     """The model behind a deployment of Azure OpenAI, whose own name tells nothing about it."""
     extra_body: Json[dict[str, Any]] = Field(default_factory=dict)
@@ -29,3 +32,11 @@ class OpenAIOptions(BackendOptions):
         if taken := {"model", "messages", "stream", "n"} & value.keys():
             raise ValueError(f"{', '.join(sorted(taken))} cannot be set here")
         return value
+
+
+def response_format(asked: FieldsAsked | None) -> dict[str, Any]:
+    """OpenAI's strict structured output; local servers hold a model to it by a grammar."""
+    if asked is None:
+        return {}
+    schema = {"name": "photo", "strict": True, "schema": asked.schema()}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}

@@ -40,8 +40,14 @@ from picture_captioner.backends.encoding import (
     json_data_url,
 )
 from picture_captioner.backends.endpoint import endpoint
-from picture_captioner.backends.expected_tokens import expected_tokens, text_tokens
-from picture_captioner.backends.http_service import NO_PROTOCOL, BareHeaders, usable_key
+from picture_captioner.backends.expected_tokens import cut_notice, expected_tokens
+from picture_captioner.backends.http_service import (
+    FLEX_TIMEOUT,
+    NO_PROTOCOL,
+    BareHeaders,
+    retirement,
+    usable_key,
+)
 from picture_captioner.backends.image_tokens import qwen_tokens
 from picture_captioner.backends.local_server import ServedModel, not_local
 from picture_captioner.backends.openai_errors import (
@@ -49,7 +55,7 @@ from picture_captioner.backends.openai_errors import (
     mapped,
     mapped_failure,
 )
-from picture_captioner.backends.openai_options import OpenAIOptions
+from picture_captioner.backends.openai_options import OpenAIOptions, response_format
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.thinking import Headroom, least, room_for
 from picture_captioner.errors import (
@@ -179,21 +185,12 @@ class OpenAIFamilyBackend(CaptionBackend):
         thought, cut_off = thinking_in(completion)
         self._headroom.learn(thought, cut_off=cut_off)
         caption = caption_from(completion, requests)
-        self._notice_a_cut(caption.input_tokens)
-        return caption
-
-    def _notice_a_cut(self, tokens: int | None) -> None:
-        """Say so once if fewer tokens were read than the question alone should take."""
-        if tokens is None or self._cut_noticed:
-            return
-        expected = text_tokens(question(self.settings, ()))
-        if tokens < expected // 2:
+        read = caption.input_tokens
+        line = cut_notice(self._endpoint.host, read, self.settings, self.context_remedy)
+        if line and not self._cut_noticed:
             self._cut_noticed = True
-            self.settings.notice(
-                f"{self._endpoint.host} counted {tokens} tokens for a photo and a question, which "
-                f"alone has about {expected}: it may have cut the question. If captions are odd, "
-                f"{self.context_remedy}"
-            )
+            self.settings.notice(line)
+        return caption
 
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""
@@ -209,6 +206,11 @@ class OpenAIFamilyBackend(CaptionBackend):
             self.limit_field: self.settings.max_tokens,
             "temperature": self.settings.temperature,
         }
+
+    @property
+    def service_tier(self) -> str | None:
+        """As in `CaptionBackend`."""
+        return self._options.service_tier
 
     @property
     def priced_model(self) -> str:
@@ -238,7 +240,8 @@ class OpenAIFamilyBackend(CaptionBackend):
 
     @property
     def _seconds(self) -> float:
-        return self.settings.timeout or self.timeout
+        usual = FLEX_TIMEOUT if self._options.service_tier else self.timeout
+        return self.settings.timeout or usual
 
     @property
     def _service(self) -> OpenAIProvider:
@@ -270,19 +273,13 @@ class OpenAIFamilyBackend(CaptionBackend):
         return {"model": self._model, "messages": [message], **fields}
 
     def _request_fields(self, more_tokens: int) -> dict[str, Any]:
-        wanted = self.tuning() | self._format()
+        wanted = self.tuning() | response_format(self.settings.asked)
         wanted[self.limit_field] = wanted[self.limit_field] * more_tokens + self._headroom.tokens
+        if self._options.service_tier:
+            wanted["service_tier"] = self._options.service_tier
         if self._effort:
             wanted["reasoning_effort"] = self._effort
         return self._accepted.fitted(wanted | self._options.extra_body)
-
-    def _format(self) -> dict[str, Any]:
-        """OpenAI's strict structured output; local servers hold a model to it by a grammar."""
-        asked = self.settings.asked
-        if asked is None:
-            return {}
-        schema = {"name": "photo", "strict": True, "schema": asked.schema()}
-        return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
     def _complete(self, message: dict[str, Any], more_tokens: int) -> tuple[object, int]:
         """The answer, and how many requests it took.
@@ -344,6 +341,7 @@ class OpenAIFamilyBackend(CaptionBackend):
         page = self._listed(self._client.models.list)
         models = getattr(page, "data", None)
         if isinstance(models, list):
+            self._tell_shutdown(models)
             names = [getattr(model, "id", None) for model in models]
             return [name for name in names if isinstance(name, str)]
         if self.lists_models:
@@ -374,6 +372,13 @@ class OpenAIFamilyBackend(CaptionBackend):
                 raise ConfigurationError(not_local(self._model, self._endpoint.host, served))
             self._passed_on_to, self.free = served.elsewhere, False
         self._context = served.context
+
+    def _tell_shutdown(self, models: Sequence[object]) -> None:
+        """Say when the model will be gone, if the provider says it (OpenAI's `shutdown_date`)."""
+        for model in models:
+            day = getattr(model, "shutdown_date", None)
+            if getattr(model, "id", None) == self.priced_model and isinstance(day, str) and day:
+                self.settings.notice(retirement(self.priced_model, self._endpoint.host, day))
 
     def _find_model(self, known: Sequence[str]) -> None:
         if self._model in known or self._options.deployed_model:

@@ -234,7 +234,13 @@ def prices_for(backend: CaptionBackend, settings: Settings) -> Prices:
     own = read_price_file(settings.prices_file) if settings.prices_file else {}
     model = backend.settings.model
     known_as = backend.priced_model
-    return Prices(backend.price_provider, known_as, own.get(model), free=backend.free)
+    return Prices(
+        backend.price_provider,
+        known_as,
+        own.get(model),
+        free=backend.free,
+        tier=backend.service_tier,
+    )
 
 
 def check_ceilings(backend: CaptionBackend, settings: Settings, prices: Prices) -> None:

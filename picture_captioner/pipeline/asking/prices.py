@@ -6,7 +6,7 @@ import functools
 import importlib.metadata
 import json
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -116,14 +116,23 @@ class Prices:
     model: str
     own: OwnPrice | None = None
     free: bool = False
+    tier: str | None = None
 
-    def billed(self, usage: Usage, attempts: int) -> Usage:
-        """The usage with its cost, if that is known, and every request that was sent for it."""
+    def billed(self, usage: Usage, attempts: int, answered_by: str | None = None) -> Usage:
+        """The usage with its cost, if that is known, and every request that was sent for it.
+
+        Args:
+            answered_by: the model as the provider named it, which may have sent us to another: what
+                is billed is its price, where it has one.
+        """
         known = usage.copy()
         # A backend may have sent more than one itself, to find out what the server takes.
         known["requests"] = usage.get("requests", 1) + attempts - 1
-        if "cost_usd" not in known and (cost := self.cost(known)) is not None:
-            known["cost_usd"] = cost
+        if "cost_usd" not in known:
+            cost = replace(self, model=answered_by).cost(known) if answered_by else None
+            cost = self.cost(known) if cost is None else cost
+            if cost is not None:
+                known["cost_usd"] = cost
         return known
 
     def cost(self, usage: Usage) -> float | None:
@@ -173,20 +182,30 @@ class Prices:
             cache_write_tokens=usage.get("cache_write_tokens"),
             cache_write_1h_tokens=usage.get("cache_write_1h_tokens"),
         )
-        tier = usage.get("service_tier", "default")
-        variant = _BATCH if batch else None if tier in _USUAL_TIERS else {"service_tier": tier}
-        try:
-            price = genai_prices.calc_price(
-                tokens, self.model, provider_id=self.provider, price_context=variant
-            )
-        except LookupError:
-            return None
-        if variant and not any(v.when == variant for v in price.model.price_variants or ()):
-            return None
-        return Quote(float(price.input_price), float(price.output_price))
+        tier = usage.get("service_tier") or self.tier or "default"
+        for variant in _variants(tier, batch=batch):
+            try:
+                price = genai_prices.calc_price(
+                    tokens, self.model, provider_id=self.provider, price_context=variant
+                )
+            except LookupError:
+                return None
+            if not variant or any(v.when == variant for v in price.model.price_variants or ()):
+                return Quote(float(price.input_price), float(price.output_price))
+        return None
+
+
+def _variants(tier: str, *, batch: bool) -> tuple[dict[str, str] | None, ...]:
+    """What the price list may call such a price, first to last; None for its usual price."""
+    if batch:
+        return (_BATCH,)
+    if tier in _USUAL_TIERS:
+        return (None,)
+    return ({"service_tier": tier}, *([_BATCH] if tier == "flex" else []))
 
 
 _BATCH = {"processing": "batch"}
+"""Also the price of `flex`, where nothing else is listed: OpenAI and Google say it is the same."""
 
 
 @functools.cache

@@ -114,7 +114,8 @@ class BackendService:
         if isinstance(answer, PhotoError):
             answer.usage = self.chosen.prices.billed(answer.usage, attempts)
             return answer
-        return replace(answer, **self.chosen.prices.billed(usage_of(answer), attempts))
+        usage = self.chosen.prices.billed(usage_of(answer), attempts, answer.model_version)
+        return replace(answer, **usage)
 
     def _ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answer]:
         if len(images) == 1:
