@@ -89,3 +89,6 @@ def configure_logging(path: Path, level: str) -> None:
     if logging.getLogger().level > logging.DEBUG:  # a line a request, which says nothing of photos
         for name in _HTTP_LIBRARIES:
             logging.getLogger(name).setLevel(logging.WARNING)
+    aloud = logging.getLogger("caption.aloud")
+    if not aloud.handlers:
+        aloud.addHandler(_TerminalHandler(logging.WARNING))

@@ -14,6 +14,7 @@ raw.py        camera RAW through its embedded preview, with the `raw` extra
 loading.py    `load_image` and `read_header`
 metadata.py   what EXIF says: capture time, camera, place; bounded, and unknown when in doubt
 measures.py   sharpness and a perceptual hash, at one size for all photos
+samples.py    small pictures that every decoder must be able to read, wherever it runs
 examining.py  `examine_image`: facts, thumbnail and pixels from one decode
 
 Decoders crash, hang and eat memory on bad files, so the program calls them through
@@ -43,7 +44,9 @@ from picture_captioner.image_loader.loading import (
 )
 from picture_captioner.image_loader.measures import perceptual_hash
 from picture_captioner.image_loader.metadata import Metadata
+from picture_captioner.image_loader.reading import OpenedPhoto, open_descriptor
 from picture_captioner.image_loader.resizing import roomy
+from picture_captioner.image_loader.samples import decode_samples, import_all, samples
 
 __all__ = [
     "PHOTO_EXTENSIONS",
@@ -54,13 +57,18 @@ __all__ = [
     "ImageHeader",
     "LoadedImage",
     "Metadata",
+    "OpenedPhoto",
     "Traits",
+    "decode_samples",
     "examine_image",
     "fitting",
+    "import_all",
     "load_image",
+    "open_descriptor",
     "open_encoded",
     "perceptual_hash",
     "read_header",
     "reduced",
     "roomy",
+    "samples",
 ]

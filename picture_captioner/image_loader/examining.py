@@ -13,6 +13,7 @@ from picture_captioner.image_loader.decoding import fitting
 from picture_captioner.image_loader.loading import LoadedImage, load
 from picture_captioner.image_loader.measures import MEASURED_EDGE, perceptual_hash, sharpness
 from picture_captioner.image_loader.metadata import Metadata
+from picture_captioner.image_loader.reading import OpenedPhoto
 from picture_captioner.image_loader.resizing import resize
 
 THUMBNAIL_EDGE = 320
@@ -40,7 +41,7 @@ class ExaminedImage:
 
 
 def examine_image(
-    path: Path, edge: int | None, known: Container[str] = frozenset()
+    path: Path | OpenedPhoto, edge: int | None, known: Container[str] = frozenset()
 ) -> ExaminedImage:
     """Read and decode a photo once, for facts, thumbnail and pixels.
 

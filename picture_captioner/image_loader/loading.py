@@ -17,6 +17,7 @@ from picture_captioner.image_loader.metadata import Metadata
 from picture_captioner.image_loader.raw import decode_raw, probe_raw
 from picture_captioner.image_loader.reading import (
     FileContent,
+    OpenedPhoto,
     open_photo,
     read_file,
     reading_errors,
@@ -59,7 +60,7 @@ class ImageHeader:
 
 
 def load_image(
-    path: Path,
+    path: Path | OpenedPhoto,
     edge: int,
     known: Container[str] = frozenset(),
     *,
@@ -91,7 +92,7 @@ def load_image(
 
 
 def load(
-    path: Path,
+    path: Path | OpenedPhoto,
     edge: int,
     known: Container[str],
     *,
@@ -137,7 +138,7 @@ def open_encoded(jpeg: bytes, quality: int) -> Image.Image:
     return image
 
 
-def read_header(path: Path) -> ImageHeader:
+def read_header(path: Path | OpenedPhoto) -> ImageHeader:
     """A photo's size in pixels from its header, reading as little of the file as the format allows.
 
     AVIF, WebP and RAW files are read whole. Raises what `load_image` raises; a header that reads
@@ -163,7 +164,7 @@ def _loaded(content: FileContent, found: Decoded) -> LoadedImage:
     )
 
 
-def _probe(file: IO[bytes], head: bytes, path: Path) -> tuple[int, int, str]:
+def _probe(file: IO[bytes], head: bytes, path: Path | OpenedPhoto) -> tuple[int, int, str]:
     if _is_raw(path, head):
         with reading_errors():
             data = file.read()
@@ -177,6 +178,6 @@ def _probe(file: IO[bytes], head: bytes, path: Path) -> tuple[int, int, str]:
         return probe(file, head)
 
 
-def _is_raw(path: Path, head: bytes) -> bool:
+def _is_raw(path: Path | OpenedPhoto, head: bytes) -> bool:
     """The bytes decide, not the name, except that most RAW formats look like TIFF."""
     return path.suffix.lower() in RAW_EXTENSIONS and sniff(head[:SNIFF_BYTES]) in {None, "TIFF"}

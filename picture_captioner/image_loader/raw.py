@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -78,6 +78,12 @@ def _metadata(data: bytes) -> Metadata:
         return metadata_of(exif)
     except (*DECODER_ERRORS, MemoryError):
         return Metadata()
+
+
+def import_rawpy() -> None:
+    """Import rawpy, if it is there, for a process that can import nothing later on."""
+    with suppress(FormatUnavailableError):
+        _rawpy()
 
 
 def _rawpy() -> ModuleType:

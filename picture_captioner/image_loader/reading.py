@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from picture_captioner.errors import EmptyFileError, ImageTooLargeError, UnreadableFileError
 
@@ -31,7 +31,20 @@ class FileContent:
     mtime_ns: int
 
 
-def read_file(path: Path) -> FileContent:
+class OpenedPhoto(NamedTuple):
+    """A photo that somebody else opened, and will close; `suffix` is that of its name."""
+
+    descriptor: int
+    suffix: str
+
+
+def open_descriptor(path: Path) -> int:
+    """Open a photo for a process that may open none; raise `UnreadableFileError` if that fails."""
+    with reading_errors():
+        return _open_without_waiting(os.fspath(path), os.O_RDONLY)
+
+
+def read_file(path: Path | OpenedPhoto) -> FileContent:
     """Read a photo's bytes.
 
     Raises:
@@ -51,12 +64,18 @@ def read_file(path: Path) -> FileContent:
 
 
 @contextmanager
-def open_photo(path: Path) -> Iterator[tuple[IO[bytes], os.stat_result]]:
+def open_photo(path: Path | OpenedPhoto) -> Iterator[tuple[IO[bytes], os.stat_result]]:
     """Open a regular, non-empty file of bearable size; errors as in `read_file`."""
-    with reading_errors(), open(path, "rb", opener=_open_without_waiting) as file:
+    with reading_errors(), _opened(path) as file:
         status = os.fstat(file.fileno())
         _check(status)
         yield file, status
+
+
+def _opened(path: Path | OpenedPhoto) -> IO[bytes]:
+    if isinstance(path, OpenedPhoto):
+        return os.fdopen(path.descriptor, "rb", closefd=False)
+    return open(path, "rb", opener=_open_without_waiting)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -7,9 +7,8 @@ difference between "try again tomorrow" and "this photo is broken".
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +50,8 @@ from picture_captioner.pipeline.decoding.decoder_worker import (
     Request,
     Wanted,
 )
+from picture_captioner.pipeline.decoding.opening import Opener
+from picture_captioner.pipeline.decoding.restricting import start_restricted
 
 __all__ = ["DEFAULT_LIMITS", "DecodeLimits", "Decoder"]
 
@@ -59,6 +60,9 @@ DEFAULT_LIMITS = DecodeLimits()
 _MAX_THUMBNAIL_BYTES = THUMBNAIL_EDGE**2 * len("RGB")
 
 _MAX_JPEG_TABLES = 1 << 16
+
+_HEADERS_AT_ONCE = 64
+"""Files that are open at a time while headers are read: some systems allow 256 a process."""
 
 _ReplyT = TypeVar("_ReplyT", FileRead, Loaded, Examined, Header)
 
@@ -81,6 +85,7 @@ class Decoder:
     def __init__(self, limits: DecodeLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._process: DecoderProcess | None = None
+        self._opener = Opener()
         self._photos = 0
 
     def __enter__(self) -> Self:
@@ -118,10 +123,8 @@ class Decoder:
         """
         if edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
-        request = LoadRequest(
-            os.fsencode(path), edge, jpeg_quality, allow_reduced, accept_truncated
-        )
-        with self._asked(request, photos=1) as process:
+        request = LoadRequest(path.suffix, edge, jpeg_quality, allow_reduced, accept_truncated)
+        with self._opened(path) as file, self._asked(request, [file]) as process:
             loaded, _ = self._receive_loaded(process, known)
             if jpeg_quality is None:
                 image = self._receive_image(process, loaded.image_size, edge)
@@ -135,7 +138,8 @@ class Decoder:
         """`image_loader.examine_image`, with its arguments and errors and those of `load`."""
         if edge is not None and edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
-        with self._asked(ExamineRequest(os.fsencode(path), edge), photos=1) as process:
+        request = ExamineRequest(path.suffix, edge)
+        with self._opened(path) as file, self._asked(request, [file]) as process:
             loaded, wanted = self._receive_loaded(process, known)
             traits = self._receive_traits(process) if wanted else None
             image = self._receive_image(process, loaded.image_size, edge or 0)
@@ -160,6 +164,7 @@ class Decoder:
 
     def close(self) -> None:
         """End the process. The loader may be used again afterwards: it starts another."""
+        self._opener.close()
         process, self._process = self._process, None
         if process is not None:
             process.close()
@@ -167,11 +172,24 @@ class Decoder:
     def _read_headers(
         self, paths: Sequence[Path], results: list[ImageHeader | CaptionerError]
     ) -> None:
-        request = HeadersRequest([os.fsencode(path) for path in paths])
-        with self._asked(request, photos=len(paths)) as process:
-            for _ in paths:
-                reply = process.receive(self._limits.read_seconds, self._stalled)
-                results.append(_header_or_error(reply))
+        """Those at the beginning that can be opened; raise if the first cannot."""
+        with ExitStack() as stack:
+            files: list[int] = []
+            try:
+                for path in paths[:_HEADERS_AT_ONCE]:
+                    file = stack.enter_context(self._opened(path))
+                    files.append(file)
+            except UnreadableFileError:
+                if not files:
+                    raise
+            request = HeadersRequest([path.suffix for path in paths[: len(files)]])
+            with self._asked(request, files) as process:
+                for _ in files:
+                    reply = process.receive(self._limits.read_seconds, self._stalled)
+                    results.append(_header_or_error(reply))
+
+    def _opened(self, path: Path) -> AbstractContextManager[int]:
+        return self._opener.opened(path, self._limits.read_seconds, self._stalled)
 
     def _receive_loaded(
         self, process: DecoderProcess, known: Container[str]
@@ -223,10 +241,10 @@ class Decoder:
         return image
 
     @contextmanager
-    def _asked(self, request: Request, photos: int) -> Iterator[DecoderProcess]:
+    def _asked(self, request: Request, files: Sequence[int]) -> Iterator[DecoderProcess]:
         """A process that has this request, replaced at once if it is not through with it."""
-        process = self._send(request)
-        self._photos += photos
+        process = self._send(request, files)
+        self._photos += len(files)
         process.busy = True
         try:
             yield process
@@ -238,22 +256,22 @@ class Decoder:
             if process.busy:
                 self.close()
 
-    def _send(self, request: Request) -> DecoderProcess:
+    def _send(self, request: Request, files: Sequence[int]) -> DecoderProcess:
         """A process that died while it was idle harmed no photo: the next one gets the request."""
         if self._photos >= self._limits.photos_per_process:
             self.close()
         try:
             process = self._running()
-            process.send(request)
+            process.send(request, files)
         except DecoderCrashError:
             self.close()
             process = self._running()
-            process.send(request)
+            process.send(request, files)
         return process
 
     def _running(self) -> DecoderProcess:
         if self._process is None:
-            self._process = DecoderProcess(self._limits)
+            self._process = start_restricted(self._limits)
             self._photos = 0
         return self._process
 

@@ -9,12 +9,13 @@ import socket
 import struct
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -22,11 +23,13 @@ from picture_captioner.errors import BackendUnavailableError, CaptionerError, De
 from picture_captioner.pipeline.decoding.decoder_worker import (
     HANDLED_BY_PARENT,
     DecodeLimits,
+    Ready,
     Reply,
     Request,
     run_worker,
 )
 from picture_captioner.workers.ending import cause_of_death, kill_group
+from picture_captioner.workers.sandbox import clean_environment
 
 # Forking the parent is out of the question: it may hold CUDA, threads and locks. The fork server
 # has imported the decoders and nothing else, so a new process costs a fork and no imports of ours.
@@ -57,12 +60,20 @@ class DecoderProcess:
     for the next one.
     """
 
-    def __init__(self, limits: DecodeLimits) -> None:
-        """Raise `BackendUnavailableError` when the machine has no room for one more process."""
+    def __init__(
+        self, limits: DecodeLimits, dropped: frozenset[str] = frozenset(), *, trial: bool = False
+    ) -> None:
+        """`dropped` and `trial` as in `run_worker`.
+
+        Raises:
+            BackendUnavailableError: the machine has no room for one more process.
+        """
         self.busy = True
         with _scarcity():
             self._pipe, theirs = _context.Pipe()
-        self._process = _context.Process(target=run_worker, args=(theirs, limits), daemon=True)
+        self._process = _context.Process(
+            target=run_worker, args=(theirs, limits, dropped, trial), daemon=True
+        )
         # multiprocessing would wait for the process at exit before it lets go of the pipe.
         self._end = util.Finalize(
             self, _end, args=(self._process, self._pipe), exitpriority=_RUNS_BEFORE_OTHERS
@@ -77,10 +88,13 @@ class DecoderProcess:
             theirs.close()
         self.busy = False
 
-    def send(self, request: Request) -> None:
-        """Raise `DecoderCrashError` when the process is dead already."""
+    def send(self, request: Request, files: Sequence[int] = ()) -> None:
+        """With descriptors behind it; raise `DecoderCrashError` when the process is dead."""
         try:
             self._pipe.send_bytes(_encode(request))
+            if files:
+                with socket.socket(fileno=os.dup(self._pipe.fileno())) as ours:
+                    socket.send_fds(ours, [b"\0"], files)
         except OSError as error:
             raise DecoderCrashError(f"the decoder {self._cause_of_death()}") from error
 
@@ -120,11 +134,15 @@ class DecoderProcess:
         self._events = select.poll()
         self._events.register(self._pipe.fileno(), select.POLLIN)
         _limit_silence(self._pipe, limits.decode_seconds)
-        with _children, _signals_held_back():
+        with _children, _signals_held_back(), _clean_environment():
             _make_socket_folder()
             self._process.start()
         self._events.register(self._process.sentinel, select.POLLIN)
-        self.receive(limits.start_seconds, _not_up)
+        ready = self.receive(limits.start_seconds, _not_up)
+        if not isinstance(ready, Ready):
+            said = getattr(ready, "message", "nothing that makes sense")
+            raise DecoderCrashError(f"test pictures do not decode: {said}")
+        self.missing = ready.missing
 
     def _wait(self, seconds: float, overdue: Overdue) -> None:
         """Wait for the pipe, in slices.
@@ -183,6 +201,30 @@ def _signals_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+@contextmanager
+def _clean_environment() -> Iterator[None]:
+    """Let the fork server, and so the decoders, start without the keys in the environment.
+
+    What is in the environment of a program lies in its memory from its first moment. So it does not
+    help to clear it later, and multiprocessing hands it on as it is.
+    """
+    usual = util.spawnv_passfds
+    setattr(util, "spawnv_passfds", _spawn_clean)  # noqa: B010 - its type says more than it takes
+    try:
+        yield
+    finally:
+        util.spawnv_passfds = usual
+
+
+def _spawn_clean(path: bytes, arguments: Sequence[Any], descriptors: Sequence[int]) -> int:
+    kept = [(os.POSIX_SPAWN_DUP2, number, number) for number in descriptors]
+    environment = clean_environment(os.environ)
+    # The server imports the decoders before it is told the parent's search path.
+    searched = [environment.get("PYTHONPATH", ""), os.fspath(Path(__file__).parents[3])]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, searched))
+    return os.posix_spawn(path, list(arguments), environment, file_actions=kept)
 
 
 def _make_socket_folder() -> None:

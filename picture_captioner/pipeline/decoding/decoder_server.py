@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 import picture_captioner.pipeline.decoding.decoder_worker  # noqa: F401 - imported once here, and not in every new process
+from picture_captioner.image_loader import import_all
 
 _MOST_DESCRIPTORS = 64
 _FOLDER_PREFIX = "pymp-"  # multiprocessing.util.get_temp_dir
@@ -44,6 +45,7 @@ def die_of(
     sys.stderr.write(f"the decoders' fork server ended: {kind.__name__}: {error}\n")
 
 
+import_all()
 sys.excepthook = die_of
 if (_folder := socket_folder()) is not None:
     atexit.register(shutil.rmtree, _folder, ignore_errors=True)

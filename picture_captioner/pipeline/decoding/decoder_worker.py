@@ -6,16 +6,16 @@ corrupted decoder says is executed by the parent.
 
     parent                           worker
                                      Ready
-    LoadRequest                  ->
+    LoadRequest, a descriptor    ->
                                  <-  FileRead      all bytes read: the decode clock starts
     Wanted                       ->
                                  <-  Loaded, and then the pixels or a JPEG of them, unless they
                                      were not wanted
-    ExamineRequest               ->
+    ExamineRequest, a descriptor ->
                                  <-  FileRead, and after Wanted
                                  <-  Loaded, then Examined unless the content was known, then the
                                      thumbnail, then the pixels if an edge was given
-    HeadersRequest               ->
+    HeadersRequest, descriptors  ->
                                  <-  Header, one for each path
                                      Failed stands in for FileRead, Loaded or Header
 """
@@ -28,7 +28,10 @@ import math
 import os
 import resource
 import signal
+import socket
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,12 +44,17 @@ from picture_captioner.errors import CaptionerError, PhotoError
 from picture_captioner.image_loader import (
     ImageHeader,
     LoadedImage,
+    OpenedPhoto,
     Traits,
+    decode_samples,
     examine_image,
+    import_all,
     load_image,
     read_header,
     roomy,
+    samples,
 )
+from picture_captioner.workers import sandbox
 
 HANDLED_BY_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that reach the whole process group: the parent decides what they mean."""
@@ -77,14 +85,14 @@ class DecodeLimits:
 
 
 class LoadRequest(msgspec.Struct, tag=True, frozen=True):
-    """Load one photo; `path` as the file system spells it.
+    """Load one photo, whose descriptor follows; `suffix` is that of its name.
 
     With a `jpeg_quality` a JPEG is wanted in place of the pixels: it is a fifteenth of the bytes,
     and Pillow's encoder would hold the parent's interpreter for 3 ms a photo. `allow_reduced` as in
     `load_image`.
     """
 
-    path: bytes
+    suffix: str
     edge: int
     jpeg_quality: int | None = None
     allow_reduced: bool = False
@@ -94,14 +102,14 @@ class LoadRequest(msgspec.Struct, tag=True, frozen=True):
 class ExamineRequest(msgspec.Struct, tag=True, frozen=True):
     """Load one photo and find out about it; no pixels are wanted if `edge` is None."""
 
-    path: bytes
+    suffix: str
     edge: int | None
 
 
 class HeadersRequest(msgspec.Struct, tag=True, frozen=True):
-    """Read the headers of these photos, in this order."""
+    """Read the headers of photos with these suffixes, in this order; their descriptors follow."""
 
-    paths: list[bytes]
+    suffixes: list[str]
 
 
 class Wanted(msgspec.Struct, tag=True, frozen=True):
@@ -111,7 +119,9 @@ class Wanted(msgspec.Struct, tag=True, frozen=True):
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
-    """The process is up."""
+    """The process is up; `missing` are the restrictions that this kernel does not have."""
+
+    missing: tuple[str, ...] = ()
 
 
 class FileRead(msgspec.Struct, tag=True, frozen=True):
@@ -172,27 +182,39 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_request = msgspec.msgpack.Decoder(Request).decode
 
 
-def run_worker(pipe: Connection, limits: DecodeLimits) -> None:
-    """Serve requests until the parent closes its end of the pipe."""
+def run_worker(
+    pipe: Connection,
+    limits: DecodeLimits,
+    dropped: frozenset[str] = frozenset(),
+    trial: bool = True,
+) -> None:
+    """Serve requests until the parent closes its end of the pipe.
+
+    Nothing can be opened, imported or started once the process is restricted. With `trial` it
+    decodes test pictures first, and says so if it cannot. `dropped` as in `sandbox.restrict`.
+    """
     os.setpgid(0, 0)  # so that the parent can end it together with whatever it starts
     for number in HANDLED_BY_PARENT:
         signal.signal(number, signal.SIG_IGN)
+    # numpy, which rawpy needs, would otherwise map a work area for every core.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    import_all()
+    pictures = samples() if trial else []
     _limit_resources(limits)
     _silence_libraries()
     keep_freed_memory()
+    files = socket.socket(fileno=os.dup(pipe.fileno()))
+    sandbox.forbid_core_dumps()
+    missing = sandbox.restrict(dropped)
     try:
-        _send(pipe, Ready())
+        _send(pipe, _tried(pictures) or Ready(missing))
         while True:
-            _serve(pipe, limits)
+            _serve(pipe, files, limits)
     except (EOFError, ConnectionError):
         return  # the parent has no further use for this process
 
 
 def _limit_resources(limits: DecodeLimits) -> None:
-    # numpy, which rawpy needs, would otherwise map a work area for every core.
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    # A core dump would leave somebody's photo on the disk.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         allowed = pages * resource.getpagesize() + limits.memory_bytes
@@ -226,31 +248,54 @@ def _silence_libraries() -> None:
     os.close(silence)
 
 
-def _serve(pipe: Connection, limits: DecodeLimits) -> None:
+def _serve(pipe: Connection, files: socket.socket, limits: DecodeLimits) -> None:
     request = _decode_request(pipe.recv_bytes())
     # Left to its default action: a decoder that hangs in C code would never run a handler.
     seconds = math.ceil(limits.read_seconds + limits.decode_seconds + limits.orphan_seconds)
     match request:
         case LoadRequest():
             signal.alarm(seconds)
-            _serve_photo(pipe, request)
+            with _received(files, [request.suffix]) as (photo,):
+                _serve_photo(pipe, request, photo)
         case ExamineRequest():
             signal.alarm(seconds)
-            _serve_examination(pipe, request)
+            with _received(files, [request.suffix]) as (photo,):
+                _serve_examination(pipe, request, photo)
         case HeadersRequest():
-            for path in request.paths:
-                signal.alarm(seconds)
-                _send(pipe, _header(path))
+            with _received(files, request.suffixes) as photos:
+                for photo in photos:
+                    signal.alarm(seconds)
+                    _send(pipe, _header(photo))
         case Wanted():
             raise RuntimeError("an answer to a question that was not asked")
     signal.alarm(0)
 
 
-def _serve_photo(pipe: Connection, request: LoadRequest) -> None:
+def _tried(pictures: list[bytes]) -> Failed | None:
+    """Why a test picture does not decode here."""
+    try:
+        decode_samples(pictures)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent tries fewer restrictions
+        return Failed(type(error).__name__, str(error)[:200], None)
+    return None
+
+
+@contextmanager
+def _received(files: socket.socket, suffixes: Sequence[str]) -> Iterator[list[OpenedPhoto]]:
+    """The photos whose descriptors follow a request."""
+    _, descriptors, _, _ = socket.recv_fds(files, 1, len(suffixes))
+    try:
+        yield [OpenedPhoto(*photo) for photo in zip(descriptors, suffixes, strict=True)]
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _serve_photo(pipe: Connection, request: LoadRequest, photo: OpenedPhoto) -> None:
     quality = request.jpeg_quality
     try:
         loaded = load_image(
-            _path(request.path),
+            photo,
             request.edge,
             _KnownToParent(pipe),
             allow_reduced=request.allow_reduced,
@@ -267,9 +312,9 @@ def _serve_photo(pipe: Connection, request: LoadRequest) -> None:
         pipe.send_bytes(jpeg or loaded.image.tobytes())
 
 
-def _serve_examination(pipe: Connection, request: ExamineRequest) -> None:
+def _serve_examination(pipe: Connection, request: ExamineRequest, photo: OpenedPhoto) -> None:
     try:
-        examined = examine_image(_path(request.path), request.edge, _KnownToParent(pipe))
+        examined = examine_image(photo, request.edge, _KnownToParent(pipe))
     except CaptionerError as error:
         _send(pipe, _failed(error))
         return
@@ -299,9 +344,9 @@ class _KnownToParent:
         return not answer.decode
 
 
-def _header(path: bytes) -> Header | Failed:
+def _header(photo: OpenedPhoto) -> Header | Failed:
     try:
-        header: ImageHeader = read_header(_path(path))
+        header: ImageHeader = read_header(photo)
     except CaptionerError as error:
         return _failed(error)
     return Header(header.width, header.height, header.format, header.size)
@@ -336,10 +381,6 @@ def _examined(traits: Traits) -> Examined:
 def _failed(error: CaptionerError) -> Failed:
     code = error.code if isinstance(error, PhotoError) else None
     return Failed(type(error).__name__, str(error), code)
-
-
-def _path(encoded: bytes) -> Path:
-    return Path(os.fsdecode(encoded))
 
 
 def _send(pipe: Connection, reply: Reply) -> None:

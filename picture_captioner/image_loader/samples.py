@@ -1,0 +1,50 @@
+"""Small pictures that every decoder must be able to read: a check that it works where it runs."""
+
+from __future__ import annotations
+
+import io
+
+import pillow_heif
+from PIL import Image
+
+from picture_captioner.errors import CorruptImageError
+from picture_captioner.image_loader.decoding import decode
+from picture_captioner.image_loader.raw import import_rawpy
+
+_EDGE = 64
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF")
+
+
+def import_all() -> None:
+    """Import what Pillow and we import late, for a process that can import nothing later on."""
+    from PIL import JpegPresets, MpoImagePlugin  # noqa: F401
+
+    Image.preinit()
+    import_rawpy()
+
+
+def samples() -> list[bytes]:
+    """One picture in each format that can be written here."""
+    picture = Image.linear_gradient("L").resize((_EDGE, _EDGE)).convert("RGB")
+    written = []
+    for image_format in _FORMATS:
+        buffer = io.BytesIO()
+        picture.save(buffer, image_format)
+        written.append(buffer.getvalue())
+    if pillow_heif.libheif_info()["HEIF"]:  # the encoder's name; empty without one
+        buffer = io.BytesIO()
+        pillow_heif.from_pillow(picture).save(buffer)
+        written.append(buffer.getvalue())
+    return written
+
+
+def decode_samples(pictures: list[bytes]) -> None:
+    """Decode them all, metadata too.
+
+    Raises:
+        CorruptImageError: one does not decode, or not to what it was.
+    """
+    for data in pictures:
+        found = decode(data, _EDGE, with_metadata=True)
+        if found.image.size != (_EDGE, _EDGE):
+            raise CorruptImageError("a test picture came out in another size")
