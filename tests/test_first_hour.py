@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from tests.providers.openai_server import OpenAIServer
 from tests.support import (
     ROOT,
     caption,
@@ -166,3 +167,25 @@ def test_commands_and_flags_complete(tmp_path):
     words = {"COMP_WORDS": "caption.py run --back", "COMP_CWORD": "2"}
     done = caption(cwd=tmp_path, **words, **{"_CAPTION.PY_COMPLETE": "complete_bash"})
     assert "--backend" in done.stdout.split()
+
+
+def test_quiet_says_only_who_receives_the_photos_and_what_went_wrong(tmp_path):
+    library(tmp_path / "photos", 2)
+    with OpenAIServer() as server:
+        flags = ("--backend=compatible", f"--base-url={server.base_url}", "--model=llava:latest")
+        done = caption("run", "photos", "-q", *flags, cwd=tmp_path)
+        assert done.returncode == 0
+        lines = done.stderr.splitlines()
+        assert len(lines) == 2
+        assert all(server.host in line for line in lines)
+    assert caption("run", "photos", "--quiet", "--force", cwd=tmp_path).stderr == ""
+    done = caption("run", "gone", "-q", cwd=tmp_path)
+    assert "no photo and no folder gone" in done.stderr
+
+
+def test_verbose_shows_the_log(tmp_path):
+    library(tmp_path / "photos", 1)
+    said = caption("run", "photos", "-v", cwd=tmp_path).stderr
+    assert "run started" in said
+    assert "run started" not in caption("run", "photos", "--force", cwd=tmp_path).stderr
+    assert "run started" in (tmp_path / "caption.log").read_text()

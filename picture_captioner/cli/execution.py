@@ -15,7 +15,7 @@ import typer
 from picture_captioner.cli.logs import escape_what_is_not_logged
 from picture_captioner.cli.program import program
 from picture_captioner.cli.quiet_start import interruptible
-from picture_captioner.cli.terminal import output_errors, say
+from picture_captioner.cli.terminal import output_errors, say, set_verbosity
 from picture_captioner.errors import ExitCode, FatalError, OutputError
 from picture_captioner.workers.sandbox import forbid_core_dumps
 
@@ -29,6 +29,7 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     forbid_core_dumps()
     escape_what_is_not_logged()
+    set_verbosity(quiet=False, verbose=False)
     try:
         with interruptible(), _typers_own_output(arguments):
             result = app(list(arguments), standalone_mode=False)
@@ -36,14 +37,14 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
                 sys.stdout.flush()
     except typer.TyperException as error:
         if message := error.format_message().rstrip("."):  # empty: the help was shown instead
-            say(f"{message}; see '{shlex.join(program())} --help'")
+            say(f"{message}; see '{shlex.join(program())} --help'", always=True)
         return ExitCode.USAGE
     except OutputError as error:
         _let_go_of_stdout()
-        say(str(error))
+        say(str(error), always=True)
         return error.exit_code
     except FatalError as error:
-        say(str(error))
+        say(str(error), always=True)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough (`stats | head`).
@@ -52,7 +53,9 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     except MemoryError:
         logging.getLogger("caption").info("out of memory", exc_info=True)
         say(
-            "out of memory: close other programs, or lift the limit (ulimit -v), and start it again"
+            "out of memory: close other programs, or lift the limit (ulimit -v), and start it "
+            "again",
+            always=True,
         )
         return ExitCode.UNAVAILABLE
     except (KeyboardInterrupt, typer.Abort):
@@ -60,7 +63,7 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
         return 128 + signal.SIGINT
     except Exception as error:
         logging.getLogger("caption").exception("internal error", extra={"event": "bug"})
-        say(f"internal error, please report it: {type(error).__name__}: {error}")
+        say(f"internal error, please report it: {type(error).__name__}: {error}", always=True)
         return BUG
     return result if isinstance(result, int) else ExitCode.DONE
 

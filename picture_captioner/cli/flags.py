@@ -17,8 +17,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from picture_captioner.cli.terminal import set_verbosity
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
-from picture_captioner.settings import WHERE, Declared, Flag, declared
+from picture_captioner.settings import HOW, WHERE, Declared, Flag, declared
 
 EVERY = "*"
 """In place of the commands' names: all that have the class."""
@@ -38,6 +39,21 @@ class Flags:
             WHERE,
         ),
     ] = None
+
+    quiet: Annotated[
+        bool,
+        Flag(
+            "run estimate compare report",
+            "",
+            "Say nothing but errors and the hosts that photos go to.",
+            HOW,
+            name="--quiet -q",
+        ),
+    ] = False
+    verbose: Annotated[
+        bool,
+        Flag("run report", "", "Also show what goes into the log.", HOW, name="--verbose -v"),
+    ] = False
 
     def settings(self, **more: Any) -> Settings:
         """The settings with these flags on top.
@@ -62,7 +78,9 @@ def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
         typed = {name: values.pop(name) for name in settings}
         given = {name: _joined(value) for name, value in typed.items() if value is not None}
         rest = {name: values.pop(name) for name in (*flags, *plain)}
-        return function(**values, **{holder: kind(given=given, **rest)})
+        flags_given = kind(given=given, **rest)
+        set_verbosity(quiet=flags_given.quiet, verbose=flags_given.verbose)
+        return function(**values, **{holder: flags_given})
 
     parameters = [
         *(p.replace(kind=p.KEYWORD_ONLY, annotation=hints[p.name]) for p in own),
@@ -114,7 +132,7 @@ def _parameter(
     """A parameter as typer wants it; the bounds of a setting are checked wherever it stands."""
     flag = one.flag
     option = typer.Option(
-        flag.name or f"--{one.name.replace('_', '-')}",
+        *(flag.name or f"--{one.name.replace('_', '-')}").split(),
         metavar=flag.metavar,
         help=told,
         rich_help_panel=flag.panel,

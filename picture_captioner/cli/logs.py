@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pythonjsonlogger.json import JsonFormatter
 
-from picture_captioner.cli.terminal import say
+from picture_captioner.cli.terminal import Verbosity, say
 from picture_captioner.errors import ConfigurationError
 from picture_captioner.foreign_text import without_secrets
 
@@ -84,7 +84,10 @@ def configure_logging(path: Path, level: str) -> None:
             f"cannot write the log {path}: {error.strerror}; set LOG_FILE in config.env"
         ) from error
     handler.setFormatter(_RedactingFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    handlers: list[logging.Handler] = [handler]
+    if Verbosity.verbose:
+        handlers.append(_TerminalHandler())
+    logging.basicConfig(level=level, handlers=handlers, force=True)
     logging.captureWarnings(True)
     if logging.getLogger().level > logging.DEBUG:  # a line a request, which says nothing of photos
         for name in _HTTP_LIBRARIES:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
-from picture_captioner.cli.terminal import count, duration, rate, safe, say
+from picture_captioner.cli.terminal import Verbosity, count, duration, rate, safe, say
 
 if TYPE_CHECKING:
     from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
@@ -104,6 +104,8 @@ class ProgressReporter:
     def start(self, total: int) -> None:
         """Draw the bar, with its total."""
         with self._lock, contextlib.suppress(OSError, ValueError):
+            if Verbosity.quiet:
+                return
             self._display = _Bar(total) if _is_terminal() else _Lines(total)
 
     def advance(self, outcome: Outcome) -> None:

@@ -43,8 +43,25 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def say(line: str = "") -> None:
-    """One line for the person, on stderr. A closed terminal is no reason to fail."""
+class Verbosity:
+    """How much of what is told is shown: the flags -q and -v, as they were given."""
+
+    quiet = False
+    verbose = False
+
+
+def set_verbosity(*, quiet: bool, verbose: bool) -> None:
+    """Let `say` and the log on the terminal go by the flags from here on."""
+    Verbosity.quiet, Verbosity.verbose = quiet, verbose
+
+
+def say(line: str = "", *, always: bool = False) -> None:
+    """One line for the person, on stderr. A closed terminal is no reason to fail.
+
+    With --quiet only what is said `always`: errors, and who receives the photos.
+    """
+    if Verbosity.quiet and not always:
+        return
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(safe(_bearable(line)) + "\n")
         sys.stderr.flush()

@@ -129,18 +129,18 @@ def _ask(
         backend = make_backend(flags, settings)
         column.sent_to = named = backend.destination
         if named:
-            say(f"Sending {count(len(photos))} to {named}: pixels and the prompt")
+            say(f"Sending {count(len(photos))} to {named}: pixels and the prompt", always=True)
         with_models(backend.check, settings.models_dir)
         if backend.destination != named:  # a server on this machine that passes photos on
             column.sent_to = backend.destination
-            say(f"They go to {backend.destination}")
+            say(f"They go to {backend.destination}", always=True)
         column.model = backend.settings.model
         edge, prices = edge_for([backend], settings), prices_for(backend, settings)
         for photo in photos:
             _ask_about(backend, prices, loader, photos_dir / photo.rel_path, edge, column)
         backend.close()
     except FatalError as error:
-        say(f"{title}: {error}")
+        say(f"{title}: {error}", always=True)
         column.stopped = error
     return column
 

@@ -77,7 +77,7 @@ def run_captions(flags: RunFlags) -> int:
     backends = [backend, *make_fallbacks(flags, settings, backend, reporter.notice)]
     reporter.status = backend.status
     for nameless in (b for b in backends if not b.settings.model):
-        reporter.notice(f"Asking {nameless.destination} which model it has; no photo is sent yet")
+        say(f"Asking {nameless.destination} which model it has; no photo is sent", always=True)
         nameless.check()  # finds out the name of the only model, which records and rules go by
     hints = hints_for(flags)
     rules = rules_for(flags, backends, hints)
@@ -180,7 +180,7 @@ def _tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFla
             "with another --backend replaces them"
         )
     else:
-        say(f"Backend: {_named(backend)}")
+        say(f"Backend: {_named(backend)}", always=True)
 
 
 def _named(backend: CaptionBackend) -> str:
@@ -259,7 +259,7 @@ def _available_backends(job: Job) -> list[ChosenBackend]:
         prices = prices_for(backend, job.settings)
         check_ceilings(backend, job.settings, prices)
         if backend is not job.backends[0]:
-            say(f"Fallback: {_named(backend)}")
+            say(f"Fallback: {_named(backend)}", always=True)
         was_free = backend.free
         try:
             with_models(backend.check, job.settings.models_dir)
@@ -302,10 +302,13 @@ def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> 
     if first.backend.destination:
         billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
         price = price_in_words(first.backend, first.prices, edge, billed, len(photos))
-        say(f"Sending {count(len(photos))} to {first.backend.destination}: {sent}; {price}")
+        say(
+            f"Sending {count(len(photos))} to {first.backend.destination}: {sent}; {price}",
+            always=True,
+        )
     for chosen in others:
         to = chosen.backend.destination or "no other machine"
-        say(f"What that cannot caption goes to {to} ({chosen})")
+        say(f"What that cannot caption goes to {to} ({chosen})", always=True)
     about = {"backend": first.backend.name, "model": first.backend.settings.model}
     _log.info("run started", extra={"event": "run_started", **about, "photos": len(photos)})
 
@@ -314,7 +317,7 @@ def _exit_code(
     error: FatalError | None, interrupts: Interrupts, outcomes: Outcomes, batch: Batch
 ) -> int:
     if error is not None:
-        say(str(error))
+        say(str(error), always=True)
         return error.exit_code
     if interrupts.exit_status is not None:
         return interrupts.exit_status
