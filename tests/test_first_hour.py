@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_backends_shows_what_a_plugin_says_of_itself(tmp_path):
 @pytest.mark.parametrize("program", ["caption.py", "cluster_report.py"])
 def test_shell_completion_is_shown(tmp_path, program):
     done = subprocess.run(
-        ["bash", "-c", f"python {ROOT / program} --show-completion bash"],
+        ["bash", "-c", f"{sys.executable} {ROOT / program} --show-completion bash"],
         cwd=tmp_path, env=environment(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"),
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
