@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CONFIG_FILE = Path("config.env")
 CONFIG_VARIABLE = "CAPTION_CONFIG"
 PREFIX = "CAPTION_"
+LOOP_VARIABLE = "CAPTION_LOOP"
+"""Names the file into which a run writes how many records are new; set by run_loop.sh."""
 UNPREFIXED = frozenset({"PHOTOS_DIR", "CAPTIONS_JSONL"})
 """Names that nobody else uses; the others are `PREFIX` and the name in config.env."""
 
@@ -108,7 +110,7 @@ class Settings(DeclaredSettings):
             for name, value in self.file.lines.items()
             if value is None or name.upper() not in valid
         ]
-        read = {variable_of(name.lower()) for name in valid} | {CONFIG_VARIABLE}
+        read = {variable_of(name.lower()) for name in valid} | {CONFIG_VARIABLE, LOOP_VARIABLE}
         for name in sorted(os.environ):
             if name.startswith(PREFIX) and name not in read:
                 hint = did_you_mean(name, sorted(read))

@@ -76,7 +76,8 @@ EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
     ExitCodeMeaning(
         "2",
         "the batch of `--restart-every` is done and there is more to do",
-        "restarts if the journal grew, else stops: `uv` and python also exit with 2",
+        "restarts, if the run wrote a number of new records above 0 into the file that the loop "
+        "named (`CAPTION_LOOP`); else stops: `uv` and python also exit with 2",
     ),
     ExitCodeMeaning(
         "3", "stopped at `--max-cost`, `--max-requests` or a runaway bill", "stops, says so"

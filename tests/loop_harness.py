@@ -36,10 +36,8 @@ class Loop:
         self.program = shutil.copy(PROGRAM, folder / "caption.py")
         self.env = {"CAPTION": f"{sys.executable} -S {self.program}"}
 
-    def plan(self, *batches, extra="", **more):
-        settings = {"captions_jsonl": str(self.journal), "extra": extra}
-        plan = {"settings": settings, "batches": batches} | more
-        (self.folder / "plan.json").write_text(json.dumps(plan))
+    def plan(self, *batches):
+        (self.folder / "plan.json").write_text(json.dumps({"batches": batches}))
         return self
 
     def drive_the_real_program(self, photos):

@@ -1,10 +1,8 @@
 """A program that `run_loop.sh` can drive: it does what plan.json beside it says, and takes notes.
 
-The plan is {"settings": {NAME: answer}, "refuse": exit code for --show-setting,
-"wait_in_settings": whether that waits for a signal first, "batches": [[ending, growth], ...]}.
-An ending is an exit code, the name of a signal to die of, `wait` (end properly on the first
-signal) or `stubborn` (on the second one); growth is in bytes of the journal. A batch after the
-last one ends with 99.
+The plan is {"batches": [[ending, new records], ...]}. An ending is an exit code, the name of a
+signal to die of, `wait` (end properly on the first signal) or `stubborn` (on the second one). A
+batch after the last one ends with 99. New records are told in the file CAPTION_LOOP, but for None.
 """
 
 from __future__ import annotations
@@ -43,10 +41,9 @@ def wait_for_signals(count):
     return received
 
 
-def run_batch(ending, growth):
-    with open(PLAN["settings"]["captions_jsonl"], "ab") as journal:
-        journal.write(b"x" * growth)
-        journal.truncate(journal.tell() + min(growth, 0))
+def run_batch(ending, new):
+    if new is not None:
+        Path(os.environ["CAPTION_LOOP"]).write_text(str(new))
     if isinstance(ending, int):
         return ending
     if ending in {"wait", "stubborn"}:
@@ -60,11 +57,6 @@ def run_batch(ending, growth):
 def main():
     arguments = sys.argv[1:]
     note("calls", {"arguments": arguments, "cwd": os.getcwd(), "python": sys.executable})
-    if "--show-setting" in arguments:
-        if PLAN.get("wait_in_settings"):
-            return 128 + wait_for_signals(1)[0]
-        sys.stdout.write(PLAN["settings"][arguments[-1]] + "\n")
-        return PLAN.get("refuse", 0)
     note("batches", arguments)
     done = len((HERE / "batches").read_text().splitlines()) - 1
     return run_batch(*PLAN["batches"][done]) if done < len(PLAN["batches"]) else 99

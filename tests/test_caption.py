@@ -198,12 +198,18 @@ def test_journal_check_and_compact(photos, tmp_path, plugin):
     assert caption("journal", "check", cwd=tmp_path).returncode == 0
 
 
-def test_show_setting_answers_the_loop(photos, tmp_path):
-    done = caption("run", "--backend=mock", "--show-setting=captions_jsonl", cwd=tmp_path)
-    assert done.stdout == f"{tmp_path / 'captions.jsonl'}\n"
-    done = caption("run", "--backend=mock", "--show-setting=extra", cwd=tmp_path)
-    assert done.stdout == "\n"
-    assert caption("--backend=mock", "--show-setting=model", cwd=tmp_path).stdout == "mock-1\n"
+def test_under_the_loop_it_counts_what_is_new_and_takes_a_model(photos, tmp_path):
+    said = tmp_path / "said"
+    flags = ("run", "--backend=mock", "--photos-dir=photos", "--restart-every=3")
+    done = caption(*flags, cwd=tmp_path, CAPTION_LOOP=str(said))
+    assert done.returncode == 2, done.stderr
+    assert said.read_text() == "3"
+    assert "CAPTION_LOOP" not in done.stderr
+    done = caption(*flags, "--files-from=-", cwd=tmp_path, CAPTION_LOOP=str(said))
+    assert done.returncode == 64
+    done = caption("run", "--model=nobody/nothing", cwd=tmp_path, CAPTION_LOOP=str(said))
+    assert "template" not in done.stderr, "the default is a model"
+    assert done.returncode == 78
 
 
 ODD_NAMES = [

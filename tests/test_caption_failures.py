@@ -120,7 +120,6 @@ USAGE_ERRORS = {
     "flags that exclude each other": ["run", "--photos-dir=photos", "--force", "--retry-only"],
     "dry run in batches": ["run", "--photos-dir=photos", "--dry-run", "--restart-every=5"],
     "rate without mock": ["run", "--photos-dir=photos", "--mock-error-rate=0.5"],
-    "unknown setting": ["run", "--show-setting=modle"],
 }
 
 

@@ -95,6 +95,8 @@ class ProgressReporter:
     def __init__(self) -> None:
         self.status: Callable[[], str] = str
         """What to show besides, such as the memory that a backend takes."""
+        self.advanced: Callable[[], object] = bool
+        """Called after each photo."""
         self._display: _Display | None = None
         self._done = 0
         self._failed = 0
@@ -115,6 +117,7 @@ class ProgressReporter:
             self._failed += outcome.failed
             if self._display is not None:
                 self._display.update(self._done, self._failed, self.status())
+            self.advanced()
 
     def failed(self, failure: FailedPhoto) -> None:
         """Show the first few failures; the log has them all."""

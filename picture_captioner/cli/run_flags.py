@@ -207,15 +207,5 @@ class RunFlags(Flags):
             least=1,
         ),
     ] = None
-    show_setting: Annotated[
-        str | None,
-        Flag(
-            "run",
-            "NAME",
-            "Print one setting as this run would use it, and do nothing else: backend, "
-            "model, extra, captions_jsonl, photos_dir.",
-            HOW,
-        ),
-    ] = None
     named: tuple[Path, ...] = ()  # the single photos that are arguments
     as_json: bool = False

@@ -224,7 +224,7 @@ def test_too_little_of_something_is_a_sentence_and_a_code(tmp_path, share, tried
 
 
 OUTPUTS = (
-    ["stats"], ["stats", "--json"], ["backends"], ["run", "--show-setting=photos_dir", *RUN[1:]],
+    ["stats"], ["stats", "--json"], ["backends"],
     ["estimate", *RUN[1:]], ["search", "mock"], ["--version"], ["run", "--help"],
 )  # fmt: skip
 

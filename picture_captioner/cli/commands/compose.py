@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from picture_captioner.backends.fields import CHOICES, DEFAULT_MAX_TAGS, expand
 from picture_captioner.backends.hosted import make_backend_of
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
-from picture_captioner.config import Settings, base_url_name
+from picture_captioner.config import LOOP_VARIABLE, Settings, base_url_name
 from picture_captioner.errors import ConfigurationError, Status, UsageError, did_you_mean
 from picture_captioner.journal import parse_time
 from picture_captioner.pipeline.asking.prices import Prices, read_price_file
@@ -35,7 +36,7 @@ def settings_for(flags: RunFlags) -> Settings:
         UsageError, ConfigurationError: a value does not fit.
     """
     settings = flags.settings(prompt=_prompt(flags))
-    if settings.file.path and flags.show_setting is None:
+    if settings.file.path:
         say(f"Settings from {settings.file.path}")
     return settings
 
@@ -67,7 +68,7 @@ def make_backend(
         UsageError, ConfigurationError: unknown name, option or field, missing extra, or a backend
             that cannot give the fields asked for.
     """
-    name = "mock" if flags.dry_run else settings.backend or registry.DEFAULT_BACKEND
+    name = "mock" if flags.dry_run else settings.backend or _default_backend()
     kind = registry.backend_class(name)
     tell_idle_lines(flags, settings, kind)
     pairs = [] if flags.dry_run else [*(flags.option or ()), *_option_flags(flags, kind)]
@@ -90,6 +91,11 @@ def make_backend(
         in_process=flags.in_process,
         renew_every=flags.model_restart_every,
     )
+
+
+def _default_backend() -> str:
+    """Overnight it is a model, and not a placeholder."""
+    return "local" if LOOP_VARIABLE in os.environ else registry.DEFAULT_BACKEND
 
 
 def tell_idle_lines(flags: RunFlags, settings: Settings, kind: type[CaptionBackend]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -9,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from picture_captioner.backends import registry
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
@@ -30,15 +30,14 @@ from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, say, show_as_it_is
-from picture_captioner.config import Settings
+from picture_captioner.cli.terminal import count, say
+from picture_captioner.config import LOOP_VARIABLE, Settings
 from picture_captioner.errors import (
     BackendUnavailableError,
     ConfigurationError,
     ExitCode,
     FatalError,
     UsageError,
-    did_you_mean,
 )
 from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.service import ChosenBackend
@@ -69,8 +68,11 @@ def run_captions(flags: RunFlags) -> int:
         FatalError: the run cannot start, or had to stop.
     """
     settings = settings_for(flags)
-    if flags.show_setting is not None:
-        return show_setting(flags, settings)
+    if LOOP_VARIABLE in os.environ and flags.files_from == "-":
+        raise UsageError(
+            "--files-from -: run_loop.sh cannot read standard input twice; write the list of "
+            "photos to a file"
+        )
     photos_dir = photos_dir_of(settings)
     reporter = ProgressReporter()
     backend = make_backend(flags, settings, reporter.notice)
@@ -98,6 +100,7 @@ def run_captions(flags: RunFlags) -> int:
             say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
             return ExitCode.DONE
         journal.run_begins(reverse=reverse)
+        reporter.advanced = lambda: _tell_loop(journal)
         job = Job(
             flags=flags,
             settings=settings,
@@ -114,6 +117,20 @@ def run_captions(flags: RunFlags) -> int:
             return _caption(job)
         finally:
             journal.run_ends()
+            _tell_loop(journal)
+
+
+def _tell_loop(journal: Journal) -> None:
+    """Write into the file that run_loop.sh named how many records are new.
+
+    It acts on an exit code of 2 only then, since uv and python exit with 2 as well. After each
+    photo, because a process that dies says nothing at its end.
+    """
+    if path := os.environ.get(LOOP_VARIABLE):
+        with contextlib.suppress(
+            OSError
+        ):  # the loop then stops, and says that nothing was recorded
+            Path(path).write_text(str(journal.written), encoding="ascii")
 
 
 def _order(journal: Journal, selection: Selection) -> bool:
@@ -140,30 +157,6 @@ def _require_own_journal(photos: Sequence[Photo], journal: Journal, rules: Selec
             "library one of its own with --captions-jsonl FILE (CAPTIONS_JSONL in config.env), or, "
             "if the files were changed, caption them again with --stale content"
         )
-
-
-def show_setting(flags: RunFlags, settings: Settings) -> int:
-    """Print one setting as the run would use it: run_loop.sh asks this way.
-
-    Raises:
-        UsageError: there is no setting of that name to show.
-    """
-    name = settings.backend or registry.DEFAULT_BACKEND
-    values = {
-        "backend": name,
-        "extra": registry.backend_info(name).extra or "",
-        "captions_jsonl": str(settings.captions_jsonl.absolute()),
-        "photos_dir": str(settings.photos_dir.absolute()) if settings.photos_dir else "",
-    }
-    if flags.show_setting == "model":
-        values["model"] = make_backend(flags, settings).settings.model
-    if flags.show_setting not in values:
-        raise UsageError(
-            f"--show-setting {flags.show_setting}: expected one of model, {', '.join(values)}"
-            f"{did_you_mean(flags.show_setting or '', values)}"
-        )
-    show_as_it_is(values[flags.show_setting])
-    return ExitCode.DONE
 
 
 def _tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFlags) -> None:
