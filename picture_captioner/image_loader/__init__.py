@@ -12,7 +12,6 @@ colour.py     any pixel mode and any ICC profile to sRGB on white
 truncated.py  files that end too early: how to tell, and what is left of the picture
 raw.py        camera RAW through its embedded preview, with the `raw` extra
 loading.py    `load_image` and `read_header`
-metadata.py   what EXIF says: capture time, camera, place; bounded, and unknown when in doubt
 measures.py   sharpness and a perceptual hash, at one size for all photos
 samples.py    small pictures that every decoder must be able to read, wherever it runs
 examining.py  `examine_image`: facts, thumbnail and pixels from one decode
@@ -43,10 +42,10 @@ from picture_captioner.image_loader.loading import (
     read_header,
 )
 from picture_captioner.image_loader.measures import perceptual_hash
-from picture_captioner.image_loader.metadata import Metadata
 from picture_captioner.image_loader.reading import OpenedPhoto, open_descriptor
 from picture_captioner.image_loader.resizing import roomy
 from picture_captioner.image_loader.samples import decode_samples, import_all, samples
+from picture_captioner.metadata import Metadata
 
 __all__ = [
     "PHOTO_EXTENSIONS",

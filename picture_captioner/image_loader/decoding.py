@@ -29,9 +29,12 @@ from picture_captioner.image_loader.decode_errors import (
 )
 from picture_captioner.image_loader.formats import PILLOW_FORMATS
 from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
-from picture_captioner.image_loader.metadata import Metadata, read_metadata
 from picture_captioner.image_loader.resizing import Box, resize
+from picture_captioner.metadata import Metadata, merged
 from picture_captioner.metadata.boxes import is_whole
+from picture_captioner.metadata.exif import MAX_EXIF_BYTES, from_exif
+from picture_captioner.metadata.iptc import from_iptc
+from picture_captioner.metadata.xmp import from_xmp
 
 # Importing the plugins registers them; Pillow would otherwise import all forty of its own.
 _PLUGINS = (AvifImagePlugin, TiffImagePlugin, WebPImagePlugin)
@@ -97,7 +100,7 @@ def decode(
         small = _shrink(resizable(pixels.image), fitting(*full, edge), pixels.box)
         turn = _orientation(source, orientation)
         clean = turn_upright(clean_rgb(small, _icc_profile(source)), turn)
-        metadata = read_metadata(source) if with_metadata else None
+        metadata = written_in(source) if with_metadata else None
         return Decoded(clean, *_upright_size(source, full, turn), str(source.format), metadata)
 
 
@@ -179,3 +182,41 @@ def _orientation(source: Image.Image, default: int | None = None) -> int:
     except DECODER_ERRORS:
         value = None
     return value if isinstance(value, int) and value in range(1, 9) else default or 1
+
+
+_IPTC_RESOURCE, _TIFF_XMP, _TIFF_IPTC = 0x0404, 700, 33723
+
+
+def written_in(source: Image.Image) -> Metadata:
+    """What is written in an image that is open; whatever is malformed is unknown."""
+    return merged(
+        {
+            "exif": _from_exif(source),
+            "xmp": from_xmp(_block(source, "xmp", _TIFF_XMP)),
+            "iptc": from_iptc(_block(source, "photoshop", _TIFF_IPTC)),
+        }
+    )
+
+
+def _from_exif(source: Image.Image) -> Metadata:
+    block = source.info.get("exif")
+    if isinstance(block, bytes) and len(block) > MAX_EXIF_BYTES:
+        return Metadata()
+    try:
+        # The PNG plugin's own getexif would decode the whole picture to look behind the pixels.
+        return from_exif(Image.Image.getexif(source))
+    except (*DECODER_ERRORS, MemoryError):
+        return Metadata()
+
+
+def _block(source: Image.Image, name: str, tiff_tag: int) -> bytes:
+    """A block of bytes as the format carries it; b"" if there is none."""
+    try:
+        block = source.info.get(name) or getattr(source, "tag_v2", {}).get(tiff_tag, b"")
+    except (*DECODER_ERRORS, MemoryError):
+        return b""
+    if isinstance(block, dict):  # Photoshop's resources
+        block = block.get(_IPTC_RESOURCE, b"")
+    if isinstance(block, str):
+        return block.encode()
+    return bytes(block) if isinstance(block, bytes | bytearray | tuple) else b""

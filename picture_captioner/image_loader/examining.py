@@ -12,9 +12,9 @@ from PIL import Image
 from picture_captioner.image_loader.decoding import fitting
 from picture_captioner.image_loader.loading import LoadedImage, load
 from picture_captioner.image_loader.measures import MEASURED_EDGE, perceptual_hash, sharpness
-from picture_captioner.image_loader.metadata import Metadata
 from picture_captioner.image_loader.reading import OpenedPhoto
 from picture_captioner.image_loader.resizing import resize
+from picture_captioner.metadata import Metadata
 
 THUMBNAIL_EDGE = 320
 """Pixels of a thumbnail's longer side."""

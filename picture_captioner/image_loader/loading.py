@@ -13,7 +13,6 @@ from PIL import Image
 from picture_captioner.errors import CorruptImageError
 from picture_captioner.image_loader.decoding import Decoded, probe
 from picture_captioner.image_loader.formats import RAW_EXTENSIONS, SNIFF_BYTES, sniff
-from picture_captioner.image_loader.metadata import Metadata
 from picture_captioner.image_loader.raw import decode_raw, probe_raw
 from picture_captioner.image_loader.reading import (
     FileContent,
@@ -23,6 +22,7 @@ from picture_captioner.image_loader.reading import (
     reading_errors,
 )
 from picture_captioner.image_loader.truncated import decode_all_or
+from picture_captioner.metadata import Metadata
 
 _HEIF_HEAD_BYTES = 1 << 18
 """HEIF states its size in a box ahead of the pixels: the first 256 KiB held it in every file

@@ -24,12 +24,11 @@ from picture_captioner.errors import (
 from picture_captioner.image_loader.colour import clean_rgb
 from picture_captioner.image_loader.damage import raw_damage
 from picture_captioner.image_loader.decode_errors import (
-    DECODER_ERRORS,
     check_pixels,
     decoder_errors,
 )
 from picture_captioner.image_loader.decoding import Decoded, decode, fitting, turn_upright
-from picture_captioner.image_loader.metadata import Metadata, metadata_of
+from picture_captioner.metadata.raw_blocks import from_raw
 
 FORMAT = "RAW"
 INSTALL = "pip install 'picture-captioner-clusterer-chunker[raw]'"
@@ -59,7 +58,7 @@ def decode_raw(data: bytes, edge: int, *, with_metadata: bool = False) -> Decode
         image = _preview(rawpy, raw, edge, orientation)
         if image is None or max(image.size) < wanted * _SMALLEST_PREVIEW:
             image = _developed(raw, edge)
-        metadata = _metadata(data) if with_metadata else None
+        metadata = from_raw(data) if with_metadata else None
         return Decoded(image, width, height, FORMAT, metadata)
 
 
@@ -69,15 +68,6 @@ def probe_raw(data: bytes) -> tuple[int, int, str]:
     with decoder_errors(data), _libraw_errors(rawpy), rawpy.imread(io.BytesIO(data)) as raw:
         width, height, _ = _geometry(raw)
         return width, height, FORMAT
-
-
-def _metadata(data: bytes) -> Metadata:
-    exif = Image.Exif()
-    try:
-        exif.load_from_fp(io.BytesIO(data))
-        return metadata_of(exif)
-    except (*DECODER_ERRORS, MemoryError):
-        return Metadata()
 
 
 def import_rawpy() -> None:

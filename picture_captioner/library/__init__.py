@@ -9,7 +9,6 @@ source of truth.
     query.py       from what a person types to a query that FTS5 accepts
     facts.py       `PhotoFacts`
     forgetting.py  photos out of every table and free page
-    file_names.py  capture times in file names
     vectors.py     half-precision vectors by model and key
     database.py    the file: private, checked, moved aside when it is broken
     ledger.py      what each stage did to each photo
@@ -20,8 +19,7 @@ source of truth.
 
 from picture_captioner.library.captions import CaptionHit, Followed
 from picture_captioner.library.database import fault_of
-from picture_captioner.library.facts import PhotoFacts, TakenFrom
-from picture_captioner.library.file_names import NamedTime, time_from_name
+from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.fusion import fuse
 from picture_captioner.library.ledger import (
     MAX_ATTEMPTS,
@@ -33,13 +31,13 @@ from picture_captioner.library.ledger import (
 )
 from picture_captioner.library.query import has_words
 from picture_captioner.library.store import Library
+from picture_captioner.metadata import TakenFrom
 
 __all__ = [
     "MAX_ATTEMPTS",
     "CaptionHit",
     "Followed",
     "Library",
-    "NamedTime",
     "PhotoFacts",
     "StageHistory",
     "StageRow",
@@ -50,5 +48,4 @@ __all__ = [
     "has_words",
     "is_open",
     "standing",
-    "time_from_name",
 ]

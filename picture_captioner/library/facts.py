@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-
-class TakenFrom(enum.StrEnum):
-    """How a capture time is known.
-
-    `DATE` is a file name that states the day alone: the time is then noon, at most 12 h wrong.
-    """
-
-    EXIF = "exif"
-    NAME = "name"
-    DATE = "date"
-    FILE = "file"
+from picture_captioner.metadata import NOTHING_WRITTEN, Metadata, TakenFrom
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +15,8 @@ class PhotoFacts:
     `width` and `height` are the upright full size in pixels. `taken_at` is the local time at the
     place, with a zone only if the camera wrote its offset. `latitude` and `longitude` are in
     degrees, both or none. `sharpness` is comparable between photos, and the Hamming distance of
-    two `perceptual_hash`es, 64 bits each, is small if the pictures look alike.
+    two `perceptual_hash`es, 64 bits each, is small if the pictures look alike. `metadata` is all
+    that is written in the photo.
     """
 
     content_sha256: str
@@ -39,6 +29,12 @@ class PhotoFacts:
     longitude: float | None = None
     sharpness: float | None = None
     perceptual_hash: int | None = None
+    metadata: Metadata = NOTHING_WRITTEN
+
+    @property
+    def day_only(self) -> bool:
+        """Whether the day of the capture is known and its time is not: noon stands for it."""
+        return self.taken_from is TakenFrom.DATE
 
     def or_file_time(self, mtime_ns: int) -> PhotoFacts:
         """These facts, with the file's time where no other is known.

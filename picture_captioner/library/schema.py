@@ -95,5 +95,15 @@ INSERT INTO stages
     FROM vectors JOIN models ON models.id = model JOIN photos ON photos.content = key;
 """
 
-MIGRATIONS: tuple[str, ...] = (_PHOTOS_VECTORS_CAPTIONS, _WHICH_CAPTION_HOLDS, _STAGES)
+_WHAT_IS_WRITTEN = """
+CREATE TABLE written (content BLOB PRIMARY KEY, metadata TEXT NOT NULL) WITHOUT ROWID;
+"""
+"""What is written in a photo: all of EXIF, XMP and IPTC as JSON (`metadata.Metadata`)."""
+
+MIGRATIONS: tuple[str, ...] = (
+    _PHOTOS_VECTORS_CAPTIONS,
+    _WHICH_CAPTION_HOLDS,
+    _STAGES,
+    _WHAT_IS_WRITTEN,
+)
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

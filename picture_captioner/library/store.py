@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
 
 from picture_captioner.journal import Traces
 from picture_captioner.library import captions, forgetting, ledger, vectors
 from picture_captioner.library.captions import CaptionHit, Followed
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
-from picture_captioner.library.facts import PhotoFacts, TakenFrom
-from picture_captioner.library.file_names import time_from_name
+from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.ledger import StageHistory, StageRow
+from picture_captioner.metadata import (
+    NOTHING_WRITTEN,
+    Metadata,
+    TakenFrom,
+    TimeClaim,
+    best_time,
+    time_from_name,
+)
+
+_FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
+"""Times that are not written in the photo."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +92,8 @@ class Library:
         """
         with self.database.reading() as connection:
             row = connection.execute(
-                f"SELECT {_FACTS} FROM files JOIN photos USING (content) "  # noqa: S608
+                f"SELECT {_FACTS}, metadata FROM files JOIN photos USING (content) "  # noqa: S608
+                "LEFT JOIN written USING (content) "
                 "WHERE rel_path = ? AND size = ? AND mtime_ns = ?",
                 (to_key(rel_path), size, mtime_ns),
             ).fetchone()
@@ -89,12 +101,12 @@ class Library:
 
     def save_facts(self, rel_path: str, size: int, mtime_ns: int, facts: PhotoFacts) -> None:
         """Keep the facts of the content, and that this file has it."""
-        from_exif = facts.taken_at if facts.taken_from is TakenFrom.EXIF else None
+        written = facts.taken_at if facts.taken_from not in _FROM_FILE else None
         row = (
             to_key(facts.content_sha256),
             facts.width,
             facts.height,
-            from_exif.isoformat() if from_exif else None,
+            written.isoformat() if written else None,
             to_text(facts.camera) if facts.camera else None,
             facts.latitude,
             facts.longitude,
@@ -104,6 +116,11 @@ class Library:
         with self.database.transaction() as connection:
             marks = ",".join("?" * len(row))
             connection.execute(f"INSERT OR REPLACE INTO photos ({_FACTS}) VALUES ({marks})", row)  # noqa: S608
+            if facts.metadata != NOTHING_WRITTEN:
+                connection.execute(
+                    "INSERT OR REPLACE INTO written VALUES (?, ?)",
+                    (row[0], msgspec.json.encode(facts.metadata).decode()),
+                )
             self.save_file(rel_path, size, mtime_ns, facts.content_sha256)
 
     def save_file(self, rel_path: str, size: int, mtime_ns: int, content_sha256: str) -> None:
@@ -251,19 +268,21 @@ class Library:
 
 
 def _facts(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
-    content, width, height, taken_at, camera, latitude, longitude, sharpness, bits = row
-    time, source = _taken(taken_at, PurePosixPath(rel_path).name)
+    content, width, height, taken_at, camera, latitude, longitude, sharpness, bits, written = row
+    metadata = _metadata(written)
+    best = _best_time(metadata, taken_at, PurePosixPath(rel_path).name)
     return PhotoFacts(
         content_sha256=from_key(content),
         width=width,
         height=height,
-        taken_at=time,
-        taken_from=source,
+        taken_at=best.time if best else None,
+        taken_from=best.source if best else None,
         camera=camera,
         latitude=latitude,
         longitude=longitude,
         sharpness=sharpness,
         perceptual_hash=None if bits is None else bits + _SIGN,
+        metadata=metadata,
     )
 
 
@@ -271,10 +290,20 @@ def _signed(bits: int | None) -> int | None:
     return None if bits is None else bits - _SIGN
 
 
-def _taken(exif: str | None, name: str) -> tuple[datetime, TakenFrom] | tuple[None, None]:
-    if exif is not None:
-        return datetime.fromisoformat(exif), TakenFrom.EXIF
-    named = time_from_name(name)
-    if named is None:
-        return None, None
-    return named.taken_at, TakenFrom.NAME if named.exact else TakenFrom.DATE
+def _metadata(written: str | None) -> Metadata:
+    """As it was saved; none in rows of an older version, or if this program knows them no more."""
+    try:
+        return msgspec.json.decode(written or "{}", type=Metadata)
+    except msgspec.MsgspecError:
+        return Metadata()
+
+
+def _best_time(metadata: Metadata, exif: str | None, name: str) -> TimeClaim | None:
+    """The surest time of what is written in the photo and in its name."""
+    claims = list(metadata.times)
+    if exif is not None and not claims:
+        claims.append(TimeClaim(exif, TakenFrom.EXIF))
+    if (named := time_from_name(name)) is not None:
+        source = TakenFrom.NAME if named.exact else TakenFrom.DATE
+        claims.append(TimeClaim(named.taken_at.isoformat(), source))
+    return best_time(claims)

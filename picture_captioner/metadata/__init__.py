@@ -1,4 +1,35 @@
-"""Facts from what is written in and beside a photo: parses bytes that it is handed, opens nothing.
+"""Facts from what is written in a photo: parses bytes that it is handed, opens nothing.
 
-boxes.py   the one walk through ISO base media files (HEIC, AVIF, CR3, JPEG XL)
+claims.py      `Metadata`, the merged view: each value with where it is from; which time wins
+exif.py        EXIF, by Pillow: when, with what, how, where, and all of it as data
+raw_blocks.py  where CR3, RAF, RW2 and ORF files keep it
+xmp.py         XMP packets
+iptc.py        IPTC blocks
+times.py       times as cameras and editors write them; clocks that were reset
+file_names.py  capture times in the names that phones and messengers give
+boxes.py       the one walk through ISO base media files (HEIC, AVIF, CR3, JPEG XL)
+
+A further source (a sidecar, Takeout's JSON) is one reader more that returns `Metadata`, and a name
+in the call of `merged`.
 """
+
+from picture_captioner.metadata.claims import (
+    NOTHING_WRITTEN,
+    Metadata,
+    TakenFrom,
+    TimeClaim,
+    best_time,
+    merged,
+)
+from picture_captioner.metadata.file_names import NamedTime, time_from_name
+
+__all__ = [
+    "NOTHING_WRITTEN",
+    "Metadata",
+    "NamedTime",
+    "TakenFrom",
+    "TimeClaim",
+    "best_time",
+    "merged",
+    "time_from_name",
+]

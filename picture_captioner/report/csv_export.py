@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from picture_captioner.journal import replacing
-from picture_captioner.report.model import NOISE, Indices, Level, Report
+from picture_captioner.report.model import NOISE, Indices, Level, Report, ReportPhoto
 from picture_captioner.report.text import visible
 
 FILE_NAME = "cluster_export.csv"
@@ -94,7 +94,7 @@ def _rows(report: Report) -> Iterator[list[str]]:
             str(number or ""),
             kinds[number] if number else "",
             "" if number is None else "yes" if i in keepers else "no",
-            photo.taken_at.isoformat() if photo.taken_at else "",
+            _taken_at(photo),
             cell(photo.last_error or ""),
         ]
 
@@ -134,3 +134,10 @@ def _cluster(report: Report, i: int) -> str:
 def _number(value: np.float32) -> str:
     """Rounded to 4 digits; nothing for NaN."""
     return "" if np.isnan(value) else f"{value:.4f}"
+
+
+def _taken_at(photo: ReportPhoto) -> str:
+    """In ISO 8601; the day alone where the time is not known."""
+    if photo.taken_at is None:
+        return ""
+    return (photo.taken_at.date() if photo.day_only else photo.taken_at).isoformat()

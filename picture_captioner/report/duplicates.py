@@ -143,7 +143,7 @@ def _burst_pairs(
 
 
 def _same_moment(a: ReportPhoto, b: ReportPhoto) -> bool:
-    if a.taken_at is None or b.taken_at is None:
+    if a.taken_at is None or b.taken_at is None or a.day_only or b.day_only:
         return False
     if (a.taken_at.tzinfo is None) != (b.taken_at.tzinfo is None):
         return False

@@ -29,7 +29,8 @@ class ReportPhoto:
     """What is known of one photo; None is unknown.
 
     `status` is None while the journal has no record of it; with `success`, `last_error` is why a
-    later try failed. `taken_at` is the local time at which
+    later try failed. `day_only`: the day of `taken_at` is known, noon stands for
+    its time. `taken_at` is the local time at which
     it was taken, with a zone only if the camera wrote one. `present` says that the walk of the
     photos directory found it: only then may anything link to the file. `sharpness` is comparable
     between photos of one report, `perceptual_hash` is 64 bits whose Hamming distance is small
@@ -48,6 +49,7 @@ class ReportPhoto:
     width: int | None = None
     height: int | None = None
     taken_at: datetime | None = None
+    day_only: bool = False
     camera: str | None = None
     latitude: float | None = None
     longitude: float | None = None

@@ -104,6 +104,7 @@ def _with_facts(photo: ReportPhoto, facts: PhotoFacts) -> ReportPhoto:
         width=facts.width,
         height=facts.height,
         taken_at=facts.taken_at,
+        day_only=facts.day_only,
         camera=facts.camera,
         latitude=facts.latitude,
         longitude=facts.longitude,

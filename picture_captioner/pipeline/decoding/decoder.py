@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -31,10 +30,10 @@ from picture_captioner.image_loader import (
     ExaminedImage,
     ImageHeader,
     LoadedImage,
-    Metadata,
     Traits,
     open_encoded,
 )
+from picture_captioner.metadata import best_time
 from picture_captioner.pipeline.decoding.decoder_process import DecoderProcess
 from picture_captioner.pipeline.decoding.decoder_worker import (
     DecodeLimits,
@@ -319,11 +318,10 @@ def _loaded_image(loaded: Loaded, image: Image.Image | None) -> LoadedImage:
 
 def _traits(found: Examined, thumbnail: bytes) -> Traits:
     try:
-        taken_at = datetime.fromisoformat(found.taken_at) if found.taken_at else None
+        best_time(found.metadata.times)
     except ValueError as error:
         raise DecoderCrashError("the decoder sent a reply that makes no sense") from error
-    metadata = Metadata(taken_at, found.camera, found.latitude, found.longitude)
-    return Traits(metadata, found.sharpness, found.perceptual_hash, thumbnail)
+    return Traits(found.metadata, found.sharpness, found.perceptual_hash, thumbnail)
 
 
 def _header_or_error(reply: Reply) -> ImageHeader | CaptionerError:

@@ -39,7 +39,7 @@ _context.set_forkserver_preload(["picture_captioner.pipeline.decoding.decoder_se
 _children = threading.Lock()
 """Starting a process polls all of multiprocessing's children, and two polls of one child race."""
 
-_MAX_MESSAGE_BYTES = 1 << 16
+_MAX_MESSAGE_BYTES = 1 << 20
 _SLICE_SECONDS = 1.0
 _EXIT_SECONDS = 2.0
 _SOCKET_NAME_BYTES = len("/pymp-12345678/listener-12345678")

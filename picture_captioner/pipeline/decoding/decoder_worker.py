@@ -54,6 +54,7 @@ from picture_captioner.image_loader import (
     roomy,
     samples,
 )
+from picture_captioner.metadata import Metadata
 from picture_captioner.workers import sandbox
 
 HANDLED_BY_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -144,15 +145,9 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
 
 
 class Examined(msgspec.Struct, tag=True, frozen=True):
-    """The `Traits` of a photo; `thumbnail_bytes` follow.
+    """The `Traits` of a photo; `thumbnail_bytes` follow."""
 
-    `taken_at` is in ISO 8601: MessagePack's own time would forget the zone.
-    """
-
-    taken_at: str | None
-    camera: str | None
-    latitude: float | None
-    longitude: float | None
+    metadata: Metadata
     sharpness: float
     perceptual_hash: Annotated[int, msgspec.Meta(ge=0)]
     thumbnail_bytes: int
@@ -366,12 +361,8 @@ def _facts(loaded: LoadedImage) -> Loaded:
 
 
 def _examined(traits: Traits) -> Examined:
-    metadata = traits.metadata
     return Examined(
-        metadata.taken_at.isoformat() if metadata.taken_at else None,
-        metadata.camera,
-        metadata.latitude,
-        metadata.longitude,
+        traits.metadata,
         traits.sharpness,
         traits.perceptual_hash,
         len(traits.thumbnail),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from picture_captioner.image_loader import Traits
-from picture_captioner.library import Library, PhotoFacts, TakenFrom
+from picture_captioner.library import Library, PhotoFacts
+from picture_captioner.metadata import best_time
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto
 
 
@@ -26,10 +27,10 @@ class NormalizeStage(Stage):
 
 
 class MetadataStage(Stage):
-    """Capture time, camera and place."""
+    """All that is written in the photo: capture times, camera, place, exposure."""
 
     name = "metadata"
-    version = "1"
+    version = "2"
 
     def work(self, photos: Sequence[StagePhoto]) -> list[Traits]:
         """They came with the decoded picture."""
@@ -43,17 +44,18 @@ class MetadataStage(Stage):
 def save_facts(library: Library, photo: StagePhoto) -> None:
     """Keep what the decoder found out, and which file it is."""
     loaded, traits = photo.loaded, photo.traits
-    metadata = traits.metadata
+    metadata, best = traits.metadata, best_time(traits.metadata.times)
     facts = PhotoFacts(
         content_sha256=loaded.content_sha256,
         width=loaded.width,
         height=loaded.height,
-        taken_at=metadata.taken_at,
-        taken_from=TakenFrom.EXIF if metadata.taken_at else None,
+        taken_at=best.time if best else None,
+        taken_from=best.source if best else None,
         camera=metadata.camera,
         latitude=metadata.latitude,
         longitude=metadata.longitude,
         sharpness=traits.sharpness,
         perceptual_hash=traits.perceptual_hash,
+        metadata=metadata,
     )
     library.save_facts(photo.rel_path, loaded.size, loaded.mtime_ns, facts)

@@ -37,7 +37,7 @@ STAGES = (
         "metadata",
         "capture time, camera, place",
         "picture_captioner.pipeline.stages.facts:MetadataStage",
-        "1",
+        "2",
     ),
     StageInfo(
         "embed",

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from picture_captioner.image_loader.decoding import _orientation
-from picture_captioner.image_loader.metadata import (
-    MAX_CAMERA_CHARACTERS,
-    parse_exif_time,
-    read_metadata,
-)
-from picture_captioner.library.file_names import time_from_name
+from picture_captioner.image_loader.decoding import _orientation, written_in
+from picture_captioner.metadata import time_from_name
+from picture_captioner.metadata.exif import MAX_CAMERA_CHARACTERS
+from picture_captioner.metadata.iptc import from_iptc
+from picture_captioner.metadata.times import parse_time
 from tests.images import exif
 
 SPLIT = b"\n--xmp--\n"
@@ -52,7 +50,8 @@ def metadata(data: bytes, folder: Path) -> None:
     image.info = {"exif": block, "xmp": xmp}
     with warnings.catch_warnings():  # as the loader does while it decodes
         warnings.simplefilter("ignore")
-        found = read_metadata(image)
+        found = written_in(image)
+        from_iptc(data)
         assert _orientation(image) in range(1, 9)
     if found.taken_at is not None:
         latest = datetime.now(UTC) + timedelta(days=1)
@@ -72,5 +71,5 @@ def times(data: bytes, folder: Path) -> None:
     parts = data.decode("utf-8", "surrogateescape").split("\n")
     text, offset, fraction = (*parts, "", "", "")[:3]
     named = time_from_name(text)
-    for found in (named.taken_at if named else None, parse_exif_time(text, offset, fraction)):
+    for found in (named.taken_at if named else None, parse_time(text, offset, fraction)):
         assert found is None or 1826 <= found.year <= datetime.now(UTC).year + 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from picture_captioner.library import time_from_name
+from picture_captioner.metadata import time_from_name
 
 TIME = (2024, 1, 31, 14, 22, 33)
 
@@ -40,10 +40,33 @@ def local(*parts):
         "photo_2024-01-31_14-22-33.jpg",
         "2024.01.31 14.22.33.jpg",
         "Burst 12 20240131142233.jpg",
+        "00100lPORTRAIT_00100_BURST20240131142233123_COVER.jpg",
+        "Screenshot 2024-01-31 at 2.22.33 PM.png",
+        "Screenshot 2024-01-31 at 2.22.33\u202fPM (2).png",
+        "Bildschirmfoto 2024-01-31 um 14.22.33.png",
+        "Bildschirm\u00adfoto 2024-01-31 um 14.22.33.png",
+        "Capture d\u2019\u00e9cran 2024-01-31 \u00e0 14.22.33.png",
+        "Capture d\u2019e\u0301cran 2024-01-31 a\u0300 14.22.33.png",
     ],
 )
 def test_names_with_a_time(name):
     assert time_from_name(name) == (local(*TIME), True)
+
+
+@pytest.mark.parametrize(
+    ("clock", "hour"),
+    [("12.05.10 AM", 0), ("12.05.10 PM", 12), ("1.05.10 AM", 1), ("11.05.10 PM", 23)],
+)
+def test_clocks_of_twelve_hours(clock, hour):
+    name = f"Screenshot 2022-02-23 at {clock}.png"
+    assert time_from_name(name) == (local(2022, 2, 23, hour, 5, 10), True)
+
+
+def test_an_hour_that_is_none_leaves_the_day():
+    assert time_from_name("Screenshot 2022-02-23 at 13.05.10 PM.png") == (
+        local(2022, 2, 23, 12),
+        False,
+    )
 
 
 def test_pixel_names_are_in_utc():
