@@ -8,6 +8,7 @@ find gets the tags of both.
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -42,7 +43,12 @@ class Hints:
         if not self:
             return ()
         by_content = self._by_content.get(content_sha256, ()) if content_sha256 else ()
-        return _merged(self._by_path.get(rel_path, ()), by_content)
+        return _merged(self._by_path.get(_nfc(rel_path), ()), by_content)
+
+
+def _nfc(path: str) -> str:
+    """One spelling for a name: a Mac's disk says e and accent apart, a tagger on Linux together."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
 class _Line(msgspec.Struct):
@@ -85,7 +91,8 @@ def _parsed(path: Path, number: int, data: bytes) -> _Line:
 def _add(line: _Line, by_path: dict[str, Tags], by_content: dict[str, Tags]) -> None:
     tags = tuple(_clean(tag) for tag in line.tags)
     if line.rel_path is not None:
-        by_path[line.rel_path] = _merged(by_path.get(line.rel_path, ()), tags)
+        rel_path = _nfc(line.rel_path)
+        by_path[rel_path] = _merged(by_path.get(rel_path, ()), tags)
     elif line.content_sha256 is not None:
         key = line.content_sha256.lower()
         by_content[key] = _merged(by_content.get(key, ()), tags)

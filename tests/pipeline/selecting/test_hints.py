@@ -88,3 +88,9 @@ def test_whatever_a_tagger_wrote_fits_into_a_prompt(tmp_path_factory, tags):
         assert tag.isprintable()
         assert tag == " ".join(tag.split())
         tag.encode("utf-8")
+
+
+def test_a_name_is_found_however_its_accents_are_spelled(tmp_path):
+    path = tmp_path / "hints.jsonl"
+    path.write_text('{"rel_path": "Caf\\u00e9/1.jpg", "tags": ["coffee"]}\n', encoding="utf-8")
+    assert read_hints(path).tags("Cafe\u0301/1.jpg", None) == ("coffee",)

@@ -109,6 +109,20 @@ def test_hidden_names_and_thumbnail_folders_are_skipped_and_counted(tmp_path):
     assert result.skipped.count == len(hidden) + len(folders) + 1
 
 
+@pytest.mark.parametrize("bundle", ["A.photoslibrary", "A.photolibrary", "A.aplibrary"])
+def test_the_originals_in_an_apple_bundle_are_taken_and_nothing_else(tmp_path, bundle):
+    left_out = [
+        "resources/derivatives/masters/0/1.jpg",
+        "resources/proxies/derivatives/05/1.jpg",
+        "scopes/syndication/resources/derivatives/1.jpg",
+        "resources/media/face/1.jpg",
+        "Thumbnails/2011/1.jpg",
+        "Previews/2011/1.jpg",
+    ]
+    make(tmp_path, *(f"{bundle}/{path}" for path in [*left_out, "Masters/2011/1.jpg"]))
+    assert paths(walk(tmp_path)) == [f"{bundle}/Masters/2011/1.jpg"]
+
+
 @pytest.mark.parametrize("name", [".hidden", "@eaDir", "Thumbs", "P.lrdata"])
 def test_the_root_may_have_any_name(tmp_path, name):
     make(tmp_path, f"{name}/a.jpg", f"{name}/@eaDir/b.jpg", f"{name}/sub/c.jpg")
