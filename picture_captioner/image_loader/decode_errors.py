@@ -24,10 +24,20 @@ from picture_captioner.errors import (
 )
 from picture_captioner.image_loader.formats import sniff
 
-MAX_PIXELS = 178_956_970
-"""Pixels that a photo may have (a 13,377-pixel square): Pillow's own error limit, kept."""
+MAX_DECODE_BYTES = 3 << 30
+"""Memory that decoding one photo may take. A 200-megapixel HEIC takes 2.0 GB."""
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow warns above this and raises above twice this
+_BYTES_A_PIXEL = {
+    "JPEG": 7.0, "MPO": 7.0, "PNG": 4.0, "HEIF": 10.0, "WEBP": 16.5, "AVIF": 10.0, "TIFF": 5.0,
+    "GIF": 5.0, "BMP": 4.0, "DIB": 4.0,
+}  # fmt: skip
+"""What was mapped at the height of a decode, measured over 48 and 200 megapixels; a JPEG's are
+those of the scale at which it is decoded, and the coefficients of a progressive one come on top."""
+
+_DEEP = {"I", "I;16", "I;16B", "I;16L", "F"}
+_COEFFICIENTS = 3.0
+
+Image.MAX_IMAGE_PIXELS = None  # memory is what counts, see `check_memory`
 
 DECODER_ERRORS = (
     ArithmeticError,
@@ -75,18 +85,37 @@ def decoder_errors(head: bytes) -> Iterator[None]:
             raise _undecodable(error) from error
 
 
-def check_pixels(width: int, height: int) -> None:
-    """Raise `ImageTooLargeError` when a header promises more than `MAX_PIXELS`."""
-    if width * height > MAX_PIXELS:
+def check_memory(size: tuple[int, int], image_format: str, mode: str = "RGB") -> None:
+    """Raise `ImageTooLargeError` when decoding a picture of that size takes too much memory."""
+    pixels = size[0] * size[1]
+    needed = pixels * _BYTES_A_PIXEL.get(image_format, 8.0) * (3 if mode in _DEEP else 1)
+    _check(size, needed)
+
+
+def check_jpeg_memory(size: tuple[int, int], wanted: tuple[int, int], *, progressive: bool) -> None:
+    """`check_memory` for a JPEG, which is decoded at 1/2, 1/4 or 1/8 where that is enough."""
+    room = max(1, min(size[0] // wanted[0], size[1] // wanted[1]))
+    scale = next(scale for scale in (8, 4, 2, 1) if scale <= room)
+    needed = (
+        size[0]
+        * size[1]
+        * (_BYTES_A_PIXEL["JPEG"] / scale**2 + (_COEFFICIENTS if progressive else 0))
+    )
+    _check(size, needed)
+
+
+def _check(size: tuple[int, int], needed: float) -> None:
+    if needed > MAX_DECODE_BYTES:
         raise ImageTooLargeError(
-            f"{width}x{height} pixels are over the limit of {MAX_PIXELS // 10**6} megapixels"
+            f"decoding {size[0]}x{size[1]} pixels takes {needed / 1e9:.1f} GB of memory; a photo "
+            f"may take {MAX_DECODE_BYTES / 1e9:.1f}"
         )
 
 
 def _too_large(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "decoding it needs more memory than the limit allows"
-    return f"more pixels than the limit of {MAX_PIXELS // 10**6} megapixels"
+    return "more pixels than any limit allows"
 
 
 def _unidentified(head: bytes) -> CorruptImageError:

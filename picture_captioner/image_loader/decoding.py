@@ -24,7 +24,8 @@ from picture_captioner.errors import CorruptImageError
 from picture_captioner.image_loader.colour import clean_rgb, resizable
 from picture_captioner.image_loader.decode_errors import (
     DECODER_ERRORS,
-    check_pixels,
+    check_jpeg_memory,
+    check_memory,
     decoder_errors,
 )
 from picture_captioner.image_loader.formats import PILLOW_FORMATS
@@ -127,7 +128,8 @@ def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
 
 def _open(file: IO[bytes]) -> ImageFile.ImageFile:
     image = Image.open(file, formats=PILLOW_FORMATS)
-    check_pixels(*image.size)
+    if image.format not in {"JPEG", "MPO"}:  # how much a JPEG takes depends on its scale
+        check_memory(image.size, str(image.format), image.mode)
     if min(image.size) < 1:
         raise CorruptImageError("the header states a picture without pixels")
     return image
@@ -143,6 +145,7 @@ def _load(
     full = source.size
     if source.format in {"JPEG", "MPO"}:
         wanted = fitting(*full, edge)
+        check_jpeg_memory(full, wanted, progressive=bool(source.info.get("progressive")))
         if not ImageFile.LOAD_TRUNCATED_IMAGES:
             in_parts = bool(source.info.get("progressive"))
             if found := decode_jpeg(data, full, wanted, progressive=in_parts):

@@ -24,7 +24,7 @@ from picture_captioner.errors import (
 from picture_captioner.image_loader.colour import clean_rgb
 from picture_captioner.image_loader.damage import raw_damage
 from picture_captioner.image_loader.decode_errors import (
-    check_pixels,
+    check_memory,
     decoder_errors,
 )
 from picture_captioner.image_loader.decoding import Decoded, decode, fitting, turn_upright
@@ -112,7 +112,7 @@ def _geometry(raw: Any) -> tuple[int, int, int]:
     sizes = raw.sizes
     orientation = _EXIF_ORIENTATION.get(sizes.flip, 1)
     width, height = (int(sizes.width), int(sizes.height))
-    check_pixels(width, height)
+    check_memory((width, height), FORMAT)
     return (height, width, orientation) if orientation >= 5 else (width, height, orientation)
 
 

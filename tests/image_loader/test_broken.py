@@ -17,9 +17,11 @@ from picture_captioner.errors import (
     UnreadableFileError,
 )
 from picture_captioner.image_loader import load_image, read_header
-from picture_captioner.image_loader.decode_errors import MAX_PIXELS
+from picture_captioner.image_loader.decode_errors import MAX_DECODE_BYTES
 from picture_captioner.image_loader.reading import MAX_FILE_BYTES
+from picture_captioner.pipeline.decoding.decoder import Decoder
 from tests.images import encoded, exif, gradient, noise, png, png_chunk, write
+from tests.torture.heif_boxes import heic_grid
 
 LAYOUTS = {
     "JPEG": {},
@@ -101,7 +103,7 @@ def png_of(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-@pytest.mark.parametrize("size", [(60_000, 60_000), (MAX_PIXELS // 1000 + 1, 1000)])
+@pytest.mark.parametrize("size", [(60_000, 60_000), (MAX_DECODE_BYTES // 4000 + 1, 1000)])
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, size):
     path = tmp_path / "photo.png"
     path.write_bytes(png_of(*size))
@@ -109,12 +111,23 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, size):
         with pytest.raises(ImageTooLargeError) as caught:
             read()
         assert caught.value.code == "too_large"
+        assert "GB of memory" in str(caught.value)
 
 
 def test_large_pictures_within_the_limit_raise_no_warning(tmp_path):
     path = tmp_path / "photo.png"
-    path.write_bytes(png_of(MAX_PIXELS // 1000, 1000))
-    assert read_header(path).width == MAX_PIXELS // 1000
+    path.write_bytes(png_of(MAX_DECODE_BYTES // 4000, 1000))
+    assert read_header(path).width == MAX_DECODE_BYTES // 4000
+
+
+def test_photos_of_200_megapixels_are_pictures(tmp_path):
+    path = write(tmp_path / "photo.jpg", Image.new("L", (16320, 12240), 90), "JPEG")
+    with Decoder() as decoder:
+        assert decoder.load(path, 512).image.size == (512, 384)
+        tile = encoded(gradient(510, 510), "HEIF", quality=50)
+        (tmp_path / "photo.heic").write_bytes(heic_grid(tile, 510, 32, 24))
+        found = decoder.load(tmp_path / "photo.heic", 512)
+    assert (found.width, found.height, found.image.size) == (16320, 12240, (512, 384))
 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path):
