@@ -15,6 +15,14 @@ _OUT_OF_MEMORY = (
     "cublas_status_alloc_failed",
     "cudnn_status_alloc_failed",
 )
+_PERHAPS_MEMORY = (
+    "nvml_success == r",  # the allocator asks NVML how much is free, and fails when none is
+    "cublas_status_not_initialized",  # no room for cuBLAS's workspace
+    "cudnn_status_not_initialized",
+    "device not ready",  # WSL2
+)
+"""Running out of memory in other clothes, or a device that is gone: with less it will show."""
+
 _LOST = (
     "cuda error",
     "device-side assert",
@@ -23,7 +31,6 @@ _LOST = (
     "driver shutting down",
     "nvml",
     "cublas_status_execution_failed",
-    "cublas_status_not_initialized",
     "hip error",
     "mps backend",
     "command buffer",
@@ -34,6 +41,7 @@ class DeviceFailure(enum.Enum):
     """What went wrong on the device."""
 
     OUT_OF_MEMORY = "out of memory"
+    PERHAPS_MEMORY = "perhaps out of memory"
     DEVICE_LOST = "device lost"
 
 
@@ -46,6 +54,8 @@ def failure_of(error: BaseException) -> DeviceFailure | None:
     words = str(error).lower()
     if any(phrase in words for phrase in _OUT_OF_MEMORY):
         return DeviceFailure.OUT_OF_MEMORY
+    if any(phrase in words for phrase in _PERHAPS_MEMORY):
+        return DeviceFailure.PERHAPS_MEMORY
     accelerator = getattr(torch, "AcceleratorError", None)
     if accelerator is not None and isinstance(error, accelerator):
         return DeviceFailure.DEVICE_LOST

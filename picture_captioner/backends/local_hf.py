@@ -53,6 +53,9 @@ MAX_AUTO_BATCH = {"cuda": 64, "mps": 8, "cpu": 4}
 """Where `--batch-size auto` stops looking. Main memory ends in the kernel's killer and not in an
 error, so on a CPU little is tried."""
 
+SAME_SIZE = 1.1
+"""A photo larger by so much than one that fitted is no larger: the rest is what others took."""
+
 DEFAULT_MAX_PIXELS = 512 * 28 * 28
 """512 visual tokens of Qwen2.5-VL, 392 of Qwen3-VL: a picture of 730x550. A choice, not a
 measurement: visual tokens are the cost, and the models' own default goes up to 16,384 a photo."""
@@ -268,7 +271,7 @@ class LocalBackend(CaptionBackend):
             try:
                 answers = engine.generate(prepared, self.new_tokens * more_tokens)
             except (RuntimeError, MemoryError) as error:
-                self._refuse_all_but_out_of_memory(error)
+                self._refuse_all_but_out_of_memory(error, alone=len(images) == 1)
             else:
                 self._busy += time.monotonic() - started
                 self._largest_done = max(self._largest_done, *map(self._area, images))
@@ -278,7 +281,9 @@ class LocalBackend(CaptionBackend):
             engine.free_cache()
             return None
 
-    def _refuse_all_but_out_of_memory(self, error: RuntimeError | MemoryError) -> None:
+    def _refuse_all_but_out_of_memory(
+        self, error: RuntimeError | MemoryError, *, alone: bool
+    ) -> None:
         """Raise what a failure on the device means, unless memory ran out.
 
         Raises:
@@ -290,7 +295,8 @@ class LocalBackend(CaptionBackend):
         failure = failure_of(error)
         if failure is None:
             raise error
-        if failure is DeviceFailure.DEVICE_LOST:
+        perhaps = failure is DeviceFailure.PERHAPS_MEMORY
+        if failure is DeviceFailure.DEVICE_LOST or (perhaps and alone):
             self._lost = (
                 f"the device failed and can no longer be used by this process: {first_line(error)}."
                 " Nothing was recorded for the photos under way; run the same command again, and "
@@ -311,7 +317,7 @@ class LocalBackend(CaptionBackend):
         Raises:
             TransientError: one at least as large did fit, so it is not this photo's fault.
         """
-        if self._area(image) <= self._largest_done:
+        if self._area(image) <= self._largest_done * SAME_SIZE:
             raise TransientError(
                 "the memory of the device ran out for a photo where it sufficed before: another "
                 "program seems to have taken it",

@@ -13,6 +13,8 @@ import transformers as typed_transformers
 from safetensors import SafetensorError
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from picture_captioner.backends.local_devices import choose_device, runs_flash_attention
+from picture_captioner.backends.local_errors import DeviceFailure, failure_of, first_line
 from picture_captioner.backends.local_families import Family, Processor, family_of, visual_tokens
 from picture_captioner.backends.local_memory import (
     GB,
@@ -173,28 +175,6 @@ def read_config(folder: Path) -> Any:
         ) from error
 
 
-def choose_device(wanted: str) -> str:
-    """`cuda`, `mps` or `cpu`; `auto` takes the first that there is.
-
-    Raises:
-        ConfigurationError: the device asked for is not there.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if wanted == "auto":
-        return next(name for name, available in there.items() if available)
-    if not there[wanted]:
-        found = ", ".join(name for name, available in there.items() if available)
-        raise ConfigurationError(
-            f"--device {wanted}: torch {torch.__version__} sees none (it sees: {found}). For cuda "
-            "check that `nvidia-smi` works and that torch was built for it"
-        )
-    return wanted
-
-
 def choose_dtype(device: str, quantization: str) -> torch.dtype:
     """16 bit where the device computes with it: bfloat16, which these models were trained in.
 
@@ -210,9 +190,9 @@ def choose_dtype(device: str, quantization: str) -> torch.dtype:
 
 
 def choose_attention(skeleton: Any, device: str) -> str:
-    """FlashAttention 2 if it is installed and the device is CUDA, else torch's own, else plain."""
+    """FlashAttention 2 if it is installed and the card runs it, else torch's own, else plain."""
     flash = getattr(skeleton, "_supports_flash_attn", False)
-    if device == "cuda" and flash and is_flash_attn_2_available():
+    if device == "cuda" and flash and is_flash_attn_2_available() and runs_flash_attention():
         return "flash_attention_2"
     return "sdpa" if getattr(skeleton, "_supports_sdpa", False) else "eager"
 
@@ -242,7 +222,13 @@ def load_model(plan: Plan) -> Model:
             trust_remote_code=False,
             local_files_only=True,
         )
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, MemoryError, SafetensorError) as error:
+        if failure_of(error) in {DeviceFailure.OUT_OF_MEMORY, DeviceFailure.PERHAPS_MEMORY}:
+            tips = advice(plan.footprint, plan.quantization, plan.device, plan.free)
+            raise BackendUnavailableError(
+                f"memory ran out on {plan.device} while the model was loaded, although "
+                f"{gigabytes(plan.free)} GB were free before: {first_line(error)}. Try {tips}"
+            ) from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BackendUnavailableError(f"the model does not load: {reason[:300]}") from error
     model.eval()

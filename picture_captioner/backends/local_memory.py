@@ -19,6 +19,9 @@ from typing import Any
 import psutil
 import torch
 
+from picture_captioner.backends.local_errors import first_line
+from picture_captioner.errors import BackendUnavailableError
+
 GB = 1e9
 
 NF4_BYTES = 0.516
@@ -98,9 +101,20 @@ def _number(config: Any, *names: str, default: int) -> int:
 
 
 def free_bytes(device: str) -> float:
-    """What this process may still take on the device, in bytes."""
+    """What this process may still take on the device, in bytes.
+
+    Raises:
+        BackendUnavailableError: the card does not answer.
+    """
     if device == "cuda":
-        return float(torch.cuda.mem_get_info()[0])
+        try:
+            return float(torch.cuda.mem_get_info()[0])
+        except RuntimeError as error:  # a full card has no room for a context either
+            raise BackendUnavailableError(
+                f"the card cannot be asked how much memory is free ({first_line(error)}): it is "
+                "full, or the driver is not well. End other programs that use it (nvidia-smi lists "
+                "them), or give --device cpu"
+            ) from error
     if device == "mps":
         taken = torch.mps.driver_allocated_memory()
         return float(torch.mps.recommended_max_memory() - taken)

@@ -18,6 +18,13 @@ MAX_IN_A_ROW = 20
 """Requests without a success between them, or first photos failing alike, before the run ends."""
 
 
+MAX_IDENTICAL = 10
+"""Unknown errors in a row, word for word the same: "no kernel image" is no photo's fault."""
+
+UNKNOWN = "exception"
+"""The code of an error that the backend did not foresee."""
+
+
 class Withheld(NamedTuple):
     """A verdict that is not written yet."""
 
@@ -35,6 +42,7 @@ class CircuitBreaker:
         self._successes = 0
         self._photos_differ = False
         self._first_codes: list[str] = []
+        self._unknown: list[str] = []
         self._down: BackendUnavailableError | None = None
         self._lock = threading.Lock()
 
@@ -43,6 +51,7 @@ class CircuitBreaker:
         with self._lock:
             self._successes += 1
             self._in_a_row = 0
+            self._unknown.clear()
             return self._release()
 
     @property
@@ -82,10 +91,12 @@ class CircuitBreaker:
         Returns the verdicts that may be written now.
 
         Raises:
-            BackendUnavailableError: the first 20 photos failed in the model, all alike.
+            BackendUnavailableError: the first 20 photos failed in the model, all alike; or ten in a
+                row with the same unknown error.
         """
         with self._lock:
-            transient = any(isinstance(v.error, TransientError) for v in verdicts)
+            self._count_unknown([v.error for v in verdicts])
+            transient = any(_may_be_the_services(v.error) for v in verdicts)
             proved = self._successes > 0 or self._photos_differ
             if proved and not transient:
                 return verdicts
@@ -116,6 +127,20 @@ class CircuitBreaker:
             raise self._down
         self._photos_differ = True
 
+    def _count_unknown(self, errors: Sequence[PhotoError | TransientError]) -> None:
+        for error in errors:
+            if getattr(error, "code", None) != UNKNOWN or str(error) not in self._unknown[-1:]:
+                self._unknown.clear()
+            if getattr(error, "code", None) == UNKNOWN:
+                self._unknown.append(str(error))
+        if len(self._unknown) >= MAX_IDENTICAL:
+            self._down = BackendUnavailableError(
+                f"{len(self._unknown)} photos in a row failed with the same error, which is then "
+                f"no photo's fault: {self._unknown[0]}. Nothing was recorded for them; the log has "
+                "the traceback. Look at the driver and the packages, or try another --backend"
+            )
+            raise self._down
+
     def _release_verdicts(self) -> list[Withheld]:
         verdicts = [v for v in self._withheld if isinstance(v.error, PhotoError)]
         self._withheld = [v for v in self._withheld if not isinstance(v.error, PhotoError)]
@@ -127,6 +152,11 @@ class CircuitBreaker:
             released = self._release()
         verdicts = [v for v in released if isinstance(v.error, PhotoError)]
         return verdicts, [v for v in released if not isinstance(v.error, PhotoError)]
+
+
+def _may_be_the_services(error: PhotoError | TransientError) -> bool:
+    """Whether a later success has to prove that it was the photo's."""
+    return isinstance(error, TransientError) or error.code == UNKNOWN
 
 
 def _unavailable(last: TransientError) -> str:

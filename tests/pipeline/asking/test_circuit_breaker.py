@@ -147,3 +147,32 @@ def test_concurrent_verdicts_are_each_released_once(verdict, in_threads):
     in_threads(*(lambda w=w: fail(w) for w in range(6)))
     released += [*breaker.finish()[0], *breaker.finish()[1]]
     assert len({v.record.rel_path for v in released}) == len(released) == 600
+
+
+@pytest.fixture
+def unknown(identity, loaded):
+    """A verdict of an error that no backend foresaw."""
+
+    def make(words):
+        error = ModelError(words, code="exception")
+        record = failure_record(Photo("a.jpg", 1, 1), loaded, error, identity, 1)
+        return Withheld(Item(Photo("a.jpg", 1, 1)), record, error)
+
+    return make
+
+
+def test_the_same_unknown_error_ten_times_is_no_photos_fault(unknown):
+    breaker = CircuitBreaker()
+    breaker.succeeded()
+    for _ in range(9):
+        assert breaker.failed([unknown("RuntimeError: CUDNN_STATUS_INTERNAL_ERROR")]) == []
+    with pytest.raises(BackendUnavailableError, match="CUDNN_STATUS_INTERNAL_ERROR"):
+        breaker.failed([unknown("RuntimeError: CUDNN_STATUS_INTERNAL_ERROR")])
+
+
+def test_unknown_errors_that_differ_are_verdicts_once_a_photo_succeeds(unknown):
+    breaker = CircuitBreaker()
+    breaker.succeeded()
+    for number in range(30):
+        assert breaker.failed([unknown(f"KeyError: {number % 2}")]) == []
+    assert len(breaker.succeeded()) == 30
