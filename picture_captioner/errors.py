@@ -14,7 +14,8 @@
     |   `-- ApiError              error_api: the service refuses this photo
     |-- PhotoSkipped              no verdict: nothing is journalled, the photo stays pending
     |   |-- UnreadableFileError           gone, no permission, the disk does not answer
-    |   `-- FormatUnavailableError        the extra for this format is not installed
+    |   |-- FormatUnavailableError        the extra for this format is not installed
+    |   `-- SidecarError                  a sidecar is left alone: no XMP, read-only, a full disk
     |-- TransientError            may pass by itself: retry, bounded
     `-- FatalError                stop the run with an exit code
         |-- CeilingReachedError           3
@@ -241,6 +242,12 @@ class FormatUnavailableError(PhotoSkipped):
     """The format needs an extra that is not installed."""
 
     code = "extra_missing"
+
+
+class SidecarError(PhotoSkipped):
+    """A photo's sidecar cannot be read or written; it was left as it is."""
+
+    code = "sidecar"
 
 
 class TransientError(CaptionerError):

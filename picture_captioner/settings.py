@@ -94,13 +94,13 @@ class DeclaredSettings:
     """Every setting, in the order of config.env.example."""
 
     photos_dir: Annotated[
-        Path | None, Flag(f"{_ALL} forget", "DIR", "Folder with the photos.", WHERE)
+        Path | None, Flag(f"{_ALL} forget write undo", "DIR", "Folder with the photos.", WHERE)
     ] = None
     captions_jsonl: Annotated[
         Path,
         Flag(
             "run estimate stats search report process status doctor journal_check journal_compact "
-            "journal_merge journal_recheck forget",
+            "journal_merge journal_recheck forget write undo",
             "FILE",
             "The journal, one line per photo.",
             WHERE,
@@ -110,7 +110,7 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            "search report process status forget",
+            "search report process status forget write",
             "FILE",
             "What is known besides captions.",
             WHERE,
@@ -278,7 +278,7 @@ class DeclaredSettings:
     decode_workers: Annotated[
         int,
         Flag(
-            "run process",
+            "run process write",
             "N",
             "Processes that decode photos.",
             HOW,

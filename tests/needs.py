@@ -40,6 +40,8 @@ EXTRA_OF = {
 
 PROGRAMS = {
     "chromedriver": "chromium chromium-driver",
+    "exiftool": "libimage-exiftool-perl",
+    "exiv2": "exiv2",
     "gcc": "gcc",
     "setpriv": "util-linux",
     "ssconvert": "gnumeric",

@@ -16,7 +16,8 @@ HOUSE = ROOT / PACKAGE
 LAYERS = [
     {"cli"},
     {"config"},
-    {"pipeline", "report"},
+    {"report", "writeback"},
+    {"pipeline"},
     {"backends", "embedders", "library", "people"},
     {"journal", "image_loader", "hub", "workers"},
     {"foreign_text"},
@@ -31,6 +32,7 @@ SIBLINGS = {
     "people",
     "pipeline",
     "report",
+    "writeback",
     "journal",
     "image_loader",
     "hub",

@@ -9,8 +9,10 @@ import sys
 import tomllib
 
 import pytest
+import typer
 
 from picture_captioner import errors
+from picture_captioner.cli import caption_app
 from tests.support import ROOT, caption, draw, environment, records, report
 
 HOUSE = ROOT / "picture_captioner"
@@ -43,16 +45,17 @@ def test_the_second_command_of_the_readme_is_what_ci_runs():
     assert "README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
+def all_commands(group, words=()):
+    """The words of every command of a typer app, its groups among them."""
+    yield [*words]
+    for name, command in getattr(group, "commands", {}).items():
+        yield from all_commands(command, (*words, name))
+
+
 def test_every_flag_that_a_document_names_exists(tmp_path):
     help_texts = "".join(
         caption(*command, "--help", cwd=tmp_path, COLUMNS="200").stdout
-        for command in (
-            *([], ["run"], ["estimate"], ["compare"], ["stats"], ["search"], ["forget"]),
-            ["journal", "merge"],
-            ["models", "download"],
-            ["process"],
-            ["status"],
-        )
+        for command in all_commands(typer.main.get_command(caption_app.app))
     )
     help_texts += report("--help", cwd=tmp_path, COLUMNS="200").stdout
     known = set(re.findall(r"--[a-z][a-z-]+", help_texts))

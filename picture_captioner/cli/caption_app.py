@@ -23,6 +23,7 @@ from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.search_flags import REPORT_DIR, SearchFlags
 from picture_captioner.cli.terminal import reopen_closed_streams, show
+from picture_captioner.cli.write_flags import WriteFlags
 from picture_captioner.settings import WHICH, WHO
 
 app = make_app(
@@ -169,6 +170,36 @@ def status(flags: ProcessFlags, path: ProcessedPath = None, as_json: AsJson = Fa
     from picture_captioner.cli.commands.process import print_status
 
     return print_status(flags, path, as_json=as_json)
+
+
+@app.command(cls=Command)
+@takes_flags
+def write(flags: WriteFlags) -> int:
+    """Write captions, keywords and people into sidecars beside the photos, for other programs."""
+    from picture_captioner.cli.commands.write import write_words
+
+    return write_words(flags)
+
+
+@app.command(cls=Command)
+@takes_flags
+def undo(
+    flags: Flags,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="Take back one run of 'write'.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", metavar="", help="Take back all that was ever written.")
+    ] = False,
+    list_runs: Annotated[
+        bool, typer.Option("--list", metavar="", help="List the runs that can be taken back.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Take back what 'write' wrote: byte for byte, or ours alone where somebody edited since."""
+    from picture_captioner.cli.commands.write import undo_writes
+
+    return undo_writes(flags, run=run, everything=everything, list_runs=list_runs, as_json=as_json)
 
 
 @app.command(cls=Command)

@@ -1,0 +1,371 @@
+"""`write` and `undo`: our words into sidecars beside the photos, and back out of them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from picture_captioner.cli.commands.photos import photos_dir_of
+from picture_captioner.cli.commands.stats import existing_journal
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.program import program
+from picture_captioner.cli.progress import ProgressReporter
+from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.cli.write_flags import WriteFlags
+from picture_captioner.config import Settings
+from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, SidecarError, UsageError
+from picture_captioner.image_loader import RAW_EXTENSIONS
+from picture_captioner.journal import Record, parse_time, read_again, read_index, utc_now
+from picture_captioner.library import Library
+from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
+from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.stages.base import StageSettings
+from picture_captioner.pipeline.stages.registry import make_stages
+from picture_captioner.writeback import undo
+from picture_captioner.writeback.sidecars import Added, Conflict, Reader, merge, sidecar_of
+from picture_captioner.writeback.words import FIELDS, Own, Words, own_words, words_of
+
+TOGETHER = 50
+"""Photos whose undo lines share one sync: with one each, a library took twice as long."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One sidecar that is about to change."""
+
+    rel_path: str
+    sidecar: Path
+    before: bytes | None
+    after: bytes
+    added: Added
+
+
+def write_words(flags: WriteFlags) -> int:
+    """Write the captions of a journal into sidecars.
+
+    Raises:
+        UsageError: a word that is not known.
+        JournalError: the journal or the undo file cannot be read or written.
+        NoPhotosError: the photos directory is not there.
+    """
+    settings = flags.settings()
+    photos_dir = photos_dir_of(settings)
+    if not photos_dir.is_dir():
+        raise NoPhotosError(f"the photos directory {photos_dir} is not there; is its disk mounted?")
+    journal = existing_journal(flags)
+    how = _Choices.of(flags)
+    with closing(undo.UndoFile(undo_path(journal))) as file:
+        for warning in (*file.repairs, *file.warnings()):
+            say(warning)
+        writes = undo.open_writes(file)
+        undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
+        mine = undo.ours_before(writes)
+        records = _chosen(journal, flags, {w.path for w in writes} if flags.only_new else set())
+        outcome: Counter[str] = Counter()
+        known = [r for r in records if (photos_dir / r.rel_path).is_file() or _is_gone(outcome)]
+        plans = _plans(known, photos_dir, settings, how, mine, outcome)
+        if flags.dry_run:
+            for plan in plans:
+                outcome["would change"] += 1
+                _show_plan(plan, photos_dir, as_json=flags.as_json)
+        else:
+            run = f"{utc_now()[:19].replace(':', '')}-{secrets.token_hex(3)}"
+            _write_all(plans, file, run, photos_dir, outcome)
+    return _tell(outcome, flags)
+
+
+def undo_path(journal: Path) -> Path:
+    """Where the undo file of a journal is: beside it."""
+    return journal.with_name(f"{journal.stem}.undo.jsonl")
+
+
+@dataclass(frozen=True)
+class _Choices:
+    fields: tuple[str, ...]
+    conflict: Conflict | None
+    reader: Reader | None
+
+    @classmethod
+    def of(cls, flags: WriteFlags) -> _Choices:
+        fields = tuple(word.strip() for word in flags.fields.split(",") if word.strip())
+        for word in fields:
+            _known("--fields", word, FIELDS)
+        _known("--conflict", flags.conflict, [*Conflict, "ask"])
+        if flags.reader is not None:
+            _known("--for", flags.reader, list(Reader))
+        return cls(
+            fields,
+            None if flags.conflict == "ask" else Conflict(flags.conflict),
+            None if flags.reader is None else Reader(flags.reader),
+        )
+
+
+def _known(flag: str, word: str, valid: Sequence[str]) -> None:
+    if word not in valid:
+        raise UsageError(f"{flag} {word}: expected {', '.join(valid)}")
+
+
+def _chosen(journal: Path, flags: WriteFlags, written: set[str]) -> Iterator[Record]:
+    """The records whose captions are to be written, in the order of their paths."""
+    index = read_index(journal)
+    for warning in index.warnings(journal.name):
+        say(warning)
+    since = _time(flags.since)
+    takes = PathFilter(flags.include or (), flags.exclude or ()).takes_file
+    real = [e for e in index.captions() if not e.placeholder and takes(e.rel_path)]
+    if not real and index.entries:
+        say("No captions to write: what this journal has are placeholders, failures or left out")
+    for entry in sorted(real, key=lambda e: e.rel_path):
+        for fields in read_again(journal, [entry]):  # none if it was compacted meanwhile
+            record = Record.from_mapping(fields)
+            young = since is None or (record.created_at and parse_time(record.created_at) >= since)
+            if young and f"{record.rel_path}.xmp" not in written:
+                yield record
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        raise UsageError(f"--since {text}: expected a time such as 2026-11-21T22:00:00Z") from None
+
+
+def _plans(
+    records: Sequence[Record],
+    photos_dir: Path,
+    settings: Settings,
+    how: _Choices,
+    mine: Mapping[str, Mapping[str, str]],
+    outcome: Counter[str],
+) -> Iterator[Plan]:
+    """What is to change; what is not, is counted."""
+    stems: dict[Path, dict[str, int]] = {}
+    with Library.open(settings.library_path, say) as library:
+        _look_inside(records, photos_dir, library, settings)
+        for record in records:
+            try:
+                plan = _plan(
+                    record, photos_dir / record.rel_path, photos_dir, library, how, mine, stems
+                )
+            except (SidecarError, XmpError) as error:
+                say(f"{record.rel_path}: {error}; left alone")
+                outcome["failed"] += 1
+                continue
+            if plan is None:
+                outcome["unchanged"] += 1
+                continue
+            outcome["kept"] += bool(plan.added.kept)
+            yield plan
+
+
+def _is_gone(outcome: Counter[str]) -> bool:
+    outcome["gone"] += 1
+    return False
+
+
+def _look_inside(
+    records: Sequence[Record], photos_dir: Path, library: Library, settings: Settings
+) -> None:
+    """Read what is written in photos that library.db does not know yet: it must not be hidden."""
+    status = ((r.rel_path, (photos_dir / r.rel_path).stat()) for r in records)
+    photos = [Photo(rel_path, s.st_size, s.st_mtime_ns) for rel_path, s in status]
+    settings_of_stages = StageSettings(photos=len(photos), notice=say)
+    stages = make_stages(["normalize", "metadata"], settings_of_stages, _cannot)
+    unknown = [p for p in photos if library.facts(p.rel_path, p.size, p.mtime_ns) is None]
+    if unknown:
+        reporter = ProgressReporter()
+        try:
+            process_photos(
+                photos_dir, unknown, library, stages, reporter, decoders=settings.decode_workers
+            )
+        finally:
+            reporter.close()
+
+
+def _cannot(_: str, error: FatalError) -> None:
+    raise error
+
+
+def _plan(
+    record: Record,
+    photo: Path,
+    photos_dir: Path,
+    library: Library,
+    how: _Choices,
+    mine: Mapping[str, Mapping[str, str]],
+    stems: dict[Path, dict[str, int]],
+) -> Plan | None:
+    words = words_of(record, how.fields)
+    if not words:
+        return None
+    if photo.parent not in stems:
+        stems[photo.parent] = Counter(p.stem for p in photo.parent.iterdir() if p.suffix != ".xmp")
+    sidecar = sidecar_of(
+        photo,
+        how.reader,
+        is_raw=photo.suffix.lower() in RAW_EXTENSIONS,
+        siblings=stems[photo.parent][photo.stem] - 1,
+    )
+    before = undo.read(sidecar)
+    packet = XmpPacket() if before is None else XmpPacket(before)
+    status = photo.stat()
+    facts = library.facts(record.rel_path, status.st_size, status.st_mtime_ns)
+    own = own_words(facts.metadata) if facts is not None else Own()
+    conflict = how.conflict or _ask(record.rel_path, packet, words, own)
+    named = str(sidecar.relative_to(photos_dir))
+    size = (facts.width, facts.height) if facts is not None else (0, 0)
+    added = merge(packet, words, own, conflict, dict(mine.get(named, {})), size)
+    return Plan(record.rel_path, sidecar, before, packet.to_bytes(), added) if added else None
+
+
+def _ask(rel_path: str, packet: XmpPacket, words: Words, own: Own) -> Conflict:
+    """What the person wants for this photo; without a terminal theirs is kept."""
+    trial = XmpPacket(packet.to_bytes())
+    if not merge(trial, words, own).kept or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return Conflict.KEEP
+    import typer
+
+    theirs = packet.text("dc:description") or own.description
+    say(f"{rel_path}\n  theirs: {theirs}\n  ours:   {words.description}")
+    wanted = typer.confirm("Append ours to it?", default=False, err=True)
+    return Conflict.APPEND if wanted else Conflict.KEEP
+
+
+def _show_plan(plan: Plan, photos_dir: Path, *, as_json: bool) -> None:
+    """The change as a person, or a script, reads it."""
+    named = str(plan.sidecar.relative_to(photos_dir))
+    if as_json:
+        show(json.dumps({"sidecar": named, "new": plan.before is None, **vars(plan.added)}))
+        return
+    show(f"{'+++' if plan.before is None else '~~~'} {named}")
+    for name, (old, new) in plan.added.texts.items():
+        if old:
+            show(f"  - {name}: {old}")
+        show(f"  + {name}: {new}")
+    for name, values in plan.added.items.items():
+        show(f"  + {name}: {', '.join(values)}")
+    if plan.added.people:
+        show(f"  + people: {', '.join(plan.added.people)}")
+
+
+def _write_all(
+    plans: Iterable[Plan],
+    file: undo.UndoFile,
+    run: str,
+    photos_dir: Path,
+    outcome: Counter[str],
+) -> None:
+    """Undo lines first, then the sidecars; a batch at a time."""
+    number = 0
+    for batch in _batches(plans):
+        writes = [
+            undo.Write(
+                f"{run}-{number + i:06d}",
+                run,
+                str(plan.sidecar.relative_to(photos_dir)),
+                plan.before,
+                undo.sha256(plan.after),
+                plan.added,
+            )
+            for i, plan in enumerate(batch)
+        ]
+        number += len(batch)
+        file.put(*(write.row() for write in writes))
+        for plan in batch:
+            try:
+                undo.put(plan.sidecar, plan.after)
+            except SidecarError as error:
+                say(str(error))
+                outcome["failed"] += 1
+            else:
+                outcome["written"] += 1
+    if number:
+        say(f"To take it back: {_undo_command(run)}")
+
+
+def _batches(plans: Iterable[Plan]) -> Iterator[list[Plan]]:
+    batch: list[Plan] = []
+    for plan in plans:
+        batch.append(plan)
+        if len(batch) == TOGETHER:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _undo_command(run: str) -> str:
+    return " ".join([*program(), "undo", f"--run={run}"])
+
+
+def _tell(outcome: Counter[str], flags: WriteFlags) -> int:
+    if flags.as_json and not flags.dry_run:
+        show(json.dumps(dict(outcome)))
+    for what in ("written", "would change", "unchanged", "kept", "gone", "failed"):
+        if outcome[what]:
+            say(f"{count(outcome[what], 'photo'):>12} {_WORDS[what]}")
+    return ExitCode.IO_FAILED if outcome["failed"] else ExitCode.DONE
+
+
+_WORDS = {
+    "written": "written",
+    "would change": "would be written (nothing done: --dry-run)",
+    "unchanged": "had all of it already",
+    "kept": "with words of somebody's own, which were kept (--conflict append adds ours)",
+    "gone": "gone from the photos directory",
+    "failed": "could not be written: see above",
+}
+
+
+def undo_writes(
+    flags: Flags, *, run: str | None, everything: bool, list_runs: bool, as_json: bool
+) -> int:
+    """Take back what `write` did: one run of it, or all.
+
+    Raises:
+        UsageError: neither a run nor all was asked for, or there is no such run.
+        JournalError: the undo file cannot be read or written.
+    """
+    path = undo_path(flags.settings().captions_jsonl)
+    photos_dir = photos_dir_of(flags.settings())
+    if not path.exists():
+        raise UsageError(f"nothing was ever written: there is no {path}")
+    with closing(undo.UndoFile(path)) as file:
+        for warning in (*file.repairs, *file.warnings()):
+            say(warning)
+        writes = undo.open_writes(file)
+        undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
+        runs = Counter(write.run for write in writes)
+        if list_runs:
+            for name, number in sorted(runs.items()):
+                show(name, count(number, "sidecar"))
+            return ExitCode.DONE
+        if everything == (run is not None):
+            raise UsageError("say what to undo: --run ID (undo --list shows them), or --all")
+        if run is not None and run not in runs:
+            raise UsageError(f"there is no run {run} to undo; undo --list shows those there are")
+        chosen = [write for write in writes if everything or write.run == run]
+        outcome = Counter(
+            str(done) for done in undo.take_back(file, photos_dir, chosen, _tell_undone)
+        )
+    if as_json:
+        show(json.dumps(dict(outcome)))
+    for what, number in sorted(outcome.items()):
+        say(f"{count(number, 'sidecar'):>14} {what}")
+    return ExitCode.IO_FAILED if outcome[undo.Undone.FAILED] else ExitCode.DONE
+
+
+def _tell_undone(write: undo.Write, done: undo.Undone, why: str) -> None:
+    if done is undo.Undone.TAKEN_OUT:
+        say(f"{write.path} was changed by somebody since: our own values alone were taken out")
+    elif done is undo.Undone.FAILED:
+        say(f"{write.path}: {why}")

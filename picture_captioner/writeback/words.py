@@ -1,0 +1,141 @@
+"""What is to be written of a photo, in the terms of metadata: a description, keywords, people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from picture_captioner.journal import Record
+from picture_captioner.metadata import Metadata
+from picture_captioner.metadata.xmp_packet import Region
+
+FIELDS = ("description", "title", "keywords", "alt", "people", "text")
+"""What `--fields` may name; `text` (what is written in the picture) only when it is named."""
+USUAL = FIELDS[:-1]
+
+_LEVELS = re.compile(r"\s*[>|]\s*")
+# XML 1.0 has no way to say these, and a line break in a keyword ends it for some readers.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+
+_CAMERA_TEXT = re.compile(
+    r"OLYMPUS DIGITAL CAMERA|(?:KONICA )?MINOLTA DIGITAL CAMERA|SONY DSC|SAMSUNG"
+    r"(?: CAMERA PICTURES)?|Digital Camera|DIGITAL CAMERA|KENOX .*|Exif_JPEG_PICTURE"
+    r"|DCIM.*|AppleMark|hdrpl|s?dr|hdr|cof"
+    r"|oznor(?:WO)?|rhdr|dav|LEAD Technologies.*|<.*>|(?:binary|charset=).*|default",
+    re.IGNORECASE,
+)
+"""What cameras write where a description belongs; nobody wrote it."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words for one photo. A keyword is a path of its levels: ("Animal", "Dog")."""
+
+    description: str = ""
+    title: str = ""
+    keywords: tuple[tuple[str, ...], ...] = ()
+    alt: str = ""
+    people: tuple[Region, ...] = ()
+    text: str = ""
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in FIELDS)
+
+    @property
+    def flat(self) -> list[str]:
+        """Each keyword's last level, once."""
+        return list(dict.fromkeys(path[-1] for path in self.keywords))
+
+    def joined(self, separator: str) -> list[str]:
+        """Each keyword with all its levels."""
+        return list(dict.fromkeys(separator.join(path) for path in self.keywords))
+
+
+@dataclass(frozen=True)
+class Own:
+    """What stands inside the photo itself, and was there before us."""
+
+    description: str = ""
+    title: str = ""
+    keywords: tuple[tuple[str, ...], ...] = ()
+
+
+def own_words(metadata: Metadata) -> Own:
+    """What somebody wrote into the photo, by the order in which readers look for it."""
+    exif, xmp, iptc = metadata.exif, metadata.xmp, metadata.iptc
+    descriptions = (
+        xmp.get("dc:description"),
+        iptc.get("Caption-Abstract"),
+        xmp.get("tiff:ImageDescription"),
+        exif.get("ImageDescription"),
+    )
+    titles = (xmp.get("dc:title"), iptc.get("ObjectName"))
+    paths = [
+        tuple(level for level in map(clean, value.split(separator)) if level)
+        for name, separator in (("digiKam:TagsList", "/"), ("lr:hierarchicalSubject", "|"))
+        for value in _texts(xmp.get(name))
+    ]
+    flat = (*_texts(xmp.get("dc:subject")), *_texts(iptc.get("Keywords")))
+    paths += [(word,) for word in map(clean, flat)]
+    return Own(
+        next((d for d in descriptions if isinstance(d, str) and not is_camera_text(d)), ""),
+        next((t for t in titles if isinstance(t, str) and t.strip()), ""),
+        tuple(dict.fromkeys(path for path in paths if path and path[-1])),
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str)]
+
+
+def is_camera_text(text: str) -> bool:
+    """Whether a camera or a program wrote it, and nobody meant it."""
+    return not text.strip() or _CAMERA_TEXT.fullmatch(text.strip()) is not None
+
+
+def words_of(
+    record: Record,
+    fields: Iterable[str] = USUAL,
+    people: Iterable[Region] = (),
+    more_tags: Iterable[str] = (),
+) -> Words:
+    """The words of a captioned photo, those of `fields` alone."""
+    wanted = set(fields)
+    extra = record.extra
+
+    def told(field: str, value: object) -> str:
+        return clean(value) if field in wanted and isinstance(value, str) else ""
+
+    tags = extra.get("tags")
+    listed = [*(tags if isinstance(tags, list) else ()), *more_tags] if "keywords" in wanted else []
+    paths = (keyword_path(tag) for tag in listed if isinstance(tag, str))
+    caption = record.caption
+    return Words(
+        description=told("description", caption),
+        title=told("title", extra.get("title")),
+        keywords=tuple(dict.fromkeys(path for path in paths if path)),
+        alt=told("alt", extra.get("alt_text") or caption),
+        people=tuple(people) if "people" in wanted else (),
+        text=told("text", _text_of(extra.get("text"))),
+    )
+
+
+def keyword_path(text: str) -> tuple[str, ...]:
+    """`Animal > Dog` as its levels; a slash is a part of a word, as in AC/DC."""
+    return tuple(level for level in _LEVELS.split(clean(text)) if level)
+
+
+def clean(text: str) -> str:
+    """On one line, without what XML cannot hold."""
+    return " ".join(_FORBIDDEN.sub("", text).split())
+
+
+def _text_of(value: Any) -> str:
+    """What is written in the picture: a text, or the structure of `--fields full`."""
+    if isinstance(value, dict):
+        value = value.get("value")
+    return value if isinstance(value, str) else ""

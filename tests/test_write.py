@@ -1,0 +1,199 @@
+"""`write` and `undo` as a person uses them: sidecars come and go, nothing of theirs is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.metadata.test_xmp_packet import FOREIGN
+from tests.support import ROOT, caption, draw, environment
+
+HERE = ("--photos-dir=photos", "--captions-jsonl=c.jsonl")
+
+
+def journal(folder, captions):
+    lines = [
+        {"rel_path": path, "status": "success", "backend": "openai", "model": "m", **fields}
+        for path, fields in captions.items()
+    ]
+    (folder / "c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def here(tmp_path):
+    """Three photos, one with somebody's sidecar; a fourth of which only a placeholder spoke."""
+    for number, name in enumerate(("a.jpg", "b.jpg", "sub/c.jpg", "d.jpg")):
+        draw(tmp_path / "photos" / name, number)
+    (tmp_path / "photos" / "b.jpg.xmp").write_bytes(FOREIGN)
+    journal(
+        tmp_path,
+        {
+            "a.jpg": {"caption": 'A "dog" & <b>', "tags": ["dog", "Animal > Dog"]},
+            "b.jpg": {"caption": "A square", "title": "Square"},
+            "sub/c.jpg": {"caption": "A cat"},
+            "d.jpg": {"caption": "A placeholder", "placeholder": True},
+            "gone.jpg": {"caption": "A photo that was deleted"},
+        },
+    )
+    return tmp_path
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted((folder / "photos").rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_written_seen_repeated_and_undone(here):
+    before = contents(here)
+    dry = caption("write", *HERE, "--dry-run", cwd=here)
+    assert (dry.returncode, contents(here)) == (0, before)
+    assert '+++ a.jpg.xmp\n  + dc:description: A "dog" & <b>\n' in dry.stdout
+    done = caption("write", *HERE, "--json", cwd=here)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"written": 3, "kept": 1, "gone": 1})
+    after = contents(here)
+    assert set(after) - set(before) == {"photos/a.jpg.xmp", "photos/sub/c.jpg.xmp"}
+    assert all(after[name] == data for name, data in before.items() if name.endswith(".jpg"))
+    assert b"Grandma in Rome" in after["photos/b.jpg.xmp"]
+    again = caption("write", *HERE, "--json", cwd=here)
+    assert (json.loads(again.stdout), contents(here)) == ({"unchanged": 3, "gone": 1}, after)
+    assert "--run=" in done.stderr
+    undone = caption("undo", *HERE, "--all", "--json", cwd=here)
+    assert (undone.returncode, contents(here)) == (0, before)
+    assert json.loads(undone.stdout) == {"restored byte for byte": 3}
+    assert json.loads(caption("undo", *HERE, "--all", "--json", cwd=here).stdout) == {}
+
+
+def test_what_somebody_changed_since_stays(here):
+    caption("write", *HERE, cwd=here)
+    path = here / "photos" / "b.jpg.xmp"
+    path.write_bytes(path.read_bytes().replace(b'z:Attribute="kept"', b'z:Attribute="changed"'))
+    done = caption("undo", *HERE, "--all", cwd=here)
+    assert done.returncode == 0
+    assert "b.jpg.xmp was changed by somebody since" in done.stderr
+    left = path.read_bytes()
+    assert b'z:Attribute="changed"' in left
+    assert b"Square" not in left
+    assert b"Grandma in Rome" in left
+
+
+def test_one_run_of_two_is_undone(here):
+    caption("write", *HERE, "--include=a.jpg", cwd=here)
+    time.sleep(1.1)
+    caption("write", *HERE, cwd=here)
+    runs = caption("undo", *HERE, "--list", cwd=here).stdout.splitlines()
+    assert [line.split("\t")[1] for line in runs] == ["1 sidecar", "2 sidecars"]
+    caption("undo", *HERE, f"--run={runs[1].split()[0]}", cwd=here)
+    assert (here / "photos" / "a.jpg.xmp").exists()
+    assert not (here / "photos" / "sub" / "c.jpg.xmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "told"),
+    [
+        (["write", *HERE, "--fields=caption"], 64, "expected description, title"),
+        (["write", *HERE, "--for=picasa"], 64, "expected immich"),
+        (["write", *HERE, "--conflict=win"], 64, "expected keep"),
+        (["write", "--captions-jsonl=c.jsonl"], 78, "which photos?"),
+        (["write", "--photos-dir=photos", "--captions-jsonl=other.jsonl"], 74, "no journal"),
+        (["undo", *HERE], 64, "nothing was ever written"),
+        (["undo", *HERE, "--run=x"], 64, "nothing was ever written"),
+    ],
+)
+def test_what_cannot_be_done_is_said(here, flags, code, told):
+    done = caption(*flags, cwd=here)
+    assert (done.returncode, told in done.stderr) == (code, True), done.stderr
+
+
+def test_a_file_that_is_no_sidecar_is_left_alone_and_the_others_go_on(here):
+    (here / "photos" / "a.jpg.xmp").write_text("a shopping list")
+    (here / "photos" / "sub" / "c.jpg.xmp").symlink_to("/etc/passwd")
+    done = caption("write", *HERE, cwd=here)
+    assert done.returncode == 74
+    assert "a.jpg: there is no XMP in it; left alone" in done.stderr
+    assert "c.jpg.xmp is a link" in done.stderr
+    assert (here / "photos" / "a.jpg.xmp").read_text() == "a shopping list"
+    assert b"A square" in (here / "photos" / "b.jpg.xmp").read_bytes()
+
+
+def damaged(folder, before):
+    """Sidecars that are neither as they were nor a whole packet, and what was lost of theirs."""
+    from picture_captioner.metadata.xmp_packet import XmpPacket
+
+    wrong = []
+    for name, data in contents(folder).items():
+        if name.endswith(".xmp") and data != before.get(name):
+            packet = XmpPacket(data)
+            if name in before and packet.text("dc:description") != "Grandma in Rome":
+                wrong.append(name)
+    return wrong
+
+
+def killed(folder, count, rng):
+    before = contents(folder)
+    command = [sys.executable, str(ROOT / "caption.py")]
+    for kill in range(count):
+        words = ("undo", "--all") if kill % 3 == 2 else ("write",)
+        process = subprocess.Popen(
+            [*command, *words, *HERE], cwd=folder, env=environment(), stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(rng.uniform(0.25, 1.2))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert damaged(folder, before) == []
+    assert caption("undo", *HERE, "--all", cwd=folder).returncode in {0, 64}
+    assert contents(folder) == before
+
+
+def library(folder, photos):
+    draw(folder / "photos" / "p.jpg", 1)
+    for number in range(photos):
+        shutil.copy(folder / "photos" / "p.jpg", folder / "photos" / f"{number}.jpg")
+        if number % 2:
+            (folder / "photos" / f"{number}.jpg.xmp").write_bytes(FOREIGN)
+    journal(folder, {f"{n}.jpg": {"caption": f"photo {n}", "tags": ["t"]} for n in range(photos)})
+    caption("write", *HERE, "--dry-run", cwd=folder)  # facts are read once
+
+
+def test_kills_leave_no_half_file_and_everything_can_be_undone(tmp_path):
+    library(tmp_path, 60)
+    killed(tmp_path, 6, random.Random(1))
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(3000)
+def test_a_thousand_kills(tmp_path):
+    library(tmp_path, 400)
+    killed(tmp_path, 1000, random.Random(2))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a mount of its own")
+def test_a_full_disk_damages_nothing(here):
+    small = here / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small])
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        shutil.copytree(here / "photos", small / "photos")
+        (small / "filler").write_bytes(b"x" * 40_000)
+        before = contents(small)
+        done = caption("write", "--photos-dir=small/photos", "--captions-jsonl=c.jsonl", cwd=here)
+        if done.returncode:
+            assert (done.returncode, "No space left" in done.stderr) == (74, True), done.stderr
+        assert damaged(small, before) == []
+        caption("undo", "--photos-dir=small/photos", "--captions-jsonl=c.jsonl", "--all", cwd=here)
+        assert contents(small) == before
+    finally:
+        subprocess.run(["umount", small], check=True)
