@@ -186,3 +186,12 @@ def test_a_deployment_of_azure_is_used_and_priced_as_its_model(tmp_path, server)
     for record in records(tmp_path / "captions.jsonl"):
         assert record["model"] == "holiday-photos"
         assert 0 < record["cost_usd"] < 0.001
+
+
+def test_hyperbolic_has_no_address_to_fall_back_on(tmp_path):
+    library(tmp_path / "photos", 2)
+    flags = ("--backend=hyperbolic", "--photos-dir=photos")
+    done = caption("run", *flags, cwd=tmp_path, HYPERBOLIC_API_KEY="0123456789abcdef")
+    assert done.returncode == 78, done.stderr
+    assert "retired" in done.stderr
+    assert "--base-url" in done.stderr

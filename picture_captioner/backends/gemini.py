@@ -96,7 +96,7 @@ class GeminiBackend(CaptionBackend):
     extra = "api"
     writes_fields = True
     key_env_var = "GEMINI_API_KEY"
-    key_form = "AIza..."
+    key_form = "AIza... or AQ...."
     default_model = "gemini-3.5-flash-lite"
     default_base_url = "https://generativelanguage.googleapis.com"
     default_workers = 20

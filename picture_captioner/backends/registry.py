@@ -97,7 +97,7 @@ BUILT_IN = (
         "hyperbolic",
         "picture_captioner.backends.hyperbolic:HyperbolicBackend",
         "api",
-        "open models on Hyperbolic's servers, paid per token; photos leave this machine",
+        "open models on a GPU that you rent at Hyperbolic; photos leave this machine",
         writes_fields=True,
     ),
     BackendInfo(
