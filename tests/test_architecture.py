@@ -23,7 +23,7 @@ LAYERS = [
     {"foreign_text"},
     {"settings"},
     {"metadata"},
-    {"errors"},
+    {"errors", "extras"},
 ]
 SIBLINGS = {
     "backends",

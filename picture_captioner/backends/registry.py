@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from picture_captioner.backends.base import BackendOptions, BackendSettings, CaptionBackend
 from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
+from picture_captioner.extras import how_to_install
 
 ENTRY_POINTS = "picture_captioner.backends"
-DISTRIBUTION = "picture-captioner-clusterer-chunker"
 
 
 class BackendInfo(NamedTuple):
@@ -163,20 +163,19 @@ def backend_class(name: str) -> type[CaptionBackend]:
     try:
         loaded = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
-        if info.name in BACKENDS and (info.extra is None or error.name == module):
+        if info in BUILT_IN and (info.extra is None or error.name == module):
             raise
-        if info.name not in BACKENDS:
+        if info not in BUILT_IN:
             raise ConfigurationError(
                 f"the backend {name} ({info.summary}) needs the package {error.name}, which is not "
                 "installed"
             ) from error
         raise ConfigurationError(
             f"the {name} backend needs the package {error.name}: run "
-            f"pip install '{DISTRIBUTION}[{info.extra}]' (in a checkout: uv sync --inexact "
-            f"--extra {info.extra})"
+            f"{how_to_install(info.extra or '')}"
         ) from error
     except Exception as error:
-        if info.name in BACKENDS:
+        if info in BUILT_IN:
             raise
         raise ConfigurationError(
             f"the backend {name} ({info.summary}) cannot be imported: {type(error).__name__}: "

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from picture_captioner.embedders.base import Embedder
 from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
+from picture_captioner.extras import how_to_install
 
 ENTRY_POINTS = "picture_captioner.embedders"
-DISTRIBUTION = "picture-captioner-clusterer-chunker"
 
 AUTO = "auto"
 """Not an embedder: `choice.choose` takes one."""
@@ -110,9 +110,7 @@ def embedder_class(name: str) -> type[Embedder]:
         if info.extra is None or error.name == module:
             raise
         raise ConfigurationError(
-            f"the {name} embedder needs the package {error.name}: run "
-            f"pip install '{DISTRIBUTION}[{info.extra}]' (in a checkout: uv sync --inexact "
-            f"--extra {info.extra})"
+            f"the {name} embedder needs the package {error.name}: run {how_to_install(info.extra)}"
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, Embedder)):
         raise ConfigurationError(f"{info.target} is not an Embedder")

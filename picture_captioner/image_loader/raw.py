@@ -21,6 +21,7 @@ from picture_captioner.errors import (
     TruncatedImageError,
     UnknownFormatError,
 )
+from picture_captioner.extras import how_to_install
 from picture_captioner.image_loader.colour import clean_rgb
 from picture_captioner.image_loader.damage import raw_damage
 from picture_captioner.image_loader.decode_errors import (
@@ -31,7 +32,6 @@ from picture_captioner.image_loader.decoding import Decoded, decode, fitting, tu
 from picture_captioner.metadata.raw_blocks import from_raw
 
 FORMAT = "RAW"
-INSTALL = "pip install 'picture-captioner-clusterer-chunker[raw]'"
 
 _EXIF_ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
 """LibRaw's `flip` in terms of EXIF: 3 upside down, 5 and 6 a quarter turn left and right."""
@@ -82,7 +82,9 @@ def _rawpy() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "rawpy":
             raise
-        raise FormatUnavailableError(f"RAW photos need the raw extra: {INSTALL}") from error
+        raise FormatUnavailableError(
+            f"RAW photos need the raw extra: {how_to_install('raw')}"
+        ) from error
     module: ModuleType = rawpy
     return module
 

@@ -34,7 +34,7 @@ from picture_captioner.report.model import (
     ReportHead,
     ReportPhoto,
 )
-from picture_captioner.report.places import MISSING, PlaceNames
+from picture_captioner.report.places import PlaceNames
 from picture_captioner.report.run_state import RunState, digests
 
 DEFAULT_SEED = 42
@@ -207,7 +207,7 @@ def _head(photos: Sequence[ReportPhoto], options: ReportOptions, done: _Clustere
         notes.append("outliers were given their nearest cluster")
     located = any(photo.latitude is not None for photo in photos)
     if located and options.place_names is None:
-        notes.append(MISSING)
+        notes.append("no names of places: `caption.py doctor` says how to install the extra places")
     return ReportHead(
         made_at=options.made_at,
         embedder=options.embedder,

@@ -12,10 +12,6 @@ from typing import Any, TypeAlias
 
 from picture_captioner.report.trips import kilometres
 
-MISSING = (
-    "no names of places: to have them, pip install 'picture-captioner-clusterer-chunker[places]' "
-    "(in a checkout: uv sync --inexact --extra places)"
-)
 NEAR_KM = 50.0
 """A town further away says nothing: the photo was taken at sea or in a desert."""
 

@@ -128,7 +128,7 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(package, built_i
     with pytest.raises(ConfigurationError) as error:
         backend_class("wanting")
     assert "needs the package a_package_nobody_has" in str(error.value)
-    assert "pip install 'picture-captioner-clusterer-chunker[local]'" in str(error.value)
+    assert str(error.value).endswith("run uv sync --inexact --extra local")
     assert error.value.exit_code == 78
 
 

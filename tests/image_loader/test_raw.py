@@ -89,5 +89,5 @@ def test_without_rawpy_the_extra_is_named(photo):
     answer = subprocess.run(
         [sys.executable, "-c", script, photo(preview=None)], capture_output=True, text=True
     )
-    assert "pip install 'picture-captioner-clusterer-chunker[raw]'" in answer.stdout, answer.stderr
+    assert "uv sync --inexact --extra raw" in answer.stdout, answer.stderr
     assert FormatUnavailableError.code == "extra_missing"

@@ -23,6 +23,7 @@ from picture_captioner.cli.program import program
 from picture_captioner.cli.terminal import count, say, show, size
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ExitCode, FatalError
+from picture_captioner.extras import how_to_install
 from picture_captioner.hub import CATALOGUE
 from picture_captioner.journal import read_index
 from picture_captioner.settings import KEYS
@@ -189,7 +190,7 @@ def _extras(settings: Settings) -> Iterator[Finding]:
         missing = [package for package in packages if not _is_installed(package)]
         if missing:
             told = f"without {', '.join(missing)}"
-            yield Finding("absent", f"extra {extra}", told, f"uv sync --inexact --extra {extra}")
+            yield Finding("absent", f"extra {extra}", told, how_to_install(extra))
         else:
             yield Finding("ok", f"extra {extra}", "installed")
 

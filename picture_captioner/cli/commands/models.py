@@ -15,6 +15,7 @@ from tqdm import tqdm
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import say, show, show_as_it_is, size
 from picture_captioner.errors import ConfigurationError, ExitCode, ModelMissingError
+from picture_captioner.extras import how_to_install
 from picture_captioner.hub import CATALOGUE, KnownModel, Progress, known_model, stored_files
 from picture_captioner.hub.catalogue import download_files, model_files
 
@@ -170,8 +171,7 @@ def _require_hub() -> None:
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"this model comes from the Hugging Face hub, which needs the package {error.name}: "
-            "run pip install 'picture-captioner-clusterer-chunker[report]' (in a checkout: uv sync "
-            "--inexact --extra report)"
+            f"run {how_to_install('report')}"
         ) from error
 
 

@@ -13,6 +13,7 @@ from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ConfigurationError, NoPhotosError, UsageError
+from picture_captioner.extras import how_to_install
 from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.order import Order, in_shard, order_photos, parse_shard
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
@@ -116,8 +117,7 @@ def _tell_what_was_left_out(found: WalkResult) -> None:
     if found.raw_without_extra.count:
         say(
             f"Passing over {count(found.raw_without_extra.count, 'RAW photo')}"
-            f"{_such_as(found.raw_without_extra)}; to take them: "
-            "pip install 'picture-captioner-clusterer-chunker[raw]'"
+            f"{_such_as(found.raw_without_extra)}; to take them: {how_to_install('raw')}"
         )
     _tell_links(found)
     if found.missing.count:

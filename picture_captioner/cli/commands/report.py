@@ -21,6 +21,7 @@ from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
+from picture_captioner.extras import how_to_install
 from picture_captioner.journal import (
     Entry,
     JournalIndex,
@@ -83,9 +84,7 @@ def _require_packages() -> None:
         import sklearn  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"the report needs the package {error.name}: run pip install "
-            "'picture-captioner-clusterer-chunker[report]' (in a checkout: uv sync --inexact "
-            "--extra report)"
+            f"the report needs the package {error.name}: run {how_to_install('report')}"
         ) from error
     from picture_captioner.report.compiled import keep_compiled_code
 
