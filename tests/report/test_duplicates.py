@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -102,6 +103,31 @@ def test_photos_of_a_moment_that_differ_are_no_burst():
     vectors = spread_out(40)
     others = [photo(f"o{i}") for i in range(38)]
     assert groups([*photos, *others], vectors) == []
+
+
+def test_colours_alone_make_no_burst():
+    """A shop front and a portrait, a second apart: the vectors of colours call them alike."""
+    front, portrait = burst(1, 1.0)[0], replace(burst(2, 1.0)[1], perceptual_hash=~PATTERN % 2**64)
+    vectors = spread_out(40)
+    vectors[1] = vectors[0] * 1.01
+    others = [photo(f"o{i}") for i in range(38)]
+    assert groups([front, portrait, *others], vectors) == []
+
+
+def test_pictures_without_structure_are_no_burst():
+    photos = [replace(one, perceptual_hash=1 << i) for i, one in enumerate(burst(3, 1.0))]
+    assert groups(photos) == []
+
+
+def test_an_unknown_camera_or_a_day_without_an_hour_is_no_burst():
+    """Photos that came through a messenger on one day: other people's, all of them at noon."""
+    photos = [
+        replace(one, perceptual_hash=PATTERN ^ (0b111 << (3 * i)), taken_at=NOON)
+        for i, one in enumerate(burst(3, 0.0))
+    ]
+    assert [kind for kind, _ in groups(photos)] == ["burst"]
+    assert "burst" not in {k for k, _ in groups([replace(p, camera=None) for p in photos])}
+    assert "burst" not in {k for k, _ in groups([replace(p, day_only=True) for p in photos])}
 
 
 def test_two_cameras_or_two_moments_are_no_burst():
