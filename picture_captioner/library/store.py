@@ -15,6 +15,7 @@ from picture_captioner.library import captions, forgetting, ledger, vectors
 from picture_captioner.library.captions import CaptionHit, Followed
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.faces import Faces
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.ledger import StageHistory, StageRow
 from picture_captioner.metadata import (
@@ -49,6 +50,7 @@ class Library:
     def __init__(self, database: Database, notice: Notice) -> None:
         self._notice = notice
         self.database = database
+        self.faces = Faces(database)
 
     @classmethod
     def open(cls, path: Path, notice: Notice) -> Self:

@@ -66,7 +66,10 @@ class PersonSaid:
 
 @dataclass
 class Decisions:
-    """All that holds now. Faces are keys as texts; persons are ids."""
+    """All that holds now. Faces are keys as texts; persons are ids.
+
+    `holder`: who each face was given to last. `unreadable`: rows that lack what their kind needs.
+    """
 
     persons: dict[str, PersonSaid] = field(default_factory=dict)
     not_faces: set[str] = field(default_factory=set)
@@ -75,6 +78,8 @@ class Decisions:
     not_person: set[tuple[str, str]] = field(default_factory=set)
     apart: set[frozenset[str]] = field(default_factory=set)
     merged: dict[str, str] = field(default_factory=dict)
+    holder: dict[str, str] = field(default_factory=dict)
+    unreadable: int = 0
 
     @classmethod
     def fold(cls, lines: Iterable[Mapping[str, Any]]) -> Decisions:
@@ -82,7 +87,10 @@ class Decisions:
         said = cls()
         for line in lines:
             if (kind := line.get("kind")) in KINDS:
-                getattr(said, f"_{kind}")(line)
+                try:
+                    getattr(said, f"_{kind}")(line)
+                except (KeyError, TypeError, ValueError):
+                    said.unreadable += 1  # somebody edited the file; the other rows hold
         return said
 
     def person(self, identity: str) -> str:
@@ -105,30 +113,38 @@ class Decisions:
     def _confirm(self, line: Mapping[str, Any]) -> None:
         identity, said = self.person(str(line["person"])), self._said_of(line)
         for face in map(str, line["faces"]):
-            for other in self.persons.values():  # the last word counts
-                other.confirmed.discard(face)
-                other.members.discard(face)
+            self._release(face)
+            self.holder[face] = identity
             said.confirmed.add(face)
             self.not_person.discard((face, identity))
             self.not_faces.discard(face)
 
     def _member(self, line: Mapping[str, Any]) -> None:
-        said = self._said_of(line)
-        taken = {face for other in self.persons.values() for face in other.confirmed}
-        said.members |= {str(face) for face in line["faces"]} - taken
+        identity, said = self.person(str(line["person"])), self._said_of(line)
+        for face in map(str, line["faces"]):
+            held = self.persons.get(self.person(self.holder.get(face, "")))
+            if held is None or face not in held.confirmed:  # the last word counts
+                self._release(face)
+                self.holder[face] = identity
+                said.members.add(face)
+
+    def _release(self, face: str) -> None:
+        held = self.persons.get(self.person(self.holder.pop(face, "")))
+        if held is not None:
+            held.confirmed.discard(face)
+            held.members.discard(face)
 
     def _not_person(self, line: Mapping[str, Any]) -> None:
-        face, said = str(line["face"]), self._said_of(line)
-        said.confirmed.discard(face)
-        said.members.discard(face)
-        self.not_person.add((face, self.person(str(line["person"]))))
+        face, identity = str(line["face"]), self.person(str(line["person"]))
+        self._said_of(line)
+        if self.person(self.holder.get(face, "")) == identity:
+            self._release(face)
+        self.not_person.add((face, identity))
 
     def _not_face(self, line: Mapping[str, Any]) -> None:
         face = str(line["face"])
         self.not_faces.add(face)
-        for said in self.persons.values():
-            said.confirmed.discard(face)
-            said.members.discard(face)
+        self._release(face)
 
     def _must_link(self, line: Mapping[str, Any]) -> None:
         self.must_link.append(tuple(map(str, line["faces"])))
@@ -157,14 +173,14 @@ class Decisions:
 
 def rekeyed(said: Decisions, faces: Iterable[str]) -> dict[str, str]:
     """For each face that decisions name: the key of the same face among those found now."""
+    named = _named(said)
+    contents = {name.rpartition(":")[0] for name in named}
     found: dict[str, list[FaceKey]] = {}
-    for face in map(FaceKey.parse, faces):
-        found.setdefault(face.content, []).append(face)
-    return {
-        name: str(match)
-        for name in _named(said)
-        if (match := _match(FaceKey.parse(name), found)) is not None
-    }
+    for key in faces:
+        if key.rpartition(":")[0] in contents:
+            face = FaceKey.parse(key)
+            found.setdefault(face.content, []).append(face)
+    return {name: str(match) for name in named if (match := _match(name, found)) is not None}
 
 
 def _named(said: Decisions) -> set[str]:
@@ -176,7 +192,11 @@ def _named(said: Decisions) -> set[str]:
     return named
 
 
-def _match(key: FaceKey, found: Mapping[str, list[FaceKey]]) -> FaceKey | None:
+def _match(name: str, found: Mapping[str, list[FaceKey]]) -> FaceKey | None:
+    try:
+        key = FaceKey.parse(name)
+    except ValueError:  # somebody edited the file
+        return None
     near = [(key.box.overlap(face.box), face) for face in found.get(key.content, ())]
     share, face = max(near, default=(0.0, None))
     return face if share >= SAME_BOX else None

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-import numpy as np
-
-from picture_captioner.people.clustering import Labels
+from picture_captioner.people.clustering import MIN_CLUSTER_SIZE, Labels
 from picture_captioner.people.decisions import Decisions, rekeyed
 from picture_captioner.people.faces import Vectors
-from picture_captioner.people.persons import Doubt, People, Person, Status, Suggestion
+from picture_captioner.people.joining import SAME_GROUP, SUGGEST, join_persons, near_pairs
+from picture_captioner.people.neighbours import nearest
+from picture_captioner.people.persons import (
+    Doubt,
+    People,
+    Person,
+    Status,
+    Suggestion,
+    describe,
+    exemplars,
+)
 
-SAME_GROUP = 0.55
-"""Cosine of two clusters' centroids above which they are one person: at .5 nothing was wrong, at
-.45 two actors were one. Between SUGGEST and this a human is asked."""
-SUGGEST = 0.40
 ASSIGN = 0.45
-"""Cosine of a single face and a person's centroid: of 870 new faces 681 right and 5 wrong."""
+"""Cosine of a single face and a cluster's centroid: of 870 new faces 681 right and 5 wrong."""
 REVIEW = 0.33
 MARGIN = 0.08
 """By how much the nearest person must be nearer than the second."""
@@ -35,6 +39,9 @@ def find_people(
     labels: Labels,
     said: Decisions,
     previous: Mapping[str, str] | None = None,
+    *,
+    weak: Collection[int] = frozenset(),
+    same_group: float = SAME_GROUP,
 ) -> People:
     """Who is who.
 
@@ -42,11 +49,14 @@ def find_people(
         keys: of the faces, as in people.jsonl.
         photos: the content hash of the photo that each face is in.
         vectors: unit vectors, shape (n, dim).
-        labels: the cluster of each face, -1 for none.
+        labels: the cluster of each face, negative for none.
         said: what a human decided.
         previous: the person of each face key in the last run, so that ids stay.
+        weak: faces that only a human may give to somebody: too small.
+        same_group: the cosine above which two groups of faces are one person.
     """
-    return _Finder(keys, photos, vectors, labels, said, previous or {}).run()
+    finder = _Finder(keys, photos, vectors, labels, said, previous or {})
+    return finder.run(weak, same_group)
 
 
 class _Finder:
@@ -61,8 +71,9 @@ class _Finder:
     ) -> None:
         self.keys, self.photos, self.vectors = keys, photos, vectors
         self.labels, self.said, self.previous = labels, said, previous
-        place = {key: index for index, key in enumerate(keys)}
-        self.now = {name: place[key] for name, key in rekeyed(said, keys).items()}
+        named = rekeyed(said, keys)
+        place = {key: i for i, key in enumerate(keys)} if named else {}
+        self.now = {name: place[key] for name, key in named.items()}
         self.of_face: list[str | None] = [None] * len(keys)
         self.status = [Status.UNASSIGNED] * len(keys)
         self.persons: dict[str, Person] = {}
@@ -74,8 +85,12 @@ class _Finder:
             for pair in said.cannot_link
             if all(f in self.now for f in pair)
         }
+        self.kept_from: dict[int, set[int]] = defaultdict(set)
+        for pair in self.apart_faces:
+            for face in pair:
+                self.kept_from[face] |= pair - {face}
 
-    def run(self) -> People:
+    def run(self, weak: Collection[int], same_group: float) -> People:
         for name in self.said.not_faces:
             if name in self.now:
                 self.status[self.now[name]] = Status.NOT_A_FACE
@@ -83,16 +98,21 @@ class _Finder:
         self._follow_must_links()
         self._take_clusters()
         self._settle_conflicts()
-        self._join_persons()
-        self._assign_single_faces()
+        moved = join_persons(
+            self.persons, self.photos, self.said, self.refused, self.apart_faces, same_group
+        )
+        for gone, heir in moved.items():
+            for face in self.persons.pop(gone).faces:
+                self.of_face[face] = heir
+        self._assign_single_faces(weak)
         self._settle_conflicts()
-        self._describe()
+        self._check()
         return People(
             self.persons,
             self.of_face,
             self.status,
             sorted(self.doubts),
-            self._suggestions(),
+            self._suggestions(same_group),
             self.violations,
         )
 
@@ -105,12 +125,18 @@ class _Finder:
             for name in sorted(said.confirmed):
                 if name in self.now:
                     self._give(self.now[name], identity, Status.CONFIRMED)
+        for identity, said in self.said.persons.items():
+            for face in (self.now[name] for name in sorted(said.members) if name in self.now):
+                if self.status[face] is Status.UNASSIGNED:
+                    self._give(face, identity, Status.AUTO)
 
     def _follow_must_links(self) -> None:
         """Faces that are one person's follow whoever of them is known; transitively."""
         for group in _closed(self.said.must_link):
             faces = [self.now[name] for name in group if name in self.now]
-            known = {p for f in faces if (p := self.of_face[f]) is not None}
+            faces = [face for face in faces if self.status[face] is not Status.NOT_A_FACE]
+            firm = {self.of_face[f] for f in faces if self.status[f] is Status.CONFIRMED}
+            known = {p for p in firm or map(self.of_face.__getitem__, faces) if p is not None}
             if len(known) > 1:
                 named = " and ".join(sorted(self._called(p) for p in known))
                 self.violations.append(f"faces that must be one person's belong to {named}")
@@ -119,94 +145,88 @@ class _Finder:
                 self.violations.append(
                     f"{self.keys[faces[0]]} must and must not be the same person as another face"
                 )
-            identity = next(iter(known), None) or self._new_person(faces)
-            for face in faces:
-                if self.status[face] is not Status.NOT_A_FACE:
+            if faces:
+                identity = next(iter(known), None) or self._new_person(faces)
+                for face in faces:
                     self._give(face, identity, Status.CONFIRMED)
+
+    def _check(self) -> None:
+        """Say what contradicts itself; a human's last word was followed."""
+        for face, identity in sorted(self.refused):
+            if self.of_face[face] == identity:
+                self.violations.append(
+                    f"{self.keys[face]} is confirmed as {self._called(identity)} and was said not "
+                    "to be that person"
+                )
+        for pair in self.apart_faces:
+            holders = {self.of_face[face] for face in pair}
+            if len(pair) == 2 and len(holders) == 1 and None not in holders:
+                one, other = sorted(self.keys[face] for face in pair)
+                self.violations.append(f"{one} and {other} are confirmed as one person and as two")
 
     # --- clusters ---
 
     def _take_clusters(self) -> None:
-        members: dict[int, list[int]] = defaultdict(list)
+        open_faces: dict[int, list[int]] = defaultdict(list)
+        anchored: dict[int, set[str]] = defaultdict(set)
         for face, label in enumerate(self.labels.tolist()):
-            if label >= 0 and self.status[face] is Status.UNASSIGNED:
-                members[label].append(face)
-        anchored = self._anchors()
+            holder = self.of_face[face]
+            if label >= 0 and holder is not None:
+                anchored[label].add(holder)
+            elif label >= 0 and self.status[face] is Status.UNASSIGNED:
+                open_faces[label].append(face)
         self._describe()
-        for label, faces in sorted(members.items()):
-            anchors = anchored.get(label) or Counter()
-            if not anchors:
-                identity = self._previous_of(faces) or self._new_person(faces)
+        for label, faces in sorted(open_faces.items()):
+            rest = self._without_known(faces, sorted(anchored.get(label, ())))
+            if len(rest) >= (MIN_CLUSTER_SIZE if label in anchored else 1):
+                identity = self._previous_of(rest) or self._new_person(rest)
                 self.persons.setdefault(identity, Person(identity))
-                for face in faces:
+                for face in rest:
                     self._give(face, identity, Status.AUTO)
+
+    def _without_known(self, faces: Sequence[int], anchors: Sequence[str]) -> list[int]:
+        """Give the faces of a cluster to the known persons in it; those that look like none stay.
+
+        A cluster in which one face of somebody strayed does not get that person's name.
+        """
+        rest = []
+        for face in faces:
+            near = {p: float(self.vectors[face] @ self.persons[p].centroid) for p in anchors}
+            ranked = sorted((p for p in near if self._may_be(face, p)), key=lambda p: (-near[p], p))
+            if not ranked or near[ranked[0]] < REVIEW:
+                rest.append(face)
+            elif len(ranked) > 1 and near[ranked[0]] - near[ranked[1]] < MARGIN:
+                self._doubt(face, ranked[0], near[ranked[0]], "between two persons")
             else:
-                for face in faces:
-                    self._give_to_anchor(face, list(anchors))
-
-    def _anchors(self) -> dict[int, Counter[str]]:
-        """Whose faces are in each cluster, by what a human said."""
-        found: dict[int, Counter[str]] = defaultdict(Counter)
-        for identity, said in self.said.persons.items():
-            for name in said.confirmed | said.members:
-                face = self.now.get(name)
-                if face is not None and self.labels[face] >= 0:
-                    found[int(self.labels[face])][identity] += 1
-        for face, holder in enumerate(self.of_face):
-            if holder is not None and self.labels[face] >= 0:
-                found[int(self.labels[face])][holder] += 1
-        return found
-
-    def _give_to_anchor(self, face: int, anchors: list[str]) -> None:
-        """The face of a cluster that holds known persons: the nearest of them, if it is clear."""
-        free = [p for p in anchors if self._may_be(face, p)]
-        cosines = {p: self._near(face, p) for p in free}
-        ranked = sorted(free, key=lambda p: (-cosines[p], p))
-        own = [p for p in ranked if self.keys[face] in self._members_now(p)]
-        if len(own) == 1:
-            self._give(face, own[0], Status.AUTO)
-        elif not ranked:
-            return
-        elif len(ranked) > 1 and cosines[ranked[0]] - cosines[ranked[1]] < MARGIN:
-            self._doubt(face, ranked[0], cosines[ranked[0]], "between two persons")
-        else:
-            self._give(face, ranked[0], Status.AUTO)
-
-    def _members_now(self, identity: str) -> set[str]:
-        said = self.said.persons.get(identity)
-        names = said.members if said else set()
-        return {self.keys[self.now[name]] for name in names if name in self.now}
-
-    def _near(self, face: int, identity: str) -> float:
-        """The cosine to a person's centroid; without one yet, to the faces said to be theirs."""
-        person = self.persons[identity]
-        if person.centroid.size:
-            return float(self.vectors[face] @ person.centroid)
-        said = self.said.persons.get(identity)
-        rows = [self.now[n] for n in (said.members if said else ()) if n in self.now]
-        return float(self.vectors[face] @ _unit(self.vectors[rows].mean(axis=0))) if rows else -1.0
+                self._give(face, ranked[0], Status.AUTO)
+        return rest
 
     # --- conflicts ---
 
     def _settle_conflicts(self) -> None:
         """No person twice in a photo, no two faces together that a human keeps apart."""
         self._describe()
-        for person in self.persons.values():
-            by_photo: dict[str, list[int]] = defaultdict(list)
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for identity, person in self.persons.items():
             for face in person.faces:
-                by_photo[self.photos[face]].append(face)
-            for faces in by_photo.values():
-                self._keep_best(person, faces, "another face of the same photo is nearer")
-            for pair in self.apart_faces:
-                together = [f for f in pair if self.of_face[f] == person.identity]
-                if len(together) == 2:
-                    self._keep_best(person, together, "it is not the same person as another face")
+                groups[identity, self.photos[face]].append(face)
+        for (identity, _), faces in groups.items():
+            if len(faces) > 1:
+                self._keep_best(
+                    self.persons[identity], faces, "another face of the same photo is nearer"
+                )
+        for pair in sorted(self.apart_faces, key=sorted):
+            holders = {self.of_face[face] for face in pair}
+            if len(pair) == 2 and len(holders) == 1 and (holder := holders.pop()) is not None:
+                self._keep_best(
+                    self.persons[holder], sorted(pair), "it is not the same person as another face"
+                )
         self._describe()
 
     def _keep_best(self, person: Person, faces: list[int], why: str) -> None:
         """Let the confirmed stay, or else the nearest; the others are asked about."""
         firm = [f for f in faces if self.status[f] is Status.CONFIRMED]
-        if len(faces) < 2 or len(firm) == len(faces):
+        if len(firm) == len(faces):
             return
         ranked = sorted(faces, key=lambda f: (-float(self.vectors[f] @ person.centroid), f))
         for face in faces:
@@ -214,90 +234,39 @@ class _Finder:
                 cosine = float(self.vectors[face] @ person.centroid)
                 self._doubt(face, person.identity, cosine, why)
 
-    # --- persons ---
-
-    def _join_persons(self) -> None:
-        """Complete linkage of centroids, the nearest pair first; two verified persons never."""
-        groups = {p: [p] for p, person in self.persons.items() if person.faces}
-        names = sorted(groups)
-        if len(names) < 2:
-            return
-        centroids = np.stack([self.persons[p].centroid for p in names])
-        for one, other, _ in _near_pairs(centroids, SAME_GROUP):
-            first, second = (_holder(groups, names[i]) for i in (one, other))
-            if first == second or not self._may_join(groups[first], groups[second]):
-                continue
-            heir, gone = self._elder(first, second)
-            groups[heir] += groups.pop(gone)
-        for heir, parts in groups.items():
-            for gone in parts:
-                if gone != heir:
-                    self._move(gone, heir)
-
-    def _may_join(self, one: list[str], other: list[str]) -> bool:
-        firsts, seconds = ([self.persons[p] for p in group] for group in (one, other))
-        if any(a.verified for a in firsts) and any(b.verified for b in seconds):
-            return False
-        if any(frozenset((a, b)) in self.said.apart for a in one for b in other):
-            return False
-        near = np.stack([a.centroid for a in firsts]) @ np.stack([b.centroid for b in seconds]).T
-        if float(near.min()) <= SAME_GROUP:
-            return False
-        faces, others = ([f for p in group for f in p.faces] for group in (firsts, seconds))
-        if {self.photos[f] for f in faces} & {self.photos[f] for f in others}:
-            return False
-        if any((f, p) in self.refused for f in faces for p in other):
-            return False
-        if any((f, p) in self.refused for f in others for p in one):
-            return False
-        mine, theirs = set(faces), set(others)
-        return not any(pair & mine and pair & theirs for pair in self.apart_faces)
-
-    def _elder(self, one: str, other: str) -> tuple[str, str]:
-        """Who stays: the verified, else who has more faces, else the first by id."""
-        ranked = sorted(
-            (one, other),
-            key=lambda p: (not self.persons[p].verified, -len(self.persons[p].faces), p),
-        )
-        return ranked[0], ranked[1]
-
-    def _move(self, gone: str, heir: str) -> None:
-        for face in self.persons.pop(gone).faces:
-            self.of_face[face] = heir
-
     # --- single faces ---
 
-    def _assign_single_faces(self) -> None:
+    def _assign_single_faces(self, weak: Collection[int]) -> None:
+        """Each to the person with the nearest cluster: somebody's childhood is one of its own."""
         self._describe()
-        people = sorted(p for p, person in self.persons.items() if person.centroid.size)
-        waiting = [f for f, status in enumerate(self.status) if status is Status.UNASSIGNED]
-        if not people or not waiting:
+        owners, centroids = exemplars(self.persons, self.vectors, self.labels)
+        waiting = [f for f, s in enumerate(self.status) if s is Status.UNASSIGNED and f not in weak]
+        if not owners or not waiting:
             return
-        near = self.vectors[waiting] @ np.stack([self.persons[p].centroid for p in people]).T
-        for face, row in zip(waiting, near, strict=True):
-            ranked = [
-                i for i in np.argsort(-row, kind="stable")[:8] if self._may_be(face, people[i])
-            ]
-            if not ranked or row[ranked[0]] < REVIEW:
+        there = {(p, self.photos[f]) for p, person in self.persons.items() for f in person.faces}
+        found = nearest(self.vectors[waiting], centroids, 16)
+        for face, near, cosines in zip(waiting, found.indices, found.cosines, strict=True):
+            ranked: dict[str, float] = {}
+            for index, cosine in zip(near.tolist(), cosines.tolist(), strict=True):
+                if self._may_be(face, owners[index]):
+                    ranked.setdefault(owners[index], cosine)
+            best = next(iter(ranked), None)
+            if best is None or ranked[best] < REVIEW:
                 continue
-            best, cosine = people[ranked[0]], float(row[ranked[0]])
-            second = float(row[ranked[1]]) if len(ranked) > 1 else -1.0
-            if cosine > ASSIGN and cosine - second >= MARGIN and not self._is_in_photo(face, best):
+            second = list(ranked.values())[1] if len(ranked) > 1 else -1.0
+            clear = ranked[best] > ASSIGN and ranked[best] - second >= MARGIN
+            if clear and (best, self.photos[face]) not in there:
                 self._give(face, best, Status.AUTO)
             else:
-                why = "not near enough" if cosine <= ASSIGN else "between two persons"
-                self._doubt(face, best, cosine, why)
+                why = "not near enough" if ranked[best] <= ASSIGN else "between two persons"
+                self._doubt(face, best, ranked[best], why)
 
-    def _is_in_photo(self, face: int, identity: str) -> bool:
-        return any(self.photos[f] == self.photos[face] for f in self.persons[identity].faces)
+    # --- helpers ---
 
     def _may_be(self, face: int, identity: str) -> bool:
         if (face, identity) in self.refused:
             return False
-        mine = {f for pair in self.apart_faces if face in pair for f in pair} - {face}
-        return all(self.of_face[f] != identity for f in mine)
-
-    # --- helpers ---
+        return all(self.of_face[f] != identity for f in self.kept_from.get(face, ()))
 
     def _give(self, face: int, identity: str, status: Status) -> None:
         if status is not Status.CONFIRMED and (face, identity) in self.refused:
@@ -310,19 +279,23 @@ class _Finder:
 
     def _new_person(self, faces: list[int]) -> str:
         """An id that the same faces get again: from the first of their keys."""
-        first = min(self.keys[face] for face in faces)
-        identity = "p" + hashlib.sha256(first.encode()).hexdigest()[:8]
-        self.persons.setdefault(identity, Person(identity))
-        return identity
+        text = min(self.keys[face] for face in faces)
+        while True:
+            text = hashlib.sha256(text.encode()).hexdigest()
+            identity = f"p{text[:8]}"
+            if identity not in self.persons and identity not in self.said.merged:
+                self.persons[identity] = Person(identity)
+                return identity
 
     def _previous_of(self, faces: Iterable[int]) -> str | None:
         """Whose these faces mostly were in the last run, unless that person is taken."""
+        if not self.previous:
+            return None
         counts = Counter(
             self.previous[k] for k in (self.keys[f] for f in faces) if k in self.previous
         )
         for identity, _ in counts.most_common():
-            person = self.persons.get(self.said.person(identity))
-            if person is None and identity not in self.said.merged:
+            if identity not in self.persons and identity not in self.said.merged:
                 return identity
         return None
 
@@ -330,49 +303,18 @@ class _Finder:
         return self.persons[identity].name or identity
 
     def _describe(self) -> None:
-        """Faces, centroid and medoid of every person."""
-        for person in self.persons.values():
-            person.faces = []
-        for face, identity in enumerate(self.of_face):
-            if identity is not None:
-                self.persons[identity].faces.append(face)
-        for identity, person in list(self.persons.items()):
-            if person.faces:
-                mean = _unit(self.vectors[person.faces].mean(axis=0))
-                person.centroid = mean
-                person.medoid = person.faces[int(np.argmax(self.vectors[person.faces] @ mean))]
-            elif identity not in self.said.persons:
-                del self.persons[identity]
-            else:
-                person.centroid, person.medoid = np.zeros(0, np.float32), -1
+        describe(self.persons, self.of_face, self.vectors, keep=self.said.persons)
 
-    def _suggestions(self) -> list[Suggestion]:
-        names = sorted(p for p, person in self.persons.items() if person.faces)
-        if len(names) < 2:
-            return []
-        centroids = np.stack([self.persons[p].centroid for p in names])
-        found = [
-            Suggestion(names[one], names[other], round(cosine, 4))
-            for one, other, cosine in _near_pairs(centroids, SUGGEST)
-        ]
-        return [s for s in found if frozenset((s.one, s.other)) not in self.said.apart]
-
-
-def _unit(vector: Vectors) -> Vectors:
-    length = np.float32(np.linalg.norm(vector))
-    return vector / length if length > 0 else vector
-
-
-def _near_pairs(centroids: Vectors, least: float) -> list[tuple[int, int, float]]:
-    """Pairs with a cosine above `least`, the nearest first."""
-    near = np.triu(centroids @ centroids.T, 1)
-    rows, columns = np.nonzero(near > least)
-    order = np.lexsort((columns, rows, -near[rows, columns]))
-    return [(int(rows[i]), int(columns[i]), float(near[rows[i], columns[i]])) for i in order]
-
-
-def _holder(groups: Mapping[str, list[str]], person: str) -> str:
-    return next(holder for holder, parts in groups.items() if person in parts)
+    def _suggestions(self, same_group: float) -> list[Suggestion]:
+        """Pairs of persons that may be one, and were not joined."""
+        owners, centroids = exemplars(self.persons, self.vectors, self.labels)
+        found: dict[frozenset[str], Suggestion] = {}
+        for one, other, cosine in near_pairs(centroids, min(SUGGEST, same_group)):
+            pair = frozenset((owners[one], owners[other]))
+            if len(pair) == 2 and pair not in self.said.apart and pair not in found:
+                first, second = sorted(pair)
+                found[pair] = Suggestion(first, second, round(cosine, 4))
+        return list(found.values())
 
 
 def _closed(links: Iterable[Sequence[str]]) -> list[list[str]]:

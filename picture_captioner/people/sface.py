@@ -26,7 +26,7 @@ class SFace:
         self._graph = OnnxGraph(path, device, threads=threads)
         self._input = next(iter(self._graph.inputs))
         [self._output] = self._graph.outputs
-        self.version = f"sface:{path.stem}:five-points"
+        self.version = "sface-2021dec:five-points"
 
     def __call__(self, photo: Image.Image, faces: list[Face]) -> Vectors:
         """One vector of unit length for each face, shape (n, 128)."""

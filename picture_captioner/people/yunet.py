@@ -28,14 +28,19 @@ class YuNet:
     edge = 1024
 
     def __init__(
-        self, path: Path, device: str = "cpu", score: float = SCORE, threads: int = 0
+        self,
+        path: Path,
+        device: str = "cpu",
+        score: float = SCORE,
+        threads: int = 0,
+        name: str = "yunet",
     ) -> None:
         self._graph = OnnxGraph(path, device, threads=threads)
         [(self._input, shape)] = self._graph.inputs.items()
         self._fixed = tuple(shape[2:]) if all(isinstance(n, int) for n in shape[2:]) else None
         self._outputs = [f"{kind}_{s}" for kind in ("cls", "obj", "bbox", "kps") for s in STRIDES]
         self._score = score
-        self.version = f"yunet:{path.stem}:{score:g}"
+        self.version = f"{name}:{score:g}"
 
     def __call__(self, photo: Image.Image) -> list[Face]:
         """The faces of an upright RGB photo, the surest first, in its own pixels."""

@@ -28,14 +28,14 @@ MADE_UP = (
     ALTER TABLE models_anew RENAME TO models;
     """,
     """
-    CREATE TABLE faces (content BLOB NOT NULL, number INTEGER NOT NULL);
-    CREATE INDEX faces_by_content ON faces (content);
-    CREATE TRIGGER faces_go AFTER DELETE ON photos BEGIN
-        DELETE FROM faces WHERE content = old.content;
+    CREATE TABLE spots (content BLOB NOT NULL, number INTEGER NOT NULL);
+    CREATE INDEX spots_by_content ON spots (content);
+    CREATE TRIGGER spots_go AFTER DELETE ON photos BEGIN
+        DELETE FROM spots WHERE content = old.content;
         DELETE FROM thumbnails WHERE content = old.content;
     END;
     """,
-    "INSERT INTO faces SELECT content, 1 FROM photos;\n",
+    "INSERT INTO spots SELECT content, 1 FROM photos;\n",
     "DROP INDEX captions_by_content;\nCREATE INDEX captions_too ON captions (content, id);\n",
 )
 

@@ -7,6 +7,7 @@ they give what the published fp32 files give (SFace: cosine 0.999).
 
 from __future__ import annotations
 
+import hashlib
 from importlib.resources import files
 from pathlib import Path
 
@@ -54,3 +55,18 @@ def _dequantised(node, quantised, scales, zeros):
             np.take(np.repeat(array, block, axis), range(length), axis) for array in (scales, zeros)
         )
     return ((quantised.astype(np.float32) - zeros) * scales).astype(np.float32)
+
+
+def known(catalogue, folder: Path):
+    """The catalogue's rows, with the checksums of the files in `folder`."""
+    changed = []
+    for row in catalogue:
+        path = folder / f"{row.name}.onnx"
+        if path.is_file():
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            file = row.files[0].model_copy(
+                update={"sha256": sha256, "size": path.stat().st_size, "name": path.name}
+            )
+            row = row._replace(files=(file,))
+        changed.append(row)
+    return tuple(changed)

@@ -29,13 +29,16 @@ class StageSettings:
     """What stages are told; a stage takes what concerns it.
 
     `photos` is how many there are to look at; `models_dir` a folder that is looked into for model
-    files before the caches.
+    files before the caches; `face_score` how sure a detector must be of a face;
+    `attributes` what is guessed of each face besides whose it is.
     """
 
     photos: int = 0
     model: str = ""
     device: str = "auto"
     models_dir: Path | None = None
+    face_score: float = 0.6
+    attributes: tuple[str, ...] = ()
     notice: Callable[[str], None] = _unheard
 
 

@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from picture_captioner.errors import FatalError, UsageError, did_you_mean
+from picture_captioner.errors import ConfigurationError, FatalError, UsageError, did_you_mean
+from picture_captioner.extras import how_to_install
 from picture_captioner.pipeline.stages.base import Stage, StageSettings
 
 
 class StageInfo(NamedTuple):
     """A row; `target` (`module:callable`) makes the stage from its settings.
 
-    `needs` names the stages that must come before it. `version` is None where it depends on the
-    model. `caption` has no target: asking a backend has
-    a price and a pace, so `run` does it, and the journal is its ledger.
+    `needs` names the stages that must come before it, `extra` the packages.
+    `version` is None where it depends on the model. `caption` has no target: asking a backend has a
+    price and a pace, so `run` does it, and the journal is its ledger.
     """
 
     name: str
@@ -24,6 +25,7 @@ class StageInfo(NamedTuple):
     target: str | None
     version: str | None
     needs: tuple[str, ...] = ()
+    extra: str | None = None
 
 
 STAGES = (
@@ -45,6 +47,14 @@ STAGES = (
         "picture_captioner.pipeline.stages.embed:EmbedStage.with_best",
         None,
         needs=("normalize",),
+    ),
+    StageInfo(
+        "faces",
+        "where faces are, and a vector of each",
+        "picture_captioner.pipeline.stages.faces:FacesStage",
+        None,
+        needs=("normalize",),
+        extra="people",
     ),
     StageInfo("caption", "a caption, by 'run'", None, None),
 )
@@ -85,18 +95,25 @@ def make_stages(
         if info.name not in chosen or info.target is None:
             continue
         try:
-            made[info.name] = attempt(partial(_made, info.target, settings))
+            made[info.name] = attempt(partial(_made, info, settings))
         except FatalError as error:
             left_out(info.name, error)
     return list(made.values())
 
 
-def _made(target: str, settings: StageSettings) -> Stage:
-    module, _, names = target.partition(":")
-    found = importlib.import_module(module)
-    for name in names.split("."):
-        found = getattr(found, name)
-    stage = found(settings)  # type: ignore[operator]
-    assert isinstance(stage, Stage)  # noqa: S101 - the table's own rows
-    stage.check()
+def _made(info: StageInfo, settings: StageSettings) -> Stage:
+    module, _, names = str(info.target).partition(":")
+    try:
+        found = importlib.import_module(module)
+        for name in names.split("."):
+            found = getattr(found, name)
+        stage = found(settings)  # type: ignore[operator]
+        assert isinstance(stage, Stage)  # noqa: S101 - the table's own rows
+        stage.check()
+    except ModuleNotFoundError as error:
+        if info.extra is None or error.name is None or error.name.startswith("picture_captioner"):
+            raise
+        raise ConfigurationError(
+            f"it needs the package {error.name}: run {how_to_install(info.extra)}"
+        ) from error
     return stage

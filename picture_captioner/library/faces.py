@@ -1,0 +1,403 @@
+"""Faces of photos, the clustering runs over them, and whose each face is now.
+
+All of it can be computed again; what a human said of faces is in people.jsonl. A face keeps its
+number in a photo when it is found again, so that clusters outlive another detector threshold.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from picture_captioner.library.database import Database
+from picture_captioner.library.encoding import from_key, to_key
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+VECTOR_DTYPE = "<f2"
+_LANDMARKS_DTYPE = "<f4"
+
+
+class StoredFace(NamedTuple):
+    """A face: its box in pixels of the upright photo, and `seen`, its height when it was read.
+
+    `landmarks` has shape (5, 2), `vector` (dim,). `age` holds probabilities, `gender` that of male.
+    """
+
+    number: int
+    box: tuple[float, float, float, float]
+    score: float
+    seen: float
+    landmarks: NDArray[np.float32]
+    vector: NDArray[np.float32]
+    age: NDArray[np.float32] | None = None
+    gender: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTable:
+    """All faces of one recogniser, and where each stands; arrays and lists of one length.
+
+    `boxes` (n, 4), `vectors` (n, dim) of unit length. `labels` is -1 for faces in no cluster and -2
+    for those that the run has not seen; `core` and `lambdas` are NaN where nothing is known.
+    """
+
+    contents: list[str]
+    numbers: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    seen: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    since: NDArray[np.bool_]
+    core: NDArray[np.float32]
+    lambdas: NDArray[np.float32]
+    outliers: NDArray[np.float32]
+    persons: list[str | None]
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+
+@dataclass(frozen=True, eq=False)
+class RunRow:
+    """A clustering run. `births`, `persistence` and `centroids` have a row for each cluster."""
+
+    recogniser: str
+    parameters: Mapping[str, Any]
+    faces: int
+    noise: int
+    births: NDArray[np.float32]
+    persistence: NDArray[np.float32]
+    centroids: NDArray[np.float32]
+    sizes: NDArray[np.int64]
+    tree: NDArray[np.float64]
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    number: int = 0
+
+
+class Placed(NamedTuple):
+    """A face as it is shown: where, whose, and how that came."""
+
+    content_sha256: str
+    number: int
+    box: tuple[float, float, float, float]
+    score: float
+    person: str | None
+    status: str | None
+    cosine: float | None
+
+
+class Faces:
+    """The faces in library.db. Thread-safe; what every call may raise: `LibraryError`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of_photo(self, content_sha256: str) -> list[tuple[int, tuple[float, float, float, float]]]:
+        """Number and box of each face that was found in a photo."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT number, x, y, width, height FROM faces WHERE content = ?",
+                (to_key(content_sha256),),
+            )
+            return [(number, tuple(box)) for number, *box in rows]
+
+    def save(
+        self, content_sha256: str, detector: str, recogniser: str, faces: Sequence[StoredFace]
+    ) -> None:
+        """Replace what is known of a photo's faces; who keeps the number keeps the cluster.
+
+        A face whose vector comes from another recogniser than before is in no cluster any more.
+        """
+        content = to_key(content_sha256)
+        rows = [_face_row(content, face, detector, recogniser) for face in faces]
+        with self._database.transaction() as connection:
+            kept = connection.execute(
+                "SELECT number FROM faces WHERE content = ? AND recogniser = ?",
+                (content, recogniser),
+            ).fetchall()
+            stay = {number for (number,) in kept} & {face.number for face in faces}
+            connection.execute("DELETE FROM faces WHERE content = ?", (content,))
+            marks = ",".join("?" * 14)
+            connection.executemany(f"INSERT INTO faces VALUES ({marks})", rows)  # noqa: S608
+            for (number,) in connection.execute(
+                "SELECT number FROM face_assignments WHERE content = ?", (content,)
+            ).fetchall():
+                if number not in stay:
+                    connection.execute(
+                        "DELETE FROM face_assignments WHERE content = ? AND number = ?",
+                        (content, number),
+                    )
+
+    def recogniser(self) -> str | None:
+        """Whose vectors most faces have."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT recogniser FROM faces GROUP BY recogniser ORDER BY count(*) DESC LIMIT 1"
+            ).fetchone()
+        return str(row[0]) if row else None
+
+    def table(self, recogniser: str) -> FaceTable:
+        """Every face of a recogniser, in the order of photo and number. 200,000 take 0.2 GB."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT content, number, x, y, width, height, score, seen, vector, "
+                "coalesce(label, -2), coalesce(since, 0), core, lambda, outlier, person "
+                "FROM faces LEFT JOIN face_assignments USING (content, number) "
+                "WHERE recogniser = ? ORDER BY content, number",
+                (recogniser,),
+            ).fetchall()
+        return _table(rows)
+
+    def active_run(self) -> RunRow | None:
+        """The clustering run that holds."""
+        import numpy as np
+
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT id, created_at, recogniser, parameters, faces, noise, tree FROM face_runs "
+                "WHERE active"
+            ).fetchone()
+            if row is None:
+                return None
+            number, created_at, recogniser, parameters, faces, noise, tree = row
+            clusters = connection.execute(
+                "SELECT birth, persistence, faces, centroid FROM face_clusters WHERE run = ? "
+                "ORDER BY label",
+                (number,),
+            ).fetchall()
+        centroids = [np.frombuffer(c[3] or b"", VECTOR_DTYPE).astype(np.float32) for c in clusters]
+        return RunRow(
+            recogniser=recogniser,
+            parameters=json.loads(parameters),
+            faces=faces,
+            noise=noise,
+            births=np.array([c[0] for c in clusters], np.float32),
+            persistence=np.array([c[1] for c in clusters], np.float32),
+            centroids=np.stack(centroids)
+            if _even(centroids)
+            else np.zeros((len(clusters), 0), np.float32),
+            sizes=np.array([c[2] for c in clusters], np.int64),
+            tree=_unpacked(tree),
+            created_at=created_at,
+            number=number,
+        )
+
+    def save_run(self, run: RunRow, table: FaceTable) -> int:
+        """Keep a run, with the table's labels, and let it be the one that holds; its number."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE face_runs SET active = 0")
+            number = connection.execute(
+                "INSERT INTO face_runs (created_at, recogniser, parameters, faces, clusters, "
+                "noise, active, tree) VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
+                (
+                    run.created_at,
+                    run.recogniser,
+                    json.dumps(run.parameters),
+                    run.faces,
+                    len(run.births),
+                    run.noise,
+                    _packed(run.tree),
+                ),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO face_clusters (run, label, birth, persistence, faces, centroid) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (number, label, float(birth), float(lasts), int(size), _half(centroid))
+                    for label, (birth, lasts, size, centroid) in enumerate(
+                        zip(run.births, run.persistence, run.sizes, run.centroids, strict=True)
+                    )
+                ),
+            )
+            connection.execute("DELETE FROM face_assignments")
+            self.save_labels(table, range(len(table)))
+        return int(number or 0)
+
+    def save_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Change what is noted of the active run's parameters."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE face_runs SET parameters = ? WHERE active", (json.dumps(parameters),)
+            )
+
+    def save_labels(self, table: FaceTable, which: Iterable[int]) -> None:
+        """Keep the cluster of some faces of the table; one that is -2 is not kept."""
+        now = int(time.time())
+        rows = (
+            (
+                to_key(table.contents[i]),
+                int(table.numbers[i]),
+                int(table.labels[i]),
+                int(table.since[i]),
+                _number(table.core[i]),
+                _number(table.lambdas[i]),
+                _number(table.outliers[i]),
+                now,
+            )
+            for i in which
+            if table.labels[i] > -2
+        )
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO face_assignments (content, number, label, since, core, lambda, "
+                "outlier, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "label = excluded.label, since = excluded.since, core = excluded.core, "
+                "lambda = excluded.lambda, outlier = excluded.outlier",
+                rows,
+            )
+
+    def save_persons(
+        self,
+        table: FaceTable,
+        which: Iterable[int],
+        persons: Sequence[str | None],
+        status: Sequence[str],
+        cosines: NDArray[np.float32],
+    ) -> None:
+        """Keep whose some of the table's faces are."""
+        rows = (
+            (
+                persons[i],
+                status[i],
+                _number(cosines[i]),
+                to_key(table.contents[i]),
+                int(table.numbers[i]),
+            )
+            for i in which
+        )
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE face_assignments SET person = ?, status = ?, cosine = ? "
+                "WHERE content = ? AND number = ?",
+                rows,
+            )
+
+    def placed(self) -> list[Placed]:
+        """Every face and whose it is, by photo; None as status where nobody has looked yet."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT content, number, x, y, width, height, score, person, status, cosine "
+                "FROM faces LEFT JOIN face_assignments USING (content, number) "
+                "ORDER BY content, number"
+            ).fetchall()
+        return [
+            Placed(from_key(content), number, (x, y, w, h), score, person, status, cosine)
+            for content, number, x, y, w, h, score, person, status, cosine in rows
+        ]
+
+    def attributes(self) -> dict[tuple[str, int], tuple[NDArray[np.float32] | None, float | None]]:
+        """Age (probabilities) and gender (of male) of the faces that were asked for them."""
+        import numpy as np
+
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT content, number, age, gender FROM faces "
+                "WHERE age IS NOT NULL OR gender IS NOT NULL"
+            ).fetchall()
+        return {
+            (from_key(content), number): (
+                None if age is None else np.frombuffer(age, "<f2").astype(np.float32),
+                gender,
+            )
+            for content, number, age, gender in rows
+        }
+
+    def files(self) -> dict[str, list[str]]:
+        """The paths at which each content that has a face was seen last."""
+        found: dict[str, list[str]] = {}
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT rel_path, files.content FROM files JOIN faces USING (content) "
+                "ORDER BY rel_path"
+            ).fetchall()
+        for path, content in rows:
+            found.setdefault(from_key(content), []).append(from_key(path))
+        return found
+
+
+def drop_leftovers(connection: sqlite3.Connection) -> None:
+    """After faces were forgotten: keep nothing that was computed from them and others together."""
+    connection.execute("UPDATE face_runs SET tree = NULL")
+    connection.execute("UPDATE face_clusters SET centroid = NULL")
+
+
+def _table(rows: Sequence[tuple[Any, ...]]) -> FaceTable:
+    import numpy as np
+
+    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 15
+    (contents, numbers, x, y, width, height, scores, seen) = columns[:8]
+    vectors, labels, since, core, lambdas, outliers, persons = columns[8:]
+    joined = np.frombuffer(b"".join(vectors), VECTOR_DTYPE)
+    array = joined.reshape(len(rows), -1) if len(rows) else joined.reshape(0, 0)
+    unit = array.astype(np.float32)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.float32(1e-12))
+    return FaceTable(
+        contents=[from_key(content) for content in contents],
+        numbers=np.array(numbers, np.int64),
+        boxes=np.stack([np.array(part, np.float64) for part in (x, y, width, height)], axis=1),
+        scores=np.array(scores, np.float32),
+        seen=np.array(seen, np.float32),
+        vectors=unit,
+        labels=np.array(labels, np.int64),
+        since=np.array(since, bool),
+        core=np.array(core, np.float32),
+        lambdas=np.array(lambdas, np.float32),
+        outliers=np.array(outliers, np.float32),
+        persons=list(persons),
+    )
+
+
+def _face_row(content: bytes, face: StoredFace, detector: str, recogniser: str) -> tuple[Any, ...]:
+    return (
+        content,
+        face.number,
+        *face.box,
+        face.score,
+        face.seen,
+        face.landmarks.astype(_LANDMARKS_DTYPE).tobytes(),
+        _half(face.vector),
+        detector,
+        recogniser,
+        None if face.age is None else face.age.astype("<f2").tobytes(),
+        face.gender,
+    )
+
+
+def _half(vector: NDArray[np.float32]) -> bytes:
+    return vector.astype(VECTOR_DTYPE).tobytes()
+
+
+def _number(value: np.float32) -> float | None:
+    return None if value != value else float(value)
+
+
+def _even(arrays: Sequence[NDArray[np.float32]]) -> bool:
+    return bool(arrays) and len({len(array) for array in arrays}) == 1
+
+
+def _packed(tree: NDArray[np.float64]) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, tree=tree)
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes | None) -> NDArray[np.float64]:
+    import numpy as np
+
+    if data is None:
+        return np.empty((0, 5))
+    with np.load(io.BytesIO(data), allow_pickle=False) as held:
+        tree: NDArray[np.float64] = held["tree"]
+    return tree

@@ -1,0 +1,124 @@
+"""The stage `faces` on drawn turns and sizes, with the real weights where they are."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from picture_captioner.hub import catalogue
+from picture_captioner.image_loader import LoadedImage, Traits
+from picture_captioner.library import Library
+from picture_captioner.metadata import Metadata
+from picture_captioner.people.faces import Box
+from picture_captioner.pipeline.stages.base import StagePhoto, StageSettings
+from picture_captioner.pipeline.stages.faces import FacesStage, _numbers
+from tests.people.labelled import needs_faces, portraits
+
+
+@pytest.fixture
+def stage(tmp_path, known_models):
+    made = FacesStage(StageSettings(models_dir=known_models))
+    made.check()
+    return made
+
+
+def photo_of(image, *, content="c" * 64, width=None, oriented=False):
+    width = width or image.width
+    loaded = LoadedImage(
+        image, content, 1, 1, width, round(image.height * width / image.width), "JPEG"
+    )
+    metadata = Metadata(exif={"Orientation": 1} if oriented else {})
+    return StagePhoto("a.jpg", loaded, Traits(metadata, 0.0, 0, b""), image)
+
+
+@needs_faces
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270])
+def test_a_lying_photo_is_turned_unless_it_says_how_it_was_held(stage, turn):
+    tried = 0
+    for _, upright in portraits():
+        lying = upright.transpose(turn)
+        [straight], [turned], [said] = (
+            stage.work([photo_of(image, oriented=oriented)])
+            for image, oriented in ((upright, False), (lying, False), (lying, True))
+        )
+        if len(straight) != 1 or said:
+            continue  # found lying as it is
+        tried += 1
+        [face] = turned
+        x, y, wide, high = straight[0].face.box
+        expected = (
+            Box(y, upright.width - x - wide, high, wide)
+            if turn is Image.Transpose.ROTATE_90
+            else Box(upright.height - y - high, x, high, wide)
+        )
+        assert face.face.box.overlap(expected) > 0.6
+        assert face.vector @ straight[0].vector > 0.8
+        if tried == 3:
+            return
+    assert tried, "some lying faces are only found turned"
+
+
+@needs_faces
+def test_boxes_are_those_of_the_full_size_photo_and_inside_it(stage):
+    image = next(portraits())[1]
+    [small] = stage.work([photo_of(image)])
+    [large] = stage.work([photo_of(image, width=4 * image.width)])
+    assert np.allclose(np.array(large[0].face.box), 4 * np.array(small[0].face.box), rtol=0.01)
+    cut = image.crop((int(small[0].face.box.x + small[0].face.box.width / 3), 0, *image.size))
+    [at_border] = stage.work([photo_of(cut)])
+    for found in at_border:
+        assert found.face.box.x >= 0
+        assert found.face.box.x + found.face.box.width <= cut.width + 0.01
+
+
+@pytest.mark.parametrize("size", [(1, 1), (15, 900), (640, 480)])
+def test_photos_without_a_face(stage, size):
+    assert stage.work([photo_of(Image.new("RGB", size, "gray"))]) == [[]]
+
+
+@needs_faces
+def test_what_is_stored_is_found_again_under_its_number(stage, tmp_path):
+    photo = photo_of(next(portraits())[1])
+    with Library.in_memory(pytest.fail) as library:
+        [found] = stage.work([photo])
+        stage.store(library, photo, found)
+        before = library.faces.of_photo(photo.content_sha256)
+        stage.store(library, photo, [replace_box(f, 1.0) for f in found])
+        assert [n for n, _ in library.faces.of_photo(photo.content_sha256)] == [
+            n for n, _ in before
+        ]
+
+
+def replace_box(found, shift):
+    x, y, wide, high = found.face.box
+    return found._replace(face=replace(found.face, box=Box(x + shift, y, wide, high)))
+
+
+def test_a_new_face_gets_a_new_number():
+    old = {0: Box(0, 0, 10, 10), 3: Box(100, 0, 10, 10)}
+    assert _numbers([Box(101, 0, 10, 10), Box(50, 50, 9, 9)], old) == [3, 4]
+    assert _numbers([Box(0, 0, 10, 10)], {}) == [0]
+
+
+def test_the_version_tells_the_detector_the_threshold_and_the_recogniser(known_models, tmp_path):
+    versions = set()
+    for score in (0.6, 0.8):
+        made = FacesStage(StageSettings(models_dir=known_models, face_score=score))
+        made.check()
+        versions.add(made.version)
+    assert versions == {
+        "yunet:0.6+sface-2021dec:five-points",
+        "yunet:0.8+sface-2021dec:five-points",
+    }
+    renamed = tmp_path / "mine"
+    renamed.mkdir()
+    for number, path in enumerate(sorted(known_models.iterdir())):
+        shutil.copy(path, renamed / f"{number}.bin")
+    made = FacesStage(StageSettings(models_dir=renamed))
+    made.check()
+    assert made.version in versions
+    assert catalogue.model_files("sface", renamed)[0].suffix == ".bin"
