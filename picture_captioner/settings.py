@@ -94,13 +94,19 @@ class DeclaredSettings:
     """Every setting, in the order of config.env.example."""
 
     photos_dir: Annotated[
-        Path | None, Flag(f"{_ALL} forget write undo", "DIR", "Folder with the photos.", WHERE)
+        Path | None,
+        Flag(
+            f"{_ALL} forget write undo export accept reject",
+            "DIR",
+            "Folder with the photos.",
+            WHERE,
+        ),
     ] = None
     captions_jsonl: Annotated[
         Path,
         Flag(
             "run estimate stats search report process status doctor journal_check journal_compact "
-            "journal_merge journal_recheck forget write undo",
+            "journal_merge journal_recheck forget write undo export import_ accept reject",
             "FILE",
             "The journal, one line per photo.",
             WHERE,
@@ -110,7 +116,7 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            "search report process status forget write",
+            "search report process status forget write export",
             "FILE",
             "What is known besides captions.",
             WHERE,

@@ -183,6 +183,72 @@ def write(flags: WriteFlags) -> int:
 
 @app.command(cls=Command)
 @takes_flags
+def export(
+    flags: Flags,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="jsonl, or csv for a spreadsheet.")
+    ] = "jsonl",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Where to; lines that are there are not repeated."
+        ),
+    ] = None,
+    only: Annotated[
+        str,
+        typer.Option("--only", metavar="GROUP[,GROUP]", help="caption, metadata, embedding."),
+    ] = "",
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", metavar="", help="Also a vector of each picture.")
+    ] = False,
+) -> int:
+    """Write what is known of each photo, a line each, to stdout or a file."""
+    from picture_captioner.cli.commands.edits import export_photos
+
+    return export_photos(flags, form=form, out=out, only=only, embeddings=embeddings)
+
+
+@app.command("import", cls=Command)
+@takes_flags
+def import_(
+    flags: Flags,
+    file: Annotated[Path, typer.Argument(help="A CSV or JSON Lines file that 'export' wrote.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="List the changes, and make none.")
+    ] = False,
+) -> int:
+    """Take over captions, titles and tags that were edited; no later run replaces them."""
+    from picture_captioner.cli.commands.edits import import_edits
+
+    return import_edits(flags, file, dry_run=dry_run)
+
+
+@app.command(cls=Command)
+@takes_flags
+def accept(flags: Flags, photos: Annotated[list[str], typer.Argument(metavar="PHOTO...")]) -> int:
+    """Keep captions as they are: no later run replaces them."""
+    from picture_captioner.cli.commands.edits import accept_captions
+
+    return accept_captions(flags, photos)
+
+
+@app.command(cls=Command)
+@takes_flags
+def reject(
+    flags: Flags,
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the journal.")
+    ] = "",
+) -> int:
+    """Take captions back; the next run asks for them again."""
+    from picture_captioner.cli.commands.edits import reject_captions
+
+    return reject_captions(flags, photos, reason)
+
+
+@app.command(cls=Command)
+@takes_flags
 def undo(
     flags: Flags,
     run: Annotated[

@@ -106,6 +106,9 @@ class RunFlags(Flags):
         bool,
         Flag("run estimate", "", "All photos, also those done; adds lines, deletes none.", WHICH),
     ] = False
+    overwrite_edits: Annotated[
+        bool, Flag("run estimate", "", "Also captions that a human wrote or accepted.", WHICH)
+    ] = False
     since: Annotated[
         str | None,
         Flag(

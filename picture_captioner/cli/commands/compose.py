@@ -324,6 +324,7 @@ def rules_for(flags: RunFlags, backends: Sequence[CaptionBackend], hints: Hints)
         retry_only=flags.retry_only,
         stale=frozenset(Stale(w) for w in _words("--stale", flags.stale or "", list(Stale))),
         force=flags.force,
+        overwrite_edits=flags.overwrite_edits,
         since=_since(flags.since),
         dry_run=flags.dry_run,
     )

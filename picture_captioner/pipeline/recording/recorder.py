@@ -13,7 +13,11 @@ from picture_captioner.journal import Journal, Record, is_real
 from picture_captioner.pipeline.asking.circuit_breaker import Withheld
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
-from picture_captioner.pipeline.recording.records import copied_record, corrupt_record
+from picture_captioner.pipeline.recording.records import (
+    copied_record,
+    corrupt_record,
+    withdrawing_record,
+)
 from picture_captioner.pipeline.selecting.selection import Source
 from picture_captioner.pipeline.work_queue import Item, WorkQueue
 
@@ -58,7 +62,7 @@ class Recorder:
 
     def captioned(self, done: Sequence[Captioned]) -> None:
         """Write captions (one group), and give each to the photos with the same bytes."""
-        self._write([c.record for c in done])
+        self._write([r for c in done for r in (*self._withdrawn(c.record), c.record)])
         for item, loaded, record in done:
             if self._dry_run:
                 self._note_mended(item)
@@ -68,6 +72,15 @@ class Recorder:
             self._settle(Outcome.OPENED if self._dry_run else Outcome.CAPTIONED)
             for _ in followers:
                 self._settle(Outcome.COPIED)
+
+    def _withdrawn(self, record: Record) -> list[Record]:
+        """The line that ends a human's caption; only `--overwrite-edits` lets a run get here."""
+        caption = self._journal.index.caption(record.rel_path)
+        if self._dry_run or caption is None or not caption.edited:
+            return []
+        if caption.content_sha256 not in {None, record.content_sha256}:
+            return []  # of an older file: it ends by itself
+        return [withdrawing_record(record)]
 
     def copied(self, item: Item, loaded: LoadedImage, source: Source) -> None:
         """Give a photo the caption of one with the same bytes; itself, if only its date changed."""

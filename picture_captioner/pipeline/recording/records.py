@@ -105,3 +105,16 @@ def copied_record(photo: Photo, loaded: LoadedImage, source: Record) -> Record:
         latency_ms=None,
         created_at=utc_now(),
     )
+
+
+def withdrawing_record(new: Record) -> Record:
+    """The line before a caption that is to take the place of a human's, on request."""
+    return Record(
+        rel_path=new.rel_path,
+        caption=None,
+        status=Status.ERROR_MODEL,
+        error=RecordError("rejected", "overwritten on request"),
+        withdrawn=True,
+        content_sha256=new.content_sha256,
+        created_at=utc_now(),
+    )

@@ -77,6 +77,7 @@ class SelectionRules:
     retry_only: bool = False
     stale: frozenset[Stale] = frozenset()
     force: bool = False
+    overwrite_edits: bool = False
     since: datetime | None = None
     dry_run: bool = False
 
@@ -90,10 +91,15 @@ class SelectionRules:
         if self.since is not None and (self.is_younger(last) or self._goes_round(last)):
             return False
         if self.force or last.status in self.retry_status:
-            return True
+            return self.overwrite_edits or not self._is_humans(photo, index)
         if not self.stale or self.retry_only:  # a million records come by here
             return False
         return self.is_stale(photo, index.fold(photo.rel_path))
+
+    def _is_humans(self, photo: Photo, index: JournalIndex) -> bool:
+        """Whether a human wrote the caption, and of this very file as far as its size tells."""
+        caption = index.caption(photo.rel_path)
+        return caption is not None and caption.edited and caption.size in {None, photo.size}
 
     def counts(self, last: Entry) -> bool:
         """Whether a path's last line means anything to this run.

@@ -1,0 +1,240 @@
+"""`export`, `import`, `accept`, `reject`: captions to a spreadsheet and back, a human's word."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from picture_captioner.cli.commands.stats import existing_journal
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.terminal import count, output_errors, say, show
+from picture_captioner.errors import ExitCode, OutputError, UsageError
+from picture_captioner.journal import Entry, Journal, Record, read_again, read_index
+from picture_captioner.library import Library, PhotoFacts
+from picture_captioner.report.csv_export import cell
+from picture_captioner.writeback.edits import edited, human, read_edits, rejected
+from picture_captioner.writeback.export import GROUPS, SPREADSHEET, identity_of, row_of
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+FORMATS = ("jsonl", "csv")
+_AT_ONCE = 1000
+
+
+def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embeddings: bool) -> int:
+    """Write a line for each photo that has a caption.
+
+    Raises:
+        UsageError: a word that is not known.
+        JournalError, LibraryError, OutputError: something cannot be read or written.
+    """
+    groups = [word.strip() for word in only.split(",") if word.strip()]
+    for word in groups:
+        if word not in GROUPS:
+            raise UsageError(f"--only {word}: expected {', '.join(GROUPS)}")
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: expected {', '.join(FORMATS)}")
+    settings = flags.settings()
+    journal = existing_journal(flags)
+    before = _written(out) if form == "jsonl" else set()
+    with ExitStack() as held:
+        library = held.enter_context(Library.open(settings.library_path, say))
+        rows = _rows(
+            journal, settings.photos_dir, library, groups, embeddings or "embedding" in groups
+        )
+        stream = _opened(out, held, append=form == "jsonl")
+        with output_errors():
+            number = (
+                _write_csv(rows, stream) if form == "csv" else _write_lines(rows, stream, before)
+            )
+    if out is not None:
+        say(f"{count(number)} written to {out}")
+    return ExitCode.DONE
+
+
+def _opened(out: Path | None, held: ExitStack, *, append: bool) -> TextIO:
+    if out is None:
+        return sys.stdout
+    try:
+        stream = out.open(
+            "a" if append else "w", encoding="utf-8", newline="", errors="surrogateescape"
+        )
+    except OSError as error:
+        raise OutputError(f"cannot write {out}: {error.strerror}") from error
+    return held.enter_context(stream)
+
+
+def _written(out: Path | None) -> set[tuple[str, ...]]:
+    """What a file holds already; a line that is none is nobody's."""
+    found: set[tuple[str, ...]] = set()
+    if out is not None and out.exists():
+        with out.open(encoding="utf-8", errors="surrogateescape") as stream:
+            for line in stream:
+                try:
+                    found.add(identity_of(json.loads(line)))
+                except (ValueError, AttributeError):
+                    say(f"{out}: a line that is no JSON is passed over")
+    return found
+
+
+def _rows(
+    journal: Path,
+    photos_dir: Path | None,
+    library: Library,
+    groups: Sequence[str],
+    embeddings: bool,
+) -> Iterator[dict[str, Any]]:
+    index = read_index(journal)
+    for warning in index.warnings(journal.name):
+        say(warning)
+    chosen = sorted((e for e in index.captions() if not e.placeholder), key=lambda e: e.rel_path)
+    for first in range(0, len(chosen), _AT_ONCE):
+        some = {f["rel_path"]: f for f in read_again(journal, chosen[first : first + _AT_ONCE])}
+        for path in sorted(some):
+            record = Record.from_mapping(some[path])
+            facts = _facts(library, record)
+            vector = _embedding(library, record) if embeddings else None
+            yield row_of(record, (photos_dir or Path()).absolute() / path, facts, groups, vector)
+
+
+def _facts(library: Library, record: Record) -> PhotoFacts | None:
+    if record.size is None or record.mtime_ns is None:
+        return None
+    return library.facts(record.rel_path, record.size, record.mtime_ns)
+
+
+def _embedding(library: Library, record: Record) -> tuple[str, list[float]] | None:
+    identities = library.identities()
+    if record.content_sha256 is None:
+        return None
+    for identity in sorted(identities, key=lambda name: -identities[name]):
+        known, vectors = library.vectors(identity, [record.content_sha256])
+        if known[0]:
+            return identity, [round(float(value), 6) for value in vectors[0]]
+    return None
+
+
+def _write_lines(
+    rows: Iterator[dict[str, Any]], stream: TextIO, before: set[tuple[str, ...]]
+) -> int:
+    number = 0
+    for row in rows:
+        if identity_of(row) not in before:
+            stream.write(json.dumps(row) + "\n")
+            number += 1
+    return number
+
+
+def _write_csv(rows: Iterator[dict[str, Any]], stream: TextIO) -> int:
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow(SPREADSHEET)
+    number = 0
+    for row in rows:
+        values = {**row, "tags": ", ".join(map(str, row.get("tags") or ()))}
+        writer.writerow(cell(str(values.get(name, ""))) for name in SPREADSHEET)
+        number += 1
+    return number
+
+
+def import_edits(flags: Flags, file: Path, *, dry_run: bool) -> int:
+    """Take over what a human changed in a spreadsheet.
+
+    Raises:
+        UsageError: the file is no such table.
+        JournalError, JournalLockedError: the journal cannot be written.
+    """
+    rows = list(read_edits(file))
+    outcome: Counter[str] = Counter()
+    who = _who()
+
+    with Journal(existing_journal(flags)) as journal:
+        for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
+            say(warning)
+        for row in rows:
+            entry = journal.index.caption(row["rel_path"])
+            if entry is None:
+                outcome["unknown"] += 1
+                say(f"{row['rel_path']}: the journal has no caption of it; passed over")
+                continue
+            _keep(journal, entry, partial(_edited, row=row, who=who), outcome, dry_run)
+    _tell_edits(outcome, dry_run=dry_run)
+    return ExitCode.DONE
+
+
+def _edited(record: Record, row: dict[str, Any], who: str) -> Record | None:
+    return edited(record, row, who, cell)
+
+
+def accept_captions(flags: Flags, paths: Sequence[str]) -> int:
+    """Make captions a human's own, so that no later run replaces them."""
+    return _decide(flags, paths, lambda record, who: human(record, who))
+
+
+def reject_captions(flags: Flags, paths: Sequence[str], reason: str) -> int:
+    """Take captions back; the photos are pending again."""
+    return _decide(flags, paths, lambda record, who: rejected(record, reason, who))
+
+
+def _decide(flags: Flags, paths: Sequence[str], decision: Callable[[Record, str], Record]) -> int:
+    who, outcome = _who(), Counter[str]()
+    photos_dir = flags.settings().photos_dir
+    with Journal(existing_journal(flags)) as journal:
+        for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
+            say(warning)
+        entries = [journal.index.caption(_named(path, photos_dir, journal)) for path in paths]
+        for path, entry in zip(paths, entries, strict=True):
+            if entry is None:
+                raise UsageError(f"the journal has no caption of {path}")
+        for entry in filter(None, entries):
+            _keep(journal, entry, lambda record: decision(record, who), outcome, dry_run=False)
+    _tell_edits(outcome, dry_run=False)
+    return ExitCode.DONE
+
+
+def _named(path: str, photos_dir: Path | None, journal: Journal) -> str:
+    """The photo's name in the journal, be it given so or as a path."""
+    if path in journal.index.entries or photos_dir is None:
+        return path
+    absolute = Path(path).absolute()
+    root = photos_dir.absolute()
+    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else path
+
+
+def _keep(
+    journal: Journal,
+    entry: Entry,
+    changed: Callable[[Record], Record | None],
+    outcome: Counter[str],
+    dry_run: bool,
+) -> None:
+    new = changed(journal.read_record(entry))
+    if new is None:
+        outcome["unchanged"] += 1
+        return
+    if not dry_run:
+        journal.append(new)
+    outcome["changed"] += 1
+    show(new.rel_path, new.caption or "(taken back)")
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for this user
+        return "somebody"
+
+
+def _tell_edits(outcome: Counter[str], *, dry_run: bool) -> None:
+    would = " would be" if dry_run else ""
+    say(
+        f"{count(outcome['changed'], 'caption')}{would} changed, {outcome['unchanged']:,} as before"
+    )

@@ -1,0 +1,151 @@
+"""What a human changed becomes records that no later run replaces (`edited: true`)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from picture_captioner.errors import Status, UsageError
+from picture_captioner.journal import Record, RecordError, utc_now
+
+EDITABLE = ("caption", "title", "tags")
+PATH_COLUMNS = ("rel_path", "path")
+MOST_BYTES = 1 << 30
+_FORMULA = "'"
+_BETWEEN_TAGS = ","
+
+
+def read_edits(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV or JSON Lines file, each with `rel_path` and what may be edited.
+
+    Raises:
+        UsageError: it cannot be read, or no column says which photo a row is about.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UsageError(f"{path} has over {MOST_BYTES >> 30} GiB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    text = data.decode("utf-8-sig", "surrogateescape")
+    if text.lstrip()[:1] == "{":
+        yield from _json_lines(path, text)
+    else:
+        yield from _csv(path, text)
+
+
+def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{path}, line {number}: {error}") from None
+        if not isinstance(row, dict) or not isinstance(row.get("rel_path"), str):
+            raise UsageError(f"{path}, line {number}: it has no rel_path")
+        yield {name: row[name] for name in ("rel_path", *EDITABLE) if name in row}
+
+
+def _csv(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    # Excel of many countries writes semicolons; a header has no other use for one.
+    first = text.split("\n", 1)[0]
+    separator = max(",;\t", key=first.count)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    names = rows.fieldnames or ()
+    by = next((name for name in PATH_COLUMNS if name in names), None)
+    if by is None or not set(EDITABLE) & set(names):
+        raise UsageError(
+            f"{path} is no table of captions: its first line must name a column rel_path and one "
+            f"of {', '.join(EDITABLE)}; 'export --format csv' writes one"
+        )
+    for row in rows:
+        if row.get(by):
+            cells = {name: _plain(row[name]) for name in EDITABLE if row.get(name) is not None}
+            yield {"rel_path": _plain(row[by]), **cells}
+
+
+def _plain(cell: str) -> str:
+    """Without the apostrophe that keeps a spreadsheet from taking a text for a formula."""
+    return cell[1:] if cell[:1] == _FORMULA and cell[1:2] in {*"=+-@\t\r\n", _FORMULA} else cell
+
+
+def edited(
+    record: Record, row: Mapping[str, Any], who: str, shown: Callable[[str], str] = str
+) -> Record | None:
+    """The record of a human's change; None if the row says what is there already.
+
+    An empty cell changes nothing: a caption is taken away by `reject`.
+
+    Args:
+        shown: how the export writes a text into a cell; what still stands so was not changed.
+    """
+    was = {"caption": record.caption or "", **record.extra}
+    was["tags"] = f"{_BETWEEN_TAGS} ".join(_tags(was.get("tags")))
+    new = {
+        name: value
+        for name in EDITABLE
+        if (value := row.get(name)) and value not in (was.get(name), shown(str(was.get(name, ""))))
+    }
+    caption = _text(new.get("caption")) or record.caption
+    extra = dict(record.extra)
+    if title := _text(new.get("title")):
+        extra["title"] = title
+    if (tags := _tags(new.get("tags"))) and tags != record.extra.get("tags"):
+        extra["tags"] = tags
+    if caption == record.caption and extra == record.extra:
+        return None
+    return human(replace(record, caption=caption, extra=extra), who)
+
+
+def human(record: Record, who: str) -> Record:
+    """The same, as a human's word of now, which costs nothing."""
+    return replace(
+        record,
+        status=Status.SUCCESS,
+        error=None,
+        edited=True,
+        withdrawn=False,
+        placeholder=False,
+        input_tokens=None,
+        output_tokens=None,
+        cached_tokens=None,
+        cache_write_tokens=None,
+        cache_write_1h_tokens=None,
+        service_tier=None,
+        cost_usd=None,
+        requests=None,
+        latency_ms=None,
+        created_at=utc_now(),
+        extra={**record.extra, "edited_by": who},
+    )
+
+
+def rejected(record: Record, reason: str, who: str) -> Record:
+    """A line that takes the caption back; the photo is pending again."""
+    return Record(
+        rel_path=record.rel_path,
+        caption=None,
+        status=Status.ERROR_MODEL,
+        error=RecordError("rejected", reason[:500] or "by hand"),
+        withdrawn=True,
+        content_sha256=record.content_sha256,
+        created_at=utc_now(),
+        extra={"edited_by": who},
+    )
+
+
+def _text(value: object) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def _tags(value: object) -> list[str]:
+    words = value.split(_BETWEEN_TAGS) if isinstance(value, str) else value
+    if not isinstance(words, list):
+        return []
+    return list(dict.fromkeys(t for word in words if (t := _text(word))))

@@ -1,0 +1,138 @@
+"""A human's word: out into a spreadsheet, back, accepted or rejected, and never overwritten."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from tests.support import caption, draw, effective, records
+
+HERE = ("--photos-dir=photos", "--captions-jsonl=c.jsonl")
+
+
+@pytest.fixture
+def here(tmp_path, plugin):
+    for number in range(3):
+        draw(tmp_path / "photos" / f"{number}.jpg", number)
+    done = run(tmp_path, plugin)
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def run(folder, plugin, *flags):
+    return caption("run", *HERE, "--backend=service", *flags, cwd=folder, PYTHONPATH=plugin)
+
+
+def exported(folder, *flags):
+    done = caption("export", *HERE, *flags, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def spreadsheet(folder, change):
+    rows = list(csv.DictReader(io.StringIO(exported(folder, "--format=csv"))))
+    for row in rows:
+        change(row)
+    with (folder / "edited.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_a_line_for_each_photo(here):
+    rows = [json.loads(line) for line in exported(here).splitlines()]
+    assert [row["rel_path"] for row in rows] == ["0.jpg", "1.jpg", "2.jpg"]
+    for row in rows:
+        assert {"path", "content_sha256", "caption", "backend", "model", "created_at"} <= set(row)
+    patches = [json.loads(line) for line in exported(here, "--only=caption").splitlines()]
+    assert all("path" not in row and "content_sha256" in row for row in patches)
+
+
+def test_a_file_is_added_to_and_nothing_is_repeated(here, plugin):
+    for _ in range(2):
+        assert caption("export", *HERE, "--out=all.jsonl", cwd=here).returncode == 0
+    assert len((here / "all.jsonl").read_text().splitlines()) == 3
+    draw(here / "photos" / "9.jpg", 9)
+    run(here, plugin)
+    caption("export", *HERE, "--out=all.jsonl", cwd=here)
+    names = [json.loads(line)["rel_path"] for line in (here / "all.jsonl").read_text().splitlines()]
+    assert names == ["0.jpg", "1.jpg", "2.jpg", "9.jpg"]
+
+
+def test_a_spreadsheet_that_was_not_changed_changes_nothing(here):
+    spreadsheet(here, lambda row: None)
+    before = (here / "c.jsonl").read_bytes()
+    done = caption("import", *HERE[1:], "edited.csv", cwd=here)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (here / "c.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_what_was_edited_is_kept_whatever_the_spreadsheet_writes(here, separator):
+    text = f"\ufeffrel_path{separator}caption{separator}tags\r\n"
+    text += f'1.jpg{separator}"Grandma, at last; =here"{separator}"grandma, kitchen"\r\n'
+    (here / "edited.csv").write_text(text, encoding="utf-8", newline="")
+    assert caption("import", *HERE[1:], "edited.csv", cwd=here).returncode == 0
+    record = effective(here / "c.jsonl")["1.jpg"]
+    assert record["caption"] == "Grandma, at last; =here"
+    assert (record["edited"], record["tags"]) == (True, ["grandma", "kitchen"])
+    assert record["edited_by"]
+    assert "cost_usd" not in record
+
+
+def test_no_later_run_overwrites_an_edit_unless_told_to(here, plugin):
+    spreadsheet(
+        here, lambda row: row.update(caption="Mine") if row["rel_path"] == "0.jpg" else None
+    )
+    caption("import", *HERE[1:], "edited.csv", cwd=here)
+    for flags in (["--force"], ["--stale=model,prompt", "--model=other"]):
+        assert run(here, plugin, *flags).returncode == 0
+        shown = [json.loads(line) for line in exported(here).splitlines()]
+        assert shown[0]["caption"] == "Mine", flags
+    asked = sum(r["rel_path"] == "0.jpg" for r in records(here / "c.jsonl"))
+    assert asked == 2, "the captioned one and the edit: nobody was asked again"
+    assert run(here, plugin, "--force", "--overwrite-edits").returncode == 0
+    shown = [json.loads(line) for line in exported(here).splitlines()]
+    assert shown[0]["caption"] != "Mine"
+    assert "edited" not in shown[0]
+
+
+def test_accepted_and_rejected(here, plugin):
+    assert caption("accept", *HERE, "0.jpg", cwd=here).returncode == 0
+    done = caption("reject", *HERE, "1.jpg", "--reason=that is not my uncle", cwd=here)
+    assert done.returncode == 0
+    shown = {row["rel_path"]: row for row in map(json.loads, exported(here).splitlines())}
+    assert set(shown) == {"0.jpg", "2.jpg"}
+    assert shown["0.jpg"]["edited"] is True
+    last = records(here / "c.jsonl")[-1]
+    assert (last["withdrawn"], last["error"]["message"]) == (True, "that is not my uncle")
+    assert run(here, plugin).returncode == 0
+    assert "1.jpg" in exported(here)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["export", "--format=xml"], 64, "expected jsonl, csv"),
+        (["export", "--only=people"], 64, "expected caption"),
+        (["import", "nowhere.csv"], 64, "cannot read"),
+        (["import", "list.txt"], 64, "no table of captions"),
+        (["accept", "7.jpg"], 64, "no caption of 7.jpg"),
+    ],
+)
+def test_what_cannot_be_done_is_said(here, words, code, told):
+    (here / "list.txt").write_text("milk\nbread\n")
+    done = caption(words[0], "--captions-jsonl=c.jsonl", *words[1:], cwd=here)
+    assert (done.returncode, told in done.stderr) == (code, True), done.stderr
+
+
+def test_a_formula_in_a_caption_comes_back_as_it_was(here, plugin):
+    spreadsheet(here, lambda row: row.update(caption="=SUM(A1)"))
+    caption("import", *HERE[1:], "edited.csv", cwd=here)
+    assert effective(here / "c.jsonl")["0.jpg"]["caption"] == "=SUM(A1)"
+    assert "'=SUM(A1)" in exported(here, "--format=csv")
+    spreadsheet(here, lambda row: None)
+    assert caption("import", *HERE[1:], "edited.csv", cwd=here).stdout == ""
