@@ -96,7 +96,7 @@ class DeclaredSettings:
     photos_dir: Annotated[
         Path | None,
         Flag(
-            f"{_ALL} forget write undo export accept reject",
+            f"{_ALL} search forget write undo export accept reject",
             "DIR",
             "Folder with the photos.",
             WHERE,

@@ -21,7 +21,7 @@ from picture_captioner.cli.execution import execute as run_app
 from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
 from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.search_flags import REPORT_DIR, SearchFlags
+from picture_captioner.cli.search_flags import REPORT_DIR, SearchCommand, SearchFlags
 from picture_captioner.cli.terminal import reopen_closed_streams, show
 from picture_captioner.cli.write_flags import WriteFlags
 from picture_captioner.settings import WHICH, WHO
@@ -110,19 +110,23 @@ def stats(flags: Flags, as_json: AsJson = False) -> int:
     return print_stats(flags, as_json=as_json)
 
 
-@app.command(cls=Command)
+@app.command(cls=SearchCommand)
 @takes_flags
 def search(
     flags: SearchFlags,
     query: Annotated[
-        list[str],
-        typer.Argument(help='Words to look for; "a phrase" in double quotes.', metavar="WORDS"),
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Words; '\"as they stand\"'; person:, place:, tag:, text:, camera:, has:, "
+            "status:, similar:NAME; 2019-06..2019-09; -word or -tag:NAME for photos without it.",
+            metavar="WORDS",
+        ),
+    ] = None,
 ) -> int:
-    """Find photos by their captions and, after a report by siglip2 or clip, by what they show."""
+    """Find photos by words, people, places, days, tags, text in them, and by what they show."""
     from picture_captioner.cli.commands.search import print_search
 
-    return print_search(flags, query)
+    return print_search(flags, query or [])
 
 
 @app.command(cls=Command)

@@ -82,10 +82,15 @@ def show(*columns: str) -> None:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def show_as_it_is(text: str) -> None:
+def show_as_it_is(text: str, end: bytes = b"\n") -> None:
     """A path for a script: its bytes, since they need not be UTF-8."""
+    try:
+        name = os.fsencode(text)
+    except UnicodeEncodeError:
+        say(f"{text} can be no file's name: left out")
+        return
     with output_errors():
-        sys.stdout.buffer.write(os.fsencode(text) + b"\n")
+        sys.stdout.buffer.write(name + end)
 
 
 @contextlib.contextmanager

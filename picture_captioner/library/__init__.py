@@ -4,9 +4,14 @@ A cache and an index (docs/library.md): rebuilt from photos and journal at any t
 source of truth.
 
     store.py       `Library`: facts, thumbnails and vectors by content hash
-    captions.py    full-text search, which follows the journal
+    captions.py    the full-text index, which follows the journal
+    selection.py   `Selection`: what is asked for, and its grammar
+    searching.py   from a selection to photos: words, filters, vectors
+    conditions.py  filters in SQL
     fusion.py      one ranking from words and vectors
-    query.py       from what a person types to a query that FTS5 accepts
+    query.py       from words to expressions that FTS5 accepts
+    stems.py       `dogs` finds `dog`, in 20 languages
+    times.py       the surest time of each photo, kept for searches
     facts.py       `PhotoFacts`
     faces.py       `Faces`: faces, clustering runs, whose each face is
     forgetting.py  photos out of every table and free page
@@ -18,11 +23,10 @@ source of truth.
     encoding.py    text that SQLite would not take
 """
 
-from picture_captioner.library.captions import CaptionHit, Followed
+from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.database import fault_of
 from picture_captioner.library.faces import Faces, FaceTable, Placed, RunRow, StoredFace
 from picture_captioner.library.facts import PhotoFacts
-from picture_captioner.library.fusion import fuse
 from picture_captioner.library.ledger import (
     MAX_ATTEMPTS,
     StageHistory,
@@ -31,28 +35,35 @@ from picture_captioner.library.ledger import (
     is_open,
     standing,
 )
-from picture_captioner.library.query import has_words
+from picture_captioner.library.searching import Hit, Hits, Lookups
+from picture_captioner.library.selection import HAS, STATUSES, Selection, Term, checked
 from picture_captioner.library.store import Library
 from picture_captioner.metadata import TakenFrom
 
 __all__ = [
+    "HAS",
     "MAX_ATTEMPTS",
-    "CaptionHit",
+    "STATUSES",
     "FaceTable",
     "Faces",
     "Followed",
+    "Hit",
+    "Hits",
     "Library",
+    "Lookups",
     "PhotoFacts",
     "Placed",
     "RunRow",
+    "Selection",
     "StageHistory",
     "StageRow",
     "Standing",
+    "StoredCaption",
     "StoredFace",
     "TakenFrom",
+    "Term",
+    "checked",
     "fault_of",
-    "fuse",
-    "has_words",
     "is_open",
     "standing",
 ]

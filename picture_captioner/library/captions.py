@@ -10,25 +10,22 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from picture_captioner.errors import Status
 from picture_captioner.journal import Fold, JournalTail, Line, Record, fold, is_real
 from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import from_key, to_key, to_text
-from picture_captioner.library.query import match_expressions, spaced
+from picture_captioner.library.query import spaced
+from picture_captioner.library.stems import stems_of_text
 
-_WEIGHTS = "2.0, 1.0, 2.0"
-"""bm25 of title, caption, tags: a word is worth more where there are few."""
+_MORE = ("summary", "scene", "places", "activities", "objects", "mood")
+"""Fields of `--fields full` in which a word can be found."""
 
 
 @dataclass(frozen=True, slots=True)
-class CaptionHit:
-    """A photo whose caption, title or tags match.
-
-    `score` is bm25, higher is better, comparable within one search. `all_words` is False if only
-    some of the words were found.
-    """
+class StoredCaption:
+    """What the journal says of a photo."""
 
     rel_path: str
     caption: str
@@ -36,13 +33,6 @@ class CaptionHit:
     tags: tuple[str, ...]
     placeholder: bool
     content_sha256: str | None
-    score: float
-    all_words: bool
-
-    @classmethod
-    def without_caption(cls, rel_path: str, content_sha256: str) -> CaptionHit:
-        """A photo that was found by its vector and that the journal does not name."""
-        return cls(rel_path, "", None, (), False, content_sha256, 0.0, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +66,7 @@ def _position(connection: sqlite3.Connection) -> str | None:
 def _take_in(connection: sqlite3.Connection, tail: JournalTail) -> Followed:
     if tail.restarted:
         connection.execute("DELETE FROM captions")
+        connection.execute("DELETE FROM caption_tags")
         connection.execute("DELETE FROM caption_words")
     records = 0
     for record in tail.records():
@@ -116,7 +107,11 @@ def _apply(connection: sqlite3.Connection, record: Record) -> None:
     key = to_key(record.rel_path)
     before = _before(connection, key)
     after = fold(before, record)
-    if after is before or (after.caption is not None and after.caption is before.caption):
+    if after is before:
+        return
+    if after.caption is not None and after.caption is before.caption:
+        status = (record.status, key)
+        connection.execute("UPDATE captions SET status = ? WHERE rel_path = ?", status)
         return
     if before.last is not None:
         of_path = "FROM captions WHERE rel_path = ?"
@@ -125,12 +120,16 @@ def _apply(connection: sqlite3.Connection, record: Record) -> None:
             (key,),
         )
         connection.execute(f"DELETE {of_path}", (key,))
-    holds = after.caption is record
+        connection.execute("DELETE FROM caption_tags WHERE rel_path = ?", (key,))
+    _add(connection, key, record, holds=after.caption is record)
+
+
+def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: bool) -> None:
     title, tags = _title(record), _tags(record)
     added = connection.execute(
         "INSERT INTO captions "
-        "(rel_path, placeholder, edited, withdrawn, content, title, caption, tags) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "(rel_path, placeholder, edited, withdrawn, content, title, caption, tags, status) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key,
             not is_real(record),
@@ -140,18 +139,35 @@ def _apply(connection: sqlite3.Connection, record: Record) -> None:
             to_text(title) if title else None,
             to_text(record.caption or "") if holds else None,
             json.dumps(tags),
+            record.status,
         ),
     )
-    if holds:
-        connection.execute(
-            "INSERT INTO caption_words (rowid, title, caption, tags) VALUES (?, ?, ?, ?)",
-            (
-                added.lastrowid,
-                spaced(title or ""),
-                spaced(record.caption or ""),
-                spaced(", ".join(tags)),
-            ),
-        )
+    if not holds:
+        return
+    rows = [(key, to_text(tag)) for tag in tags]
+    connection.executemany("INSERT OR IGNORE INTO caption_tags VALUES (?, ?)", rows)
+    written = [title or "", record.caption or "", ", ".join(tags), *_fields(record)]
+    path = str(PurePosixPath(record.rel_path).with_suffix("")) if record.rel_path else ""
+    connection.execute(
+        "INSERT INTO caption_words (rowid, title, caption, tags, text, more, path, stems) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (added.lastrowid, *map(spaced, (*written, path)), stems_of_text(" ".join(written))),
+    )
+
+
+def _fields(record: Record) -> tuple[str, str]:
+    """What a model read in the photo, and what else it said of it."""
+    more = " ".join(text for name in _MORE for text in _texts(record.extra.get(name)))
+    return " ".join(_texts(record.extra.get("text_in_image"))), more
+
+
+def _texts(value: object) -> list[str]:
+    """The texts in a field's value: a text, a list of them, or `{"value": ...}`."""
+    if isinstance(value, dict):
+        value = value.get("value")
+    if isinstance(value, str):
+        return [value]
+    return [text for one in value for text in _texts(one)] if isinstance(value, list) else []
 
 
 def _title(record: Record) -> str | None:
@@ -164,42 +180,20 @@ def _tags(record: Record) -> list[str]:
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
-def search(connection: sqlite3.Connection, query: str, limit: int) -> list[CaptionHit]:
-    """Photos with all words of the query, best first; with some of them if none has all."""
-    for number, expression in enumerate(match_expressions(query)):
-        rows = connection.execute(
-            "SELECT rel_path, captions.caption, captions.title, captions.tags, placeholder, "  # noqa: S608
-            f"content, -bm25(caption_words, {_WEIGHTS}) AS score "
-            "FROM caption_words JOIN captions ON captions.id = caption_words.rowid "
-            "WHERE caption_words MATCH ? ORDER BY score DESC, rel_path LIMIT ?",
-            (expression, limit),
-        ).fetchall()
-        if rows:
-            return [_hit(row, all_words=number == 0) for row in rows]
-    return []
-
-
-def caption_of(connection: sqlite3.Connection, rel_path: str) -> CaptionHit | None:
-    """What the journal says of one photo; with score 0."""
+def caption_of(connection: sqlite3.Connection, rel_path: str) -> StoredCaption | None:
+    """What the journal says of one photo."""
     row = connection.execute(
-        "SELECT rel_path, caption, title, tags, placeholder, content, 0.0 FROM captions "
-        "WHERE rel_path = ?",
+        "SELECT caption, title, tags, placeholder, content FROM captions WHERE rel_path = ?",
         (to_key(rel_path),),
     ).fetchone()
-    return None if row is None else _hit(row, all_words=False)
-
-
-def _hit(
-    row: tuple[bytes, str | None, str | None, str, int, bytes | None, float], *, all_words: bool
-) -> CaptionHit:
-    rel_path, caption, title, tags, placeholder, content, score = row
-    return CaptionHit(
-        rel_path=from_key(rel_path),
+    if row is None:
+        return None
+    caption, title, tags, placeholder, content = row
+    return StoredCaption(
+        rel_path=rel_path,
         caption=caption or "",
         title=title,
         tags=tuple(json.loads(tags)),
         placeholder=bool(placeholder),
         content_sha256=from_key(content) if content is not None else None,
-        score=score,
-        all_words=all_words,
     )

@@ -37,13 +37,17 @@ def forget(
             "(SELECT id FROM captions WHERE rel_path = ?1)",
             places,
         )
+        connection.executemany(
+            "DELETE FROM text_words WHERE rowid IN (SELECT id FROM texts WHERE content = ?1)", keys
+        )
         for table, column in _columns(connection):
             wanted = places if column == "rel_path" else keys
             before = connection.total_changes
             connection.executemany(f'DELETE FROM "{table}" WHERE "{column}" = ?', wanted)  # noqa: S608
             if table == "faces" and connection.total_changes > before:
                 drop_leftovers(connection)
-        connection.execute("INSERT INTO caption_words (caption_words) VALUES ('optimize')")
+        for words in ("caption_words", "text_words"):
+            connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")  # noqa: S608
     with database.reading() as connection:
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -55,8 +59,8 @@ def forget(
 def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """The tables with a column that says which photo a row is about."""
     tables = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'caption_words%' "
-        "AND name NOT LIKE 'sqlite_%'"
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%\\_words%' "
+        "ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     ).fetchall()
     return [
         (table, row[1])

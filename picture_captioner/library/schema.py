@@ -159,11 +159,57 @@ CREATE INDEX face_assignments_by_person ON face_assignments (person);
 """Faces as they were found, and whose they are by the active clustering run. What a human said of
 them is not here but in people.jsonl. `since` marks those that came after the run."""
 
+_ONE_SEARCH = """
+ALTER TABLE captions ADD COLUMN status TEXT;
+DROP TABLE caption_words;
+CREATE VIRTUAL TABLE caption_words USING fts5 (
+    title, caption, tags, text, more, path, stems,
+    tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'", prefix = "2 3"
+);
+CREATE TABLE caption_tags (
+    rel_path BLOB NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (rel_path, tag)
+) WITHOUT ROWID;
+CREATE VIEW located AS
+    SELECT rel_path, content FROM files UNION ALL
+    SELECT rel_path, content FROM captions WHERE NOT EXISTS
+        (SELECT 1 FROM files WHERE files.rel_path = captions.rel_path);
+CREATE TABLE capture_times (
+    rel_path BLOB PRIMARY KEY, content BLOB, taken_at TEXT
+) WITHOUT ROWID;
+CREATE INDEX capture_times_by_content ON capture_times (content);
+CREATE TRIGGER photos_anew AFTER INSERT ON photos BEGIN
+    DELETE FROM capture_times WHERE content = new.content;
+END;
+CREATE TRIGGER written_anew AFTER INSERT ON written BEGIN
+    DELETE FROM capture_times WHERE content = new.content;
+END;
+CREATE TABLE places (
+    content BLOB PRIMARY KEY, latitude REAL NOT NULL, longitude REAL NOT NULL, name TEXT
+) WITHOUT ROWID;
+CREATE TABLE texts (
+    id INTEGER PRIMARY KEY, content BLOB NOT NULL UNIQUE, reader TEXT NOT NULL, lines TEXT NOT NULL
+);
+CREATE VIRTUAL TABLE text_words USING fts5 (
+    text, stems,
+    tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'", prefix = "2 3"
+);
+CREATE TABLE photo_tags (
+    content BLOB NOT NULL, model TEXT NOT NULL, category TEXT NOT NULL, tag TEXT NOT NULL,
+    confidence REAL NOT NULL, PRIMARY KEY (content, model, category, tag)
+) WITHOUT ROWID;
+CREATE INDEX photo_tags_by_tag ON photo_tags (tag);
+DELETE FROM captions;
+DELETE FROM indexed_journal;
+"""
+"""What one search looks into; the journal is read again for it. Marks belong to words (`M*`):
+without them Devanagari, Thai and Burmese fall into single consonants."""
+
 MIGRATIONS: tuple[str, ...] = (
     _PHOTOS_VECTORS_CAPTIONS,
     _WHICH_CAPTION_HOLDS,
     _STAGES,
     _WHAT_IS_WRITTEN,
     _FACES,
+    _ONE_SEARCH,
 )
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

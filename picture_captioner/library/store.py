@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path, PurePosixPath
+from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,20 +13,16 @@ import msgspec
 
 from picture_captioner.journal import Traces
 from picture_captioner.library import captions, forgetting, ledger, vectors
-from picture_captioner.library.captions import CaptionHit, Followed
+from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.faces import Faces
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.ledger import StageHistory, StageRow
-from picture_captioner.metadata import (
-    NOTHING_WRITTEN,
-    Metadata,
-    TakenFrom,
-    TimeClaim,
-    best_time,
-    time_from_name,
-)
+from picture_captioner.library.searching import Hits, Lookups, Search
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.times import read_metadata, surest_time
+from picture_captioner.metadata import NOTHING_WRITTEN, TakenFrom
 
 _FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
 """Times that are not written in the photo."""
@@ -231,7 +228,7 @@ class Library:
     ) -> list[tuple[str, float]]:
         """The keys nearest to a normalised vector, shape (dim,), with their cosines, best first."""
         with self.database.reading() as connection:
-            return vectors.nearest(connection, identity, query, limit)
+            return list(islice(vectors.nearest(connection, identity, query), limit))
 
     def follow_journal(self, journal: Path) -> Followed:
         """Let the full-text index take in what was added to the journal.
@@ -241,14 +238,52 @@ class Library:
         """
         return captions.follow(self.database, journal)
 
-    def search_captions(self, query: str, limit: int) -> list[CaptionHit]:
-        """Photos whose captions, titles or tags have the words of the query, best first.
+    def search(
+        self,
+        selection: Selection,
+        limit: int | None,
+        lookups: Lookups | None = None,
+        *,
+        by_date: bool = False,
+        fold: bool = True,
+    ) -> Hits:
+        """The photos of a selection, best first; near-duplicates of better ones are folded away.
 
-        Any text is a valid query: words match the beginnings of words, phrases in double quotes
-        match as they are. If no photo has all words, those with some of them are returned.
+        If no photo has all words, those with some of them are found.
+
+        Raises:
+            UsageError: somebody or something is asked for that is not known here.
         """
-        with self.database.reading() as connection:
-            return captions.search(connection, query, limit)
+        with self.database.transaction() as connection:
+            return Search(connection, selection, lookups).hits(limit, by_date=by_date, fold=fold)
+
+    def select(self, selection: Selection, lookups: Lookups | None = None) -> Iterator[str]:
+        """The paths of all photos for which everything in the selection holds, sorted.
+
+        Raises:
+            UsageError: somebody or something is asked for that is not known here.
+        """
+        with self.database.transaction() as connection:
+            return Search(connection, selection, lookups).rel_paths()
+
+    def name_places(
+        self, names: Callable[[Sequence[tuple[float, float]]], Sequence[str | None]]
+    ) -> None:
+        """Let searches know the towns of photos with a position; asked for new ones only."""
+        with self.database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT content, photos.latitude, photos.longitude FROM photos "
+                "LEFT JOIN places USING (content) WHERE photos.latitude IS NOT NULL "
+                "AND photos.longitude IS NOT NULL AND (places.latitude IS NOT photos.latitude "
+                "OR places.longitude IS NOT photos.longitude)"
+            ).fetchall()
+            if not rows:
+                return
+            found = names([(latitude, longitude) for _, latitude, longitude in rows])
+            connection.executemany(
+                "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)",
+                [(*row, name) for row, name in zip(rows, found, strict=True)],
+            )
 
     def add_traces(self, traces: Traces, forgets: Callable[[str], bool]) -> None:
         """Add what is known of photos to be forgotten, and of those that stay."""
@@ -263,7 +298,7 @@ class Library:
         """Delete all that is known of these photos, and leave nothing of it in the file."""
         forgetting.forget(self.database, paths, hashes, captions)
 
-    def caption_of(self, rel_path: str) -> CaptionHit | None:
+    def caption_of(self, rel_path: str) -> StoredCaption | None:
         """What the journal, as far as it was followed, says of one photo."""
         with self.database.reading() as connection:
             return captions.caption_of(connection, rel_path)
@@ -271,8 +306,8 @@ class Library:
 
 def _facts(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
     content, width, height, taken_at, camera, latitude, longitude, sharpness, bits, written = row
-    metadata = _metadata(written)
-    best = _best_time(metadata, taken_at, PurePosixPath(rel_path).name)
+    metadata = read_metadata(written)
+    best = surest_time(metadata, taken_at, rel_path)
     return PhotoFacts(
         content_sha256=from_key(content),
         width=width,
@@ -290,22 +325,3 @@ def _facts(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
 
 def _signed(bits: int | None) -> int | None:
     return None if bits is None else bits - _SIGN
-
-
-def _metadata(written: str | None) -> Metadata:
-    """As it was saved; none in rows of an older version, or if this program knows them no more."""
-    try:
-        return msgspec.json.decode(written or "{}", type=Metadata)
-    except msgspec.MsgspecError:
-        return Metadata()
-
-
-def _best_time(metadata: Metadata, exif: str | None, name: str) -> TimeClaim | None:
-    """The surest time of what is written in the photo and in its name."""
-    claims = list(metadata.times)
-    if exif is not None and not claims:
-        claims.append(TimeClaim(exif, TakenFrom.EXIF))
-    if (named := time_from_name(name)) is not None:
-        source = TakenFrom.NAME if named.exact else TakenFrom.DATE
-        claims.append(TimeClaim(named.taken_at.isoformat(), source))
-    return best_time(claims)

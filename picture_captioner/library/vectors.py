@@ -111,16 +111,16 @@ def _stored(
 
 
 def nearest(
-    connection: sqlite3.Connection, identity: str, query: NDArray[np.float32], limit: int
-) -> list[tuple[str, float]]:
-    """The keys whose vectors are nearest to `query`, shape (dimension,), with their cosines."""
+    connection: sqlite3.Connection, identity: str, query: NDArray[np.float32]
+) -> Iterator[tuple[str, float]]:
+    """All keys with their cosines to `query`, shape (dimension,), the nearest first."""
     import numpy as np
 
     model = connection.execute(
         "SELECT id, dimension FROM models WHERE identity = ?", (identity,)
     ).fetchone()
     if model is None or query.shape != (model[1],):
-        return []
+        return
     keys: list[bytes] = []
     cosines: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     everything = connection.execute(_EVERYTHING, model[:1])
@@ -128,8 +128,8 @@ def nearest(
         keys += [key for key, _ in rows]
         cosines.append(_matrix(rows, model[1]).astype(np.float32) @ query)
     found = np.concatenate(cosines)
-    best = np.argsort(-found, kind="stable")[:limit]
-    return [(from_key(keys[place]), float(found[place])) for place in best]
+    for place in np.argsort(-found, kind="stable"):
+        yield from_key(keys[place]), float(found[place])
 
 
 def _matrix(rows: Sequence[tuple[bytes, bytes]], dimension: int) -> NDArray[np.float16]:

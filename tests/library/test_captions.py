@@ -5,13 +5,14 @@ import os
 import sqlite3
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from picture_captioner.errors import JournalError, LibraryError, Status
+from picture_captioner.errors import JournalError, LibraryError, Status, UsageError
 from picture_captioner.journal import Journal, Record, RecordError, compact
-from picture_captioner.library import CaptionHit, Library, fuse, has_words
-from picture_captioner.library.query import match_expressions, spaced
+from picture_captioner.library import Library, Selection
+from picture_captioner.library.fusion import fuse
+from picture_captioner.library.query import spaced
 
 
 def record(rel_path, caption, **given):
@@ -51,7 +52,11 @@ WORDS = st.from_regex(r"[a-z0-9äßéñжש]{3,12}", fullmatch=True)
 
 
 def found(db, query, limit=10):
-    return [hit.rel_path for hit in db.search_captions(query, limit)]
+    return [hit.rel_path for hit in hits_of(db, query, limit)]
+
+
+def hits_of(db, query, limit=10):
+    return db.search(Selection.parse(query), limit, fold=False).photos
 
 
 @pytest.mark.parametrize(
@@ -78,27 +83,29 @@ def test_what_is_found(filled, query, paths):
 
 
 def test_all_words_first_then_some(filled):
-    assert [hit.all_words for hit in filled.search_captions("dog beach", 10)] == [True]
-    some = filled.search_captions("dog in zurich", 10)
+    assert [hit.all_words for hit in hits_of(filled, "dog beach", 10)] == [True]
+    some = hits_of(filled, "dog in zurich", 10)
     assert {hit.rel_path for hit in some} == {"a/2.jpg", "b/3.jpg"}
     assert not any(hit.all_words for hit in some)
 
 
 def test_the_best_comes_first_and_the_limit_holds(filled):
     assert found(filled, "dog", 1) == ["a/2.jpg"]
-    hits = filled.search_captions("beach", 10)
+    hits = hits_of(filled, "beach", 10)
     assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
-    assert len(filled.search_captions("beach", 1)) == 1
+    assert len(hits_of(filled, "beach", 1)) == 1
 
 
 def test_a_hit_says_what_the_journal_says(filled):
-    (hit,) = filled.search_captions("zürich", 5)
-    assert (hit.caption, hit.title, hit.tags) == ("Ein Café in Zürich.", "Frühstück", ())
+    (hit,) = hits_of(filled, "zürich", 5)
+    assert (hit.caption, hit.why) == ("Ein Café in Zürich.", "caption: zürich")
+    assert filled.caption_of("b/3.jpg").title == "Frühstück"
     assert filled.caption_of("a/2.jpg").tags == ("dog", "sea")
     assert filled.caption_of("none.jpg") is None
     assert filled.paths_of("1" * 64) == ["a/1.jpg"]
 
 
+@settings(deadline=None)  # the first one loads the rules of 20 languages
 @given(query=st.text() | st.text(st.sampled_from("\"'*()^:-+{} ANDORNOTEARab,.\0\udce9海")))
 @example('"')
 @example('a" OR "b')
@@ -109,10 +116,15 @@ def test_a_hit_says_what_the_journal_says(filled):
 @example("ä" * 100_000)
 def test_no_query_is_a_syntax_error(query):
     with Library.in_memory(pytest.fail) as db:
-        db.search_captions(query, 5)
-        assert bool(match_expressions(query)) == has_words(query)
+        try:
+            selection = Selection.parse(query)
+        except UsageError as error:
+            assert str(error)
+            return
+        db.search(selection, 5)
 
 
+@settings(deadline=None)
 @given(words=st.lists(WORDS, min_size=1, max_size=8))
 def test_every_caption_is_found_by_its_own_words(tmp_path_factory, words):
     caption = " ".join(words)
@@ -121,7 +133,7 @@ def test_every_caption_is_found_by_its_own_words(tmp_path_factory, words):
     with Library.in_memory(pytest.fail) as db:
         db.follow_journal(path)
         assert found(db, caption)[0] == "x.jpg"
-        assert found(db, words[-1][:2])[0] == "x.jpg"
+        assert "x.jpg" in found(db, words[-1][:2])
         assert found(db, f'"{caption}"')[0] == "x.jpg"
 
 
@@ -207,7 +219,7 @@ def test_the_caption_that_holds_is_found(db, journal_path, records, captions, at
     every = [
         h.caption
         for w in ("old", "new", "placeholder", "another", "later")
-        for h in db.search_captions(w, 5)
+        for h in hits_of(db, w, 5)
     ]
     assert every == ([captions] if captions else [])
 
@@ -224,7 +236,7 @@ def test_odd_fields_of_another_program_do_no_harm(db, journal_path):
     lines = [odd, odd | {"rel_path": "b", "tags": [1, "x"]}]
     journal_path.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     assert db.follow_journal(journal_path).records == 2
-    hits = db.search_captions("sign", 5)
+    hits = hits_of(db, "sign", 5)
     assert {hit.rel_path for hit in hits} == {"caf\udce9\ud800.jpg", "b"}
     assert db.caption_of("b").tags == ("x",)
 
@@ -236,7 +248,7 @@ def test_a_journal_that_is_not_there(db, tmp_path):
 
 def test_an_index_that_cannot_be_written_is_as_it_was(filled, journal_path):
     write(journal_path, [record(f"{n}.jpg", "A lighthouse " + "x" * 5000) for n in range(100)])
-    filled.database._connection.execute("PRAGMA max_page_count = 50")
+    filled.database._connection.execute("PRAGMA max_page_count = 100")
     with pytest.raises(LibraryError, match="free some space"):
         filled.follow_journal(journal_path)
     assert len(found(filled, "beach")) == 2
@@ -251,11 +263,6 @@ def test_a_position_of_another_version_means_from_the_beginning(filled, journal_
     assert len(found(filled, "beach")) == 2
 
 
-def hit(rel_path):
-    return CaptionHit.without_caption(rel_path, "0" * 64)
-
-
 def test_fusing_puts_first_what_both_rankings_have():
-    fused = fuse([[hit("a"), hit("b")], [hit("c"), hit("b")]], 10)
-    assert [h.rel_path for h in fused] == ["b", "a", "c"]
-    assert [h.rel_path for h in fuse([[hit("a"), hit("b")], []], 1)] == ["a"]
+    assert list(fuse([["a", "b"], ["c", "b"]])) == ["b", "a", "c"]
+    assert list(fuse([["a", "b"], []])) == ["a", "b"]

@@ -157,7 +157,7 @@ def test_a_library_that_cannot_be_changed(path):
 def test_a_full_disk_keeps_what_was_saved(path):
     with Library.open(path, pytest.fail) as db:
         fill(db)
-        db.database._connection.execute("PRAGMA max_page_count = 40")
+        db.database._connection.execute("PRAGMA max_page_count = 100")
         with pytest.raises(LibraryError, match="free some space"):
             for n in range(100):
                 db.save_thumbnail(f"t{n}", bytes(10_000))
@@ -173,7 +173,7 @@ from picture_captioner.errors import LibraryError
 from picture_captioner.library import Library
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Library.open(Path(sys.argv[1]), sys.exit) as db:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
     saved = 0
     try:
         while True:

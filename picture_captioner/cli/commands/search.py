@@ -1,4 +1,4 @@
-"""`search`: find photos by the words of their captions, and by their pictures where that can be."""
+"""`search`: find photos by words, by what is known of them, and by their pictures."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from picture_captioner.cli.search_flags import SearchFlags
-from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.cli.search_flags import LISTED, SearchFlags
+from picture_captioner.cli.terminal import count, say, show, show_as_it_is
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
     ConfigurationError,
@@ -20,7 +20,7 @@ from picture_captioner.errors import (
     LibraryError,
     UsageError,
 )
-from picture_captioner.library import CaptionHit, Library, fuse, has_words
+from picture_captioner.library import Hit, Hits, Library, Lookups, Selection, Term, checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,40 +46,68 @@ def print_search(
     """Print the photos that match, best first; finding none is no error.
 
     Raises:
-        UsageError: there is no word to search for.
+        UsageError: nothing is asked for, or something that cannot be.
         JournalError: the journal cannot be read.
         ConfigurationError: the report that was to be opened is not there.
     """
-    query = " ".join(words).strip()
-    if not has_words(query):
-        raise UsageError("nothing to search for: give a word, such as search 'children on a beach'")
     settings = flags.settings()
+    selection = _selection(flags, words, settings)
     if not settings.captions_jsonl.exists():
         say(f"{settings.captions_jsonl} holds no records yet")
-        hits: list[CaptionHit] = []
-    else:
-        hits = _search(settings, query, flags, embedder)
-    _tell(hits, query, as_json=flags.as_json)
+    found = Hits()
+    if settings.captions_jsonl.exists() or settings.library_path.exists():
+        found = _search(settings, selection, flags, embedder)
+    _tell(found, selection, flags, settings)
     if flags.open_report:
-        open_report(flags.out, query)
+        open_report(flags.out, str(selection))
     return ExitCode.DONE
 
 
+def _selection(flags: SearchFlags, words: Sequence[str], settings: Settings) -> Selection:
+    """What words and flags ask for together."""
+    typed = Selection.parse(" ".join(words))
+    kinds = ("person", "place", "tag", "text", "camera", "has", "status", "similar")
+    given = [(kind, value) for kind in kinds for value in getattr(flags, kind) or ()]
+    given += [("from", flags.from_)] * (flags.from_ is not None)
+    given += [("to", flags.to)] * (flags.to is not None)
+    selection = typed & Selection(tuple(checked(kind, value or "") for kind, value in given))
+    for unwanted in flags.not_ or ():
+        selection = selection.without(Selection.parse(unwanted))
+    if not selection.terms:
+        raise UsageError(
+            "nothing to search for: give a word, such as search 'children on a beach', or a "
+            "condition, such as --from 2019-06"
+        )
+    return Selection(tuple(_in_library(term, settings.photos_dir) for term in selection.terms))
+
+
+def _in_library(term: Term, photos_dir: Path | None) -> Term:
+    """A photo that is named as it lies on the disk, as the library knows it."""
+    path = Path(term.value)
+    if term.kind != "similar" or photos_dir is None or not path.exists():
+        return term
+    lies, folder = path.resolve(), photos_dir.resolve()
+    if folder not in lies.parents:
+        return term
+    return term._replace(value=lies.relative_to(folder).as_posix())
+
+
 def _search(
-    settings: Settings, query: str, flags: SearchFlags, embedder: TextEmbedder | None
-) -> list[CaptionHit]:
+    settings: Settings, selection: Selection, flags: SearchFlags, embedder: TextEmbedder | None
+) -> Hits:
     """Search in library.db or, if that cannot be used, in an index made for this once."""
-    journal, limit = settings.captions_jsonl, flags.limit
+    journal = settings.captions_jsonl
     try:
         with Library.open(settings.library_path, say) as library:
-            flags = replace(flags, models_dir=settings.models_dir)
-            embedder = embedder or joint_embedder(library, flags)
-            return _find(library, journal, query, limit, embedder)
+            if selection.looked_for and not selection.of_kind("similar"):
+                flags = replace(flags, models_dir=settings.models_dir)
+                embedder = embedder or joint_embedder(library, flags)
+            return _find(library, journal, selection, flags, embedder)
     except LibraryError as error:
         say(f"{error}")
         say("Searching without it this time, which takes longer")
         with Library.in_memory(say) as library:
-            return _find(library, journal, query, limit, None)
+            return _find(library, journal, selection, flags, None)
 
 
 def joint_embedder(library: Library, flags: SearchFlags) -> TextEmbedder | None:
@@ -105,60 +133,86 @@ def joint_embedder(library: Library, flags: SearchFlags) -> TextEmbedder | None:
 
 
 def _find(
-    library: Library, journal: Path, query: str, limit: int, embedder: TextEmbedder | None
-) -> list[CaptionHit]:
-    followed = library.follow_journal(journal)
-    if followed.damaged:
-        say(
-            f"{journal.name}: passed over {count(followed.damaged, 'damaged line')}; "
-            "see 'journal check'"
-        )
-    by_words = library.search_captions(query, limit)
-    by_picture = _by_picture(library, query, limit, embedder) if embedder is not None else []
-    return fuse([by_words, by_picture], limit) if by_picture else by_words
+    library: Library,
+    journal: Path,
+    selection: Selection,
+    flags: SearchFlags,
+    embedder: TextEmbedder | None,
+) -> Hits:
+    if journal.exists():
+        followed = library.follow_journal(journal)
+        if followed.damaged:
+            say(
+                f"{journal.name}: passed over {count(followed.damaged, 'damaged line')}; "
+                "see 'journal check'"
+            )
+    if selection.of_kind("place"):
+        _name_places(library)
+    words = " ".join(term.value for term in selection.looked_for)
+    return library.search(
+        selection,
+        flags.limit or (None if flags.paths0 else LISTED),
+        Lookups(words_vector=_vector(library, words, embedder) if embedder else None),
+        by_date=flags.sort == "date",
+        fold=not flags.all_,
+    )
 
 
-def _by_picture(
-    library: Library, query: str, limit: int, embedder: TextEmbedder
-) -> list[CaptionHit]:
-    """Photos whose vectors are nearest to the text's; none, with the reason, if that cannot be."""
+def _name_places(library: Library) -> None:
+    from picture_captioner.report.places import place_names
+
+    names = place_names()
+    if names is None:
+        say("No names of places: 'caption.py doctor' says how to install the extra places")
+    else:
+        library.name_places(names)
+
+
+def _vector(
+    library: Library, words: str, embedder: TextEmbedder
+) -> tuple[str, NDArray[np.float32]] | None:
+    """The words as a vector beside those of the pictures; None, with the reason."""
     try:
         identity = embedder.identity
         if identity not in library.identities():
             say(f"Searching the captions alone: library.db has no vectors of {identity} yet")
-            return []
-        (vector,) = embedder.embed_texts([query])
+            return None
+        (vector,) = embedder.embed_texts([words])
     except FatalError as error:
         say(f"Searching the captions alone: {error}")
-        return []
-    return [
-        library.caption_of(rel_path) or CaptionHit.without_caption(rel_path, content)
-        for content, _ in library.nearest(identity, vector, limit)
-        for rel_path in library.paths_of(content)
-    ]
+        return None
+    return identity, vector
 
 
-def _tell(hits: Sequence[CaptionHit], query: str, *, as_json: bool) -> None:
-    if as_json:
-        show(json.dumps([_as_mapping(hit) for hit in hits]))
+def _tell(found: Hits, selection: Selection, flags: SearchFlags, settings: Settings) -> None:
+    hits, folder = found.photos, settings.photos_dir
+    if flags.paths0:
+        for hit in hits:
+            whole = (folder / hit.rel_path).absolute() if folder else hit.rel_path
+            show_as_it_is(str(whole), end=b"\0")
+    elif flags.as_json:
+        show(json.dumps([_as_mapping(hit, folder) for hit in hits]))
     else:
         for hit in hits:
             show(hit.rel_path, hit.caption)
     if not hits:
-        say(f"Nothing found for {query}")
-    elif not any(hit.all_words for hit in hits):
+        say(f"Nothing found for {selection}")
+    elif selection.looked_for and not any(hit.all_words for hit in hits):
         say(f"No caption has all of these words; {count(len(hits))} with some of them")
+    if found.folded:
+        say(f"{count(found.folded, 'near-duplicate')} of these left out; --all shows them")
+    if found.more and flags.limit is None:
+        say(f"{count(found.more, 'more photo')}; --limit N shows more")
 
 
-def _as_mapping(hit: CaptionHit) -> dict[str, object]:
+def _as_mapping(hit: Hit, folder: Path | None) -> dict[str, object]:
     return {
         "rel_path": hit.rel_path,
-        "caption": hit.caption,
-        "title": hit.title,
-        "tags": list(hit.tags),
-        "placeholder": hit.placeholder,
+        "path": str((folder / hit.rel_path).absolute()) if folder else None,
         "score": hit.score,
-        "all_words": hit.all_words,
+        "why": hit.why,
+        "captured_at": hit.captured_at.isoformat() if hit.captured_at else None,
+        "caption": hit.caption or None,
     }
 
 

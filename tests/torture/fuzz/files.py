@@ -12,7 +12,7 @@ from pathlib import Path
 from picture_captioner.cli.commands.report_inputs import read_vocabulary
 from picture_captioner.config import PREFIX, Settings, load_settings, variable_of
 from picture_captioner.errors import ConfigurationError, LibraryError, Usage, UsageError
-from picture_captioner.library import Library
+from picture_captioner.library import Library, Selection
 from picture_captioner.library.schema import APPLICATION_ID, TABLES, VERSION
 from picture_captioner.pipeline.asking.prices import Prices, read_price_file
 from picture_captioner.pipeline.selecting.file_list import read_file_list
@@ -206,7 +206,7 @@ def library(data: bytes, folder: Path) -> None:
         with Library.open(path, said.append) as opened:
             opened.facts("a.jpg", 1, 2)
             opened.paths_of("a")
-            opened.search_captions("boat", 5)
+            opened.search(Selection.parse("boat"), 5)
             opened.caption_of("a")
             opened.identities()
             opened.thumbnail("a")
@@ -219,16 +219,20 @@ def library(data: bytes, folder: Path) -> None:
 
 
 def query(data: bytes, folder: Path) -> None:
-    """Any text is a query."""
+    """Any text is a query, or gets a sentence."""
     with _memory() as opened:
-        opened.search_captions(data.decode("utf-8", "replace"), 5)
-        opened.search_captions(data.decode("utf-8", "surrogateescape"), 5)
+        for errors in ("replace", "surrogateescape"):
+            with contextlib.suppress(UsageError):
+                opened.search(Selection.parse(data.decode("utf-8", errors)), 5)
 
 
 def _memory() -> Library:
     opened = Library.in_memory(lambda text: None)
     with opened.database.transaction() as connection:
-        connection.execute("INSERT INTO captions VALUES (1, x'61', 0, x'61', 't', 'a boat', '[]')")
+        connection.execute(
+            "INSERT INTO captions (id, rel_path, placeholder, content, title, caption, tags) "
+            "VALUES (1, x'61', 0, x'61', 't', 'a boat', '[]')"
+        )
         connection.execute(
             "INSERT INTO caption_words (rowid, title, caption, tags) VALUES (1, 't', 'a boat', '')"
         )

@@ -1,0 +1,150 @@
+"""The filters of a selection as conditions of one SQL statement, values always apart from it.
+
+The statement is over `located` (a path and its content), with `photos`, `capture_times` and
+`captions` beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple, TypeAlias
+
+from picture_captioner.errors import UsageError
+from picture_captioner.library.encoding import to_key
+from picture_captioner.library.selection import ALTERNATIVES, WORDS, Selection, Term
+
+PersonContents: TypeAlias = Callable[[str], Collection[str]]
+TagNames: TypeAlias = Callable[[str, Iterable[str]], Collection[str]]
+
+_TAKEN = "capture_times.taken_at"
+_HAS = {
+    "caption": "captions.caption IS NOT NULL",
+    "title": "captions.title IS NOT NULL",
+    "tag": "located.rel_path IN (SELECT rel_path FROM caption_tags) "
+    "OR located.content IN (SELECT content FROM photo_tags)",
+    "text": "located.content IN (SELECT content FROM texts WHERE lines != '[]') "
+    "OR captions.id IN (SELECT rowid FROM caption_words WHERE text != '')",
+    "face": "located.content IN (SELECT content FROM faces)",
+    "person": "located.content IN (SELECT content FROM face_assignments WHERE person IS NOT NULL)",
+    "time": f"{_TAKEN} IS NOT NULL",
+    "place": "photos.latitude IS NOT NULL",
+    "vector": "located.content IN (SELECT key FROM vectors)",
+}
+
+
+class Condition(NamedTuple):
+    """A piece of SQL, and its values."""
+
+    sql: str
+    values: tuple[object, ...] = ()
+
+
+def where(
+    connection: sqlite3.Connection,
+    selection: Selection,
+    persons: PersonContents | None,
+    tags: TagNames | None,
+) -> Condition | None:
+    """The condition of a selection's filters; None if it has none.
+
+    Raises:
+        UsageError: somebody or something is asked for that is not known here.
+    """
+    every: list[Condition] = []
+    any_of: dict[str, list[Condition]] = {}
+    for term in selection.terms:
+        if term.kind in WORDS or term.kind == "similar":
+            continue
+        condition = _condition(connection, term, persons, tags)
+        if term.negated:
+            every.append(Condition(f"coalesce({condition.sql}, 0) = 0", condition.values))
+        elif term.kind in ALTERNATIVES:
+            any_of.setdefault(term.kind, []).append(condition)
+        else:
+            every.append(condition)
+    every += [_joined(" OR ", conditions) for conditions in any_of.values()]
+    return _joined(" AND ", every) if every else None
+
+
+def _joined(word: str, conditions: Collection[Condition]) -> Condition:
+    sql = word.join(f"({condition.sql})" for condition in conditions)
+    return Condition(f"({sql})", tuple(v for condition in conditions for v in condition.values))
+
+
+def _condition(
+    connection: sqlite3.Connection,
+    term: Term,
+    persons: PersonContents | None,
+    tags: TagNames | None,
+) -> Condition:
+    value = term.value
+    if term.kind == "date":
+        return _period(value)
+    if term.kind == "camera":
+        literally = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return Condition("photos.camera LIKE ? ESCAPE '\\'", (f"%{literally}%",))
+    if term.kind == "status":
+        return (
+            Condition("captions.status IS NULL OR captions.withdrawn")
+            if value == "pending"
+            else Condition("captions.status = ? AND NOT captions.withdrawn", (value,))
+        )
+    if term.kind == "place":
+        return _place(connection, value)
+    if term.kind == "tag":
+        return _tag(connection, value, tags)
+    if term.kind == "person":
+        return _person(value, persons)
+    return Condition(_HAS[value])
+
+
+def _period(value: str) -> Condition:
+    """Times are local and in ISO 8601: they are compared as text, by as much as the day says."""
+    first, last = value.split("..")
+    parts = [(">=", first)] * bool(first) + [("<=", last)] * bool(last)
+    sql = " AND ".join(f"substr({_TAKEN}, 1, 10) {sign} ?" for sign, _ in parts)
+    return Condition(sql, tuple(day for _, day in parts))
+
+
+def _place(connection: sqlite3.Connection, value: str) -> Condition:
+    """Words of the name of the town, or of its country, from the beginning of one on."""
+    wanted = f" {folded(value)}"
+    names = connection.execute("SELECT DISTINCT name FROM places WHERE name IS NOT NULL")
+    fitting = [name for (name,) in names if wanted in f" {folded(name)}"]
+    return Condition(
+        "located.content IN (SELECT content FROM places "
+        "WHERE name IN (SELECT value FROM json_each(?)))",
+        (json.dumps(fitting),),
+    )
+
+
+def _tag(connection: sqlite3.Connection, value: str, tags: TagNames | None) -> Condition:
+    stored = connection.execute("SELECT tag FROM caption_tags UNION SELECT tag FROM photo_tags")
+    names = [name for (name,) in stored]
+    wanted = folded(value)
+    fitting = tags(value, names) if tags else [name for name in names if folded(name) == wanted]
+    chosen = json.dumps(list(fitting))
+    return Condition(
+        "located.rel_path IN (SELECT rel_path FROM caption_tags "
+        "WHERE tag IN (SELECT value FROM json_each(?))) "
+        "OR located.content IN (SELECT content FROM photo_tags "
+        "WHERE tag IN (SELECT value FROM json_each(?)))",
+        (chosen, chosen),
+    )
+
+
+def _person(value: str, persons: PersonContents | None) -> Condition:
+    if persons is None:
+        raise UsageError(f"person:{value[:60]} cannot be answered: nobody has been named here")
+    contents = json.dumps([to_key(content).hex() for content in persons(value)])
+    return Condition("lower(hex(located.content)) IN (SELECT value FROM json_each(?))", (contents,))
+
+
+def folded(text: str) -> str:
+    """Lower case without accents, words apart by single spaces: how names are compared."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    return " ".join("".join(c if c.isalnum() else " " for c in letters).split())

@@ -1,0 +1,362 @@
+"""From a selection to photos: words, filters and vectors in one ranking.
+
+Each word is looked for in the captions and in what is written in the pictures; a photo must have
+all, one here and one there. Filters are one statement. Paths stay keys (bytes) until the end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from picture_captioner.errors import UsageError
+from picture_captioner.library import vectors
+from picture_captioner.library.captions import caption_of
+from picture_captioner.library.conditions import PersonContents, TagNames, where
+from picture_captioner.library.encoding import from_key, to_key
+from picture_captioner.library.fusion import fuse
+from picture_captioner.library.query import form_expression, phrase_expression, word_expression
+from picture_captioner.library.selection import WORDS, Selection, Term
+from picture_captioner.library.times import find_times
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Scores: TypeAlias = dict[bytes, float]
+
+_WEIGHTS = "2.0, 1.0, 2.0, 1.0, 0.5, 0.5, 2.0"
+"""bm25 of title, caption, tags, text, more, path, stems: worth more where there are few words."""
+
+_NEAR_BITS = 5
+_FLAT_BITS = 6
+_ALL_BITS = (1 << 64) - 1
+"""As in the report: hashes this close are the same motif; ones of (almost) one kind say nothing."""
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """What library.db itself does not know; None where nobody can say.
+
+    Attributes:
+        persons: the contents that show who is called so; a `UsageError` for a name nobody has.
+        tags: the names under which a tag is stored, given all that are.
+        words_vector: identity and vector of the words, in the space of stored pictures.
+    """
+
+    persons: PersonContents | None = None
+    tags: TagNames | None = None
+    words_vector: tuple[str, NDArray[np.float32]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A photo that was found; `why` says by what. Scores compare within one search."""
+
+    rel_path: str
+    content_sha256: str | None
+    score: float
+    why: str
+    all_words: bool
+    captured_at: datetime | None
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What a search found; `folded` look like others, `more` were beyond the limit."""
+
+    photos: Sequence[Hit] = ()
+    folded: int = 0
+    more: int = 0
+
+
+_NEAREST = 1000
+"""How many pictures that are like the words or a photo are taken where no limit is given."""
+
+_MANY = 300
+"""From so many on, all rows are read at once."""
+
+
+class _Row(NamedTuple):
+    content: bytes | None = None
+    taken_at: str | None = None
+    hash: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Where a term is written: in captions, and in pictures."""
+
+    captions: Scores
+    pictures: Scores
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self.captions or path in self.pictures
+
+    def scores(self) -> Scores:
+        """Of both together."""
+        both = dict(self.captions)
+        for path, score in self.pictures.items():
+            both[path] = both.get(path, 0.0) + score
+        return both
+
+
+class Search:
+    """One selection, being looked up; `connection` is library.db's, inside a transaction.
+
+    Raises, from its methods:
+        UsageError: somebody or something is asked for that is not known here.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, selection: Selection, lookups: Lookups | None = None
+    ) -> None:
+        self._connection = connection
+        self._selection = selection
+        self._lookups = lookups or Lookups()
+        self._terms = selection.looked_for
+        self._written: dict[Term, _Written] = {}
+        self._seen: set[bytes] = set()
+        self._rows: dict[bytes, _Row] = {}
+
+    def hits(self, limit: int | None, *, by_date: bool = False, fold: bool = True) -> Hits:
+        """The best photos; look-alikes of better ones are left out if `fold`.
+
+        Without words, and if `by_date`, the newest come first, those without a time last.
+        """
+        scores = self._ranked(limit or _NEAREST)
+        paths = list(scores)
+        if by_date or not (self._terms or self._selection.of_kind("similar")):
+            self._read_all_rows()
+            paths.sort()
+            paths.sort(key=lambda path: self._row(path).taken_at or "", reverse=True)
+        if len(paths) > _MANY and (limit is None or limit > _MANY):
+            self._read_all_rows()
+        kept, folded, more = self._unfolded(paths, limit, fold=fold)
+        return Hits([self._hit(path, scores[path]) for path in kept], folded, more)
+
+    def rel_paths(self) -> Iterator[str]:
+        """The paths of all photos for which everything holds."""
+        found = self._with_all() if self._terms else None
+        return (from_key(path) for path in sorted(self._allowed(found)))
+
+    def _ranked(self, near: int) -> Scores:
+        """All that are found, with their scores, best first."""
+        if similar := self._selection.of_kind("similar"):
+            allowed = self._allowed(self._with_all() if self._terms else None)
+            queries = [_vector_of(self._connection, term.value) for term in similar]
+            return fuse([self._like(*query, allowed, near) for query in queries])
+        if not self._terms:
+            return dict.fromkeys(sorted(self._allowed(None)), 0.0)
+        found = self._with_all() or self._with_some()
+        allowed = self._allowed(found)
+        best = sorted(allowed, key=lambda path: (-found[path], path))
+        if self._lookups.words_vector is None:
+            return {path: found[path] for path in best}
+        identity, vector = self._lookups.words_vector
+        pictures = self._like(identity, vector, self._allowed(None), near)
+        self._seen.update(pictures)
+        return fuse([best, pictures]) if pictures else {path: found[path] for path in best}
+
+    def _with_all(self) -> Scores:
+        """The photos that have all of the words."""
+        found: Scores | None = None
+        for term in self._terms:
+            here = self._term(term).scores()
+            if found is not None:
+                here = {path: found[path] + here[path] for path in found.keys() & here.keys()}
+            found = here
+        return found or {}
+
+    def _with_some(self) -> Scores:
+        found: Scores = {}
+        for term in self._terms:
+            for path, score in self._term(term).scores().items():
+                found[path] = found.get(path, 0.0) + score
+        return found
+
+    def _term(self, term: Term) -> _Written:
+        """The photos in whose captions or pictures a term is written."""
+        if term not in self._written:
+            self._written[term] = self._look_for(term)
+        return self._written[term]
+
+    def _look_for(self, term: Term) -> _Written:
+        if term.kind == "word":
+            expression = (form_expression if term.negated else word_expression)(term.value)
+        else:
+            expression = phrase_expression(term.value)
+        in_captions = self._connection.execute(
+            f"SELECT rel_path, -bm25(caption_words, {_WEIGHTS}) FROM caption_words "  # noqa: S608
+            "JOIN captions ON captions.id = caption_words.rowid WHERE caption_words MATCH ?",
+            (f"text : ({expression})" if term.kind == "text" else expression,),
+        ).fetchall()
+        in_pictures = self._connection.execute(
+            "SELECT located.rel_path, -bm25(text_words) FROM text_words "
+            "JOIN texts ON texts.id = text_words.rowid "
+            "JOIN located ON located.content = texts.content WHERE text_words MATCH ?",
+            (expression,),
+        ).fetchall()
+        return _Written(dict(in_captions), dict(in_pictures))
+
+    def _allowed(self, among: Collection[bytes] | None) -> Collection[bytes]:
+        """Those (None: of all) for which the filters hold, without what is not wanted."""
+        condition = where(
+            self._connection, self._selection, self._lookups.persons, self._lookups.tags
+        )
+        unwanted: set[bytes] = set()
+        for term in self._selection.terms:
+            if term.negated and term.kind in WORDS:
+                unwanted.update(self._term(term).scores())
+        if condition is None and among is not None:
+            return set(among) - unwanted
+        if any(term.kind == "date" for term in self._selection.terms):
+            find_times(self._connection)
+        rows = self._connection.execute(
+            "SELECT located.rel_path FROM located "  # noqa: S608
+            "LEFT JOIN photos ON photos.content = located.content "
+            "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path "
+            "LEFT JOIN captions ON captions.rel_path = located.rel_path "
+            f"WHERE {condition.sql if condition else 1}",
+            condition.values if condition else (),
+        )
+        found = {path for (path,) in rows} - unwanted
+        return found if among is None else found.intersection(among)
+
+    def _like(
+        self,
+        identity: str,
+        vector: NDArray[np.float32],
+        allowed: Collection[bytes],
+        near: int,
+    ) -> list[bytes]:
+        """The allowed photos whose vectors are nearest."""
+        ranking = (
+            path
+            for content, _ in vectors.nearest(self._connection, identity, vector)
+            for path in _paths_of(self._connection, to_key(content))
+            if path in allowed
+        )
+        return list(islice(ranking, near))
+
+    def _unfolded(
+        self, paths: Sequence[bytes], limit: int | None, *, fold: bool
+    ) -> tuple[list[bytes], int, int]:
+        """The first of `paths` that do not look alike, how many did, how many were left."""
+        kept: list[bytes] = []
+        looks = Looks()
+        for place, path in enumerate(paths):
+            if len(kept) == limit:
+                return kept, place - len(kept), len(paths) - place
+            row = self._row(path) if fold else None
+            if row is None or not looks.known(row.content, row.hash):
+                kept.append(path)
+        return kept, len(paths) - len(kept), 0
+
+    def _read_all_rows(self) -> None:
+        find_times(self._connection)
+        rows = self._connection.execute(
+            "SELECT located.rel_path, located.content, "
+            "capture_times.taken_at, perceptual_hash FROM located "
+            "LEFT JOIN photos ON photos.content = located.content "
+            "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path"
+        )
+        self._rows = {path: _Row(*rest) for path, *rest in rows}
+
+    def _row(self, path: bytes) -> _Row:
+        if path not in self._rows:
+            find_times(self._connection, path)
+            self._rows[path] = _Row(
+                *self._connection.execute(
+                    "SELECT located.content, capture_times.taken_at, perceptual_hash FROM located "
+                    "LEFT JOIN photos ON photos.content = located.content "
+                    "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path "
+                    "WHERE located.rel_path = ?",
+                    (path,),
+                ).fetchone()
+            )
+        return self._rows[path]
+
+    def _hit(self, path: bytes, score: float) -> Hit:
+        rel_path, row = from_key(path), self._row(path)
+        said = caption_of(self._connection, rel_path)
+        return Hit(
+            rel_path=rel_path,
+            content_sha256=from_key(row.content) if row.content is not None else None,
+            score=score,
+            why="; ".join(self._why(path)),
+            all_words=all(path in self._term(term) for term in self._terms),
+            captured_at=datetime.fromisoformat(row.taken_at) if row.taken_at else None,
+            caption=said.caption if said else "",
+        )
+
+    def _why(self, path: bytes) -> Iterator[str]:
+        """By what a photo was found: words where they are written, pictures, filters."""
+        said = [str(term) for term in self._terms if path in self._term(term).captions]
+        written = [term.value for term in self._terms if path in self._term(term).pictures]
+        if said:
+            yield f"caption: {' '.join(said)}"
+        if written:
+            yield f"text in the picture: {' '.join(written)}"
+        if path in self._seen:
+            yield "looks like the words"
+        filters = [t for t in self._selection.terms if t.kind not in WORDS and not t.negated]
+        yield from map(str, filters)
+
+
+class Looks:
+    """Perceptual hashes that were seen, found again by one of six parts that is equal."""
+
+    def __init__(self) -> None:
+        self._contents: set[bytes] = set()
+        self._parts: dict[tuple[int, int], list[int]] = {}
+
+    def known(self, content: bytes | None, bits: int | None) -> bool:
+        """Whether this photo looks like one before it; it is remembered if not."""
+        if content is not None and content in self._contents:
+            return True
+        if content is not None:
+            self._contents.add(content)
+        if bits is None:
+            return False
+        bits &= _ALL_BITS
+        if not _FLAT_BITS < bits.bit_count() < 64 - _FLAT_BITS:
+            return False
+        # Of hashes that differ in 5 bits at most, one of 6 parts is equal.
+        parts = [(place, bits >> place & 0x7FF) for place in range(0, 64, 11)]
+        near = (known for part in parts for known in self._parts.get(part, ()))
+        if any((known ^ bits).bit_count() <= _NEAR_BITS for known in near):
+            return True
+        for part in parts:
+            self._parts.setdefault(part, []).append(bits)
+        return False
+
+
+def _paths_of(connection: sqlite3.Connection, content: bytes) -> list[bytes]:
+    rows = connection.execute(
+        "SELECT rel_path FROM located WHERE content = ? ORDER BY rel_path", (content,)
+    )
+    return [path for (path,) in rows]
+
+
+def _vector_of(connection: sqlite3.Connection, rel_path: str) -> tuple[str, NDArray[np.float32]]:
+    """The vector of a photo, of the embedder that came last, with its identity."""
+    row = connection.execute(
+        "SELECT models.identity, located.content FROM located "
+        "JOIN vectors ON vectors.key = located.content JOIN models ON models.id = vectors.model "
+        "WHERE located.rel_path = ? ORDER BY models.id DESC",
+        (to_key(rel_path),),
+    ).fetchone()
+    if row is None:
+        raise UsageError(
+            f"nothing is known that {rel_path} could be compared by: name a photo of the library, "
+            "after 'caption.py process --stage embed'"
+        )
+    identity, content = row
+    _, array = vectors.load(connection, identity, [from_key(content)])
+    return identity, array[0] / max(float((array[0] ** 2).sum()) ** 0.5, 1e-12)

@@ -1,0 +1,122 @@
+"""Stems of words, by the language of the text: `dogs` finds `dog`, `Hunde` finds `Hund`.
+
+The language of a text is told by its script, else by its commonest words; which one a search is in
+nobody knows, so a word of it is reduced by the rules of all. A stem carries its language
+(as `en:dog`), so that Italian rules, by which `care` is `car`, find nothing in English captions.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from typing import Protocol
+
+from picture_captioner.library.encoding import to_text
+
+_COMMON = {
+    "english": "the a and with of in is on are at an to two his her their",
+    "german": "der die das und ein eine einem einer mit auf im ist vor zwei sind den dem",
+    "french": "le les des un une et avec sur dans est au du deux qui sont aux",
+    "spanish": "el los las una un con en y está del al dos sobre se por unos",
+    "italian": "il lo gli una con di su e che della nel due è sono sulla dei",
+    "portuguese": "os uma um com em o e na no ao dois da do está sobre duas",
+    "dutch": "het een van en op met de zijn twee voor aan naast is bij",
+    "swedish": "en ett och på med är i som två vid den av",
+    "danish": "en et og på med er i der to ved den af",
+    "norwegian": "en et og på med er i som to ved den av",
+    "finnish": "ja on kaksi joka ovat rannalla kanssa sekä edessä hän",
+    "polish": "i na z w się jest dwie dwa do przed oraz nad",
+    "hungarian": "a az egy és van két egymás mellett előtt is",
+    "romanian": "un o și pe cu în este doi două care la din",
+    "turkish": "bir ve ile üzerinde iki bu için olan önünde de",
+}
+"""The words by which a language is told; of equally many, the one that stands first."""
+
+_SCRIPTS = {
+    "russian": re.compile("[\u0400-\u04ff]"),
+    "greek": re.compile("[\u0370-\u03ff]"),
+    "arabic": re.compile("[\u0600-\u06ff]"),
+    "hindi": re.compile("[\u0900-\u097f]"),
+    "tamil": re.compile("[\u0b80-\u0bff]"),
+}
+_PLURALS = (
+    "child/children man/men woman/women person/people foot/feet tooth/teeth goose/geese "
+    "mouse/mice ox/oxen leaf/leaves knife/knives wolf/wolves calf/calves loaf/loaves "
+    "shelf/shelves half/halves scarf/scarves wife/wives life/lives thief/thieves"
+)
+_IRREGULAR = {pair.partition("/")[2]: pair.partition("/")[0] for pair in _PLURALS.split()}
+"""English plurals that no rule leads back to their word."""
+
+_MARK = "\u0294"
+"""A letter (the glottal stop) that begins no word of a caption."""
+
+_CODES = {name: name[:2] + name[-1] for name in (*_COMMON, *_SCRIPTS)}
+_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0bbe-\u0bcd])*")
+_LONGEST = 40
+"""Letters; what is longer is no word, and the rules take time."""
+
+
+class _Stemmer(Protocol):
+    def stemWord(self, word: str) -> str: ...  # noqa: N802 - as the package names it
+
+
+def stems_of_text(text: str) -> str:
+    """The stems of a text's words, for the index."""
+    words = _words(text)
+    language = _language_of(words)
+    return " ".join(dict.fromkeys(_stem(language, word) for word in words))
+
+
+def stems_of_word(word: str) -> list[str]:
+    """What a word that is searched for may be in the index; none for what is not one word."""
+    found = _words(word)
+    if len(found) != 1 or found[0] != _plain(word):
+        return []
+    script = _script_of(found[0])
+    languages = (script,) if script else tuple(_COMMON)
+    return [_stem(language, found[0]) for language in languages]
+
+
+def _language_of(words: list[str]) -> str:
+    """The language of these words; English if nothing tells."""
+    if (script := _script_of("".join(words[:20]))) is not None:
+        return script
+    known = {name: sum(word in common for word in words) for name, common in _common().items()}
+    return max(known, key=lambda name: known[name])
+
+
+@functools.cache
+def _common() -> dict[str, frozenset[str]]:
+    return {language: frozenset(words.split()) for language, words in _COMMON.items()}
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", to_text(text)).casefold()
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _WORD.findall(_plain(text)) if len(word) <= _LONGEST]
+
+
+def _script_of(text: str) -> str | None:
+    if text.isascii():
+        return None
+    return next((name for name, letters in _SCRIPTS.items() if letters.search(text)), None)
+
+
+@functools.lru_cache(maxsize=200_000)
+def _stem(language: str, word: str) -> str:
+    """The stem without accents, after its language: a token of the index."""
+    if language == "english":
+        word = _IRREGULAR.get(word, word)
+    letters = unicodedata.normalize("NFKD", _stemmer(language).stemWord(word))
+    return _MARK + _CODES[language] + "".join(c for c in letters if not unicodedata.combining(c))
+
+
+@functools.cache
+def _stemmer(language: str) -> _Stemmer:
+    import snowballstemmer
+
+    stemmer: _Stemmer = snowballstemmer.stemmer(language)
+    return stemmer
