@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from picture_captioner.errors import CorruptImageError
     from picture_captioner.image_loader import load_image
     from picture_captioner.journal import Journal as CaptionJournal
+    from picture_captioner.journal import read_captions
 
 __all__ = [
     "BACKENDS",
@@ -23,6 +24,7 @@ __all__ = [
     "CorruptImageError",
     "load_backend",
     "load_image",
+    "read_captions",
 ]
 
 _WHERE = {
@@ -32,6 +34,7 @@ _WHERE = {
     "CorruptImageError": ("errors", "CorruptImageError"),
     "load_backend": ("backends.registry", "load_backend"),
     "load_image": ("image_loader", "load_image"),
+    "read_captions": ("journal", "read_captions"),
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -195,3 +197,35 @@ def test_the_service_of_the_document_runs_as_it_stands(tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr + (tmp_path / "captions/loop.log").read_text()
         assert len(records(journal)) == 1
+
+
+def index_of_behaviours():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    return re.findall(r"^\| (.+) \| `([\w/]+)\.py` \| `([\w.]+)` \|$", text, re.MULTILINE)
+
+
+def test_every_behaviour_is_where_the_index_says():
+    found = index_of_behaviours()
+    assert len(found) >= 40
+    for _, file, symbol in found:
+        owner = importlib.import_module("picture_captioner." + file.replace("/", "."))
+        for name in symbol.split("."):
+            owner = getattr(owner, name)
+
+
+def test_the_blocks_for_python_run(tmp_path):
+    text = (ROOT / "docs" / "use_as_a_library.md").read_text("utf-8")
+    shutil.copy(ROOT / "examples" / "photos" / "2024-07-lake" / "pizza.jpg", tmp_path / "photo.jpg")
+    assert caption("run", ".", cwd=tmp_path).returncode == 0
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 3
+    for block in blocks:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", block],
+            cwd=tmp_path,
+            env={**environment(), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), block
+        assert done.stdout.strip()

@@ -25,7 +25,13 @@ from picture_captioner.journal.forgetting import (
     forget_lines,
 )
 from picture_captioner.journal.maintenance import compact, merge
-from picture_captioner.journal.reading import Damage, JournalIndex, read_again, read_index
+from picture_captioner.journal.reading import (
+    Damage,
+    JournalIndex,
+    read_again,
+    read_captions,
+    read_index,
+)
 from picture_captioner.journal.record import (
     MOST_DOLLARS,
     Entry,
@@ -65,6 +71,7 @@ __all__ = [
     "merge",
     "parse_time",
     "read_again",
+    "read_captions",
     "read_index",
     "replacing",
     "summarize",

@@ -13,7 +13,13 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from picture_captioner.errors import JournalError, Status
 from picture_captioner.journal.fold import Fold, alone, counts, fold, is_real
-from picture_captioner.journal.record import Entry, parse_entries, parse_entry, read_fields
+from picture_captioner.journal.record import (
+    Entry,
+    Record,
+    parse_entries,
+    parse_entry,
+    read_fields,
+)
 
 CHUNK_BYTES = 1 << 18
 MAX_LINE_BYTES = 16 << 20
@@ -302,3 +308,27 @@ def read_again(path: Path, entries: Iterable[Entry]) -> list[dict[str, Any]]:
                 if fields.get("rel_path") == entry.rel_path:
                     found.append(fields)
     return found
+
+
+def read_captions(
+    path: Path, index: JournalIndex | None = None, *, placeholders: bool = False
+) -> Iterator[Record]:
+    """The record whose caption holds, of every photo that has one, by the photos' names.
+
+    Records are read a thousand at a time, so a journal of a million takes no more memory than its
+    index. `index` saves reading that again. What `template` and `mock` wrote comes only with
+    `placeholders`.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    index = index or read_index(path)
+    wanted = (entry for entry in index.captions() if placeholders or is_real(entry))
+    chosen = sorted(wanted, key=lambda entry: entry.rel_path)
+    for first in range(0, len(chosen), _READ_AT_ONCE):
+        found = read_again(path, chosen[first : first + _READ_AT_ONCE])
+        records = (Record.from_mapping(fields) for fields in found)
+        yield from sorted(records, key=lambda record: record.rel_path)
+
+
+_READ_AT_ONCE = 1000

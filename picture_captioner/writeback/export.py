@@ -12,7 +12,7 @@ from picture_captioner.library import PhotoFacts
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "caption": (
         "caption", "title", "tags", "text", "backend", "model", "prompt_sha256", "edited",
-        "created_at",
+        "placeholder", "created_at",
     ),
     "metadata": (
         "width", "height", "captured_at", "captured_from", "camera", "latitude", "longitude",
@@ -57,6 +57,7 @@ def vars_of(record: Record) -> dict[str, Any]:
         "model": record.model,
         "prompt_sha256": record.prompt_sha256,
         "edited": record.edited or None,
+        "placeholder": record.placeholder or None,
         "created_at": record.created_at,
         **record.extra,
     }

@@ -17,7 +17,7 @@ from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, output_errors, say, show
 from picture_captioner.errors import ExitCode, OutputError, UsageError
-from picture_captioner.journal import Entry, Journal, Record, read_again, read_index
+from picture_captioner.journal import Entry, Journal, Record, read_captions, read_index
 from picture_captioner.library import Library, PhotoFacts
 from picture_captioner.report.csv_export import cell
 from picture_captioner.writeback.edits import edited, human, read_edits, rejected
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 FORMATS = ("jsonl", "csv")
-_AT_ONCE = 1000
 
 
 def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embeddings: bool) -> int:
@@ -96,14 +95,10 @@ def _rows(
     index = read_index(journal)
     for warning in index.warnings(journal.name):
         say(warning)
-    chosen = sorted((e for e in index.captions() if not e.placeholder), key=lambda e: e.rel_path)
-    for first in range(0, len(chosen), _AT_ONCE):
-        some = {f["rel_path"]: f for f in read_again(journal, chosen[first : first + _AT_ONCE])}
-        for path in sorted(some):
-            record = Record.from_mapping(some[path])
-            facts = _facts(library, record)
-            vector = _embedding(library, record) if embeddings else None
-            yield row_of(record, (photos_dir or Path()).absolute() / path, facts, groups, vector)
+    for record in read_captions(journal, index, placeholders=True):
+        path = (photos_dir or Path()).absolute() / record.rel_path
+        vector = _embedding(library, record) if embeddings else None
+        yield row_of(record, path, _facts(library, record), groups, vector)
 
 
 def _facts(library: Library, record: Record) -> PhotoFacts | None:

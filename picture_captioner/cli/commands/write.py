@@ -22,7 +22,7 @@ from picture_captioner.cli.write_flags import WriteFlags
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, SidecarError, UsageError
 from picture_captioner.image_loader import RAW_EXTENSIONS
-from picture_captioner.journal import Record, parse_time, read_again, read_index, utc_now
+from picture_captioner.journal import Record, parse_time, read_captions, read_index, utc_now
 from picture_captioner.library import Library
 from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
 from picture_captioner.pipeline.library_update.processing import process_photos
@@ -121,15 +121,14 @@ def _chosen(journal: Path, flags: WriteFlags, written: set[str]) -> Iterator[Rec
         say(warning)
     since = _time(flags.since)
     takes = PathFilter(flags.include or (), flags.exclude or ()).takes_file
-    real = [e for e in index.captions() if not e.placeholder and takes(e.rel_path)]
-    if not real and index.entries:
-        say("No captions to write: what this journal has are placeholders, failures or left out")
-    for entry in sorted(real, key=lambda e: e.rel_path):
-        for fields in read_again(journal, [entry]):  # none if it was compacted meanwhile
-            record = Record.from_mapping(fields)
-            young = since is None or (record.created_at and parse_time(record.created_at) >= since)
-            if young and f"{record.rel_path}.xmp" not in written:
-                yield record
+    some = False
+    for record in read_captions(journal, index):
+        some = True
+        young = since is None or (record.created_at and parse_time(record.created_at) >= since)
+        if young and takes(record.rel_path) and f"{record.rel_path}.xmp" not in written:
+            yield record
+    if not some and index.entries:
+        say("No captions to write: what this journal has are placeholders or failures")
 
 
 def _time(text: str | None) -> datetime | None:
