@@ -258,6 +258,17 @@ class DeclaredSettings:
             most=MAX_TIMEOUT,
         ),
     ] = 0.0
+    patience: Annotated[
+        float,
+        Flag(
+            "run",
+            "SECONDS",
+            "Wait so long for a service that fails; 30 at most if nothing listens there.",
+            HOW,
+            above=0,
+            most=MAX_TIMEOUT,
+        ),
+    ] = 300.0
     max_edge: Annotated[
         int,
         Flag(

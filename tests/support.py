@@ -24,6 +24,7 @@ def environment(**extra: str) -> dict[str, str]:
     }
     own = {k: v for k, v in own.items() if not k.endswith("_API_KEY")}
     own = {k: v for k, v in own.items() if not k.startswith("CAPTION_")}
+    own["CAPTION_PATIENCE"] = "2"  # a service that is down ends a run after seconds, not minutes
     return own | {"PYTHONPATH": extra.pop("PYTHONPATH", "")} | extra
 
 
@@ -144,7 +145,7 @@ class Service(CaptionBackend):
         wanted = options.fail_red < 0 or abs(red - options.fail_red) < 3
         if options.fail and wanted and (not options.fail_first or number <= options.fail_first):
             raise {
-                "connection": TransientError("connection refused", code="connection"),
+                "connection": TransientError("connection lost", code="connection"),
                 "refused": ModelError("the model refuses", code="refused"),
                 "policy": ApiError("against the rules", code="policy"),
                 "denied": AccessDeniedError("the service rejects the key"),

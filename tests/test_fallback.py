@@ -200,7 +200,7 @@ def test_the_setting_and_a_model_name_with_colons(tmp_path):
     with Server("first", lambda _: REFUSED) as first, Server("qwen2.5vl:3b") as second:
         flags = ("--photos-dir=photos", "--backend=compatible", f"--base-url={first.base_url}")
         chain = f"ollama:qwen2.5vl:3b@{second.base_url}"
-        done = caption("run", *flags, cwd=tmp_path, FALLBACK=chain)
+        done = caption("run", *flags, cwd=tmp_path, CAPTION_FALLBACK=chain)
         assert done.returncode == 0, done.stderr
     found = records(tmp_path / "captions.jsonl")
     assert {(r["backend"], r["model"]) for r in found} == {("ollama", "qwen2.5vl:3b")}

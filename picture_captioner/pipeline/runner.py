@@ -9,8 +9,8 @@ from pathlib import Path
 
 from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.captioning import Captioning
+from picture_captioner.pipeline.asking.circuit_breaker import PATIENCE_SECONDS
 from picture_captioner.pipeline.asking.fallback import FallbackChain
-from picture_captioner.pipeline.asking.retry import MAX_PATIENCE_SECONDS, MAX_PATIENCE_WITH_FALLBACK
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
@@ -30,6 +30,9 @@ from picture_captioner.pipeline.threads import GRACE_SECONDS, ThreadGroup
 from picture_captioner.pipeline.work_queue import Buffer, WorkQueue
 
 MAX_DECODERS = 16
+
+PATIENCE_WITH_FALLBACK = 60.0
+"""Seconds without a success where another can be asked."""
 
 
 def default_decoders() -> int:
@@ -53,6 +56,7 @@ class RunOptions:
     edge: int
     dry_run: bool = False
     accept_truncated: bool = False
+    patience: float = PATIENCE_SECONDS
     grace_seconds: float = GRACE_SECONDS
     root: FileId | None = None
 
@@ -97,9 +101,9 @@ class CaptionRun:
                 budget,
                 self.stop,
                 outcomes.notice,
-                MAX_PATIENCE_SECONDS
+                options.patience
                 if chosen is chosen_backends[-1]
-                else MAX_PATIENCE_WITH_FALLBACK,
+                else min(options.patience, PATIENCE_WITH_FALLBACK),
             )
             for chosen in chosen_backends
         ]

@@ -25,9 +25,9 @@ class Item:
 class WorkQueue:
     """A source of items that others can put items back into. Thread-safe.
 
-    First come items that were put back, then the pending photos; suspects, whose decoder died or
-    overran, come last and one at a time, with nothing else under way: only then is it certain that
-    the file was to blame.
+    First come items that were put back, then the pending photos, then those that were deferred
+    because the service failed; suspects, whose decoder died or overran, come last and one at a
+    time, with nothing else under way: only then is it certain that the file was to blame.
     `next` waits while an item under way may still come back, and returns None when all are settled
     or `stop` was called.
     """
@@ -36,6 +36,7 @@ class WorkQueue:
         self._source = iter(photos)
         self._exhausted = False
         self._again: deque[Item] = deque()
+        self._later: deque[Item] = deque()
         self._suspects: deque[Item] = deque()
         self._under_way = 0
         self._stopped = False
@@ -61,6 +62,8 @@ class WorkQueue:
             if photo is not None:
                 return Item(photo)
             self._exhausted = True
+        if self._later:
+            return self._later.popleft()
         if self._suspects and self._under_way == 0:
             return self._suspects.popleft()
         return None
@@ -77,6 +80,16 @@ class WorkQueue:
             for item in items:
                 self._under_way -= 1
                 self._again.append(item)
+            self._changed.notify_all()
+
+    def defer(self, item: Item) -> None:
+        """Hand this item, which is under way, out again once all others were."""
+        if item.alone:
+            self.suspect(item)
+            return
+        with self._changed:
+            self._under_way -= 1
+            self._later.append(item)
             self._changed.notify_all()
 
     def suspect(self, item: Item) -> None:

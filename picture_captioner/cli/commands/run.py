@@ -279,6 +279,7 @@ def _run_options(job: Job) -> RunOptions:
         edge=edge_for(job.backends, settings),
         dry_run=job.flags.dry_run,
         accept_truncated=job.flags.accept_truncated,
+        patience=job.settings.patience,
         root=job.root,
     )
 

@@ -94,7 +94,8 @@ class Captioning:
                 self._hand_on(asked, cases)
             try:
                 images = [case.decoded.image for case in cases]
-                answers = service.ask(images, [case.tags for case in cases])
+                photo = cases[0].decoded.loaded.content_sha256
+                answers = service.ask(images, [case.tags for case in cases], photo)
             except BackendUnavailableError as error:
                 self._chain.put_aside(service, error)
                 continue
@@ -159,6 +160,11 @@ class Captioning:
         Args:
             proved: the service sent a bill, so it is up and the verdicts need not be withheld.
         """
+        later = [c for c in cases if isinstance(c.answer, TransientError) and not c.spent]
+        self._recorder.deferred([(c.decoded.item, c.decoded.loaded) for c in later])
+        cases = [c for c in cases if c not in later]
+        if not cases:
+            return
         failed = [
             Withheld(c.decoded.item, _failure(service, c, c.answer), c.answer)
             for c in cases

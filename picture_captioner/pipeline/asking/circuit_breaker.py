@@ -7,7 +7,8 @@ may mean "the service is down" is withheld until a later success proves that the
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from picture_captioner.errors import BackendUnavailableError, PhotoError, TransientError
@@ -15,8 +16,17 @@ from picture_captioner.journal import Record
 from picture_captioner.pipeline.work_queue import Item
 
 MAX_IN_A_ROW = 20
-"""Requests without a success between them, or first photos failing alike, before the run ends."""
+"""First photos failing in the model alike, before the run ends; and failures in a row after which
+the pauses that a service asks for are no excuse any more."""
 
+PATIENCE_SECONDS = 300.0
+"""Without a success, before the run ends: a large model loads for a minute, a router restarts."""
+
+REFUSED_SECONDS = 30.0
+"""The same while connections are refused: nothing listens there, and nothing will by itself."""
+
+PHOTOS_TRIED = 3
+"""Photos that must have failed by then, where there are so many: one may be to blame itself."""
 
 MAX_IDENTICAL = 10
 """Unknown errors in a row, word for word the same: "no kernel image" is no photo's fault."""
@@ -36,9 +46,16 @@ class Withheld(NamedTuple):
 class CircuitBreaker:
     """Holds verdicts back until it is known whom they blame. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, patience: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.patience = patience
+        self._clock = clock
         self._withheld: list[Withheld] = []
         self._in_a_row = 0
+        self._failing_since = 0.0
+        self._excused = 0.0
+        self._failed_photos: set[str] = set()
         self._successes = 0
         self._photos_differ = False
         self._first_codes: list[str] = []
@@ -49,10 +66,19 @@ class CircuitBreaker:
     def succeeded(self) -> list[Withheld]:
         """The service answered: the verdicts that were withheld are true and may be written."""
         with self._lock:
-            self._successes += 1
-            self._in_a_row = 0
-            self._unknown.clear()
+            self._up()
             return self._release()
+
+    def proved_up(self) -> None:
+        """The service answered about a picture of ours while it failed a photo."""
+        with self._lock:
+            self._up()
+
+    def _up(self) -> None:
+        self._successes += 1
+        self._in_a_row = 0
+        self._failed_photos.clear()
+        self._unknown.clear()
 
     @property
     def successes(self) -> int:
@@ -72,18 +98,37 @@ class CircuitBreaker:
         if self._down is not None:
             raise self._down
 
-    def request_failed(self, error: TransientError) -> int:
+    def request_failed(self, error: TransientError, photo: str = "") -> int:
         """A request failed in a way that may be the service's fault; returns how many in a row.
 
+        Pauses that the service asked for do not try patience, before the 20th failure in a row.
+
         Raises:
-            BackendUnavailableError: this was the 20th without a success.
+            BackendUnavailableError: none succeeded for `patience` while three photos were tried, or
+                for twice as long.
         """
         with self._lock:
+            now = self._clock()
+            if self._in_a_row == 0:
+                self._failing_since, self._excused = now, 0.0
             self._in_a_row += 1
-            if self._in_a_row >= MAX_IN_A_ROW:
-                self._down = BackendUnavailableError(_unavailable(error))
+            self._failed_photos.add(photo)
+            waited = now - self._failing_since
+            excused = self._excused if self._in_a_row < MAX_IN_A_ROW else 0.0
+            enough = len(self._failed_photos) >= PHOTOS_TRIED
+            if waited - excused >= self.patience_with(error) * (1 if enough else 2):
+                self._down = BackendUnavailableError(_unavailable(error, waited))
                 raise self._down
+            self._excused += error.retry_after or 0.0
             return self._in_a_row
+
+    def refused(self, error: TransientError) -> bool:
+        """Whether nothing listens there."""
+        return error.code == "connection" and "refused" in str(error).lower()
+
+    def patience_with(self, error: TransientError) -> float:
+        """Seconds without a success that end the run if they end with this failure."""
+        return min(REFUSED_SECONDS, self.patience) if self.refused(error) else self.patience
 
     def failed(self, verdicts: list[Withheld]) -> list[Withheld]:
         """The last attempt failed for these photos (several when a batch did).
@@ -159,10 +204,10 @@ def _may_be_the_services(error: PhotoError | TransientError) -> bool:
     return isinstance(error, TransientError) or error.code == UNKNOWN
 
 
-def _unavailable(last: TransientError) -> str:
+def _unavailable(last: TransientError, seconds: float) -> str:
     return (
-        f"{MAX_IN_A_ROW} requests in a row failed, the last with: {last}. Nothing was "
-        "recorded for those photos; run the same command again when the service is up"
+        f"no request succeeded for {seconds:.0f} s (--patience), the last failed with: {last}. "
+        "Nothing was recorded for those photos; run the same command again when the service is up"
     )
 
 

@@ -90,11 +90,12 @@ class Reasker:
                     return Reasked(mended, seconds, None)
                 except FatalError as error:
                     return Reasked(mended, seconds, error)
-                except (ApiError, TransientError):
-                    first.usage = added(first.usage, Usage(requests=ATTEMPTS))
+                except (ApiError, TransientError) as error:
+                    sent = error.usage if isinstance(error, ApiError) else Usage(requests=ATTEMPTS)
+                    first.usage = added(first.usage, sent)
                     break
                 second = self._billed(asked.answer[0], asked.attempts)
-                mended[place] = _with_cost_of(first, second)
+                mended[place] = with_cost(second, first.usage)
                 seconds += asked.seconds
         return Reasked(mended, seconds, None)
 
@@ -107,10 +108,11 @@ class Reasker:
         return [self._ask_again(image, tags, fault)]
 
 
-def _with_cost_of(first: ModelError, answer: Answer) -> Answer:
+def with_cost(answer: Answer, spent: Usage) -> Answer:
+    """The answer, with what was spent before added to its cost."""
     if isinstance(answer, PhotoError):
-        answer.usage = added(first.usage, answer.usage)
+        answer.usage = added(spent, answer.usage)
         return answer
     if isinstance(answer, Caption):
-        return replace(answer, **added(first.usage, usage_of(answer)))
+        return replace(answer, **added(spent, usage_of(answer)))
     return answer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from PIL.Image import Image
+from PIL import Image
 
 from picture_captioner.backends.base import Caption, CaptionBackend, Fault, takes_fault
 from picture_captioner.errors import (
@@ -18,14 +18,15 @@ from picture_captioner.errors import (
     ModelError,
     PhotoError,
     TransientError,
+    Usage,
 )
 from picture_captioner.foreign_text import clean
-from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker
+from picture_captioner.pipeline.asking.circuit_breaker import PATIENCE_SECONDS, CircuitBreaker
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
 from picture_captioner.pipeline.asking.prices import Prices, usage_of
-from picture_captioner.pipeline.asking.reask import Answer, Reasker
+from picture_captioner.pipeline.asking.reask import Answer, Reasker, with_cost
 from picture_captioner.pipeline.asking.repeats import RepeatWatch
-from picture_captioner.pipeline.asking.retry import ATTEMPTS, MAX_PATIENCE_SECONDS, Retrier
+from picture_captioner.pipeline.asking.retry import Retrier
 from picture_captioner.pipeline.asking.spending import BillGuard, Budget
 from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.selecting.hints import Tags
@@ -35,6 +36,9 @@ from picture_captioner.pipeline.stopping import Stop
 _log = logging.getLogger("caption.backend")
 
 _MAX_TOLD = 400
+
+PLAIN_EDGE = 256
+"""Pixels of the picture that proves a service: small, because a photo may be guilty of its size."""
 
 
 @dataclass(frozen=True)
@@ -70,42 +74,60 @@ class BackendService:
         budget: Budget,
         stop: Stop,
         notice: Callable[[str], None],
-        patience: float = MAX_PATIENCE_SECONDS,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.chosen = chosen
         self._backend = chosen.backend
         self.concurrency = ConcurrencyLimiter(1 if chosen.backend.batch_size > 1 else workers)
-        self.breaker = CircuitBreaker()
+        self.breaker = CircuitBreaker(patience)
         self.repeats = RepeatWatch(chosen.backend)
         self.ended: FatalError | None = None
+        self._proves = chosen.backend.destination is not None
         self._asked = chosen.backend.settings.asked
         self._takes_fault = takes_fault(chosen.backend)
         self.bills = BillGuard(chosen.backend, chosen.prices, budget.max_photo_cost)
         self._retrier: Retrier[list[Answer]] = Retrier(
-            self.concurrency, self.breaker, stop, notice, budget, patience=patience
+            self.concurrency, self.breaker, stop, notice, budget
         )
         self._reasker = Reasker(self._backend, self._retrier, self._ask_again, self._billed)
         chosen.backend.on_rate_limit = self.concurrency.told
         stop.on_stop(self.concurrency.stop)
         stop.on_stop(chosen.backend.stop)
 
-    def ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answered]:
+    def ask(
+        self, images: Sequence[Image.Image], hints: Sequence[Tags], photo: str = ""
+    ) -> list[Answered]:
         """The answers in the order of the images, after whatever retries and repairs could mend.
+
+        `photo` tells the first of them from other photos.
 
         Raises:
             RunStopped: the run is being stopped.
             FatalError: this backend captions no photo.
         """
         try:
-            answers, seconds, attempts = self._retrier.ask(partial(self._ask, images, hints))
-        except (ApiError, TransientError) as error:
-            answers, seconds, attempts = [error] * len(images), 0.0, ATTEMPTS
+            answers, seconds, attempts, proofs = self._retrier.ask(
+                partial(self._ask, images, hints),
+                self._ask_about_ours if self._proves else None,
+                photo,
+            )
+        except (ApiError, TransientError) as error:  # its usage has every request
+            answers, seconds, attempts, proofs = [error] * len(images), 0.0, 1, Usage()
         answers = [self._billed(answer, attempts) for answer in answers]
+        answers[0] = with_cost(answers[0], proofs)
         mended = self._reasker.reask(images, hints, answers)
         if not isinstance(mended.fatal, BackendUnavailableError):  # that one `health` remembers
             self.ended = self.ended or mended.fatal
         latency_ms = round((seconds + mended.seconds) * 1000 / len(images))
         return [Answered(answer, latency_ms) for answer in mended.answers]
+
+    def _ask_about_ours(self) -> Usage:
+        """Show the backend a plain picture, which it has no reason to fail; gives the cost."""
+        plain = Image.linear_gradient("L").resize((PLAIN_EDGE, PLAIN_EDGE)).convert("RGB")
+        answer = self._ask_one(plain, ())
+        usage = usage_of(answer) if isinstance(answer, Caption) else Usage()
+        usage = answer.usage if isinstance(answer, PhotoError) else usage
+        return self.chosen.prices.billed(usage, 1)
 
     def _billed(self, answer: Answer, attempts: int) -> Answer:
         """The answer with what it cost; requests that failed on the way to it are counted."""
@@ -117,7 +139,7 @@ class BackendService:
         usage = self.chosen.prices.billed(usage_of(answer), attempts, answer.model_version)
         return replace(answer, **usage)
 
-    def _ask(self, images: Sequence[Image], hints: Sequence[Tags]) -> list[Answer]:
+    def _ask(self, images: Sequence[Image.Image], hints: Sequence[Tags]) -> list[Answer]:
         if len(images) == 1:
             return [self._ask_one(images[0], hints[0])]
         try:
@@ -131,10 +153,10 @@ class BackendService:
             return [self._ask_one(image, tags) for image, tags in zip(images, hints, strict=True)]
         return [self._judged(answer) for answer in answers]
 
-    def _ask_one(self, image: Image, tags: Tags) -> Answer:
+    def _ask_one(self, image: Image.Image, tags: Tags) -> Answer:
         return self._answer(lambda: judge_answer(self._backend.caption(image, tags), self._asked))
 
-    def _ask_again(self, image: Image, tags: Tags, fault: Fault) -> Answer:
+    def _ask_again(self, image: Image.Image, tags: Tags, fault: Fault) -> Answer:
         answer = partial(self._backend.caption, image, tags)
         if self._takes_fault:
             answer = partial(answer, fault)

@@ -103,6 +103,12 @@ class Recorder:
                 self._queue.put_back(followers)
             self._queue.settle()
 
+    def deferred(self, items: Sequence[tuple[Item, LoadedImage]]) -> None:
+        """Photos that a service failed which may be down: they are asked about again, later."""
+        for item, loaded in items:
+            self._queue.put_back(self._content.resolve(loaded.size, loaded.content_sha256, None))
+            self._queue.defer(item)
+
     def failed(self, verdicts: Sequence[Withheld]) -> None:
         """Write the backend's verdicts."""
         self._write([v.record for v in verdicts])

@@ -18,6 +18,13 @@ ERRORS = {
 }
 
 
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
 @pytest.fixture(scope="session")
 def verdict(identity, loaded):
     def make(kind, number=0):
@@ -34,12 +41,15 @@ RUNS = st.lists(
 
 
 def first_stop(events):
-    """The rule, told plainly: the number of the event that ends the run, if one does."""
+    """The rule, told plainly: the number of the event that ends the run, if one does.
+
+    A request that fails takes a second, patience is 15 s, and each is about another photo.
+    """
     down = 0
     early = []
     for number, event in enumerate(events):
         down = 0 if event == "ok" else down + (event == "down")
-        if down == 20:
+        if down == 16:
             return number
         if event not in {"ok", "down"} and "ok" not in events[:number]:
             early.append(event)
@@ -51,7 +61,8 @@ def first_stop(events):
 @given(runs=RUNS)
 def test_the_run_stops_exactly_when_it_should_and_no_verdict_is_lost_or_told_twice(runs, verdict):
     events = [event for event, times in runs for _ in range(times)]
-    breaker, written, stopped = CircuitBreaker(), [], None
+    clock = Clock()
+    breaker, written, stopped = CircuitBreaker(15, clock), [], None
     for number, event in enumerate(events):
         if event == "ok":
             written += breaker.succeeded()
@@ -59,7 +70,8 @@ def test_the_run_stops_exactly_when_it_should_and_no_verdict_is_lost_or_told_twi
         failed = verdict(event, number)
         try:
             if event == "down":
-                breaker.request_failed(failed.error)
+                clock.now += 1
+                breaker.request_failed(failed.error, number)
             now = breaker.failed([failed])
         except BackendUnavailableError:
             stopped = number
@@ -86,20 +98,45 @@ def test_a_verdict_that_was_withheld_is_released_by_the_next_success(verdict):
     assert breaker.succeeded() == []
 
 
-def test_twenty_in_a_row_end_the_run_and_a_success_starts_the_count_again(verdict):
-    breaker = CircuitBreaker()
-    down = ERRORS["down"]
-    for _ in range(3):
-        assert [breaker.request_failed(down) for _ in range(MAX_IN_A_ROW - 1)] == list(
-            range(1, MAX_IN_A_ROW)
-        )
-        breaker.succeeded()
-    for _ in range(MAX_IN_A_ROW - 1):
-        breaker.request_failed(down)
-    with pytest.raises(BackendUnavailableError, match=r"20 requests in a row .*refused") as stopped:
-        breaker.request_failed(down)
+BUSY = TransientError("answers HTTP 503", code="http_503")
+
+
+@pytest.mark.parametrize(("error", "seconds"), [(BUSY, 300), (ERRORS["down"], 30)])
+def test_no_success_for_as_long_as_patience_ends_the_run_and_a_success_starts_anew(error, seconds):
+    clock = Clock()
+    breaker = CircuitBreaker(clock=clock)
+    for photo in range(3):
+        for _ in range(50):
+            breaker.request_failed(error, photo)
+            clock.now += (seconds - 1) / 150
+    breaker.succeeded()
+    for photo in range(3):
+        assert breaker.request_failed(error, photo) == photo + 1
+    clock.now += seconds
+    with pytest.raises(BackendUnavailableError, match=rf"no request .* {seconds} s") as stopped:
+        breaker.request_failed(error, 3)
     assert stopped.value.exit_code == 69
+    with pytest.raises(BackendUnavailableError):
+        breaker.ensure_up()
     assert breaker.finish()[0] == []
+
+
+def test_one_photo_alone_ends_no_run_before_twice_the_time():
+    clock = Clock()
+    breaker = CircuitBreaker(clock=clock)
+    breaker.request_failed(BUSY, 7)
+    clock.now = 599
+    breaker.request_failed(BUSY, 8)
+    clock.now = 600
+    with pytest.raises(BackendUnavailableError):
+        breaker.request_failed(BUSY, 7)
+
+
+def test_an_answer_about_a_picture_of_ours_proves_the_service():
+    breaker = CircuitBreaker()
+    breaker.request_failed(BUSY, 7)
+    breaker.proved_up()
+    assert (breaker.successes, breaker.request_failed(BUSY, 7)) == (1, 1)
 
 
 def test_the_first_photos_failing_alike_are_the_models_fault(verdict):
