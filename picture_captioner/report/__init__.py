@@ -6,7 +6,8 @@
 Clusters
     compiled.py      numba's code kept between runs
     neighbours.py    each photo's nearest neighbours
-    layout.py        the map (UMAP)
+    layout.py        the map (t-SNE for a small library, UMAP)
+    identical.py     photos with the same vector: one place, one cluster
     density.py       groups in the map (HDBSCAN)
     few_photos.py    the same for a handful of photos
     engines.py       the table behind --engine
@@ -17,9 +18,10 @@ Clusters
 
 Words
     labels.py        a label for each photo
+    naming.py        what clusters are called
     keywords.py      class-based TF-IDF
     words.py         captions into words
-    stop_words.py    words that say nothing of a photo
+    stop_words.py    words that say nothing of a photo, by language
 
 Time
     chunks.py        events, days and trips as chunks

@@ -34,6 +34,7 @@ from picture_captioner.report.model import (
     ReportHead,
     ReportPhoto,
 )
+from picture_captioner.report.naming import cluster_names, speakers_of
 from picture_captioner.report.places import PlaceNames
 from picture_captioner.report.run_state import RunState, digests
 
@@ -56,6 +57,7 @@ class ReportOptions:
     made_at: datetime
     embedder: str
     embedder_reason: str
+    goes_by: str = ""
     engine: str = DEFAULT_ENGINE
     seed: int | None = DEFAULT_SEED
     min_cluster_size: int | None = None
@@ -216,21 +218,26 @@ def _head(photos: Sequence[ReportPhoto], options: ReportOptions, done: _Clustere
         seed=options.seed,
         min_cluster_size=done.min_cluster_size,
         notes=tuple(notes),
+        goes_by=options.goes_by,
     )
 
 
 def _clusters(clustering: Clustering, labels: Labels) -> tuple[Cluster, ...]:
     """The clusters in order of their ids."""
     members = {i: outwards(clustering, m) for i, m in members_of(clustering.cluster).items()}
-    ids = sorted(members)
+    ids = sorted(members, key=lambda i: (-len(members[i]), i))
     words = keywords([[t for m in members[i] if (t := labels.texts[m])] for i in ids])
-    return tuple(
+    names = cluster_names(words)
+    speakers = speakers_of([members[i] for i in ids], labels.texts)
+    found = [
         Cluster(
             id=number,
-            label=labels.texts[members[number][0]],
-            label_source=labels.sources[members[number][0]],
-            keywords=found,
+            label=label,
+            label_source=labels.sources[speaker],
+            keywords=keyword,
             members=members[number],
+            name=name or f"Cluster {number}",
         )
-        for number, found in zip(ids, words, strict=True)
-    )
+        for number, (speaker, label), keyword, name in zip(ids, speakers, words, names, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda cluster: cluster.id))

@@ -7,6 +7,7 @@ fast_hdbscan were measured and are not here: docs/log.md says why.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from picture_captioner.errors import UsageError, did_you_mean
 from picture_captioner.report.density import FEW, Grouping, dense_groups
 from picture_captioner.report.few_photos import group_few
+from picture_captioner.report.identical import distinct, of_kinds
 from picture_captioner.report.layout import lay_out
 from picture_captioner.report.model import NOISE
 from picture_captioner.report.neighbours import principal_components
@@ -34,8 +36,15 @@ class EngineInfo(NamedTuple):
 def _umap_hdbscan(rows: NDArray[np.float32], min_cluster_size: int, seed: int | None) -> Grouping:
     if len(rows) < FEW:
         return group_few(rows, min_cluster_size)
-    position = lay_out(rows, seed, parallel=seed is None)
-    return dense_groups(position, min_cluster_size, parallel=seed is None)
+    first, kind = distinct(rows)
+    if len(first) < FEW:
+        few = group_few(rows[first], 1)
+        large = np.bincount(kind) >= min_cluster_size  # so many of one are a theme by themselves
+        few = replace(few, cluster=np.where(large, np.int32(NOISE), few.cluster))
+        return of_kinds(few, kind, min_cluster_size)
+    places = lay_out(rows[first], seed, parallel=seed is None)
+    found = dense_groups(places, min_cluster_size, parallel=seed is None)
+    return of_kinds(found, kind, min_cluster_size)
 
 
 def _none(rows: NDArray[np.float32], _size: int, _seed: int | None) -> Grouping:

@@ -12,13 +12,17 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from picture_captioner.report.words import words
+from picture_captioner.report.stop_words import telling_words
 
 KEYWORDS = 5
 
 COMMON_SHARE = 0.5
-"""A word in more than half of all captions is no keyword: a stop word of a language that has no
-list here, or the captioner's habit."""
+"""A word in more than half of all captions is no keyword: the captioner's habit, or a function word
+of a language that has no list."""
+
+LEAST_STEM = 4
+LONGEST_ENDING = 2
+"""`hund`, `hunde`, `hunden`; with shorter words `car` would be `care`."""
 
 ENOUGH_CAPTIONS = 50
 """Fewer say too little about what is common."""
@@ -30,7 +34,8 @@ def keywords(groups: Sequence[Sequence[str]], count: int = KEYWORDS) -> list[tup
     A word counts once per caption, so that a caption that stammers does not name its group. In a
     group of four captions or more, a word of one caption alone is left out.
     """
-    frequencies = [Counter(w for text in group for w in set(words(text))) for group in groups]
+    bags = iter(telling_words([text for group in groups for text in group]))
+    frequencies = [Counter(w for _ in group for w in next(bags)) for group in groups]
     total: Counter[str] = Counter()
     for frequency in frequencies:
         total.update(frequency)
@@ -63,11 +68,20 @@ def _best(
 
 
 def _without_overlaps(ranked: list[str], count: int) -> list[str]:
-    """The first words, without those that another one of them begins with (`boat`, `boats`)."""
+    """The first words, without other forms of one of them (`boat`, `boats`)."""
     chosen: list[str] = []
     for word in ranked:
         if len(chosen) == count:
             break
-        if not any(word.startswith(w) or w.startswith(word) for w in chosen):
+        if not any(_one_word(word, other) for other in chosen):
             chosen.append(word)
     return chosen
+
+
+def _one_word(a: str, b: str) -> bool:
+    """Whether the longer is the shorter with an ending; `cathedral` is not a form of `cat`."""
+    short, long = sorted((a, b), key=len)
+    ending = long.removeprefix(short)
+    if ending == long and short:
+        return False
+    return ending in {"", "s", "es"} or (len(short) >= LEAST_STEM and len(ending) <= LONGEST_ENDING)

@@ -58,6 +58,8 @@ def _head(report: Report) -> Iterator[str]:
     yield "# Cluster report"
     yield ""
     yield f"- made {_time(head.made_at)} from {counted(number['photos'], 'photo')}"
+    if head.themes_go_by:
+        yield f"- {markdown(head.themes_go_by)}"
     yield f"- embedder {markdown(head.embedder)}: {markdown(head.embedder_reason)}"
     seed = "no seed, so the next run may differ" if head.seed is None else f"seed {head.seed}"
     yield (
@@ -88,7 +90,8 @@ def _clusters(report: Report) -> Iterator[str]:
 
 
 def _cluster(report: Report, cluster: Cluster) -> Iterator[str]:
-    title = f"### Cluster {cluster.id}: {len(cluster.members):,} photos"
+    named = f"{markdown(cluster.name)}, " if cluster.keywords else ""
+    title = f"### Cluster {cluster.id}: {named}{len(cluster.members):,} photos"
     yield title
     yield ""
     if cluster.label:

@@ -87,6 +87,8 @@ class LabelSource(enum.StrEnum):
 class Cluster:
     """A group of photos that look or read alike; `id` stays the same from run to run.
 
+    `name` is a few words and `label` a caption; no two clusters of a report share either.
+
     `members` begins with the medoid, the photo nearest the centroid, and goes outwards.
     """
 
@@ -95,6 +97,7 @@ class Cluster:
     label_source: LabelSource
     keywords: tuple[str, ...]
     members: Indices
+    name: str = ""
 
     @property
     def medoid(self) -> int:
@@ -148,7 +151,10 @@ class DuplicateGroup:
 
 @dataclass(frozen=True, slots=True)
 class ReportHead:
-    """How the report was made, for the head of every output."""
+    """How the report was made, for the head of every output.
+
+    `goes_by` is what makes two photos alike, such as `what the captions say`.
+    """
 
     made_at: datetime
     embedder: str
@@ -157,6 +163,12 @@ class ReportHead:
     seed: int | None
     min_cluster_size: int
     notes: tuple[str, ...] = ()
+    goes_by: str = ""
+
+    @property
+    def themes_go_by(self) -> str:
+        """What the themes are made of, in a sentence; empty if there are none."""
+        return f"The themes go by {self.goes_by}." if self.goes_by else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def as_mapping(report: Report, files: Sequence[Path]) -> dict[str, Any]:
         "made_at": head.made_at.isoformat(),
         "embedder": head.embedder,
         "embedder_reason": head.embedder_reason,
+        "themes_go_by": head.goes_by or None,
         "engine": head.engine,
         "seed": head.seed,
         "min_cluster_size": head.min_cluster_size,
@@ -55,6 +56,7 @@ def as_mapping(report: Report, files: Sequence[Path]) -> dict[str, Any]:
             {
                 "id": cluster.id,
                 "photos": len(cluster.members),
+                "name": cluster.name,
                 "label": cluster.label,
                 "keywords": list(cluster.keywords),
                 "medoid": report.photos[cluster.medoid].rel_path,

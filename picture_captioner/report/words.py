@@ -7,8 +7,6 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from picture_captioner.report.stop_words import STOP_WORDS
-
 MIN_LETTERS = 2
 
 _SPACELESS = (
@@ -21,7 +19,7 @@ which search engines do as well (Lucene's CJKAnalyzer)."""
 
 
 def words(text: str) -> Iterator[str]:
-    r"""The words of a caption, in lower case, without stop words and numbers.
+    r"""The words of a caption, in lower case, without numbers.
 
     Accents stay (`café`), composed (NFKC). Marks belong to their letter, as in Devanagari, which
     a `\w+` would tear apart.
@@ -30,7 +28,7 @@ def words(text: str) -> Iterator[str]:
         found = match.group()
         if match.lastgroup == "spaceless":
             yield from (found[i : i + 2] for i in range(max(1, len(found) - 1)))
-        elif len(found) >= MIN_LETTERS and found not in STOP_WORDS:
+        elif len(found) >= MIN_LETTERS:
             yield found
 
 

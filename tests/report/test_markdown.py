@@ -22,7 +22,7 @@ def test_it_tells_what_is_in_the_library(themes, tmp_path):
     assert "made 2026-01-31 12:00 from 600 photos" in text
     assert "seed 42" in text
     for cluster in themes.built.report.clusters:
-        assert f"### Cluster {cluster.id}: {len(cluster.members)} photos" in text
+        assert f"### Cluster {cluster.id}: {cluster.name}, {len(cluster.members)} photos" in text
         assert ", ".join(cluster.keywords) in text
     assert "No photo has a capture time." in text
 

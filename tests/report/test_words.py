@@ -11,10 +11,13 @@ from picture_captioner.report.words import words
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("A photo of two children on the beach.", ["children", "beach"]),
+        (
+            "A photo of two children on",
+            ["photo", "of", "two", "children", "on"],
+        ),
         ("Café crème, naïve Ærø", ["café", "crème", "naïve", "ærø"]),
         ("cafe\u0301", ["caf\u00e9"]),
-        ("Ein Hund im SCHNEE, Straße", ["hund", "schnee", "strasse"]),
+        ("Ein Hund im SCHNEE, Straße", ["ein", "hund", "im", "schnee", "strasse"]),
         ("Дети играют на пляже", ["дети", "играют", "на", "пляже"]),
         ("समुद्र तट", ["समुद्र", "तट"]),
         ("شاطئ البحر", ["شاطئ", "البحر"]),
@@ -53,6 +56,46 @@ def test_what_half_of_all_captions_say_is_no_keyword():
 
 def test_a_word_and_its_plural_are_one_keyword():
     assert keywords([["boat boats harbour", "boats boat harbour"]]) == [("boat", "harbour")]
+
+
+def test_a_word_that_begins_like_another_is_another_word():
+    caption = "The care of a cat in the car at the cathedral"
+    assert keywords([[caption] * 3]) == [("car", "care", "cat", "cathedral")]
+
+
+@pytest.mark.parametrize(
+    ("captions", "never"),
+    [
+        (
+            "Die Kinder spielen neben ihnen am Meer, hinter ihnen das Haus.",
+            "ihnen",
+        ),
+        ("En hund på stranden, där barnen leker med en boll.", "där"),
+        ("Дети играют на пляже, перед ними море, и за ними видны горы.", "ними"),
+        (
+            "Kinderen op het strand met hun hond, terwijl zij kijken naar de zee.",
+            "terwijl",
+        ),
+        ("Kaksi lasta leikkii rannalla, ja heidän koiransa juoksee heidän kanssaan.", "heidän"),
+    ],
+)
+def test_function_words_of_many_languages_are_no_keywords(captions, never):
+    assert never in set(words(captions))
+    assert all(never not in found for found in keywords([[captions] * 3, ["A harbour."]], 30))
+
+
+def test_a_function_word_of_one_language_is_a_word_of_another():
+    """`cat` says nothing in Romanian, `car` in French, `sea` in Spanish, `dog` in Danish."""
+    english = [
+        "A cat sleeps in the car.",
+        "The dog looks at the sea from a car.",
+        "A cat by the sea.",
+    ]
+    french = ["Un chien court, car il est content avec les enfants sur la plage."]
+    [found, courant] = keywords([english, french], 30)
+    assert {"cat", "car", "sea", "dog"} <= set(found)
+    assert "car" not in courant
+    assert "chien" in courant
 
 
 def test_groups_without_captions_have_no_keywords():

@@ -230,7 +230,8 @@ def _options(
         vectors_of_pictures=chosen is not None and not chosen.by_captions,
         vocabulary=vocabulary,
         place_names=place_names(),
-        notes=inputs.notes,
+        goes_by=chosen.embedder.goes_by if chosen else "",
+        notes=(*inputs.notes, *(chosen.notes if chosen else ())),
         step=lambda name: _log.info("step: %s", name, extra={"event": "report_step"}),
     )
 

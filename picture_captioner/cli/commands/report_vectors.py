@@ -12,18 +12,23 @@ from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.report_inputs import read_vocabulary
 from picture_captioner.cli.report_flags import ReportFlags
 from picture_captioner.cli.terminal import count, say
-from picture_captioner.errors import Status, UsageError
+from picture_captioner.errors import ModelMissingError, Status, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from picture_captioner.embedders.base import Embedder
+    from picture_captioner.embedders.base import Embedder, EmbedderSettings
     from picture_captioner.library import Library
     from picture_captioner.report.labels import Vocabulary
     from picture_captioner.report.model import ReportPhoto
 
 TEXTS_AT_A_TIME = 256
+
+TO_GO_BY_CAPTIONS = (
+    "the captions say more than that: caption.py models download minilm (91 MB), and make the "
+    "report again"
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Chosen:
 
     embedder: Embedder
     reason: str
+    notes: tuple[str, ...] = ()
 
     @property
     def by_captions(self) -> bool:
@@ -64,7 +70,10 @@ def choose_embedder(
     if not present and not captions and flags.embedder in {AUTO, "caption"}:
         return None  # a model that is not there is no reason to do without the report
     choice = choose(flags.embedder, settings, photos=present, captions=captions)
-    chosen = Chosen(embedder_class(choice.name)(settings), choice.reason)
+    if choice.wanted and _fetched(choice.wanted, settings, flags.models_dir):
+        choice = choose(flags.embedder, settings, photos=present, captions=captions)
+    notes = (TO_GO_BY_CAPTIONS,) if choice.wanted else ()
+    chosen = Chosen(embedder_class(choice.name)(settings), choice.reason, notes)
     if not present and not chosen.by_captions:
         raise UsageError(
             f"--embedder {choice.name} looks at photos and there are none; "
@@ -73,6 +82,17 @@ def choose_embedder(
     with_models(chosen.embedder.check, flags.models_dir)
     say(f"Embedder: {choice.name}, {choice.reason}")
     return chosen
+
+
+def _fetched(model: str, settings: EmbedderSettings, models_dir: Path | None) -> bool:
+    """Whether a person, or --download, let the model be fetched that reads captions."""
+    from picture_captioner.embedders.minilm import find_caption_model
+
+    try:
+        with_models(lambda: find_caption_model(model, settings), models_dir)
+    except ModelMissingError:
+        return False
+    return True
 
 
 def load_vectors(

@@ -52,6 +52,7 @@ def _head(report: Report) -> Json:
         "madeAt": wall_seconds(head.made_at),
         "embedder": head.embedder,
         "reason": head.embedder_reason,
+        "themesGoBy": head.themes_go_by,
         "engine": head.engine,
         "seed": head.seed,
         "minClusterSize": head.min_cluster_size,
@@ -131,6 +132,7 @@ def _clusters(clusters: Sequence[Cluster]) -> Json:
     return [
         {
             "id": cluster.id,
+            "name": cluster.name or f"Cluster {cluster.id}",
             "label": cluster.label,
             "source": cluster.label_source.value,
             "keywords": [*cluster.keywords],

@@ -118,14 +118,12 @@ function listed(keywords, most) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A cluster's name in full. */
+/** A cluster's caption in full; no two clusters have the same. */
 function clusterName(cluster) {
-  return cluster.label || listed(cluster.keywords, 3) || `Cluster ${cluster.id}`;
+  return cluster.label || cluster.name;
 }
 
-/** A cluster's name in a few words: a label may be a whole caption. */
-function clusterShortName(cluster, keywords = 3) {
-  if (cluster.label && cluster.label.length <= 26) return cluster.label;
-  if (cluster.keywords.length) return listed(cluster.keywords, keywords);
-  return cluster.label ? `${cluster.label.slice(0, 24).trimEnd()}…` : `Cluster ${cluster.id}`;
+/** A cluster's name in a few words; no two clusters have the same. */
+function clusterShortName(cluster) {
+  return cluster.name;
 }

@@ -133,7 +133,7 @@ class MapDrawing {
   /** Write one name, under its face or not; false if that would cover another. */
   name(label, taken, withFace) {
     const { context, model } = this;
-    const words = plain(clusterShortName(label.cluster, 2));
+    const words = plain(clusterShortName(label.cluster));
     const face = withFace ? (model.width < 560 ? 34 : 46) : 0;
     const half = Math.max(context.measureText(words).width, face) / 2 + 4;
     const x = label.x * model.view.scale + model.view.left, y = label.y * model.view.scale + model.view.top;

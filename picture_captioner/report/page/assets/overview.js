@@ -75,6 +75,7 @@ function showOverview(parent) {
   const facts = [years(), `report of ${DAY.format(date(head.madeAt))}`].filter(Boolean).join(" · ");
   parent.append(heading(raw.library, facts));
   if (count) parent.append(stats());
+  if (placed.length && head.themesGoBy) parent.append(el("p", { class: "basis", dir: "auto" }, head.themesGoBy));
   shownPhotos = placed;
   if (!placed.length) {
     parent.append(emptyMap(), making());
