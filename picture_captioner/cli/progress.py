@@ -51,8 +51,8 @@ class _Bar:
 class _Lines:
     """A line every ten seconds, readable in a log file the next morning."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self, total: int, between: float) -> None:
+        self._total, self._between = total, between
         self._done = self._failed = self._said = 0
         self._status = ""
         self._started = self._last = time.monotonic()
@@ -60,7 +60,7 @@ class _Lines:
     def update(self, done: int, failed: int, status: str) -> None:
         self._done, self._failed, self._status = done, failed, status
         now = time.monotonic()
-        if now - self._last >= SECONDS_BETWEEN_LINES:
+        if now - self._last >= self._between:
             self._last = now
             self._say(now - self._started)
 
@@ -89,10 +89,42 @@ def _is_terminal() -> bool:
     return sys.stderr.isatty() and min(os.get_terminal_size(sys.stderr.fileno())) > 0
 
 
+class Heartbeat:
+    """Says what goes on when nothing else was said for a while: nobody should wonder if it hangs.
+
+    Work goes on in the caller's thread; a thread of its own looks at the clock.
+    """
+
+    def __init__(self, seconds: float = 4.0) -> None:
+        self._seconds = seconds
+        self._step = ""
+        self._began = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def step(self, name: str) -> None:
+        """What is done from here on."""
+        self._step, self._began = name, time.monotonic()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._seconds):
+            if self._step:
+                say(f"{self._step}, {duration(time.monotonic() - self._began)} so far")
+
+
 class ProgressReporter:
     """The pipeline's `Reporter` for a person. Thread-safe; survives a closed terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds_between_lines: float | None = None) -> None:
+        self._between = seconds_between_lines
         self.status: Callable[[], str] = str
         """What to show besides, such as the memory that a backend takes."""
         self.advanced: Callable[[], object] = bool
@@ -108,7 +140,8 @@ class ProgressReporter:
         with self._lock, contextlib.suppress(OSError, ValueError):
             if Verbosity.quiet:
                 return
-            self._display = _Bar(total) if _is_terminal() else _Lines(total)
+            between = self._between or SECONDS_BETWEEN_LINES
+            self._display = _Bar(total) if _is_terminal() else _Lines(total, between)
 
     def advance(self, outcome: Outcome) -> None:
         """Move on by one photo."""

@@ -109,6 +109,10 @@ class ReportFlags(Flags):
     out: Annotated[
         Path, Flag("report", "DIR", "Folder for the report; made if need be.", _OUTPUT)
     ] = REPORT_DIR
+    excel: Annotated[
+        bool,
+        Flag("report", "", "Begin the CSV with the mark by which Excel knows UTF-8.", _OUTPUT),
+    ] = False
     as_json: Annotated[
         bool, Flag("report", "", "Print the summary as JSON.", _OUTPUT, name="--json")
     ] = False

@@ -55,15 +55,20 @@ _LEADING = re.compile(r"^(?='*[\t\r\n])")
 _KEPT = "\n\r\t"
 
 
-def write_csv(report: Report, out_dir: Path) -> Path:
+def write_csv(report: Report, out_dir: Path, *, excel: bool = False) -> Path:
     """Write the export; UTF-8, comma, CRLF, quotes where needed (RFC 4180).
+
+    With `excel`, a byte order mark stands first: without it Excel takes UTF-8 for the old code page
+    of the system.
 
     Raises:
         OSError: it cannot be written; an older one is as it was.
     """
     path = out_dir / FILE_NAME
     with replacing(path) as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+        text = io.TextIOWrapper(
+            stream, encoding="utf-8-sig" if excel else "utf-8", newline="", write_through=True
+        )
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow(COLUMNS)
         writer.writerows(_rows(report))

@@ -31,7 +31,10 @@ def median_place(places: Sequence[tuple[float, float]]) -> tuple[float, float] |
     """The middle of some coordinates; one wrong position does not move it."""
     if not places:
         return None
-    return median(p[0] for p in places), median(p[1] for p in places)
+    east = [longitude for _, longitude in places]
+    if max(east) - min(east) > 180:  # on both sides of the date line, as in Fiji
+        east = [longitude % 360 for longitude in east]
+    return median(p[0] for p in places), (median(east) + 180) % 360 - 180
 
 
 def kilometres(a: tuple[float, float], b: tuple[float, float]) -> float:

@@ -6,12 +6,13 @@ import os
 import select
 import sys
 import termios
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from picture_captioner.cli import progress
-from picture_captioner.cli.progress import FAILURES_SHOWN, ProgressReporter
+from picture_captioner.cli.progress import FAILURES_SHOWN, Heartbeat, ProgressReporter
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
 
 
@@ -172,3 +173,10 @@ def test_threads_add_up(reporter, capsys, monkeypatch):
         list(pool.map(work, range(8)))
     reporter.close()
     assert "800/800 photos (100%)" in capsys.readouterr().err
+
+
+def test_a_step_that_takes_long_is_not_silent(capsys):
+    with Heartbeat(seconds=0.05) as alive:
+        alive.step("grouping")
+        time.sleep(0.3)
+    assert capsys.readouterr().err.count("grouping, ") >= 2

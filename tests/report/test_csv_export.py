@@ -102,3 +102,9 @@ def test_an_older_export_stays_when_the_new_one_fails(tmp_path):
         write_csv(broken, tmp_path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["cluster_export.csv"]
+
+
+def test_excel_is_told_that_it_is_utf_8(tmp_path):
+    report = bare_report([photo("näme.jpg")])
+    assert write_csv(report, tmp_path, excel=True).read_bytes().startswith(b"\xef\xbb\xbfpath,")
+    assert write_csv(report, tmp_path).read_bytes().startswith(b"path,")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from picture_captioner.cli.commands.photos import find_photos
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
-from picture_captioner.cli.progress import ProgressReporter
+from picture_captioner.cli.progress import Heartbeat, ProgressReporter
 from picture_captioner.cli.report_flags import ReportFlags
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say, show
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from picture_captioner.report.labels import Vocabulary
     from picture_captioner.report.model import ReportPhoto
     from picture_captioner.report.run_state import RunState
-
-_log = logging.getLogger("caption.report")
 
 
 class _Inputs(NamedTuple):
@@ -152,31 +150,43 @@ def _walk(flags: ReportFlags, photos_dir: Path, follow_links: bool) -> list[Phot
 
 
 def _report(flags: ReportFlags, inputs: _Inputs, library: Library) -> int:
-    from picture_captioner.cli.commands.report_inputs import with_facts
-    from picture_captioner.cli.commands.report_vectors import (
-        choose_embedder,
-        load_vectors,
-        load_vocabulary,
-    )
+    from picture_captioner.cli.commands.report_vectors import choose_embedder
 
     chosen = choose_embedder(flags, len(inputs.walked), inputs.photos)
     try:
         if code := _examine(inputs, chosen, library):
             return code
-        walked = {photo.rel_path: photo for photo in inputs.walked}
-        photos = with_facts(inputs.photos, walked, library.facts)
-        vectors = load_vectors(library, chosen, photos)
-        vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)
-        from picture_captioner.report.build import build_report
-
-        options = _options(flags, inputs, chosen, vocabulary)
-        built = build_report(photos, vectors, options, _previous(flags))
+        with Heartbeat() as alive:
+            files, built = _made(flags, inputs, chosen, library, alive)
     finally:
         if chosen is not None:
             chosen.embedder.close()
-    files = _write(flags, inputs, built, library)
     _tell(flags, built, files)
     return ExitCode.DONE
+
+
+def _made(
+    flags: ReportFlags,
+    inputs: _Inputs,
+    chosen: Chosen | None,
+    library: Library,
+    alive: Heartbeat,
+) -> tuple[list[Path], Built]:
+    """The report, written."""
+    from picture_captioner.cli.commands.report_inputs import with_facts
+    from picture_captioner.cli.commands.report_vectors import load_vectors, load_vocabulary
+    from picture_captioner.report.build import build_report
+
+    alive.step("reading what is known of the photos")
+    walked = {photo.rel_path: photo for photo in inputs.walked}
+    photos = with_facts(inputs.photos, walked, library.facts)
+    alive.step("vectors")
+    vectors = load_vectors(library, chosen, photos)
+    vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)
+    options = replace(_options(flags, inputs, chosen, vocabulary), step=alive.step)
+    built = build_report(photos, vectors, options, _previous(flags))
+    alive.step("writing the report")
+    return _write(flags, inputs, built, library), built
 
 
 def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library) -> int:
@@ -192,7 +202,7 @@ def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library) -> int:
     stages: list[Stage] = [NormalizeStage(), MetadataStage()]
     if not chosen.by_captions:
         stages.append(EmbedStage(embedder.embed_images, embedder.identity, embedder.preferred_edge))
-    reporter = ProgressReporter()
+    reporter = ProgressReporter(seconds_between_lines=4.0)
     with note_signals(reporter.notice) as interrupts:
         try:
             result = process_photos(
@@ -232,7 +242,6 @@ def _options(
         place_names=place_names(),
         goes_by=chosen.embedder.goes_by if chosen else "",
         notes=(*inputs.notes, *(chosen.notes if chosen else ())),
-        step=lambda name: _log.info("step: %s", name, extra={"event": "report_step"}),
     )
 
 
@@ -269,7 +278,7 @@ def _write(flags: ReportFlags, inputs: _Inputs, built: Built, library: Library) 
 
     try:
         files = [
-            write_csv(built.report, flags.out),
+            write_csv(built.report, flags.out, excel=flags.excel),
             write_markdown(built.report, flags.out),
             write_page(built.report, flags.out, thumbnail, inputs.photos_dir),
         ]

@@ -77,3 +77,15 @@ def test_wheel_and_keys_change_what_is_seen(browser, crowded):
     browser.press("enter")
     browser.wait("return document.getElementById('viewer').open")
     assert "photo=" in browser.hash()
+
+
+def test_zooming_never_ends_on_an_empty_map(browser, crowded):
+    """Into the corner, where no photo is: the nearest one comes into view."""
+    browser.open(crowded)
+    browser.wait(READY)
+    browser.run("""
+      const canvas = document.querySelector('.map canvas'), box = canvas.getBoundingClientRect();
+      for (let k = 0; k < 60; k++) canvas.dispatchEvent(new WheelEvent('wheel', {
+        deltaY: -300, clientX: box.left + 2, clientY: box.top + 2, cancelable: true}));
+    """)
+    assert find(browser, "photo")

@@ -78,7 +78,20 @@ class MapModel {
   zoomed(factor, px = this.width / 2, py = this.height / 2) {
     const scale = Math.min(Math.max(this.view.scale * factor, this.smallest), 400000);
     const ratio = scale / this.view.scale;
-    return { scale, left: px - (px - this.view.left) * ratio, top: py - (py - this.view.top) * ratio };
+    return this.kept({ scale, left: px - (px - this.view.left) * ratio, top: py - (py - this.view.top) * ratio });
+  }
+
+  /** The view, moved if it shows no photo: the one nearest its middle comes into the middle. */
+  kept(view) {
+    let least = Infinity, nearest = -1;
+    for (let k = 0; k < placed.length; k++) {
+      const x = this.x[k] * view.scale + view.left, y = this.y[k] * view.scale + view.top;
+      if (x >= 0 && y >= 0 && x <= this.width && y <= this.height) return view;
+      const distance = (x - this.width / 2) ** 2 + (y - this.height / 2) ** 2;
+      if (distance < least) [least, nearest] = [distance, k];
+    }
+    if (nearest < 0) return view;
+    return { scale: view.scale, left: this.width / 2 - this.x[nearest] * view.scale, top: this.height / 2 - this.y[nearest] * view.scale };
   }
 
   screenX(k) { return this.x[k] * this.view.scale + this.view.left; }

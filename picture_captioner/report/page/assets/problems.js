@@ -6,6 +6,18 @@ const VERDICTS = {
   error_model: "The model gave no usable caption",
 };
 
+/** What to do about it, by the code that the message begins with, else by the verdict. */
+const NEXT_BY_CODE = {
+  truncated: "copy the file again from where it came, or: caption.py run --retry-status error_corrupt --accept-truncated",
+  refused: "ask another model: caption.py run --retry-status error_model,error_api --fallback BACKEND:MODEL",
+};
+const NEXT = {
+  error_corrupt: "copy the file again from where it came; a file that changed is tried again",
+  error_api: "try again: caption.py run --retry-status error_api",
+  error_model: "try again: caption.py run --retry-status error_model",
+};
+const nextStep = (i) => NEXT_BY_CODE[photo.error(i).split(":")[0]] ?? NEXT[photo.status(i)];
+
 /** Errors by verdict and message, the most frequent first. */
 function reasons() {
   const groups = new Map();
@@ -32,12 +44,12 @@ function problemItems(groups) {
   for (const group of groups) {
     items.push({
       kind: "header", class: "reason", height: 58, title: photo.error(group[0]) || "No reason was given",
-      note: `${VERDICTS[photo.status(group[0])]} · ${photosText(group.length)}`,
+      note: `${VERDICTS[photo.status(group[0])]} · ${photosText(group.length)} · Next: ${nextStep(group[0])}`,
     });
     for (const i of group) items.push({ kind: "row", i });
   }
   if (pending.length) {
-    items.push({ kind: "header", class: "reason", height: 58, title: "Not captioned yet", note: `${photosText(pending.length)} without a record in the journal` });
+    items.push({ kind: "header", class: "reason", height: 58, title: "Not captioned yet", note: `${photosText(pending.length)} without a record in the journal · Next: caption.py run` });
     for (const i of pending) items.push({ kind: "row", i });
   }
   return items;
