@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -43,6 +44,17 @@ class ConfigFile:
 
     path: Path | None = None
     lines: Mapping[str, str | None] = field(default_factory=dict)
+
+    def keys_for_others(self) -> str | None:
+        """A sentence if others of this machine can read a key in it."""
+        held = [n for n, value in self.lines.items() if value and n.upper().endswith("_API_KEY")]
+        keys = [name for name in held if not re.fullmatch(r"\$\{\w+\}", self.lines[name] or "")]
+        if self.path is None or not keys or not self.path.stat().st_mode & 0o077:
+            return None
+        return (
+            f"{self.path} holds {', '.join(keys)} and can be read by others on this machine: "
+            f"chmod 600 {shlex.quote(str(self.path))}"
+        )
 
     def get(self, name: str) -> str:
         """A value; `${NAME}` as the whole of one is read from the environment.

@@ -73,3 +73,26 @@ def test_a_crash_of_the_parent_leaves_no_core(photos, plugin, tmp_path):
         pytest.skip("this machine dumps no core at all")
     slow = ("--option=delay=30", f"--option=log={tmp_path / 'requests.txt'}")
     assert not dumps(command("run", "--backend=service", *slow, "--photos-dir", photos))
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "told"),
+    [
+        ("OPENAI_API_KEY=sk-0123456789abcdef\n", 0o644, True),
+        ("OPENAI_API_KEY=sk-0123456789abcdef\n", 0o620, True),
+        ("OPENAI_API_KEY=sk-0123456789abcdef\n", 0o600, False),
+        ("OPENAI_API_KEY=${HELD_ELSEWHERE}\nPHOTOS_DIR=photos\n", 0o644, False),
+        ("PHOTOS_DIR=photos\n", 0o644, False),
+    ],
+)
+def test_a_config_whose_keys_others_can_read_is_pointed_out(tmp_path, text, mode, told):
+    draw(tmp_path / "photos" / "a.jpg")
+    config = tmp_path / "config.env"
+    config.write_text(text)
+    config.chmod(mode)
+    done = caption("run", "--photos-dir=photos", "--quiet", cwd=tmp_path, HELD_ELSEWHERE="x")
+    assert done.returncode == 0, done.stderr
+    assert ("can be read by others on this machine: chmod 600" in done.stderr) is told
+    assert "0123456789" not in done.stderr
+    doctor = caption("doctor", cwd=tmp_path, HELD_ELSEWHERE="x")
+    assert ("chmod 600" in doctor.stdout) is told

@@ -38,6 +38,8 @@ def settings_for(flags: RunFlags) -> Settings:
     settings = flags.settings(prompt=_prompt(flags))
     if settings.file.path:
         say(f"Settings from {settings.file.path}")
+    if told := settings.file.keys_for_others():
+        say(told, always=True)
     return settings
 
 

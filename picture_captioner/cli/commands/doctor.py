@@ -84,6 +84,8 @@ def _config(settings: Settings) -> Iterator[Finding]:
         yield Finding("absent", "settings", f"no {CONFIG_FILE.absolute()}", remedy)
     else:
         yield Finding("ok", "settings", f"from {path}")
+    if told := settings.file.keys_for_others():
+        yield Finding("broken", "settings", told)
     addresses = [name for name in settings.file.lines if name.upper().endswith("_BASE_URL")]
     for sentence in settings.idle(addresses):
         yield Finding("broken", "settings", sentence, "correct or remove it")
