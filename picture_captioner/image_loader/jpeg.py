@@ -20,6 +20,7 @@ try:
 except ImportError:  # no wheel for this platform: Pillow decodes, and damage is seen less often
     simplejpeg = None
 
+HAS_LIBRARY = simplejpeg is not None
 _SCALES = (8, 4, 2, 1)
 _MODES = {1: ("GRAY", "L"), 3: ("RGB", "RGB")}
 _END, _NO_END = b"\xff\xd9", "Premature end of JPEG file"

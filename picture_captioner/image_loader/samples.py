@@ -9,9 +9,12 @@ from PIL import Image
 
 from picture_captioner.errors import CorruptImageError
 from picture_captioner.image_loader.decoding import decode
+from picture_captioner.image_loader.jpeg import HAS_LIBRARY, decode_jpeg
 from picture_captioner.image_loader.raw import import_rawpy
 
-_EDGE = 64
+_SIDE, _EDGE = 160, 64
+"""Made so large and wanted so small: a JPEG at half scale, and then the resizing."""
+
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF")
 
 
@@ -25,7 +28,7 @@ def import_all() -> None:
 
 def samples() -> list[bytes]:
     """One picture in each format that can be written here."""
-    picture = Image.linear_gradient("L").resize((_EDGE, _EDGE)).convert("RGB")
+    picture = Image.linear_gradient("L").resize((_SIDE, _SIDE)).convert("RGB")
     written = []
     for image_format in _FORMATS:
         buffer = io.BytesIO()
@@ -45,6 +48,14 @@ def decode_samples(pictures: list[bytes]) -> None:
         CorruptImageError: one does not decode, or not to what it was.
     """
     for data in pictures:
+        if data.startswith(b"\xff\xd8") and not _by_the_jpeg_library(data):
+            raise CorruptImageError("the JPEG library does not decode a test picture")
         found = decode(data, _EDGE, with_metadata=True)
         if found.image.size != (_EDGE, _EDGE):
             raise CorruptImageError("a test picture came out in another size")
+
+
+def _by_the_jpeg_library(data: bytes) -> bool:
+    """Where there is one: Pillow would step in for it, and see less damage."""
+    whole, wanted = (_SIDE, _SIDE), (_EDGE, _EDGE)
+    return not HAS_LIBRARY or decode_jpeg(data, whole, wanted, progressive=False) is not None

@@ -38,7 +38,7 @@ from picture_captioner.workers.messages import (
     decode_request,
     frame,
 )
-from picture_captioner.workers.sandbox import forbid_core_dumps
+from picture_captioner.workers.sandbox import forbid_core_dumps, leave_network
 
 PLAIN = "plain"
 """The kind of work that every host knows: one plain picture or text of its own making."""
@@ -141,6 +141,8 @@ class Server:
             self._child.send(_failed(number, error))
 
     def _open(self, request: Open) -> None:
+        if request.restricted and not leave_network():
+            logging.getLogger("caption.model").info("nothing keeps the model from the network")
         module, _, name = request.target.partition(":")
         make: HostMaker = getattr(importlib.import_module(module), name)
         self._host = make(request.arguments, self._child)

@@ -29,11 +29,15 @@ _LENGTH = struct.Struct(">I")
 
 
 class Open(msgspec.Struct, tag=True, frozen=True):
-    """Make a host: `target` is `module:callable`, which gets `arguments` and a `Child`."""
+    """Make a host: `target` is `module:callable`, which gets `arguments` and a `Child`.
+
+    `restricted`: without network and other processes, where the kernel can see to it.
+    """
 
     target: str
     arguments: dict[str, Any]
     threads: int
+    restricted: bool = True
 
 
 class Work(msgspec.Struct, tag=True, frozen=True):

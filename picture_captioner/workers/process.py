@@ -183,6 +183,7 @@ class ChildProcess:
         """
         self.state: dict[str, Any] = {}
         self.proved = False
+        self.restricted = request.restricted
         self.asked = 0
         self.casualties: list[Call] = []
         self._clock, self._notice = clock, notice

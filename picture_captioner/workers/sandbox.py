@@ -4,13 +4,15 @@ A decoder is a million lines of C that parse what anybody may have made: whoever
 runs code in its process. On Linux that process then holds no key, opens no file, reaches no
 network, starts no program and touches no other process:
 
-- **environment**: a list of names that may pass, none of them a secret's
+- **environment**: a list of names that may pass, none of them a secret's (environment.py)
 - **no_new_privs**: no program that it starts gains rights (and the two below need no root)
 - **Landlock**: no path is opened, made, renamed or removed; no TCP; no signals to others
 - **seccomp**: no opening at all, no sockets, no program or process, no look into other processes
 
-The photo comes as an open descriptor. Elsewhere (macOS) there are the environment, no core dumps
-and the process border itself: `sandbox_init` is deprecated there, and has no public profile.
+The photo comes as an open descriptor. The model's process opens its files, compiles and talks to
+drivers; it gives up the network and other processes (`leave_network`). Elsewhere (macOS) there are
+the environment, no core dumps and the process border itself: `sandbox_init` is deprecated there,
+and has no public profile.
 
 Landlock's ABI: docs.kernel.org/userspace-api/landlock.html; seccomp: seccomp(2), with filters in
 classic BPF. ctypes, since Python wraps neither, and no kept package was found that does both.
@@ -25,12 +27,8 @@ import platform
 import resource
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
-
-_PASSED_ON = frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"})
-_PASSED_ON_PREFIXES = ("LC_", "PYTHON", "LD_", "DYLD_", "OPENBLAS_", "OMP_", "MALLOC_", "GLIBC_")
-_SECRET = ("KEY", "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "AUTH")
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 4, 38, 22
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_TSYNC = 1, 1
@@ -40,16 +38,6 @@ _FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 """How many kinds of access to files each version of Landlock knows: bits from 0."""
 _BIND_AND_CONNECT_TCP = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
-
-
-def clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What a decoder gets of the environment: where things are and how to spell them, no keys."""
-    return {
-        name: value
-        for name, value in variables.items()
-        if (name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES))
-        and not any(word in name.upper() for word in _SECRET)
-    }
 
 
 def forbid_core_dumps() -> None:
@@ -99,6 +87,22 @@ def restrict(dropped: frozenset[str] = frozenset()) -> tuple[str, ...]:
     return tuple(missing)
 
 
+def leave_network() -> bool:
+    """Give up, in all threads and for good, what a model does not need; False if there is no way.
+
+    No sockets but local ones, which drivers use, and no look into other processes. Files can be
+    opened and programs started, which inherit this: kernels are compiled on first use.
+
+    Raises:
+        OSError: the kernel knows the restriction and refuses it all the same.
+    """
+    if sys.platform != "linux":
+        return False
+    libc = _libc()
+    _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    return _seccomp(libc, _NOT_FOR_A_MODEL)
+
+
 def landlock_version() -> int:
     """The version of Landlock that the kernel speaks; 0 for none."""
     if sys.platform != "linux":
@@ -145,6 +149,7 @@ _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
 """Offsets in `struct seccomp_data`; an argument has 8 bytes, the lower half first."""
 
+_AF_UNIX = 1
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
 
@@ -192,16 +197,32 @@ _BOTH = _table(
 _MACHINES = {"x86_64": (0xC000003E, _X86_64), "aarch64": (0xC00000B7, _AARCH64)}
 """AUDIT_ARCH of each machine, and its system calls that are refused."""
 
+_NOT_FOR_A_MODEL = (
+    *("socket", "io_uring_setup", "io_uring_enter", "io_uring_register", "ptrace", "kcmp", "bpf"),
+    *("process_vm_readv", "process_vm_writev", "pidfd_getfd", "perf_event_open", "userfaultfd"),
+    *("add_key", "request_key", "keyctl", "mount", "umount2", "move_mount", "fsopen", "fsmount"),
+    *("open_tree", "mount_setattr", "pivot_root", "chroot", "setns", "open_by_handle_at"),
+)
+"""Of the table, what is refused to the model's process too; local sockets are left to it."""
+
 _ON_OWN_PROCESS = ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "prlimit64")
 """Allowed if their first argument is this process (or 0 for `prlimit64`): `abort` needs it."""
 
 
-def _seccomp(libc: ctypes.CDLL) -> bool:
-    """Refuse system calls with EPERM, in all threads; False where the numbers are not known."""
+def _seccomp(libc: ctypes.CDLL, refused: Collection[str] | None = None) -> bool:
+    """Refuse system calls with EPERM, in all threads; False where the numbers are not known.
+
+    `refused` names some of the table; then local sockets are left.
+    """
     machine = _MACHINES.get(platform.machine())
     if machine is None or sys.maxsize < 2**32:
         return False
-    code = _filter(*machine, pid=os.getpid())
+    architecture, numbers = machine
+    if refused is None:
+        code = _filter(architecture, {**numbers, **_BOTH}, pid=os.getpid())
+    else:
+        some = {n: number for n, number in {**numbers, **_BOTH}.items() if n in refused}
+        code = _filter(architecture, some, pid=os.getpid(), local_sockets=True)
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
     ctypes.set_errno(0)
@@ -214,15 +235,19 @@ def _seccomp(libc: ctypes.CDLL) -> bool:
     return bool(_checked(-1))
 
 
-def _filter(architecture: int, refused: Mapping[str, int], pid: int) -> bytes:
+def _filter(
+    architecture: int, refused: Mapping[str, int], pid: int, *, local_sockets: bool = False
+) -> bytes:
     """The program: every jump goes to one of the two or three returns right behind it."""
-    calls = {**refused, **_BOTH}
     code = [_load(_ARCHITECTURE), *_unless(architecture, _errno(errno.EPERM)), _load(_NUMBER)]
     if architecture == _MACHINES["x86_64"][0]:
         code += [_instruction(_JGE, _X32, 0, 1), _errno(errno.EPERM)]
-    for name, number in calls.items():
+    for name, number in refused.items():
         if name == "clone3":  # its flags are out of reach: glibc then falls back to clone
             code += _if(number, [_errno(errno.ENOSYS)])
+        elif name == "socket" and local_sockets:
+            local = _instruction(_JEQ, _AF_UNIX, 0, 1)
+            code += _if(number, [_load(_ARGUMENT), local, _allow(), _errno(errno.EPERM)])
         elif name == "clone":
             threads = _instruction(_JSET, _CLONE_THREAD, 0, 1)
             code += _if(number, [_load(_ARGUMENT), threads, _allow(), _errno(errno.EPERM)])

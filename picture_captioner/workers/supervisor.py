@@ -66,6 +66,7 @@ class Supervisor:
         self._child: ChildProcess | None = None
         self._first_state: dict[str, Any] = {}
         self._loads = self._failed = self._blamed = 0
+        self._restricted = True
         self._stopping = False
         self._inside = 0
         self._exclusive = False
@@ -165,8 +166,17 @@ class Supervisor:
                 self._replace()
 
     def _worked(self, child: ChildProcess) -> None:
-        child.proved = True
-        self._failed = self._blamed = 0
+        self._proved(child)
+        self._blamed = 0
+
+    def _proved(self, child: ChildProcess) -> None:
+        child.proved, self._failed = True, 0
+        if self._restricted and not child.restricted:
+            self._restricted = False
+            self._notice(
+                "The model's process runs without the restriction that keeps it from the network: "
+                "it does not work under it on this machine; please report it"
+            )
 
     def _replace(self) -> ChildProcess:
         """A new child, once the old one is gone.
@@ -185,23 +195,28 @@ class Supervisor:
             if self._stopping:
                 raise TransientError("the model's process ended while the run is being stopped")
             started = time.monotonic()
-            child = self._child = ChildProcess(self._opening(), self._clock, self._notice)
+            opening = self._opening()
+            child = self._child = ChildProcess(opening, self._clock, self._notice)
             try:
                 child.wait_until_ready()
             except DiedError as death:
                 child.reap()
                 self._failed_again(death)
-            except BaseException:
+            except BaseException as error:
                 self._child = None
                 child.reap()
-                raise
+                if not opening.restricted or type(error).__name__ != "PermissionError":
+                    raise
+                self._failed = MAX_CHILDREN - 1  # what is refused would be so again
             else:
                 self._loaded(child, time.monotonic() - started)
                 return child
 
     def _opening(self) -> Open:
         arguments = self._request.arguments | {"before": self._first_state}
-        return Open(self._request.target, arguments, self._request.threads)
+        # The last child that is tried does without: it may be the restrictions that it dies of.
+        restricted = self._restricted and self._failed < MAX_CHILDREN - 1
+        return Open(self._request.target, arguments, self._request.threads, restricted)
 
     def _loaded(self, child: ChildProcess, seconds: float) -> None:
         self._loads += 1
@@ -304,7 +319,7 @@ class Supervisor:
             except DiedError as death:
                 self._failed_again(death)
             else:
-                child.proved, self._failed = True, 0
+                self._proved(child)
                 return child
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 
@@ -78,11 +81,47 @@ class SmallHost:
                 os.write(1, b"and past python\n")
             case ["environment"]:
                 return [dict(os.environ), os.getpgid(0), os.getppid()]
+            case ["reaches"]:
+                return [attacks()]
             case ["score"]:
                 with open("/proc/self/oom_score_adj") as file:
                     return [file.read().strip()]
         return None
 
 
+def attacks():
+    """What of this is possible: only the local socket and the file should be."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    tries = {
+        "tcp": lambda: socket.socket(socket.AF_INET),
+        "udp": lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM),
+        "packets": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+        "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+        "io_uring": lambda: called(libc, libc.syscall(425, 1, ctypes.create_string_buffer(120))),
+        "memory": lambda: called(libc, libc.process_vm_readv(os.getppid(), None, 0, None, 0, 0)),
+        "a program's socket": lambda: subprocess.run(
+            [sys.executable, "-c", "import socket; socket.socket()"], check=True, stderr=-3
+        ),
+        "local": lambda: socket.socket(socket.AF_UNIX).close(),
+        "file": lambda: os.close(os.open(__file__, os.O_RDONLY)),
+        "program": lambda: subprocess.run(["/bin/true"], check=True),
+    }
+    found = []
+    for name, attack in tries.items():
+        try:
+            attack()
+        except (OSError, subprocess.SubprocessError):
+            continue
+        found.append(name)
+    return found
+
+
+def called(libc, result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+
+
 def make(arguments, child):
+    if arguments.get("needs_network"):
+        socket.socket(socket.AF_INET).close()
     return SmallHost(arguments, child)

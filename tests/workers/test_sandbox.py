@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from picture_captioner.workers import sandbox
+from picture_captioner.workers.environment import clean_environment
 from tests.images import faulty_png
 from tests.support import caption, draw, effective, environment
 
@@ -203,13 +204,15 @@ def test_a_restriction_under_which_nothing_decodes_is_dropped_aloud(tmp_path, pl
     assert effective(tmp_path / "captions.jsonl")["a.jpg"]["status"] == "success"
 
 
-def test_the_environment_of_a_decoder_is_a_list_of_names():
+def test_the_environment_of_decoders_and_models_is_one_list_of_names():
     given = {
         "PATH": "/bin", "LC_ALL": "C", "PYTHONPATH": "x", "OPENAI_API_KEY": KEY, "HOME": "/root",
         "PYTHON_TOKEN": KEY, "SSH_AUTH_SOCK": "/x", "PHOTOS_DIR": "/p", "LD_SECRET": KEY,
+        "HF_ENDPOINT": f"https://me:{KEY}@mirror", "CUDA_VISIBLE_DEVICES": "0",
     }  # fmt: skip
-    assert sandbox.clean_environment(given) == {
-        "PATH": "/bin", "LC_ALL": "C", "PYTHONPATH": "x", "HOME": "/root"
+    assert clean_environment(given) == {
+        "PATH": "/bin", "LC_ALL": "C", "PYTHONPATH": "x", "HOME": "/root",
+        "CUDA_VISIBLE_DEVICES": "0",
     }  # fmt: skip
 
 
@@ -221,7 +224,9 @@ def test_a_kernel_without_landlock_is_told_and_not_an_error(monkeypatch):
 @linux
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_a_filter_is_made_of_whole_instructions_and_ends_by_allowing(machine):
-    code = sandbox._filter(*sandbox._MACHINES[machine], pid=os.getpid())
+    architecture, numbers = sandbox._MACHINES[machine]
+    code = sandbox._filter(architecture, {**numbers, **sandbox._BOTH}, pid=os.getpid())
+    assert set(sandbox._NOT_FOR_A_MODEL) <= {*numbers, *sandbox._BOTH}
     assert len(code) % 8 == 0
     assert len(code) // 8 < 4096
     assert code[-8:] == sandbox._allow()

@@ -172,6 +172,25 @@ def test_the_child_gets_no_secrets_no_network_and_a_group_of_its_own(supervise, 
     assert parent == os.getpid()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
+def test_the_child_reaches_no_network_and_no_other_process(supervise):
+    supervisor = supervise()
+    ((reached,),) = ask(supervisor, "reaches")
+    assert reached == ["local", "file", "program"]
+    assert not [line for line in supervisor.told if "without the restriction" in line]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
+def test_a_model_that_cannot_load_without_network_gets_it_back_aloud(supervise):
+    supervisor = supervise(needs_network=True)
+    ((reached,),) = ask(supervisor, "reaches")
+    assert {"tcp", "udp"} <= set(reached)
+    assert (
+        sum("without the restriction that keeps it from the network" in t for t in supervisor.told)
+        == 1
+    )
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's out-of-memory killer")
 def test_the_child_offers_itself_to_the_out_of_memory_killer(supervise):
     ((score,),) = ask(supervise(), "score")

@@ -29,7 +29,7 @@ from picture_captioner.pipeline.decoding.decoder_worker import (
     run_worker,
 )
 from picture_captioner.workers.ending import cause_of_death, kill_group
-from picture_captioner.workers.sandbox import clean_environment
+from picture_captioner.workers.environment import clean_environment
 
 # Forking the parent is out of the question: it may hold CUDA, threads and locks. The fork server
 # has imported the decoders and nothing else, so a new process costs a fork and no imports of ours.
