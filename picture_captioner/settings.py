@@ -116,7 +116,7 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            "search report process status forget write export",
+            "run search report process status forget write export",
             "FILE",
             "What is known besides captions.",
             WHERE,

@@ -131,6 +131,10 @@ class RunFlags(Flags):
     dry_run: Annotated[
         bool, Flag("run", "", "Open every photo, send nothing, list the broken ones.", HOW)
     ] = False
+    no_library: Annotated[
+        bool,
+        Flag("run", "", "Keep no facts and thumbnails in library.db on the way.", HOW),
+    ] = False
     accept_truncated: Annotated[
         bool,
         Flag(

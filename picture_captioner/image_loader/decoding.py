@@ -68,7 +68,8 @@ class Decoded(NamedTuple):
     """A clean image, and the upright size in pixels and the format of what it was made from.
 
     `truncated`: the file ends too early, and the rest of the picture is one colour. `metadata` is
-    None unless it was asked for: captioning a photo needs no look at it.
+    None unless it was asked for: captioning a photo needs no look at it. `reduced`: a copy inside
+    the file stood for the photo.
     """
 
     image: Image.Image
@@ -77,6 +78,7 @@ class Decoded(NamedTuple):
     format: str
     metadata: Metadata | None = None
     truncated: bool = False
+    reduced: bool = False
 
 
 def decode(
@@ -85,24 +87,28 @@ def decode(
     *,
     orientation: int | None = None,
     with_metadata: bool = False,
-    allow_reduced: bool = False,
+    copy_edge: int | None = None,
 ) -> Decoded:
     """Decode the first frame to RGB, upright, its longer side at most `edge` pixels.
 
     Args:
         orientation: EXIF orientation for pictures that do not state one themselves.
-        allow_reduced: a copy inside the file, smaller but large enough, may stand for the photo.
+        copy_edge: a copy inside the file, smaller but of that many pixels, may stand for the
+            photo. The result is then no larger than these.
 
     Raises:
         CorruptImageError: or a subclass, for whatever the decoder makes of the bytes.
     """
     with decoder_errors(data), _open(io.BytesIO(data)) as source:
-        full, pixels = _load(source, data, edge, allow_reduced=allow_reduced and is_whole(data))
-        small = _shrink(resizable(pixels.image), fitting(*full, edge), pixels.box)
+        full, pixels = _load(source, data, edge, copy_edge if is_whole(data) else None)
+        reduced = source.format == "HEIF" and pixels.image.size != full
+        size = fitting(*full, copy_edge if reduced and copy_edge else edge)
+        small = _shrink(resizable(pixels.image), size, pixels.box)
         turn = _orientation(source, orientation)
         clean = turn_upright(clean_rgb(small, _icc_profile(source)), turn)
         metadata = written_in(source) if with_metadata else None
-        return Decoded(clean, *_upright_size(source, full, turn), str(source.format), metadata)
+        upright, form = _upright_size(source, full, turn), str(source.format)
+        return Decoded(clean, *upright, form, metadata, reduced=reduced)
 
 
 def probe(file: IO[bytes], head: bytes) -> tuple[int, int, str]:
@@ -136,7 +142,7 @@ def _open(file: IO[bytes]) -> ImageFile.ImageFile:
 
 
 def _load(
-    source: ImageFile.ImageFile, data: bytes, edge: int, *, allow_reduced: bool
+    source: ImageFile.ImageFile, data: bytes, edge: int, copy_edge: int | None
 ) -> tuple[tuple[int, int], Pixels]:
     """Decode; a JPEG at 1/2, 1/4 or 1/8 where that covers the result.
 
@@ -154,7 +160,9 @@ def _load(
         source.load()
         return full, Pixels(source, drafted[1] if drafted else None)
     # pillow-heif takes only what has the photo's aspect ratio, crop, rotation and colours.
-    reduced = allow_reduced and source.format == "HEIF" and source.draft(None, fitting(*full, edge))
+    reduced = (
+        copy_edge and source.format == "HEIF" and source.draft(None, fitting(*full, copy_edge))
+    )
     source.load()
     # HEIF may correct its size while it decodes.
     return full if reduced else source.size, Pixels(source, None)

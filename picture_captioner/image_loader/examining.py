@@ -41,25 +41,40 @@ class ExaminedImage:
 
 
 def examine_image(
-    path: Path | OpenedPhoto, edge: int | None, known: Container[str] = frozenset()
+    path: Path | OpenedPhoto,
+    edge: int | None,
+    known: Container[str] = frozenset(),
+    *,
+    allow_reduced: bool = False,
+    accept_truncated: bool = False,
 ) -> ExaminedImage:
     """Read and decode a photo once, for facts, thumbnail and pixels.
 
     Args:
         edge: as in `load_image`; None if no pixels are needed, `loaded.image` is then None.
-        known: as in `load_image`.
+        known, allow_reduced, accept_truncated: as in `load_image`. Of a picture that is reduced
+            or truncated there are no `traits`: they would not be the photo's.
 
     Raises:
         CorruptImageError, PhotoSkipped: as `load_image`.
     """
-    loaded, metadata = load(path, max(edge or 0, MEASURED_EDGE), known, with_metadata=True)
+    loaded, metadata = load(
+        path,
+        max(edge or 0, MEASURED_EDGE),
+        known,
+        with_metadata=True,
+        copy_edge=edge if allow_reduced else None,  # not one of the size to measure on
+        accept_truncated=accept_truncated,
+    )
     if loaded.image is None:
         return ExaminedImage(loaded, None)
     image = loaded.image
+    wanted = None if edge is None else reduced(image, edge)
+    if loaded.reduced or loaded.truncated:
+        return ExaminedImage(replace(loaded, image=wanted), None)
     traits = Traits(
         metadata or Metadata(), sharpness(image), perceptual_hash(image), thumbnail(image)
     )
-    wanted = None if edge is None else reduced(image, edge)
     return ExaminedImage(replace(loaded, image=wanted), traits)
 
 

@@ -36,7 +36,8 @@ class LoadedImage:
     `image` is RGB, upright, without metadata; None if the content was known and is not needed.
     `size` is in bytes. `width` and `height` are the upright full resolution in pixels, and
     `format` is Pillow's name or "RAW"; 0 and "" if the content was known. `truncated`: the file
-    ends too early, which was accepted; what is missing of the picture is one colour.
+    ends too early, which was accepted; what is missing of the picture is one colour. `reduced`: the
+    picture is a copy inside the file, which may differ from the photo.
     """
 
     image: Image.Image | None
@@ -47,6 +48,7 @@ class LoadedImage:
     height: int
     format: str
     truncated: bool = False
+    reduced: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def load_image(
         path,
         edge,
         known,
-        allow_reduced=allow_reduced,
+        copy_edge=edge if allow_reduced else None,
         accept_truncated=accept_truncated,
     )[0]
 
@@ -97,10 +99,13 @@ def load(
     known: Container[str],
     *,
     with_metadata: bool = False,
-    allow_reduced: bool = False,
+    copy_edge: int | None = None,
     accept_truncated: bool = False,
 ) -> tuple[LoadedImage, Metadata | None]:
-    """`load_image`, and the photo's metadata if it is decoded and they are wanted."""
+    """`load_image`, and the photo's metadata if it is decoded and they are wanted.
+
+    A reduced copy may stand for the photo if there is a `copy_edge`, the size that it must have.
+    """
     if edge < 1:
         raise ValueError(f"edge must be at least 1 pixel, not {edge}")
     content = read_file(path)
@@ -114,7 +119,7 @@ def load(
             content.data,
             edge,
             with_metadata=with_metadata,
-            allow_reduced=allow_reduced,
+            copy_edge=copy_edge,
             accept_truncated=accept_truncated,
         )
     return _loaded(content, found), found.metadata
@@ -161,6 +166,7 @@ def _loaded(content: FileContent, found: Decoded) -> LoadedImage:
         found.height,
         found.format,
         found.truncated,
+        found.reduced,
     )
 
 

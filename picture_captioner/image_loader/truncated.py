@@ -32,7 +32,7 @@ def decode_all_or(
     edge: int,
     *,
     with_metadata: bool,
-    allow_reduced: bool,
+    copy_edge: int | None,
     accept_truncated: bool,
 ) -> Decoded:
     """`decode`; where the data end too early, what is left of the picture if that is accepted.
@@ -43,7 +43,7 @@ def decode_all_or(
     """
     verdict: CorruptImageError
     try:
-        found = decode(data, edge, with_metadata=with_metadata, allow_reduced=allow_reduced)
+        found = decode(data, edge, with_metadata=with_metadata, copy_edge=copy_edge)
     except CorruptImageError as error:
         verdict = _sharper(error, data)
     else:

@@ -15,6 +15,7 @@ from picture_captioner.pipeline.asking.service import BackendService, ChosenBack
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
 from picture_captioner.pipeline.dedup import ContentIndex
+from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.recording.recorder import Recorder
 from picture_captioner.pipeline.selecting.hints import Hints
@@ -47,7 +48,7 @@ class RunOptions:
     """How a run works; which photos it takes is decided before.
 
     `root` is what `photos_dir` was when they were found: until the first one is opened a model may
-    have been loaded for minutes.
+    have been loaded for minutes. `facts` takes what else is found out of the photos.
     """
 
     photos_dir: Path
@@ -59,6 +60,7 @@ class RunOptions:
     patience: float = PATIENCE_SECONDS
     grace_seconds: float = GRACE_SECONDS
     root: FileId | None = None
+    facts: FactsOnTheWay | None = None
 
 
 class CaptionRun:
@@ -119,6 +121,7 @@ class CaptionRun:
             allow_reduced=not options.dry_run and _stays_here(chosen_backends),
             accept_truncated=options.accept_truncated,
             root=options.root,
+            facts=options.facts,
         )
         chain = FallbackChain(self._services, outcomes.notice)
         self._captioning = Captioning(
@@ -136,9 +139,13 @@ class CaptionRun:
         group = ThreadGroup(self.stop, interrupted, self._options.grace_seconds)
         decoders = group.start(self._decoding.run, self._options.decoders)
         backends = group.start(self._captioning.run, self._workers)
+        facts = self._options.facts
+        storing = group.start(facts.run, 1) if facts is not None else []
         ended = group.wait(decoders)
         self._ready.close()
-        self.abandoned = not (group.wait(backends) and ended)
+        if facts is not None:
+            facts.close()
+        self.abandoned = not (group.wait(backends) and group.wait(storing) and ended)
         self._finish()
         if self.stop.error is not None:
             raise self.stop.error

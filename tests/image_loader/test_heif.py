@@ -99,3 +99,20 @@ def test_other_formats_are_never_taken_for_a_copy(load):
         data = encoded(image, image_format)
         expected = image.resize((256, 192), Image.Resampling.LANCZOS)
         assert difference(load(data, allow_reduced=True).image, expected) < 6
+
+
+def test_what_was_taken_from_a_copy_has_no_facts_and_other_photos_have(load, tmp_path):
+    small = EDGE // 2  # facts are measured on more pixels than the backend wants
+    path = tmp_path / "photo.heic"
+    path.write_bytes(heic())
+    found = examine_image(path, EDGE, allow_reduced=True)
+    assert (found.loaded.reduced, found.traits, found.loaded.image.size) == (True, None, (256, 192))
+    taken = load(heic(), small, allow_reduced=True)
+    assert examine_image(path, small, allow_reduced=True).loaded.image.tobytes() == (
+        taken.image.tobytes()
+    )
+    assert examine_image(path, EDGE).traits is not None
+    path.write_bytes(encoded(gradient(640, 480), "JPEG"))
+    found = examine_image(path, small, allow_reduced=True)
+    assert found.loaded.image.size == (128, 96)
+    assert found.traits is not None

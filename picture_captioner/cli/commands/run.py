@@ -37,12 +37,15 @@ from picture_captioner.errors import (
     ConfigurationError,
     ExitCode,
     FatalError,
+    LibraryError,
     UsageError,
 )
 from picture_captioner.journal import Journal
+from picture_captioner.library import Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Ceilings
 from picture_captioner.pipeline.estimate import cost_per_photo
+from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
 from picture_captioner.pipeline.selecting.hints import Hints
@@ -203,7 +206,8 @@ def _caption(job: Job) -> int:
     flags, journal, batch = job.flags, job.journal, job.batch
     reporter = job.reporter
     outcomes = Outcomes(reporter)
-    options = _run_options(job)
+    library = _library(job)
+    options = _run_options(job, library)
     captioning = CaptionRun(
         chosen_backends,
         journal,
@@ -236,6 +240,8 @@ def _caption(job: Job) -> int:
         os._exit(code)  # a request that hangs must not keep the process from ending
     for backend in job.backends:
         backend.close()
+    if library is not None:
+        library.close()
     return code
 
 
@@ -270,7 +276,18 @@ def _available_backends(job: Job) -> list[ChosenBackend]:
     return chosen_backends
 
 
-def _run_options(job: Job) -> RunOptions:
+def _library(job: Job) -> Library | None:
+    """Where facts and thumbnails go on the way; a run does without it, for captions come first."""
+    if job.flags.dry_run or job.flags.no_library:
+        return None
+    try:
+        return Library.open(job.settings.library_path, job.reporter.notice)
+    except LibraryError as error:
+        say(f"{error}. Captioning goes on without library.db")
+        return None
+
+
+def _run_options(job: Job, library: Library | None) -> RunOptions:
     settings = job.settings
     return RunOptions(
         photos_dir=job.photos_dir,
@@ -281,6 +298,7 @@ def _run_options(job: Job) -> RunOptions:
         accept_truncated=job.flags.accept_truncated,
         patience=job.settings.patience,
         root=job.root,
+        facts=FactsOnTheWay(library, job.reporter.notice) if library is not None else None,
     )
 
 

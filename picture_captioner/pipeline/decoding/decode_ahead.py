@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL.Image import Image
 
@@ -24,6 +25,9 @@ from picture_captioner.pipeline.selecting.selection import Source
 from picture_captioner.pipeline.selecting.walk import FileId
 from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
 
+if TYPE_CHECKING:
+    from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
+
 
 class DecodedPhoto(NamedTuple):
     """A photo that waits for the backend."""
@@ -33,7 +37,7 @@ class DecodedPhoto(NamedTuple):
     image: Image
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
     """The content hashes for which a photo need not be decoded, as an answer to `in`.
 
@@ -44,8 +48,10 @@ class Known:
     content: ContentIndex
     size: int
     own: str | None
+    asked: str | None = None
 
     def __contains__(self, content_sha256: object) -> bool:
+        self.asked = str(content_sha256)
         return content_sha256 == self.own or (
             isinstance(content_sha256, str) and self.content.is_known(self.size, content_sha256)
         )
@@ -62,6 +68,7 @@ class Decoding:
             where photos are sent away: only the photo itself is sure to show what its owner sees.
         accept_truncated: caption what is left of a picture that ends too early.
         root: as in `DiskWatch`.
+        facts: takes what else is found out of a photo that is decoded anyway.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class Decoding:
         allow_reduced: bool = False,
         accept_truncated: bool = False,
         root: FileId | None = None,
+        facts: FactsOnTheWay | None = None,
     ) -> None:
         self._photos_dir = photos_dir
         self._disk = DiskWatch(photos_dir, root)
@@ -90,6 +98,7 @@ class Decoding:
         self._recorder = recorder
         self._ready = ready
         self._unchanged_if = unchanged_if
+        self._facts = facts
 
     def run(self) -> None:
         """Decode until the feed has nothing more."""
@@ -98,29 +107,43 @@ class Decoding:
                 self._decode(loader, item)
 
     def _decode(self, loader: Decoder, item: Item) -> None:
-        path = self._photos_dir / item.photo.rel_path
+        known = self._known(item)
         try:
-            loaded = loader.load(
-                path,
-                self._edge,
-                self._known(item),
-                self._jpeg_quality,
-                allow_reduced=self._allow_reduced,
-                accept_truncated=self._accept_truncated,
-            )
+            loaded = self._load(loader, item, known)
         except (DecoderCrashError, DecoderTimeoutError) as error:
             if item.alone:
-                self._recorder.corrupt(item, error)
+                self._corrupt(item, known, error)
             else:
                 self._queue.suspect(item)
         except CorruptImageError as error:
-            self._recorder.corrupt(item, error)
+            self._corrupt(item, known, error)
         except PhotoSkipped as error:
             self._recorder.skipped(item, error)
             self._disk.unreadable()
         else:
             self._disk.readable()
             self._route(item, loaded)
+
+    def _load(self, loader: Decoder, item: Item, known: Known) -> LoadedImage:
+        path, photo = self._photos_dir / item.photo.rel_path, item.photo
+        options = {
+            "allow_reduced": self._allow_reduced,
+            "accept_truncated": self._accept_truncated,
+        }
+        if self._facts is None or not self._facts.wants(photo):
+            return loader.load(path, self._edge, known, self._jpeg_quality, **options)
+        begun = time.perf_counter()
+        examined = loader.examine(
+            path, self._edge, known, self._jpeg_quality, for_backend=True, **options
+        )
+        seconds = time.perf_counter() - begun
+        self._facts.found(photo, examined.loaded, examined.traits, seconds)
+        return examined.loaded
+
+    def _corrupt(self, item: Item, known: Known, error: CorruptImageError) -> None:
+        if self._facts is not None and known.asked is not None:
+            self._facts.undecodable(item.photo, known.asked, error)
+        self._recorder.corrupt(item, error)
 
     def _known(self, item: Item) -> Known:
         own = self._unchanged_if.get(item.photo.rel_path)

@@ -38,7 +38,6 @@ from picture_captioner.pipeline.decoding.decoder_process import DecoderProcess
 from picture_captioner.pipeline.decoding.decoder_worker import (
     DecodeLimits,
     Examined,
-    ExamineRequest,
     Failed,
     FileRead,
     Header,
@@ -120,28 +119,39 @@ class Decoder:
             UnreadableFileError: reading took over `read_seconds`; the disk may be stalled.
             BackendUnavailableError: no decoder process can be started at all.
         """
-        if edge < 1:
-            raise ValueError(f"edge must be at least 1 pixel, not {edge}")
-        request = LoadRequest(path.suffix, edge, jpeg_quality, allow_reduced, accept_truncated)
-        with self._opened(path) as file, self._asked(request, [file]) as process:
-            loaded, _ = self._receive_loaded(process, known)
-            if jpeg_quality is None:
-                image = self._receive_image(process, loaded.image_size, edge)
-            else:
-                image = self._receive_jpeg(process, loaded.image_size, edge, jpeg_quality)
-        return _loaded_image(loaded, image)
+        options = (jpeg_quality, allow_reduced, accept_truncated)
+        request = LoadRequest(path.suffix, edge, *options, for_backend=True)
+        return self._loaded(path, request, known).loaded
 
     def examine(
-        self, path: Path, edge: int | None, known: Container[str] = frozenset()
+        self,
+        path: Path,
+        edge: int | None,
+        known: Container[str] = frozenset(),
+        jpeg_quality: int | None = None,
+        *,
+        allow_reduced: bool = False,
+        accept_truncated: bool = False,
+        for_backend: bool = False,
     ) -> ExaminedImage:
-        """`image_loader.examine_image`, with its arguments and errors and those of `load`."""
+        """`image_loader.examine_image`, with its arguments and errors and those of `load`.
+
+        `for_backend`: the picture is one that `load` would return.
+        """
+        options = (jpeg_quality, allow_reduced, accept_truncated, True, for_backend)
+        return self._loaded(path, LoadRequest(path.suffix, edge, *options), known)
+
+    def _loaded(self, path: Path, request: LoadRequest, known: Container[str]) -> ExaminedImage:
+        edge, quality = request.edge, request.jpeg_quality
         if edge is not None and edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
-        request = ExamineRequest(path.suffix, edge)
         with self._opened(path) as file, self._asked(request, [file]) as process:
-            loaded, wanted = self._receive_loaded(process, known)
-            traits = self._receive_traits(process) if wanted else None
-            image = self._receive_image(process, loaded.image_size, edge or 0)
+            loaded = self._receive_loaded(process, known)
+            traits = self._receive_traits(process) if loaded.examined else None
+            if quality is None:
+                image = self._receive_image(process, loaded.image_size, edge or 0)
+            else:
+                image = self._receive_jpeg(process, loaded.image_size, edge or 0, quality)
         return ExaminedImage(_loaded_image(loaded, image), traits)
 
     def read_headers(self, paths: Sequence[Path]) -> list[ImageHeader | CaptionerError]:
@@ -190,15 +200,12 @@ class Decoder:
     def _opened(self, path: Path) -> AbstractContextManager[int]:
         return self._opener.opened(path, self._limits.read_seconds, self._stalled)
 
-    def _receive_loaded(
-        self, process: DecoderProcess, known: Container[str]
-    ) -> tuple[Loaded, bool]:
-        """The facts, and whether the photo was decoded for them."""
+    def _receive_loaded(self, process: DecoderProcess, known: Container[str]) -> Loaded:
         read = _expect(process.receive(self._limits.read_seconds, self._stalled), FileRead)
         wanted = read.content_sha256 not in known
         process.send(Wanted(decode=wanted))
         reply = process.receive(self._limits.decode_seconds, self._overdue)
-        return _expect(reply, Loaded), wanted
+        return _expect(reply, Loaded)
 
     def _receive_traits(self, process: DecoderProcess) -> Traits:
         seconds, overdue = self._limits.decode_seconds, self._overdue
@@ -313,6 +320,7 @@ def _loaded_image(loaded: Loaded, image: Image.Image | None) -> LoadedImage:
         loaded.height,
         loaded.format,
         loaded.truncated,
+        loaded.reduced,
     )
 
 

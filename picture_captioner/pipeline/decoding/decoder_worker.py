@@ -9,12 +9,9 @@ corrupted decoder says is executed by the parent.
     LoadRequest, a descriptor    ->
                                  <-  FileRead      all bytes read: the decode clock starts
     Wanted                       ->
-                                 <-  Loaded, and then the pixels or a JPEG of them, unless they
-                                     were not wanted
-    ExamineRequest, a descriptor ->
-                                 <-  FileRead, and after Wanted
-                                 <-  Loaded, then Examined unless the content was known, then the
-                                     thumbnail, then the pixels if an edge was given
+                                 <-  Loaded, then, where `examined` says so, Examined and the
+                                     thumbnail, then the pixels or a JPEG of them where it has an
+                                     `image_size`
     HeadersRequest, descriptors  ->
                                  <-  Header, one for each path
                                      Failed stands in for FileRead, Loaded or Header
@@ -88,23 +85,21 @@ class DecodeLimits:
 class LoadRequest(msgspec.Struct, tag=True, frozen=True):
     """Load one photo, whose descriptor follows; `suffix` is that of its name.
 
+    No pixels are wanted without an `edge`.
+
     With a `jpeg_quality` a JPEG is wanted in place of the pixels: it is a fifteenth of the bytes,
     and Pillow's encoder would hold the parent's interpreter for 3 ms a photo. `allow_reduced` as in
-    `load_image`.
+    `load_image`; `examine` asks for its traits as well. `for_backend`: no side may be too short for
+    a vision model.
     """
 
     suffix: str
-    edge: int
+    edge: int | None
     jpeg_quality: int | None = None
     allow_reduced: bool = False
     accept_truncated: bool = False
-
-
-class ExamineRequest(msgspec.Struct, tag=True, frozen=True):
-    """Load one photo and find out about it; no pixels are wanted if `edge` is None."""
-
-    suffix: str
-    edge: int | None
+    examine: bool = False
+    for_backend: bool = False
 
 
 class HeadersRequest(msgspec.Struct, tag=True, frozen=True):
@@ -132,7 +127,10 @@ class FileRead(msgspec.Struct, tag=True, frozen=True):
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
-    """The facts of a `LoadedImage`; its pixels, or its JPEG, follow if `image_size` is given."""
+    """The facts of a `LoadedImage`.
+
+    What follows: traits if `examined`, pixels or a JPEG if there is an `image_size`.
+    """
 
     content_sha256: str
     size: int
@@ -142,6 +140,8 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
     format: str
     image_size: tuple[int, int] | None
     truncated: bool = False
+    reduced: bool = False
+    examined: bool = False
 
 
 class Examined(msgspec.Struct, tag=True, frozen=True):
@@ -170,7 +170,7 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     code: str | None
 
 
-Request = LoadRequest | ExamineRequest | HeadersRequest | Wanted
+Request = LoadRequest | HeadersRequest | Wanted
 Reply = Ready | FileRead | Loaded | Examined | Header | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -252,10 +252,6 @@ def _serve(pipe: Connection, files: socket.socket, limits: DecodeLimits) -> None
             signal.alarm(seconds)
             with _received(files, [request.suffix]) as (photo,):
                 _serve_photo(pipe, request, photo)
-        case ExamineRequest():
-            signal.alarm(seconds)
-            with _received(files, [request.suffix]) as (photo,):
-                _serve_examination(pipe, request, photo)
         case HeadersRequest():
             with _received(files, request.suffixes) as photos:
                 for photo in photos:
@@ -289,36 +285,32 @@ def _received(files: socket.socket, suffixes: Sequence[str]) -> Iterator[list[Op
 def _serve_photo(pipe: Connection, request: LoadRequest, photo: OpenedPhoto) -> None:
     quality = request.jpeg_quality
     try:
-        loaded = load_image(
-            photo,
-            request.edge,
-            _KnownToParent(pipe),
-            allow_reduced=request.allow_reduced,
-            accept_truncated=request.accept_truncated,
-        )
-        if loaded.image is not None:
+        loaded, traits = _load(request, photo, _KnownToParent(pipe))
+        if request.for_backend and loaded.image is not None and request.edge is not None:
             loaded = replace(loaded, image=roomy(loaded.image, request.edge))
         jpeg = encode_jpeg(loaded.image, quality=quality) if quality and loaded.image else None
     except CaptionerError as error:
         _send(pipe, _failed(error))
         return
-    _send(pipe, _facts(loaded))
+    _send(pipe, _facts(loaded, examined=traits is not None))
+    if traits is not None:
+        _send(pipe, _examined(traits))
+        pipe.send_bytes(traits.thumbnail)
     if loaded.image is not None:
         pipe.send_bytes(jpeg or loaded.image.tobytes())
 
 
-def _serve_examination(pipe: Connection, request: ExamineRequest, photo: OpenedPhoto) -> None:
-    try:
-        examined = examine_image(photo, request.edge, _KnownToParent(pipe))
-    except CaptionerError as error:
-        _send(pipe, _failed(error))
-        return
-    _send(pipe, _facts(examined.loaded))
-    if examined.traits is not None:
-        _send(pipe, _examined(examined.traits))
-        pipe.send_bytes(examined.traits.thumbnail)
-    if examined.loaded.image is not None:
-        pipe.send_bytes(examined.loaded.image.tobytes())
+def _load(
+    request: LoadRequest, photo: OpenedPhoto, known: _KnownToParent
+) -> tuple[LoadedImage, Traits | None]:
+    options = {
+        "allow_reduced": request.allow_reduced,
+        "accept_truncated": request.accept_truncated,
+    }
+    if request.examine or request.edge is None:
+        examined = examine_image(photo, request.edge, known, **options)
+        return examined.loaded, examined.traits
+    return load_image(photo, request.edge, known, **options), None
 
 
 class _KnownToParent:
@@ -347,7 +339,7 @@ def _header(photo: OpenedPhoto) -> Header | Failed:
     return Header(header.width, header.height, header.format, header.size)
 
 
-def _facts(loaded: LoadedImage) -> Loaded:
+def _facts(loaded: LoadedImage, *, examined: bool) -> Loaded:
     return Loaded(
         loaded.content_sha256,
         loaded.size,
@@ -357,6 +349,8 @@ def _facts(loaded: LoadedImage) -> Loaded:
         loaded.format,
         loaded.image.size if loaded.image is not None else None,
         loaded.truncated,
+        loaded.reduced,
+        examined,
     )
 
 
