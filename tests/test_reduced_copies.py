@@ -21,7 +21,7 @@ def test_the_photo_itself_is_decoded_where_it_matters(tmp_path, plugin, flags, s
     start = data.index(b"mdat") + 4
     photo = tmp_path / "photos" / "its own pixels are damaged.heic"
     photo.parent.mkdir()
-    photo.write_bytes(data[:start] + bytes(100) + data[start + 100 :])
+    photo.write_bytes(data[:start] + b"\xff" * 100 + data[start + 100 :])
     done = caption(
         *("run", "--photos-dir=photos", "--max-edge=256", *flags), cwd=tmp_path, PYTHONPATH=plugin
     )
