@@ -25,6 +25,11 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
+    if image_format == "JXL":
+        import numpy as np
+        import pylibjxl
+
+        return pylibjxl.encode(np.array(image), **options)
     buffer = io.BytesIO()
     image.save(buffer, image_format, **options)
     return buffer.getvalue()

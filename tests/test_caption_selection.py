@@ -320,3 +320,15 @@ def test_a_redo_that_fails_hides_no_caption(photos, tmp_path, plugin):
     assert len(caption("search", "red", cwd=tmp_path).stdout.splitlines()) == 6
     done = run_service(tmp_path, plugin, "--photos-dir", photos, "--retry-status=error_model")
     assert (done.returncode, requests(tmp_path)) == (0, paid + 2)
+
+
+def test_files_that_are_no_photos_are_counted_by_kind_and_no_disk_is_blamed(tmp_path):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    for name in ("a.pdf", "b.PDF", "noname", ".IMG_1.HEIC.icloud"):
+        (folder / name).write_bytes(b"x")
+    done = caption("run", "--photos-dir", folder, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 66
+    assert "Passing over 3 other files: 2 .pdf, 1 without a suffix" in done.stderr
+    assert "1 photo in iCloud but not on this disk (.IMG_1.HEIC.icloud)" in done.stderr
+    assert "disk mounted" not in done.stderr

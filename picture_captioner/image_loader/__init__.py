@@ -10,6 +10,7 @@ damage.py     zeros where compressed data should be, checksums that fail
 tiff.py       where a TIFF says that its pixels lie
 colour.py     any pixel mode and any ICC profile to sRGB on white
 truncated.py  files that end too early: how to tell, and what is left of the picture
+jxl.py        JPEG XL for Pillow
 raw.py        camera RAW through its embedded preview, with the `raw` extra
 loading.py    `load_image` and `read_header`
 measures.py   sharpness and a perceptual hash, at one size for all photos

@@ -9,6 +9,8 @@ depends on the format:
     AVIF        flat pictures hold up to 16 (aom, all speeds and qualities tried); 64 are damage
     PNG         each chunk has a checksum
     WebP        a flat picture may be 3 kB of zeros; but then the decoder needs them
+    JPEG 2000   the marker at its end is missing; nothing coded may look like it
+    JPEG XL     the decoder refuses such a file
     TIFF, RAW   zeros at the end of a compressed strip; the end of the last strip is in the file
 
 Uncompressed pixels may be black: zeros in a BMP or an uncompressed TIFF are no damage.
@@ -50,11 +52,18 @@ def damage(data: bytes, image_format: str) -> CorruptImageError | None:
             broken = _has_needless_zeros(data)
         case "TIFF":
             broken = any(_ends_in_zeros(directory) for directory in directories(data))
+        case "JPEG2000":
+            broken = not has_jpeg2000_end(data)
         case "PNG":
             return _png_damage(data)
         case _:
             return None
     return TruncatedImageError(_INTERRUPTED) if broken else None
+
+
+def has_jpeg2000_end(data: bytes) -> bool:
+    """Whether a JPEG 2000 has its end-of-codestream marker, which is mandatory."""
+    return b"\xff\xd9" in data
 
 
 def raw_damage(data: bytes) -> CorruptImageError | None:

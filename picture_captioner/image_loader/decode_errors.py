@@ -29,7 +29,7 @@ MAX_DECODE_BYTES = 3 << 30
 
 _BYTES_A_PIXEL = {
     "JPEG": 7.0, "MPO": 7.0, "PNG": 4.0, "HEIF": 10.0, "WEBP": 16.5, "AVIF": 10.0, "TIFF": 5.0,
-    "GIF": 5.0, "BMP": 4.0, "DIB": 4.0,
+    "JXL": 16.0, "JPEG2000": 20.5, "GIF": 5.0, "BMP": 4.0, "DIB": 4.0,
 }  # fmt: skip
 """What was mapped at the height of a decode, measured over 48 and 200 megapixels; a JPEG's are
 those of the scale at which it is decoded, and the coefficients of a progressive one come on top."""

@@ -15,6 +15,7 @@ from PIL import (
     ExifTags,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
@@ -30,6 +31,7 @@ from picture_captioner.image_loader.decode_errors import (
 )
 from picture_captioner.image_loader.formats import PILLOW_FORMATS
 from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
+from picture_captioner.image_loader.jxl import JxlImageFile
 from picture_captioner.image_loader.resizing import Box, resize
 from picture_captioner.metadata import Metadata, merged
 from picture_captioner.metadata.boxes import is_whole
@@ -38,7 +40,7 @@ from picture_captioner.metadata.iptc import from_iptc
 from picture_captioner.metadata.xmp import from_xmp
 
 # Importing the plugins registers them; Pillow would otherwise import all forty of its own.
-_PLUGINS = (AvifImagePlugin, TiffImagePlugin, WebPImagePlugin)
+_PLUGINS = (AvifImagePlugin, Jpeg2KImagePlugin, JxlImageFile, TiffImagePlugin, WebPImagePlugin)
 pillow_heif.register_heif_opener()
 
 # Several photos are decoded at once, each by one thread: memory stays predictable on machines
@@ -48,6 +50,9 @@ pillow_heif.options.DECODE_THREADS = 1
 
 # Pillow refuses a PNG with 1 MiB of text, as editors write it; memory is limited here anyway.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
+
+_TURNED_BY_DECODER = {"JXL"}
+"""Formats whose pixels come out upright, whatever the EXIF in them says."""
 
 _UPRIGHT_SIZE = {"HEIF", "TIFF"}
 """Formats whose plugin swaps width and height itself, before anything is decoded."""
@@ -159,6 +164,10 @@ def _load(
         drafted = source.draft(None, wanted)
         source.load()
         return full, Pixels(source, drafted[1] if drafted else None)
+    if isinstance(source, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        source.reduce = _halvings(data, full, fitting(*full, edge))
+        source.load()
+        return full, Pixels(source, None)
     # pillow-heif takes only what has the photo's aspect ratio, crop, rotation and colours.
     reduced = (
         copy_edge and source.format == "HEIF" and source.draft(None, fitting(*full, copy_edge))
@@ -166,6 +175,14 @@ def _load(
     source.load()
     # HEIF may correct its size while it decodes.
     return full if reduced else source.size, Pixels(source, None)
+
+
+def _halvings(data: bytes, full: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """How often a JPEG 2000 may be halved while it is decoded; the file says how often at most."""
+    coding_style = data.find(b"\xff\x52")  # marker, length, style, 4 of groups, then the levels
+    levels = data[coding_style + 9] if 0 <= coding_style < len(data) - 9 else 0
+    room = max(1, min(full[0] // wanted[0], full[1] // wanted[1]))
+    return min(levels, room.bit_length() - 1, 5)
 
 
 def _shrink(image: Image.Image, size: tuple[int, int], box: Box | None) -> Image.Image:
@@ -187,6 +204,8 @@ def _orientation(source: Image.Image, default: int | None = None) -> int:
 
     Turning pixels by it is right after `load` only, which removes it from a TIFF that it turned.
     """
+    if source.format in _TURNED_BY_DECODER:
+        return 1
     try:
         # The PNG plugin's own getexif would decode the whole picture to look behind the pixels.
         value = Image.Image.getexif(source).get(ExifTags.Base.Orientation)

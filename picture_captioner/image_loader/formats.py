@@ -15,7 +15,7 @@ RAW_EXTENSIONS = _suffixes(
 
 PHOTO_EXTENSIONS = RAW_EXTENSIONS | _suffixes(
     "jpg jpeg jpe jfif jif mpo png apng webp tif tiff gif bmp dib heic heics heif heifs hif avif "
-    "avifs"
+    "avifs jxl jp2 j2k jpf jpx j2c jpc"
 )
 """All that counts as a photo: lower case, with the dot. The bytes decide how it is decoded."""
 
@@ -25,7 +25,9 @@ VIDEO_EXTENSIONS = _suffixes(
 )
 """Videos: counted and skipped, never opened."""
 
-PILLOW_FORMATS = ("JPEG", "PNG", "HEIF", "WEBP", "TIFF", "GIF", "AVIF", "BMP", "DIB")
+PILLOW_FORMATS = (
+    "JPEG", "PNG", "HEIF", "WEBP", "TIFF", "GIF", "AVIF", "JXL", "JPEG2000", "BMP", "DIB",
+)  # fmt: skip
 """Decoders that may see a file, likeliest first. "JPEG" covers MPO; EPS would run Ghostscript."""
 
 SNIFF_BYTES = 32
@@ -40,6 +42,10 @@ _MAGIC = (
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
+    (b"\xff\x0a", "JXL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"BM", "BMP"),
 )
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}

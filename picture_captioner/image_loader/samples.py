@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import pillow_heif
 from PIL import Image
 
-from picture_captioner.errors import CorruptImageError
+from picture_captioner.errors import CorruptImageError, FormatUnavailableError
 from picture_captioner.image_loader.decoding import decode
 from picture_captioner.image_loader.jpeg import HAS_LIBRARY, decode_jpeg
+from picture_captioner.image_loader.jxl import import_pylibjxl
 from picture_captioner.image_loader.raw import import_rawpy
 
 _SIDE, _EDGE = 160, 64
 """Made so large and wanted so small: a JPEG at half scale, and then the resizing."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "JPEG2000")
+_JXL = bytes.fromhex(
+    "ff0a67402408040100f8004b28b171310f874d613c9c6ea3a0a0a0a0a090034c1350ef6e8c417b4c4e6d16170850"
+    "00909e100020c43f27e4ddedbcaa003306b6c4c516930ff0f7081a"
+)
+"""The same picture as a JPEG XL: pylibjxl's encoder starts a thread for every core."""
 
 
 def import_all() -> None:
@@ -24,6 +31,8 @@ def import_all() -> None:
 
     Image.preinit()
     import_rawpy()
+    with suppress(FormatUnavailableError):
+        import_pylibjxl()
 
 
 def samples() -> list[bytes]:
@@ -38,6 +47,9 @@ def samples() -> list[bytes]:
         buffer = io.BytesIO()
         pillow_heif.from_pillow(picture).save(buffer)
         written.append(buffer.getvalue())
+    with suppress(FormatUnavailableError):
+        import_pylibjxl()
+        written.append(_JXL)
     return written
 
 

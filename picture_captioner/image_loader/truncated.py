@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from PIL import ImageFile
 
 from picture_captioner.errors import CorruptImageError, TruncatedImageError
-from picture_captioner.image_loader.damage import damage
+from picture_captioner.image_loader.damage import damage, has_jpeg2000_end
 from picture_captioner.image_loader.decoding import Decoded, decode
 from picture_captioner.image_loader.formats import sniff
 from picture_captioner.image_loader.tiff import first_directory
@@ -22,7 +22,10 @@ _FILLED_IN = {"HEIF", "TIFF"}
 """Their decoders fill in what is missing and say nothing: of the tiles that phones cut a HEIC into,
 and of a TIFF's tables and colours."""
 
-_BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"wide"}
+_BOXES = {
+    b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"wide",
+    b"JXL ", b"jxlc", b"jxlp", b"jxll", b"jxli", b"jbrd", b"brob", b"Exif", b"xml ",
+}  # fmt: skip
 _NEEDED = {258, 273, 279, 301, 318, 319, 320, 324, 325, 347, 530, 532, 34675}
 """Fields without which a TIFF's pixels are not what they should be."""
 
@@ -69,10 +72,12 @@ def ends_early(data: bytes) -> bool:
     match sniff(data):
         case "WEBP":
             return int.from_bytes(data[4:8], "little") + 8 > len(data)
-        case "HEIF" | "AVIF":
+        case "HEIF" | "AVIF" | "JXL" if data[:2] != b"\xff\x0a":
             return _last_box_ends(data) > len(data)
         case "PNG":
             return b"IEND" not in data
+        case "JPEG2000":
+            return not has_jpeg2000_end(data)
         case "TIFF":
             return _tiff_ends(data) > len(data)
     return False

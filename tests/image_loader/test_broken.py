@@ -260,3 +260,17 @@ def test_warnings_of_the_decoders_stay_inside(tmp_path, recwarn):
     path = write(tmp_path / "photo.png", image, "PNG", transparency=bytes(range(200)))
     load_image(path, 100)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("part", [0.05, 0.5, 0.95, 0.99])
+@pytest.mark.parametrize("zeros", [False, True], ids=["cut", "zeros"])
+@pytest.mark.parametrize("image_format", ["JXL", "JPEG2000"])
+def test_a_jpeg_xl_or_2000_whose_rest_is_missing_never_passes(tmp_path, image_format, zeros, part):
+    whole = encoded(noise(160, 120), image_format)
+    kept = whole[: int(len(whole) * part)]
+    path = tmp_path / "photo.bin"
+    path.write_bytes(kept + bytes(len(whole) - len(kept)) if zeros else kept)
+    with pytest.raises(CorruptImageError):
+        load_image(path, 64)
+    with pytest.raises(CorruptImageError):
+        load_image(path, 160)

@@ -21,7 +21,7 @@ TURNED = {
 }
 """How an upright picture lies in a file that states that orientation."""
 
-EVERY_FORMAT = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF")
+EVERY_FORMAT = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF", "JXL", "JPEG2000")
 
 
 def difference(left, right):

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picture_captioner.pipeline.selecting.walk import SKIPPED_FOLDERS, path_key
+from picture_captioner.pipeline.selecting.skipped_folders import SKIPPED_FOLDERS
+from picture_captioner.pipeline.selecting.walk import path_key
 from tests.pipeline.selecting.trees import paths, walk
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

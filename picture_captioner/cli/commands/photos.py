@@ -26,6 +26,7 @@ from picture_captioner.pipeline.selecting.walk import (
 )
 
 UNREADABLE_NAMED = 5
+KINDS_NAMED = 6
 
 
 def photos_dir_of(settings: Settings) -> Path:
@@ -119,6 +120,10 @@ def _tell_what_was_left_out(found: WalkResult) -> None:
             f"Passing over {count(found.raw_without_extra.count, 'RAW photo')}"
             f"{_such_as(found.raw_without_extra)}; to take them: {how_to_install('raw')}"
         )
+    if found.other.count:
+        say(f"Passing over {count(found.other.count, 'other file')}: {_by_kind(found)}")
+    if found.in_icloud.count:
+        say(_tell_icloud(found.in_icloud))
     _tell_links(found)
     if found.missing.count:
         say(f"{count(found.missing.count, 'listed file')} not there{_such_as(found.missing)}")
@@ -126,6 +131,23 @@ def _tell_what_was_left_out(found: WalkResult) -> None:
         say(f"Cannot look into {rel_path or '.'}: {reason}")
     if len(found.unreadable) > UNREADABLE_NAMED:
         say(f"... and {len(found.unreadable) - UNREADABLE_NAMED} more that cannot be looked into")
+
+
+def _by_kind(found: WalkResult) -> str:
+    """`12 .pdf, 3 .txt, 2 without a suffix, 9 more`, the most frequent first."""
+    ranked = sorted(found.other_kinds.items(), key=lambda item: (-item[1], item[0]))
+    told = [f"{number:,} {kind}" for kind, number in ranked[:KINDS_NAMED]]
+    more = sum(number for _, number in ranked[KINDS_NAMED:])
+    return ", ".join([*told, f"{more:,} of other kinds"] if more else told)
+
+
+def _tell_icloud(placeholders: Sample) -> str:
+    photos = count(placeholders.count, "photo")
+    return (
+        f"Passing over {photos} in iCloud but not on this disk{_such_as(placeholders)}; "
+        'to take them: in Finder "Download Now", or in Photos\' settings "Download Originals to '
+        'this Mac"'
+    )
 
 
 def _tell_links(found: WalkResult) -> None:
@@ -161,5 +183,9 @@ def _nothing_found(found: WalkResult, photos_dir: Path) -> str:
         return f"no photo could be looked at below {photos_dir}: check its permissions"
     if found.outside.count:
         return f"no photo below {photos_dir} but behind links that lead out of it: --follow-links"
-    others = f" ({count(found.other.count, 'other file')} there)" if found.other.count else ""
-    return f"no photos found below {photos_dir}{others}: is the disk mounted?"
+    if found.in_icloud.count:
+        return f"no photo below {photos_dir} is on this disk: they are in iCloud"
+    passed_over = (found.other, found.videos, found.raw_without_extra, found.missing)
+    if there := sum(sample.count for sample in passed_over):
+        return f"none of {count(there, 'file')} below {photos_dir} is a photo that can be read"
+    return f"no photos found below {photos_dir}: is the disk mounted?"

@@ -16,7 +16,7 @@ import errno
 import os
 import re
 import stat
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -26,39 +26,11 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from picture_captioner.errors import ConfigurationError, NoPhotosError
-from picture_captioner.pipeline.selecting.path_filter import PathFilter, glob_regex
+from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.skipped_folders import is_skipped
 
 EXAMPLES_KEPT = 3
 """Names that a `Sample` keeps to show what it counted."""
-
-SKIPPED_FOLDERS: tuple[tuple[str, str], ...] = (
-    ("@eaDir", "Synology: thumbnails of every photo"),
-    ("@Recycle", "QNAP: deleted files"),
-    ("#recycle", "Synology: deleted files"),
-    ("#snapshot", "Synology: the whole share again, once per snapshot"),
-    ("@__thumb", "QNAP: thumbnails of every photo"),
-    ("@Recently-Snapshot", "QNAP: the whole share again, once per snapshot"),
-    ("~snapshot", "NetApp: the same"),
-    ("appdata_*/preview", "Nextcloud: previews of every photo"),
-    ("files_trashbin", "Nextcloud: deleted files"),
-    ("files_versions", "Nextcloud: earlier versions of files"),
-    ("storage/cache/thumbnails", "PhotoPrism: thumbnails"),
-    ("$RECYCLE.BIN", "Windows: deleted files"),
-    ("System Volume Information", "Windows: restore points"),
-    ("lost+found", "fsck: fragments without a name"),
-    ("__MACOSX", "zip files made on a Mac: AppleDouble halves that end in .jpg"),
-    ("Thumbs", "gallery programs: thumbnails"),
-    ("*.lrdata", "Lightroom: previews"),
-    ("iPod Photo Cache", "iTunes: smaller copies"),
-    ("*.*library/resources/derivatives", "Apple Photos: smaller copies of the originals"),
-    ("*.*library/resources/proxies/derivatives", "Apple Photos and Aperture: the same"),
-    ("*.*library/scopes/*/resources/derivatives", "Apple Photos, shared library: the same"),
-    ("*.*library/resources/media/face", "Apple Photos: faces cut out"),
-    ("*.*library/Thumbnails", "Aperture: thumbnails"),
-    ("*.*library/Previews", "Aperture: smaller copies of the originals"),
-)
-"""Folders with pictures nobody took, as patterns in any case; hidden names are skipped besides
-(`.thumbnails`, `.Trash-1000`, AppleDouble's `._IMG_1.jpg`)."""
 
 FileId: TypeAlias = tuple[int, int]
 """Device and inode."""
@@ -67,6 +39,11 @@ LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """`stat` errors that mean: there is no such file."""
 
 _UNUSABLE_ROOT = frozenset({errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG})
+
+
+_PLACEHOLDER = ".icloud"
+_SUFFIX = re.compile(r"(?!\d+$)\w{1,10}")
+"""A year or a counter behind a dot is no suffix, nor is half a sentence."""
 
 
 class Photo(msgspec.Struct, frozen=True, gc=False):
@@ -124,8 +101,12 @@ class WalkResult:
     raw_without_extra: Sample = field(default_factory=Sample)
     other: Sample = field(default_factory=Sample)
     """Neither photo nor video, or no regular file."""
+    other_kinds: Counter[str] = field(default_factory=Counter)
+    """How many of them have which suffix, as `kind_of` names it."""
+    in_icloud: Sample = field(default_factory=Sample)
+    """Photos of which only iCloud's placeholder is here: `.IMG_1.HEIC.icloud`."""
     skipped: Sample = field(default_factory=Sample)
-    """Hidden names and `SKIPPED_FOLDERS`; a folder counts as one."""
+    """Hidden names and folders of `skipped_folders.py`; a folder counts as one."""
     excluded: Sample = field(default_factory=Sample)
     """Left out by `--include` or `--exclude`; a folder counts as one."""
     hard_links: Sample = field(default_factory=Sample)
@@ -140,12 +121,6 @@ class WalkResult:
     missing: Sample = field(default_factory=Sample)
     """Named in `--files-from`, not on disk."""
     unreadable: list[Unreadable] = field(default_factory=list)
-
-
-_SKIPPED = re.compile(
-    "|".join(glob_regex(f"**/{pattern}") + "/" for pattern, _ in SKIPPED_FOLDERS),
-    re.DOTALL | re.IGNORECASE,
-)
 
 
 def root_id(photos_dir: Path) -> FileId:
@@ -195,6 +170,12 @@ def path_key(rel_path: str) -> bytes:
     return os.fsencode(rel_path).replace(b"/", b"\0")
 
 
+def kind_of(rel_path: str) -> str:
+    """What a file is by its name: its suffix in lower case, or that it has none."""
+    _, dot, suffix = rel_path.rpartition("/")[2].rpartition(".")
+    return f".{suffix.lower()}" if dot and _SUFFIX.fullmatch(suffix) else "without a suffix"
+
+
 class _Seen:
     """Files or folders met so far, by device and inode: about 65 bytes each."""
 
@@ -234,17 +215,33 @@ class Collector:
         suffix = rel_path[rel_path.rfind(".") :]
         if suffix in self._as_cameras_write or suffix.lower() in self._photo:
             return True
-        self._not_taken.get(suffix.lower(), self.result.other).add(rel_path)
+        if known := self._not_taken.get(suffix.lower()):
+            known.add(rel_path)
+        else:
+            self._pass_over(rel_path, kind_of(rel_path))
         return False
+
+    def hidden(self, rel_path: str) -> None:
+        """Count a hidden file or folder, and one that stands for a photo for what it is."""
+        if rel_path.endswith(_PLACEHOLDER):
+            suffix = os.path.splitext(rel_path.removesuffix(_PLACEHOLDER))[1].lower()  # noqa: PTH122
+            if suffix in self._photo or suffix in self._not_taken:
+                self.result.in_icloud.add(rel_path)
+                return
+        self.result.skipped.add(rel_path)
 
     def add(self, rel_path: str, status: os.stat_result, *, linked: bool = False) -> None:
         """Take a file that is wanted, unless it was met before or is no regular file."""
         if not stat.S_ISREG(status.st_mode):
-            self.result.other.add(rel_path)
+            self._pass_over(rel_path, "no regular file")
         elif self._seen.is_new(status.st_dev, status.st_ino):
             self.result.photos.append(Photo(rel_path, status.st_size, status.st_mtime_ns))
         else:
             (self.result.links if linked else self.result.hard_links).add(rel_path)
+
+    def _pass_over(self, rel_path: str, kind: str) -> None:
+        self.result.other.add(rel_path)
+        self.result.other_kinds[kind] += 1
 
     def fail(self, rel_path: str, error: OSError) -> None:
         """Report what could not be looked at."""
@@ -353,7 +350,7 @@ class _Walker:
             with os.scandir(f"{self._root}/{rel_dir}") as entries:
                 for entry in entries:
                     if entry.name[0] == ".":
-                        self._collector.result.skipped.add(prefix + entry.name)
+                        self._collector.hidden(prefix + entry.name)
                     else:
                         visible.append(entry)
         except OSError as error:
@@ -367,7 +364,7 @@ class _Walker:
     def _enters(self, rel_dir: str, status: os.stat_result) -> bool:
         result = self._collector.result
         # The root's name counts only as a parent: whoever names Thumbs/ itself wants what is there.
-        if _SKIPPED.fullmatch(f"{self._name}/{rel_dir}/"):
+        if is_skipped(f"{self._name}/{rel_dir}"):
             result.skipped.add(rel_dir)
         elif not self._collector.filter.enters(rel_dir):
             result.excluded.add(rel_dir)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from picture_captioner.errors import ConfigurationError, NoPhotosError
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.skipped_folders import SKIPPED_FOLDERS
 from picture_captioner.pipeline.selecting.walk import (
-    SKIPPED_FOLDERS,
     Photo,
     PhotoKinds,
     _Seen,
@@ -34,6 +34,15 @@ def test_kinds_are_told_apart_by_suffix_and_each_is_counted_with_examples(tmp_pa
     assert len(result.videos.examples) == 3
     assert result.raw_without_extra.examples == ["d.DNG"]
     assert result.other.examples == ["e.txt", "jpg"]
+
+
+def test_what_is_no_photo_is_counted_by_kind_and_icloud_s_placeholders_as_photos(tmp_path):
+    make(tmp_path, "a.PDF", "b.pdf", "v1.2/name", "letter.2004", "of 3. May", ".hidden.txt")
+    make(tmp_path, ".IMG_1.HEIC.icloud", ".clip.mov.icloud", ".notes.txt.icloud", "x.jxl", "y.jp2")
+    result = walk_photos(tmp_path, KINDS)
+    assert result.other_kinds == {".pdf": 2, "without a suffix": 3, ".jxl": 1, ".jp2": 1}
+    assert set(result.in_icloud.examples) == {".IMG_1.HEIC.icloud", ".clip.mov.icloud"}
+    assert result.skipped.count == 2
 
 
 def test_raw_files_are_photos_when_they_can_be_read(tmp_path):
