@@ -15,13 +15,14 @@ from PIL import (
     ExifTags,
     Image,
     ImageFile,
+    ImagePalette,
     Jpeg2KImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
-from picture_captioner.errors import CorruptImageError
+from picture_captioner.errors import CorruptImageError, UnknownFormatError
 from picture_captioner.image_loader.colour import clean_rgb, resizable
 from picture_captioner.image_loader.decode_errors import (
     DECODER_ERRORS,
@@ -33,6 +34,7 @@ from picture_captioner.image_loader.formats import PILLOW_FORMATS
 from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
 from picture_captioner.image_loader.jxl import JxlImageFile
 from picture_captioner.image_loader.resizing import Box, resize
+from picture_captioner.image_loader.tiff import COLORMAP, misread
 from picture_captioner.metadata import Metadata, merged
 from picture_captioner.metadata.boxes import is_whole
 from picture_captioner.metadata.exif import MAX_EXIF_BYTES, from_exif
@@ -168,6 +170,8 @@ def _load(
         source.reduce = _halvings(data, full, fitting(*full, edge))
         source.load()
         return full, Pixels(source, None)
+    if isinstance(source, TiffImagePlugin.TiffImageFile):
+        _mend_tiff(source, data)
     # pillow-heif takes only what has the photo's aspect ratio, crop, rotation and colours.
     reduced = (
         copy_edge and source.format == "HEIF" and source.draft(None, fitting(*full, copy_edge))
@@ -175,6 +179,15 @@ def _load(
     source.load()
     # HEIF may correct its size while it decodes.
     return full if reduced else source.size, Pixels(source, None)
+
+
+def _mend_tiff(source: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
+    """Refuse what Pillow would misread, and mend a colour map of 8-bit values in 16 bits: black."""
+    if (kind := misread(data)) is not None:
+        raise UnknownFormatError(f"unsupported kind of TIFF: {kind}")
+    colours = source.tag_v2.get(COLORMAP, ()) if source.mode == "P" else ()
+    if colours and max(colours) < 256:
+        source.palette = ImagePalette.raw("RGB;L", bytes(colours))
 
 
 def _halvings(data: bytes, full: tuple[int, int], wanted: tuple[int, int]) -> int:

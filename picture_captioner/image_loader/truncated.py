@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import ImageFile
+from PIL import ImageFile, UnidentifiedImageError
 
-from picture_captioner.errors import CorruptImageError, TruncatedImageError
+from picture_captioner.errors import CorruptImageError, TruncatedImageError, UnknownFormatError
 from picture_captioner.image_loader.damage import damage, has_jpeg2000_end
 from picture_captioner.image_loader.decoding import Decoded, decode
 from picture_captioner.image_loader.formats import sniff
-from picture_captioner.image_loader.tiff import first_directory
+from picture_captioner.image_loader.tiff import first_directory, is_uncompressed, unsupported
 from picture_captioner.metadata.boxes import boxes
 
 _FILLED_IN = {"HEIF", "TIFF"}
@@ -108,9 +108,19 @@ def _tiff_ends(data: bytes) -> int:
 
 
 def _sharper(error: CorruptImageError, data: bytes) -> CorruptImageError:
-    if type(error) is CorruptImageError and ends_early(data):
+    cut = ends_early(data)
+    if type(error) is CorruptImageError and cut:
         return TruncatedImageError(f"the file ends too early ({error})")
-    return error
+    asked = not cut and sniff(data) == "TIFF" and _no_decoder_takes(error, data)
+    kind = unsupported(data) if asked else None
+    return UnknownFormatError(f"unsupported kind of TIFF: {kind}") if kind else error
+
+
+def _no_decoder_takes(error: CorruptImageError, data: bytes) -> bool:
+    """Whether the pixels were not even looked at, or are all there and yet too few for Pillow."""
+    return isinstance(error.__cause__, UnidentifiedImageError) or (
+        isinstance(error, TruncatedImageError) and is_uncompressed(data)
+    )
 
 
 def _decode_what_is_left(data: bytes, edge: int, *, with_metadata: bool) -> Decoded:
