@@ -38,6 +38,7 @@ EXTRA_OF = {
 """Import names of what only an extra outside `dev` brings (tests/test_needs.py keeps it whole)."""
 
 PROGRAMS = {
+    "avifenc": "libavif-bin",
     "chromedriver": "chromium chromium-driver",
     "exiftool": "libimage-exiftool-perl",
     "exiv2": "exiv2",

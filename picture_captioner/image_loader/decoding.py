@@ -19,10 +19,11 @@ from PIL import (
     Jpeg2KImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
-from picture_captioner.errors import CorruptImageError, UnknownFormatError
+from picture_captioner.errors import CorruptImageError, ImageTooLargeError, UnknownFormatError
 from picture_captioner.image_loader.colour import clean_rgb, resizable
 from picture_captioner.image_loader.decode_errors import (
     DECODER_ERRORS,
@@ -30,13 +31,13 @@ from picture_captioner.image_loader.decode_errors import (
     check_memory,
     decoder_errors,
 )
-from picture_captioner.image_loader.formats import PILLOW_FORMATS
+from picture_captioner.image_loader.formats import PILLOW_FORMATS, SNIFF_BYTES, sniff
 from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
 from picture_captioner.image_loader.jxl import JxlImageFile
 from picture_captioner.image_loader.resizing import Box, resize
 from picture_captioner.image_loader.tiff import COLORMAP, misread
 from picture_captioner.metadata import Metadata, merged
-from picture_captioner.metadata.boxes import is_whole
+from picture_captioner.metadata.boxes import clean_aperture, is_whole, largest_picture
 from picture_captioner.metadata.exif import MAX_EXIF_BYTES, from_exif
 from picture_captioner.metadata.iptc import from_iptc
 from picture_captioner.metadata.xmp import from_xmp
@@ -52,6 +53,9 @@ pillow_heif.options.DECODE_THREADS = 1
 
 # Pillow refuses a PNG with 1 MiB of text, as editors write it; memory is limited here anyway.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
+
+_MOST_AVIF_PIXELS, _LONGEST_AVIF_EDGE = 16384 * 16384, 32768
+"""AVIF_DEFAULT_IMAGE_SIZE_LIMIT and AVIF_DEFAULT_IMAGE_DIMENSION_LIMIT in avif.h."""
 
 _TURNED_BY_DECODER = {"JXL"}
 """Formats whose pixels come out upright, whatever the EXIF in them says."""
@@ -140,12 +144,39 @@ def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _open(file: IO[bytes]) -> ImageFile.ImageFile:
-    image = Image.open(file, formats=PILLOW_FORMATS)
+    try:
+        image = Image.open(file, formats=PILLOW_FORMATS)
+    except UnidentifiedImageError:
+        _check_avif(file)
+        raise
     if image.format not in {"JPEG", "MPO"}:  # how much a JPEG takes depends on its scale
         check_memory(image.size, str(image.format), image.mode)
     if min(image.size) < 1:
         raise CorruptImageError("the header states a picture without pixels")
     return image
+
+
+def _check_avif(file: IO[bytes]) -> None:
+    """Raise `ImageTooLargeError` where libavif took nothing because of the picture's size."""
+    file.seek(0)
+    data = file.read()
+    width, height = largest_picture(data) if sniff(data[:SNIFF_BYTES]) == "AVIF" else (0, 0)
+    if width * height > _MOST_AVIF_PIXELS or max(width, height) > _LONGEST_AVIF_EDGE:
+        raise ImageTooLargeError(
+            f"{width}x{height} pixels; the decoder for AVIF takes {_MOST_AVIF_PIXELS:,} at most"
+        )
+
+
+def _cropped(image: Image.Image, data: bytes) -> Image.Image:
+    """An AVIF as its owner cropped it, which Pillow's plugin does not look at."""
+    if (shown := clean_aperture(data)) is None:
+        return image
+    width, height, across, down = shown
+    left = round((image.width - width) / 2 + across)
+    top = round((image.height - height) / 2 + down)
+    box = (left, top, left + round(width), top + round(height))
+    inside = 0 <= left < box[2] <= image.width and 0 <= top < box[3] <= image.height
+    return image.crop(box) if inside else image
 
 
 def _load(
@@ -177,6 +208,9 @@ def _load(
         copy_edge and source.format == "HEIF" and source.draft(None, fitting(*full, copy_edge))
     )
     source.load()
+    if source.format == "AVIF":
+        shown = _cropped(source, data)
+        return shown.size, Pixels(shown, None)
     # HEIF may correct its size while it decodes.
     return full if reduced else source.size, Pixels(source, None)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 _HEADER, _LONG_HEADER = 8, 16
@@ -88,6 +89,63 @@ def items(data: bytes) -> list[Item]:
     except (struct.error, ValueError):
         return []
     return [Item(*kinds[number], extents) for number, extents in places.items() if number in kinds]
+
+
+def largest_picture(data: bytes) -> tuple[int, int]:
+    """Width and height of the largest picture that a HEIF file speaks of; (0, 0) if of none."""
+    sizes = [(0, 0)]
+    for box in _properties(data):
+        if box.kind == b"ispe" and box.end <= len(data):
+            at = box.body + 4
+            sizes.append((int.from_bytes(data[at : at + 4]), int.from_bytes(data[at + 4 : at + 8])))
+    return max(sizes, key=lambda size: size[0] * size[1])
+
+
+def clean_aperture(data: bytes) -> tuple[Fraction, Fraction, Fraction, Fraction] | None:
+    """What is to be shown of the primary picture: width, height, and how far its centre is off.
+
+    None if it is to be shown whole, or if the file does not say clearly (ISO/IEC 14496-12, clap).
+    """
+    try:
+        shown = [box for box in _primary_properties(data) if box.kind == b"clap"]
+        if len(shown) != 1:
+            return None
+        numbers = struct.unpack_from(">IIIIiIiI", data, shown[0].body)
+        width, height, across, down = (
+            Fraction(numbers[at], numbers[at + 1]) for at in range(0, 8, 2)
+        )
+    except (struct.error, ValueError, ZeroDivisionError, IndexError):
+        return None
+    return width, height, across, down
+
+
+def _properties(data: bytes) -> list[Box]:
+    """The properties that items may have, in the order of their numbers."""
+    meta = find(data, b"meta")
+    outer = meta and find(data, b"iprp", meta.body + 4, meta.end)
+    inner = outer and find(data, b"ipco", outer.body, outer.end)
+    return list(boxes(data, inner.body, inner.end)) if inner else []
+
+
+def _primary_properties(data: bytes) -> list[Box]:
+    """Those of the primary item, by `pitm` and `ipma`."""
+    meta = find(data, b"meta")
+    primary = meta and find(data, b"pitm", meta.body + 4, meta.end)
+    outer = meta and find(data, b"iprp", meta.body + 4, meta.end)
+    table = outer and find(data, b"ipma", outer.body, outer.end)
+    if not (primary and table):
+        return []
+    wide = 4 if data[primary.body] else 2
+    wanted = int.from_bytes(data[primary.body + 4 : primary.body + 4 + wide])
+    long_indices, reader = data[table.body + 3] & 1, _Numbers(data, table.body + 4, table.end)
+    known = _properties(data)
+    for _ in range(min(reader.number(4), _MOST_EXTENTS)):
+        item = reader.number(4 if data[table.body] else 2)
+        indices = [reader.number(2 if long_indices else 1) for _ in range(reader.number(1))]
+        if item == wanted:
+            places = [index & (0x7FFF if long_indices else 0x7F) for index in indices]
+            return [known[place - 1] for place in places if 0 < place <= len(known)]
+    return []
 
 
 def _kinds(data: bytes, box: Box | None) -> dict[int, tuple[bytes, bytes]]:

@@ -1,10 +1,16 @@
-"""A reduced copy inside a HEIF file stands for the photo only where it may, and only if it does."""
+"""A reduced copy inside a HEIF file stands for the photo only where it may, and only if it does.
+
+And what else the boxes say: how large a picture is, and what of it is to be shown.
+"""
+
+import struct
+import subprocess
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from picture_captioner.errors import CorruptImageError
-from picture_captioner.image_loader import examine_image, load_image
+from picture_captioner.errors import CorruptImageError, ImageTooLargeError
+from picture_captioner.image_loader import examine_image, load_image, read_header
 from picture_captioner.metadata.boxes import is_whole
 from tests.images import encoded, exif, gradient
 
@@ -116,3 +122,26 @@ def test_what_was_taken_from_a_copy_has_no_facts_and_other_photos_have(load, tmp
     found = examine_image(path, small, allow_reduced=True)
     assert found.loaded.image.size == (128, 96)
     assert found.traits is not None
+
+
+def test_an_avif_larger_than_its_decoder_takes_is_too_large_and_not_damaged(tmp_path):
+    data = bytearray(encoded(gradient(), "AVIF"))
+    at = data.index(b"ispe") + 8
+    data[at : at + 8] = struct.pack(">II", 17_000, 17_000)
+    path = tmp_path / "photo.avif"
+    path.write_bytes(data)
+    with pytest.raises(ImageTooLargeError, match="17000x17000"):
+        load_image(path, 64)
+    with pytest.raises(ImageTooLargeError, match="17000x17000"):
+        read_header(path)
+
+
+@pytest.mark.needs("avifenc")
+def test_what_was_cropped_away_of_an_avif_is_not_shown(tmp_path):
+    source, path = tmp_path / "photo.png", tmp_path / "photo.avif"
+    gradient().save(source)
+    subprocess.run(["avifenc", "--crop", "20,10,60,40", source, path], check=True, timeout=60)
+    loaded = load_image(path, 120)
+    assert (loaded.width, loaded.height, loaded.image.size) == (60, 40, (60, 40))
+    wanted = gradient().crop((20, 10, 80, 50))
+    assert max(ImageStat.Stat(ImageChops.difference(loaded.image, wanted)).mean) < 6
