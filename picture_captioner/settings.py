@@ -86,7 +86,7 @@ def declared(holder: type) -> Mapping[str, Declared]:
     return found
 
 
-_ALL = "run estimate compare report process status doctor"
+_ALL = "run estimate compare report process read status doctor"
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,9 @@ class DeclaredSettings:
     captions_jsonl: Annotated[
         Path,
         Flag(
-            "run estimate stats search report process status doctor journal_check journal_compact "
-            "journal_merge journal_recheck forget write undo export import_ accept reject",
+            "run estimate stats search report process read status doctor journal_check "
+            "journal_compact journal_merge journal_recheck forget write undo export import_ accept "
+            "reject",
             "FILE",
             "The journal, one line per photo.",
             WHERE,
@@ -116,7 +117,7 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            "run search report process status forget write export",
+            "run search report process read status forget write export",
             "FILE",
             "What is known besides captions.",
             WHERE,
@@ -137,7 +138,7 @@ class DeclaredSettings:
     follow_links: Annotated[
         bool,
         Flag(
-            "run estimate compare report process status",
+            "run estimate compare report process read status",
             "",
             "Also what is behind links that lead out of the photos folder.",
             WHICH,

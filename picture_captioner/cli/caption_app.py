@@ -169,6 +169,15 @@ def process(flags: ProcessFlags, path: ProcessedPath = None) -> int:
 
 @app.command(cls=Command)
 @takes_flags
+def read(flags: ProcessFlags, path: ProcessedPath = None) -> int:
+    """Read what is written in photos, on this machine; 'search' finds it then."""
+    from picture_captioner.cli.commands.process import run_stages
+
+    return run_stages(replace(flags, stage=["text"]), path)
+
+
+@app.command(cls=Command)
+@takes_flags
 def status(flags: ProcessFlags, path: ProcessedPath = None, as_json: AsJson = False) -> int:
     """Say of each stage how many photos are done, failed, stale and pending, and the time left."""
     from picture_captioner.cli.commands.process import print_status

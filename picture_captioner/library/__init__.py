@@ -11,6 +11,7 @@ source of truth.
     fusion.py      one ranking from words and vectors
     query.py       from words to expressions that FTS5 accepts
     stems.py       `dogs` finds `dog`, in 20 languages
+    texts.py       what is written in photos
     times.py       the surest time of each photo, kept for searches
     facts.py       `PhotoFacts`
     faces.py       `Faces`: faces, clustering runs, whose each face is

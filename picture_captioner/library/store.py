@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from picture_captioner.journal import Traces
-from picture_captioner.library import captions, forgetting, ledger, vectors
+from picture_captioner.library import captions, forgetting, ledger, texts, vectors
 from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
@@ -265,6 +265,21 @@ class Library:
         """
         with self.database.transaction() as connection:
             return Search(connection, selection, lookups).rel_paths()
+
+    def save_text(
+        self,
+        content_sha256: str,
+        reader: str,
+        lines: Sequence[tuple[str, float, tuple[tuple[float, float], ...]]],
+    ) -> None:
+        """Keep the lines (text, confidence, corners) that a reader found in a photo."""
+        with self.database.transaction() as connection:
+            texts.save(connection, content_sha256, reader, lines)
+
+    def text_of(self, content_sha256: str) -> list[texts.StoredLine] | None:
+        """The lines that were read in a photo; None if nobody has read it."""
+        with self.database.reading() as connection:
+            return texts.load(connection, content_sha256)
 
     def name_places(
         self, names: Callable[[Sequence[tuple[float, float]]], Sequence[str | None]]

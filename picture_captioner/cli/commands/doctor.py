@@ -39,6 +39,7 @@ EXTRAS = {
     "local": ("torch", "transformers", "bitsandbytes"),
     "report": ("umap", "hdbscan", "sklearn"),
     "onnx": ("onnxruntime",),
+    "ocr": ("rapidocr",),
     "raw": ("rawpy",),
     "places": ("reverse_geocode",),
 }

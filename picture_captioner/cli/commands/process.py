@@ -69,7 +69,7 @@ def _stages(
         return with_models(make, settings.models_dir)
 
     own = StageSettings(photos=photos, models_dir=settings.models_dir, notice=say)
-    names = flags.stage or [info.name for info in STAGES]
+    names = flags.stage or [info.name for info in STAGES if not info.asked_for]
     return make_stages(names, own, left_out, made)
 
 
@@ -192,7 +192,7 @@ def _seconds_left(library: Library, counts: Mapping[str, Counter[Standing]]) -> 
 
 
 def _tell_pending(flags: ProcessFlags, library: Library, photos: Sequence[Photo]) -> None:
-    names = set(flags.stage or ()) or {info.name for info in STAGES}
+    names = set(flags.stage or ()) or {i.name for i in STAGES if not i.asked_for}
     for name, number in _counts(library, photos, names).items():
         wanted = len(photos) if flags.force else number[Standing.PENDING] + number[Standing.STALE]
         say(f"{name}: {count(wanted)} to do")

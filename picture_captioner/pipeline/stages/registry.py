@@ -15,7 +15,8 @@ from picture_captioner.pipeline.stages.base import Stage, StageSettings
 class StageInfo(NamedTuple):
     """A row; `target` (`module:callable`) makes the stage from its settings.
 
-    `needs` names the stages that must come before it, `extra` the packages.
+    `needs` names the stages that must come before it, `extra` the packages. One that takes a second
+    a photo is done only when it is `asked_for` by its name.
     `version` is None where it depends on the model. `caption` has no target: asking a backend has a
     price and a pace, so `run` does it, and the journal is its ledger.
     """
@@ -26,6 +27,7 @@ class StageInfo(NamedTuple):
     version: str | None
     needs: tuple[str, ...] = ()
     extra: str | None = None
+    asked_for: bool = False
 
 
 STAGES = (
@@ -55,6 +57,14 @@ STAGES = (
         None,
         needs=("normalize",),
         extra="people",
+    ),
+    StageInfo(
+        "text",
+        "what is written in it, by 'read'",
+        "picture_captioner.pipeline.stages.text:TextStage",
+        "pp-ocrv6-small-1",
+        extra="ocr",
+        asked_for=True,
     ),
     StageInfo("caption", "a caption, by 'run'", None, None),
 )

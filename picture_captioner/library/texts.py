@@ -1,0 +1,57 @@
+"""What is written in photos, by content, and its full-text index."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from picture_captioner.library.encoding import to_key, to_text
+from picture_captioner.library.query import spaced
+from picture_captioner.library.stems import stems_of_text
+
+
+class StoredLine(NamedTuple):
+    """A line of text; its corners are shares of the picture's sides."""
+
+    text: str
+    confidence: float
+    corners: tuple[tuple[float, float], ...]
+
+
+def save(
+    connection: sqlite3.Connection,
+    content_sha256: str,
+    reader: str,
+    lines: Sequence[tuple[str, float, tuple[tuple[float, float], ...]]],
+) -> None:
+    """Keep what a reader found in a photo, in place of what one found before; perhaps nothing."""
+    key = to_key(content_sha256)
+    connection.execute(
+        "DELETE FROM text_words WHERE rowid IN (SELECT id FROM texts WHERE content = ?)", (key,)
+    )
+    connection.execute("DELETE FROM texts WHERE content = ?", (key,))
+    added = connection.execute(
+        "INSERT INTO texts (content, reader, lines) VALUES (?, ?, ?)",
+        (key, reader, json.dumps([[to_text(text), *rest] for text, *rest in lines])),
+    )
+    if lines:
+        whole = "\n".join(to_text(text) for text, *_ in lines)
+        connection.execute(
+            "INSERT INTO text_words (rowid, text, stems) VALUES (?, ?, ?)",
+            (added.lastrowid, spaced(whole), stems_of_text(whole)),
+        )
+
+
+def load(connection: sqlite3.Connection, content_sha256: str) -> list[StoredLine] | None:
+    """The lines of a photo; None if nobody has read it."""
+    row = connection.execute(
+        "SELECT lines FROM texts WHERE content = ?", (to_key(content_sha256),)
+    ).fetchone()
+    if row is None:
+        return None
+    return [
+        StoredLine(text, confidence, tuple((x, y) for x, y in corners))
+        for text, confidence, corners in json.loads(row[0])
+    ]

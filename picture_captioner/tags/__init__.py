@@ -1,0 +1,1 @@
+"""What a photo shows and holds, besides its caption: text in the picture (`text.py`)."""
