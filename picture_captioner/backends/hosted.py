@@ -178,10 +178,12 @@ def _packed_settings(settings: BackendSettings) -> dict[str, Any]:
 
 
 def _packed_photo(image: Image, hints: Sequence[str]) -> dict[str, Any]:
+    if image.mode != "RGB":
+        image = image.convert("RGB")  # which copies one that is RGB
     return {
         "size": image.size,
         "full_size": image.info.get("full_size", image.size),
-        "pixels": image.convert("RGB").tobytes(),
+        "pixels": image.tobytes(),
         "hints": list(hints),
     }
 

@@ -101,7 +101,7 @@ class LogLine(msgspec.Struct, tag=True, frozen=True):
 Request = Open | Work | Close
 Reply = Ready | OnDevice | Answer | Failed | Notice | LogLine
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode_into = msgspec.msgpack.Encoder().encode_into
 decode_request = msgspec.msgpack.Decoder(Request).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
@@ -110,10 +110,12 @@ class NonsenseError(Exception):
     """The other side sends what is no message."""
 
 
-def frame(message: Request | Reply) -> bytes:
+def frame(message: Request | Reply) -> bytearray:
     """A message as it goes through the pipe."""
-    body = _encode(message)
-    return _LENGTH.pack(len(body)) + body
+    framed = bytearray()
+    _encode_into(message, framed, _LENGTH.size)
+    _LENGTH.pack_into(framed, 0, len(framed) - _LENGTH.size)
+    return framed
 
 
 class Unframer:
@@ -122,8 +124,8 @@ class Unframer:
     def __init__(self) -> None:
         self._data = bytearray()
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """The bodies that are complete now.
+    def feed(self, piece: bytes) -> Iterator[memoryview]:
+        """The bodies that are complete now; each may be read until the next is asked for.
 
         Raises:
             NonsenseError: a length that no message has.
@@ -136,6 +138,6 @@ class Unframer:
             end = _LENGTH.size + length
             if len(self._data) < end:
                 return
-            body = bytes(self._data[_LENGTH.size : end])
+            with memoryview(self._data) as whole, whole[_LENGTH.size : end] as body:
+                yield body  # some MB, which are not copied once more
             del self._data[:end]
-            yield body

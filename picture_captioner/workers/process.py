@@ -286,7 +286,7 @@ class ChildProcess:
         """What it wrote to stderr last; empty for nothing."""
         return "\n".join(self._lines)
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytearray) -> None:
         try:
             rest = memoryview(data)
             with self._sending:

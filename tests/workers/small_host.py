@@ -35,6 +35,8 @@ class SmallHost:
         for item in items:  # as a batch that waits for the device
             if item == "prepares":
                 time.sleep(shared.get("seconds", 1.0))
+            if item.startswith("shows:"):
+                open(item.removeprefix("shows:"), "w").close()
         self.child.on_device()
         return [self._do(item) or [item, os.getpid()] for item in items]
 
@@ -54,6 +56,12 @@ class SmallHost:
                 self._do(way)
             case ["slow", seconds]:
                 time.sleep(float(seconds))
+            case ["waits", file]:
+                for _ in range(300):
+                    if os.path.exists(file):
+                        return None
+                    time.sleep(0.1)
+                raise ModelError("nobody came")
             case ["dies"]:
                 sys.stderr.write("last words\n")
                 sys.stderr.flush()

@@ -99,6 +99,17 @@ def test_what_was_only_prepared_is_asked_first(supervise):
     assert done_first
 
 
+def test_one_batch_is_prepared_while_another_is_on_the_device(supervise, tmp_path):
+    supervisor = supervise()
+    supervisor.start()
+    prepared = tmp_path / "prepared"
+    with ThreadPoolExecutor(2) as pool:
+        on_device = pool.submit(ask, supervisor, f"waits:{prepared}")
+        preparing = pool.submit(ask, supervisor, f"shows:{prepared}")
+        assert names(on_device.result(60)) == [f"waits:{prepared}"]
+        assert names(preparing.result(60)) == [f"shows:{prepared}"]
+
+
 def test_five_culprits_in_a_row_are_the_models_fault(supervise):
     supervisor = supervise()
     with pytest.raises(BackendUnavailableError, match="died of 5 photos in a row") as told:
