@@ -59,6 +59,23 @@ class Engine:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._pixels = limit_pixels(self._processor, plan.family, max_pixels)
         self._configure_generation(new_tokens, temperature)
+        if plan.dtype is torch.float16:
+            self._watch_for_overflow()
+
+    def _watch_for_overflow(self) -> None:
+        """Refuse to generate from numbers that are none: the answer would be "!!!!" to the limit.
+
+        float16 ends at 65,504; where a picture makes larger numbers, they are infinite, and with
+        them everything that follows, for the whole batch. The look at them waits for the device,
+        so it is taken only where the danger is.
+        """
+
+        def check(_module: Any, _given: Any, keywords: dict[str, Any]) -> None:
+            embedded = keywords.get("inputs_embeds")
+            if embedded is not None and not bool(torch.isfinite(embedded).all()):
+                raise FloatingPointError("the picture overflows 16-bit numbers on this card")
+
+        self.model.get_decoder().register_forward_pre_hook(check, with_kwargs=True)
 
     def _configure_generation(self, new_tokens: int, temperature: float) -> None:
         """The model's own settings stay, but for what decides on length and chance."""
@@ -104,6 +121,7 @@ class Engine:
 
         Raises:
             RuntimeError: as torch raises it: out of memory, or the device is gone.
+            FloatingPointError: a picture makes numbers that are too large for 16 bit.
         """
         inputs = prepared.inputs.to(self._plan.device)
         limit = new_tokens or self.model.generation_config.max_new_tokens

@@ -238,7 +238,12 @@ class LocalBackend(CaptionBackend):
     def _answers(
         self, images: list[Image], questions: list[str], more_tokens: int = 1
     ) -> list[Caption | str | PhotoError]:
-        answers = self._try(images, questions, more_tokens)
+        try:
+            answers = self._try(images, questions, more_tokens)
+        except FloatingPointError as error:
+            if len(images) == 1:
+                return [ModelError(f"{error}; lower --max-pixels", code="not_finite")]
+            return self._in_halves(images, questions, more_tokens)
         if answers is not None:
             self._batch.fitted(len(images))
             return [self._judge(answer) for answer in answers]
@@ -249,6 +254,11 @@ class LocalBackend(CaptionBackend):
             )
         if len(images) == 1:
             return [self._too_large(images[0])]
+        return self._in_halves(images, questions, more_tokens)
+
+    def _in_halves(
+        self, images: list[Image], questions: list[str], more_tokens: int
+    ) -> list[Caption | str | PhotoError]:
         half = len(images) // 2
         first = self._answers(images[:half], questions[:half], more_tokens)
         return first + self._answers(images[half:], questions[half:], more_tokens)

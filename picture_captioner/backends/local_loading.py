@@ -24,6 +24,7 @@ from picture_captioner.backends.local_memory import (
     advice,
     choose_quantization,
     count_parameters,
+    count_part,
     describe,
     free_bytes,
     gigabytes,
@@ -59,6 +60,9 @@ class Plan:
     footprint: Footprint
     visual_tokens: int
     free: float
+    widened: str | None
+    """The part of the model that computes in 32 bit, if there is one beside 16-bit others."""
+
     whole: tuple[str, ...]
     """Modules that are never quantised."""
 
@@ -113,6 +117,7 @@ def plan(
     tokens = visual_tokens(family, max_pixels)
     stored = getattr(config, "quantization_config", None) is not None
     width = dtype.itemsize
+    widened = family.overflows if dtype is torch.float16 else None
     footprint = Footprint(
         parameters=Parameters(0, _stored_bytes(folder) // width)
         if stored
@@ -120,6 +125,7 @@ def plan(
         photo=photo_bytes(config, tokens, PROMPT_TOKENS + new_tokens, width),
         workspace=WORKSPACE_BYTES if device == "cuda" else 0.0,
         width=width,
+        widened=count_part(skeleton, widened),
     )
     free = min(free_bytes(device), memory_gb * GB if memory_gb else math.inf)
     if stored:
@@ -138,6 +144,7 @@ def plan(
         footprint=footprint,
         visual_tokens=tokens,
         free=free,
+        widened=widened,
         whole=modules_left_whole(skeleton, family),
     )
 
@@ -232,6 +239,8 @@ def load_model(plan: Plan) -> Model:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BackendUnavailableError(f"the model does not load: {reason[:300]}") from error
     model.eval()
+    if plan.widened:
+        getattr(model.model, plan.widened).float()
     if plan.quantization != "none":
         _check_vision_is_whole(model, plan.family)
     if plan.quantization == "int4" and plan.device == "cpu":

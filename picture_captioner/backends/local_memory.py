@@ -50,10 +50,18 @@ class Footprint:
     width: int
     """Bytes of a parameter that is not quantised."""
 
+    widened: int = 0
+    """Parameters that take 4 bytes in place of `width`."""
+
     def weights(self, quantization: str) -> float:
         """Bytes of the weights."""
         per_parameter = {"int4": NF4_BYTES, "int8": 1.0}.get(quantization, self.width)
-        return self.parameters.quantisable * per_parameter + self.parameters.others * self.width
+        wider = self.widened * (4 - self.width)
+        return (
+            self.parameters.quantisable * per_parameter
+            + self.parameters.others * self.width
+            + wider
+        )
 
     def total(self, quantization: str, photos: int = 1) -> float:
         """Bytes with so many photos at a time."""
@@ -69,6 +77,11 @@ def count_parameters(model: torch.nn.Module, language: str) -> Parameters:
         if isinstance(module, torch.nn.Linear) and name.startswith(inside)
     )
     return Parameters(quantisable, sum(p.numel() for p in model.parameters()) - quantisable)
+
+
+def count_part(model: Any, name: str | None) -> int:
+    """Parameters of the part `model.<name>`; 0 for None."""
+    return sum(p.numel() for p in getattr(model.model, name).parameters()) if name else 0
 
 
 def photo_bytes(config: Any, visual_tokens: int, text_tokens: int, width: int) -> float:
@@ -87,9 +100,27 @@ def photo_bytes(config: Any, visual_tokens: int, text_tokens: int, width: int) -
     cache = 2 * layers * heads * head * width * tokens
     inner = _number(text, "intermediate_size", "encoder_ffn_dim", default=4 * hidden)
     vision = getattr(config, "vision_config", None)
-    patches = 4 * visual_tokens  # two by two of them become one token
+    patches = patches_per_token(config) * visual_tokens
     eye = _number(vision, "hidden_size", default=1280)
     return float(cache + 3 * inner * width * tokens + 12 * eye * width * patches)
+
+
+def patches_per_token(config: Any) -> float:
+    """How many patches the vision tower works on for each token that the language model gets.
+
+    Qwen and InternVL make one of two by two, SmolVLM of 4 by 4 (3 by 3 in the largest), Gemma 3
+    always takes 4,096 patches and makes 256 tokens of them.
+    """
+    vision = getattr(config, "vision_config", None)
+    if pooled := _number(config, "mm_tokens_per_image", default=0):
+        edge = _number(vision, "image_size", default=896) // _number(
+            vision, "patch_size", default=14
+        )
+        return edge**2 / pooled
+    side = _number(config, "scale_factor", default=0) or _number(
+        vision, "spatial_merge_size", default=2
+    )
+    return float(side**2)
 
 
 def _number(config: Any, *names: str, default: int) -> int:

@@ -10,6 +10,8 @@ from tests.needs import need
 
 torch = need("torch")
 
+import transformers
+
 from picture_captioner.backends import local_loading
 from picture_captioner.backends.base import BackendSettings
 from picture_captioner.backends.local_families import FAMILIES, family_of, visual_tokens
@@ -20,6 +22,8 @@ from picture_captioner.backends.local_memory import (
     Footprint,
     Parameters,
     choose_quantization,
+    patches_per_token,
+    photo_bytes,
 )
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
 from tests.local_models import FAMILIES as MADE
@@ -180,3 +184,25 @@ def test_damaged_weights_are_an_answer_and_not_a_traceback(local_model, tmp_path
     backend = LocalBackend(BackendSettings(model=str(model), options=LocalOptions(device="cpu")))
     with pytest.raises(BackendUnavailableError, match="does not load"):
         backend.check()
+
+
+def seen_by_the_tower(config, tokens):
+    """Bytes for the vision tower of a photo, without cache and layers."""
+    empty = photo_bytes(config, 0, 0, 2)
+    grown = photo_bytes(config, tokens, -tokens, 2)  # as many tokens of text less
+    return grown - empty
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "tokens", "patches"),
+    [
+        ("Gemma3Config", {"vision_config": {"image_size": 896, "patch_size": 14}}, 256, 4096),
+        ("SmolVLMConfig", {"scale_factor": 4}, 64, 1024),
+        ("Idefics3Config", {"scale_factor": 3}, 81, 729),
+        ("Qwen2_5_VLConfig", {}, 512, 2048),
+    ],
+)
+def test_a_photo_counts_the_patches_that_the_tower_works_on(kind, given, tokens, patches):
+    config = getattr(transformers, kind)(**given)
+    assert patches_per_token(config) * tokens == patches
+    assert seen_by_the_tower(config, tokens) == 12 * config.vision_config.hidden_size * 2 * patches
