@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 
 import pytest
 from PIL import Image
@@ -92,7 +93,31 @@ def test_one_text_for_photos_that_differ_ends_the_run_with_a_sentence(tmp_path, 
         done = run(tmp_path, model, f"--max-workers={workers}")
     assert done.returncode == 69
     assert "8 photos in a row that look nothing alike got one and the same text" in done.stderr
-    assert len(records(tmp_path / "captions.jsonl")) == 7
+    found = records(tmp_path / "captions.jsonl")
+    held = {r["rel_path"] for r in found if r["status"] == "success"}
+    withdrawn = [r["rel_path"] for r in found if r.get("withdrawn")]
+    assert len(held) >= 7
+    assert sorted(withdrawn) == sorted(held), "none of the one text stays as a caption"
+    assert f"The captions of {len(held)} photos with that one text are withdrawn" in done.stderr
+    with Model(lambda number: f"Photo {number}.") as model:
+        done = run(tmp_path, model)
+    assert done.returncode == 0, done.stderr
+    captions = {r["rel_path"]: r["caption"] for r in records(tmp_path / "captions.jsonl")}
+    assert len(captions) == 40
+    assert all(said.startswith("Photo ") for said in captions.values())
+
+
+def test_copies_of_a_caption_that_is_withdrawn_are_withdrawn_too(tmp_path):
+    different(tmp_path / "photos", 20)
+    for number in range(20):
+        shutil.copy(tmp_path / f"photos/{number:03d}.png", tmp_path / f"photos/{number:03d}b.png")
+    with Model(lambda number: "A beautiful photo of a lovely moment.") as model:
+        done = run(tmp_path, model)
+    assert done.returncode == 69, done.stderr
+    found = records(tmp_path / "captions.jsonl")
+    held = {r["rel_path"] for r in found if r["status"] == "success"}
+    assert any(path.endswith("b.png") for path in held)
+    assert {r["rel_path"] for r in found if r.get("withdrawn")} == held
 
 
 def test_with_a_fallback_the_blind_one_is_put_aside(tmp_path):
@@ -104,6 +129,7 @@ def test_with_a_fallback_the_blind_one_is_put_aside(tmp_path):
         done = run(tmp_path, first, f"--fallback=compatible:second@{second.base_url}")
     assert done.returncode == 0, done.stderr
     assert "is put aside: 8 photos in a row" in done.stderr
-    assert [r["model"] for r in records(tmp_path / "captions.jsonl")] == ["first"] * 7 + [
-        "second"
-    ] * 13
+    found = records(tmp_path / "captions.jsonl")
+    assert [r["model"] for r in found if not r.get("withdrawn")] == ["first"] * 7 + ["second"] * 13
+    assert len([r for r in found if r.get("withdrawn")]) == 7
+    assert "Remaining: 7 photos; run the same command again" in done.stderr

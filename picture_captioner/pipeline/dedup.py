@@ -67,6 +67,11 @@ class ContentIndex:
                 self._finished[size][known] = Source(entry, moved=False)
             return followers
 
+    def forget(self, size: int, content_sha256: str) -> None:
+        """The caption for these bytes is withdrawn: no other photo gets it."""
+        with self._lock:
+            self._finished.get(size, {}).pop(content_sha256, None)
+
 
 class Follower(NamedTuple):
     """A photo with the bytes of one that is under way."""

@@ -56,5 +56,5 @@ def _import_path(allowed: Mapping[str, str]) -> dict[str, str]:
     """Let a child find this package in a checkout; where it is installed, it does so by itself."""
     if Path(sysconfig.get_path("purelib")) == _ROOT:
         return {}
-    paths = [allowed.get("PYTHONPATH", ""), str(_ROOT)]
+    paths = [str(_ROOT), allowed.get("PYTHONPATH", "")]
     return {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}

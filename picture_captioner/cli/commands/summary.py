@@ -90,7 +90,7 @@ def _next_steps(
 ) -> list[str]:
     counts = outcomes.counts
     left = batch.left_by_limit + batch.left_by_restart + len(batch.photos) - outcomes.settled
-    left += counts[Outcome.WITHHELD]
+    left += counts[Outcome.WITHHELD] + counts[Outcome.WITHDRAWN]
     retry = [status for status, outcome in _RETRIED if counts[outcome]]
     steps = []
     if left:

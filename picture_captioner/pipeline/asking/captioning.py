@@ -109,6 +109,7 @@ class Captioning:
             try:
                 self._record_captions(service, cases)
             except BackendUnavailableError as error:
+                self._recorder.withdraw(service.repeats.take_stored())
                 self._chain.put_aside(service, error)
                 continue
             cases = [case for case in cases if not isinstance(case.answer, Caption)]
@@ -151,6 +152,8 @@ class Captioning:
             service.concurrency.succeeded(c.spent for c in cases if isinstance(c.answer, Caption))
             self._recorder.failed(service.breaker.succeeded())
             self._outcomes.answered(str(service.chosen), len(captioned))
+            found_out = [c.record for c in captioned if service.repeats.stored(c.record)]
+            self._recorder.withdraw(found_out)
 
     def _give_up(
         self, service: BackendService, cases: Sequence[Case], *, proved: bool = False

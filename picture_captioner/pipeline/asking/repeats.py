@@ -13,6 +13,7 @@ from PIL.Image import Image
 from picture_captioner.backends.base import DEFAULT_PROMPT, Caption, CaptionBackend
 from picture_captioner.errors import BackendUnavailableError
 from picture_captioner.image_loader import perceptual_hash
+from picture_captioner.journal import Record
 
 SAME_IN_A_ROW = 8
 """Photos that differ, with one text, before the run ends."""
@@ -36,6 +37,7 @@ class RepeatWatch:
         self._text = ""
         self._first: Image | None = None
         self._hashes: list[int] = []
+        self._stored: list[Record] = []
         self._blind: BackendUnavailableError | None = None
         self._lock = threading.Lock()
 
@@ -50,7 +52,7 @@ class RepeatWatch:
             return
         with self._lock:
             if text != self._text:
-                self._text, self._first, self._hashes = text, image, []
+                self._text, self._first, self._hashes, self._stored = text, image, [], []
                 return
             if self._blind is not None:
                 raise self._blind
@@ -58,6 +60,21 @@ class RepeatWatch:
             if len(self._hashes) >= SAME_IN_A_ROW:
                 self._blind = BackendUnavailableError(_same(caption.text or ""))
                 raise self._blind
+
+    def stored(self, record: Record) -> bool:
+        """A caption was written; whether it is to be withdrawn at once, for others found it out."""
+        with self._lock:
+            if (record.caption or "").casefold() != self._text:
+                return False
+            if self._blind is None:
+                self._stored.append(record)
+            return self._blind is not None
+
+    def take_stored(self) -> list[Record]:
+        """What was written of the one text, once it is found out; given out once."""
+        with self._lock:
+            stored, self._stored = self._stored if self._blind else [], []
+            return stored
 
     def _compare(self, image: Image) -> None:
         """Count the photo if it looks like none of those that were counted."""

@@ -222,7 +222,7 @@ def _spawn_clean(path: bytes, arguments: Sequence[Any], descriptors: Sequence[in
     kept = [(os.POSIX_SPAWN_DUP2, number, number) for number in descriptors]
     environment = clean_environment(os.environ)
     # The server imports the decoders before it is told the parent's search path.
-    searched = [environment.get("PYTHONPATH", ""), os.fspath(Path(__file__).parents[3])]
+    searched = [os.fspath(Path(__file__).parents[3]), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, searched))
     return os.posix_spawn(path, list(arguments), environment, file_actions=kept)
 

@@ -22,6 +22,7 @@ class Outcome(enum.StrEnum):
     API_ERROR = "refused by the service"
     MODEL_ERROR = "failed in the model"
     UNREADABLE = "could not be read (not recorded; tried again next time)"
+    WITHDRAWN = "captioned without being seen (withdrawn; tried again next time)"
     WITHHELD = "unanswered while the service failed (not recorded; tried again next time)"
 
     @property
@@ -36,6 +37,7 @@ _FAILED = frozenset(
         Outcome.API_ERROR,
         Outcome.MODEL_ERROR,
         Outcome.UNREADABLE,
+        Outcome.WITHDRAWN,
         Outcome.WITHHELD,
     }
 )
@@ -95,6 +97,17 @@ class Outcomes:
                 self.failures.append(failure)
         self._reporter.failed(failure)
         self.settle(failure.outcome)
+
+    def withdrawn(self, captions: int, copies: int) -> None:
+        """So many photos that were counted before have no caption after all."""
+        with self._lock:
+            self.counts[Outcome.CAPTIONED] -= captions
+            self.counts[Outcome.COPIED] -= copies
+            self.counts[Outcome.WITHDRAWN] += captions + copies
+        self._reporter.notice(
+            f"The captions of {captions + copies:,} photos with that one text are withdrawn: the "
+            "next run asks about them again"
+        )
 
     def answered(self, who: str, photos: int) -> None:
         """Count who captioned."""

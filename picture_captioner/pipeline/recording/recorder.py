@@ -9,19 +9,22 @@ from typing import NamedTuple
 
 from picture_captioner.errors import CorruptImageError, PhotoSkipped, Status
 from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Journal, Record, is_real
+from picture_captioner.journal import Journal, Record, RecordError, is_real
 from picture_captioner.pipeline.asking.circuit_breaker import Withheld
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
 from picture_captioner.pipeline.recording.records import (
     copied_record,
     corrupt_record,
-    withdrawing_record,
+    withdrawn_record,
 )
 from picture_captioner.pipeline.selecting.selection import Source
 from picture_captioner.pipeline.work_queue import Item, WorkQueue
 
 _log = logging.getLogger("caption.photo")
+
+_OVERWRITTEN = RecordError("rejected", "a human's caption, overwritten on request")
+_UNSEEN = RecordError("no_image", "the same text for photos that look nothing alike")
 
 _OUTCOMES = {
     Status.ERROR_CORRUPT: Outcome.CORRUPT,
@@ -80,7 +83,7 @@ class Recorder:
             return []
         if caption.content_sha256 not in {None, record.content_sha256}:
             return []  # of an older file: it ends by itself
-        return [withdrawing_record(record)]
+        return [withdrawn_record(record.rel_path, record, _OVERWRITTEN)]
 
     def copied(self, item: Item, loaded: LoadedImage, source: Source) -> None:
         """Give a photo the caption of one with the same bytes; itself, if only its date changed."""
@@ -114,6 +117,29 @@ class Recorder:
         self._write([v.record for v in verdicts])
         for item, record, error in verdicts:
             self._tell(item, _OUTCOMES[record.status], error.code, str(error))
+
+    def withdraw(self, captions: Sequence[Record]) -> None:
+        """Take back captions of this run, and the copies of them: the model did not see the photos.
+
+        The next run asks about these photos again.
+        """
+        if not captions:
+            return
+        leaders = {record.rel_path: record for record in captions}
+        for record in captions:
+            self._content.forget(record.size or 0, record.content_sha256 or "")
+        copies = [
+            entry.rel_path
+            for entry in list(self._journal.index.entries.values())
+            if entry.success
+            and (leader := leaders.get(entry.copied_from or "")) is not None
+            and entry.content_sha256 == leader.content_sha256
+        ]
+        sources = {path: leaders[path] for path in leaders} | {
+            path: leaders[self._journal.index.entries[path].copied_from or ""] for path in copies
+        }
+        self._write([withdrawn_record(path, source, _UNSEEN) for path, source in sources.items()])
+        self._outcomes.withdrawn(len(leaders), len(copies))
 
     def dropped(self, verdicts: Sequence[Withheld]) -> None:
         """Count photos whose verdict was never proved: nothing is written."""
