@@ -24,7 +24,7 @@ class Model(OpenAIServer):
         super().__init__()
 
     def reply_to(self, request):
-        if request.method != "POST":
+        if not request.path.endswith("/chat/completions"):
             return super().reply_to(request)
         self.asked += 1
         said = self.says(self.asked)
