@@ -85,6 +85,11 @@ class Settings(DeclaredSettings):
         """Where library.db is: beside the journal unless it was put elsewhere."""
         return self.library_db or self.captions_jsonl.with_name("library.db")
 
+    @property
+    def people_path(self) -> Path:
+        """Where the decisions about people are: beside the journal."""
+        return self.captions_jsonl.with_name("people.jsonl")
+
     def base_url_of(self, backend: str) -> str | None:
         """The address that was set for this backend; one that was set for another never is.
 

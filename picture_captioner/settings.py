@@ -86,6 +86,14 @@ def declared(holder: type) -> Mapping[str, Declared]:
     return found
 
 
+_DECIDING = (
+    "people_name people_merge people_split people_confirm people_not_this_person people_not_a_face "
+    "people_hide people_same people_different people_import"
+)
+_PEOPLE = (
+    f"{_DECIDING} people_scan people_cluster people_list people_show people_review people_export "
+    "people_associate maintain maintain_merge_similar"
+)
 _ALL = "run estimate compare report process read status doctor"
 
 
@@ -96,7 +104,7 @@ class DeclaredSettings:
     photos_dir: Annotated[
         Path | None,
         Flag(
-            f"{_ALL} search forget write undo export accept reject",
+            f"{_ALL} people_scan search forget write undo export accept reject",
             "DIR",
             "Folder with the photos.",
             WHERE,
@@ -107,7 +115,7 @@ class DeclaredSettings:
         Flag(
             "run estimate stats search report process read status doctor journal_check "
             "journal_compact journal_merge journal_recheck forget write undo export import_ accept "
-            "reject",
+            f"reject {_PEOPLE}",
             "FILE",
             "The journal, one line per photo.",
             WHERE,
@@ -117,7 +125,7 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            "run search report process read status forget write export",
+            f"run search report process read status forget write export {_PEOPLE}",
             "FILE",
             "What is known besides captions.",
             WHERE,
@@ -129,7 +137,7 @@ class DeclaredSettings:
         Path | None,
         Flag(
             "run compare search report process doctor models_list models_path models_download "
-            "models_remove",
+            "models_remove people_scan",
             "DIR",
             "Folder with model files, looked into before the caches.",
             WHERE,
@@ -138,7 +146,7 @@ class DeclaredSettings:
     follow_links: Annotated[
         bool,
         Flag(
-            "run estimate compare report process read status",
+            "run estimate compare report process read status people_scan",
             "",
             "Also what is behind links that lead out of the photos folder.",
             WHICH,
@@ -296,7 +304,7 @@ class DeclaredSettings:
     decode_workers: Annotated[
         int,
         Flag(
-            "run process write",
+            "run process write people_scan",
             "N",
             "Processes that decode photos.",
             HOW,
@@ -305,6 +313,31 @@ class DeclaredSettings:
             most=64,
         ),
     ] = 0
+    face_score: Annotated[
+        float,
+        Flag(
+            "process people_scan",
+            "SCORE",
+            "How sure the detector must be of a face, 0 to 1.",
+            HOW,
+            default="0.6",
+            least=0.1,
+            most=0.99,
+        ),
+    ] = 0.6
+    face_attributes: Annotated[
+        str,
+        Flag(
+            "process people_scan",
+            "age,gender",
+            "What to guess of each face besides whose it is.",
+            HOW,
+            name="--attributes",
+            default="nothing",
+            comment="What to guess of each face besides whose it is: age,gender. Nothing unless "
+            "asked for; docs/people.md says how far it can be trusted.",
+        ),
+    ] = ""
     max_cost: Annotated[
         float | None,
         Flag(

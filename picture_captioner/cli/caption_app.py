@@ -19,6 +19,7 @@ import typer
 
 from picture_captioner.cli.execution import execute as run_app
 from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
+from picture_captioner.cli.people_app import maintain_app, people_app
 from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.search_flags import REPORT_DIR, SearchCommand, SearchFlags
@@ -38,6 +39,8 @@ app.add_typer(journal_app, name="journal")
 
 models_app = make_app(help="Models on this machine: list, download.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.add_typer(people_app, name="people")
+app.add_typer(maintain_app, name="maintain")
 
 ProcessedPath: TypeAlias = Annotated[
     Path | None,

@@ -20,7 +20,7 @@ class ProcessFlags(Flags):
     include: Annotated[
         list[str] | None,
         Flag(
-            "process read status",
+            "process read status people_scan",
             "PATTERN",
             "Only photos that match, such as '2023/**' or '*.heic'; repeatable.",
             WHICH,
@@ -29,16 +29,19 @@ class ProcessFlags(Flags):
     exclude: Annotated[
         list[str] | None,
         Flag(
-            "process read status",
+            "process read status people_scan",
             "PATTERN",
             "Not photos that match; wins over --include; repeatable.",
             WHICH,
         ),
     ] = None
     limit: Annotated[
-        int | None, Flag("process read", "N", "Open N photos, then stop.", WHICH, least=1)
+        int | None,
+        Flag("process read people_scan", "N", "Open N photos, then stop.", WHICH, least=1),
     ] = None
-    force: Annotated[bool, Flag("process read", "", "Also what is done or failed.", WHICH)] = False
+    force: Annotated[
+        bool, Flag("process read people_scan", "", "Also what is done or failed.", WHICH)
+    ] = False
     dry_run: Annotated[
-        bool, Flag("process read", "", "Say what is to do, and open no photo.", HOW)
+        bool, Flag("process read people_scan", "", "Say what is to do, and open no photo.", HOW)
     ] = False

@@ -7,11 +7,12 @@ this version does not know are kept; a row is taken back by a later one that say
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
+from picture_captioner.errors import JournalError
 from picture_captioner.journal.append_only import AppendOnlyFile
 from picture_captioner.journal.durable import append_durably, replacing
 from picture_captioner.journal.reading import (
@@ -46,6 +47,31 @@ class RowFile(AppendOnlyFile[Row]):
         self.damage: list[Damage] = []
         self.first_bytes = to_json_line({self.key: ""})[:-3]
         super().__init__(path)
+
+    @classmethod
+    def read(cls, path: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
+        """The rows of a file and the lines that are none, for who only reads: no lock, no repair.
+
+        No file is no row, and a last line without its end is not there yet.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        rows: list[dict[str, Any]] = []
+        damage: list[Damage] = []
+        if not path.exists():
+            return rows, damage
+        try:
+            with open_for_reading(path) as stream:
+                for line in read_lines(stream):
+                    found = cls._row(line) if line.terminated else None
+                    if isinstance(found, Damage):
+                        damage.append(found)
+                    elif found is not None:
+                        rows.append(found.fields)
+        except OSError as error:
+            raise JournalError(f"cannot read {path}: {error.strerror}") from error
+        return rows, damage
 
     def last(self) -> dict[str, dict[str, Any]]:
         """The last row of each key, in the order in which keys first came."""
@@ -82,6 +108,31 @@ class RowFile(AppendOnlyFile[Row]):
                 target.writelines(kept.values())
             return lines - len(kept)
 
+    @classmethod
+    def rewrite(
+        cls, path: Path, change: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+    ) -> int:
+        """Write every row anew as `change` returns it, atomically; how many are not as they were.
+
+        A row for which it returns None goes, and so do damaged lines and the torn ones beside the
+        file: nobody can say what they hold.
+
+        Raises:
+            JournalError, JournalLockedError: the old file is as it was.
+        """
+        with closing(cls(path)) as file:
+            rows = [change(row) for row in file.rows]
+            lines = [file._line(row)[0] for row in rows if row is not None]
+            try:
+                with replacing(file.path) as target:
+                    target.writelines(lines)
+                file.path.with_name(f"{file.path.name}.broken").unlink(missing_ok=True)
+            except OSError as error:
+                raise JournalError(
+                    f"cannot rewrite {file.path}: {error.strerror}; it is as it was"
+                ) from error
+            return sum(new != old for new, old in zip(rows, file.rows, strict=True))
+
     def _sorted_out(self) -> tuple[dict[str | int, bytes], list[bytes], int]:
         kept: dict[str | int, bytes] = {}
         damaged, lines = [], 0
@@ -108,6 +159,10 @@ class RowFile(AppendOnlyFile[Row]):
         return data, Row(key, read_fields(data))
 
     def _parsed(self, line: Line) -> Row | Damage | None:
+        return self._row(line)
+
+    @classmethod
+    def _row(cls, line: Line) -> Row | Damage | None:
         if line.length > MAX_LINE_BYTES:
             return Damage(line.number, line.offset, f"longer than {MAX_LINE_BYTES >> 20} MiB")
         if not line.data.strip():
@@ -116,9 +171,9 @@ class RowFile(AppendOnlyFile[Row]):
             fields = read_fields(line.data)
         except (ValueError, RecursionError) as error:
             return Damage(line.number, line.offset, str(error).split("\n")[0][:200])
-        key = fields.get(self.key)
+        key = fields.get(cls.key)
         if not isinstance(key, str) or not key:
-            return Damage(line.number, line.offset, f"it has no {self.key}")
+            return Damage(line.number, line.offset, f"it has no {cls.key}")
         return Row(key, fields)
 
     def _take_in(self, stream: BinaryIO) -> None:

@@ -62,6 +62,7 @@ class FaceTable:
     lambdas: NDArray[np.float32]
     outliers: NDArray[np.float32]
     persons: list[str | None]
+    status: list[str | None]
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -151,7 +152,7 @@ class Faces:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT content, number, x, y, width, height, score, seen, vector, "
-                "coalesce(label, -2), coalesce(since, 0), core, lambda, outlier, person "
+                "coalesce(label, -2), coalesce(since, 0), core, lambda, outlier, person, status "
                 "FROM faces LEFT JOIN face_assignments USING (content, number) "
                 "WHERE recogniser = ? ORDER BY content, number",
                 (recogniser,),
@@ -312,6 +313,56 @@ class Faces:
             for content, number, age, gender in rows
         }
 
+    def clusters_with_medoid(self) -> set[int]:
+        """The labels of the clusters whose most typical face is marked."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT DISTINCT label FROM face_assignments WHERE medoid")
+            return {label for (label,) in rows}
+
+    def save_medoids(self, table: FaceTable, which: Iterable[int]) -> None:
+        """Mark these faces of the table as the most typical of their clusters, and no others."""
+        rows = [(to_key(table.contents[i]), int(table.numbers[i])) for i in which]
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE face_assignments SET medoid = 0 WHERE medoid")
+            connection.executemany(
+                "UPDATE face_assignments SET medoid = 1 WHERE content = ? AND number = ?", rows
+            )
+
+    def save_centroids(self, run: int, centroids: NDArray[np.float32]) -> None:
+        """Replace the centroids of a run's clusters, array (clusters, dim)."""
+        rows = [(_half(row), run, label) for label, row in enumerate(centroids)]
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE face_clusters SET centroid = ? WHERE run = ? AND label = ?", rows
+            )
+
+    def save_sizes(self, run: int, sizes: NDArray[np.int64]) -> None:
+        """Replace the number of faces of a run's clusters."""
+        rows = [(int(size), run, label) for label, size in enumerate(sizes)]
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE face_clusters SET faces = ? WHERE run = ? AND label = ?", rows
+            )
+
+    def waiting_since(self, seconds: float) -> int:
+        """How many faces of nobody were looked at before that time (of the Unix epoch)."""
+        with self._database.reading() as connection:
+            (number,) = connection.execute(
+                "SELECT count(*) FROM face_assignments WHERE person IS NULL AND at < ?",
+                (int(seconds),),
+            ).fetchone()
+        return int(number)
+
+    def years(self, contents: Iterable[str]) -> dict[str, int]:
+        """The year in which each photo was taken, where that is known."""
+        wanted = set(contents)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT content, taken_at FROM photos WHERE taken_at IS NOT NULL"
+            ).fetchall()
+        found = {from_key(content): taken_at for content, taken_at in rows}
+        return {content: int(found[content][:4]) for content in wanted & found.keys()}
+
     def files(self) -> dict[str, list[str]]:
         """The paths at which each content that has a face was seen last."""
         found: dict[str, list[str]] = {}
@@ -334,9 +385,9 @@ def drop_leftovers(connection: sqlite3.Connection) -> None:
 def _table(rows: Sequence[tuple[Any, ...]]) -> FaceTable:
     import numpy as np
 
-    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 15
+    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 16
     (contents, numbers, x, y, width, height, scores, seen) = columns[:8]
-    vectors, labels, since, core, lambdas, outliers, persons = columns[8:]
+    vectors, labels, since, core, lambdas, outliers, persons, status = columns[8:]
     joined = np.frombuffer(b"".join(vectors), VECTOR_DTYPE)
     array = joined.reshape(len(rows), -1) if len(rows) else joined.reshape(0, 0)
     unit = array.astype(np.float32)
@@ -354,6 +405,7 @@ def _table(rows: Sequence[tuple[Any, ...]]) -> FaceTable:
         lambdas=np.array(lambdas, np.float32),
         outliers=np.array(outliers, np.float32),
         persons=list(persons),
+        status=list(status),
     )
 
 

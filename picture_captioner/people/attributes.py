@@ -7,6 +7,7 @@ shown is a range, over all of a person's photos.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from picture_captioner.people.align import similarity
 from picture_captioner.people.faces import Face, Vectors
 from picture_captioner.workers.onnx_graph import OnnxGraph
 
-NAMES = ("age", "gender")
 AGES = np.array([0.25, *range(1, 81)], np.float32)
 """What each of the 81 probabilities is for."""
 
@@ -25,6 +25,8 @@ _MEANS = np.array([122.782, 117.001, 104.298], np.float32)
 _PADDING = 0.2
 _EYES = (np.array([(0.2273, 0.2214), (0.7528, 0.2212)]) + _PADDING) / (1 + 2 * _PADDING)
 """Where the eyes are in dlib's chips, as shares of their side."""
+_LEAST_SPREAD = 6.0
+"""Years by which the guess about one adult is off; children are guessed worse."""
 _SIDES = {"age": 64, "gender": 32}
 
 
@@ -66,3 +68,37 @@ def age_range(probabilities: NDArray[np.float32]) -> tuple[int, int]:
     total /= max(float(total[-1]), 1e-12)
     low, high = np.searchsorted(total, [0.1, 0.9])
     return int(AGES[low]), int(AGES[min(high, len(AGES) - 1)])
+
+
+def summary(
+    guesses: Sequence[tuple[Vectors | None, float | None]], years: Sequence[int | None]
+) -> dict[str, dict[str, float]]:
+    """What all of a person's photos say together.
+
+    Args:
+        guesses: of each face, as `Attributes` returns them.
+        years: in which each photo was taken, where that is known.
+
+    Returns:
+        `birth_year` (low, high, photos) where photos are dated, else `age` (low, high, photos);
+        `gender` (male: the mean probability, photos).
+    """
+    said: dict[str, dict[str, float]] = {}
+    ages = [(age, year) for (age, _), year in zip(guesses, years, strict=True) if age is not None]
+    births = [year - AGES @ (age / max(float(age.sum()), 1e-6)) for age, year in ages if year]
+    if births:
+        middle = float(np.median(births))
+        spread = 1.4826 * float(np.median(np.abs(np.array(births) - middle)))
+        spread = max(spread, _LEAST_SPREAD / len(births) ** 0.5)
+        said["birth_year"] = {
+            "low": round(middle - spread),
+            "high": round(middle + spread),
+            "photos": len(births),
+        }
+    elif ages:
+        low, high = age_range(np.stack([age for age, _ in ages]))
+        said["age"] = {"low": low, "high": high, "photos": len(ages)}
+    male = [value for _, value in guesses if value is not None]
+    if male:
+        said["gender"] = {"male": round(float(np.mean(male)), 2), "photos": len(male)}
+    return said

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.people.faces import Vectors
-from picture_captioner.people.neighbours import Neighbours, nearest
+from picture_captioner.people.neighbours import nearest
 
 Labels = NDArray[np.int64]
 
@@ -36,14 +36,18 @@ class Clusters:
     """What a clustering found.
 
     `labels`: the cluster of each face, -1 for none. `probabilities`: how firmly it belongs, 0 to 1.
-    `outliers`: how much it looks like an outlier (GLOSH), 0 to 1. `births`: for each cluster the
-    λ (1 / distance) at which it appears; `persistence`: how long it lasts. `tree`: the condensed
-    trees of all pieces, rows of piece, parent, child, λ and size of the child.
+    `outliers`: how much it looks like an outlier (GLOSH), 0 to 1. `core`: the distance to its
+    neighbour number `min_samples`. `lambdas`: the λ (1 / distance) at which it leaves the tree, NaN
+    where there is none. `births`: for each cluster the λ at which it appears; `persistence`: how
+    long it lasts. `tree`: the condensed trees of all pieces, rows of piece, parent, child, λ and
+    size of the child.
     """
 
     labels: Labels
     probabilities: Vectors
     outliers: Vectors
+    core: Vectors
+    lambdas: Vectors
     births: Vectors
     persistence: Vectors
     tree: NDArray[np.float64]
@@ -61,17 +65,22 @@ def cluster(
     labels = np.full(len(vectors), -1, np.int64)
     probabilities = np.zeros(len(vectors), np.float32)
     outliers = np.ones(len(vectors), np.float32)
+    core = np.full(len(vectors), np.nan, np.float32)
+    lambdas = np.full(len(vectors), np.nan, np.float32)
     births: list[float] = []
     persistence: list[float] = []
     trees = [np.empty((0, 5))]
     if len(vectors) >= max(min_cluster_size, 2):
         found = nearest(vectors, vectors, max(neighbours, min_samples), same=True)
         limit = float(np.sqrt(2.0 - 2.0 * same_person))
-        for members, edges in _pieces(found, min_samples, limit, min_cluster_size):
+        distances = np.sqrt(np.maximum(2.0 - 2.0 * found.cosines.astype(np.float64), 0.0))
+        core[:] = distances[:, min(min_samples, distances.shape[1]) - 1]
+        for members, edges in _pieces(found.indices, distances, core, limit, min_cluster_size):
             piece = _selected(edges, len(members), limit, min_cluster_size)
             here = piece.labels >= 0
             labels[members[here]] = piece.labels[here] + len(births)
             probabilities[members], outliers[members] = piece.probabilities, piece.outliers
+            lambdas[members] = piece.lambdas
             births += piece.births.tolist()
             persistence += piece.persistence.tolist()
             trees.append(np.insert(piece.tree, 0, len(trees) - 1, axis=1))
@@ -79,6 +88,8 @@ def cluster(
         labels,
         probabilities,
         outliers,
+        core,
+        lambdas,
         np.array(births, np.float32),
         np.array(persistence, np.float32),
         np.concatenate(trees),
@@ -86,7 +97,7 @@ def cluster(
 
 
 def _pieces(
-    found: Neighbours, min_samples: int, limit: float, least: int
+    indices: Labels, distances: NDArray[np.float64], core: Vectors, limit: float, least: int
 ) -> Iterator[tuple[Labels, NDArray[np.float64]]]:
     """The connected pieces of at least that size: who is in it, and its spanning tree.
 
@@ -95,10 +106,8 @@ def _pieces(
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-    count, k = found.indices.shape
-    distances = np.sqrt(np.maximum(2.0 - 2.0 * found.cosines.astype(np.float64), 0.0))
-    core = distances[:, min(min_samples, k) - 1]
-    ends = np.repeat(np.arange(count), k), found.indices.ravel()
+    count, k = indices.shape
+    ends = np.repeat(np.arange(count), k), indices.ravel()
     mutual = np.maximum(distances.ravel(), np.maximum(core[ends[0]], core[ends[1]]))
     near = np.flatnonzero(mutual <= limit)
     # Each pair once, and none of length 0, which a sparse graph does not know: copies of a face.
@@ -141,10 +150,15 @@ def _selected(
     names, labels = np.unique(raw[raw >= 0], return_inverse=True)
     raw[raw >= 0] = labels
     rows = np.stack([np.asarray(tree[name], np.float64) for name in tree.dtype.names], axis=1)
+    lambdas = np.full(count, np.nan, np.float32)
+    single = rows[(rows[:, 3] == 1) & (rows[:, 1] < count)]
+    lambdas[single[:, 1].astype(np.int64)] = single[:, 2]
     return Clusters(
         raw,
         np.asarray(probabilities, np.float32)[:count],
         np.nan_to_num(np.asarray(outlier_scores(tree), np.float32))[:count],
+        np.zeros(count, np.float32),
+        lambdas,
         _births(rows, raw, count + len(others)),
         np.asarray(persistence, np.float32)[names],
         rows,

@@ -8,7 +8,7 @@ database; a later detection is the same face if the boxes overlap by half.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -169,6 +169,21 @@ class Decisions:
         said.members |= old.members
         self.not_person = {(face, self.person(p)) for face, p in self.not_person}
         self.apart = {frozenset(map(self.person, pair)) for pair in self.apart}
+
+
+def without_faces(row: Mapping[str, Any], contents: Collection[str]) -> dict[str, Any] | None:
+    """A row of people.jsonl without the faces in photos with these hashes; None if none is left."""
+
+    def stays(face: object) -> bool:
+        return str(face).rpartition(":")[0] not in contents
+
+    kept = dict(row)
+    if isinstance(faces := row.get("faces"), list):
+        kept["faces"] = [face for face in faces if stays(face)]
+        needed = 2 if row.get("kind") in {"must_link", "cannot_link"} else 1
+        if len(kept["faces"]) < min(needed, len(faces)):
+            return None
+    return kept if stays(row.get("face", "")) else None
 
 
 def rekeyed(said: Decisions, faces: Iterable[str]) -> dict[str, str]:

@@ -53,6 +53,7 @@ def forget_photos(
                 say(f"{count(len(traces.paths))} would be forgotten (nothing done: --dry-run)")
                 return ExitCode.DONE
             library.forget(traces.paths, traces.own_hashes, traces.own_captions)
+        _forget_people(settings, traces)
         _forget_elsewhere(out, settings, traces)
         forget_lines(journal, traces)
     _tell(traces, out)
@@ -101,6 +102,15 @@ def _in_library(name: str, photos_dir: Path | None) -> str:
     if cleaned in {"", "."}:
         raise UsageError(f"forget {name!r}: name a photo or a folder, not all; --gone for deleted")
     return cleaned
+
+
+def _forget_people(settings: Settings, traces: Traces) -> None:
+    """Take the faces in these photos out of what was decided about people."""
+    if not settings.people_path.exists():
+        return
+    from picture_captioner.pipeline.people.people_file import PeopleFile
+
+    PeopleFile.forget(settings.people_path, traces.own_hashes)
 
 
 def _forget_elsewhere(out: Path, settings: Settings, traces: Traces) -> None:

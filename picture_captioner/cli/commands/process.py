@@ -25,7 +25,7 @@ from picture_captioner.library import Library, Standing, standing
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import Outcome
 from picture_captioner.pipeline.runner import default_decoders
-from picture_captioner.pipeline.stages.base import Stage, StageSettings
+from picture_captioner.pipeline.stages.base import ATTRIBUTES, Stage, StageSettings
 from picture_captioner.pipeline.stages.registry import STAGES, make_stages, stage_info
 
 if TYPE_CHECKING:
@@ -68,7 +68,18 @@ def _stages(
     def made(make: Callable[[], Stage]) -> Stage:
         return with_models(make, settings.models_dir)
 
-    own = StageSettings(photos=photos, models_dir=settings.models_dir, notice=say)
+    attributes = tuple(n for n in settings.face_attributes.replace(" ", "").split(",") if n)
+    if unknown := set(attributes) - set(ATTRIBUTES):
+        raise UsageError(
+            f"--attributes {min(unknown)}: there are {' and '.join(ATTRIBUTES)} (FACE_ATTRIBUTES)"
+        )
+    own = StageSettings(
+        photos=photos,
+        models_dir=settings.models_dir,
+        face_score=settings.face_score,
+        attributes=attributes,
+        notice=say,
+    )
     names = flags.stage or [info.name for info in STAGES if not info.asked_for]
     return make_stages(names, own, left_out, made)
 

@@ -24,6 +24,10 @@ def _unheard(text: str) -> None:
     """Drop a notice."""
 
 
+ATTRIBUTES = ("age", "gender")
+"""What can be guessed of a face."""
+
+
 @dataclass(frozen=True)
 class StageSettings:
     """What stages are told; a stage takes what concerns it.

@@ -1,0 +1,370 @@
+"""`people scan`, `cluster`, `list`, `show`, `review`, `associate`: what changes no decision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from picture_captioner.cli.commands.process import run_stages
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.process_flags import ProcessFlags
+from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.config import Settings
+from picture_captioner.errors import ConfigurationError, ExitCode, UsageError, did_you_mean
+from picture_captioner.extras import how_to_install
+from picture_captioner.library import Library, Placed
+from picture_captioner.people.decisions import Decisions
+from picture_captioner.people.persons import Suggestion
+from picture_captioner.pipeline.people.overview import Overview, PersonShown, key_of, overview
+from picture_captioner.pipeline.people.people_file import read_decisions
+from picture_captioner.pipeline.people.regrouping import Grouped, group_faces
+
+SHORT = 12
+"""Hexadecimal digits of a photo's hash that stand for it in a face's short name."""
+MEGA_SHARE, MEGA_FACES = 0.3, 100
+"""An unnamed person with so large a share of all faces is likely to be several."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of people: the settings, the open library, what was said, who is where."""
+
+    settings: Settings
+    library: Library
+    said: Decisions
+    view: Overview
+
+    def person(self, text: str) -> PersonShown:
+        """Who is meant.
+
+        Raises:
+            UsageError: nobody, or several.
+        """
+        found = self.view.find(self.said.person(text))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(p.identity for p in found)
+            raise UsageError(f"{len(found)} persons are called {text!r}: name one by id ({ids})")
+        names = [n for p in self.view.persons for n in (p.identity, p.name) if n]
+        hint = did_you_mean(text, names)
+        raise UsageError(f"there is no person {text!r}{hint}; see 'people list'")
+
+    def face(self, text: str) -> Placed:
+        """Which face is meant: HASH#N as `show` prints it, PATH#N, or its key.
+
+        Raises:
+            UsageError: none, or several.
+        """
+        where, _, number = text.rpartition("#")
+        contents = {c for c, paths in self.view.paths.items() if where in paths}
+        found = [
+            face
+            for face in self.faces()
+            if key_of(face) == text
+            or (
+                str(face.number) == number
+                and (
+                    face.content_sha256 in contents
+                    or (len(where) >= 6 and face.content_sha256.startswith(where))
+                )
+            )
+        ]
+        if len(found) != 1:
+            why = f"{len(found)} faces are" if found else "no face is"
+            raise UsageError(f"{why} called {text!r}: 'people show ID' prints the names of faces")
+        return found[0]
+
+    def faces(self) -> Iterator[Placed]:
+        """All of them."""
+        for person in self.view.persons:
+            yield from person.faces
+        yield from self.view.unassigned
+
+
+@contextmanager
+def known_people(flags: Flags) -> Iterator[Known]:
+    """What is known of people, for who changes nothing. Makes no file."""
+    settings = flags.settings()
+    path = settings.library_path
+    with Library.open(path, say) if path.exists() else Library.in_memory(say) as library:
+        said = decisions_of(settings)
+        yield Known(settings, library, said, overview(library, said))
+
+
+def decisions_of(settings: Settings) -> Decisions:
+    """What people.jsonl says; lines that say nothing are told."""
+    said, damage = read_decisions(settings.people_path)
+    for fault in damage:
+        say(f"{settings.people_path.name}: {fault}")
+    if said.unreadable:
+        say(f"{settings.people_path.name}: {count(said.unreadable, 'row')} passed over")
+    return said
+
+
+def scan_faces(flags: ProcessFlags, path: Path | None) -> int:
+    """Find faces; errors as for `process`."""
+    code = run_stages(replace(flags, stage=["faces"]), path)
+    if code == ExitCode.DONE and not flags.dry_run:
+        with known_people(flags) as known:
+            faces = list(known.faces())
+            new = sum(face.status is None for face in faces)
+        say(f"{count(len(faces), 'face')}, {new:,} of them in no group yet")
+        if new:
+            say("Next: caption.py people cluster")
+    return code
+
+
+def group(library: Library, said: Decisions, settings: Settings, **how: Any) -> Grouped | None:
+    """Group the faces; None, and a line, where there are none.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
+    try:
+        grouped = group_faces(library, said, **how)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"it needs the package {error.name}: run {how_to_install('people')}"
+        ) from error
+    if grouped is None:
+        say(f"No faces in {settings.library_path}: find them with 'caption.py people scan'")
+    return grouped
+
+
+def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
+    """Group faces into persons."""
+    settings = flags.settings()
+    said = decisions_of(settings)
+    if not settings.library_path.exists():
+        say("No faces yet: find them with 'caption.py people scan'")
+        grouped = None
+    else:
+        with Library.open(settings.library_path, say) as library:
+            grouped = group(library, said, settings, rebuild=rebuild)
+    if grouped is None:
+        if as_json:
+            show(json.dumps(_counts(None)))
+        return ExitCode.DONE
+    if grouped.anew:
+        say(f"Clustered {count(len(grouped.table), 'face')} anew, {grouped.anew}")
+    else:
+        say(f"{count(grouped.added, 'new face')} added to the groups")
+    _tell_grouped(grouped)
+    if as_json:
+        show(json.dumps(_counts(grouped)))
+    return ExitCode.DONE
+
+
+def _tell_grouped(grouped: Grouped) -> None:
+    people = grouped.people
+    pending = len(people.doubts)
+    free = sum(person is None for person in people.of_face)
+    say(
+        f"{count(len(people.persons), 'person').replace('persons', 'people')}; "
+        f"{free:,} of {count(len(grouped.table), 'face')} nobody's, {pending:,} to be reviewed"
+    )
+    for violation in people.violations:
+        say(f"Contradiction: {violation}")
+    if grouped.stale:
+        say(f"Stale: {grouped.stale}. 'caption.py people cluster --rebuild' clusters anew")
+    if pending or people.suggestions or people.violations:
+        say("Next: caption.py people review")
+
+
+def _counts(grouped: Grouped | None) -> dict[str, object]:
+    if grouped is None:
+        return {"faces": 0, "persons": 0, "added": 0, "anew": "", "stale": "", "pending": 0}
+    return {
+        "faces": len(grouped.table),
+        "persons": len(grouped.people.persons),
+        "added": grouped.added,
+        "anew": grouped.anew,
+        "stale": grouped.stale,
+        "pending": len(grouped.people.doubts),
+        "violations": grouped.people.violations,
+    }
+
+
+def print_people(flags: Flags, *, hidden: bool, as_json: bool) -> int:
+    """List persons."""
+    with known_people(flags) as known:
+        view = known.view
+        shown = [p for p in view.persons if hidden or not p.hidden]
+        left_out = len(view.persons) - len(shown)
+        new = sum(face.status is None for face in known.faces())
+        if as_json:
+            rows = [
+                {
+                    "id": person.identity,
+                    "name": person.name,
+                    "faces": [row for face in person.faces for row in _rows(view, face)],
+                }
+                for person in shown
+            ]
+            free = [row for face in view.unassigned for row in _rows(view, face)]
+            show(json.dumps({"persons": rows, "unassigned": free}))
+        else:
+            for person in shown:
+                photos = len(view.paths_of(person.faces))
+                faces = count(len(person.faces), "face")
+                show(person.identity, person.name or "-", faces, count(photos))
+    if not view.persons and not view.unassigned:
+        say("No faces yet: find them with 'caption.py people scan'")
+    elif new:
+        say(f"{count(new, 'face')} in no group yet: run 'caption.py people cluster'")
+    if left_out:
+        say(f"{left_out:,} hidden: --all shows them")
+    return ExitCode.DONE
+
+
+def _rows(view: Overview, face: Placed) -> list[dict[str, Any]]:
+    """The face as JSON, once for each file that has this content."""
+    box = [round(value) for value in face.box]
+    score = round(face.score, 4)
+    return [
+        {"rel_path": path, "box": box, "score": score}
+        for path in view.paths.get(face.content_sha256, ())
+    ]
+
+
+def short(face: Placed) -> str:
+    """The face's name on the command line."""
+    return f"{face.content_sha256[:SHORT]}#{face.number}"
+
+
+def print_person(flags: Flags, person: str, *, as_json: bool) -> int:
+    """Print somebody's faces."""
+    with known_people(flags) as known:
+        found = known.person(person)
+        guesses = attributes_of(known.library, found)
+        rows = [
+            {**row, "face": short(face), "status": face.status, "cosine": face.cosine}
+            for face in found.faces
+            for row in _rows(known.view, face)
+        ]
+    if as_json:
+        about: dict[str, object] = {"id": found.identity, "name": found.name}
+        show(json.dumps({**about, "hidden": found.hidden, **guesses, "faces": rows}))
+        return ExitCode.DONE
+    say(f"{found.called}: {count(len(found.faces), 'face')}" + (", hidden" if found.hidden else ""))
+    for name, guess in guesses.items():
+        say(f"  {name}: {guess}")
+    for row in rows:
+        box = ",".join(map(str, row["box"]))
+        near = "" if row["cosine"] is None else f"{row['cosine']:.2f}"
+        show(str(row["face"]), str(row["status"]), near, box, str(row["rel_path"]))
+    return ExitCode.DONE
+
+
+def attributes_of(library: Library, person: PersonShown) -> dict[str, Any]:
+    """What was guessed of a person's age and gender, if it was asked for (`--attributes`)."""
+    known = library.faces.attributes()
+    found = [known[k] for f in person.faces if (k := (f.content_sha256, f.number)) in known]
+    if not found:
+        return {}
+    from picture_captioner.people.attributes import summary
+
+    dates = library.faces.years({f.content_sha256 for f in person.faces})
+    years = [dates.get(f.content_sha256) for f in person.faces
+             if (f.content_sha256, f.number) in known]  # fmt: skip
+    return summary(found, years)
+
+
+def print_review(flags: Flags, *, as_json: bool) -> int:
+    """List what a human should decide."""
+    with known_people(flags) as known:
+        grouped = group(known.library, known.said, known.settings, dry_run=True)
+        if grouped is None:
+            if as_json:
+                show(json.dumps({"faces": [], "persons": [], "suspicious": [], "violations": []}))
+            return ExitCode.DONE
+        view = known.view
+        placed = {(f.content_sha256, f.number): f for f in known.faces()}
+    people, table = grouped.people, grouped.table
+    called = {p: (person.name or p) for p, person in people.persons.items()}
+    doubts = []
+    for face, person, cosine, why in people.doubts:
+        key = (table.contents[face], int(table.numbers[face]))
+        if key in placed:
+            doubts.append((placed[key], person, cosine, why))
+    large = _suspicious(view)
+    if as_json:
+        show(
+            json.dumps(_review_as_json(view, doubts, people.suggestions, large, people.violations))
+        )
+        return ExitCode.DONE
+    for violation in people.violations:
+        show("contradiction", violation)
+    for crowd in large:
+        show("large", crowd.identity, count(len(crowd.faces), "face"),
+             f"caption.py people split {crowd.identity}")  # fmt: skip
+    for one, other, cosine in people.suggestions:
+        show("one person?", called[one], called[other], f"{cosine:.2f}",
+             f"caption.py people merge {one} {other}")  # fmt: skip
+    for placed_face, person, cosine, why in doubts:
+        paths = view.paths.get(placed_face.content_sha256, ["?"])
+        show("whose?", short(placed_face), paths[0], called.get(person, person), f"{cosine:.2f}",
+             why, f"caption.py people confirm {person} {short(placed_face)}")  # fmt: skip
+    if not (doubts or large or people.suggestions or people.violations):
+        say("Nothing to decide")
+    return ExitCode.DONE
+
+
+def _suspicious(view: Overview) -> list[PersonShown]:
+    total = sum(len(person.faces) for person in view.persons) + len(view.unassigned)
+    return [
+        p
+        for p in view.persons
+        if not p.name and len(p.faces) >= max(MEGA_FACES, MEGA_SHARE * total)
+    ]
+
+
+def _review_as_json(
+    view: Overview,
+    doubts: Sequence[tuple[Placed, str, float, str]],
+    suggestions: Sequence[Suggestion],
+    large: Sequence[PersonShown],
+    violations: Sequence[str],
+) -> dict[str, object]:
+    return {
+        "faces": [
+            {"face": short(face), "person": person, "cosine": cosine, "why": why, **row}
+            for face, person, cosine, why in doubts
+            for row in _rows(view, face)[:1]
+        ],
+        "persons": [{"ids": [s.one, s.other], "cosine": s.cosine} for s in suggestions],
+        "suspicious": [{"id": p.identity, "faces": len(p.faces)} for p in large],
+        "violations": list(violations),
+    }
+
+
+def associate(flags: Flags, threshold: float | None, *, dry_run: bool, as_json: bool) -> int:
+    """Join groups of faces that look alike, and say who became part of whom."""
+    with known_people(flags) as known:
+        before = {
+            (f.content_sha256, f.number): p.identity for p in known.view.persons for f in p.faces
+        }
+        grouped = group(
+            known.library, known.said, known.settings, same_group=threshold, dry_run=dry_run
+        )
+    joined: dict[str, str] = {}
+    if grouped is not None:
+        gone = set(before.values()) - set(grouped.people.persons)
+        table = grouped.table
+        for i, person in enumerate(grouped.people.of_face):
+            old = before.get((table.contents[i], int(table.numbers[i])))
+            if old in gone and person is not None:
+                joined[str(old)] = person
+    if as_json:
+        show(json.dumps({"joined": joined, "dry_run": dry_run}))
+    else:
+        for old, new in sorted(joined.items()):
+            show(old, new)
+    would = " would be" if dry_run else ""
+    say(f"{count(len(joined), 'group')}{would} joined to others")
+    return ExitCode.DONE

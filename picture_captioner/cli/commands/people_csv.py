@@ -1,0 +1,131 @@
+"""`people export` and `people import`: names edited in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from picture_captioner.cli.commands.people import Known, known_people
+from picture_captioner.cli.commands.people_decisions import (
+    Row,
+    anchor,
+    checked_name,
+    decide,
+    naming,
+)
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.terminal import count, say
+from picture_captioner.errors import ExitCode, OutputError, UsageError
+from picture_captioner.journal import replacing
+
+COLUMNS = ("id", "name", "hidden", "faces", "photos", "first_photo")
+_TRUE, _FALSE = {"yes", "true", "1", "x"}, {"", "no", "false", "0"}
+_LARGEST = 64 << 20
+_GUARD = re.compile(r"^'(?=[=+\-@'])")
+"""An apostrophe keeps a spreadsheet from taking a name for a formula; it is taken off again."""
+
+
+def export_people(flags: Flags, path: Path) -> int:
+    """Write a row for every person.
+
+    Raises:
+        OutputError: it cannot be written; an older file is as it was.
+    """
+    with known_people(flags) as known:
+        rows = [
+            (
+                person.identity,
+                _guarded(person.name),
+                "yes" if person.hidden else "no",
+                len(person.faces),
+                len(photos := known.view.paths_of(person.faces)),
+                _guarded(_shown(photos[0])) if photos else "",
+            )
+            for person in known.view.persons
+        ]
+    try:
+        with replacing(path) as stream:
+            text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="", write_through=True)
+            writer = csv.writer(text, lineterminator="\r\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(rows)
+            text.detach()
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    say(f"Wrote {count(len(rows), 'person').replace('persons', 'people')} to {path}")
+    return ExitCode.DONE
+
+
+def _guarded(text: str) -> str:
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "'"} and text else text
+
+
+def _shown(path: str) -> str:
+    """The path without what a spreadsheet cannot hold."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
+    """Take over names and hidden persons that differ from what is known.
+
+    Raises:
+        UsageError: it is no such file, or names somebody who is not there; nothing is changed.
+    """
+    read = _read(path)
+
+    def rows(known: Known) -> list[Row]:
+        made: list[Row] = []
+        changed = 0
+        for line, row in read:
+            try:
+                person = known.person(row["id"].strip())
+                name = _GUARD.sub("", (row.get("name") or "").strip())
+                new = naming(person, checked_name(name)) if name and name != person.name else []
+                hidden = _flag(row.get("hidden"), default=person.hidden)
+            except UsageError as error:
+                raise UsageError(f"{path}, line {line}: {error}") from None
+            if hidden != person.hidden:
+                new += [
+                    *([] if new else anchor(person)),
+                    {"kind": "hide", "person": person.identity, "hidden": hidden},
+                ]
+            changed += bool(new)
+            made += new
+        told = "would be changed (nothing done: --dry-run)" if dry_run else "changed"
+        say(f"{count(changed, 'person').replace('persons', 'people')} {told}")
+        return [] if dry_run else made
+
+    return decide(flags, rows)
+
+
+def _read(path: Path) -> list[tuple[int, Mapping[str, str]]]:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise UsageError(f"{path} is too large for a list of people")
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text: save it as 'CSV UTF-8'") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    head = text.partition("\n")[0]
+    separator = max(",;\t", key=head.count)  # spreadsheets of some countries write semicolons
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise UsageError(f"{path} is no CSV file: {error}") from error
+    if not {"id", "name"} <= set(reader.fieldnames or ()):
+        raise UsageError(f"{path} has no columns id and name: export it with 'people export FILE'")
+    return [(line, row) for line, row in rows if (row.get("id") or "").strip()]
+
+
+def _flag(text: str | None, *, default: bool) -> bool:
+    if text is None:
+        return default
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise UsageError(f"hidden is yes or no, not {text!r}")
+    return word in _TRUE

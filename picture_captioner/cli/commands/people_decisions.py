@@ -1,0 +1,269 @@
+"""The commands by which a human decides: each writes rows into people.jsonl and groups again.
+
+A decision about a person also writes which faces the person has now: these anchor it when
+library.db is gone or all faces are clustered anew.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+
+from picture_captioner.cli.commands.people import Known, group
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.terminal import count, say
+from picture_captioner.errors import ConfigurationError, ExitCode, UsageError
+from picture_captioner.library import Library, Placed
+from picture_captioner.pipeline.people.overview import PersonShown, key_of, overview
+from picture_captioner.pipeline.people.people_file import PeopleFile
+
+Row = dict[str, object]
+LONGEST_NAME = 200
+SPLIT_FROM = 0.55
+"""The cosine above which faces stay together where a person is split by looks alone."""
+
+
+def decide(flags: Flags, rows_of: Callable[[Known], Sequence[Row]]) -> int:
+    """Write what `rows_of` makes of what is known, then find out what follows from it.
+
+    Raises:
+        ConfigurationError: no face was found yet.
+        UsageError: what `rows_of` raises; nothing is written.
+        JournalLockedError: somebody else is deciding.
+    """
+    settings = flags.settings()
+    if not settings.library_path.exists():
+        raise ConfigurationError(
+            f"there is no {settings.library_path} yet: run 'caption.py people scan', then "
+            "'caption.py people cluster'"
+        )
+    with (
+        Library.open(settings.library_path, say) as library,
+        PeopleFile(settings.people_path) as file,
+    ):
+        for warning in (*file.repairs, *file.warnings()):
+            say(warning)
+        said = file.said()
+        rows = rows_of(Known(settings, library, said, overview(library, said)))
+        if not rows:
+            return ExitCode.DONE
+        file.decide(*rows)
+        grouped = group(library, file.said(), settings)
+    for violation in grouped.people.violations if grouped else ():
+        say(f"Contradiction: {violation}")
+    return ExitCode.DONE
+
+
+def anchor(person: PersonShown) -> list[Row]:
+    """The row that says which faces a person has now."""
+    if not person.faces:
+        return []
+    return [{"kind": "member", "person": person.identity, "faces": [*map(key_of, person.faces)]}]
+
+
+def checked_name(name: str) -> str:
+    """The name without what surrounds it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    cleaned = " ".join(name.split())
+    if not cleaned or len(cleaned) > LONGEST_NAME or not cleaned.isprintable():
+        raise UsageError(f"a name has 1 to {LONGEST_NAME} printable characters")
+    return cleaned
+
+
+def naming(person: PersonShown, name: str) -> list[Row]:
+    """The rows that name a person."""
+    return [{"kind": "name", "person": person.identity, "name": name}, *anchor(person)]
+
+
+def name_person(flags: Flags, person: str, name: str) -> int:
+    """Name somebody."""
+
+    def rows(known: Known) -> list[Row]:
+        found, cleaned = known.person(person), checked_name(name)
+        for other in known.view.find(cleaned):
+            if other.identity != found.identity:
+                say(
+                    f"{other.identity} is called {other.name} too; if they are one person: "
+                    f"caption.py people merge {other.identity} {found.identity}"
+                )
+        say(f"{found.identity} is {cleaned} ({count(len(found.faces), 'face')})")
+        return naming(found, cleaned)
+
+    return decide(flags, rows)
+
+
+def merge_persons(flags: Flags, into: str, others: Sequence[str]) -> int:
+    """Make several persons one."""
+
+    def rows(known: Known) -> list[Row]:
+        heir = known.person(into)
+        gone = [p for p in map(known.person, others) if p.identity != heir.identity]
+        if not gone:
+            raise UsageError(f"{into} is that person already")
+        for person in gone:
+            if frozenset((heir.identity, person.identity)) in known.said.apart:
+                say(f"It was said that {heir.called} and {person.called} are different: taken back")
+        say(f"{', '.join(p.called for p in gone)} now part of {heir.called}")
+        anchors = [row for person in (heir, *gone) for row in anchor(person)]
+        merges: list[Row] = [
+            {"kind": "merge", "person": p.identity, "into": heir.identity} for p in gone
+        ]
+        return [*anchors, *merges]
+
+    return decide(flags, rows)
+
+
+def split_person(flags: Flags, person: str, faces: Sequence[str]) -> int:
+    """Make other persons of some faces of one."""
+
+    def rows(known: Known) -> list[Row]:
+        found = known.person(person)
+        chosen = [known.face(text) for text in faces]
+        strangers = [f for f in chosen if f not in found.faces]
+        if strangers:
+            raise UsageError(f"{len(strangers)} of these faces are not {found.called}'s")
+        parts = [chosen] if chosen else _by_looks(known, found)
+        if not parts:
+            raise UsageError(
+                f"all faces of {found.called} look alike: name those that are somebody else's "
+                f"('people show {found.identity}' prints them)"
+            )
+        made: list[Row] = [*anchor(found)]
+        for part in parts:
+            identity = f"p{secrets.token_hex(4)}"
+            keys = [key_of(face) for face in part]
+            made.append({"kind": "confirm", "person": identity, "faces": keys})
+            made.append({"kind": "apart", "persons": [found.identity, identity]})
+            say(f"{count(len(part), 'face')} of {found.called} are {identity} now")
+        return made
+
+    return decide(flags, rows)
+
+
+def _by_looks(known: Known, person: PersonShown) -> list[list[Placed]]:
+    """The groups among somebody's faces but the largest, which stays."""
+    from picture_captioner.people.clustering import cluster
+
+    recogniser = known.library.faces.recogniser()
+    if recogniser is None:
+        return []
+    table = known.library.faces.table(recogniser)
+    own = {(face.content_sha256, face.number): face for face in person.faces}
+    rows = [
+        i
+        for i, at in enumerate(zip(table.contents, table.numbers.tolist(), strict=True))
+        if at in own
+    ]
+    labels = cluster(table.vectors[rows], same_person=SPLIT_FROM).labels
+    groups: list[list[Placed]] = [[] for _ in range(int(labels.max(initial=-1)) + 1)]
+    for row, label in zip(rows, labels.tolist(), strict=True):
+        if label >= 0:
+            groups[label].append(own[table.contents[row], int(table.numbers[row])])
+    return sorted(groups, key=len, reverse=True)[1:]
+
+
+def confirm_faces(flags: Flags, person: str, faces: Sequence[str]) -> int:
+    """Say that faces are somebody's."""
+
+    def rows(known: Known) -> list[Row]:
+        found = known.person(person)
+        chosen = [known.face(text) for text in faces] or found.faces
+        if not chosen:
+            raise UsageError(f"{found.called} has no faces: name those to confirm")
+        say(f"{count(len(chosen), 'face')} confirmed as {found.called}")
+        keys = [key_of(face) for face in chosen]
+        return [
+            *anchor(found),
+            {"kind": "confirm", "person": found.identity, "faces": keys},
+        ]
+
+    return decide(flags, rows)
+
+
+def refuse_person(flags: Flags, face: str, person: str) -> int:
+    """Say that a face is not somebody's."""
+
+    def rows(known: Known) -> list[Row]:
+        found, chosen = known.person(person), known.face(face)
+        say(f"{face} is not {found.called}")
+        rest = [f for f in found.faces if f != chosen]
+        without = PersonShown(found.identity, faces=rest)
+        refused: Row = {"kind": "not_person", "person": found.identity, "face": key_of(chosen)}
+        return [*anchor(without), refused]
+
+    return decide(flags, rows)
+
+
+def refuse_faces(flags: Flags, faces: Sequence[str]) -> int:
+    """Say that these are no faces."""
+
+    def rows(known: Known) -> list[Row]:
+        chosen = [known.face(text) for text in faces]
+        say(f"{count(len(chosen), 'face')} will be left out for good")
+        return [{"kind": "not_face", "face": key_of(face)} for face in chosen]
+
+    return decide(flags, rows)
+
+
+def hide_persons(flags: Flags, persons: Sequence[str], under: int | None, *, hidden: bool) -> int:
+    """Hide persons, or show them again."""
+    if not persons and under is None:
+        raise UsageError("name the persons, or give --unnamed-under N")
+
+    def rows(known: Known) -> list[Row]:
+        chosen = {p.identity: p for p in map(known.person, persons)}
+        if under is not None:
+            few = (p for p in known.view.persons if not p.name and len(p.faces) < under)
+            chosen |= {p.identity: p for p in few if p.hidden is not hidden}
+        say(f"{count(len(chosen), 'person').replace('persons', 'people')} "
+            f"{'hidden' if hidden else 'shown again'}")  # fmt: skip
+        return [
+            row
+            for person in chosen.values()
+            for row in (
+                *anchor(person),
+                {"kind": "hide", "person": person.identity, "hidden": hidden},
+            )
+        ]
+
+    return decide(flags, rows)
+
+
+def link_faces(flags: Flags, faces: Sequence[str]) -> int:
+    """Say that faces are one person's."""
+
+    def rows(known: Known) -> list[Row]:
+        keys = list(dict.fromkeys(key_of(known.face(text)) for text in faces))
+        if len(keys) < 2:
+            raise UsageError("name two faces or more")
+        return [{"kind": "must_link", "faces": keys}]
+
+    return decide(flags, rows)
+
+
+def keep_apart(flags: Flags, one: str, other: str) -> int:
+    """Say that two faces, or two persons, are never one."""
+
+    def rows(known: Known) -> list[Row]:
+        texts = (one, other)
+        are_faces = ["#" in text or ":" in text for text in texts]
+        if all(are_faces):
+            keys = _two(key_of(known.face(text)) for text in texts)
+            return [{"kind": "cannot_link", "faces": keys}]
+        if any(are_faces):
+            raise UsageError("name two faces or two persons; else 'people not-this-person FACE ID'")
+        found = [known.person(text) for text in texts]
+        ids = _two(person.identity for person in found)
+        return [*anchor(found[0]), *anchor(found[1]), {"kind": "apart", "persons": ids}]
+
+    return decide(flags, rows)
+
+
+def _two(names: Iterable[str]) -> list[str]:
+    found = list(dict.fromkeys(names))
+    if len(found) != 2:
+        raise UsageError("these are one and the same")
+    return found

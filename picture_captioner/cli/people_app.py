@@ -1,0 +1,293 @@
+"""`caption.py people` and `caption.py maintain`: the commands' names, arguments and help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
+from picture_captioner.cli.process_flags import ProcessFlags
+
+people_app = make_app(help="Who is on the photos: find faces, name people.", no_args_is_help=True)
+maintain_app = make_app(help="Keep people in order: daily, weekly, health.", no_args_is_help=True)
+
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", metavar="", help="Say what would change, and change nothing.")
+]
+Person: TypeAlias = Annotated[
+    str, typer.Argument(metavar="ID", help="A person's id, or name if only one has it.")
+]
+Persons: TypeAlias = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Persons by id or name.")
+]
+Face: TypeAlias = Annotated[
+    str, typer.Argument(metavar="FACE", help="A face, as 'people show ID' prints it.")
+]
+Faces: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(metavar="FACE...", help="Faces, as 'people show ID' has them.")
+]
+
+
+@people_app.command("scan", cls=Command)
+@takes_flags
+def people_scan(
+    flags: ProcessFlags,
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="PATH", help="A folder or a photo; default: all photos."),
+    ] = None,
+) -> int:
+    """Find the faces in photos that were not looked at yet; stop and repeat at will."""
+    from picture_captioner.cli.commands.people import scan_faces
+
+    return scan_faces(flags, path)
+
+
+@people_app.command("cluster", cls=Command)
+@takes_flags
+def people_cluster(
+    flags: Flags,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", metavar="", help="Cluster all faces anew; names stay.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Group faces into persons: all the first time, then those that are new."""
+    from picture_captioner.cli.commands.people import cluster_faces
+
+    return cluster_faces(flags, rebuild=rebuild, as_json=as_json)
+
+
+@people_app.command("list", cls=Command)
+@takes_flags
+def people_list(
+    flags: Flags,
+    hidden: Annotated[
+        bool, typer.Option("--all", metavar="", help="Also those who are hidden.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """List persons and the number of their faces."""
+    from picture_captioner.cli.commands.people import print_people
+
+    return print_people(flags, hidden=hidden, as_json=as_json)
+
+
+@people_app.command("show", cls=Command)
+@takes_flags
+def people_show(flags: Flags, person: Person, as_json: AsJson = False) -> int:
+    """Print somebody's faces, each with its photo, its box and how it came there."""
+    from picture_captioner.cli.commands.people import print_person
+
+    return print_person(flags, person, as_json=as_json)
+
+
+@people_app.command("review", cls=Command)
+@takes_flags
+def people_review(flags: Flags, as_json: AsJson = False) -> int:
+    """List what a human should decide: unsure faces, persons that may be one, contradictions."""
+    from picture_captioner.cli.commands.people import print_review
+
+    return print_review(flags, as_json=as_json)
+
+
+@people_app.command("associate", cls=Command)
+@takes_flags
+def people_associate(
+    flags: Flags,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.3, max=1.0, metavar="COSINE", help="From where two groups are one person [.55]."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> int:
+    """Join groups of faces that look alike into persons; two of whom you spoke are never joined."""
+    from picture_captioner.cli.commands.people import associate
+
+    return associate(flags, threshold, dry_run=dry_run, as_json=as_json)
+
+
+@people_app.command("name", cls=Command)
+@takes_flags
+def people_name(
+    flags: Flags,
+    person: Person,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call this person.")],
+) -> int:
+    """Give a person a name, which stays whatever is computed again."""
+    from picture_captioner.cli.commands.people_decisions import name_person
+
+    return name_person(flags, person, name)
+
+
+@people_app.command("merge", cls=Command)
+@takes_flags
+def people_merge(
+    flags: Flags,
+    into: Annotated[str, typer.Argument(metavar="ID", help="Who stays.")],
+    others: Persons,
+) -> int:
+    """Say that persons are one: the first stays, the others become part of it."""
+    from picture_captioner.cli.commands.people_decisions import merge_persons
+
+    return merge_persons(flags, into, others)
+
+
+@people_app.command("split", cls=Command)
+@takes_flags
+def people_split(flags: Flags, person: Person, faces: Faces = None) -> int:
+    """Make another person of these faces; without any, of the groups that look different."""
+    from picture_captioner.cli.commands.people_decisions import split_person
+
+    return split_person(flags, person, faces or [])
+
+
+@people_app.command("confirm", cls=Command)
+@takes_flags
+def people_confirm(flags: Flags, person: Person, faces: Faces = None) -> int:
+    """Say that faces are this person's; without any, all that are now."""
+    from picture_captioner.cli.commands.people_decisions import confirm_faces
+
+    return confirm_faces(flags, person, faces or [])
+
+
+@people_app.command("not-this-person", cls=Command)
+@takes_flags
+def people_not_this_person(flags: Flags, face: Face, person: Person) -> int:
+    """Say that a face is not this person's; it never comes back by itself."""
+    from picture_captioner.cli.commands.people_decisions import refuse_person
+
+    return refuse_person(flags, face, person)
+
+
+@people_app.command("not-a-face", cls=Command)
+@takes_flags
+def people_not_a_face(
+    flags: Flags,
+    faces: Annotated[
+        list[str], typer.Argument(metavar="FACE...", help="Faces, as 'people show' has them.")
+    ],
+) -> int:
+    """Say that it is no face, or nobody's: a statue, a poster."""
+    from picture_captioner.cli.commands.people_decisions import refuse_faces
+
+    return refuse_faces(flags, faces)
+
+
+@people_app.command("hide", cls=Command)
+@takes_flags
+def people_hide(
+    flags: Flags,
+    persons: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="Persons by id or name.")
+    ] = None,
+    under: Annotated[
+        int | None,
+        typer.Option(
+            "--unnamed-under", min=1, metavar="N", help="Everybody unnamed with fewer faces."
+        ),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", metavar="", help="Show them again.")] = False,
+) -> int:
+    """Leave persons out of lists and report; nothing is deleted."""
+    from picture_captioner.cli.commands.people_decisions import hide_persons
+
+    return hide_persons(flags, persons or [], under, hidden=not undo)
+
+
+@people_app.command("same", cls=Command)
+@takes_flags
+def people_same(
+    flags: Flags,
+    faces: Annotated[list[str], typer.Argument(metavar="FACE FACE...", help="Faces.")],
+) -> int:
+    """Say that faces are one person's, whoever that is."""
+    from picture_captioner.cli.commands.people_decisions import link_faces
+
+    return link_faces(flags, faces)
+
+
+@people_app.command("different", cls=Command)
+@takes_flags
+def people_different(
+    flags: Flags,
+    one: Annotated[str, typer.Argument(metavar="ONE", help="A face or a person.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="Another one of the same kind.")],
+) -> int:
+    """Say that two faces, or two persons, are never the same person."""
+    from picture_captioner.cli.commands.people_decisions import keep_apart
+
+    return keep_apart(flags, one, other)
+
+
+@people_app.command("export", cls=Command)
+@takes_flags
+def people_export(
+    flags: Flags,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")],
+) -> int:
+    """Write persons into a CSV file, to name them in a spreadsheet."""
+    from picture_captioner.cli.commands.people_csv import export_people
+
+    return export_people(flags, file)
+
+
+@people_app.command("import", cls=Command)
+@takes_flags
+def people_import(
+    flags: Flags,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to read.")],
+    dry_run: DryRun = False,
+) -> int:
+    """Take names and 'hidden' from a CSV file that 'people export' wrote."""
+    from picture_captioner.cli.commands.people_csv import import_people
+
+    return import_people(flags, file, dry_run=dry_run)
+
+
+def _step(name: str, told: str) -> None:
+    """A maintenance command without flags of its own."""
+
+    @takes_flags
+    def maintain(flags: Flags, as_json: AsJson = False) -> int:
+        from picture_captioner.cli.commands.maintain import run_step
+
+        return run_step(flags, name, as_json=as_json)
+
+    maintain.__doc__ = told
+    maintain_app.command(name, cls=Command, help=told)(maintain)
+
+
+_step("daily", "Centroids, empty clusters, statistics, what follows from links, contradictions.")
+_step("weekly", "What is done daily, and medoids, similar clusters, old unassigned faces.")
+_step("health", "Count clusters, faces and links; changes nothing.")
+_step("check-staleness", "Say whether all faces should be clustered anew.")
+_step("recompute-centroids", "Compute every cluster's centroid again.")
+_step("update-medoids", "Find the most typical face of every cluster again.")
+_step("cleanup-empty", "Drop clusters that lost all their faces.")
+_step("update-stats", "Count the faces of every cluster again.")
+
+
+@maintain_app.command("merge-similar", cls=Command)
+@takes_flags
+def maintain_merge_similar(
+    flags: Flags,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--similarity-threshold", min=0.3, max=1.0, metavar="COSINE", help="As 'associate'."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> int:
+    """Join groups of faces that look alike; the same as 'people associate'."""
+    from picture_captioner.cli.commands.people import associate
+
+    return associate(flags, threshold, dry_run=dry_run, as_json=as_json)

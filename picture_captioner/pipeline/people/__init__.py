@@ -1,0 +1,7 @@
+"""People: from faces in library.db and decisions in people.jsonl to persons.
+
+people_file.py  `PeopleFile`: what a human decided
+regrouping.py   clusters, made anew or added to; whose each face is
+overview.py     persons with their photos, as commands, search and report show them
+upkeep.py       what `maintain` does
+"""

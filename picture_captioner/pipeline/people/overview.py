@@ -1,0 +1,77 @@
+"""Persons with their photos, as commands, search and the report show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from picture_captioner.library import Library, Placed
+from picture_captioner.people.decisions import Decisions, FaceKey
+from picture_captioner.people.faces import Box
+from picture_captioner.people.persons import Status
+
+
+@dataclass
+class PersonShown:
+    """Somebody, and the faces that are theirs now."""
+
+    identity: str
+    name: str = ""
+    hidden: bool = False
+    verified: bool = False
+    faces: list[Placed] = field(default_factory=list)
+
+    @property
+    def called(self) -> str:
+        """The name, else the id."""
+        return self.name or self.identity
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everybody, those with most faces first; faces of nobody; the paths of each content."""
+
+    persons: list[PersonShown]
+    unassigned: list[Placed]
+    paths: dict[str, list[str]]
+
+    def find(self, text: str) -> list[PersonShown]:
+        """Who has that id, or else that name, in any case."""
+        exact = [p for p in self.persons if p.identity == text]
+        return exact or [p for p in self.persons if p.name.casefold() == text.casefold()]
+
+    def paths_of(self, faces: Iterable[Placed]) -> list[str]:
+        """The photos with these faces, each once."""
+        contents = dict.fromkeys(face.content_sha256 for face in faces)
+        return sorted(path for content in contents for path in self.paths.get(content, ()))
+
+
+def overview(library: Library, said: Decisions) -> Overview:
+    """Whose each face is, as it was found out last, after all that was said since."""
+    persons = {
+        identity: PersonShown(identity, one.name, one.hidden, bool(one.name or one.confirmed))
+        for identity, one in said.persons.items()
+    }
+    unassigned = []
+    for face in library.faces.placed():
+        if face.status == Status.NOT_A_FACE:
+            continue
+        if face.person is None:
+            unassigned.append(face)
+        else:
+            identity = said.person(face.person)
+            persons.setdefault(identity, PersonShown(identity)).faces.append(face)
+    shown = [p for p in persons.values() if p.faces or p.name]
+    shown.sort(key=lambda p: (not p.name, -len(p.faces), p.identity))
+    return Overview(shown, unassigned, library.faces.files())
+
+
+def photos_of_person(library: Library, said: Decisions, person: str) -> list[str]:
+    """The paths of all photos that show somebody, by name or id; for `search --person`."""
+    view = overview(library, said)
+    return view.paths_of(face for found in view.find(person) for face in found.faces)
+
+
+def key_of(face: Placed) -> str:
+    """The face's key in people.jsonl."""
+    return str(FaceKey(face.content_sha256, Box(*face.box)))

@@ -1,0 +1,236 @@
+"""Clusters of faces, made anew or added to, and whose each face is after what a human said.
+
+The first time, or when asked, all faces are clustered. After that a new face joins the cluster of
+its nearest clustered neighbour if it is as near as that cluster's own faces are (what the package
+`hdbscan` calls approximate prediction), or else the person whose cluster's centroid is near
+enough: two tiers, at a cost that grows with the new faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picture_captioner.library import FaceTable, Library, RunRow
+from picture_captioner.people.clustering import (
+    MIN_CLUSTER_SIZE,
+    MIN_SAMPLES,
+    NEIGHBOURS,
+    SAME_PERSON,
+    cluster,
+)
+from picture_captioner.people.decisions import Decisions, FaceKey
+from picture_captioner.people.faces import Box
+from picture_captioner.people.grouping import find_people
+from picture_captioner.people.joining import SAME_GROUP
+from picture_captioner.people.neighbours import nearest
+from picture_captioner.people.persons import People, unit
+
+CLUSTER_FROM = 32
+"""Pixels of a face's height as it was read: of pairs of one person .86 are found at 32, .79 at 24,
+.59 at 16. Smaller faces get lost, they do not glue persons together."""
+ASSIGN_FROM = 24
+SURE = 0.8
+"""A detector's score: none of 89 faces is missed from there on, and nothing else is found."""
+STALE_FROM = 0.1
+"""Share of faces that came since the run."""
+UNSEEN = -2
+"""The label of a face that the run has not seen."""
+
+PARAMETERS: Mapping[str, float] = {
+    "min_cluster_size": MIN_CLUSTER_SIZE,
+    "min_samples": MIN_SAMPLES,
+    "neighbours": NEIGHBOURS,
+    "same_person": SAME_PERSON,
+    "cluster_from": CLUSTER_FROM,
+    "sure": SURE,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """The outcome: faces with their keys, and whose they are.
+
+    `anew`: why all faces were clustered, or empty. `added`: faces that the run had not seen.
+    `stale`: why they should be clustered anew, or empty.
+    """
+
+    table: FaceTable
+    keys: list[str]
+    people: People
+    anew: str
+    added: int
+    stale: str
+
+
+def group_faces(
+    library: Library,
+    said: Decisions,
+    *,
+    rebuild: bool = False,
+    same_group: float | None = None,
+    dry_run: bool = False,
+) -> Grouped | None:
+    """Cluster what is to be clustered, and find out whose each face is; None without faces.
+
+    Args:
+        rebuild: cluster all faces anew.
+        same_group: the cosine above which two clusters are one person, kept for later runs.
+        dry_run: change nothing in library.db.
+
+    Raises:
+        LibraryError: it cannot be written.
+    """
+    recogniser = library.faces.recogniser()
+    if recogniser is None:
+        return None
+    run, table = library.faces.active_run(), library.faces.table(recogniser)
+    anew = "as asked" if rebuild else why_anew(run, table, recogniser)
+    new = np.flatnonzero(table.labels == UNSEEN)
+    with library.transaction():
+        if anew and not dry_run:
+            run = _cluster_all(table, recogniser, run)
+            library.faces.save_run(run, table)
+            changed = np.arange(len(table))
+        else:
+            changed = _predict(table, new, run)
+            if not dry_run:
+                library.faces.save_labels(table, changed.tolist())
+        limit = same_group or float((run.parameters if run else {}).get("same_group", SAME_GROUP))
+        keys = keys_of(table)
+        people = _people(table, keys, said, limit)
+        if not dry_run:
+            if same_group is not None and run is not None:
+                library.faces.save_parameters({**run.parameters, "same_group": same_group})
+            _save(library, table, people, changed)
+    return Grouped(table, keys, people, anew, len(new), why_stale(run, table, recogniser))
+
+
+def keys_of(table: FaceTable) -> list[str]:
+    """The key of each face, as people.jsonl has it."""
+    return [
+        str(FaceKey(content, Box(*box)))
+        for content, box in zip(table.contents, table.boxes.tolist(), strict=True)
+    ]
+
+
+def why_anew(run: RunRow | None, table: FaceTable, recogniser: str) -> str:
+    """Why adding to the run would be no use; empty if it would."""
+    if run is None:
+        return "for the first time"
+    if run.recogniser != recogniser:
+        return "another model made the vectors"
+    if int((table.labels == UNSEEN).sum()) > int((table.labels != UNSEEN).sum()):
+        return "most faces are new"
+    return ""
+
+
+def why_stale(run: RunRow | None, table: FaceTable, recogniser: str) -> str:
+    """Why all faces should be clustered anew; empty if the run still fits."""
+    if run is None:
+        return "nothing was clustered yet"
+    if run.recogniser != recogniser:
+        return "another model made the vectors"
+    if any(run.parameters.get(name) != value for name, value in PARAMETERS.items()):
+        return "the parameters have changed"
+    came = int((table.since | (table.labels == UNSEEN)).sum())
+    share = came / max(run.faces, 1)
+    return f"{share:.0%} of the faces came since" if share >= STALE_FROM else ""
+
+
+def _cluster_all(table: FaceTable, recogniser: str, before: RunRow | None) -> RunRow:
+    fit = np.flatnonzero((table.seen >= CLUSTER_FROM) & (table.scores >= SURE))
+    found = cluster(table.vectors[fit])
+    table.labels[:], table.since[:] = -1, False
+    table.labels[fit] = found.labels
+    for array, values in (
+        (table.core, found.core),
+        (table.lambdas, found.lambdas),
+        (table.outliers, found.outliers),
+    ):
+        array[:] = np.nan
+        array[fit] = values
+    count = len(found.births)
+    parameters: dict[str, Any] = dict(PARAMETERS)
+    if before is not None and "same_group" in before.parameters:
+        parameters["same_group"] = before.parameters["same_group"]
+    return RunRow(
+        recogniser=recogniser,
+        parameters=parameters,
+        faces=len(table),
+        noise=int((found.labels < 0).sum()),
+        births=found.births,
+        persistence=found.persistence,
+        centroids=centroids_of(table, count),
+        sizes=np.bincount(found.labels[found.labels >= 0], minlength=count),
+        tree=found.tree,
+    )
+
+
+def centroids_of(table: FaceTable, count: int) -> NDArray[np.float32]:
+    """The mean direction of each cluster's faces, shape (count, dim)."""
+    sums = np.zeros((count, table.vectors.shape[1]), np.float32)
+    inside = np.flatnonzero((table.labels >= 0) & (table.labels < count))
+    np.add.at(sums, table.labels[inside], table.vectors[inside])
+    return np.stack([unit(row) for row in sums]) if count else sums
+
+
+def _predict(table: FaceTable, new: NDArray[np.int64], run: RunRow | None) -> NDArray[np.int64]:
+    """Give new faces the cluster of their nearest clustered neighbour; those that were looked at.
+
+    Near is measured as HDBSCAN does: no nearer than either's distance to its own neighbours.
+    """
+    table.labels[new], table.since[new] = -1, True
+    known = np.flatnonzero((table.labels >= 0) & ~table.since)
+    fit = new[(table.seen[new] >= ASSIGN_FROM)]
+    if run is None or not len(known) or not len(fit):
+        return new
+    found = nearest(table.vectors[fit], table.vectors[known], 2 * MIN_SAMPLES + 12)
+    distances = np.sqrt(np.maximum(2.0 - 2.0 * found.cosines, 0.0))
+    own = distances[:, min(MIN_SAMPLES, distances.shape[1]) - 1]
+    theirs = np.nan_to_num(table.core[known], nan=np.inf)[found.indices]
+    mutual = np.maximum(np.maximum(distances, own[:, None]), theirs)
+    best = mutual.argmin(axis=1)
+    rows = np.arange(len(fit))
+    labels = table.labels[known][found.indices[rows, best]]
+    lambdas = 1.0 / np.maximum(mutual[rows, best], 1e-6)
+    joins = lambdas >= run.births[labels]
+    table.labels[fit[joins]] = labels[joins]
+    table.lambdas[fit], table.core[fit] = lambdas, own
+    return new
+
+
+def _people(table: FaceTable, keys: list[str], said: Decisions, same_group: float) -> People:
+    previous = {key: p for key, p in zip(keys, table.persons, strict=True) if p is not None}
+    weak = set(np.flatnonzero(table.seen < ASSIGN_FROM).tolist())
+    return find_people(
+        keys,
+        table.contents,
+        table.vectors,
+        table.labels,
+        said,
+        previous,
+        weak=weak,
+        same_group=same_group,
+    )
+
+
+def _save(library: Library, table: FaceTable, people: People, changed: NDArray[np.int64]) -> None:
+    """Keep what is not there yet: of 200,000 faces a few have changed."""
+    cosines = np.full(len(table), np.nan, np.float32)
+    for person in people.persons.values():
+        if person.faces:
+            cosines[person.faces] = table.vectors[person.faces] @ person.centroid
+    for doubt in people.doubts:
+        cosines[doubt.face] = doubt.cosine
+    fresh = set(changed.tolist())
+    moved = [
+        i
+        for i, (person, status) in enumerate(zip(people.of_face, people.status, strict=True))
+        if i in fresh or table.persons[i] != person or table.status[i] != status
+    ]
+    library.faces.save_persons(table, moved, people.of_face, people.status, cosines)

@@ -1,0 +1,372 @@
+"""The people commands on a library of made-up faces: what a human said outlives everything."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+
+import numpy as np
+import pytest
+
+from picture_captioner.cli.caption_app import execute
+from picture_captioner.library import Library, StoredFace
+from picture_captioner.pipeline.people.people_file import PeopleFile
+from tests.people.test_clustering import crowd
+from tests.support import caption
+
+PEOPLE, FACES = 6, 60
+WHO, VECTORS = crowd(PEOPLE, FACES, seed=5)
+SIZE = 50.0
+
+
+def content_of(number):
+    return hashlib.sha256(b"%d" % number).hexdigest()
+
+
+def fill(folder, faces=range(FACES), *, shift=0.0):
+    """A library with these faces, two in each photo, of two persons."""
+    order = np.random.default_rng(3).permutation(FACES)
+    photos = [order[i : i + 2] for i in range(0, FACES, 2)]
+    with Library.open(folder / "library.db", pytest.fail) as library:
+        for number, photo in enumerate(photos):
+            content = content_of(number)
+            library.save_file(f"{number:03d}.jpg", 1, number, content)
+            library.faces.save(
+                content,
+                "detector",
+                "recogniser",
+                [
+                    StoredFace(
+                        place,
+                        (100.0 * place + shift, 10.0, SIZE, SIZE),
+                        0.9,
+                        SIZE,
+                        np.zeros((5, 2), np.float32),
+                        VECTORS[face],
+                    )
+                    for place, face in enumerate(photo)
+                    if face in faces
+                ],
+            )
+
+
+@pytest.fixture
+def people(tmp_path, monkeypatch, capsys):
+    """Run a command in a folder with a filled library: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path)
+
+    def run(*arguments):
+        code = execute(["people", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    assert run("cluster")[0] == 0
+    return run
+
+
+def listed(people):
+    code, out, _ = people("list", "--all", "--json")
+    assert code == 0
+    return json.loads(out)
+
+
+def largest(people):
+    return max(listed(people)["persons"], key=lambda person: len(person["faces"]))
+
+
+def faces_of(people, person):
+    code, out, _ = people("show", person, "--json")
+    assert code == 0
+    return json.loads(out)["faces"]
+
+
+def test_nothing_is_there_yet(tmp_path):
+    done = caption("people", "list", "--json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"persons": [], "unassigned": []})
+    assert "people scan" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    for command in (["cluster"], ["review"], ["show", "x"], ["name", "x", "Anna"], ["export", "x"]):
+        done = caption("people", *command, cwd=tmp_path)
+        assert done.returncode in {0, 64, 78}, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_list_has_the_promised_form(people):
+    found = listed(people)
+    assert set(found) == {"persons", "unassigned"}
+    assert len(found["persons"]) == PEOPLE
+    for person in found["persons"]:
+        assert set(person) == {"id", "name", "faces"}
+        for face in person["faces"]:
+            assert set(face) == {"rel_path", "box", "score"}
+            assert face["box"][2:] == [50, 50]
+    everything = [f for p in found["persons"] for f in p["faces"]] + found["unassigned"]
+    assert len(everything) == FACES
+
+
+def test_a_name_outlives_library_db_another_threshold_and_a_new_clustering(people, tmp_path):
+    anna = largest(people)
+    assert people("name", anna["id"], "Anna")[0] == 0
+    had = {f["rel_path"] for f in anna["faces"]}
+    (tmp_path / "library.db").unlink()
+    fill(tmp_path, shift=7.0)  # another detector: the boxes moved a little
+    assert people("cluster")[0] == 0
+    [again] = [p for p in listed(people)["persons"] if p["name"] == "Anna"]
+    assert again["id"] == anna["id"]
+    assert {f["rel_path"] for f in again["faces"]} == had
+    assert people("cluster", "--rebuild")[0] == 0
+    assert {f["rel_path"] for f in faces_of(people, "Anna")} == had
+
+
+def test_merge_split_confirm_and_refuse(people):
+    one, other = (p["id"] for p in listed(people)["persons"][:2])
+    photos = {f["rel_path"] for p in (one, other) for f in faces_of(people, p)}
+    assert people("merge", one, other)[0] == 0
+    merged = faces_of(people, one)
+    assert {f["rel_path"] for f in merged} == photos
+    assert len(merged) == len(photos), "nobody is twice in a photo"
+    assert people("show", other)[0] == 0, "the old id means the heir"
+    gone = [face["face"] for face in merged[:3]]
+    assert people("split", one, *gone)[0] == 0
+    assert not {f["face"] for f in faces_of(people, one)} & set(gone)
+    assert people("not-this-person", faces_of(people, one)[0]["face"], one)[0] == 0
+    assert people("cluster", "--rebuild")[0] == 0
+    assert not {f["face"] for f in faces_of(people, one)} & set(gone)
+    assert people("confirm", one, gone[0])[0] == 0
+    assert gone[0] in {f["face"] for f in faces_of(people, one)}
+    code, _, err = people("split", one, "ffffffffff#7")
+    assert (code, "no face is called" in err) == (64, True)
+
+
+def test_what_is_no_face_is_in_no_list(people):
+    face = faces_of(people, largest(people)["id"])[0]
+    assert people("not-a-face", face["face"])[0] == 0
+    assert people("cluster", "--rebuild")[0] == 0
+    found = listed(people)
+    everything = [f for p in found["persons"] for f in p["faces"]] + found["unassigned"]
+    assert len(everything) == FACES - 1
+    assert {
+        "rel_path": face["rel_path"],
+        "box": face["box"],
+        "score": face["score"],
+    } not in everything
+
+
+def test_the_unnamed_are_hidden_in_one_step(people):
+    anna = largest(people)
+    people("name", anna["id"], "Anna")
+    assert people("hide", "--unnamed-under", 1000)[0] == 0
+    _, out, err = people("list")
+    assert out.split("\t")[:2] == [anna["id"], "Anna"]
+    assert f"{PEOPLE - 1} hidden" in err
+    people("cluster", "--rebuild")
+    assert len(people("list")[1].splitlines()) == 1
+    assert people("hide", "--unnamed-under", 1000, "--undo")[0] == 0
+    assert len(people("list")[1].splitlines()) == PEOPLE
+
+
+def test_two_that_are_different_are_never_joined(people):
+    one, other = (p["id"] for p in listed(people)["persons"][:2])
+    assert people("different", one, other)[0] == 0
+    _, out, _ = people("associate", "--threshold", "0.3", "--json")
+    joined = json.loads(out)["joined"]
+    assert joined.get(one) != other
+    assert joined.get(other) != one
+
+
+def test_names_come_back_from_a_spreadsheet(people, tmp_path):
+    names = ["=HYPERLINK(1)", "Änne; geb. Groß", "-", "'quoted'", "Björk", "李雷"]
+    assert people("export", "people.csv")[0] == 0
+    with open(tmp_path / "people.csv", encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, name in zip(rows, names, strict=True):
+        row["name"] = name if name[0] not in "=-'" else f"'{name}"
+    rows[0]["hidden"] = "yes"
+    with open(tmp_path / "people.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert "6 people would be changed" in people("import", "people.csv", "--dry-run")[2]
+    assert {p["name"] for p in listed(people)["persons"]} == {""}
+    assert people("import", "people.csv")[0] == 0
+    assert {p["name"] for p in listed(people)["persons"]} == set(names)
+    people("export", "again.csv")
+    assert "0 people changed" in people("import", "again.csv")[2]
+    (tmp_path / "bad.csv").write_text("id,name\nnobody,Anna\n")
+    code, _, err = people("import", "bad.csv")
+    assert (code, "line 2" in err) == (64, True)
+
+
+def test_new_faces_join_without_a_new_clustering(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path, faces=range(0, FACES, 1 + 1))
+    run = lambda *a: (execute(["people", *a]), *capsys.readouterr())  # noqa: E731
+    assert run("cluster")[0] == 0
+    before = json.loads(run("list", "--json")[1])
+    fill(tmp_path)
+    assert "in no group yet" in run("list")[2]
+    code, out, err = run("cluster", "--json")
+    told = json.loads(out)
+    assert (code, told["added"], told["anew"]) == (0, FACES // 2, "")
+    assert "Stale: 100% of the faces came since" in err
+    after = json.loads(run("list", "--json")[1])
+    assert {p["id"] for p in before["persons"]} <= {p["id"] for p in after["persons"]}
+    grouped = sum(len(p["faces"]) for p in after["persons"])
+    assert grouped >= 0.8 * FACES
+    assert "0 new faces" in run("cluster")[2]
+
+
+def test_review_names_the_command_to_type(people, tmp_path):
+    one, other = (p["id"] for p in listed(people)["persons"][:2])
+    a, b = (faces_of(people, p)[0]["face"] for p in (one, other))
+    people("confirm", one, a)
+    people("confirm", other, b)
+    assert people("same", a, b)[0] == 0
+    _, out, _ = people("review")
+    assert "contradiction\t" in out
+    told = json.loads(people("review", "--json")[1])
+    assert set(told) == {"faces", "persons", "suspicious", "violations"}
+    assert len(told["violations"]) == 1
+
+
+def test_a_damaged_people_file_loses_one_line_and_says_so(people, tmp_path):
+    anna = largest(people)
+    people("name", anna["id"], "Anna")
+    with open(tmp_path / "people.jsonl", "ab") as file:
+        file.write(b'{"kind": "name", "person": 5}\n{"kind": "confirm"}\nnonsense\n{"kind": "na')
+    code, out, err = people("list")
+    assert (code, "Anna" in out, "line 5" in err) == (0, True, True)
+    assert people("name", "Anna", "Anna B.")[0] == 0
+    assert "Anna B." in people("list")[1]
+    assert (tmp_path / "people.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_decides_is_alone(people, tmp_path):
+    with PeopleFile(tmp_path / "people.jsonl"):
+        assert people("hide", "--unnamed-under", 5)[0] == 75
+        assert people("list")[0] == 0
+
+
+def maintain(*arguments):
+    return execute(["maintain", *arguments])
+
+
+def test_health_has_the_promised_fields_and_maintenance_changes_no_person(people, capsys):
+    before = listed(people)
+    for command in ("daily", "weekly", "weekly", "update-medoids", "recompute-centroids"):
+        assert maintain(command) == 0
+    capsys.readouterr()
+    assert maintain("health") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told) == {
+        "total_clusters",
+        "empty_clusters",
+        "clusters_without_centroids",
+        "clusters_without_medoids",
+        "avg_cluster_size",
+        "min_cluster_size",
+        "max_cluster_size",
+        "total_faces",
+        "unclustered_faces",
+        "must_link_count",
+        "cannot_link_count",
+        "verified_clusters",
+        "unassigned_pool_size",
+    }
+    assert told["total_clusters"] == PEOPLE
+    assert told["total_faces"] == FACES
+    assert told["clusters_without_medoids"] == told["clusters_without_centroids"] == 0
+    assert listed(people) == before
+    for command in ("check-staleness", "cleanup-empty", "update-stats", "merge-similar"):
+        assert maintain(command, "--json") == 0
+        json.loads(capsys.readouterr().out)
+
+
+def test_forget_takes_faces_and_decisions_along(people, tmp_path):
+    anna = largest(people)
+    people("name", anna["id"], "Anna")
+    face = anna["faces"][0]["rel_path"]
+    content = content_of(int(face[:3]))
+    (tmp_path / "captions.jsonl").write_text("")
+    with open(tmp_path / "people.jsonl") as file:
+        assert content in file.read()
+    done = caption("forget", face, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for path in tmp_path.iterdir():
+        data = path.read_bytes()
+        assert content.encode() not in data, path
+        assert bytes.fromhex(content) not in data, path
+    assert "Anna" in people("list")[1], "who is on other photos too is not forgotten"
+
+
+def check(people, said):
+    """No name, no confirmation, no "not this person" is lost; nobody twice in a photo."""
+    found = {p["id"]: p for p in listed(people)["persons"]}
+    for person, name in said["names"].items():
+        assert found[person]["name"] == name
+    for face, person in said["confirmed"].items():
+        assert face in {f["face"] for f in faces_of(people, person)}
+    for face, person in said["refused"].items():
+        if person in found:
+            assert face not in {f["face"] for f in faces_of(people, person)}
+    firm = set(said["confirmed"])
+    for person in found:
+        faces = faces_of(people, person)
+        for path in {f["rel_path"] for f in faces}:
+            same = [f["face"] for f in faces if f["rel_path"] == path]
+            assert len(same) == 1 or set(same) <= firm
+
+
+def sequence(people, tmp_path, seed, steps):
+    rng = random.Random(seed)
+    said = {"names": {}, "confirmed": {}, "refused": {}}
+    for _ in range(steps):
+        persons = [p["id"] for p in listed(people)["persons"] if p["faces"]]
+        kind = rng.choice(["name", "confirm", "refuse", "rebuild", "delete", "threshold", "kill"])
+        person = rng.choice(persons)
+        faces = [f["face"] for f in faces_of(people, person)]
+        if kind == "name":
+            said["names"][person] = name = f"N{rng.randrange(1000)}"
+            assert people("name", person, name)[0] == 0
+        elif kind == "confirm":
+            face = rng.choice(faces)
+            said["confirmed"][face] = person
+            said["refused"].pop(face, None)
+            assert people("confirm", person, face)[0] == 0
+        elif kind == "refuse":
+            face = rng.choice(faces)
+            said["refused"][face] = person
+            said["confirmed"].pop(face, None)
+            assert people("not-this-person", face, person)[0] == 0
+        elif kind == "rebuild":
+            assert people("cluster", "--rebuild")[0] == 0
+        elif kind == "delete":
+            (tmp_path / "library.db").unlink()
+            fill(tmp_path)
+            assert people("cluster")[0] == 0
+        elif kind == "threshold":
+            fill(tmp_path, shift=rng.uniform(-6, 6))
+            assert people("cluster")[0] == 0
+        elif (tmp_path / "people.jsonl").exists():  # killed in the middle of a line
+            with open(tmp_path / "people.jsonl", "ab") as file:
+                file.write(b'{"kind":"name","person":"p')
+        check(people, said)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_sequence_loses_what_was_said(people, tmp_path, seed):
+    sequence(people, tmp_path, seed, 12)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(14400)
+def test_a_thousand_sequences_lose_nothing_that_was_said(people, tmp_path):
+    for seed in range(1000):
+        for name in ("library.db", "people.jsonl", "people.jsonl.broken"):
+            (tmp_path / name).unlink(missing_ok=True)
+        fill(tmp_path)
+        assert people("cluster")[0] == 0
+        sequence(people, tmp_path, seed, 12)
