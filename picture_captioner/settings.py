@@ -325,14 +325,13 @@ class DeclaredSettings:
             most=0.99,
         ),
     ] = 0.6
-    face_attributes: Annotated[
+    attributes: Annotated[
         str,
         Flag(
             "process people_scan",
             "age,gender",
             "What to guess of each face besides whose it is.",
             HOW,
-            name="--attributes",
             default="nothing",
             comment="What to guess of each face besides whose it is: age,gender. Nothing unless "
             "asked for; docs/people.md says how far it can be trusted.",

@@ -68,10 +68,10 @@ def _stages(
     def made(make: Callable[[], Stage]) -> Stage:
         return with_models(make, settings.models_dir)
 
-    attributes = tuple(n for n in settings.face_attributes.replace(" ", "").split(",") if n)
+    attributes = tuple(n for n in settings.attributes.replace(" ", "").split(",") if n)
     if unknown := set(attributes) - set(ATTRIBUTES):
         raise UsageError(
-            f"--attributes {min(unknown)}: there are {' and '.join(ATTRIBUTES)} (FACE_ATTRIBUTES)"
+            f"--attributes {min(unknown)}: there are {' and '.join(ATTRIBUTES)} (ATTRIBUTES)"
         )
     own = StageSettings(
         photos=photos,

@@ -6,6 +6,7 @@ import json
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -152,10 +153,29 @@ def _find(
     return library.search(
         selection,
         flags.limit or (None if flags.paths0 else LISTED),
-        Lookups(words_vector=_vector(library, words, embedder) if embedder else None),
+        Lookups(
+            persons=partial(_contents_of_person, library, journal),
+            words_vector=_vector(library, words, embedder) if embedder else None,
+        ),
         by_date=flags.sort == "date",
         fold=not flags.all_,
     )
+
+
+def _contents_of_person(library: Library, journal: Path, name: str) -> set[str]:
+    """The contents that show who is called so.
+
+    Raises:
+        UsageError: nobody is.
+    """
+    from picture_captioner.pipeline.people.overview import overview
+    from picture_captioner.pipeline.people.people_file import read_decisions
+
+    said, _ = read_decisions(journal.with_name("people.jsonl"))
+    found = overview(library, said).find(said.person(name))
+    if not found:
+        raise UsageError(f"person:{name[:60]}: nobody is called that; see 'people list'")
+    return {face.content_sha256 for person in found for face in person.faces}
 
 
 def _name_places(library: Library) -> None:
