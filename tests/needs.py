@@ -30,7 +30,7 @@ EXTRA_OF = {
     "instructor": "litellm",
     "litellm": "litellm",
     "num2words": "local",
-    "psutil": "local",
+    "rapidocr": "ocr",
     "torch": "local",
     "torchvision": "local",
     "transformers": "local",
