@@ -181,10 +181,10 @@ def model_files(name: str, models_dir: Path | None = None) -> tuple[Path, ...]:
     model = known_model(name)
     paths = stored_files(model, models_dir)
     if missing := [file for file, path in zip(model.files, paths, strict=True) if path is None]:
-        there = f" in {models_dir} nor" if models_dir else ""
+        there = f"neither in {models_dir} nor" if models_dir else "not"
         raise ModelMissingError(
             name,
-            f"the model {name} ({missing[0].name}) is neither{there} in {cache_folder()}: run "
+            f"the model {name} ({missing[0].name}) is {there} in {cache_folder()}: run "
             f"'caption.py models download {name}' ({model.size / 1e6:,.1f} MB, {model.licence}), "
             "or name the folder that holds it with --models-dir",
         )
