@@ -130,7 +130,8 @@ class Settings(DeclaredSettings):
         read = {variable_of(name.lower()) for name in valid} | {CONFIG_VARIABLE, LOOP_VARIABLE}
         for name in sorted(os.environ):
             if name.startswith(PREFIX) and name not in read:
-                hint = did_you_mean(name, sorted(read))
+                plain = {name.removeprefix(PREFIX)} & UNPREFIXED
+                hint = did_you_mean(name.removeprefix(PREFIX) if plain else name, plain or read)
                 sentences.append(f"{name} in the environment is not a setting{hint}")
         if missed := [name for name in MISSED if os.environ.get(name)]:
             sentences.append(
