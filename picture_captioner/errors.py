@@ -22,7 +22,7 @@
         |-- UsageError                    64
         |-- NoPhotosError                 66
         |-- BackendUnavailableError       69
-        |   `-- DeviceLostError             69, unless another process is started for the model
+        |   `-- DeviceLostError           69
         |-- JournalError                  74
         |-- JournalLockedError            75
         |-- OutputError                   74

@@ -36,6 +36,7 @@ def test_what_is_there_is_named_and_asked_after_a_line(tmp_path):
         (tmp_path / "config.env").write_text(
             f"PHOTOS_DIR=photos\nOPENAI_API_KEY={KEY}\nCOMPATIBLE_BASE_URL={server.base_url}\n"
         )
+        (tmp_path / "config.env").chmod(0o600)
         done = doctor(tmp_path)
         (request,) = server.seen
         assert "authorization" not in request.headers

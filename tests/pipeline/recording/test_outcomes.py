@@ -69,12 +69,13 @@ def test_memory_for_failures_is_bounded_and_counts_are_not(outcomes):
     assert outcomes.reasons["empty"] == MAX_FAILURES_KEPT + 5
 
 
-def test_every_outcome_has_words_of_its_own_and_five_leave_no_caption():
+def test_every_outcome_has_words_of_its_own_and_six_leave_no_caption():
     assert max(Counter(str(outcome) for outcome in Outcome).values()) == 1
     assert [outcome.name for outcome in Outcome if outcome.failed] == [
         "CORRUPT",
         "API_ERROR",
         "MODEL_ERROR",
         "UNREADABLE",
+        "WITHDRAWN",
         "WITHHELD",
     ]
