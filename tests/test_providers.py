@@ -127,7 +127,7 @@ def test_a_service_that_is_down_meets_25_requests_at_most_and_is_resumed_later(t
     assert len(effective(tmp_path / "captions.jsonl")) == 60
 
 
-def test_one_photo_that_the_service_cannot_take_costs_five_requests(tmp_path):
+def test_one_photo_that_the_service_cannot_take_costs_three_requests_and_a_plain_picture(tmp_path):
     library(tmp_path / "photos", 12)
     cursed = []
 
@@ -144,10 +144,10 @@ def test_one_photo_that_the_service_cannot_take_costs_five_requests(tmp_path):
     with server:
         done = run_openai(tmp_path, server, "--max-workers=2")
         assert done.returncode == 0, done.stderr
-        assert sum(seen.body == cursed[0] for seen in server.captions_asked()) == 5
+        assert sum(seen.body == cursed[0] for seen in server.captions_asked()) == 3
     failed = [r for r in records(tmp_path / "captions.jsonl") if r["status"] != "success"]
     assert [r["error"]["code"] for r in failed] == ["http_500"]
-    assert failed[0]["requests"] == 5
+    assert failed[0]["requests"] in {3, 4}, "with the plain picture where nobody else was answered"
 
 
 FAULTS = {

@@ -36,7 +36,7 @@ def text_of(written: str) -> str:
 def written(texts: list[str], folder: Path) -> Path:
     """Every text as a name, a caption and an error."""
     photos = [photo(text, caption=text) for text in texts]
-    photos += [photo(f"{i}", status=Status.ERROR_API, error=t) for i, t in enumerate(texts)]
+    photos += [photo(f"{i}", status=Status.ERROR_API, last_error=t) for i, t in enumerate(texts)]
     return write_csv(bare_report(photos), folder)
 
 
@@ -46,7 +46,7 @@ def test_every_text_is_in_its_cell_and_comes_back(tmp_path, share, tried):
         rows = list(csv.reader(stream, strict=True))
     assert tuple(rows.pop(0)) == COLUMNS
     assert {len(row) for row in rows} == {len(COLUMNS)}
-    path, label, error = map(COLUMNS.index, ("path", "label", "error"))
+    path, label, error = map(COLUMNS.index, ("path", "label", "last_error"))
     named, failed = rows[: len(texts)], rows[len(texts) :]
     found = [
         (text_of(row[path]), text_of(row[label]), text_of(other[error]))

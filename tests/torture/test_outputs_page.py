@@ -57,7 +57,7 @@ def report_of(texts: list[str]) -> Report:
               rel_path=f"{text}/{text}".replace("\0", "")[:200] + f"{i}.jpg", present=False)
         for i, text in enumerate(texts)
     ]  # fmt: skip
-    failed = [replace(p, status=Status.ERROR_API, caption=None, error=p.title) for p in photos]
+    failed = [replace(p, status=Status.ERROR_API, caption=None, last_error=p.title) for p in photos]
     when = photos[0].taken_at
     return Report(
         head=replace(HEAD, embedder=texts[0], embedder_reason=texts[1], notes=several),
