@@ -147,7 +147,8 @@ def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: b
     rows = [(key, to_text(tag)) for tag in tags]
     connection.executemany("INSERT OR IGNORE INTO caption_tags VALUES (?, ?)", rows)
     written = [title or "", record.caption or "", ", ".join(tags), *_fields(record)]
-    path = str(PurePosixPath(record.rel_path).with_suffix("")) if record.rel_path else ""
+    # Not `with_suffix`, which refuses what only a journal from elsewhere can name: ".", "..", "/".
+    path = record.rel_path.removesuffix(PurePosixPath(record.rel_path).suffix)
     connection.execute(
         "INSERT INTO caption_words (rowid, title, caption, tags, text, more, path, stems) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

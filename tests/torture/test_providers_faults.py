@@ -100,7 +100,7 @@ class Provider(Hostile):
     def _behave(self, client: Client) -> None:
         while True:
             request = client.request()
-            if not request.startswith(b"POST"):
+            if not request.startswith(b"POST") or b"/api/show" in request.split(b"\r\n", 1)[0]:
                 client.send(http(200, models(self.backend)))
                 continue
             photo = photo_in(request)
