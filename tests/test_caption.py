@@ -138,9 +138,8 @@ def test_stats_needs_no_photos(photos, tmp_path, plugin):
 
 def test_stats_of_a_journal_that_is_not_there(tmp_path):
     done = caption("stats", "--captions-jsonl=none.jsonl", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "no records" in done.stderr
-    assert json.loads(caption("stats", "--json", cwd=tmp_path).stdout)["photos"] == 0
+    assert done.returncode == 74
+    assert "there is no journal at none.jsonl" in done.stderr
 
 
 @pytest.mark.parametrize("asked", [["stats"], ["run", "--help"]])

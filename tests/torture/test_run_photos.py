@@ -23,7 +23,7 @@ MOMENTS = {
     "checking the service": "picture_captioner.cli.commands.run:_available_backends",
     "announcing": "picture_captioner.cli.commands.run:_announce",
     "starting decoders": "picture_captioner.pipeline.decoding.decoder_process:DecoderProcess._start",  # noqa: E501
-    "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.load",
+    "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.examine",
     "asking": "picture_captioner.pipeline.asking.service:BackendService.ask",
     "writing": "picture_captioner.journal.writing:Journal.append",
 }
