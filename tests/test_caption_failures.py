@@ -166,7 +166,7 @@ def test_an_empty_photos_directory_is_66(tmp_path):
     (tmp_path / "photos" / "notes.txt").write_text("no photo")
     done = caption("run", "--backend=mock", "--photos-dir=photos", cwd=tmp_path)
     assert done.returncode == 66
-    assert "no photos" in done.stderr
+    assert "is a photo that can be read" in done.stderr
 
 
 def test_settings_come_from_config_env(photos, tmp_path):
