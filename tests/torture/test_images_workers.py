@@ -47,12 +47,12 @@ def marked():
     path = os.pathsep.join([str(FAULTS), str(ROOT)])
     # A short name: a socket's may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="marked-") as temporary:
-        yield environment(PYTHONPATH=path, CAPTION_TEST=uuid.uuid4().hex, TMPDIR=temporary)
+        yield environment(PYTHONPATH=path, LC_CAPTION_TEST=uuid.uuid4().hex, TMPDIR=temporary)
 
 
 def left_processes(env):
     """The processes that have this environment, zombies of ours too."""
-    mark = f"CAPTION_TEST={env['CAPTION_TEST']}".encode()
+    mark = f"LC_CAPTION_TEST={env['LC_CAPTION_TEST']}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
