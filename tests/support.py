@@ -13,15 +13,14 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 SETTINGS_IN_ENVIRONMENT = ("PHOTOS_DIR", "CAPTIONS_JSONL", "BACKEND", "MODEL", "PROMPT")
-SET_BY_OTHER_TESTS = ("NUMBA_CACHE_DIR",)
-"""By reports that are made in this process: those of a subprocess find their own."""
+SET_BY_OTHERS = ("NUMBA_CACHE_DIR", "UV_RUN_RECURSION_DEPTH")
+"""By reports that are made in this process, and by `uv run` around the tests, which would stand
+in each suggested command."""
 
 
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment without settings that the tests do not mean."""
-    own = {
-        k: v for k, v in os.environ.items() if k not in SETTINGS_IN_ENVIRONMENT + SET_BY_OTHER_TESTS
-    }
+    own = {k: v for k, v in os.environ.items() if k not in SETTINGS_IN_ENVIRONMENT + SET_BY_OTHERS}
     own = {k: v for k, v in own.items() if not k.endswith("_API_KEY")}
     own = {k: v for k, v in own.items() if not k.startswith("CAPTION_")}
     own["CAPTION_PATIENCE"] = "2"  # a service that is down ends a run after seconds, not minutes

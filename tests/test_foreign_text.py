@@ -34,9 +34,10 @@ from picture_captioner.foreign_text import (
     keep_secret,
     without_secrets,
 )
-from picture_captioner.image_loader import decode_errors, metadata
+from picture_captioner.image_loader import decode_errors
 from picture_captioner.journal.record import parse_entry
-from picture_captioner.library import query
+from picture_captioner.library import selection
+from picture_captioner.metadata import times
 from picture_captioner.pipeline.recording import answers
 from picture_captioner.report import csv_export, duplicates, text, words
 
@@ -196,9 +197,9 @@ HANDLERS: dict[str, Callable[[str], object]] = {
     "OpenAI's errors": _openai_error,
     "Gemini's errors": lambda said: gemini_errors._FORMAT.search(said),
     "a journal line": _parse_line,
-    "EXIF's time": lambda said: (metadata._TIME.match(said), metadata._OFFSET.match(said)),
+    "EXIF's time": lambda said: (times._TIME.match(said), times._OFFSET.match(said)),
     "a decoder's words": decode_errors._CUT_SHORT.search,
-    "a query": lambda said: list(query._PIECE.finditer(said)),
+    "a query": lambda said: list(selection._PIECE.finditer(said)),
     "a cell": csv_export.cell,
     "Markdown": text.markdown,
     "a name in Markdown": text.markdown_name,

@@ -13,7 +13,7 @@ from picture_captioner.cli.commands.report_inputs import read_vocabulary
 from picture_captioner.config import PREFIX, Settings, load_settings, variable_of
 from picture_captioner.errors import ConfigurationError, LibraryError, Usage, UsageError
 from picture_captioner.library import Library, Selection
-from picture_captioner.library.schema import APPLICATION_ID, TABLES, VERSION
+from picture_captioner.library.migrating import migrate
 from picture_captioner.pipeline.asking.prices import Prices, read_price_file
 from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.hints import MAX_TAG_CHARACTERS, MAX_TAGS, read_hints
@@ -51,13 +51,24 @@ QUERIES = (b"children on a beach", b'"red car" -dog', "\u6d77 caf\u00e9".encode(
 def _library_file() -> bytes:
     """A library.db with a photo and a caption in it, as bytes."""
     connection = sqlite3.connect(":memory:")
-    connection.executescript(f"{TABLES};PRAGMA application_id = {APPLICATION_ID};")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("INSERT INTO photos VALUES (x'61', 4, 3, '2024-01-31', 'c', 1, 2, 3, 4)")
+    migrate(connection, None, lambda _: None)
+    connection.execute(
+        "INSERT INTO photos (content, width, height, taken_at) VALUES (x'61', 4, 3, '2024-01-31')"
+    )
     connection.execute("INSERT INTO files VALUES (x'612e6a7067', 1, 2, x'61')")
-    connection.execute("INSERT INTO captions VALUES (1, x'61', 0, x'61', 't', 'a boat', '[]')")
+    _add_caption(connection)
     connection.commit()
     return connection.serialize()
+
+
+def _add_caption(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT INTO captions (id, rel_path, placeholder, content, title, caption, tags) "
+        "VALUES (1, x'61', 0, x'61', 't', 'a boat', '[]')"
+    )
+    connection.execute(
+        "INSERT INTO caption_words (rowid, title, caption, tags) VALUES (1, 't', 'a boat', '')"
+    )
 
 
 LIBRARY = (_library_file(), b"", b"SQLite format 3\0" + bytes(100), b"no database")
@@ -229,11 +240,5 @@ def query(data: bytes, folder: Path) -> None:
 def _memory() -> Library:
     opened = Library.in_memory(lambda text: None)
     with opened.database.transaction() as connection:
-        connection.execute(
-            "INSERT INTO captions (id, rel_path, placeholder, content, title, caption, tags) "
-            "VALUES (1, x'61', 0, x'61', 't', 'a boat', '[]')"
-        )
-        connection.execute(
-            "INSERT INTO caption_words (rowid, title, caption, tags) VALUES (1, 't', 'a boat', '')"
-        )
+        _add_caption(connection)
     return opened

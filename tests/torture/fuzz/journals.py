@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from unittest import mock
 
+from picture_captioner.errors import ConfigurationError
 from picture_captioner.journal import (
     Entry,
     Journal,
@@ -77,6 +78,8 @@ def opening(data: bytes, folder: Path) -> None:
     path = folder / "captions.jsonl"
     path.write_bytes(data)
     before = read_index(path)
+    if _refused(path, before):
+        return
     new = photo("a new photo.jpg")
     with Journal(path) as journal:
         journal.append(new)
@@ -91,11 +94,27 @@ def opening(data: bytes, folder: Path) -> None:
         assert data[len(whole) :] in torn.read_bytes()
 
 
+def _refused(path: Path, index: JournalIndex) -> bool:
+    """Whether the file is taken for no journal: it holds no record then, and stays as it is."""
+    data = path.read_bytes()
+    try:
+        Journal(path).close()
+    except ConfigurationError as error:
+        assert "is no journal" in str(error)
+        assert index.records == 0
+        assert path.read_bytes() == data
+        return True
+    path.write_bytes(data)  # opening may have cut a torn tail
+    return False
+
+
 def compacting(data: bytes, folder: Path) -> None:
     """The effective records stay, and what all lines together had cost."""
     path = folder / "captions.jsonl"
     path.write_bytes(data)
     before = read_index(path)
+    if _refused(path, before):
+        return
     told = _told(path, before)
     compact(path)
     after = read_index(path)
