@@ -1,6 +1,7 @@
 """What a person types and reads.
 
-caption_app.py     `caption.py`: the command line
+caption_app.py     `caption.py`: the command line; its groups of commands are in journal_app.py,
+                   models_app.py and people_app.py
 report_app.py      `cluster_report.py`: the command line of the report
 commands/          what each command does: it wires the parts and tells the person
 flags.py           from declarations to flags: run_flags.py, search_flags.py, report_flags.py and

@@ -18,7 +18,9 @@ from typing import Annotated, TypeAlias
 import typer
 
 from picture_captioner.cli.execution import execute as run_app
-from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
+from picture_captioner.cli.flags import AsJson, Command, Flags, make_app, takes_flags
+from picture_captioner.cli.journal_app import journal_app
+from picture_captioner.cli.models_app import models_app
 from picture_captioner.cli.people_app import maintain_app, people_app
 from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
@@ -33,11 +35,7 @@ app = make_app(
     "Without a command, 'run' is meant.",
     no_args_is_help=True,
 )
-journal_app = make_app(help="Look after a journal: check, compact, merge.", no_args_is_help=True)
 app.add_typer(journal_app, name="journal")
-
-
-models_app = make_app(help="Models on this machine: list, download.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(people_app, name="people")
 app.add_typer(maintain_app, name="maintain")
@@ -46,7 +44,6 @@ ProcessedPath: TypeAlias = Annotated[
     Path | None,
     typer.Argument(metavar="PATH", help="A folder or a photo; default: all photos."),
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 
 
 @app.command(cls=Command)
@@ -299,95 +296,6 @@ def doctor(flags: Flags, as_json: AsJson = False) -> int:
     from picture_captioner.cli.commands.doctor import print_findings
 
     return print_findings(flags, as_json=as_json)
-
-
-@journal_app.command("check", cls=Command)
-@takes_flags
-def journal_check(flags: Flags, as_json: AsJson = False) -> int:
-    """Read every line and name the damaged ones; changes nothing."""
-    from picture_captioner.cli.commands.journal import check_journal
-
-    return check_journal(flags, as_json=as_json)
-
-
-@journal_app.command("compact", cls=Command)
-@takes_flags
-def journal_compact(flags: Flags) -> int:
-    """Drop superseded lines; every caption and every cent stays accounted for."""
-    from picture_captioner.cli.commands.journal import compact_journal
-
-    return compact_journal(flags)
-
-
-@journal_app.command("recheck", cls=Command)
-@takes_flags
-def journal_recheck(
-    flags: Flags,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="List them, and withdraw nothing.")
-    ] = False,
-) -> int:
-    """Withdraw captions that would not be accepted today (refusals, ...); deletes nothing."""
-    from picture_captioner.cli.commands.journal import recheck_journal
-
-    return recheck_journal(flags, dry_run=dry_run)
-
-
-@journal_app.command("merge", cls=Command)
-@takes_flags
-def journal_merge(
-    flags: Flags,
-    other: Annotated[Path, typer.Argument(help="The journal to bring in.")],
-) -> int:
-    """Bring another machine's journal into this one; the other file is only read."""
-    from picture_captioner.cli.commands.journal import merge_journal
-
-    return merge_journal(flags, other)
-
-
-@models_app.command("list", cls=Command)
-@takes_flags
-def models_list(flags: Flags, as_json: AsJson = False) -> int:
-    """List the models that can be named, their size and licence, and where they are."""
-    from picture_captioner.cli.commands.models import print_models
-
-    return print_models(flags, as_json=as_json)
-
-
-@models_app.command("path", cls=Command)
-@takes_flags
-def models_path(
-    flags: Flags,
-    name: Annotated[str, typer.Argument(help="A model of the list, or OWNER/NAME.")],
-) -> int:
-    """Print where a model is."""
-    from picture_captioner.cli.commands.models import print_path
-
-    return print_path(name, flags)
-
-
-@models_app.command("download", cls=Command)
-@takes_flags
-def models_download(
-    flags: Flags,
-    names: Annotated[list[str], typer.Argument(help="Models of the list, or OWNER/NAME.")],
-) -> int:
-    """Fetch models, verified, into their cache or --models-dir; goes on where it was stopped."""
-    from picture_captioner.cli.commands.models import download_models
-
-    return download_models(names, flags)
-
-
-@models_app.command("remove", cls=Command)
-@takes_flags
-def models_remove(
-    flags: Flags,
-    names: Annotated[list[str], typer.Argument(help="Models of the list, or OWNER/NAME.")],
-) -> int:
-    """Delete models from this machine."""
-    from picture_captioner.cli.commands.models import remove_models
-
-    return remove_models(names, flags)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -20,6 +20,8 @@ from typer.core import TyperCommand
 from picture_captioner.cli.terminal import set_verbosity
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
 from picture_captioner.settings import HOW, WHERE, Declared, Flag, declared
+
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 
 EVERY = "*"
 """In place of the commands' names: all that have the class."""

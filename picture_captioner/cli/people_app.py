@@ -7,13 +7,12 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
+from picture_captioner.cli.flags import AsJson, Command, Flags, make_app, takes_flags
 from picture_captioner.cli.process_flags import ProcessFlags
 
 people_app = make_app(help="Who is on the photos: find faces, name people.", no_args_is_help=True)
 maintain_app = make_app(help="Keep people in order: daily, weekly, health.", no_args_is_help=True)
 
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 DryRun: TypeAlias = Annotated[
     bool, typer.Option("--dry-run", metavar="", help="Say what would change, and change nothing.")
 ]
