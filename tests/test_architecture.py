@@ -23,6 +23,7 @@ LAYERS = [
     {"foreign_text"},
     {"settings"},
     {"metadata"},
+    {"registry"},
     {"errors", "extras"},
 ]
 SIBLINGS = {

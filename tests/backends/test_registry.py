@@ -10,7 +10,6 @@ from picture_captioner.backends import registry
 from picture_captioner.backends.base import BackendOptions, BackendSettings, CaptionBackend
 from picture_captioner.backends.registry import (
     BUILT_IN,
-    BackendInfo,
     backend_class,
     backend_info,
     backends,
@@ -18,6 +17,7 @@ from picture_captioner.backends.registry import (
     writers_of_fields,
 )
 from picture_captioner.errors import ConfigurationError, UsageError
+from picture_captioner.registry import Plugin
 from tests.needs import need
 
 ROOT = Path(__file__).parent.parent.parent
@@ -63,8 +63,8 @@ def built_in(monkeypatch):
     """Add a row to the table."""
 
     def add(name, target, extra=None):
-        row = BackendInfo(name, target, extra, "a backend in a test")
-        monkeypatch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, row))
+        row = Plugin(name, target, extra, "a backend in a test")
+        monkeypatch.setattr(registry.REGISTRY, "built_in", (*registry.REGISTRY.built_in, row))
 
     return add
 
@@ -148,7 +148,7 @@ def test_a_bug_in_a_backend_is_not_taken_for_a_missing_extra(package, built_in):
 def test_what_is_no_backend_is_refused(package, built_in, thing):
     package({"odd": thing})
     built_in("odd", "odd:Backend")
-    with pytest.raises(ConfigurationError, match="odd:Backend is not a CaptionBackend"):
+    with pytest.raises(ConfigurationError, match="odd:Backend is not of the class CaptionBackend"):
         backend_class("odd")
 
 

@@ -8,12 +8,12 @@ import pytest
 from picture_captioner.embedders import registry
 from picture_captioner.embedders.base import Embedder, EmbedderSettings
 from picture_captioner.embedders.registry import (
-    EmbedderInfo,
     embedder_class,
     embedder_info,
     embedders,
 )
 from picture_captioner.errors import ConfigurationError, UsageError
+from picture_captioner.registry import Plugin
 from tests.needs import need
 from tests.support import ROOT
 
@@ -53,8 +53,8 @@ def built_in(monkeypatch):
     """Add a row to the table."""
 
     def add(name, target, extra=None):
-        row = EmbedderInfo(name, target, extra, "an embedder in a test")
-        monkeypatch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, row))
+        row = Plugin(name, target, extra, "an embedder in a test")
+        monkeypatch.setattr(registry.REGISTRY, "built_in", (*registry.REGISTRY.built_in, row))
 
     return add
 
@@ -169,7 +169,7 @@ def test_a_bug_in_an_embedder_is_not_taken_for_a_missing_extra(package, built_in
 def test_what_is_no_embedder_is_refused(package, built_in):
     package({"odd": "Theirs = 7"})
     built_in("odd", "odd:Theirs")
-    with pytest.raises(ConfigurationError, match="odd:Theirs is not an Embedder"):
+    with pytest.raises(ConfigurationError, match="odd:Theirs is not of the class Embedder"):
         embedder_class("odd")
 
 

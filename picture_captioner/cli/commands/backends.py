@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from picture_captioner.backends.registry import BACKENDS, BackendInfo, backend_class, backends
+from picture_captioner.backends.registry import BACKENDS, backend_class, backends
 from picture_captioner.cli.terminal import show, table
 from picture_captioner.errors import ConfigurationError, ExitCode
+from picture_captioner.registry import Plugin
 
 
 def print_backends(*, as_json: bool) -> int:
@@ -25,7 +26,7 @@ def print_backends(*, as_json: bool) -> int:
     return ExitCode.DONE
 
 
-def _with_own_summary(row: BackendInfo) -> BackendInfo:
+def _with_own_summary(row: Plugin) -> Plugin:
     """Another package's backend says itself what it is, if it can be imported."""
     if row.name in BACKENDS:
         return row
