@@ -109,6 +109,9 @@ class ReportFlags(Flags):
     out: Annotated[
         Path, Flag("report", "DIR", "Folder for the report; made if need be.", _OUTPUT)
     ] = REPORT_DIR
+    no_people: Annotated[
+        bool, Flag("report", "", "Leave out who is on the photos, and all faces.", _OUTPUT)
+    ] = False
     excel: Annotated[
         bool,
         Flag("report", "", "Begin the CSV with the mark by which Excel knows UTF-8.", _OUTPUT),

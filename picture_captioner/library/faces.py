@@ -313,6 +313,33 @@ class Faces:
             for content, number, age, gender in rows
         }
 
+    def looked_at(self) -> set[str]:
+        """The contents in which faces were looked for, whether or not there were any."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT content FROM stages WHERE stage = 'faces' AND status = 'done' "
+                "UNION SELECT content FROM faces"
+            )
+            return {from_key(content) for (content,) in rows}
+
+    def crops(self, faces: Iterable[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+        """The pictures (WebP) of these faces, by content and number, of those that were cut out."""
+        query = "SELECT webp FROM face_crops WHERE content = ? AND number = ?"
+        with self._database.reading() as connection:
+            rows = {
+                face: connection.execute(query, (to_key(face[0]), face[1])).fetchone()
+                for face in faces
+            }
+        return {face: bytes(row[0]) for face, row in rows.items() if row is not None}
+
+    def save_crops(self, content_sha256: str, crops: Mapping[int, bytes]) -> None:
+        """Keep the pictures of a photo's faces, by number; they go when the faces do."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO face_crops VALUES (?, ?, ?)",
+                [(to_key(content_sha256), number, webp) for number, webp in crops.items()],
+            )
+
     def clusters_with_medoid(self) -> set[int]:
         """The labels of the clusters whose most typical face is marked."""
         with self._database.reading() as connection:

@@ -204,6 +204,17 @@ DELETE FROM indexed_journal;
 """What one search looks into; the journal is read again for it. Marks belong to words (`M*`):
 without them Devanagari, Thai and Burmese fall into single consonants."""
 
+_FACE_CROPS = """
+CREATE TABLE face_crops (
+    content BLOB NOT NULL, number INTEGER NOT NULL, webp BLOB NOT NULL,
+    PRIMARY KEY (content, number)
+);
+CREATE TRIGGER faces_gone AFTER DELETE ON faces BEGIN
+    DELETE FROM face_crops WHERE content = old.content AND number = old.number;
+END;
+"""
+"""The faces that a report shows, cut out once."""
+
 MIGRATIONS: tuple[str, ...] = (
     _PHOTOS_VECTORS_CAPTIONS,
     _WHICH_CAPTION_HOLDS,
@@ -211,5 +222,6 @@ MIGRATIONS: tuple[str, ...] = (
     _WHAT_IS_WRITTEN,
     _FACES,
     _ONE_SEARCH,
+    _FACE_CROPS,
 )
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

@@ -33,6 +33,8 @@ COLUMNS = (
     "keeper",
     "taken_at",
     "last_error",
+    "faces",
+    "people",
 )
 
 _SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
@@ -81,7 +83,8 @@ def _rows(report: Report) -> Iterator[list[str]]:
     group = _memberships({g.id: g.members for g in report.duplicates})
     kinds = {g.id: str(g.likeness) for g in report.duplicates}
     keepers = {g.keeper for g in report.duplicates}
-    found = report.clustering
+    found, people = report.clustering, report.people
+    on_photo = people.on_photos() if people else {}
     for i, photo in enumerate(report.photos):
         number = group.get(i)
         yield [
@@ -101,6 +104,8 @@ def _rows(report: Report) -> Iterator[list[str]]:
             "" if number is None else "yes" if i in keepers else "no",
             _taken_at(photo),
             cell(photo.last_error or ""),
+            str(people.faces[i]) if people and people.faces[i] >= 0 else "",
+            cell("; ".join(person.called for person in on_photo.get(i, ()))),
         ]
 
 

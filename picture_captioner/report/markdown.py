@@ -17,6 +17,7 @@ from picture_captioner.report.model import (
     DuplicateGroup,
     Level,
     Likeness,
+    People,
     Report,
 )
 from picture_captioner.report.summary import counts
@@ -27,6 +28,7 @@ FILE_NAME = "cluster_report.md"
 CLUSTERS_SHOWN = 60
 CHUNKS_SHOWN = 100
 GROUPS_SHOWN = 40
+PEOPLE_SHOWN = 100
 NOISE_SHOWN = 10
 CAPTIONS_PER_CLUSTER = 3
 MEMBERS_PER_GROUP = 6
@@ -49,6 +51,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _head(report)
     yield from _clusters(report)
     yield from _timeline(report)
+    if report.people and report.people.persons:
+        yield from _people(report.people)
     yield from _duplicates(report)
     yield from _noise(report)
 
@@ -145,6 +149,20 @@ def _chunk_table(report: Report, title: str, chunks: Sequence[Chunk]) -> Iterato
         )
     yield ""
     yield from _rest(len(chunks) - CHUNKS_SHOWN, f"{title.lower()}, smaller than these")
+
+
+def _people(people: People) -> Iterator[str]:
+    named = [person for person in people.persons if person.name]
+    yield "## People"
+    yield ""
+    yield from (
+        f"- {markdown(person.name)}: {counted(len(person.members), 'photo')}"
+        for person in named[:PEOPLE_SHOWN]
+    )
+    if unnamed := len(people.persons) - len(named):
+        yield f"- without a name: {unnamed:,} (`caption.py people list`)"
+    yield ""
+    yield from _rest(len(named) - PEOPLE_SHOWN, "people")
 
 
 def _duplicates(report: Report) -> Iterator[str]:

@@ -150,6 +150,77 @@ class DuplicateGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody: `members` are the photos that show them, in order of time.
+
+    `name` is empty while nobody gave one. `faces` counts them, `crop` is a typical one (WebP).
+    """
+
+    id: str
+    name: str
+    members: Indices
+    faces: int
+    crop: bytes | None = None
+
+    @property
+    def called(self) -> str:
+        """The name, else the id."""
+        return self.name or self.id
+
+
+class About(enum.StrEnum):
+    """What a human is asked about people."""
+
+    FACE = "face"
+    PAIR = "pair"
+    CROWD = "crowd"
+    CONTRADICTION = "contradiction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Something about people that a human should decide.
+
+    Attributes:
+        text: why it is asked.
+        persons: whom it is about, by id.
+        photo: with the face that it is about, and `crop` that face.
+        cosine: how alike they are.
+        answers: what to type for each answer: the answer and the command.
+    """
+
+    about: About
+    text: str
+    persons: tuple[str, ...] = ()
+    photo: int | None = None
+    crop: bytes | None = None
+    cosine: float | None = None
+    answers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is on the photos, those with a name and most photos first.
+
+    `faces` has the number of faces in each photo, -1 where nobody looked; `more` questions are left
+    out.
+    """
+
+    persons: tuple[Person, ...]
+    questions: tuple[Question, ...]
+    faces: NDArray[np.int32]
+    more: int = 0
+
+    def on_photos(self) -> dict[int, list[Person]]:
+        """The persons on each photo that shows any."""
+        found: dict[int, list[Person]] = {}
+        for person in self.persons:
+            for i in person.members.tolist():
+                found.setdefault(i, []).append(person)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class ReportHead:
     """How the report was made, for the head of every output.
 
@@ -175,6 +246,8 @@ class ReportHead:
 class Report:
     """Everything that the writers of CSV, Markdown, page and JSON are handed.
 
+    `people` is None where no faces are known, or nobody is to be shown.
+
     `labels` and `label_sources` have an item per photo: its caption, a term of the vocabulary, or
     nothing. Empty, they stand for the captions.
     """
@@ -188,6 +261,7 @@ class Report:
     vocabulary_fallbacks: int = 0
     labels: tuple[str, ...] = ()
     label_sources: tuple[LabelSource, ...] = ()
+    people: People | None = None
 
     def label_of(self, index: int) -> str:
         """What to call a photo; empty if there is nothing to say."""

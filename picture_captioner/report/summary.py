@@ -33,6 +33,7 @@ def counts(report: Report) -> dict[str, int]:
         "days": levels.count(Level.DAY),
         "trips": levels.count(Level.TRIP),
         "duplicate_groups": len(report.duplicates),
+        "people": len(report.people.persons) if report.people else 0,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,15 +18,10 @@ from picture_captioner.errors import ConfigurationError, ExitCode, UsageError, d
 from picture_captioner.extras import how_to_install
 from picture_captioner.library import Library, Placed
 from picture_captioner.people.decisions import Decisions
-from picture_captioner.people.persons import Suggestion
 from picture_captioner.pipeline.people.overview import Overview, PersonShown, key_of, overview
 from picture_captioner.pipeline.people.people_file import read_decisions
+from picture_captioner.pipeline.people.questions import Questions, questions, short
 from picture_captioner.pipeline.people.regrouping import Grouped, group_faces
-
-SHORT = 12
-"""Hexadecimal digits of a photo's hash that stand for it in a face's short name."""
-MEGA_SHARE, MEGA_FACES = 0.3, 100
-"""An unnamed person with so large a share of all faces is likely to be several."""
 
 
 @dataclass(frozen=True)
@@ -232,11 +227,6 @@ def _rows(view: Overview, face: Placed) -> list[dict[str, Any]]:
     ]
 
 
-def short(face: Placed) -> str:
-    """The face's name on the command line."""
-    return f"{face.content_sha256[:SHORT]}#{face.number}"
-
-
 def print_person(flags: Flags, person: str, *, as_json: bool) -> int:
     """Print somebody's faces."""
     with known_people(flags) as known:
@@ -283,63 +273,38 @@ def print_review(flags: Flags, *, as_json: bool) -> int:
             if as_json:
                 show(json.dumps({"faces": [], "persons": [], "suspicious": [], "violations": []}))
             return ExitCode.DONE
-        view = known.view
-        placed = {(f.content_sha256, f.number): f for f in known.faces()}
-    people, table = grouped.people, grouped.table
-    called = {p: (person.name or p) for p, person in people.persons.items()}
-    doubts = []
-    for face, person, cosine, why in people.doubts:
-        key = (table.contents[face], int(table.numbers[face]))
-        if key in placed:
-            doubts.append((placed[key], person, cosine, why))
-    large = _suspicious(view)
+        view, asked = known.view, questions(grouped, known.view)
     if as_json:
-        show(
-            json.dumps(_review_as_json(view, doubts, people.suggestions, large, people.violations))
-        )
+        show(json.dumps(_review_as_json(view, asked)))
         return ExitCode.DONE
-    for violation in people.violations:
+    for violation in asked.violations:
         show("contradiction", violation)
-    for crowd in large:
+    for crowd in asked.large:
         show("large", crowd.identity, count(len(crowd.faces), "face"),
              f"caption.py people split {crowd.identity}")  # fmt: skip
-    for one, other, cosine in people.suggestions:
-        show("one person?", called[one], called[other], f"{cosine:.2f}",
+    for one, other, cosine in asked.pairs:
+        show("one person?", asked.called[one], asked.called[other], f"{cosine:.2f}",
              f"caption.py people merge {one} {other}")  # fmt: skip
-    for placed_face, person, cosine, why in doubts:
-        paths = view.paths.get(placed_face.content_sha256, ["?"])
-        show("whose?", short(placed_face), paths[0], called.get(person, person), f"{cosine:.2f}",
-             why, f"caption.py people confirm {person} {short(placed_face)}")  # fmt: skip
-    if not (doubts or large or people.suggestions or people.violations):
+    for doubt in asked.faces:
+        paths = view.paths.get(doubt.face.content_sha256, ["?"])
+        name = asked.called.get(doubt.person, doubt.person)
+        show("whose?", short(doubt.face), paths[0], name, f"{doubt.cosine:.2f}", doubt.why,
+             f"caption.py people confirm {doubt.person} {short(doubt.face)}")  # fmt: skip
+    if not asked:
         say("Nothing to decide")
     return ExitCode.DONE
 
 
-def _suspicious(view: Overview) -> list[PersonShown]:
-    total = sum(len(person.faces) for person in view.persons) + len(view.unassigned)
-    return [
-        p
-        for p in view.persons
-        if not p.name and len(p.faces) >= max(MEGA_FACES, MEGA_SHARE * total)
-    ]
-
-
-def _review_as_json(
-    view: Overview,
-    doubts: Sequence[tuple[Placed, str, float, str]],
-    suggestions: Sequence[Suggestion],
-    large: Sequence[PersonShown],
-    violations: Sequence[str],
-) -> dict[str, object]:
+def _review_as_json(view: Overview, asked: Questions) -> dict[str, object]:
     return {
         "faces": [
-            {"face": short(face), "person": person, "cosine": cosine, "why": why, **row}
-            for face, person, cosine, why in doubts
-            for row in _rows(view, face)[:1]
+            {"face": short(d.face), "person": d.person, "cosine": d.cosine, "why": d.why, **row}
+            for d in asked.faces
+            for row in _rows(view, d.face)[:1]
         ],
-        "persons": [{"ids": [s.one, s.other], "cosine": s.cosine} for s in suggestions],
-        "suspicious": [{"id": p.identity, "faces": len(p.faces)} for p in large],
-        "violations": list(violations),
+        "persons": [{"ids": [s.one, s.other], "cosine": s.cosine} for s in asked.pairs],
+        "suspicious": [{"id": p.identity, "faces": len(p.faces)} for p in asked.large],
+        "violations": list(asked.violations),
     }
 
 

@@ -174,6 +174,7 @@ def _made(
 ) -> tuple[list[Path], Built]:
     """The report, written."""
     from picture_captioner.cli.commands.report_inputs import with_facts
+    from picture_captioner.cli.commands.report_people import people_of
     from picture_captioner.cli.commands.report_vectors import load_vectors, load_vocabulary
     from picture_captioner.report.build import build_report
 
@@ -185,6 +186,10 @@ def _made(
     vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)
     options = replace(_options(flags, inputs, chosen, vocabulary), step=alive.step)
     built = build_report(photos, vectors, options, _previous(flags))
+    if not flags.no_people:
+        alive.step("people")
+        people = people_of(library, flags.settings(), inputs.photos_dir, photos, walked)
+        built = built._replace(report=replace(built.report, people=people))
     alive.step("writing the report")
     return _write(flags, inputs, built, library), built
 

@@ -14,6 +14,8 @@ from importlib.resources import files
 
 from picture_captioner.report.page.columns import Json, script_json
 
+STYLES = ("page.css", "people.css")
+
 SCRIPTS = (
     "data.js",
     "elements.js",
@@ -28,6 +30,8 @@ SCRIPTS = (
     "clusters.js",
     "events.js",
     "duplicates.js",
+    "people.js",
+    "review.js",
     "problems.js",
     "viewer.js",
     "keys.js",
@@ -38,7 +42,7 @@ SCRIPTS = (
 
 def document(data: dict[str, Json]) -> bytes:
     """The whole page."""
-    style = asset("page.css")
+    style = "\n".join(map(asset, STYLES))
     script = '(() => {\n"use strict";\n' + "\n".join(map(asset, SCRIPTS)) + "\n})();\n"
     parts = {
         "policy": policy(style, script),

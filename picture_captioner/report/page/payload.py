@@ -29,9 +29,16 @@ LINKED, SHOWN, PLACEHOLDER = 1, 2, 4
 
 
 def payload(
-    report: Report, digests: Sequence[bytes], library_name: str, root: str | None
+    report: Report,
+    digests: Sequence[bytes],
+    library_name: str,
+    root: str | None,
+    people: Json = None,
 ) -> dict[str, Json]:
-    """Everything the page shows; `digests` names each photo's thumbnail, `root` the photos."""
+    """Everything the page shows; `digests` names each photo's thumbnail, `root` the photos.
+
+    `people` are those of `people_payload`.
+    """
     texts = Texts()
     return {
         "version": 1,
@@ -43,6 +50,7 @@ def payload(
         "chunks": [_chunk(chunk) for chunk in report.chunks],
         "duplicates": [_group(group) for group in report.duplicates],
         "texts": [*texts.all],
+        "people": people,
     }
 
 

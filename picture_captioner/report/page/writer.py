@@ -14,6 +14,7 @@ from picture_captioner.report.model import Report, ThumbnailSource
 from picture_captioner.report.page.document import document
 from picture_captioner.report.page.links import root_link
 from picture_captioner.report.page.payload import payload
+from picture_captioner.report.page.people import people_payload
 from picture_captioner.report.page.thumbnails import ThumbnailFolder
 
 PAGE_NAME = "cluster_report.html"
@@ -37,10 +38,11 @@ def write_page(
     make_folders(out_dir)
     folder = ThumbnailFolder(out_dir / FILES_NAME / "thumbnails")
     digests = [folder.add(thumbnails(photo)) for photo in report.photos]
+    people = people_payload(report.people, folder.add)
     root = None if photos_dir is None else root_link(photos_dir, out_dir)
     name = (photos_dir.absolute().name if photos_dir else "") or UNNAMED_LIBRARY
     page = out_dir / PAGE_NAME
-    _replace(page, document(payload(report, digests, name, root)))
+    _replace(page, document(payload(report, digests, name, root, people)))
     folder.sweep()
     return page
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from picture_captioner.report.page.document import SCRIPTS, asset, document
+from picture_captioner.report.page.document import SCRIPTS, STYLES, asset, document
 from picture_captioner.report.page.payload import payload
 from tests.report.page.reports import bare_report, photo
 
@@ -59,7 +59,7 @@ def test_every_asset_is_used():
     present = {
         file.name for file in files("picture_captioner.report.page").joinpath("assets").iterdir()
     }
-    assert present == {*SCRIPTS, "page.html", "page.css"}
+    assert present == {*SCRIPTS, *STYLES, "page.html"}
 
 
 def test_the_data_holds_no_mark_of_the_template():

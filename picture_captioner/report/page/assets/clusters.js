@@ -48,6 +48,7 @@ function showClusters(parent) {
 function scopeOf(route) {
   if (route.scope === "cluster") return clusterScope(route.id);
   if (route.scope === "group") return groupScope(route.id);
+  if (route.scope === "person") return personScope(route);
   return chunkScope(route.scope, route.id);
 }
 

@@ -2,7 +2,7 @@
 
 const KEYS = [
   ["/", "Search"],
-  ["1 … 5", "Overview, clusters, events, duplicates, problems"],
+  [`1 … ${TABS.length}`, listed(TABS, TABS.length)],
   ["← ↑ ↓ →", "Move between photos and cards; in a photo, to the next or previous one"],
   ["Enter", "Open"],
   ["Esc", "Close, or leave the search"],
@@ -78,5 +78,5 @@ const onPage = {
     return true;
   },
 };
-VIEWS.forEach((view, k) => { onPage[k + 1] = () => go({ view }); });
+TABS.forEach((view, k) => { onPage[k + 1] = () => go({ view }); });
 document.addEventListener("keydown", onKey);

@@ -28,29 +28,29 @@ function nextTheme() {
   announce(`Colours: ${THEME_NAMES[theme]}`);
 }
 
-const TABS = [
-  ["overview", "Overview", null],
-  ["clusters", "Clusters", clusters.length],
-  ["events", "Events", chunks.filter((chunk) => chunk.level === "event").length],
-  ["duplicates", "Duplicates", duplicates.length],
-  ["problems", "Problems", failures.length],
-];
+const COUNTS = {
+  clusters: clusters.length, events: chunks.filter((chunk) => chunk.level === "event").length,
+  people: persons.length, duplicates: duplicates.length, problems: failures.length,
+};
 
 function drawTabs() {
-  $("tabs").replaceChildren(...TABS.map(([view, name, n]) =>
-    el("a", { href: routeHash({ view }), "data-view": view }, icon(view), el("span", { class: "tab-name" }, name),
-      n > 0 && el("span", { class: "badge" }, number(n)))));
+  $("tabs").replaceChildren(...TABS.map((view) =>
+    el("a", { href: routeHash({ view }), "data-view": view }, icon(view), el("span", { class: "tab-name" }, listed([view], 1)),
+      COUNTS[view] > 0 && el("span", { class: "badge" }, number(COUNTS[view])))));
 }
 
 function markTab() {
-  const view = current.scope ? scopeOf(current)?.view : current.q && current.view === "overview" ? null : current.view;
+  const view = current.scope ? scopeOf(current)?.view : current.view === "review" ? "people" : current.q && current.view === "overview" ? null : current.view;
   for (const tab of $("tabs").children) {
     if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
   }
 }
 
-const PARTS = { overview: showOverview, clusters: showClusters, events: showEvents, duplicates: showDuplicates, problems: showProblems };
+const PARTS = {
+  overview: showOverview, clusters: showClusters, events: showEvents, people: showPeople, review: showReview,
+  duplicates: showDuplicates, problems: showProblems,
+};
 
 function showScope(parent, route) {
   const scope = scopeOf(route);
@@ -60,7 +60,8 @@ function showScope(parent, route) {
   }
   const found = route.q ? Uint32Array.from(search(route.q, scope.photos)) : scope.photos;
   const back = el("a", { class: "back", href: routeHash({ view: scope.view, level: scope.level === "event" ? undefined : scope.level }) }, icon("left"), scope.all);
-  parent.append(back, heading(scope.title, scope.line), keywordChips(scope.keywords));
+  const title = heading(scope.title, scope.line);
+  parent.append(back, scope.top ? scope.top(title) : title, keywordChips(scope.keywords), ...(scope.more ? scope.more() : []));
   if (route.q) parent.append(filterLine(route, found.length));
   if (found.length) gallery(parent, found, scope.title);
   else parent.append(empty("Nothing found", `No photo here matches “${route.q ?? ""}”.`, "search"));

@@ -15,6 +15,7 @@ function stats() {
     stat(number(clusters.length), clusters.length === 1 ? "cluster" : "clusters", "#view=clusters"),
     stat(percent(head.noiseShare), "in no cluster", noise.length ? "#cluster=none" : null),
     stat(number(events), events === 1 ? "event" : "events", "#view=events"),
+    persons.length > 0 && stat(number(persons.length), persons.length === 1 ? "person" : "people", "#view=people"),
     stat(number(duplicates.length), duplicates.length === 1 ? "duplicate group" : "duplicate groups", "#view=duplicates"),
     stat(number(failures.length), failures.length === 1 ? "error" : "errors", "#view=problems", failures.length ? "warn" : ""));
 }

@@ -1,6 +1,7 @@
 // What is shown is told by the address after #, so that Back, bookmarks and links work.
 
-const VIEWS = ["overview", "clusters", "events", "duplicates", "problems"];
+const TABS = ["overview", "clusters", "events", ...(raw.people ? ["people"] : []), "duplicates", "problems"];
+const VIEWS = [...TABS, "people", "review"];
 const LEVELS = ["event", "day", "trip"];
 const SCOPES = ["cluster", ...LEVELS, "group"];
 
@@ -14,6 +15,10 @@ function parseRoute(hash) {
       break;
     }
   }
+  if (!route.scope && given.get("person")) {
+    Object.assign(route, { scope: "person", id: given.get("person") });
+    if (given.get("beside")) route.beside = given.get("beside");
+  }
   if (LEVELS.includes(given.get("level"))) route.level = given.get("level");
   if (given.get("q")?.trim()) route.q = given.get("q");
   const place = Number(given.get("photo") ?? NaN);
@@ -26,6 +31,7 @@ function routeHash(route) {
   if (route.scope) parts.set(route.scope, route.id);
   else if (route.view !== "overview" || !route.q) parts.set("view", route.view);
   if (route.level && !route.scope) parts.set("level", route.level);
+  if (route.beside) parts.set("beside", route.beside);
   if (route.q) parts.set("q", route.q.toWellFormed());
   if (route.photo !== undefined) parts.set("photo", route.photo);
   return `#${parts}`;

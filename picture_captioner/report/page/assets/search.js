@@ -1,4 +1,5 @@
-// Search: every word of the query must begin a word of caption, title, tags or path.
+// Search: every word of the query must begin a word of caption, title, tags, path or the
+// name of somebody who is there.
 
 const LETTERS = { ß: "ss", æ: "ae", œ: "oe", ø: "o", ł: "l", đ: "d", ð: "d", þ: "th", ı: "i" };
 const UNSPACED = /[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]/;
@@ -15,7 +16,7 @@ function fold(value) {
 const haystacks = new Array(count);
 
 function haystack(i) {
-  haystacks[i] ??= " " + fold([photo.caption(i), photo.title(i), ...photo.tags(i), photo.path(i)].join(" "));
+  haystacks[i] ??= " " + fold([photo.caption(i), photo.title(i), ...photo.tags(i), ...peopleOn(i).map((person) => person.name), photo.path(i)].join(" "));
   return haystacks[i];
 }
 

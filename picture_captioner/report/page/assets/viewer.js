@@ -15,6 +15,7 @@ function tellFacts(i) {
     fact("Cluster", cluster
       ? el("a", { href: routeHash({ scope: "cluster", id: cluster.id }), dir: "auto" }, dot(cluster), clusterName(cluster))
       : "none"),
+    peopleOn(i).length > 0 && fact("People", peopleLinks(i)),
     event && fact("Event", el("a", { href: routeHash({ scope: "event", id: event.id }), dir: "auto" }, `${chunkTitle(event)}, ${span(event.start, event.end)}`)),
     groups.map((group) => fact("Duplicates", el("a", { href: routeHash({ scope: "group", id: group.id }) }, `${LIKENESS[group.likeness]}, ${photosText(group.size)}`))),
     fact("File", photo.path(i).split("/").flatMap((part, k) => (k ? ["/", el("wbr"), part] : [part]))));
@@ -33,24 +34,25 @@ function tellPhoto(i) {
     tellFacts(i),
     el("div", { class: "actions" },
       link !== null && el("a", { class: "button", href: link, target: "_blank", rel: "noopener noreferrer" }, "Open the file"),
-      el("button", { type: "button", class: "button", click: (event) => copyPath(i, event.currentTarget) }, "Copy path")));
+      el("button", { type: "button", class: "button", click: (event) => copyText(photo.path(i).toWellFormed(), event.currentTarget) }, "Copy path")));
 }
 
-async function copyPath(i, button) {
-  const path = photo.path(i).toWellFormed();
+/** Copy, and say so for a moment in the place of `label`'s words. */
+async function copyText(words, label) {
+  const before = label.textContent;
   let copied = true;
   try {
-    await navigator.clipboard.writeText(path);
+    await navigator.clipboard.writeText(words);
   } catch {
     const area = el("textarea", { readonly: true, class: "unseen" });
-    area.value = path;
-    viewer.append(area);
+    area.value = words;
+    (viewer.open ? viewer : document.body).append(area);
     area.select();
     copied = document.execCommand("copy");
     area.remove();
   }
-  button.textContent = copied ? "Copied" : "Copying is not allowed here";
-  setTimeout(() => { button.textContent = "Copy path"; }, 1600);
+  label.textContent = copied ? "Copied" : "Copying is not allowed here";
+  setTimeout(() => { label.textContent = before; }, 1600);
 }
 
 /** The thumbnail at once, the original when it is there. */
