@@ -102,6 +102,20 @@ class Record:
                 line[name] = value
         return to_json_line(line)
 
+    def withdrawal(self, why: RecordError, status: Status = Status.ERROR_MODEL) -> Record:
+        """The line that takes this record's caption back; the photo is pending again."""
+        return Record(
+            rel_path=self.rel_path,
+            caption=None,
+            status=status,
+            error=why,
+            withdrawn=True,
+            backend=self.backend,
+            model=self.model,
+            content_sha256=self.content_sha256,
+            created_at=utc_now(),
+        )
+
     @classmethod
     def from_mapping(cls, line: dict[str, Any]) -> Record:
         """The record in a parsed line; `line` has passed `parse_entry`."""

@@ -128,16 +128,8 @@ def human(record: Record, who: str) -> Record:
 
 def rejected(record: Record, reason: str, who: str) -> Record:
     """A line that takes the caption back; the photo is pending again."""
-    return Record(
-        rel_path=record.rel_path,
-        caption=None,
-        status=Status.ERROR_MODEL,
-        error=RecordError("rejected", reason[:500] or "by hand"),
-        withdrawn=True,
-        content_sha256=record.content_sha256,
-        created_at=utc_now(),
-        extra={"edited_by": who},
-    )
+    why = RecordError("rejected", reason[:500] or "by hand")
+    return replace(record.withdrawal(why), extra={"edited_by": who})
 
 
 def _text(value: object) -> str:

@@ -20,7 +20,6 @@ from picture_captioner.journal import (
     merge,
     read_again,
     read_index,
-    utc_now,
 )
 from picture_captioner.pipeline.asking.repeats import SAME_IN_A_ROW
 from picture_captioner.pipeline.recording.answers import fault_in
@@ -141,15 +140,7 @@ def _judged(record: Record, repeats: _Repeats) -> Record | None:
     if fault is None:
         repeats.see(record)
         return None
-    return Record(
-        rel_path=record.rel_path,
-        caption=None,
-        status=fault.status,
-        error=RecordError.of(fault),
-        withdrawn=True,
-        content_sha256=record.content_sha256,
-        created_at=utc_now(),
-    )
+    return record.withdrawal(RecordError.of(fault), fault.status)
 
 
 class _Repeats:

@@ -16,7 +16,6 @@ from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, 
 from picture_captioner.pipeline.recording.records import (
     copied_record,
     corrupt_record,
-    withdrawn_record,
 )
 from picture_captioner.pipeline.selecting.selection import Source
 from picture_captioner.pipeline.work_queue import Item, WorkQueue
@@ -83,7 +82,7 @@ class Recorder:
             return []
         if caption.content_sha256 not in {None, record.content_sha256}:
             return []  # of an older file: it ends by itself
-        return [withdrawn_record(record.rel_path, record, _OVERWRITTEN)]
+        return [record.withdrawal(_OVERWRITTEN)]
 
     def copied(self, item: Item, loaded: LoadedImage, source: Source) -> None:
         """Give a photo the caption of one with the same bytes; itself, if only its date changed."""
@@ -138,7 +137,7 @@ class Recorder:
         sources = {path: leaders[path] for path in leaders} | {
             path: leaders[self._journal.index.entries[path].copied_from or ""] for path in copies
         }
-        self._write([withdrawn_record(path, source, _UNSEEN) for path, source in sources.items()])
+        self._write([replace(s, rel_path=path).withdrawal(_UNSEEN) for path, s in sources.items()])
         self._outcomes.withdrawn(len(leaders), len(copies))
 
     def dropped(self, verdicts: Sequence[Withheld]) -> None:

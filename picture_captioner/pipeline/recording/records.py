@@ -86,21 +86,6 @@ def corrupt_record(photo: Photo, error: CorruptImageError) -> Record:
     )
 
 
-def withdrawn_record(rel_path: str, source: Record, why: RecordError) -> Record:
-    """The line that takes back the caption of a photo with the bytes of `source`."""
-    return Record(
-        rel_path=rel_path,
-        caption=None,
-        status=Status.ERROR_MODEL,
-        error=why,
-        withdrawn=True,
-        backend=source.backend,
-        model=source.model,
-        content_sha256=source.content_sha256,
-        created_at=utc_now(),
-    )
-
-
 def copied_record(photo: Photo, loaded: LoadedImage, source: Record) -> Record:
     """The caption of a photo with the same bytes, at no cost."""
     return replace(
