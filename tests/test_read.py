@@ -2,12 +2,14 @@
 
 import difflib
 import json
+import subprocess
+import sys
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from picture_captioner.library import Library, Selection
-from tests.support import caption
+from tests.support import ROOT, caption
 
 pytestmark = pytest.mark.needs("rapidocr")
 
@@ -84,3 +86,32 @@ def test_what_was_read_is_forgotten_with_the_photo(here):
     assert forgotten.returncode == 0, forgotten.stderr
     assert caption("search", "4711", cwd=here).stdout == ""
     assert b"4711" not in (here / "library.db").read_bytes()
+
+
+BANNER = """
+import resource
+from PIL import Image, ImageDraw, ImageFont
+from picture_captioner.tags.text import TextReader
+
+reader = TextReader()
+for size in ((1600, 1), (1, 1600), (1, 1), (1600, 40)):
+    image = Image.new("RGB", size, "white")
+    if size == (1600, 40):
+        font = ImageFont.load_default(30)
+        ImageDraw.Draw(image).text((20, 2), "Mind the gap between two platforms", "black", font)
+    for line in reader.read(image):
+        print(line.text, min(min(c) for c in line.corners), max(max(c) for c in line.corners))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+
+
+def test_a_banner_takes_no_more_memory_than_a_photo(tmp_path):
+    """The models enlarge the shorter side to 736 pixels, however long the other one is then."""
+    done = subprocess.run(
+        [sys.executable, "-c", BANNER], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    read, peak_mb = done.stdout.splitlines()
+    text, least, most = read.rsplit(" ", 2)
+    assert text.replace(" ", "") == "Mindthegapbetweentwoplatforms"
+    assert (float(least) >= -0.02, float(most) <= 1) == (True, True)
+    assert int(peak_mb) < 1500

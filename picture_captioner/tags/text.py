@@ -5,11 +5,13 @@ The models read Chinese, Japanese and scripts in Latin letters; nothing is sent 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL.Image import Image
+from PIL.Image import new as new_image
 
 READER = "pp-ocrv6-small-1"
 """The models and how they are asked: another one reads all photos again."""
@@ -21,6 +23,10 @@ LEAST_CONFIDENCE = 0.6
 """Below it are mostly leaves and fences that look like letters."""
 
 _THREADS = 2
+
+_MOST_EXTREME = 4
+"""Longer than so many times its breadth, a picture is padded. The models enlarge the shorter side
+to 736 pixels: a banner of 20,000 by 10 took 20 GB of memory."""
 
 
 class TextLine(NamedTuple):
@@ -51,11 +57,22 @@ class TextReader:
 
     def read(self, image: Image) -> list[TextLine]:
         """The lines of an RGB picture, from top to bottom; none where nothing is written."""
-        pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+        pixels = np.ascontiguousarray(np.asarray(_padded(image))[:, :, ::-1])
         found: Any = self._engine(pixels)  # its type is that of any of its steps
         if found.boxes is None or found.txts is None:
             return []
         return list(_lines(image.size, found.boxes, found.txts, found.scores))
+
+
+def _padded(image: Image) -> Image:
+    """The picture at the top left of a wider or higher one, in the colour of its corner."""
+    least = math.ceil(max(image.size) / _MOST_EXTREME)
+    size = (max(image.width, least), max(image.height, least))
+    if size == image.size:
+        return image
+    padded = new_image(image.mode, size, image.getpixel((0, 0)))
+    padded.paste(image)
+    return padded
 
 
 def _lines(
@@ -67,6 +84,7 @@ def _lines(
     for box, text, score in zip(boxes, texts, scores, strict=True):
         if text.strip() and score >= LEAST_CONFIDENCE:
             corners = tuple(
-                (round(float(x) / size[0], 4), round(float(y) / size[1], 4)) for x, y in box
+                (round(min(float(x) / size[0], 1), 4), round(min(float(y) / size[1], 1), 4))
+                for x, y in box
             )
             yield TextLine(text.strip(), round(float(score), 3), corners)
