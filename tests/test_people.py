@@ -370,3 +370,28 @@ def test_a_thousand_sequences_lose_nothing_that_was_said(people, tmp_path):
         fill(tmp_path)
         assert people("cluster")[0] == 0
         sequence(people, tmp_path, seed, 12)
+
+
+def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, tmp_path):
+    from picture_captioner.library import PhotoFacts
+    from picture_captioner.metadata import Metadata, NamedFace
+
+    with Library.open(tmp_path / "library.db", pytest.fail) as library:
+        facts = PhotoFacts(content_sha256=content_of(0), width=1000, height=500)
+        library.save_facts("000.jpg", 1, 0, facts)
+        near = NamedFace("Anna", 0.03, 0.07, 0.08, 0.12, "sidecar")  # larger than ours
+        far = NamedFace("Nobody", 0.9, 0.9, 0.05, 0.05, "sidecar")
+        library.save_beside("", "stamp", {"000.jpg": Metadata(faces=(near, far))})
+    code, _, err = people("cluster")
+    assert (code, "1 face named in other programs" in err) == (0, True)
+    rows = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]
+    assert [(row["kind"], row.get("origin")) for row in rows] == [
+        ("name", None),
+        ("confirm", "sidecar"),
+    ]
+    [anna] = [p for p in listed(people)["persons"] if p["name"] == "Anna"]
+    assert len(anna["faces"]) > 1, "the group that she is in is hers"
+    assert "named in other programs" not in people("cluster")[2]
+    face = next(f for f in faces_of(people, "Anna") if f["rel_path"] == "000.jpg")
+    assert people("not-this-person", face["face"], "Anna")[0] == 0
+    assert "named in other programs" not in people("cluster")[2], "what is decided here holds"

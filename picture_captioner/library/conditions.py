@@ -20,17 +20,25 @@ PersonContents: TypeAlias = Callable[[str], Collection[str]]
 TagNames: TypeAlias = Callable[[str, Iterable[str]], Collection[str]]
 
 _TAKEN = "capture_times.taken_at"
+_TOLD = (
+    "located.content IN (SELECT content FROM told JOIN told_facts ON told.id = told WHERE {0}) "
+    "OR located.rel_path IN (SELECT rel_path FROM told JOIN told_facts ON told.id = told WHERE {0})"
+)
+"""Of a photo, or of its file, somebody told a fact."""
+_TOLD_SO = _TOLD.format("kind = ? AND value IN (SELECT value FROM json_each(?))")
 _HAS = {
     "caption": "captions.caption IS NOT NULL",
     "title": "captions.title IS NOT NULL",
-    "tag": "located.rel_path IN (SELECT rel_path FROM caption_tags) "
-    "OR located.content IN (SELECT content FROM photo_tags)",
+    "tag": "located.rel_path IN (SELECT rel_path FROM caption_tags) "  # noqa: S608
+    "OR located.content IN (SELECT content FROM photo_tags) OR " + _TOLD.format("kind = 'keyword'"),
     "text": "located.content IN (SELECT content FROM texts WHERE lines != '[]') "
     "OR captions.id IN (SELECT rowid FROM caption_words WHERE text != '')",
     "face": "located.content IN (SELECT content FROM faces)",
-    "person": "located.content IN (SELECT content FROM face_assignments WHERE person IS NOT NULL)",
+    "person": "located.content IN (SELECT content FROM face_assignments WHERE person IS NOT NULL) "  # noqa: S608
+    "OR " + _TOLD.format("kind = 'person'"),
     "time": f"{_TAKEN} IS NOT NULL",
-    "place": "photos.latitude IS NOT NULL",
+    "place": "photos.latitude IS NOT NULL "
+    "OR located.rel_path IN (SELECT rel_path FROM beside WHERE latitude IS NOT NULL)",
     "vector": "located.content IN (SELECT key FROM vectors)",
 }
 
@@ -97,7 +105,7 @@ def _condition(
     if term.kind == "tag":
         return _tag(connection, value, tags)
     if term.kind == "person":
-        return _person(value, persons)
+        return _person(connection, value, persons)
     return Condition(_HAS[value])
 
 
@@ -112,35 +120,56 @@ def _period(value: str) -> Condition:
 def _place(connection: sqlite3.Connection, value: str) -> Condition:
     """Words of the name of the town, or of its country, from the beginning of one on."""
     wanted = f" {folded(value)}"
-    names = connection.execute("SELECT DISTINCT name FROM places WHERE name IS NOT NULL")
-    fitting = [name for (name,) in names if wanted in f" {folded(name)}"]
+    names = connection.execute(
+        "SELECT name FROM places WHERE name IS NOT NULL UNION "
+        "SELECT value FROM told_facts WHERE kind = 'place'"
+    )
+    fitting = json.dumps([name for (name,) in names if wanted in f" {folded(name)}"])
     return Condition(
-        "located.content IN (SELECT content FROM places "
-        "WHERE name IN (SELECT value FROM json_each(?)))",
-        (json.dumps(fitting),),
+        "located.content IN (SELECT content FROM places "  # noqa: S608
+        "WHERE name IN (SELECT value FROM json_each(?))) OR " + _TOLD_SO,
+        (fitting, "place", fitting, "place", fitting),
     )
 
 
 def _tag(connection: sqlite3.Connection, value: str, tags: TagNames | None) -> Condition:
-    stored = connection.execute("SELECT tag FROM caption_tags UNION SELECT tag FROM photo_tags")
+    stored = connection.execute(
+        "SELECT tag FROM caption_tags UNION SELECT tag FROM photo_tags "
+        "UNION SELECT value FROM told_facts WHERE kind = 'keyword'"
+    )
     names = [name for (name,) in stored]
     wanted = folded(value)
     fitting = tags(value, names) if tags else [name for name in names if folded(name) == wanted]
     chosen = json.dumps(list(fitting))
     return Condition(
-        "located.rel_path IN (SELECT rel_path FROM caption_tags "
+        "located.rel_path IN (SELECT rel_path FROM caption_tags "  # noqa: S608
         "WHERE tag IN (SELECT value FROM json_each(?))) "
         "OR located.content IN (SELECT content FROM photo_tags "
-        "WHERE tag IN (SELECT value FROM json_each(?)))",
-        (chosen, chosen),
+        "WHERE tag IN (SELECT value FROM json_each(?))) OR " + _TOLD_SO,
+        (chosen, chosen, "keyword", chosen, "keyword", chosen),
     )
 
 
-def _person(value: str, persons: PersonContents | None) -> Condition:
-    if persons is None:
+def _person(
+    connection: sqlite3.Connection, value: str, persons: PersonContents | None
+) -> Condition:
+    """By the faces found here, and by the names that other programs gave."""
+    names = connection.execute("SELECT DISTINCT value FROM told_facts WHERE kind = 'person'")
+    told = [name for (name,) in names if folded(name) == folded(value)]
+    if persons is None and not told:
         raise UsageError(f"person:{value[:60]} cannot be answered: nobody has been named here")
-    contents = json.dumps([to_key(content).hex() for content in persons(value)])
-    return Condition("lower(hex(located.content)) IN (SELECT value FROM json_each(?))", (contents,))
+    found: Collection[str] = ()
+    try:
+        found = persons(value) if persons is not None else ()
+    except UsageError:
+        if not told:
+            raise
+    contents = json.dumps([to_key(content).hex() for content in found])
+    named = json.dumps(told)
+    return Condition(
+        "lower(hex(located.content)) IN (SELECT value FROM json_each(?)) OR " + _TOLD_SO,  # noqa: S608
+        (contents, "person", named, "person", named),
+    )
 
 
 def folded(text: str) -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from picture_captioner.metadata import NOTHING_WRITTEN, Metadata, TakenFrom
+from picture_captioner.metadata import (
+    NOTHING_WRITTEN,
+    Fact,
+    Metadata,
+    NamedFace,
+    TakenFrom,
+    distinct,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +23,7 @@ class PhotoFacts:
     place, with a zone only if the camera wrote its offset. `latitude` and `longitude` are in
     degrees, both or none. `sharpness` is comparable between photos, and the Hamming distance of
     two `perceptual_hash`es, 64 bits each, is small if the pictures look alike. `metadata` is all
-    that is written in the photo.
+    that is written in the photo, `beside` what other programs' files beside it say.
     """
 
     content_sha256: str
@@ -30,6 +37,19 @@ class PhotoFacts:
     sharpness: float | None = None
     perceptual_hash: int | None = None
     metadata: Metadata = NOTHING_WRITTEN
+    beside: Metadata = NOTHING_WRITTEN
+
+    @property
+    def told(self) -> tuple[Fact, ...]:
+        """All that people and other programs say of the photo, each with where it is from."""
+        return distinct((*self.metadata.told(), *self.beside.facts))
+
+    @property
+    def named_faces(self) -> tuple[NamedFace, ...]:
+        """The faces that other programs named, in the upright picture."""
+        faces = (*self.beside.faces, *self.metadata.named_faces())
+        orientation = self.metadata.exif.get("Orientation", 1)
+        return tuple(face.upright(orientation) for face in faces)
 
     @property
     def day_only(self) -> bool:

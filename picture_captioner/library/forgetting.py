@@ -46,7 +46,7 @@ def forget(
             connection.executemany(f'DELETE FROM "{table}" WHERE "{column}" = ?', wanted)  # noqa: S608
             if table == "faces" and connection.total_changes > before:
                 drop_leftovers(connection)
-        for words in ("caption_words", "text_words"):
+        for words in ("caption_words", "text_words", "told_words"):
             connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")  # noqa: S608
     with database.reading() as connection:
         connection.execute("VACUUM")

@@ -41,8 +41,10 @@ def migrate(
                 version = version_of(connection)  # another process may have taken this step
                 if path is not None and version == first != 0:
                     copy = _copy(path, version, notice)
-                if version < len(schema.MIGRATIONS):
-                    _take_step(connection, version)
+                # A new file gets all tables at once: nobody sees one that is half made.
+                last = len(schema.MIGRATIONS) if version == 0 else version + 1
+                for step in range(version, min(last, len(schema.MIGRATIONS))):
+                    _take_step(connection, step)
     finally:
         connection.execute("PRAGMA foreign_keys = ON")
     if path is not None and first != 0:

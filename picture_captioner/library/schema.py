@@ -215,6 +215,39 @@ END;
 """
 """The faces that a report shows, cut out once."""
 
+_WHAT_OTHERS_SAY = """
+CREATE TABLE beside_folders (folder BLOB PRIMARY KEY, stamp TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE beside (
+    rel_path BLOB PRIMARY KEY, folder BLOB NOT NULL, latitude REAL, longitude REAL,
+    metadata TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX beside_by_folder ON beside (folder);
+CREATE TRIGGER beside_anew AFTER INSERT ON beside BEGIN
+    DELETE FROM capture_times WHERE rel_path = new.rel_path;
+END;
+CREATE TRIGGER beside_gone AFTER DELETE ON beside BEGIN
+    DELETE FROM capture_times WHERE rel_path = old.rel_path;
+END;
+CREATE TABLE told (id INTEGER PRIMARY KEY, rel_path BLOB UNIQUE, content BLOB UNIQUE);
+CREATE TABLE told_facts (
+    told INTEGER NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, source TEXT NOT NULL,
+    guessed INTEGER NOT NULL, PRIMARY KEY (told, kind, value)
+) WITHOUT ROWID;
+CREATE INDEX told_facts_by_value ON told_facts (kind, value);
+CREATE VIRTUAL TABLE told_words USING fts5 (
+    text, stems,
+    tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'", prefix = "2 3"
+);
+CREATE TRIGGER told_gone AFTER DELETE ON told BEGIN
+    DELETE FROM told_facts WHERE told = old.id;
+    DELETE FROM told_words WHERE rowid = old.id;
+END;
+CREATE TABLE told_pending (content BLOB PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO told_pending SELECT content FROM written;
+"""
+"""What files beside the photos say (sidecars, Takeout, osxphotos), by path, and the words of that
+and of what is written inside, for searches. `told_pending`: photos read by an older version."""
+
 MIGRATIONS: tuple[str, ...] = (
     _PHOTOS_VECTORS_CAPTIONS,
     _WHICH_CAPTION_HOLDS,
@@ -223,5 +256,6 @@ MIGRATIONS: tuple[str, ...] = (
     _FACES,
     _ONE_SEARCH,
     _FACE_CROPS,
+    _WHAT_OTHERS_SAY,
 )
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

@@ -22,6 +22,7 @@ from picture_captioner.library.fusion import fuse
 from picture_captioner.library.query import form_expression, phrase_expression, word_expression
 from picture_captioner.library.selection import WORDS, Selection, Term
 from picture_captioner.library.times import find_times
+from picture_captioner.library.told import tell_pending
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,20 +91,22 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Where a term is written: in captions, and in pictures."""
+    """Where a term is written: in captions, in pictures, and in what others say of these."""
 
     captions: Scores
     pictures: Scores
+    told: Scores
 
     def __contains__(self, path: bytes) -> bool:
-        return path in self.captions or path in self.pictures
+        return path in self.captions or path in self.pictures or path in self.told
 
     def scores(self) -> Scores:
-        """Of both together."""
-        both = dict(self.captions)
-        for path, score in self.pictures.items():
-            both[path] = both.get(path, 0.0) + score
-        return both
+        """Of all together."""
+        whole = dict(self.captions)
+        for scores in (self.pictures, self.told):
+            for path, score in scores.items():
+                whole[path] = whole.get(path, 0.0) + score
+        return whole
 
 
 class Search:
@@ -123,6 +126,7 @@ class Search:
         self._written: dict[Term, _Written] = {}
         self._seen: set[bytes] = set()
         self._rows: dict[bytes, _Row] = {}
+        tell_pending(connection)
 
     def hits(self, limit: int | None, *, by_date: bool = False, fold: bool = True) -> Hits:
         """The best photos; look-alikes of better ones are left out if `fold`.
@@ -202,7 +206,21 @@ class Search:
             "JOIN located ON located.content = texts.content WHERE text_words MATCH ?",
             (expression,),
         ).fetchall()
-        return _Written(dict(in_captions), dict(in_pictures))
+        told = self._told(expression) if term.kind != "text" else []
+        return _Written(dict(in_captions), dict(in_pictures), dict(told))
+
+    def _told(self, expression: str) -> list[tuple[bytes, float]]:
+        """Where people and other programs said it, in the photo or beside it."""
+        found = (
+            "SELECT rel_path, content, -bm25(told_words) AS score FROM told_words "
+            "JOIN told ON told.id = told_words.rowid WHERE told_words MATCH ?"
+        )
+        return self._connection.execute(
+            f"WITH found AS MATERIALIZED ({found}) SELECT rel_path, score FROM found "  # noqa: S608
+            "WHERE rel_path IS NOT NULL UNION ALL SELECT located.rel_path, score FROM found "
+            "JOIN located ON located.content = found.content",
+            (expression,),
+        ).fetchall()
 
     def _allowed(self, among: Collection[bytes] | None) -> Collection[bytes]:
         """Those (None: of all) for which the filters hold, without what is not wanted."""
@@ -215,7 +233,8 @@ class Search:
                 unwanted.update(self._term(term).scores())
         if condition is None and among is not None:
             return set(among) - unwanted
-        if any(term.kind == "date" for term in self._selection.terms):
+        timed = any(t.kind == "date" or t[:2] == ("has", "time") for t in self._selection.terms)
+        if timed:
             find_times(self._connection)
         rows = self._connection.execute(
             "SELECT located.rel_path FROM located "  # noqa: S608
@@ -299,10 +318,13 @@ class Search:
         """By what a photo was found: words where they are written, pictures, filters."""
         said = [str(term) for term in self._terms if path in self._term(term).captions]
         written = [term.value for term in self._terms if path in self._term(term).pictures]
+        told = [term.value for term in self._terms if path in self._term(term).told]
         if said:
             yield f"caption: {' '.join(said)}"
         if written:
             yield f"text in the picture: {' '.join(written)}"
+        if told:
+            yield f"other programs: {' '.join(told)}"
         if path in self._seen:
             yield "looks like the words"
         filters = [t for t in self._selection.terms if t.kind not in WORDS and not t.negated]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from picture_captioner.journal import Traces
-from picture_captioner.library import captions, forgetting, ledger, texts, vectors
+from picture_captioner.library import captions, forgetting, ledger, texts, told, vectors
 from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
@@ -22,7 +22,7 @@ from picture_captioner.library.ledger import StageHistory, StageRow
 from picture_captioner.library.searching import Hits, Lookups, Search
 from picture_captioner.library.selection import Selection
 from picture_captioner.library.times import read_metadata, surest_time
-from picture_captioner.metadata import NOTHING_WRITTEN, TakenFrom
+from picture_captioner.metadata import NOTHING_WRITTEN, Metadata, NamedFace, TakenFrom
 
 _FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
 """Times that are not written in the photo."""
@@ -91,10 +91,22 @@ class Library:
         """
         with self.database.reading() as connection:
             row = connection.execute(
-                f"SELECT {_FACTS}, metadata FROM files JOIN photos USING (content) "  # noqa: S608
-                "LEFT JOIN written USING (content) "
-                "WHERE rel_path = ? AND size = ? AND mtime_ns = ?",
+                "SELECT photos.*, written.metadata, beside.metadata "
+                "FROM files JOIN photos USING (content) LEFT JOIN written USING (content) "
+                "LEFT JOIN beside ON beside.rel_path = files.rel_path "
+                "WHERE files.rel_path = ? AND size = ? AND mtime_ns = ?",
                 (to_key(rel_path), size, mtime_ns),
+            ).fetchone()
+        return _facts(row, rel_path) if row is not None else None
+
+    def facts_of(self, rel_path: str, content_sha256: str) -> PhotoFacts | None:
+        """What is known of a file that has this content, whenever it was looked at."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT photos.*, written.metadata, "
+                "(SELECT metadata FROM beside WHERE rel_path = ?) "
+                "FROM photos LEFT JOIN written USING (content) WHERE photos.content = ?",
+                (to_key(rel_path), to_key(content_sha256)),
             ).fetchone()
         return _facts(row, rel_path) if row is not None else None
 
@@ -120,6 +132,7 @@ class Library:
                     "INSERT OR REPLACE INTO written VALUES (?, ?)",
                     (row[0], msgspec.json.encode(facts.metadata).decode()),
                 )
+                told.tell_written(connection, row[0], facts.metadata)
             self.save_file(rel_path, size, mtime_ns, facts.content_sha256)
 
     def save_file(self, rel_path: str, size: int, mtime_ns: int, content_sha256: str) -> None:
@@ -281,6 +294,21 @@ class Library:
         with self.database.reading() as connection:
             return texts.load(connection, content_sha256)
 
+    def stamp_beside(self, folder: str) -> str | None:
+        """What the files beside a folder's photos were when they were read; None if never."""
+        with self.database.reading() as connection:
+            return told.stamp_of(connection, folder)
+
+    def save_beside(self, folder: str, stamp: str, found: Mapping[str, Metadata]) -> None:
+        """Keep what files beside a folder's photos say of each, by its path."""
+        with self.database.transaction() as connection:
+            told.save_beside(connection, folder, stamp, found)
+
+    def named_faces(self) -> dict[str, list[NamedFace]]:
+        """The faces that other programs named in photos with faces of ours, in upright pixels."""
+        with self.database.reading() as connection:
+            return told.named_faces(connection)
+
     def name_places(
         self, names: Callable[[Sequence[tuple[float, float]]], Sequence[str | None]]
     ) -> None:
@@ -290,7 +318,12 @@ class Library:
                 "SELECT content, photos.latitude, photos.longitude FROM photos "
                 "LEFT JOIN places USING (content) WHERE photos.latitude IS NOT NULL "
                 "AND photos.longitude IS NOT NULL AND (places.latitude IS NOT photos.latitude "
-                "OR places.longitude IS NOT photos.longitude)"
+                "OR places.longitude IS NOT photos.longitude) UNION "
+                "SELECT files.content, min(beside.latitude), beside.longitude FROM beside "
+                "JOIN files USING (rel_path) LEFT JOIN photos USING (content) "
+                "LEFT JOIN places USING (content) WHERE photos.latitude IS NULL "
+                "AND beside.latitude IS NOT NULL GROUP BY files.content "
+                "HAVING min(beside.latitude) IS NOT places.latitude"
             ).fetchall()
             if not rows:
                 return
@@ -320,9 +353,10 @@ class Library:
 
 
 def _facts(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
-    content, width, height, taken_at, camera, latitude, longitude, sharpness, bits, written = row
-    metadata = read_metadata(written)
-    best = surest_time(metadata, taken_at, rel_path)
+    content, width, height, taken_at, camera, *place, sharpness, bits, written, others = row
+    metadata, beside = read_metadata(written), told.beside_of(others)
+    best = surest_time(metadata, taken_at, rel_path, beside)
+    latitude, longitude = place if place[0] is not None else (beside.latitude, beside.longitude)
     return PhotoFacts(
         content_sha256=from_key(content),
         width=width,
@@ -335,6 +369,7 @@ def _facts(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
         sharpness=sharpness,
         perceptual_hash=None if bits is None else bits + _SIGN,
         metadata=metadata,
+        beside=beside,
     )
 
 

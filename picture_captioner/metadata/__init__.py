@@ -8,9 +8,13 @@ iptc.py        IPTC blocks
 times.py       times as cameras and editors write them; clocks that were reset
 file_names.py  capture times in the names that phones and messengers give
 boxes.py       the one walk through ISO base media files (HEIC, AVIF, CR3, JPEG XL)
+told.py        what people and other programs say in words; faces with names
+beside.py      the files beside a folder's photos: which is about which, and what they say together
+takeout.py     Google Takeout's JSON; takeout_names.py: which is about which photo
+osxphotos.py   what osxphotos writes of Apple's library
+xmp_packet.py  XMP packets, to be changed without losing anything
 
-A further source (a sidecar, Takeout's JSON) is one reader more that returns `Metadata`, and a name
-in the call of `merged`.
+A further source is one reader more that returns `Metadata`, and a name in the call of `merged`.
 """
 
 from picture_captioner.metadata.claims import (
@@ -22,14 +26,19 @@ from picture_captioner.metadata.claims import (
     merged,
 )
 from picture_captioner.metadata.file_names import NamedTime, time_from_name
+from picture_captioner.metadata.told import Fact, Kind, NamedFace, distinct
 
 __all__ = [
     "NOTHING_WRITTEN",
+    "Fact",
+    "Kind",
     "Metadata",
+    "NamedFace",
     "NamedTime",
     "TakenFrom",
     "TimeClaim",
     "best_time",
+    "distinct",
     "merged",
     "time_from_name",
 ]

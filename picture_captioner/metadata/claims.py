@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 
 from picture_captioner.metadata.times import is_reset_clock
+from picture_captioner.metadata.told import Fact, NamedFace, distinct, faces_in, written_facts
 
 
 class TakenFrom(enum.StrEnum):
     """How a capture time is known, the surest way first.
 
     `DATE` is a text that states the day alone: the time is then unknown, and noon stands for it.
+    `TAKEOUT` is what Google knows, in UTC: a name in the phone's own time comes before it.
     `EDITED` is EXIF's DateTime, which editors overwrite: the last resort.
     """
 
@@ -29,6 +31,7 @@ class TakenFrom(enum.StrEnum):
     IPTC = "iptc"
     GPS = "gps"
     NAME = "name"
+    TAKEOUT = "takeout"
     DATE = "date"
     EDITED = "edited"
     FILE = "file"
@@ -60,7 +63,9 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is written in a photo; None, or absent, is unknown.
 
     `latitude` and `longitude` are in degrees, north and east positive, both or none; `altitude` in
-    metres. `sources` says which reader a value is from. `exif`, `xmp` and `iptc` hold all that was
+    metres. `sources` says which reader a value is from. `facts` and `faces` are what people and
+    other programs say of the photo in files beside it (what they wrote inside is in `xmp` and
+    `iptc`, see `told`). `exif`, `xmp` and `iptc` hold all that was
     read, by the names of the standards, as numbers, texts and lists of them.
     """
 
@@ -78,6 +83,17 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exif: dict[str, Any] = {}
     xmp: dict[str, Any] = {}
     iptc: dict[str, Any] = {}
+    facts: tuple[Fact, ...] = ()
+    faces: tuple[NamedFace, ...] = ()
+
+    def told(self, source: str = "the photo") -> tuple[Fact, ...]:
+        """All that is said of the photo in words, what is written inside the first."""
+        inside = written_facts(self.exif, self.xmp, self.iptc, source)
+        return distinct((*inside, *self.facts))
+
+    def named_faces(self, source: str = "the photo") -> tuple[NamedFace, ...]:
+        """The faces that somebody named, as areas of the stored picture."""
+        return (*faces_in(self.xmp, source), *self.faces)
 
     @property
     def taken_at(self) -> datetime | None:
@@ -105,7 +121,9 @@ def merged(parts: dict[str, Metadata]) -> Metadata:
         for name in ("exif", "xmp", "iptc"):
             found[name] = found.get(name, {}) | _bounded(getattr(part, name))
     times = tuple(claim for part in parts.values() for claim in part.times)
-    return Metadata(times=times, sources=sources, **found)
+    facts = distinct(one for part in parts.values() for one in part.facts)
+    faces = tuple(one for part in parts.values() for one in part.faces)
+    return Metadata(times=times, sources=sources, facts=facts, faces=faces, **found)
 
 
 def _bounded(values: dict[str, Any]) -> dict[str, Any]:

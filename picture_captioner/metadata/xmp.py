@@ -32,6 +32,8 @@ _PREFIXES = {
     "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "Iptc4xmpCore",
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": "Iptc4xmpExt",
     "http://www.metadataworkinggroup.com/schemas/regions/": "mwg-rs",
+    "http://ns.adobe.com/xmp/sType/Area#": "stArea",
+    "http://ns.adobe.com/xap/1.0/sType/Dimensions#": "stDim",
 }
 _TIMES = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate")
 _MOST_PROPERTIES, _DEEPEST = 500, 8

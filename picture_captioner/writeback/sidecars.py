@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from picture_captioner.metadata.told import is_camera_text
 from picture_captioner.metadata.xmp_packet import XmpPacket
-from picture_captioner.writeback.words import Own, Words, clean, is_camera_text
+from picture_captioner.writeback.words import Own, Words, clean
 
 TAGS = "digiKam:TagsList"
 HIERARCHY = "lr:hierarchicalSubject"

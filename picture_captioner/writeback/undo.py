@@ -11,14 +11,16 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from picture_captioner.errors import SidecarError
 from picture_captioner.journal import RowFile, replacing, utc_now
 from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
-from picture_captioner.writeback.sidecars import Added
+from picture_captioner.writeback.sidecars import FOREIGN_LISTS, LISTS, Added
 
 NAME = "captions.undo.jsonl"
 
@@ -143,6 +145,36 @@ def ours_before(writes: Iterable[Write]) -> dict[str, dict[str, str]]:
         mine = texts.setdefault(write.path, {})
         mine |= {name: new for name, (_, new) in write.added.texts.items()}
     return texts
+
+
+def words_of_ours(rows: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
+    """From all rows of the file: the words in each sidecar that are ours alone, in lower case.
+
+    A merge puts keywords of somebody's own into further lists: these stay theirs.
+    """
+    found: dict[str, set[str]] = {}
+    for row in {row["id"]: row for row in rows}.values():
+        if row.get("undone"):
+            continue
+        with suppress(ValueError):  # `undo` says what is wrong with the line
+            write = Write.of(row)
+            mine = found.setdefault(write.path, set())
+            theirs = _keywords(write.before) - mine
+            mine.update(" ".join(new.split()).casefold() for _, new in write.added.texts.values())
+            mine.update(name.casefold() for name in write.added.people)
+            mine.update(set(map(_leaf, chain(*write.added.items.values()))) - theirs)
+    return found
+
+
+def _keywords(packet: bytes | None) -> set[str]:
+    if packet is None:
+        return set()
+    read = XmpPacket(packet)
+    return {_leaf(value) for name in LISTS | FOREIGN_LISTS for value in read.items(name)}
+
+
+def _leaf(keyword: str) -> str:
+    return " ".join(keyword.replace("|", "/").split("/")[-1].split()).casefold()
 
 
 def take_back(

@@ -9,6 +9,7 @@ from typing import Any
 
 from picture_captioner.journal import Record
 from picture_captioner.metadata import Metadata
+from picture_captioner.metadata.told import LEVELS, is_camera_text, texts
 from picture_captioner.metadata.xmp_packet import Region
 
 FIELDS = ("description", "title", "keywords", "alt", "people", "text")
@@ -18,16 +19,6 @@ USUAL = FIELDS[:-1]
 _LEVELS = re.compile(r"\s*[>|]\s*")
 # XML 1.0 has no way to say these, and a line break in a keyword ends it for some readers.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-
-
-_CAMERA_TEXT = re.compile(
-    r"OLYMPUS DIGITAL CAMERA|(?:KONICA )?MINOLTA DIGITAL CAMERA|SONY DSC|SAMSUNG"
-    r"(?: CAMERA PICTURES)?|Digital Camera|DIGITAL CAMERA|KENOX .*|Exif_JPEG_PICTURE"
-    r"|DCIM.*|AppleMark|hdrpl|s?dr|hdr|cof"
-    r"|oznor(?:WO)?|rhdr|dav|LEAD Technologies.*|<.*>|(?:binary|charset=).*|default",
-    re.IGNORECASE,
-)
-"""What cameras write where a description belongs; nobody wrote it."""
 
 
 @dataclass(frozen=True)
@@ -75,26 +66,16 @@ def own_words(metadata: Metadata) -> Own:
     titles = (xmp.get("dc:title"), iptc.get("ObjectName"))
     paths = [
         tuple(level for level in map(clean, value.split(separator)) if level)
-        for name, separator in (("digiKam:TagsList", "/"), ("lr:hierarchicalSubject", "|"))
-        for value in _texts(xmp.get(name))
+        for name, separator in LEVELS
+        for value in texts(xmp.get(name))
     ]
-    flat = (*_texts(xmp.get("dc:subject")), *_texts(iptc.get("Keywords")))
+    flat = (*texts(xmp.get("dc:subject")), *texts(iptc.get("Keywords")))
     paths += [(word,) for word in map(clean, flat)]
     return Own(
         next((d for d in descriptions if isinstance(d, str) and not is_camera_text(d)), ""),
         next((t for t in titles if isinstance(t, str) and t.strip()), ""),
         tuple(dict.fromkeys(path for path in paths if path and path[-1])),
     )
-
-
-def _texts(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [text for text in values if isinstance(text, str)]
-
-
-def is_camera_text(text: str) -> bool:
-    """Whether a camera or a program wrote it, and nobody meant it."""
-    return not text.strip() or _CAMERA_TEXT.fullmatch(text.strip()) is not None
 
 
 def words_of(

@@ -173,7 +173,7 @@ from picture_captioner.errors import LibraryError
 from picture_captioner.library import Library
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Library.open(Path(sys.argv[1]), sys.exit) as db:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
     saved = 0
     try:
         while True:

@@ -19,7 +19,7 @@ from picture_captioner.extras import how_to_install
 from picture_captioner.library import Library, Placed
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.pipeline.people.overview import Overview, PersonShown, key_of, overview
-from picture_captioner.pipeline.people.people_file import read_decisions
+from picture_captioner.pipeline.people.people_file import PeopleFile, read_decisions
 from picture_captioner.pipeline.people.questions import Questions, questions, short
 from picture_captioner.pipeline.people.regrouping import Grouped, group_faces
 
@@ -134,13 +134,13 @@ def group(library: Library, said: Decisions, settings: Settings, **how: Any) -> 
 def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
     """Group faces into persons."""
     settings = flags.settings()
-    said = decisions_of(settings)
     if not settings.library_path.exists():
         say("No faces yet: find them with 'caption.py people scan'")
         grouped = None
     else:
         with Library.open(settings.library_path, say) as library:
-            grouped = group(library, said, settings, rebuild=rebuild)
+            _take_over_names(library, settings)
+            grouped = group(library, decisions_of(settings), settings, rebuild=rebuild)
     if grouped is None:
         if as_json:
             show(json.dumps(_counts(None)))
@@ -153,6 +153,18 @@ def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
     if as_json:
         show(json.dumps(_counts(grouped)))
     return ExitCode.DONE
+
+
+def _take_over_names(library: Library, settings: Settings) -> None:
+    """Let people.jsonl know the faces that were named in other programs."""
+    from picture_captioner.pipeline.people.taken_over import names_elsewhere
+
+    said, _ = PeopleFile.read(settings.people_path)
+    if rows := names_elsewhere(library, said):
+        with PeopleFile(settings.people_path) as file:
+            file.decide(*rows)
+        faces = sum(row["kind"] == "confirm" for row in rows)
+        say(f"{count(faces, 'face')} named in other programs: confirmed")
 
 
 def _tell_grouped(grouped: Grouped) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 from picture_captioner import image_loader
 from picture_captioner.cli.run_flags import RunFlags
@@ -14,6 +15,7 @@ from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ConfigurationError, NoPhotosError, UsageError
 from picture_captioner.extras import how_to_install
+from picture_captioner.library import Library
 from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.order import Order, in_shard, order_photos, parse_shard
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
@@ -72,6 +74,29 @@ def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:
             raise UsageError(f"not all of these photos are in --photos-dir {library}")
         library = Path(os.path.commonpath([path.parent for path in named]))
     return replace(flags, given={**flags.given, "photos_dir": library}, named=named)
+
+
+def read_files_beside(
+    photos_dir: Path, photos: Iterable[Photo], library: Library, journal: Path
+) -> None:
+    """Read what other programs say in files beside the photos; not what `write` put there.
+
+    Raises:
+        LibraryError: library.db cannot be written.
+    """
+    from picture_captioner.pipeline.library_update.beside import read_beside
+    from picture_captioner.writeback import undo
+
+    @cache
+    def ours() -> dict[str, set[str]]:  # only if a folder has to be read
+        rows, _ = undo.UndoFile.read(journal.with_name(f"{journal.stem}.undo.jsonl"))
+        return undo.words_of_ours(rows)
+
+    def words(rel_path: str) -> set[str]:
+        stem = str(PurePosixPath(rel_path).with_suffix(""))
+        return ours().get(f"{rel_path}.xmp", set()) | ours().get(f"{stem}.xmp", set())
+
+    read_beside(photos_dir, photos, library, words)
 
 
 def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> list[Photo]:

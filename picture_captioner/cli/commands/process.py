@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.process_flags import ProcessFlags
@@ -92,6 +92,7 @@ def _run(
     library: Library,
     stages: Sequence[Stage],
 ) -> int:
+    read_files_beside(photos_dir, photos, library, settings.captions_jsonl)
     reporter = ProgressReporter()
     with note_signals(reporter.notice) as interrupts:
         try:

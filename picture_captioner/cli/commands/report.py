@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from picture_captioner.cli.commands.photos import find_photos
+from picture_captioner.cli.commands.photos import find_photos, read_files_beside
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import Heartbeat, ProgressReporter
@@ -154,7 +154,7 @@ def _report(flags: ReportFlags, inputs: _Inputs, library: Library) -> int:
 
     chosen = choose_embedder(flags, len(inputs.walked), inputs.photos)
     try:
-        if code := _examine(inputs, chosen, library):
+        if code := _examine(inputs, chosen, library, flags.settings().captions_jsonl):
             return code
         with Heartbeat() as alive:
             files, built = _made(flags, inputs, chosen, library, alive)
@@ -194,7 +194,7 @@ def _made(
     return _write(flags, inputs, built, library), built
 
 
-def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library) -> int:
+def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library, journal: Path) -> int:
     """Bring the library up to date with the photos; an exit code if that was interrupted."""
     if inputs.photos_dir is None or not inputs.walked or chosen is None:
         return ExitCode.DONE
@@ -207,6 +207,7 @@ def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library) -> int:
     stages: list[Stage] = [NormalizeStage(), MetadataStage()]
     if not chosen.by_captions:
         stages.append(EmbedStage(embedder.embed_images, embedder.identity, embedder.preferred_edge))
+    read_files_beside(inputs.photos_dir, inputs.walked, library, journal)
     reporter = ProgressReporter(seconds_between_lines=4.0)
     with note_signals(reporter.notice) as interrupts:
         try:

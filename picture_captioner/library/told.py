@@ -1,0 +1,106 @@
+"""What other programs and people say of photos: kept by path or content, and found by its words.
+
+What stands inside a photo goes with its content; what lies in files beside it, with its path.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.query import spaced
+from picture_captioner.library.stems import stems_of_text
+from picture_captioner.library.times import read_metadata
+from picture_captioner.metadata import NOTHING_WRITTEN, Fact, Kind, Metadata, NamedFace
+
+_UNSEARCHED = {Kind.FAVOURITE}
+
+
+def stamp_of(connection: sqlite3.Connection, folder: str) -> str | None:
+    """What the files beside a folder's photos were when they were read; None if never."""
+    row = connection.execute(
+        "SELECT stamp FROM beside_folders WHERE folder = ?", (to_key(folder),)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def save_beside(
+    connection: sqlite3.Connection, folder: str, stamp: str, found: Mapping[str, Metadata]
+) -> None:
+    """Keep what the files beside a folder's photos say, in place of what they said before.
+
+    `found` is by the photos' paths.
+    """
+    key = to_key(folder)
+    connection.execute(
+        "DELETE FROM told WHERE rel_path IN (SELECT rel_path FROM beside WHERE folder = ?)", (key,)
+    )
+    connection.execute("DELETE FROM beside WHERE folder = ?", (key,))
+    for rel_path, metadata in found.items():
+        written = msgspec.json.encode(metadata).decode()
+        place = (metadata.latitude, metadata.longitude)
+        path = to_key(rel_path)
+        connection.execute(
+            "INSERT INTO beside VALUES (?, ?, ?, ?, ?)", (path, key, *place, written)
+        )
+        _tell(connection, "rel_path", path, metadata.facts)
+    connection.execute("INSERT OR REPLACE INTO beside_folders VALUES (?, ?)", (key, stamp))
+
+
+def tell_written(connection: sqlite3.Connection, content: bytes, metadata: Metadata) -> None:
+    """Keep what is written inside a photo for searches."""
+    connection.execute("DELETE FROM told WHERE content = ?", (content,))
+    connection.execute("DELETE FROM told_pending WHERE content = ?", (content,))
+    _tell(connection, "content", content, metadata.told())
+
+
+def tell_pending(connection: sqlite3.Connection) -> None:
+    """Let searches know what older versions read in photos; nothing is to be done as a rule."""
+    rows = connection.execute(
+        "SELECT content, metadata FROM told_pending JOIN written USING (content)"
+    ).fetchall()
+    for content, written in rows:
+        tell_written(connection, content, read_metadata(written))
+    connection.execute("DELETE FROM told_pending")
+
+
+def _tell(connection: sqlite3.Connection, column: str, key: bytes, facts: Iterable[Fact]) -> None:
+    said = list(facts)
+    if not said:
+        return
+    added = connection.execute(f"INSERT INTO told ({column}) VALUES (?)", (key,)).lastrowid  # noqa: S608
+    connection.executemany(
+        "INSERT OR IGNORE INTO told_facts VALUES (?, ?, ?, ?, ?)",
+        [(added, one.kind, to_text(one.value), one.source, one.guessed) for one in said],
+    )
+    words = "\n".join(to_text(one.value) for one in said if one.kind not in _UNSEARCHED)
+    connection.execute(
+        "INSERT INTO told_words (rowid, text, stems) VALUES (?, ?, ?)",
+        (added, spaced(words), stems_of_text(words)),
+    )
+
+
+def named_faces(connection: sqlite3.Connection) -> dict[str, list[NamedFace]]:
+    """By content, in pixels of the upright photo; of photos in which faces were found here."""
+    rows = connection.execute(
+        "SELECT DISTINCT files.content, photos.width, photos.height, written.metadata, "
+        "beside.metadata FROM files JOIN faces USING (content) JOIN photos USING (content) "
+        "LEFT JOIN written USING (content) LEFT JOIN beside ON beside.rel_path = files.rel_path "
+        "WHERE written.metadata LIKE '%mwg-rs:Regions%' OR beside.metadata LIKE '%\"faces\"%'"
+    ).fetchall()
+    found: dict[str, list[NamedFace]] = {}
+    for content, width, height, inside, beside in rows:
+        photo = read_metadata(inside)
+        turned = photo.exif.get("Orientation", 1)
+        for face in (*beside_of(beside).faces, *photo.named_faces()):
+            upright = face.upright(turned)
+            found.setdefault(from_key(content), []).append(upright.scaled(width, height))
+    return found
+
+
+def beside_of(written: str | None) -> Metadata:
+    """As `save_beside` kept it."""
+    return read_metadata(written) if written is not None else NOTHING_WRITTEN

@@ -1,0 +1,195 @@
+"""What other programs and people say of a photo in words: facts, each with where it is from.
+
+Keywords, names, albums and descriptions stand in XMP, IPTC and EXIF under many names, and in the
+files that lie beside photos. Here they become one list. Named faces are areas of the picture as it
+is stored, which is how programs write them (Metadata Working Group, 5.9); `upright` turns them.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+LEVELS = (("digiKam:TagsList", "/"), ("lr:hierarchicalSubject", "|"))
+"""Lists of keywords with levels, and what parts these."""
+
+MOST_FACTS = 500
+_MOST_CHARACTERS = 2000
+
+_CAMERA_TEXT = re.compile(
+    r"OLYMPUS DIGITAL CAMERA|(?:KONICA )?MINOLTA DIGITAL CAMERA|SONY DSC|SAMSUNG"
+    r"(?: CAMERA PICTURES)?|Digital Camera|DIGITAL CAMERA|KENOX .*|Exif_JPEG_PICTURE"
+    r"|DCIM.*|AppleMark|hdrpl|s?dr|hdr|cof"
+    r"|oznor(?:WO)?|rhdr|dav|LEAD Technologies.*|<.*>|(?:binary|charset=).*|default",
+    re.IGNORECASE,
+)
+"""What cameras write where a description belongs; nobody wrote it."""
+
+_NOBODY = {"_unknown_", "unknown", ""}
+
+
+class Kind(enum.StrEnum):
+    """What a fact is about."""
+
+    DESCRIPTION = "description"
+    TITLE = "title"
+    KEYWORD = "keyword"
+    PERSON = "person"
+    ALBUM = "album"
+    PLACE = "place"
+    FAVOURITE = "favourite"
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """Something that is said of a photo; `guessed` if a program found it out by itself."""
+
+    kind: Kind
+    value: str
+    source: str
+    guessed: bool = False
+
+
+class NamedFace(msgspec.Struct, frozen=True):
+    """A face with a name: its middle and size, as shares of the stored picture's sides."""
+
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+    source: str
+
+    def scaled(self, width: float, height: float) -> NamedFace:
+        """The face in a picture of that size, in pixels."""
+        return NamedFace(
+            self.name,
+            self.x * width,
+            self.y * height,
+            self.width * width,
+            self.height * height,
+            self.source,
+        )
+
+    def upright(self, orientation: object) -> NamedFace:
+        """The face in the picture as it is seen, by EXIF's eight orientations."""
+        x, y, width, height = self.x, self.y, self.width, self.height
+        if orientation in {5, 6, 7, 8}:
+            width, height = height, width
+        places = {
+            2: (1 - x, y),
+            3: (1 - x, 1 - y),
+            4: (x, 1 - y),
+            5: (y, x),
+            6: (1 - y, x),
+            7: (1 - y, 1 - x),
+            8: (y, 1 - x),
+        }
+        if isinstance(orientation, int) and orientation in places:
+            x, y = places[orientation]
+        return NamedFace(self.name, x, y, width, height, self.source)
+
+
+def is_camera_text(text: str) -> bool:
+    """Whether a camera or a program wrote it, and nobody meant it."""
+    return not text.strip() or _CAMERA_TEXT.fullmatch(text.strip()) is not None
+
+
+def fact(kind: Kind, value: object, source: str, *, guessed: bool = False) -> list[Fact]:
+    """One fact, or none where there is no text that says something."""
+    text = " ".join(value.split())[:_MOST_CHARACTERS] if isinstance(value, str) else ""
+    if not text or (kind is Kind.DESCRIPTION and is_camera_text(text)):
+        return []
+    if kind is Kind.PERSON and text.casefold() in _NOBODY:
+        return []
+    return [Fact(kind, text, source, guessed)]
+
+
+def texts(value: object) -> list[str]:
+    """The texts in a property that is one or a list of them."""
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str)]
+
+
+def written_facts(
+    exif: Mapping[str, Any], xmp: Mapping[str, Any], iptc: Mapping[str, Any], source: str
+) -> tuple[Fact, ...]:
+    """What EXIF, XMP and IPTC say in words; the first description that somebody meant."""
+    found: list[Fact] = []
+    descriptions = (
+        xmp.get("dc:description"),
+        iptc.get("Caption-Abstract"),
+        xmp.get("tiff:ImageDescription"),
+        exif.get("ImageDescription"),
+    )
+    for text in descriptions:
+        if one := fact(Kind.DESCRIPTION, text, source):
+            found += one
+            break
+    for text in (xmp.get("dc:title"), iptc.get("ObjectName")):
+        if one := fact(Kind.TITLE, text, source):
+            found += one
+            break
+    named = [one.name for one in faces_in(xmp, source)]
+    for name in (*texts(xmp.get("Iptc4xmpExt:PersonInImage")), *named):
+        found += fact(Kind.PERSON, name, source)
+    for word in _keywords(xmp, iptc):
+        found += fact(Kind.KEYWORD, word, source)
+    city = xmp.get("photoshop:City") or iptc.get("City")
+    country = xmp.get("photoshop:Country") or iptc.get("Country-PrimaryLocationName")
+    named = [part for part in (city, country) if isinstance(part, str) and part.strip()]
+    found += fact(Kind.PLACE, ", ".join(named), source)
+    return distinct(found)
+
+
+def _keywords(xmp: Mapping[str, Any], iptc: Mapping[str, Any]) -> list[str]:
+    """The last level of each keyword."""
+    found = [
+        levels[-1]
+        for name, separator in LEVELS
+        for value in texts(xmp.get(name))
+        if (levels := [level for level in value.split(separator) if level.strip()])
+    ]
+    return [*found, *texts(xmp.get("dc:subject")), *texts(iptc.get("Keywords"))]
+
+
+def distinct(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """Each fact once, of whoever said it first; a keyword that is somebody's name is no keyword."""
+    found = list(facts)
+    names = {one.value.casefold() for one in found if one.kind is Kind.PERSON}
+    kept: dict[tuple[Kind, str], Fact] = {}
+    for one in found:
+        if one.kind is Kind.KEYWORD and one.value.casefold() in names:
+            continue
+        kept.setdefault((one.kind, one.value.casefold()), one)
+    return tuple(kept.values())[:MOST_FACTS]
+
+
+def faces_in(xmp: Mapping[str, Any], source: str) -> tuple[NamedFace, ...]:
+    """The named faces in the regions of an XMP packet."""
+    regions = xmp.get("mwg-rs:Regions")
+    if not isinstance(regions, dict) or not isinstance(regions.get("mwg-rs:RegionList"), list):
+        return ()
+    found = []
+    for item in regions["mwg-rs:RegionList"]:
+        if not isinstance(item, dict) or item.get("mwg-rs:Type", "Face") != "Face":
+            continue
+        name, area = item.get("mwg-rs:Name"), item.get("mwg-rs:Area")
+        if isinstance(name, str) and isinstance(area, dict):
+            numbers = [area.get(f"stArea:{side}") for side in "xywh"]
+            found += face(name, numbers, source)
+    return tuple(found)
+
+
+def face(name: str, numbers: Iterable[object], source: str) -> list[NamedFace]:
+    """One named face from x, y, width and height; none if they make no sense."""
+    try:
+        x, y, width, height = (float(number) for number in numbers)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return []
+    if name.strip().casefold() in _NOBODY or not all(0 <= v <= 1 for v in (x, y, width, height)):
+        return []
+    return [NamedFace(" ".join(name.split()), x, y, width, height, source)]

@@ -1,0 +1,130 @@
+"""What other programs say beside the photos is found by the commands, and only what they say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from picture_captioner.library import Library
+from picture_captioner.metadata import Kind
+from tests.metadata.takeout_trees import about, album, as_bytes
+from tests.metadata.test_beside import DUMP
+from tests.metadata.test_xmp_iptc import PACKET
+from tests.support import caption, draw
+
+FOLDER = "Takeout/Google Fotos/Ferien"
+
+
+@pytest.fixture
+def here(tmp_path):
+    """Takeout, a sidecar and a dump, each about one photo; the fourth has nothing."""
+    (tmp_path / "config.env").write_text("PHOTOS_DIR=photos\nBACKEND=mock\n")
+    photos = tmp_path / "photos"
+    draw(photos / FOLDER / "IMG_1(1).jpg", 1)
+    draw(photos / "b.jpg", 2)
+    apple = draw(photos / "apple" / "IMG_1.JPG", 3)
+    draw(photos / "d.jpg", 4)
+    said = about(
+        "IMG_1.jpg",
+        description="Picnic by the lake",
+        people=[{"name": "Anna Müller"}],
+        geoData={"latitude": 47.66, "longitude": 9.17, "altitude": 400.0},
+    )
+    (photos / FOLDER / "IMG_1.jpg.supplemental-met(1).json").write_bytes(as_bytes(said))
+    (photos / FOLDER / "Metadaten.json").write_bytes(as_bytes(album("Ferien am See")))
+    (photos / "b.jpg.xmp").write_bytes(PACKET)
+    dump = [{**DUMP[0], "original_filesize": apple.stat().st_size}]
+    (photos / "photos.json").write_text(json.dumps(dump))
+    done = caption("process", "--stage", "normalize", "--stage", "metadata", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def found(folder, *words):
+    done = caption("search", *words, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return [hit["rel_path"] for hit in json.loads(done.stdout)]
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (["picnic"], f"{FOLDER}/IMG_1(1).jpg"),
+        (["person:Berta"], None),
+        (['person:"Anna Müller"'], f"{FOLDER}/IMG_1(1).jpg"),
+        (["ferien"], f"{FOLDER}/IMG_1(1).jpg"),
+        (["date:2019-02-25"], f"{FOLDER}/IMG_1(1).jpg"),
+        (["boat"], "b.jpg"),
+        (["tag:lake"], "b.jpg"),
+        (["grandma"], "apple/IMG_1.JPG"),
+        (["tag:Building"], "apple/IMG_1.JPG"),
+        (["date:2019-05"], "apple/IMG_1.JPG"),
+    ],
+)
+def test_search_finds_what_others_say(here, words, path):
+    if path is None:
+        assert "nobody is called that" in caption("search", *words, cwd=here).stderr
+    else:
+        assert found(here, *words) == [path]
+
+
+def test_places_and_times_are_merged_and_sourced(here):
+    assert set(found(here, "has:place")) == {f"{FOLDER}/IMG_1(1).jpg", "b.jpg", "apple/IMG_1.JPG"}
+    assert set(found(here, "has:time")) == set(found(here, "has:place"))
+    with Library.open(here / "library.db", pytest.fail) as library:
+        path = here / "photos" / FOLDER / "IMG_1(1).jpg"
+        status = path.stat()
+        facts = library.facts(f"{FOLDER}/IMG_1(1).jpg", status.st_size, status.st_mtime_ns)
+    assert (facts.latitude, facts.taken_from) == (47.66, "takeout")
+    assert {(one.kind, one.source) for one in facts.told} == {
+        (Kind.DESCRIPTION, "takeout"),
+        (Kind.PERSON, "takeout"),
+        (Kind.ALBUM, "takeout"),
+    }
+
+
+def test_a_change_is_read_again_and_what_is_gone_is_forgotten(here):
+    path = here / "photos" / "b.jpg.xmp"
+    path.write_bytes(PACKET.replace(b"boat", b"canoe"))
+    caption("process", "--stage", "metadata", cwd=here)
+    assert (found(here, "canoe"), found(here, "boat")) == (["b.jpg"], [])
+    path.unlink()
+    (here / "photos" / "photos.json").unlink()
+    caption("process", "--stage", "metadata", cwd=here)
+    assert (found(here, "canoe"), found(here, "grandma")) == ([], [])
+    assert found(here, "has:time") == [f"{FOLDER}/IMG_1(1).jpg"]
+
+
+def test_what_we_wrote_ourselves_is_nobody_elses_word(here):
+    assert caption("run", "--quiet", cwd=here).returncode == 0
+    line = {"rel_path": "b.jpg", "caption": "A zebra", "status": "success", "tags": ["A > Zebra"]}
+    with (here / "captions.jsonl").open("a") as journal:
+        journal.write(json.dumps({**line, "backend": "x", "model": "y"}) + "\n")
+    assert caption("write", "--conflict=append", cwd=here).returncode == 0
+    assert b"zebra" in (here / "photos" / "b.jpg.xmp").read_bytes()
+    caption("process", "--stage", "metadata", cwd=here)
+    with Library.open(here / "library.db", pytest.fail) as library:
+        status = (here / "photos" / "b.jpg").stat()
+        facts = library.facts("b.jpg", status.st_size, status.st_mtime_ns)
+    told = {one.value for one in facts.told if one.kind is Kind.KEYWORD}
+    assert told == {"lake", "boat"}
+
+
+def test_links_and_strange_files_say_nothing(here):
+    secret = here / "secret.xmp"
+    secret.write_bytes(PACKET.replace(b"boat", b"secret"))
+    (here / "photos" / "d.jpg.xmp").symlink_to(secret)
+    (here / "photos" / "d.json").write_bytes(b"[" * 100_000)
+    (here / "photos" / "d.jpg.json").mkdir()
+    done = caption("process", "--stage", "metadata", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert found(here, "secret") == []
+
+
+def test_forget_takes_what_was_said_too(here):
+    assert caption("run", "--quiet", cwd=here).returncode == 0
+    done = caption("forget", "b.jpg", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert b"canoe" not in (here / "library.db").read_bytes()
+    assert b"boat" not in (here / "library.db").read_bytes()
