@@ -178,6 +178,19 @@ class DeclaredSettings:
             default="one or two sentences on subject, setting and activity",
         ),
     ] = ""
+    context: Annotated[
+        str,
+        Flag(
+            "run",
+            "KIND[,KIND]",
+            "Facts told to the model: people, place, date, folder, album, keywords; 'all' where "
+            "no photo leaves this machine. Never coordinates.",
+            WHO,
+            default="nothing",
+            comment="Facts about each photo that are told to the model, and leave for the host of "
+            "BACKEND: people,place,date,folder,album,keywords. Never coordinates.",
+        ),
+    ] = ""
     fallback: Annotated[
         str,
         Flag(

@@ -32,6 +32,30 @@ DEFAULT_PROMPT = (
 """Asks for what people search for later, and for no boilerplate that every caption would share."""
 
 
+TOLD = {
+    "people": "People in it",
+    "place": "Place",
+    "date": "Date",
+    "folder": "Folder that it lies in",
+    "album": "Albums that it is in",
+    "keywords": "Keywords that somebody gave it",
+}
+"""What may be told to a model of a photo (`--context`), and how it is put."""
+
+
+class Told(str):
+    """A hint that is a fact of a kind (`TOLD`) and not a tag; to a backend it is a text as any."""
+
+    __slots__ = ("kind",)
+    kind: str
+
+    def __new__(cls, kind: str, value: str) -> Told:
+        """Make one of a kind."""
+        made = super().__new__(cls, value)
+        made.kind = kind
+        return made
+
+
 class BackendOptions(BaseModel):
     """Base of a backend's own options (`--option NAME=VALUE`); unknown names are refused."""
 
@@ -86,8 +110,10 @@ class BackendSettings:
         }
         if self.asked:  # a plain caption keeps the hash it had before there were fields
             question["limits"] = self.asked.limits
-        if hints:
-            question["hints"] = list(hints)
+        if tags := [str(hint) for hint in hints if not isinstance(hint, Told)]:
+            question["hints"] = tags
+        if told := [[hint.kind, str(hint)] for hint in hints if isinstance(hint, Told)]:
+            question["context"] = told
         canonical = json.dumps(question, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:12]
 

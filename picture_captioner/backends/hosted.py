@@ -21,6 +21,7 @@ from picture_captioner.backends.base import (
     CaptionBackend,
     ExpectedTokens,
     Fault,
+    Told,
     takes_fault,
 )
 from picture_captioner.backends.registry import backend_class
@@ -184,7 +185,7 @@ def _packed_photo(image: Image, hints: Sequence[str]) -> dict[str, Any]:
         "size": image.size,
         "full_size": image.info.get("full_size", image.size),
         "pixels": image.tobytes(),
-        "hints": list(hints),
+        "hints": [(getattr(hint, "kind", ""), str(hint)) for hint in hints],
     }
 
 
@@ -217,7 +218,7 @@ class BackendHost:
             self._caption_plain()
             return [None]
         images = [_image(item) for item in items]
-        hints = [tuple(item["hints"]) for item in items]
+        hints = [_hints(item["hints"]) for item in items]
         if kind == "batch" and len(items) > 1:
             return [_packed(answer) for answer in self._backend.caption_batch(images, hints)]
         if "fault" in shared and takes_fault(self._backend):
@@ -278,6 +279,10 @@ def host_backend(arguments: dict[str, Any], child: Child) -> BackendHost:
 
 def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _hints(packed: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(Told(kind, text) if kind else text for kind, text in packed)
 
 
 def _image(item: Mapping[str, Any]) -> Image:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from picture_captioner.backends.base import BackendSettings, Fault
+from picture_captioner.backends.base import TOLD, BackendSettings, Fault, Told
 
 
 def question(settings: BackendSettings, hints: Sequence[str], fault: Fault | None = None) -> str:
-    """The text that goes with a photo; `hints` are tags, empty unless the user asked for them.
+    """The text that goes with a photo; `hints` are tags and facts, none unless the user asked.
 
     `fault` is what was wrong with the last answer, where there was one.
     """
     parts = [settings.prompt]
     if settings.language:
         parts.append(f"Answer in this language: {settings.language}.")
-    if hints:
-        tags = ", ".join(" ".join(hint.split()) for hint in hints)
-        parts.append(f"Tags that somebody gave this photo, which may be wrong: {tags}.")
+    if tags := [" ".join(hint.split()) for hint in hints if not isinstance(hint, Told)]:
+        parts.append(f"Tags that somebody gave this photo, which may be wrong: {', '.join(tags)}.")
+    if told := [hint for hint in hints if isinstance(hint, Told)]:
+        parts.append(_context(told))
     if settings.asked:
         parts.append(settings.asked.instruction())
         if settings.language:
@@ -25,6 +26,18 @@ def question(settings: BackendSettings, hints: Sequence[str], fault: Fault | Non
     if fault:
         parts.append(_remark(fault))
     return "\n\n".join(parts)
+
+
+def _context(told: Sequence[Told]) -> str:
+    """What the owner lets the model know, and that nothing else is to be named."""
+    lines = ["What is known of this photo; use of it what the picture bears out:"]
+    for kind, name in TOLD.items():
+        if values := [" ".join(fact.split()) for fact in told if fact.kind == kind]:
+            lines.append(f"- {name}: {', '.join(values)}")
+    lines.append(
+        "Name no other person, place, date or brand, unless it can be read in the picture."
+    )
+    return "\n".join(lines)
 
 
 def _remark(fault: Fault) -> str:
@@ -37,6 +50,12 @@ def _remark(fault: Fault) -> str:
         return "Your last answer was only reasoning. Give the answer itself, without reasoning."
     if fault.code == "broken":
         return "Your last answer was no text. Answer again, in plain words, and say nothing twice."
+    if fault.code == "invented":
+        return (
+            f"Your last answer named {fault.message}, which nobody told you and which cannot be "
+            "read in the picture. Answer again, and name no person, place, date or brand besides "
+            "those that were given or can be read."
+        )
     if fault.code == "no_image":
         return "A photo is part of this message. Look at it, and describe what it shows."
     if fault.code == "refused":

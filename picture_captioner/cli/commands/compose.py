@@ -154,7 +154,7 @@ def _common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendS
         local_only=settings.local_only,
         language=settings.language or None,
         prompt=settings.prompt or DEFAULT_PROMPT,
-        fields=expand(_words("--fields", settings.fields, CHOICES)),
+        fields=expand(words_in("--fields", settings.fields, CHOICES)),
         max_tags=settings.max_tags or DEFAULT_MAX_TAGS,
         temperature=settings.temperature,
         timeout=settings.timeout or None,
@@ -297,6 +297,11 @@ def hints_for(flags: RunFlags) -> Hints:
     return read_hints(flags.hints) if flags.hints is not None and not flags.dry_run else Hints()
 
 
+def hears_context(backend: CaptionBackend, first: CaptionBackend) -> bool:
+    """Whether facts that were named for the first backend may be told to this one."""
+    return backend.destination in {None, first.destination}
+
+
 def identity_of(backend: CaptionBackend, hints: Hints) -> Identity:
     """What the records of this backend say of who answered what."""
     return Identity(
@@ -319,12 +324,15 @@ def rules_for(flags: RunFlags, backends: Sequence[CaptionBackend], hints: Hints)
     if flags.dry_run and flags.restart_every:
         raise UsageError("--dry-run opens every photo in one go; leave --restart-every out")
     retry = flags.retry_status or (RETRIED_BY_DEFAULT if flags.retry_only else "")
+    plain = hints.with_context(None)
+    heard = [hints if hears_context(backend, backends[0]) else plain for backend in backends]
+    chain = [identity_of(*pair) for pair in zip(backends, heard, strict=True)]
     return SelectionRules(
-        identity=identity_of(backends[0], hints),
-        fallbacks=tuple(identity_of(backend, hints) for backend in backends[1:]),
+        identity=chain[0],
+        fallbacks=tuple(chain[1:]),
         retry_status=_statuses(retry),
         retry_only=flags.retry_only,
-        stale=frozenset(Stale(w) for w in _words("--stale", flags.stale or "", list(Stale))),
+        stale=frozenset(Stale(w) for w in words_in("--stale", flags.stale or "", list(Stale))),
         force=flags.force,
         overwrite_edits=flags.overwrite_edits,
         since=_since(flags.since),
@@ -334,11 +342,16 @@ def rules_for(flags: RunFlags, backends: Sequence[CaptionBackend], hints: Hints)
 
 def _statuses(text: str) -> frozenset[Status]:
     errors = [status for status in Status if status is not Status.SUCCESS]
-    words = _words("--retry-status", text, [*errors, "all"])
+    words = words_in("--retry-status", text, [*errors, "all"])
     return frozenset(errors) if "all" in words else frozenset(Status(word) for word in words)
 
 
-def _words(flag: str, text: str, valid: Iterable[str]) -> list[str]:
+def words_in(flag: str, text: str, valid: Iterable[str]) -> list[str]:
+    """The words of a list with commas.
+
+    Raises:
+        UsageError: one that is not valid.
+    """
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
         if word not in set(valid):

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
+    hears_context,
     hints_for,
     make_backend,
     make_fallbacks,
@@ -22,8 +24,9 @@ from picture_captioner.cli.commands.compose import (
     settings_for,
     workers_for,
 )
+from picture_captioner.cli.commands.context import context_for, tell_context
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
 from picture_captioner.cli.commands.price import price_in_words
 from picture_captioner.cli.commands.summary import tell_summary
 from picture_captioner.cli.interrupts import Interrupts, note_signals
@@ -84,10 +87,12 @@ def run_captions(flags: RunFlags) -> int:
     for nameless in (b for b in backends if not b.settings.model):
         say(f"Asking {nameless.destination} which model it has; no photo is sent", always=True)
         nameless.check()  # finds out the name of the only model, which records and rules go by
-    hints = hints_for(flags)
-    rules = rules_for(flags, backends, hints)
     configure_logging(settings.log_file, settings.log_level)
-    with Journal(settings.captions_jsonl) as journal:
+    with ExitStack() as held:
+        library = _library(flags, settings, reporter, held)
+        hints = hints_for(flags).with_context(context_for(flags, settings, backend, library))
+        rules = rules_for(flags, backends, hints)
+        journal = held.enter_context(Journal(settings.captions_jsonl))
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
         root = root_id(photos_dir)
@@ -113,6 +118,7 @@ def run_captions(flags: RunFlags) -> int:
             hints=hints,
             rules=rules,
             journal=journal,
+            library=library,
             batch=batch,
             reporter=reporter,
         )
@@ -197,6 +203,7 @@ class Job:
     hints: Hints
     rules: SelectionRules
     journal: Journal
+    library: Library | None
     batch: Batch
     reporter: ProgressReporter
 
@@ -206,7 +213,9 @@ def _caption(job: Job) -> int:
     flags, journal, batch = job.flags, job.journal, job.batch
     reporter = job.reporter
     outcomes = Outcomes(reporter)
-    library = _library(job)
+    library = job.library
+    if library is not None:
+        read_files_beside(job.photos_dir, batch.photos, library, job.settings.captions_jsonl)
     options = _run_options(job, library)
     captioning = CaptionRun(
         chosen_backends,
@@ -240,8 +249,6 @@ def _caption(job: Job) -> int:
         os._exit(code)  # a request that hangs must not keep the process from ending
     for backend in job.backends:
         backend.close()
-    if library is not None:
-        library.close()
     return code
 
 
@@ -270,18 +277,21 @@ def _available_backends(job: Job) -> list[ChosenBackend]:
         if was_free and not backend.free:  # a local server that passes photos on said so only now
             prices = prices_for(backend, job.settings)
             check_ceilings(backend, job.settings, prices)
-        chosen_backends.append(ChosenBackend(backend, identity, prices))
+        heard = hears_context(backend, job.backends[0])
+        chosen_backends.append(ChosenBackend(backend, identity, prices, heard))
     if not chosen_backends:
         raise down[0]
     return chosen_backends
 
 
-def _library(job: Job) -> Library | None:
+def _library(
+    flags: RunFlags, settings: Settings, reporter: ProgressReporter, held: ExitStack
+) -> Library | None:
     """Where facts and thumbnails go on the way; a run does without it, for captions come first."""
-    if job.flags.dry_run or job.flags.no_library:
+    if flags.dry_run or flags.no_library:
         return None
     try:
-        return Library.open(job.settings.library_path, job.reporter.notice)
+        return held.enter_context(Library.open(settings.library_path, reporter.notice))
     except LibraryError as error:
         say(f"{error}. Captioning goes on without library.db")
         return None
@@ -298,7 +308,9 @@ def _run_options(job: Job, library: Library | None) -> RunOptions:
         accept_truncated=job.flags.accept_truncated,
         patience=job.settings.patience,
         root=job.root,
-        facts=FactsOnTheWay(library, job.reporter.notice) if library is not None else None,
+        facts=FactsOnTheWay(library, job.reporter.notice, at_once=job.hints.context is not None)
+        if library is not None
+        else None,
     )
 
 
@@ -306,11 +318,16 @@ def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> 
     """Say who is about to receive the photos and at what price, before the first one."""
     photos = job.batch.photos
     sent = "pixels and the prompt, no names, no metadata"
-    if hinted := sum(bool(job.hints.tags(photo.rel_path, None)) for photo in photos):
+    tags = job.hints.with_context(None)
+    if hinted := sum(bool(tags.tags(photo.rel_path, None)) for photo in photos):
         sent = f"pixels, the prompt and the hints of {hinted:,}, no names, no metadata"
-    elif job.hints:
+    elif tags:
         sent = "pixels, the prompt and hints, no names, no metadata"
     first, *others = chosen_backends
+    if context := job.hints.context:
+        sent = f"pixels, the prompt and facts ({', '.join(context.kinds)}), no other metadata"
+        if first.hears_context:
+            tell_context(context, job.library, job.photos_dir, photos, first.backend.destination)
     if first.backend.destination:
         billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
         price = price_in_words(first.backend, first.prices, edge, billed, len(photos))
@@ -320,7 +337,8 @@ def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> 
         )
     for chosen in others:
         to = chosen.backend.destination or "no other machine"
-        say(f"What that cannot caption goes to {to} ({chosen})", always=True)
+        without = "" if chosen.hears_context or not job.hints.context else ", without the facts"
+        say(f"What that cannot caption goes to {to} ({chosen}){without}", always=True)
     about = {"backend": first.backend.name, "model": first.backend.settings.model}
     _log.info("run started", extra={"event": "run_started", **about, "photos": len(photos)})
 

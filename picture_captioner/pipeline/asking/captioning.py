@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from picture_captioner.backends.base import Caption
+from picture_captioner.backends.base import Caption, Told
 from picture_captioner.errors import (
     BackendUnavailableError,
     CeilingReachedError,
@@ -95,7 +95,7 @@ class Captioning:
             try:
                 images = [case.decoded.image for case in cases]
                 photo = cases[0].decoded.loaded.content_sha256
-                answers = service.ask(images, [case.tags for case in cases], photo)
+                answers = service.ask(images, [_told(service, case) for case in cases], photo)
             except BackendUnavailableError as error:
                 self._chain.put_aside(service, error)
                 continue
@@ -176,6 +176,13 @@ class Captioning:
         self._recorder.release(failed)
         proved = proved or service.chosen.identity.placeholder
         self._recorder.failed(failed if proved else service.breaker.failed(failed))
+
+
+def _told(service: BackendService, case: Case) -> Tags:
+    """The tags, and the facts where the backend may hear them."""
+    if service.chosen.hears_context:
+        return case.tags
+    return tuple(tag for tag in case.tags if not isinstance(tag, Told))
 
 
 def _runaway(

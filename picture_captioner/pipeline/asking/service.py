@@ -43,11 +43,15 @@ PLAIN_EDGE = 256
 
 @dataclass(frozen=True)
 class ChosenBackend:
-    """A backend in the order in which backends are asked, with what its records say of it."""
+    """A backend in the order in which backends are asked, with what its records say of it.
+
+    `hears_context`: it may be told the facts of `--context`, which were named for one host.
+    """
 
     backend: CaptionBackend
     identity: Identity
     prices: Prices
+    hears_context: bool = True
 
     def __str__(self) -> str:
         return f"{self.backend.name}, model {self.backend.settings.model}"

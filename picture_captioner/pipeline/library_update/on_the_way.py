@@ -36,10 +36,16 @@ class _Found(NamedTuple):
 
 
 class FactsOnTheWay:
-    """Takes what decoders find, from any thread; `run` is for one thread and ends with `close`."""
+    """Takes what decoders find, from any thread; `run` is for one thread and ends with `close`.
 
-    def __init__(self, library: Library, notice: Callable[[str], None]) -> None:
+    `at_once`: what was found of a photo is stored before it is captioned, which needs it.
+    """
+
+    def __init__(
+        self, library: Library, notice: Callable[[str], None], *, at_once: bool = False
+    ) -> None:
         self._library = library
+        self._at_once = at_once
         self._notice = notice
         self._stages = (NormalizeStage(), MetadataStage())
         self._found: Buffer[_Found] = Buffer(_WAITING)
@@ -61,7 +67,15 @@ class FactsOnTheWay:
     ) -> None:
         """Keep what was found; without `traits` it is at most a copy of what is known."""
         content = loaded.content_sha256
-        self._put(_Found(photo, content, loaded, traits, None, seconds))
+        found = _Found(photo, content, loaded, traits, None, seconds)
+        if not self._at_once or self._given_up.is_set():
+            self._put(found)
+            return
+        try:
+            with self._library.transaction():
+                self._store(found)
+        except LibraryError as error:
+            self._give_up(error)
 
     def undecodable(self, photo: Photo, content_sha256: str, error: PhotoError) -> None:
         """Keep that there is nothing to be found out of these bytes."""

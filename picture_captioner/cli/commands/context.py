@@ -1,0 +1,111 @@
+"""Which facts may be told to the model; shown, with one example, before the first photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from picture_captioner.backends.base import TOLD, CaptionBackend
+from picture_captioner.cli.commands.compose import words_in
+from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.terminal import say
+from picture_captioner.config import Settings
+from picture_captioner.errors import UsageError
+from picture_captioner.library import Library
+from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
+from picture_captioner.pipeline.selecting.context import Context
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
+
+LOOKED_AT = 50
+"""Photos among which one is looked for of which every kind is known."""
+
+
+class _Silent:
+    """A reporter of a look at one photo, of which nobody need hear."""
+
+    def start(self, total: int) -> None: ...
+
+    def advance(self, outcome: Outcome) -> None: ...
+
+    def failed(self, failure: FailedPhoto) -> None: ...
+
+    def notice(self, text: str) -> None: ...
+
+
+def context_for(
+    flags: RunFlags, settings: Settings, backend: CaptionBackend, library: Library | None
+) -> Context | None:
+    """The facts that the person lets the backend know; None if none was named.
+
+    Raises:
+        UsageError: a kind that there is not, not every one named for another machine, or facts
+            that nobody keeps.
+    """
+    named = words_in("--context", settings.context, [*TOLD, "all"])
+    if not named or flags.dry_run:
+        return None
+    if "all" in named and backend.destination:
+        raise UsageError(
+            f"--context all: what leaves for {backend.destination} is named kind by kind; "
+            f"choose from {', '.join(TOLD)}"
+        )
+    if library is None:
+        raise UsageError("--context needs what library.db knows; leave --no-library out")
+    if backend.placeholder:
+        say(f"--context does nothing: {backend.name} writes placeholders")
+        return None
+    kinds = list(TOLD) if "all" in named else named
+    names = None
+    if "place" in kinds:
+        from picture_captioner.report.places import place_names
+
+        names = place_names()
+        if names is None:
+            say("Places without a name are not told: 'caption.py doctor' names the extra places")
+    people = _names_by_photo(library, settings) if "people" in kinds else {}
+    return Context(kinds, library, people, names)
+
+
+def _names_by_photo(library: Library, settings: Settings) -> dict[str, list[str]]:
+    """Whom each photo shows, of those who have a name and are not hidden."""
+    from picture_captioner.pipeline.people.overview import overview
+    from picture_captioner.pipeline.people.people_file import read_decisions
+
+    said, _ = read_decisions(settings.people_path)
+    found: dict[str, list[str]] = {}
+    for person in overview(library, said).persons:
+        if person.name and not person.hidden:
+            for face in person.faces:
+                found.setdefault(face.content_sha256, []).append(person.name)
+    return found
+
+
+def tell_context(
+    context: Context,
+    library: Library | None,
+    photos_dir: Path,
+    photos: Sequence[Photo],
+    destination: str | None,
+) -> None:
+    """One line: the kinds, the host, and what is told of one of these photos."""
+    kinds, to = ", ".join(context.kinds), destination or "the model on this machine"
+    example, told = "", dict[str, str]()
+    if library is not None and not library.facts(*_file(photos[0])):
+        stages = [NormalizeStage(), MetadataStage()]
+        process_photos(photos_dir, photos[:1], library, stages, _Silent(), decoders=1)
+    for photo in photos[:LOOKED_AT]:
+        facts = library.facts(*_file(photo)) if library is not None else None
+        content = facts.content_sha256 if facts is not None else None
+        found = {fact.kind: str(fact) for fact in context.told(photo.rel_path, content)}
+        if len(found) > len(told):
+            example, told = photo.rel_path, found
+    shown = "; ".join(f'{kind} "{value}"' for kind, value in told.items()) or "nothing"
+    of = f"of {example}" if example else "of the first photos"
+    say(f"Telling {to} of each photo what is known of: {kinds}. For instance, {of}: {shown}",
+        always=True)  # fmt: skip
+
+
+def _file(photo: Photo) -> tuple[str, int, int]:
+    return photo.rel_path, photo.size, photo.mtime_ns
