@@ -33,11 +33,13 @@ class Dimensions:
     sizes: list[tuple[int, int]] = field(default_factory=list)
 
 
-def read_dimensions(photos_dir: Path, photos: Sequence[Photo]) -> Dimensions:
-    """Read the headers of at most 2,000 photos, evenly spread."""
+def read_dimensions(
+    photos_dir: Path, photos: Sequence[Photo], *, follow_links: bool = False
+) -> Dimensions:
+    """Read the headers of at most 2,000 photos, evenly spread; `follow_links` as in the walk."""
     step = max(len(photos) / MAX_HEADERS, 1.0)
     sample = [photos[int(i * step)] for i in range(min(len(photos), MAX_HEADERS))]
-    with Decoder() as loader:
+    with Decoder(within=None if follow_links else photos_dir) as loader:
         headers = loader.read_headers([photos_dir / photo.rel_path for photo in sample])
     found = Dimensions(sampled=len(sample))
     for header in headers:

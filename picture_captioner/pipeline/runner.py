@@ -48,7 +48,8 @@ class RunOptions:
     """How a run works; which photos it takes is decided before.
 
     `root` is what `photos_dir` was when they were found: until the first one is opened a model may
-    have been loaded for minutes. `facts` takes what else is found out of the photos.
+    have been loaded for minutes. `facts` takes what else is found out of the photos. Links out of
+    `photos_dir` are followed only with `follow_links`.
     """
 
     photos_dir: Path
@@ -61,6 +62,7 @@ class RunOptions:
     grace_seconds: float = GRACE_SECONDS
     root: FileId | None = None
     facts: FactsOnTheWay | None = None
+    follow_links: bool = False
 
 
 class CaptionRun:
@@ -122,6 +124,7 @@ class CaptionRun:
             accept_truncated=options.accept_truncated,
             root=options.root,
             facts=options.facts,
+            follow_links=options.follow_links,
         )
         chain = FallbackChain(self._services, outcomes.notice)
         self._captioning = Captioning(

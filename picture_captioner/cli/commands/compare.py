@@ -70,7 +70,7 @@ def print_comparison(flags: RunFlags, backends: str, limit: int, *, as_json: boo
     _check(specs, flags.given.get("base_url"))
     photos = _spread(find_photos(flags, photos_dir, follow_links=settings.follow_links), limit)
     columns = []
-    with Decoder() as loader:
+    with Decoder(within=None if settings.follow_links else photos_dir) as loader:
         for name, model, url in specs:
             own = replace(settings, backend=name, model=model)
             at = replace(flags, given={**flags.given, "base_url": url}) if url else flags

@@ -73,7 +73,7 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
             "A run would stop: name this library's journal with --captions-jsonl FILE"
         )
     pending = select(photos, index, rules).pending
-    dimensions = read_dimensions(photos_dir, pending)
+    dimensions = read_dimensions(photos_dir, pending, follow_links=settings.follow_links)
     records = read_again(
         settings.captions_jsonl, asked_alike(index.entries.values(), rules.identity)
     )

@@ -104,6 +104,7 @@ def _run(
                 reporter,
                 force=flags.force,
                 limit=flags.limit,
+                follow_links=settings.follow_links,
                 interrupted=interrupts.requested,
                 decoders=settings.decode_workers,
             )

@@ -50,6 +50,7 @@ class _Inputs(NamedTuple):
     walked: list[Photo]
     photos: list[ReportPhoto]
     notes: tuple[str, ...]
+    follow_links: bool
 
 
 def make_report(flags: ReportFlags) -> int:
@@ -129,7 +130,8 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     records = _records(journal, (fold.caption or fold.attempt for fold in known))
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
     redo_errors = {r.rel_path: record_error(r) or str(r.status) for r in failed_since}
-    return _Inputs(photos_dir, walked, report_photos(walked, records, redo_errors), notes)
+    photos = report_photos(walked, records, redo_errors)
+    return _Inputs(photos_dir, walked, photos, notes, settings.follow_links)
 
 
 def _records(journal: Path, entries: Iterable[Entry | None]) -> list[Record]:
@@ -217,6 +219,7 @@ def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library, journal: 
                 library,
                 stages,
                 reporter,
+                follow_links=inputs.follow_links,
                 interrupted=interrupts.requested,
             )
         finally:

@@ -311,6 +311,7 @@ def _run_options(job: Job, library: Library | None) -> RunOptions:
         facts=FactsOnTheWay(library, job.reporter.notice, at_once=job.hints.context is not None)
         if library is not None
         else None,
+        follow_links=settings.follow_links,
     )
 
 

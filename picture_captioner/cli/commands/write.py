@@ -184,7 +184,13 @@ def _look_inside(
         reporter = ProgressReporter()
         try:
             process_photos(
-                photos_dir, unknown, library, stages, reporter, decoders=settings.decode_workers
+                photos_dir,
+                unknown,
+                library,
+                stages,
+                reporter,
+                follow_links=settings.follow_links,
+                decoders=settings.decode_workers,
             )
         finally:
             reporter.close()

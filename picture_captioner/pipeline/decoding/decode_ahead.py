@@ -69,6 +69,7 @@ class Decoding:
         accept_truncated: caption what is left of a picture that ends too early.
         root: as in `DiskWatch`.
         facts: takes what else is found out of a photo that is decoded anyway.
+        follow_links: read photos outside of `photos_dir`, too, where links lead there.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Decoding:
         accept_truncated: bool = False,
         root: FileId | None = None,
         facts: FactsOnTheWay | None = None,
+        follow_links: bool = False,
     ) -> None:
         self._photos_dir = photos_dir
+        self._within = None if follow_links else photos_dir
         self._disk = DiskWatch(photos_dir, root)
         self._edge = edge
         self._jpeg_quality = jpeg_quality
@@ -102,7 +105,7 @@ class Decoding:
 
     def run(self) -> None:
         """Decode until the feed has nothing more."""
-        with Decoder() as loader:
+        with Decoder(within=self._within) as loader:
             while (item := self._queue.next()) is not None:
                 self._decode(loader, item)
 

@@ -78,12 +78,17 @@ class Decoder:
     The process is started when it is first needed and replaced when it died, took too long or
     has seen enough photos. One thread at a time may use a loader; several loaders do not
     disturb each other.
+
+    Args:
+        within: nothing is opened outside of this directory, whatever links lead there.
     """
 
-    def __init__(self, limits: DecodeLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, limits: DecodeLimits = DEFAULT_LIMITS, *, within: Path | None = None
+    ) -> None:
         self._limits = limits
         self._process: DecoderProcess | None = None
-        self._opener = Opener()
+        self._opener = Opener(within)
         self._photos = 0
 
     def __enter__(self) -> Self:

@@ -1,16 +1,25 @@
-"""Opens photos for decoders, which may open nothing; gives up on a disk that does not answer."""
+"""Opens photos for decoders, which may open nothing; gives up on a disk that does not answer.
+
+The walk does not follow links out of the photos directory. Whatever takes a photo's or a folder's
+place afterwards is found out here: by the path that the open descriptor really has.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from picture_captioner.errors import CaptionerError
+from picture_captioner.errors import CaptionerError, UnreadableFileError
 from picture_captioner.image_loader import open_descriptor
+
+_F_GETPATH = 50
+"""fcntl(2) on macOS: the path of an open file, in a buffer of MAXPATHLEN bytes."""
 
 
 class Opener:
@@ -18,9 +27,13 @@ class Opener:
 
     Opening a file on a dead network disk never ends. A thread of its own for each file would cost
     a tenth of what a small photo costs the parent.
+
+    Args:
+        within: the directory whose files are opened, and no others; None: all are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, within: Path | None = None) -> None:
+        self._within = f"{within.resolve()}/" if within is not None else None
         self._asked: queue.SimpleQueue[Path | None] | None = None
         self._opened: queue.SimpleQueue[int | CaptionerError] = queue.SimpleQueue()
 
@@ -48,8 +61,8 @@ class Opener:
     def _open(self, path: Path, seconds: float, overdue: Callable[[], CaptionerError]) -> int:
         if self._asked is None:
             self._asked, self._opened = queue.SimpleQueue(), queue.SimpleQueue()
-            ways = (self._asked, self._opened)
-            threading.Thread(target=_serve, args=ways, daemon=True, name="opener").start()
+            given = (self._asked, self._opened, self._within)
+            threading.Thread(target=_serve, args=given, daemon=True, name="opener").start()
         self._asked.put(path)
         try:
             found = self._opened.get(timeout=seconds)
@@ -62,10 +75,38 @@ class Opener:
 
 
 def _serve(
-    asked: queue.SimpleQueue[Path | None], opened: queue.SimpleQueue[int | CaptionerError]
+    asked: queue.SimpleQueue[Path | None],
+    opened: queue.SimpleQueue[int | CaptionerError],
+    within: str | None,
 ) -> None:
     while (path := asked.get()) is not None:
         try:
-            opened.put(open_descriptor(path))
+            opened.put(_open_within(path, within))
         except CaptionerError as error:
             opened.put(error)
+
+
+def _open_within(path: Path, within: str | None) -> int:
+    descriptor = open_descriptor(path)
+    if within is None or _real_path(descriptor, path).startswith(within):
+        return descriptor
+    os.close(descriptor)
+    raise UnreadableFileError(
+        "a link leads out of the photos directory here, which was none when the photo was found; "
+        "it was not read"
+    )
+
+
+def _real_path(descriptor: int, path: Path) -> str:
+    """Where the open file lies, whatever its path leads to by now; "" if nobody can say."""
+    try:
+        if sys.platform == "darwin":
+            name = fcntl.fcntl(descriptor, _F_GETPATH, bytes(1024))
+            return os.fsdecode(name.split(b"\0", 1)[0])
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    except OSError:  # no /proc
+        real = path.resolve()
+        try:
+            return str(real) if os.path.samestat(real.stat(), os.fstat(descriptor)) else ""
+        except OSError:
+            return ""

@@ -32,8 +32,11 @@ class Examining:
         keeper: Keeper,
         disk: DiskWatch,
         ready: Buffer[ExaminedPhoto],
+        *,
+        follow_links: bool,
     ) -> None:
         self._photos_dir = photos_dir
+        self._within = None if follow_links else photos_dir
         self._edge = edge
         self._queue = queue
         self._shared = shared
@@ -43,7 +46,7 @@ class Examining:
 
     def run(self) -> None:
         """Examine until the queue has nothing more."""
-        with Decoder() as loader:
+        with Decoder(within=self._within) as loader:
             while (item := self._queue.next()) is not None:
                 self._examine(loader, item)
 

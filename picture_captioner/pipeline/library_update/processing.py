@@ -93,6 +93,7 @@ def process_photos(
     *,
     force: bool = False,
     limit: int | None = None,
+    follow_links: bool = False,
     interrupted: Callable[[], bool] = lambda: False,
     batch_size: int = BATCH_SIZE,
     decoders: int = 0,
@@ -104,6 +105,7 @@ def process_photos(
         stages: checked, in an order in which each comes after those that it needs.
         force: do it again where it was done.
         limit: open at most so many photos.
+        follow_links: open photos outside of `photos_dir`, too, where links lead there.
         interrupted: asked ten times a second; True ends the pass after what is under way.
         batch_size: photos in a transaction.
         decoders: worker processes; 0: one per processor.
@@ -124,7 +126,16 @@ def process_photos(
         return ProcessingResult(
             known, Outcomes(reporter), stopped=False, abandoned=False, left=left
         )
-    flow = _Flow(photos_dir, pending, library, stages, still_open, reporter, batch_size)
+    flow = _Flow(
+        photos_dir,
+        pending,
+        library,
+        stages,
+        still_open,
+        reporter,
+        batch_size,
+        follow_links=follow_links,
+    )
     reporter.start(len(pending))
     workers = min(decoders or default_decoders(), len(pending))
     abandoned = flow.run(ThreadGroup(flow.stop, interrupted, grace_seconds), workers)
@@ -148,6 +159,8 @@ class _Flow:
         still_open: OpenStages,
         reporter: Reporter,
         batch_size: int,
+        *,
+        follow_links: bool,
     ) -> None:
         self.stop = Stop()
         self.outcomes = Outcomes(reporter)
@@ -160,7 +173,14 @@ class _Flow:
         edge = max((stage.edge for stage in stages if stage.edge), default=None)
         watch = DiskWatch(photos_dir)
         self._examining = Examining(
-            photos_dir, edge, queue, shared, self._keeper, watch, self._ready
+            photos_dir,
+            edge,
+            queue,
+            shared,
+            self._keeper,
+            watch,
+            self._ready,
+            follow_links=follow_links,
         )
         self.stop.on_stop(queue.stop)
         self.stop.on_stop(lambda: self._ready.close(discard=True))

@@ -21,6 +21,7 @@ from picture_captioner.errors import (
     UnreadableFileError,
 )
 from picture_captioner.image_loader import examine_image, load_image, read_header
+from picture_captioner.pipeline.decoding import opening
 from picture_captioner.pipeline.decoding.decoder import DecodeLimits, Decoder
 from picture_captioner.pipeline.decoding.decoder_process import DecoderProcess
 from tests.images import encoded, exif, gradient, noise, write
@@ -232,3 +233,54 @@ def test_no_descriptor_leaks(tmp_path):
             worker = len(os.listdir(f"/proc/{worker_pid(loader)}/fd"))
         assert len(os.listdir("/proc/self/fd")) == before
     assert worker < 16  # 13, and the photo until it is closed
+
+
+def test_what_took_a_photos_place_since_the_walk_is_not_read(tmp_path):
+    photos, private = tmp_path / "photos", tmp_path / "private"
+    for folder in (photos / "b", private):
+        folder.mkdir(parents=True)
+    paths = [photo(photos, name) for name in ("a.jpg", "b/c.jpg", "d.jpg")]
+    photo(private, "c.jpg")
+    paths[0].unlink()
+    paths[0].symlink_to(private / "c.jpg")
+    paths[1].unlink()
+    paths[1].parent.rmdir()
+    paths[1].parent.symlink_to(private)
+    with Decoder(within=photos) as loader:
+        for path in paths[:2]:
+            with pytest.raises(UnreadableFileError, match="a link leads out of the photos"):
+                loader.load(path, 64)
+        assert loader.load(paths[2], 64).image.size == (64, 43)
+        headers = loader.read_headers([paths[2], *paths[:2]])
+        assert [getattr(header, "width", None) for header in headers] == [120, None, None]
+    with Decoder() as loader:
+        assert loader.load(paths[0], 64).image.size == (64, 43)
+
+
+def test_a_photos_directory_that_is_a_link_is_the_directory_it_leads_to(tmp_path):
+    for name in ("disk", "disk2"):
+        (tmp_path / name).mkdir()
+    photo(tmp_path / "disk", "a.jpg")
+    (tmp_path / "photos").symlink_to(tmp_path / "disk")
+    with Decoder(within=tmp_path / "photos") as loader:
+        assert loader.load(tmp_path / "photos" / "a.jpg", 64).image.size == (64, 43)
+        (tmp_path / "disk2" / "b.jpg").write_bytes((tmp_path / "disk" / "a.jpg").read_bytes())
+        (tmp_path / "disk" / "b.jpg").symlink_to(tmp_path / "disk2" / "b.jpg")
+        with pytest.raises(UnreadableFileError, match="a link leads out"):  # disk2 begins with disk
+            loader.load(tmp_path / "photos" / "b.jpg", 64)
+
+
+def no_proc(_):
+    raise OSError("no /proc")
+
+
+def test_without_a_proc_the_path_is_looked_up(tmp_path, monkeypatch):
+    path = photo(tmp_path, "a.jpg")
+    monkeypatch.setattr(opening.Path, "readlink", no_proc)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        assert opening._real_path(descriptor, path) == str(path)
+        path.unlink()
+        assert opening._real_path(descriptor, path) == ""
+    finally:
+        os.close(descriptor)
