@@ -13,12 +13,13 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from picture_captioner.errors import LibraryError, LibraryLockedError, LibraryNewerError
 from picture_captioner.library import schema
+from picture_captioner.library.checking import drop_unsound_rows
 from picture_captioner.library.migrating import migrate, version_of
 
 BUSY_SECONDS = 20.0
@@ -112,6 +113,9 @@ class Database:
                 reason = _patiently(_look_into, self._connection)
                 if reason is None:
                     _patiently(lambda c: migrate(c, path, notice), self._connection)
+                    dropped = _patiently(drop_unsound_rows, self._connection)
+                    if dropped:
+                        _tell_dropped(path, dropped, notice)
             except LibraryNewerError as error:
                 self._connection.close()
                 raise LibraryNewerError(f"{path} {error}") from None
@@ -179,6 +183,14 @@ def _look_into(connection: sqlite3.Connection) -> str | None:
     connection.execute("PRAGMA journal_mode = WAL").fetchone()
     connection.execute("PRAGMA synchronous = NORMAL")
     return None
+
+
+def _tell_dropped(path: Path, dropped: Mapping[str, int], notice: Notice) -> None:
+    told = ", ".join(f"{number:,} in {table}" for table, number in dropped.items())
+    notice(
+        f"{path} held rows that this program never wrote ({told}): they are dropped, and what they "
+        "held is computed again from photos and journal; is the disk in order?"
+    )
 
 
 def _stranger(connection: sqlite3.Connection) -> str | None:

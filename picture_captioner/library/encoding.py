@@ -9,8 +9,11 @@ def to_key(text: str) -> bytes:
 
 
 def from_key(key: bytes) -> str:
-    """The text of a key."""
-    return key.decode("utf-8", "surrogatepass")
+    """The text of a key; bytes that are no such text come back as the names of files do."""
+    try:
+        return key.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:  # this program never wrote it
+        return key.decode("utf-8", "surrogateescape")
 
 
 def to_text(text: str) -> str:

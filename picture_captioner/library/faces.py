@@ -154,8 +154,10 @@ class Faces:
                 "SELECT content, number, x, y, width, height, score, seen, vector, "
                 "coalesce(label, -2), coalesce(since, 0), core, lambda, outlier, person, status "
                 "FROM faces LEFT JOIN face_assignments USING (content, number) "
-                "WHERE recogniser = ? ORDER BY content, number",
-                (recogniser,),
+                "WHERE recogniser = ? AND length(vector) = (SELECT length(vector) FROM faces "
+                "WHERE recogniser = ? GROUP BY length(vector) ORDER BY count(*) DESC LIMIT 1) "
+                "ORDER BY content, number",
+                (recogniser, recogniser),
             ).fetchall()
         return _table(rows)
 
@@ -417,7 +419,7 @@ def _table(rows: Sequence[tuple[Any, ...]]) -> FaceTable:
     vectors, labels, since, core, lambdas, outliers, persons, status = columns[8:]
     joined = np.frombuffer(b"".join(vectors), VECTOR_DTYPE)
     array = joined.reshape(len(rows), -1) if len(rows) else joined.reshape(0, 0)
-    unit = array.astype(np.float32)
+    unit = np.nan_to_num(array.astype(np.float32))
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.float32(1e-12))
     return FaceTable(
         contents=[from_key(content) for content in contents],

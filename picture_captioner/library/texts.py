@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from picture_captioner.library.encoding import to_key, to_text
 from picture_captioner.library.query import spaced
 from picture_captioner.library.stems import stems_of_text
@@ -51,7 +53,7 @@ def load(connection: sqlite3.Connection, content_sha256: str) -> list[StoredLine
     ).fetchone()
     if row is None:
         return None
-    return [
-        StoredLine(text, confidence, tuple((x, y) for x, y in corners))
-        for text, confidence, corners in json.loads(row[0])
-    ]
+    try:
+        return msgspec.json.decode(row[0], type=list[StoredLine])
+    except msgspec.MsgspecError:  # this program never wrote it: as if nobody had read the photo
+        return None

@@ -14,6 +14,8 @@ import msgspec
 from picture_captioner.library.encoding import from_key
 from picture_captioner.metadata import Metadata, TakenFrom, TimeClaim, best_time, time_from_name
 
+_BY_NAME = {TakenFrom.NAME, TakenFrom.DATE}
+
 
 def read_metadata(written: str | None) -> Metadata:
     """As it was saved; none in rows of an older version, or if this program knows them no more."""
@@ -33,7 +35,10 @@ def surest_time(
     if (named := time_from_name(PurePosixPath(rel_path).name)) is not None:
         source = TakenFrom.NAME if named.exact else TakenFrom.DATE
         claims.append(TimeClaim(named.taken_at.isoformat(), source))
-    return best_time(claims)
+    try:
+        return best_time(claims)
+    except ValueError:  # written by another version, or not by this program: the name is left
+        return best_time(claim for claim in claims if claim.source in _BY_NAME)
 
 
 def find_times(connection: sqlite3.Connection, path: bytes | None = None) -> None:

@@ -80,8 +80,9 @@ def load(
     array = np.zeros((len(places), model[1]), np.float32)
     for rows in _stored(connection, model[0], places):
         here = [places[key] for key, _ in rows]
-        known[here] = True
         array[here] = _matrix(rows, model[1])
+        known[here] = np.isfinite(array[here]).all(axis=1)
+    array[~known] = 0
     if len(places) == len(wanted):
         return known, array
     each = [places[key] for key in wanted]
@@ -126,7 +127,7 @@ def nearest(
     everything = connection.execute(_EVERYTHING, model[:1])
     while rows := everything.fetchmany(_ROWS_AT_ONCE):
         keys += [key for key, _ in rows]
-        cosines.append(_matrix(rows, model[1]).astype(np.float32) @ query)
+        cosines.append(np.nan_to_num(_matrix(rows, model[1]).astype(np.float32)) @ query)
     found = np.concatenate(cosines)
     for place in np.argsort(-found, kind="stable"):
         yield from_key(keys[place]), float(found[place])
