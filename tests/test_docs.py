@@ -41,6 +41,17 @@ def test_the_first_command_of_the_readme_captions_the_examples(tmp_path):
     assert statuses.count("success") == len(statuses) - 1 >= 12
 
 
+def test_commands_of_the_documents_work_in_a_checkout():
+    """Where the reader is, `caption.py` is no command of the shell."""
+    bare = [
+        (path.name, line)
+        for path in DOCUMENTS
+        for line in path.read_text("utf-8").splitlines()
+        if re.match(r"^ {4,}(?:\S+=\S+ )*(caption|cluster_report)\.py [a-z-]", line)
+    ]
+    assert not bare, bare
+
+
 def test_the_second_command_of_the_readme_is_what_ci_runs():
     commands = re.findall(r"^    (pip install uv && uv run .*pytest.*)$", README, re.MULTILINE)
     assert commands == ["pip install uv && uv run --extra dev pytest -n auto --dist worksteal"]

@@ -195,3 +195,31 @@ def test_such_a_failure_is_not_handed_on_to_another_backend(tmp_path):
         assert done.returncode == 3, done.stderr
         assert not other.captions_asked()
     assert records(tmp_path / "captions.jsonl")[0]["cost_usd"] > 0.01
+
+
+def test_a_trial_says_how_long_a_server_of_ones_own_takes(camera):
+    with OpenAIServer() as server:
+        server.models, server.show = ("qwen2.5vl:3b",), {"capabilities": ["vision"]}
+        flags = (f"--base-url={server.base_url}", "--backend=ollama", "--max-workers=2")
+        assert "unknown" in said(camera, *flags)["time"]
+        assert "--trial 4" in said(camera, *flags)["time"]
+        assert not server.captions_asked(), "nothing is sent unasked"
+        found = estimate(camera, *flags, "--trial=2")
+        assert len(server.captions_asked()) == 2
+        assert found["trial_photos"] == 1, "the first one loads the model"
+        assert found["trial_seconds"] == pytest.approx(
+            3 * found["trial_seconds_per_photo"], abs=0.06
+        )
+        told = said(camera, *flags, "--trial=3")["time"]
+        assert "as 2 photos took" in told
+        assert "one after the other" in told
+        assert sorted(path.name for path in camera.iterdir()) == ["photos"], "nothing is recorded"
+
+
+def test_a_trial_without_an_answer_is_no_time(camera):
+    with OpenAIServer() as server:
+        server.script.extend([Reply(body=completion(""))] * 9)
+        flags = (f"--base-url={server.base_url}", "--backend=compatible", "--photos-dir=photos")
+        done = caption("estimate", *flags, "--model=llava:latest", "--trial=2", cwd=camera)
+    assert done.returncode == 69, done.stderr
+    assert "captioned none of the photos tried" in done.stderr

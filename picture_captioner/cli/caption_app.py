@@ -27,7 +27,7 @@ from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.search_flags import REPORT_DIR, SearchCommand, SearchFlags
 from picture_captioner.cli.terminal import reopen_closed_streams, show
 from picture_captioner.cli.write_flags import WriteFlags
-from picture_captioner.settings import WHICH, WHO
+from picture_captioner.settings import HOW, WHICH, WHO
 
 app = make_app(
     name="caption",
@@ -70,11 +70,24 @@ def run(
 
 @app.command(cls=Command)
 @takes_flags
-def estimate(flags: RunFlags, as_json: AsJson = False) -> int:
-    """Say what a run would be: photos, tokens, price, time. Sends and writes nothing."""
+def estimate(
+    flags: RunFlags,
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Caption N photos now and go by how long that takes; nothing is recorded, but a "
+            "service bills it.",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say what a run would be: photos, tokens, price, time. Sends and writes nothing unasked."""
     from picture_captioner.cli.commands.estimate import print_estimate
 
-    return print_estimate(flags, as_json=as_json)
+    return print_estimate(flags, as_json=as_json, trial=trial)
 
 
 @app.command(cls=Command)

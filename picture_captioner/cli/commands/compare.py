@@ -25,7 +25,7 @@ from picture_captioner.cli.commands.compose import (
     settings_for,
 )
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, spread
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
@@ -68,7 +68,7 @@ def print_comparison(flags: RunFlags, backends: str, limit: int, *, as_json: boo
     if not specs:
         raise UsageError("--backends is empty: name some, such as template,ollama:qwen2.5vl:3b")
     _check(specs, flags.given.get("base_url"))
-    photos = _spread(find_photos(flags, photos_dir, follow_links=settings.follow_links), limit)
+    photos = spread(find_photos(flags, photos_dir, follow_links=settings.follow_links), limit)
     columns = []
     with Decoder(within=None if settings.follow_links else photos_dir) as loader:
         for name, model, url in specs:
@@ -94,12 +94,6 @@ def _check(specs: Sequence[tuple[str, str, str | None]], base_url: str | None) -
             f"--base-url belongs to one backend, and {', '.join(asked)} are several: write the "
             f"address behind its own, --backends {asked[0]}:MODEL@{base_url}"
         )
-
-
-def _spread(photos: Sequence[Photo], limit: int) -> list[Photo]:
-    """Photos at equal distances: neighbours in a folder look alike."""
-    most = min(limit, len(photos))
-    return [photos[i * len(photos) // most] for i in range(most)]
 
 
 def _as_mapping(column: Column, photos: Sequence[Photo]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`estimate`: what a run would be. Nothing is sent, nothing is written, no key is needed."""
+"""`estimate`: what a run would be. Nothing is sent unless a trial is asked for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from picture_captioner.cli.commands.compose import (
     workers_for,
 )
 from picture_captioner.cli.commands.estimate_table import rows
-from picture_captioner.cli.commands.photos import find_photos, photos_dir_of
+from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, spread
+from picture_captioner.cli.commands.trial import Trial, try_out
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say, show, table
 from picture_captioner.errors import ExitCode
@@ -41,13 +42,15 @@ ASSUMED_SECONDS = 4.0
 network where this is built."""
 
 
-def print_estimate(flags: RunFlags, *, as_json: bool) -> int:
+def print_estimate(flags: RunFlags, *, as_json: bool, trial: int | None = None) -> int:
     """Print photos remaining, total and done, their tokens, the price and the time.
+
+    `trial`: caption so many of the remaining photos, and go by the time that this takes.
 
     Raises:
         FatalError: the flags or settings make no sense, or there are no photos.
     """
-    values = _estimate(flags)
+    values = _estimate(flags, trial)
     if as_json:
         show(json.dumps(values))
     else:
@@ -56,7 +59,7 @@ def print_estimate(flags: RunFlags, *, as_json: bool) -> int:
     return ExitCode.DONE
 
 
-def _estimate(flags: RunFlags) -> dict[str, Any]:
+def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
     settings = settings_for(flags)
     photos_dir = photos_dir_of(settings)
     backend = make_backend(flags, settings)
@@ -81,6 +84,9 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
     # Without a readable header every photo is taken for a large one.
     sizes = dimensions.sizes or [(edge, edge)]
     rule = by_rule(backend.expected_tokens, sizes, edge, prices)
+    tried = None
+    if trial and pending:
+        tried = try_out(backend, settings, photos_dir, spread(pending, trial), edge)
     return {
         "backend": backend.name,
         "model": backend.settings.model,
@@ -90,6 +96,7 @@ def _estimate(flags: RunFlags) -> dict[str, Any]:
         "bytes_remaining": sum(photo.size for photo in pending),
         **_sizes(dimensions, edge),
         **_time(index, rules, backend, billed, len(pending), workers),
+        **_tried(tried, len(pending)),
         "sent_to": backend.destination,
         "free": prices.free,
         **_money(backend, prices, billed, rule, len(pending)),
@@ -128,6 +135,14 @@ def _time(
         "seconds_an_answer": round(answer, 3) if answer else None,
         "seconds_an_answer_assumed": assumed,
         "seconds_at_workers": round(math.ceil(remaining / workers) * wait, 1) if wait else None,
+    }
+
+
+def _tried(tried: Trial | None, remaining: int) -> dict[str, Any]:
+    return {
+        "trial_photos": tried.photos if tried else None,
+        "trial_seconds_per_photo": round(tried.seconds, 3) if tried else None,
+        "trial_seconds": round(tried.seconds * remaining, 1) if tried else None,
     }
 
 

@@ -108,12 +108,19 @@ def _by_rule(values: dict[str, Any]) -> str:
 def _time(values: dict[str, Any]) -> str:
     if not values["remaining"]:
         return "nothing to do"
+    if values["trial_photos"]:
+        told = f"about {duration(values['trial_seconds'])}, as {count(values['trial_photos'])} took"
+        told += f" {values['trial_seconds_per_photo']:.2g} s each in the trial"
+        return f"{told}, one after the other" if values["workers"] > 1 else told
     workers = count(values["workers"], "worker")
     if assumed := values["seconds_an_answer_assumed"]:
         total = duration(values["seconds_at_workers"])
         return f"about {total} with {workers} if an answer takes {assumed:g} s (assumed)"
     if values["seconds"] is None:
-        return "unknown: this journal has no speed for this backend and model yet"
+        return (
+            "unknown: this journal has no speed for this backend and model yet; "
+            "--trial 4 captions four photos to find out"
+        )
     said = f"about {duration(values['seconds'])} at {rate(values['photos_per_second'])}"
     said += ", as measured so far"
     if values["sent_to"] and (answer := values["seconds_an_answer"]):

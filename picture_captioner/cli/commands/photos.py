@@ -117,6 +117,12 @@ def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> lis
     return order_photos(photos, _order(flags.order))
 
 
+def spread(photos: Sequence[Photo], limit: int) -> list[Photo]:
+    """Photos at equal distances: neighbours in a folder look alike."""
+    most = min(limit, len(photos))
+    return [photos[i * len(photos) // most] for i in range(most)]
+
+
 def _order(word: str) -> Order:
     if word not in set(Order):
         raise UsageError(f"--order {word}: expected {', '.join(Order)}")
