@@ -22,6 +22,7 @@ pipeline/decoding/decoder.py, in worker processes with one thread each. Called d
 right for one thread at a time: Python's warning filters, which keep Pillow quiet, are global.
 """
 
+from picture_captioner.image_loader.decode_errors import room_asked_for
 from picture_captioner.image_loader.decoding import fitting
 from picture_captioner.image_loader.examining import (
     THUMBNAIL_EDGE,
@@ -69,6 +70,7 @@ __all__ = [
     "perceptual_hash",
     "read_header",
     "reduced",
+    "room_asked_for",
     "roomy",
     "samples",
 ]

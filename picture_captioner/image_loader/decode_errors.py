@@ -11,7 +11,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
@@ -26,6 +26,11 @@ from picture_captioner.image_loader.formats import sniff
 
 MAX_DECODE_BYTES = 3 << 30
 """Memory that decoding one photo may take. A 200-megapixel HEIC takes 2.0 GB."""
+
+LARGE_DECODE_BYTES = 256 << 20
+"""From here on a decode waits until there is room for it; 48 megapixels of HEIC take 0.5 GB."""
+
+_ask_for_room: Callable[[int], None] | None = None
 
 _BYTES_A_PIXEL = {
     "JPEG": 7.0, "MPO": 7.0, "PNG": 4.0, "HEIF": 10.0, "WEBP": 16.5, "AVIF": 10.0, "TIFF": 5.0,
@@ -110,6 +115,22 @@ def _check(size: tuple[int, int], needed: float) -> None:
             f"decoding {size[0]}x{size[1]} pixels takes {needed / 1e9:.1f} GB of memory; a photo "
             f"may take {MAX_DECODE_BYTES / 1e9:.1f}"
         )
+    if needed > LARGE_DECODE_BYTES and _ask_for_room is not None:
+        _ask_for_room(int(needed))
+
+
+@contextmanager
+def room_asked_for(ask: Callable[[int], None]) -> Iterator[None]:
+    """Let `ask` wait for memory, in bytes, before a picture is decoded that takes much of it.
+
+    For the whole process, as the memory is: there is one thread that decodes.
+    """
+    global _ask_for_room
+    _ask_for_room = ask
+    try:
+        yield
+    finally:
+        _ask_for_room = None
 
 
 def _too_large(error: Exception) -> str:

@@ -44,10 +44,13 @@ from picture_captioner.pipeline.decoding.decoder_worker import (
     HeadersRequest,
     Loaded,
     LoadRequest,
+    NeedsRoom,
     Reply,
     Request,
+    Room,
     Wanted,
 )
+from picture_captioner.pipeline.decoding.memory import BUDGET
 from picture_captioner.pipeline.decoding.opening import Opener
 from picture_captioner.pipeline.decoding.restricting import start_restricted
 
@@ -90,6 +93,7 @@ class Decoder:
         self._process: DecoderProcess | None = None
         self._opener = Opener(within)
         self._photos = 0
+        self._room = 0
 
     def __enter__(self) -> Self:
         return self
@@ -209,8 +213,22 @@ class Decoder:
         read = _expect(process.receive(self._limits.read_seconds, self._stalled), FileRead)
         wanted = read.content_sha256 not in known
         process.send(Wanted(decode=wanted))
-        reply = process.receive(self._limits.decode_seconds, self._overdue)
+        while isinstance(reply := self._next(process), NeedsRoom):
+            self._make_room(process, reply.bytes_needed)
         return _expect(reply, Loaded)
+
+    def _next(self, process: DecoderProcess) -> Reply:
+        return process.receive(self._limits.decode_seconds, self._overdue)
+
+    def _make_room(self, process: DecoderProcess, needed: int) -> None:
+        """Wait for memory, with nothing taken meanwhile: two who hold some would wait for ever."""
+        self._give_room_back()
+        self._room = BUDGET.take(needed)
+        process.send(Room())
+
+    def _give_room_back(self) -> None:
+        taken, self._room = self._room, 0
+        BUDGET.give_back(taken)
 
     def _receive_traits(self, process: DecoderProcess) -> Traits:
         seconds, overdue = self._limits.decode_seconds, self._overdue
@@ -266,6 +284,7 @@ class Decoder:
         finally:
             if process.busy:
                 self.close()
+            self._give_room_back()
 
     def _send(self, request: Request, files: Sequence[int]) -> DecoderProcess:
         """A process that died while it was idle harmed no photo: the next one gets the request."""

@@ -9,6 +9,8 @@ corrupted decoder says is executed by the parent.
     LoadRequest, a descriptor    ->
                                  <-  FileRead      all bytes read: the decode clock starts
     Wanted                       ->
+                                 <-  NeedsRoom     where decoding takes much memory
+    Room                         ->
                                  <-  Loaded, then, where `examined` says so, Examined and the
                                      thumbnail, then the pixels or a JPEG of them where it has an
                                      `image_size`
@@ -28,7 +30,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,6 +50,7 @@ from picture_captioner.image_loader import (
     import_all,
     load_image,
     read_header,
+    room_asked_for,
     roomy,
     samples,
 )
@@ -114,6 +117,10 @@ class Wanted(msgspec.Struct, tag=True, frozen=True):
     decode: bool
 
 
+class Room(msgspec.Struct, tag=True, frozen=True):
+    """The parent's answer to `NeedsRoom`, as soon as there is room."""
+
+
 class Ready(msgspec.Struct, tag=True, frozen=True):
     """The process is up; `missing` are the restrictions that this kernel does not have."""
 
@@ -124,6 +131,12 @@ class FileRead(msgspec.Struct, tag=True, frozen=True):
     """All bytes are read and nothing is decoded yet."""
 
     content_sha256: str
+
+
+class NeedsRoom(msgspec.Struct, tag=True, frozen=True):
+    """Decoding takes so much memory that others may have to be done first."""
+
+    bytes_needed: int
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
@@ -170,8 +183,8 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     code: str | None
 
 
-Request = LoadRequest | HeadersRequest | Wanted
-Reply = Ready | FileRead | Loaded | Examined | Header | Failed
+Request = LoadRequest | HeadersRequest | Wanted | Room
+Reply = Ready | FileRead | NeedsRoom | Loaded | Examined | Header | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_request = msgspec.msgpack.Decoder(Request).decode
@@ -250,16 +263,28 @@ def _serve(pipe: Connection, files: socket.socket, limits: DecodeLimits) -> None
     match request:
         case LoadRequest():
             signal.alarm(seconds)
-            with _received(files, [request.suffix]) as (photo,):
+            with _received(files, [request.suffix]) as (photo,), _asking_for_room(pipe, seconds):
                 _serve_photo(pipe, request, photo)
         case HeadersRequest():
             with _received(files, request.suffixes) as photos:
                 for photo in photos:
                     signal.alarm(seconds)
                     _send(pipe, _header(photo))
-        case Wanted():
+        case Wanted() | Room():
             raise RuntimeError("an answer to a question that was not asked")
     signal.alarm(0)
+
+
+def _asking_for_room(pipe: Connection, seconds: int) -> AbstractContextManager[None]:
+    def ask(needed: int) -> None:
+        signal.alarm(0)  # others decode meanwhile, as long as they like
+        _send(pipe, NeedsRoom(needed))
+        answer = _decode_request(pipe.recv_bytes())
+        if not isinstance(answer, Room):
+            raise TypeError(f"{type(answer).__name__} is no answer to NeedsRoom")
+        signal.alarm(seconds)
+
+    return room_asked_for(ask)
 
 
 def _tried(pictures: list[bytes]) -> Failed | None:
