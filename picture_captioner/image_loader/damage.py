@@ -24,6 +24,7 @@ import zlib
 from PIL import Image
 
 from picture_captioner.errors import CorruptImageError, TruncatedImageError
+from picture_captioner.image_loader.raw_extents import sensor_data
 from picture_captioner.image_loader.tiff import COMPRESSION, Directory, directories
 from picture_captioner.metadata.boxes import items
 
@@ -67,13 +68,12 @@ def has_jpeg2000_end(data: bytes) -> bool:
 
 
 def raw_damage(data: bytes) -> CorruptImageError | None:
-    """The same for sensor data in a RAW file that is built like a TIFF."""
-    for directory in directories(data):
-        for start, end in directory.pieces():
-            if end > len(data):
-                return TruncatedImageError("the file ends too early: sensor data are missing")
-            if end - start > _RAW_ZEROS_AT_END and _is_zero(data, end - _RAW_ZEROS_AT_END, end):
-                return TruncatedImageError(_INTERRUPTED)
+    """The same for the sensor data of a RAW file, whose preview opens without them."""
+    for start, end in sensor_data(data):
+        if end > len(data):
+            return TruncatedImageError("the file ends too early: sensor data are missing")
+        if end - start > _RAW_ZEROS_AT_END and _is_zero(data, end - _RAW_ZEROS_AT_END, end):
+            return TruncatedImageError(_INTERRUPTED)
     return None
 
 

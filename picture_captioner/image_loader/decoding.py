@@ -36,8 +36,9 @@ from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
 from picture_captioner.image_loader.jxl import JxlImageFile
 from picture_captioner.image_loader.resizing import Box, resize
 from picture_captioner.image_loader.tiff import COLORMAP, misread
+from picture_captioner.image_loader.tone import HLG, PQ, to_sdr
 from picture_captioner.metadata import Metadata, merged
-from picture_captioner.metadata.boxes import clean_aperture, is_whole, largest_picture
+from picture_captioner.metadata.boxes import clean_aperture, colour_codes, is_whole, largest_picture
 from picture_captioner.metadata.exif import MAX_EXIF_BYTES, from_exif
 from picture_captioner.metadata.iptc import from_iptc
 from picture_captioner.metadata.xmp import from_xmp
@@ -116,7 +117,7 @@ def decode(
         size = fitting(*full, copy_edge if reduced and copy_edge else edge)
         small = _shrink(resizable(pixels.image), size, pixels.box)
         turn = _orientation(source, orientation)
-        clean = turn_upright(clean_rgb(small, _icc_profile(source)), turn)
+        clean = turn_upright(_clean(small, source, data), turn)
         metadata = written_in(source) if with_metadata else None
         upright, form = _upright_size(source, full, turn), str(source.format)
         return Decoded(clean, *upright, form, metadata, reduced=reduced)
@@ -234,6 +235,14 @@ def _halvings(data: bytes, full: tuple[int, int], wanted: tuple[int, int]) -> in
 
 def _shrink(image: Image.Image, size: tuple[int, int], box: Box | None) -> Image.Image:
     return image if image.size == size else resize(image, size, box)
+
+
+def _clean(small: Image.Image, source: Image.Image, data: bytes) -> Image.Image:
+    if source.format in {"AVIF", "HEIF"}:
+        primaries, transfer = colour_codes(data)
+        if transfer in {PQ, HLG}:
+            return clean_rgb(to_sdr(small, transfer, primaries), None)
+    return clean_rgb(small, _icc_profile(source))
 
 
 def _icc_profile(source: Image.Image) -> bytes | None:

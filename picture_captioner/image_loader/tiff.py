@@ -26,7 +26,6 @@ _UNCOMPRESSED, _SEPARATE = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _FORMAT_NAMES = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOAT: "float"}
 _STRIPS, _TILES = (273, 279), (324, 325)
-_RW2_STRIP = (280, 279)  # Panasonic: RawDataOffset; its length runs to the end of the file
 
 
 @dataclass(frozen=True)

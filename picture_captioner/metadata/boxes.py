@@ -119,6 +119,21 @@ def clean_aperture(data: bytes) -> tuple[Fraction, Fraction, Fraction, Fraction]
     return width, height, across, down
 
 
+def colour_codes(data: bytes) -> tuple[int, int]:
+    """Primaries and transfer characteristics of the primary picture (ITU-T H.273); (0, 0): unknown.
+
+    A profile may stand beside them (ISO/IEC 23008-12); it says nothing of PQ and HLG.
+    """
+    try:
+        for box in _primary_properties(data):
+            if box.kind == b"colr" and data[box.body : box.body + 4] == b"nclx":
+                primaries, transfer = struct.unpack_from(">HH", data, box.body + 4)
+                return primaries, transfer
+    except (struct.error, ValueError, IndexError):
+        pass
+    return 0, 0
+
+
 def _properties(data: bytes) -> list[Box]:
     """The properties that items may have, in the order of their numbers."""
     meta = find(data, b"meta")

@@ -11,6 +11,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from picture_captioner.errors import CorruptImageError, ImageTooLargeError
 from picture_captioner.image_loader import examine_image, load_image, read_header
+from picture_captioner.image_loader.tone import PQ, to_sdr
 from picture_captioner.metadata.boxes import is_whole
 from tests.images import encoded, exif, gradient
 
@@ -145,3 +146,37 @@ def test_what_was_cropped_away_of_an_avif_is_not_shown(tmp_path):
     assert (loaded.width, loaded.height, loaded.image.size) == (60, 40, (60, 40))
     wanted = gradient().crop((20, 10, 80, 50))
     assert max(ImageStat.Stat(ImageChops.difference(loaded.image, wanted)).mean) < 6
+
+
+def in_hdr(image, image_format, transfer, primaries=1):
+    """The picture with the colour codes of its file changed: primaries and transfer curve."""
+    options = {"quality": 95} | ({} if image_format == "AVIF" else {"chroma": 444})
+    data = encoded(image, image_format, **options)
+    at = data.index(b"colrnclx") + 8
+    return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
+
+
+@pytest.mark.parametrize("image_format", ["AVIF", "HEIF"])
+@pytest.mark.parametrize(
+    ("transfer", "grey", "paper"), [(16, 107, 148), (18, 111, 191)], ids=["PQ", "HLG"]
+)
+def test_high_dynamic_range_is_shown_as_a_screen_shows_it(
+    tmp_path, image_format, transfer, grey, paper
+):
+    """18 % grey (37 nits) and white paper (203 nits): too dark if taken for sRGB."""
+    path = tmp_path / f"a.{image_format.lower()}"
+    for code, wanted in ((grey, 118), (paper, 244), (255, 255), (0, 0)):
+        path.write_bytes(in_hdr(Image.new("RGB", (64, 64), (code,) * 3), image_format, transfer))
+        shown = load_image(path, 64).image
+        assert shown.getpixel((32, 32)) == pytest.approx((wanted,) * 3, abs=8), code
+    path.write_bytes(in_hdr(Image.new("RGB", (64, 64), (grey,) * 3), image_format, 13))
+    assert load_image(path, 64).image.getpixel((32, 32)) == pytest.approx((grey,) * 3, abs=3)
+
+
+def test_wide_colours_of_a_hdr_picture_are_brought_to_srgb():
+    red = Image.new("RGB", (8, 8), (140, 60, 60))
+    wide, narrow = (to_sdr(red, PQ, primaries).getpixel((4, 4)) for primaries in (9, 1))
+    assert wide[0] > narrow[0] + 20
+    assert wide[1] < narrow[1]
+    grey = to_sdr(Image.new("RGBA", (8, 8), (107, 107, 107, 7)), PQ, 9).getpixel((4, 4))
+    assert grey == pytest.approx((118, 118, 118, 7), abs=2)

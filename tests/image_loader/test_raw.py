@@ -1,5 +1,6 @@
 """RAW through LibRaw: a DNG written on the spot, with and without a preview."""
 
+import struct
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from picture_captioner.errors import CorruptImageError, FormatUnavailableError, TruncatedImageError
 from picture_captioner.image_loader import load_image, read_header
+from picture_captioner.image_loader.damage import raw_damage
 from tests.images import dng, dng_without_sensor_data, encoded, exif, gradient
 
 
@@ -91,3 +93,55 @@ def test_without_rawpy_the_extra_is_named(photo):
     )
     assert "uv sync --inexact --extra raw" in answer.stdout, answer.stderr
     assert FormatUnavailableError.code == "extra_missing"
+
+
+def raf(sensor=b"\7" * 9000, **changes):
+    """The head of a Fujifilm file, a preview and sensor data, with nothing in them that decodes."""
+    head = bytearray(b"FUJIFILMCCD-RAW 0201FF389501".ljust(160, b"\0"))
+    pieces = {"preview": (84, 160, 100), "header": (92, 260, 40), "sensor": (100, 300, len(sensor))}
+    for place, start, length in pieces.values():
+        struct.pack_into(">II", head, place, start, length)
+    return bytes(head) + b"\1" * 140 + sensor
+
+
+def cr3(sensor=b"\7" * 9000):
+    def box(kind, body):
+        return struct.pack(">I", len(body) + 8) + kind + body
+
+    return box(b"ftyp", b"crx \0\0\0\1crx isom") + box(b"moov", b"\1" * 50) + box(b"mdat", sensor)
+
+
+def rw2(sensor=b"\7" * 9143, packing=4, strip=0xFFFFFFFF):
+    """100 x 80 pixels, 14 of them in 16 bytes."""
+    rows = {2: 100, 3: 80, 0x2D: packing, 273: strip, 279: 16000, 280: 512}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in rows.items())
+    head = b"IIU\0" + struct.pack("<I", 8) + struct.pack("<H", len(rows)) + entries + bytes(4)
+    return head.ljust(512, b"\1") + sensor
+
+
+def orf(sensor=b"\7" * 9000):
+    rows = {256: 100, 257: 80, 273: 512, 279: len(sensor)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in rows.items())
+    head = b"IIRO" + struct.pack("<I", 8) + struct.pack("<H", len(rows)) + entries + bytes(4)
+    return head.ljust(512, b"\1") + sensor
+
+
+MAKERS = {"RAF": raf, "CR3": cr3, "RW2": rw2, "ORF": orf}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_sensor_data_that_are_cut_or_zeroed_are_found_in_each_family(kind):
+    whole = MAKERS[kind]()
+    assert raw_damage(whole) is None
+    for share in (0.3, 0.6, 0.9, 0.97):
+        cut = whole[: int(len(whole) * share)]
+        assert isinstance(raw_damage(cut), TruncatedImageError), share
+    zeroed = whole[:-4500] + bytes(4500)
+    assert "run into zeros" in str(raw_damage(zeroed))
+
+
+def test_a_rw2_whose_strip_is_nowhere_is_whole():
+    """Some models write 0xffffffff, and for its length what it would take unpacked."""
+    assert raw_damage(rw2(strip=0xFFFFFFFF)) is None
+    assert raw_damage(rw2(strip=512)) is None
+    assert raw_damage(rw2(packing=8, sensor=b"\7" * 6000)) is None, "packed as it comes"
