@@ -32,7 +32,7 @@ from picture_captioner.settings import HOW, WHICH, WHO
 app = make_app(
     name="caption",
     help="Caption a photo library into a journal that survives anything. "
-    "Without a command, 'run' is meant.",
+    "Flags without a command are those of 'run'.",
     no_args_is_help=True,
 )
 app.add_typer(journal_app, name="journal")

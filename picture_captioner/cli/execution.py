@@ -36,8 +36,7 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
             with output_errors():
                 sys.stdout.flush()
     except typer.TyperException as error:
-        if message := error.format_message().rstrip("."):  # empty: the help was shown instead
-            say(f"{message}; see '{shlex.join(program())} --help'", always=True)
+        _say_what_was_meant(error)
         return ExitCode.USAGE
     except OutputError as error:
         _let_go_of_stdout()
@@ -66,6 +65,22 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
         say(f"internal error, please report it: {type(error).__name__}: {error}", always=True)
         return BUG
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _say_what_was_meant(error: typer.TyperException) -> None:
+    """What is wrong with the words that were typed, and whose help says what is right.
+
+    The message of a command that has only subcommands is its whole help.
+    """
+    message = error.format_message().rstrip()
+    if "\n" in message:
+        for line in message.splitlines():
+            say(line, always=True)
+    elif message:  # some versions have shown the help instead
+        context = getattr(error, "ctx", None)
+        command = context.command_path.split()[1:] if context is not None else []
+        said = shlex.join([*program(), *command, "--help"])
+        say(f"{message.rstrip('.')}; see '{said}'", always=True)
 
 
 @contextlib.contextmanager

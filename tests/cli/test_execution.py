@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import typer
 
 from picture_captioner.cli.execution import execute
 from picture_captioner.errors import ExitCode
+from tests.support import caption
 
 
 def test_running_out_of_memory_is_a_sentence_and_69(capsys):
@@ -19,3 +21,32 @@ def test_running_out_of_memory_is_a_sentence_and_69(capsys):
     said = capsys.readouterr().err
     assert said.startswith("out of memory")
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["journal"], ["models"], ["people"], ["maintain"]], ids=str)
+def test_without_a_command_the_help_is_shown_in_lines(tmp_path, words):
+    done = caption(*words, cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("Usage: ")
+    assert "Commands:" in lines
+    assert lines[-1].startswith("  "), "nothing after the last command"
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["search", "blue", "--limit", "0"], " search --help"),
+        (["write", "photo.jpg"], " write --help"),
+        (["journal", "merge"], " journal merge --help"),
+        (["people", "nosuch"], " people --help"),
+        (["nosuch"], "caption.py --help"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_names_the_help_of_its_command(tmp_path, words, command):
+    done = caption(*words, cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(f"{command}'")
