@@ -32,7 +32,8 @@ class Family(NamedTuple):
     `unit` is in pixels on a side, `tokens` how many visual tokens one such square costs.
     `language` names the part of the model that may be quantised; `task` is the prompt of a model
     that knows tasks instead of questions. `overflows` names the part whose numbers grow beyond
-    65,504, the largest of float16: on cards without bfloat16 it computes in 32 bit.
+    65,504, the largest of float16: on cards without bfloat16 it computes in 32 bit. `windows` names
+    the part that attends inside small windows, one call for each if nobody packs them.
     """
 
     model_type: str
@@ -43,13 +44,14 @@ class Family(NamedTuple):
     language: str = "language_model"
     task: str | None = None
     overflows: str | None = None
+    windows: str | None = None
 
 
 FAMILIES: Mapping[str, Family] = {
     family.model_type: family
     for family in (
         Family("qwen2_vl", "Qwen2-VL", Sizing.AREA, 28),
-        Family("qwen2_5_vl", "Qwen2.5-VL", Sizing.AREA, 28, overflows="visual"),
+        Family("qwen2_5_vl", "Qwen2.5-VL", Sizing.AREA, 28, overflows="visual", windows="visual"),
         Family("qwen3_vl", "Qwen3-VL", Sizing.AREA, 32),
         Family("qwen3_5", "Qwen3.5", Sizing.AREA, 32),
         Family("idefics3", "SmolVLM", Sizing.EDGE, 384, 81, language="text_model"),

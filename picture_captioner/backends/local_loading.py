@@ -30,6 +30,7 @@ from picture_captioner.backends.local_memory import (
     gigabytes,
     photo_bytes,
 )
+from picture_captioner.backends.local_windows import pack_windows
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
 
 PROMPT_TOKENS = 128
@@ -241,6 +242,8 @@ def load_model(plan: Plan) -> Model:
     model.eval()
     if plan.widened:
         getattr(model.model, plan.widened).float()
+    if plan.family.windows and plan.attention == "sdpa":
+        pack_windows(getattr(model.model, plan.family.windows))
     if plan.quantization != "none":
         _check_vision_is_whole(model, plan.family)
     if plan.quantization == "int4" and plan.device == "cpu":
