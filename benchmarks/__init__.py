@@ -17,6 +17,7 @@ ends with one JSON line (`finding.py`): what was aimed at, what was reached, wha
     api_fanout.py       captions through a provider, by workers
     rate_limited.py     how much of a quota is used, and how often exceeded
     local_gpu.py        a model in this process, beside the plain loop
+    on_gpu.sh, gpu/     whatever only a graphics card can show, in eight minutes
     library_store.py    vectors into library.db and out again
     report_clusters.py  44,000 vectors into clusters, and the memory it takes
     start_up.py         --help and stats before they do anything

@@ -20,6 +20,7 @@ import torch
 import transformers as typed_transformers
 from PIL import Image
 
+from benchmarks.gpu.models import draw_model
 from picture_captioner.backends.base import BackendSettings, CaptionBackend
 from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
 from picture_captioner.backends.prompt import question
@@ -33,34 +34,10 @@ from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_de
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.selection import Identity, SelectionRules
 from picture_captioner.pipeline.selecting.walk import Photo
-from tests.local_models import make_model, qwen_processor
+from tests.local_models import make_model
 
 Result = dict[str, Any]
 transformers: Any = typed_transformers  # the calls below are not typed there
-
-TEXT_3B = {
-    "vocab_size": 151_936,
-    "hidden_size": 2048,
-    "intermediate_size": 11_008,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 128_000,
-    "tie_word_embeddings": True,
-    "rope_parameters": {
-        "rope_type": "default",
-        "rope_theta": 1_000_000.0,
-        "mrope_section": [16, 24, 24],
-    },
-}
-VISION_3B = {
-    "depth": 32,
-    "hidden_size": 1280,
-    "intermediate_size": 3420,
-    "num_heads": 16,
-    "out_hidden_size": 2048,
-}
-"""As in the config.json of Qwen/Qwen2.5-VL-3B-Instruct."""
 
 
 class Silent:
@@ -84,26 +61,6 @@ class Silent:
 def tell(text: str) -> None:
     """A line for the person."""
     sys.stderr.write(f"{text}\n")
-
-
-def make_3b_model(folder: Path, new_tokens: int, device: str) -> Path:
-    """Random weights of the true shape, drawn on the device and saved in 16 bit."""
-    processor, ids = qwen_processor()
-    config = transformers.Qwen2_5_VLConfig(
-        text_config=TEXT_3B, vision_config=VISION_3B, tie_word_embeddings=True, **ids
-    )
-    torch.manual_seed(1)
-    torch.set_default_dtype(torch.bfloat16)
-    with torch.device(device):
-        model = transformers.Qwen2_5_VLForConditionalGeneration(config)
-    torch.set_default_dtype(torch.float32)
-    end = processor.tokenizer.eos_token_id
-    generation = model.generation_config
-    generation.eos_token_id = generation.forced_eos_token_id = end
-    generation.min_new_tokens = new_tokens - 1
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
 def make_photos(folder: Path, count: int, megapixels: float) -> list[Path]:
@@ -246,7 +203,7 @@ def measure(settings: argparse.Namespace, folder: Path) -> dict[str, Result]:
         if settings.tiny:
             make_model("qwen2_5_vl", model, min_new_tokens=settings.new_tokens - 1)
         else:
-            make_3b_model(model, settings.new_tokens, "cuda")
+            draw_model(model, "qwen2.5-vl-3b", settings.new_tokens)
         gc.collect()
         for quantization, title in (("int4", "int4"), ("none", "16 bit")):
             found = both_ways(model, paths[: settings.photos], quantization, settings)

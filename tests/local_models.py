@@ -6,7 +6,7 @@ same in every run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +79,15 @@ def _scale_up(model: Any) -> None:
             torch.nn.init.normal_(parameter, std=scale * parameter.shape[-1] ** -0.5)
 
 
-def _tokenizer(*special: str, **named: Any) -> Any:
+def _tokenizer(*special: str, words: Sequence[str] = (), **named: Any) -> Any:
     """Bytes, a few words, and the special tokens that the family needs."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     entries = sorted(pre_tokenizers.ByteLevel.alphabet()) + [f"Ġ{word}" for word in WORDS]
-    tokenizer = Tokenizer(models.BPE({entry: i for i, entry in enumerate(entries)}, merges=[]))
+    entries = list(dict.fromkeys([*entries, *words]))
+    vocabulary = {entry: i for i, entry in enumerate(entries)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges=[], ignore_merges=bool(words)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<|pad|>", "<|im_start|>", "<|im_end|>", *special])
@@ -119,6 +121,39 @@ def qwen_processor() -> tuple[Any, dict[str, int]]:
     images, videos = t.Qwen2VLImageProcessor(), t.Qwen2VLVideoProcessor()
     processor = t.Qwen2_5_VLProcessor(images, tokenizer, videos, chat_template=_QWEN_TEMPLATE)
     return processor, _qwen_ids(tokenizer)
+
+
+def wide_processor(family: str, entries: int) -> tuple[Any, dict[str, int]]:
+    """The same with so many entries, as many as a trained model has; words of the prompt are some.
+
+    Without the others, a model of the true shape would say numbers that are no words.
+    """
+    import transformers as t
+
+    from picture_captioner.backends.base import DEFAULT_PROMPT
+
+    asked = dict.fromkeys(word.strip(".,;:") for word in DEFAULT_PROMPT.split())
+    known = [form for word in asked for form in (word, f"Ġ{word}") if len(form) > 1]
+    base = len(_tokenizer(*_QWEN, words=known))
+    more = [f"Ġword{number}" for number in range(entries - base)]
+    tokenizer = _tokenizer(*_QWEN, words=[*known, *more])
+    if len(tokenizer) != entries:
+        raise ValueError(f"{len(tokenizer)} entries in place of {entries}")
+    if family == "qwen3_vl":
+        images = t.Qwen2VLImageProcessor(patch_size=16, merge_size=2)
+        kind, videos = t.Qwen3VLProcessor, t.Qwen3VLVideoProcessor()
+    else:
+        images = t.Qwen2VLImageProcessor()
+        kind, videos = t.Qwen2_5_VLProcessor, t.Qwen2VLVideoProcessor()
+    processor = kind(images, tokenizer, videos, chat_template=_QWEN_TEMPLATE)
+    return processor, _qwen_ids(tokenizer)
+
+
+def vision_config_of(family: str) -> Any:
+    """The class of a family's configuration."""
+    import transformers as t
+
+    return {"qwen2_5_vl": t.Qwen2_5_VLConfig, "qwen3_vl": t.Qwen3VLConfig}[family]
 
 
 def _qwen2_5_vl() -> tuple[Any, Any]:
