@@ -30,6 +30,8 @@ class Driver(CaptionBackend):
         dies_of_all: str = ""       # the way in which it dies of every picture
         once: str = ""              # a file: the first death makes it, and is the only one
         loading: str = ""           # the way in which it dies while it loads
+        raises: str = ""            # what it says of every picture
+        but_plain: bool = False     # save the plain one
 
     @property
     def batch_now(self):
@@ -62,6 +64,8 @@ class Driver(CaptionBackend):
         if green < 5 and blue > 250 and not options.harmless:
             self._die(ways[min(ways, key=lambda r: abs(r - red))])
         self._die(options.dies_of_all)
+        if options.raises and not (options.but_plain and image.width == 256):
+            raise RuntimeError(options.raises)
         return Caption(f"Red {red}.", requests=1)
 
     def _die(self, way):

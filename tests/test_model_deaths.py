@@ -63,6 +63,23 @@ def test_one_death_at_loading_costs_nothing_but_a_load(tmp_path, driver):
     assert guilty(tmp_path / "captions.jsonl") == {}
 
 
+@pytest.mark.parametrize("photos", [1, 4, 30])
+def test_the_same_unknown_error_for_every_photo_is_no_photos_fault(tmp_path, driver, photos):
+    library(tmp_path / "photos", photos)
+    done = run_driver(tmp_path, driver, "--option=raises=CUDNN_STATUS_INTERNAL_ERROR")
+    assert done.returncode == 69, done.stderr
+    assert "CUDNN_STATUS_INTERNAL_ERROR" in done.stderr
+    assert records(tmp_path / "captions.jsonl") == []
+
+
+def test_photos_that_raise_where_a_plain_picture_does_not_are_verdicts(tmp_path, driver):
+    library(tmp_path / "photos", 3)
+    done = run_driver(tmp_path, driver, "--option=raises=no", "--option=but_plain=true")
+    assert done.returncode == 0, done.stderr
+    assert set(guilty(tmp_path / "captions.jsonl").values()) == {"exception"}
+    assert len(records(tmp_path / "captions.jsonl")) == 3
+
+
 def test_in_one_process_it_dies_with_the_photo(tmp_path, driver):
     library(tmp_path / "photos", 3)
     draw_killer(tmp_path / "photos" / "x.png")

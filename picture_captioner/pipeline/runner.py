@@ -156,6 +156,8 @@ class CaptionRun:
     def _finish(self) -> None:
         """The last verdicts: written when the run came to its end, else left for the next one."""
         for service in self._services:
+            if not self.stop.requested:
+                service.prove()
             verdicts, unproved = service.breaker.finish()
             if self.stop.requested:
                 self._recorder.dropped(verdicts)

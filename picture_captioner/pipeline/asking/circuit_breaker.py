@@ -60,6 +60,7 @@ class CircuitBreaker:
         self._photos_differ = False
         self._first_codes: list[str] = []
         self._unknown: list[str] = []
+        self._fails_ours = False
         self._down: BackendUnavailableError | None = None
         self._lock = threading.Lock()
 
@@ -73,6 +74,10 @@ class CircuitBreaker:
         """The service answered about a picture of ours while it failed a photo."""
         with self._lock:
             self._up()
+
+    def fails_ours(self) -> None:
+        """A picture of ours failed unexplained, too: no photo is to blame, not even a lone one."""
+        self._fails_ours = True
 
     def _up(self) -> None:
         self._successes += 1
@@ -191,12 +196,24 @@ class CircuitBreaker:
         self._withheld = [v for v in self._withheld if not isinstance(v.error, PhotoError)]
         return verdicts
 
+    @property
+    def identical(self) -> int:
+        """How many photos failed last, nobody answered since, with one error that is unknown."""
+        return len(self._unknown)
+
     def finish(self) -> tuple[list[Withheld], list[Withheld]]:
-        """At the end of the run: verdicts on photos to write, and unproved ones to drop."""
+        """At the end of the run: verdicts on photos to write, and unproved ones to drop.
+
+        One unknown error for several photos and nobody answered since: a library of three would
+        otherwise be marked as failed because of a driver.
+        """
         with self._lock:
             released = self._release()
-        verdicts = [v for v in released if isinstance(v.error, PhotoError)]
-        return verdicts, [v for v in released if not isinstance(v.error, PhotoError)]
+            alike = self._unknown if self._fails_ours or len(self._unknown) > 1 else []
+        proved = [
+            v for v in released if isinstance(v.error, PhotoError) and str(v.error) not in alike
+        ]
+        return proved, [v for v in released if v not in proved]
 
 
 def _may_be_the_services(error: PhotoError | TransientError) -> bool:

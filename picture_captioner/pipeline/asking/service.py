@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from picture_captioner.backends.base import Caption, CaptionBackend, Fault, take
 from picture_captioner.errors import (
     ApiError,
     BackendUnavailableError,
+    CaptionerError,
     FatalError,
     ModelError,
     PhotoError,
@@ -21,7 +23,11 @@ from picture_captioner.errors import (
     Usage,
 )
 from picture_captioner.foreign_text import clean
-from picture_captioner.pipeline.asking.circuit_breaker import PATIENCE_SECONDS, CircuitBreaker
+from picture_captioner.pipeline.asking.circuit_breaker import (
+    PATIENCE_SECONDS,
+    UNKNOWN,
+    CircuitBreaker,
+)
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
 from picture_captioner.pipeline.asking.prices import Prices, usage_of
 from picture_captioner.pipeline.asking.reask import Answer, Reasker, with_cost
@@ -125,10 +131,22 @@ class BackendService:
         latency_ms = round((seconds + mended.seconds) * 1000 / len(images))
         return [Answered(answer, latency_ms) for answer in mended.answers]
 
+    def prove(self) -> None:
+        """Tell a photo that fails from a model that does, if the last ones failed unexplained.
+
+        A model on this machine is shown a picture of ours; for one elsewhere that would be a bill.
+        """
+        if self.breaker.identical and self._backend.destination is None:
+            with suppress(CaptionerError):
+                answer = self._ask_one(_plain(), ())
+                if getattr(answer, "code", None) == UNKNOWN:
+                    self.breaker.fails_ours()
+                else:
+                    self.breaker.proved_up()
+
     def _ask_about_ours(self) -> Usage:
         """Show the backend a plain picture, which it has no reason to fail; gives the cost."""
-        plain = Image.linear_gradient("L").resize((PLAIN_EDGE, PLAIN_EDGE)).convert("RGB")
-        answer = self._ask_one(plain, ())
+        answer = self._ask_one(_plain(), ())
         usage = usage_of(answer) if isinstance(answer, Caption) else Usage()
         usage = answer.usage if isinstance(answer, PhotoError) else usage
         return self.chosen.prices.billed(usage, 1)
@@ -177,10 +195,14 @@ class BackendService:
             _log.exception("backend failed", extra={"event": "backend_failed"})
             key = self._backend.settings.api_key.get_secret_value()
             return ModelError(
-                f"{type(error).__name__}: {clean(str(error), _MAX_TOLD, key)}", code="exception"
+                f"{type(error).__name__}: {clean(str(error), _MAX_TOLD, key)}", code=UNKNOWN
             )
 
     def _judged(self, answer: object) -> Answer:
         if isinstance(answer, PhotoError):
             return answer
         return self._answer(lambda: judge_answer(answer, self._asked))
+
+
+def _plain() -> Image.Image:
+    return Image.linear_gradient("L").resize((PLAIN_EDGE, PLAIN_EDGE)).convert("RGB")

@@ -213,3 +213,16 @@ def test_unknown_errors_that_differ_are_verdicts_once_a_photo_succeeds(unknown):
     for number in range(30):
         assert breaker.failed([unknown(f"KeyError: {number % 2}")]) == []
     assert len(breaker.succeeded()) == 30
+
+
+def test_a_few_photos_with_one_unknown_error_are_not_written_unless_something_was_answered(unknown):
+    alike = [unknown("RuntimeError: named symbol not found") for _ in range(3)]
+    breaker = CircuitBreaker()
+    breaker.failed(alike)
+    assert breaker.identical == 3
+    assert breaker.finish() == ([], alike)
+    breaker.failed(alike)
+    breaker.proved_up()
+    assert breaker.finish() == (alike, [])
+    breaker.failed([unknown("KeyError: 1"), unknown("KeyError: 2")])
+    assert len(breaker.finish()[0]) == 2, "they say different things"
