@@ -26,9 +26,9 @@ def test_links_that_lead_out_are_sent_only_when_asked_for(photos, tmp_path):
     assert f"private -> {tmp_path}/private" in done.stderr
     assert "--follow-links" in done.stderr
     assert "1 link to a folder above, which would go round in circles (around)" in done.stderr
-    assert "1 hard link to photos that are taken under another name (z.jpg)" in done.stderr
+    assert "1 hard link to other photos (z.jpg): captioned once, recorded each" in done.stderr
     assert "diary" not in (tmp_path / "captions.jsonl").read_text()
-    assert len(effective(tmp_path / "captions.jsonl")) == 6
+    assert len(effective(tmp_path / "captions.jsonl")) == 7
     (photos / "loop").unlink()
     for way in (("--follow-links",), ()):
         done = caption(

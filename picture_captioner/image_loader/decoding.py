@@ -38,7 +38,13 @@ from picture_captioner.image_loader.resizing import Box, resize
 from picture_captioner.image_loader.tiff import COLORMAP, misread
 from picture_captioner.image_loader.tone import HLG, PQ, to_sdr
 from picture_captioner.metadata import Metadata, merged
-from picture_captioner.metadata.boxes import clean_aperture, colour_codes, is_whole, largest_picture
+from picture_captioner.metadata.boxes import (
+    clean_aperture,
+    colour_codes,
+    is_whole,
+    jp2_blocks,
+    largest_picture,
+)
 from picture_captioner.metadata.exif import MAX_EXIF_BYTES, from_exif
 from picture_captioner.metadata.iptc import from_iptc
 from picture_captioner.metadata.xmp import from_xmp
@@ -118,7 +124,7 @@ def decode(
         small = _shrink(resizable(pixels.image), size, pixels.box)
         turn = _orientation(source, orientation)
         clean = turn_upright(_clean(small, source, data), turn)
-        metadata = written_in(source) if with_metadata else None
+        metadata = written_in(source, data) if with_metadata else None
         upright, form = _upright_size(source, full, turn), str(source.format)
         return Decoded(clean, *upright, form, metadata, reduced=reduced)
 
@@ -273,8 +279,11 @@ def _orientation(source: Image.Image, default: int | None = None) -> int:
 _IPTC_RESOURCE, _TIFF_XMP, _TIFF_IPTC = 0x0404, 700, 33723
 
 
-def written_in(source: Image.Image) -> Metadata:
-    """What is written in an image that is open; whatever is malformed is unknown."""
+def written_in(source: Image.Image, data: bytes = b"") -> Metadata:
+    """What is written in an open image of these bytes; whatever is malformed is unknown."""
+    if isinstance(source, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        source.info.update(jp2_blocks(data))
+        source._exif = None  # was looked for before, where the plugin knows of none
     return merged(
         {
             "exif": _from_exif(source),

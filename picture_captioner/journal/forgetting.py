@@ -136,6 +136,7 @@ def _without_leader(line: Line, entry: Entry, traces: Traces) -> bytes:
         return line.data + b"\n"
     fields = read_fields(line.data)
     del fields["copied_from"]
+    fields.pop("copied_because", None)
     return to_json_line(fields)
 
 

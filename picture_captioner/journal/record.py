@@ -69,6 +69,7 @@ class Record:
     size: int | None = None
     mtime_ns: int | None = None
     copied_from: str | None = None
+    copied_because: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None

@@ -134,6 +134,24 @@ def colour_codes(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
+_JP2_BLOCKS = {
+    b"JpgTiffExif->JP2": "exif",
+    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): "xmp",
+    bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): "photoshop",
+}
+"""The `uuid` boxes in which EXIF, XMP and IPTC stand in a JPEG 2000 (as exiftool writes them)."""
+
+
+def jp2_blocks(data: bytes) -> dict[str, bytes]:
+    """The metadata of a JPEG 2000 by their kind; Pillow's plugin does not look for them."""
+    found: dict[str, bytes] = {}
+    for box in boxes(data):
+        kind = _JP2_BLOCKS.get(data[box.body : box.body + 16]) if box.kind == b"uuid" else None
+        if kind is not None and box.end <= len(data):
+            found.setdefault(kind, data[box.body + 16 : box.end])
+    return found
+
+
 def _properties(data: bytes) -> list[Box]:
     """The properties that items may have, in the order of their numbers."""
     meta = find(data, b"meta")

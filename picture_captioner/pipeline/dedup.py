@@ -1,18 +1,19 @@
 """Identical content is captioned, or examined, once: the first is the leader, its copies wait.
 
-`ContentIndex` serves captions, `SharedContent` what goes into library.db.
+`ContentIndex` serves captions, `SharedContent` what goes into library.db. `SameShots` are RAW
+files, which wait for the photo that was taken with them.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Entry
-from picture_captioner.pipeline.selecting.selection import Source, Sources
+from picture_captioner.journal import Entry, JournalIndex, is_real
+from picture_captioner.pipeline.selecting.selection import SelectionRules, Source, Sources
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import Item
 
@@ -71,6 +72,33 @@ class ContentIndex:
         """The caption for these bytes is withdrawn: no other photo gets it."""
         with self._lock:
             self._finished.get(size, {}).pop(content_sha256, None)
+
+
+class SameShots:
+    """The captions that RAW files take over.
+
+    Args:
+        leaders: by the path of a RAW file the photo that was taken with it.
+    """
+
+    def __init__(
+        self, leaders: Mapping[str, Photo], index: JournalIndex, rules: SelectionRules
+    ) -> None:
+        self._leaders = leaders
+        self._index = index
+        self._chain = rules.chain
+
+    def leader(self, rel_path: str) -> Photo | None:
+        """The photo that was taken with a RAW file."""
+        return self._leaders.get(rel_path)
+
+    def caption(self, rel_path: str) -> Entry | None:
+        """The caption of that photo, if this run would have got the same one."""
+        leader = self._leaders.get(rel_path)
+        entry = self._index.caption(leader.rel_path) if leader is not None else None
+        if leader is None or entry is None or not is_real(entry) or entry.size != leader.size:
+            return None
+        return entry if any(identity.made(entry) for identity in self._chain) else None
 
 
 class Follower(NamedTuple):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from picture_captioner.journal import Journal
@@ -14,7 +14,7 @@ from picture_captioner.pipeline.asking.fallback import FallbackChain
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
-from picture_captioner.pipeline.dedup import ContentIndex
+from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.recording.recorder import Recorder
@@ -49,7 +49,8 @@ class RunOptions:
 
     `root` is what `photos_dir` was when they were found: until the first one is opened a model may
     have been loaded for minutes. `facts` takes what else is found out of the photos. Links out of
-    `photos_dir` are followed only with `follow_links`.
+    `photos_dir` are followed only with `follow_links`. `shots` says of RAW files which photo was
+    taken with them, whose caption is theirs.
     """
 
     photos_dir: Path
@@ -63,6 +64,7 @@ class RunOptions:
     root: FileId | None = None
     facts: FactsOnTheWay | None = None
     follow_links: bool = False
+    shots: Mapping[str, Photo] = field(default_factory=dict)
 
 
 class CaptionRun:
@@ -91,7 +93,7 @@ class CaptionRun:
         self.stop = Stop()
         budget = Budget(ceilings, journal.index)
         self.abandoned = False
-        self._queue = WorkQueue(pending)
+        self._queue = WorkQueue(pending, _leading(options.shots, pending))
         content = ContentIndex(sources, () if rules.identity.placeholder else pending)
         self._recorder = Recorder(journal, content, self._queue, outcomes, dry_run=options.dry_run)
         first = chosen_backends[0].backend
@@ -125,6 +127,7 @@ class CaptionRun:
             root=options.root,
             facts=options.facts,
             follow_links=options.follow_links,
+            shots=SameShots(options.shots, journal.index, rules),
         )
         chain = FallbackChain(self._services, outcomes.notice)
         self._captioning = Captioning(
@@ -164,6 +167,13 @@ class CaptionRun:
             else:
                 self._recorder.failed(verdicts)
             self._recorder.dropped(unproved)
+
+
+def _leading(shots: Mapping[str, Photo], pending: Sequence[Photo]) -> frozenset[str]:
+    """The photos of this run whose captions RAW files wait for."""
+    return frozenset(leader.rel_path for leader in shots.values()).intersection(
+        photo.rel_path for photo in pending
+    )
 
 
 def _ready_jpeg(chosen_backends: Sequence[ChosenBackend]) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -32,8 +32,12 @@ class WorkQueue:
     or `stop` was called.
     """
 
-    def __init__(self, photos: Iterable[Photo]) -> None:
+    def __init__(self, photos: Iterable[Photo], waited_for: Collection[str] = frozenset()) -> None:
+        """`waited_for` are the paths of photos for which others may wait."""
         self._source = iter(photos)
+        self._waited_for = waited_for
+        self._waiting: dict[str, list[Item]] = {}
+        self._settled: set[str] = set()
         self._exhausted = False
         self._again: deque[Item] = deque()
         self._later: deque[Item] = deque()
@@ -68,11 +72,25 @@ class WorkQueue:
             return self._suspects.popleft()
         return None
 
-    def settle(self) -> None:
-        """One item is done with."""
+    def settle(self, item: Item | None = None) -> None:
+        """One item, this one, is done with; who waited for it is handed out again."""
         with self._changed:
             self._under_way -= 1
+            path = item.photo.rel_path if item is not None else ""
+            if path in self._waited_for:
+                self._settled.add(path)
+                self._again.extend(self._waiting.pop(path, ()))
             self._changed.notify_all()
+
+    def wait_for(self, item: Item, rel_path: str) -> bool:
+        """Hold an item back until another is settled; False if it is, or nobody works on it."""
+        with self._changed:
+            if rel_path in self._settled or rel_path not in self._waited_for:
+                return False
+            self._under_way -= 1
+            self._waiting.setdefault(rel_path, []).append(item)
+            self._changed.notify_all()
+            return True
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Hand these items, which are under way, out again."""

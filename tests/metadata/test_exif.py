@@ -2,6 +2,7 @@
 
 import io
 import struct
+import subprocess
 import zlib
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
@@ -17,7 +18,7 @@ from picture_captioner.image_loader.decoding import written_in
 from picture_captioner.metadata import Metadata, TakenFrom, TimeClaim, best_time
 from picture_captioner.metadata.exif import MAX_EXIF_BYTES, _degrees
 from picture_captioner.metadata.times import parse_time
-from tests.images import dng, encoded, gradient
+from tests.images import dng, encoded, gradient, write
 
 ORIGINAL, OFFSET, FRACTION = 0x9003, 0x9011, 0x9291
 DIGITIZED, DATE_TIME, MAKE, MODEL = 0x9004, 0x0132, 0x010F, 0x0110
@@ -302,3 +303,22 @@ def test_a_damaged_block_never_raises(cut, position, byte):
 def test_degrees_may_be_any_kind_of_number():
     assert _degrees((Fraction(1, 2), 30, 0.0), "N", "NS") == 1.0
     assert _degrees(("1", "2", "3"), "N", "NS") is None
+
+
+@pytest.mark.needs("exiftool")
+def test_a_jpeg_2000_says_when_where_and_what(tmp_path):
+    path = write(tmp_path / "a.jp2", gradient(120, 80), "JPEG2000")
+    assert examine_image(path, None).traits.metadata == Metadata()
+    said = {
+        "EXIF:DateTimeOriginal": "2019:07:20 10:11:12", "EXIF:Model": "Scanner",
+        "EXIF:GPSLatitude": "38.7", "EXIF:GPSLatitudeRef": "N", "EXIF:GPSLongitude": "9.1",
+        "EXIF:GPSLongitudeRef": "W", "EXIF:Orientation#": "6", "XMP-dc:Subject": "beach",
+    }  # fmt: skip
+    flags = [f"-{name}={value}" for name, value in said.items()]
+    subprocess.run(["exiftool", "-q", "-overwrite_original", *flags, path], check=True)
+    examined = examine_image(path, None)
+    found = examined.traits.metadata
+    assert best_time(found.times).time == local(2019, 7, 20, 10, 11, 12)
+    assert (found.camera, found.latitude, found.longitude) == ("Scanner", 38.7, -9.1)
+    assert "beach" in str(found.xmp)
+    assert examined.loaded.width == 120, "viewers do not turn a JPEG 2000 by its EXIF"

@@ -183,7 +183,6 @@ def _tell_icloud(placeholders: Sample) -> str:
 
 def _tell_links(found: WalkResult) -> None:
     links = (
-        (found.hard_links, "hard link", "to photos that are taken under another name"),
         (found.links, "link", "to what is taken under another path"),
         (found.loops, "link", "to a folder above, which would go round in circles"),
         (found.broken_links, "link", "to what is not there"),
@@ -191,6 +190,9 @@ def _tell_links(found: WalkResult) -> None:
     for sample, kind, where in links:
         if sample.count:
             say(f"Passing over {count(sample.count, kind)} {where}{_such_as(sample)}")
+    if found.hard_links.count:
+        named = count(found.hard_links.count, "hard link")
+        say(f"{named} to other photos{_such_as(found.hard_links)}: captioned once, recorded each")
     if found.outside.count:
         say(
             f"Not following {count(found.outside.count, 'link')} that {_lead(found.outside)} out "

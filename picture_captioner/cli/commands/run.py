@@ -43,6 +43,7 @@ from picture_captioner.errors import (
     LibraryError,
     UsageError,
 )
+from picture_captioner.image_loader import RAW_EXTENSIONS
 from picture_captioner.journal import Journal
 from picture_captioner.library import Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
@@ -52,6 +53,7 @@ from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
 from picture_captioner.pipeline.selecting.hints import Hints
+from picture_captioner.pipeline.selecting.same_shot import find_shots
 from picture_captioner.pipeline.selecting.selection import (
     Batch,
     Selection,
@@ -121,6 +123,7 @@ def run_captions(flags: RunFlags) -> int:
             library=library,
             batch=batch,
             reporter=reporter,
+            shots=_shots(photos, rules),
         )
         try:
             return _caption(job)
@@ -206,6 +209,12 @@ class Job:
     library: Library | None
     batch: Batch
     reporter: ProgressReporter
+    shots: dict[str, Photo]
+
+
+def _shots(photos: Sequence[Photo], rules: SelectionRules) -> dict[str, Photo]:
+    """RAW files and the photos taken with them; a placeholder costs nothing and is made of each."""
+    return {} if rules.identity.placeholder else find_shots(photos, RAW_EXTENSIONS)
 
 
 def _caption(job: Job) -> int:
@@ -312,6 +321,7 @@ def _run_options(job: Job, library: Library | None) -> RunOptions:
         if library is not None
         else None,
         follow_links=settings.follow_links,
+        shots=job.shots,
     )
 
 

@@ -17,9 +17,10 @@ from picture_captioner.errors import (
     UnreadableFileError,
 )
 from picture_captioner.image_loader import LoadedImage
+from picture_captioner.journal import Entry
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.decoding.disk_watch import DiskWatch
-from picture_captioner.pipeline.dedup import ContentIndex
+from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.recording.recorder import Recorder
 from picture_captioner.pipeline.selecting.selection import Source
 from picture_captioner.pipeline.selecting.walk import FileId
@@ -48,12 +49,17 @@ class Known:
     content: ContentIndex
     size: int
     own: str | None
+    anything: bool = False
     asked: str | None = None
 
     def __contains__(self, content_sha256: object) -> bool:
         self.asked = str(content_sha256)
-        return content_sha256 == self.own or (
-            isinstance(content_sha256, str) and self.content.is_known(self.size, content_sha256)
+        return (
+            self.anything
+            or content_sha256 == self.own
+            or (
+                isinstance(content_sha256, str) and self.content.is_known(self.size, content_sha256)
+            )
         )
 
 
@@ -70,6 +76,7 @@ class Decoding:
         root: as in `DiskWatch`.
         facts: takes what else is found out of a photo that is decoded anyway.
         follow_links: read photos outside of `photos_dir`, too, where links lead there.
+        shots: RAW files that wait for the caption of another photo.
     """
 
     def __init__(
@@ -88,6 +95,7 @@ class Decoding:
         root: FileId | None = None,
         facts: FactsOnTheWay | None = None,
         follow_links: bool = False,
+        shots: SameShots,
     ) -> None:
         self._photos_dir = photos_dir
         self._within = None if follow_links else photos_dir
@@ -102,6 +110,7 @@ class Decoding:
         self._ready = ready
         self._unchanged_if = unchanged_if
         self._facts = facts
+        self._shots = shots
 
     def run(self) -> None:
         """Decode until the feed has nothing more."""
@@ -110,7 +119,11 @@ class Decoding:
                 self._decode(loader, item)
 
     def _decode(self, loader: Decoder, item: Item) -> None:
-        known = self._known(item)
+        leader = self._shots.leader(item.photo.rel_path)
+        if leader is not None and self._queue.wait_for(item, leader.rel_path):
+            return
+        same_shot = self._shots.caption(item.photo.rel_path)
+        known = self._known(item, anything=same_shot is not None)
         try:
             loaded = self._load(loader, item, known)
         except (DecoderCrashError, DecoderTimeoutError) as error:
@@ -125,7 +138,7 @@ class Decoding:
             self._disk.unreadable()
         else:
             self._disk.readable()
-            self._route(item, loaded)
+            self._route(item, loaded, same_shot)
 
     def _load(self, loader: Decoder, item: Item, known: Known) -> LoadedImage:
         path, photo = self._photos_dir / item.photo.rel_path, item.photo
@@ -133,7 +146,7 @@ class Decoding:
             "allow_reduced": self._allow_reduced,
             "accept_truncated": self._accept_truncated,
         }
-        if self._facts is None or not self._facts.wants(photo):
+        if self._facts is None or known.anything or not self._facts.wants(photo):
             return loader.load(path, self._edge, known, self._jpeg_quality, **options)
         begun = time.perf_counter()
         examined = loader.examine(
@@ -148,14 +161,18 @@ class Decoding:
             self._facts.undecodable(item.photo, known.asked, error)
         self._recorder.corrupt(item, error)
 
-    def _known(self, item: Item) -> Known:
+    def _known(self, item: Item, *, anything: bool) -> Known:
         own = self._unchanged_if.get(item.photo.rel_path)
-        return Known(self._content, item.photo.size, own.entry.content_sha256 if own else None)
+        sha256 = own.entry.content_sha256 if own else None
+        return Known(self._content, item.photo.size, sha256, anything)
 
-    def _route(self, item: Item, loaded: LoadedImage) -> None:
+    def _route(self, item: Item, loaded: LoadedImage, same_shot: Entry | None) -> None:
         own = self._unchanged_if.get(item.photo.rel_path)
         if own is not None and own.entry.content_sha256 == loaded.content_sha256:
             self._recorder.copied(item, loaded, own)
+            return
+        if same_shot is not None:
+            self._recorder.same_shot(item, loaded, same_shot)
             return
         claim = self._content.claim(item, loaded.size, loaded.content_sha256)
         if isinstance(claim, Source):

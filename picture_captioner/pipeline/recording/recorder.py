@@ -9,14 +9,11 @@ from typing import NamedTuple
 
 from picture_captioner.errors import CorruptImageError, PhotoSkipped, Status
 from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Journal, Record, RecordError, is_real
+from picture_captioner.journal import Entry, Journal, Record, RecordError, is_real
 from picture_captioner.pipeline.asking.circuit_breaker import Withheld
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
-from picture_captioner.pipeline.recording.records import (
-    copied_record,
-    corrupt_record,
-)
+from picture_captioner.pipeline.recording.records import SAME_SHOT, copied_record, corrupt_record
 from picture_captioner.pipeline.selecting.selection import Source
 from picture_captioner.pipeline.work_queue import Item, WorkQueue
 
@@ -71,9 +68,9 @@ class Recorder:
             entry = self._journal.index.entries.get(record.rel_path)
             followers = self._content.resolve(loaded.size, loaded.content_sha256, entry)
             self._write([_follower_record(f, loaded, record) for f in followers])
-            self._settle(Outcome.OPENED if self._dry_run else Outcome.CAPTIONED)
-            for _ in followers:
-                self._settle(Outcome.COPIED)
+            self._settle(Outcome.OPENED if self._dry_run else Outcome.CAPTIONED, item)
+            for follower in followers:
+                self._settle(Outcome.COPIED, follower)
 
     def _withdrawn(self, record: Record) -> list[Record]:
         """The line that ends a human's caption; only `--overwrite-edits` lets a run get here."""
@@ -87,11 +84,17 @@ class Recorder:
     def copied(self, item: Item, loaded: LoadedImage, source: Source) -> None:
         """Give a photo the caption of one with the same bytes; itself, if only its date changed."""
         if source.entry.rel_path == item.photo.rel_path:
-            self._settle(Outcome.UNCHANGED)
+            self._settle(Outcome.UNCHANGED, item)
             return
         leader = self._journal.read_record(source.entry)
         self._write([copied_record(item.photo, loaded, leader)])
-        self._settle(Outcome.MOVED if source.moved else Outcome.COPIED)
+        self._settle(Outcome.MOVED if source.moved else Outcome.COPIED, item)
+
+    def same_shot(self, item: Item, loaded: LoadedImage, entry: Entry) -> None:
+        """Give a RAW file the caption of the photo that was taken with it."""
+        record = self._journal.read_record(entry)
+        self._write([copied_record(item.photo, loaded, record, SAME_SHOT)])
+        self._settle(Outcome.COPIED, item)
 
     def release(self, verdicts: Sequence[Withheld]) -> None:
         """Photos that the backend failed: nobody waits for them, their copies are tried themselves.
@@ -103,7 +106,7 @@ class Recorder:
             if record.size is not None and record.content_sha256 is not None:
                 followers = self._content.resolve(record.size, record.content_sha256, None)
                 self._queue.put_back(followers)
-            self._queue.settle()
+            self._queue.settle(verdict.item)
 
     def deferred(self, items: Sequence[tuple[Item, LoadedImage]]) -> None:
         """Photos that a service failed which may be down: they are asked about again, later."""
@@ -132,13 +135,18 @@ class Recorder:
             for entry in list(self._journal.index.entries.values())
             if entry.success
             and (leader := leaders.get(entry.copied_from or "")) is not None
-            and entry.content_sha256 == leader.content_sha256
+            and (entry.content_sha256 == leader.content_sha256 or self._is_shot(entry, leader))
         ]
         sources = {path: leaders[path] for path in leaders} | {
             path: leaders[self._journal.index.entries[path].copied_from or ""] for path in copies
         }
         self._write([replace(s, rel_path=path).withdrawal(_UNSEEN) for path, s in sources.items()])
         self._outcomes.withdrawn(len(leaders), len(copies))
+
+    def _is_shot(self, entry: Entry, leader: Record) -> bool:
+        """Whether this copy was made of this very caption, for a RAW file."""
+        made = self._journal.read_record(entry)
+        return made.copied_because == SAME_SHOT and made.caption == leader.caption
 
     def dropped(self, verdicts: Sequence[Withheld]) -> None:
         """Count photos whose verdict was never proved: nothing is written."""
@@ -149,12 +157,12 @@ class Recorder:
         """Write the image loader's verdict."""
         self._write([corrupt_record(item.photo, error)])
         self._tell(item, Outcome.CORRUPT, error.code, str(error))
-        self._queue.settle()
+        self._queue.settle(item)
 
     def skipped(self, item: Item, error: PhotoSkipped) -> None:
         """Count a photo about which nothing can be said."""
         self._tell(item, Outcome.UNREADABLE, error.code, str(error))
-        self._queue.settle()
+        self._queue.settle(item)
 
     def _write(self, records: Sequence[Record]) -> None:
         if self._dry_run:
@@ -180,9 +188,9 @@ class Recorder:
         )
         self._outcomes.fail(failure)
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: Outcome, item: Item) -> None:
         self._outcomes.settle(outcome)
-        self._queue.settle()
+        self._queue.settle(item)
 
 
 def _follower_record(follower: Item, leader: LoadedImage, record: Record) -> Record:

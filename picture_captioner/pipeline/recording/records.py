@@ -86,12 +86,20 @@ def corrupt_record(photo: Photo, error: CorruptImageError) -> Record:
     )
 
 
-def copied_record(photo: Photo, loaded: LoadedImage, source: Record) -> Record:
-    """The caption of a photo with the same bytes, at no cost."""
+SAME_BYTES, SAME_SHOT = "same_bytes", "same_shot"
+"""Why a caption was copied: the files are one, or a RAW and the JPEG that was taken with it."""
+
+
+def copied_record(
+    photo: Photo, loaded: LoadedImage, source: Record, because: str = SAME_BYTES
+) -> Record:
+    """The caption of a photo with the same bytes, or of the same shot, at no cost."""
     return replace(
         source,
         rel_path=photo.rel_path,
         copied_from=source.rel_path,
+        copied_because=because,
+        content_sha256=loaded.content_sha256,
         size=loaded.size,
         mtime_ns=loaded.mtime_ns,
         input_tokens=None,

@@ -110,7 +110,7 @@ class WalkResult:
     excluded: Sample = field(default_factory=Sample)
     """Left out by `--include` or `--exclude`; a folder counts as one."""
     hard_links: Sample = field(default_factory=Sample)
-    """Further names of a file that was already met."""
+    """Further names of a file that was already met; they are among the photos."""
     links: Sample = field(default_factory=Sample)
     """Links to a file or folder that was already met."""
     loops: Sample = field(default_factory=Sample)
@@ -231,13 +231,19 @@ class Collector:
         self.result.skipped.add(rel_path)
 
     def add(self, rel_path: str, status: os.stat_result, *, linked: bool = False) -> None:
-        """Take a file that is wanted, unless it was met before or is no regular file."""
+        """Take a file that is wanted, unless it is no regular file or a link to one met before.
+
+        A hard link is a photo like any other: who deletes one of the names keeps the caption.
+        """
         if not stat.S_ISREG(status.st_mode):
             self._pass_over(rel_path, "no regular file")
-        elif self._seen.is_new(status.st_dev, status.st_ino):
-            self.result.photos.append(Photo(rel_path, status.st_size, status.st_mtime_ns))
-        else:
-            (self.result.links if linked else self.result.hard_links).add(rel_path)
+            return
+        if not self._seen.is_new(status.st_dev, status.st_ino):
+            if linked:
+                self.result.links.add(rel_path)
+                return
+            self.result.hard_links.add(rel_path)
+        self.result.photos.append(Photo(rel_path, status.st_size, status.st_mtime_ns))
 
     def _pass_over(self, rel_path: str, kind: str) -> None:
         self.result.other.add(rel_path)
@@ -264,10 +270,11 @@ def walk_photos(
 ) -> WalkResult:
     """Find the photos below a directory, in path order.
 
-    Each file and each folder is taken once, by device and inode: a real path before a link to it,
-    else the first in path order. A folder is filtered under the path by which it was entered.
-    What cannot be read below the root is reported in the result. Links that lead out of the
-    directory are followed only with `follow_links`; the directory itself may be a link.
+    Each folder is taken once, by device and inode, and so is each file that links lead to: a real
+    path before a link to it, else the first in path order. Hard links are real paths. A folder is
+    filtered under the path by which it was entered. What cannot be read below the root is reported
+    in the result. Links that lead out of the directory are followed only with `follow_links`; the
+    directory itself may be a link.
 
     Raises:
         ConfigurationError: `photos_dir` is not there or not a directory.
@@ -298,6 +305,7 @@ class _Walker:
         self._collector = collector
         self._folders = _Seen()
         self._links: list[str] = []
+        self._behind_links = False
 
     def walk(self, root: FileId) -> None:
         """Walk what is really there, then follow the links found, then the links behind those.
@@ -307,6 +315,7 @@ class _Walker:
         self._folders.is_new(*root)
         self._walk_below("")
         met_in_order = not self._links
+        self._behind_links = True
         while self._links:
             links, self._links = self._links, []
             for rel_path in links:  # in path order, as they were found
@@ -337,7 +346,7 @@ class _Walker:
                 elif entry.is_symlink():
                     self._links.append(rel_path)
                 elif wants(rel_path):
-                    add(rel_path, entry.stat(follow_symlinks=False))
+                    add(rel_path, entry.stat(follow_symlinks=False), linked=self._behind_links)
             except OSError as error:
                 self._collector.fail(rel_path, error)
         return None

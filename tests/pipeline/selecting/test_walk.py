@@ -206,13 +206,13 @@ def test_a_real_path_wins_over_a_link_wherever_it_comes(tmp_path, link):
     assert (paths(result), result.links.examples) == (["m/x.jpg"], [link, f"{link}.jpg"])
 
 
-def test_of_hard_links_the_first_in_path_order_is_taken(tmp_path):
+def test_hard_links_are_photos_of_their_own_and_told(tmp_path):
     make(tmp_path, "m/x.jpg")
     for name in ("z.jpg", "b.jpg", "b.txt", "a.txt"):
         os.link(tmp_path / "m/x.jpg", tmp_path / name)
-    assert paths(result := walk(tmp_path)) == ["b.jpg"]
+    assert paths(result := walk(tmp_path)) == ["b.jpg", "m/x.jpg", "z.jpg"]
     assert result.hard_links.examples == ["m/x.jpg", "z.jpg"]
-    assert paths(walk(tmp_path, exclude=["b.jpg"])) == ["m/x.jpg"]
+    assert paths(walk(tmp_path, exclude=["b.jpg"])) == ["m/x.jpg", "z.jpg"]
 
 
 def test_a_file_system_without_inode_numbers_does_not_make_all_files_one():
