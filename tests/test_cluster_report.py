@@ -72,6 +72,20 @@ def test_a_journal_alone_without_vectors_still_has_its_photos(tmp_path):
     assert {row["path"][0] for row in rows(tmp_path / "report_out")} == {".", "/", "'"}
 
 
+def test_a_renamed_folder_is_shown_once_with_its_captions(tmp_path):
+    draw(tmp_path / "photos" / "old" / "a.jpg", seed=1)
+    draw(tmp_path / "photos" / "old" / "b.jpg", seed=2)
+    flags = ("--photos-dir=photos",)
+    assert caption("run", *flags, cwd=tmp_path).returncode == 0
+    (tmp_path / "photos" / "old").rename(tmp_path / "photos" / "new")
+    made = report(*flags, "--out=seen", "--embedder=pixels", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    found = rows(tmp_path / "seen")
+    assert [row["path"] for row in found] == ["new/a.jpg", "new/b.jpg"]
+    assert all("landscape-format picture" in row["label"] for row in found)
+    assert "2 photos moved since captioned" in made.stderr
+
+
 def test_captions_of_another_library_are_not_shown_on_these_photos(tmp_path):
     for name in ("a.jpg", "b.jpg"):
         draw(tmp_path / "photos" / name, seed=ord(name[0]))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from picture_captioner.cli.commands.report_inputs import read_vocabulary, report_photos
+from picture_captioner.cli.commands.report_inputs import (
+    moved_captions,
+    read_vocabulary,
+    report_photos,
+)
 from picture_captioner.errors import Status, UsageError
-from picture_captioner.journal import Record, RecordError
+from picture_captioner.journal import Record, RecordError, read_index
 from picture_captioner.pipeline.selecting.walk import Photo
 
 
@@ -24,6 +28,27 @@ def test_photos_with_and_without_a_record_and_records_without_a_photo():
     assert (z.rel_path, z.status, z.present, z.size) == ("a/z.jpg", None, True, 20)
     assert (b.caption, b.title, b.tags, b.present, b.size) == ("A dog.", "T", ("x",), True, 10)
     assert (gone.present, gone.size) == (False, 7)
+
+
+def test_a_renamed_folder_keeps_its_captions(tmp_path):
+    journal = tmp_path / "captions.jsonl"
+    lines = [
+        record("old/a.jpg", size=10, mtime_ns=1, content_sha256="a" * 64),
+        record("old/b.jpg", size=20, mtime_ns=2, content_sha256="b" * 64),
+        record("here.jpg", size=10, mtime_ns=1, content_sha256="a" * 64),
+    ]
+    journal.write_bytes(b"".join(line.to_line() for line in lines))
+    index = read_index(journal)
+    known = [index.fold(path) for path in index.entries]
+    walked = [
+        Photo("here.jpg", 10, 1),
+        Photo("new/a.jpg", 10, 1),
+        Photo("new/b.jpg", 20, 3),  # touched since: the next run compares the bytes
+        Photo("newer/a.jpg", 10, 1),  # one of the two is a copy
+    ]
+    found = moved_captions(walked, index, known)
+    assert {path: entry.rel_path for path, entry in found.items()} == {"new/a.jpg": "old/a.jpg"}
+    assert moved_captions(walked[:1], index, known) == {}
 
 
 @pytest.mark.parametrize(

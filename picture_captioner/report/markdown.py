@@ -130,7 +130,11 @@ def _timeline(report: Report) -> Iterator[str]:
         yield f"Without a capture time, so not in it: {undated}."
         yield ""
     yield from _chunk_table(report, "Trips", trips)
-    yield from _chunk_table(report, "Events", events)
+    several = [event for event in events if len(event.members) > 1]
+    yield from _chunk_table(report, "Events", several)
+    if alone := len(events) - len(several):
+        yield f"Photos on their own, each an event of one: {alone:,}."
+        yield ""
 
 
 def _chunk_table(report: Report, title: str, chunks: Sequence[Chunk]) -> Iterator[str]:

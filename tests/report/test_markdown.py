@@ -40,6 +40,16 @@ def test_the_timeline_and_the_duplicates(tmp_path):
     assert "keep **0.jpg**; besides it 1.jpg" in text
 
 
+def test_photos_on_their_own_fill_no_row_each(tmp_path):
+    start = datetime.fromisoformat("2024-07-13T10:00")
+    together = [photo(f"{i}.jpg", taken_at=start + timedelta(minutes=i)) for i in range(3)]
+    alone = [photo(f"x{i}.jpg", taken_at=start + timedelta(days=30 * i)) for i in range(1, 6)]
+    text = text_of(build([*together, *alone], np.eye(8)).report, tmp_path)
+    assert "| 2024-07-13 10:00 to 10:02 | 3 |" in text
+    assert "Photos on their own, each an event of one: 5." in text
+    assert "| 1 |" not in text
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_hardly_any_photos(count, tmp_path):
     text = text_of(build([photo(str(i)) for i in range(count)], np.eye(3)[:count]).report, tmp_path)

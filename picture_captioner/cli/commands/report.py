@@ -102,8 +102,13 @@ def _make_folder(out: Path) -> None:
 
 
 def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
-    from picture_captioner.cli.commands.report_inputs import record_error, report_photos
+    from picture_captioner.cli.commands.report_inputs import (
+        moved_captions,
+        record_error,
+        report_photos,
+    )
 
+    moved: dict[str, Entry] = {}
     photos_dir = None if flags.no_photos else settings.photos_dir
     journal = settings.captions_jsonl
     if photos_dir is None and not journal.exists():
@@ -124,10 +129,19 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     if photos_dir is not None:
         found = {photo.rel_path for photo in walked}
         there = [fold for fold in known if fold.last and fold.last.rel_path in found]
-        if gone := len(known) - len(there):
+        moved = moved_captions(walked, index, known)
+        if gone := len(known) - len(there) - len(moved):
             notes = (*notes, f"{count(gone)} of the journal not there any more: left out")
+        if moved:
+            notes = (
+                *notes,
+                f"{count(len(moved))} moved since captioned; the next run records it, free",
+            )
         known = there
     records = _records(journal, (fold.caption or fold.attempt for fold in known))
+    now_at = {entry.rel_path: path for path, entry in moved.items()}
+    for record in _records(journal, moved.values()):
+        records.append(replace(record, rel_path=now_at[record.rel_path]))
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
     redo_errors = {r.rel_path: record_error(r) or str(r.status) for r in failed_since}
     photos = report_photos(walked, records, redo_errors)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from picture_captioner.errors import UsageError
-from picture_captioner.journal import Record, is_count
+from picture_captioner.journal import Entry, Fold, JournalIndex, Record, is_count
 from picture_captioner.pipeline.selecting.walk import Photo, path_key
 from picture_captioner.report.model import ReportPhoto
 
@@ -40,6 +40,31 @@ def report_photos(
             photo = replace(photo, last_error=error)
         found[record.rel_path] = photo
     return [found[path] for path in sorted(found, key=_place)]
+
+
+def moved_captions(
+    walked: Sequence[Photo], index: JournalIndex, known: Iterable[Fold[Entry]]
+) -> dict[str, Entry]:
+    """The captions of photos that lie under another path than when they were captioned.
+
+    A folder that was renamed shows every photo twice otherwise, once gone and once without a
+    caption. Name, size and time of the file stay as they were; a run compares the bytes.
+    """
+    new = [photo for photo in walked if photo.rel_path not in index.entries]
+    if not new:
+        return {}
+    there = {photo.rel_path for photo in walked}
+    gone = {
+        (PurePosixPath(caption.rel_path).name, caption.size, caption.mtime_ns): caption
+        for fold in known
+        if (caption := fold.caption) is not None and caption.rel_path not in there
+    }
+    found: dict[str, Entry] = {}
+    for photo in new:
+        key = (PurePosixPath(photo.rel_path).name, photo.size, photo.mtime_ns)
+        if (caption := gone.pop(key, None)) is not None:
+            found[photo.rel_path] = caption
+    return found
 
 
 def _place(rel_path: str) -> bytes:

@@ -46,16 +46,35 @@ function levelSwitch(level) {
 
 const monthKey = (chunk) => `${yearOf(chunk.start)}-${monthOf(chunk.start)}`;
 
-/** Headers and cards, and where each month begins. Headers are of years where months hold little. */
+/** An event of one photo: a small tile, many to a row. */
+const singleKind = {
+  measure: () => ({ column: 96, height: 96 }),
+  render: ({ chunk }) => el("div", { class: "tile single", role: "listitem" },
+    el("a", { href: routeHash({ scope: chunk.level, id: chunk.id }), title: chunkTime(chunk), "aria-label": plain(`${chunkTitle(chunk)}, ${chunkTime(chunk)}`) },
+      picture(chunk.typical, { words: false }))),
+};
+
+/**
+ * Headers, cards, and behind the cards of a header the single photos as tiles; and where each month
+ * begins. Headers are of years where months hold little.
+ */
 function timelineItems(shown) {
   const byMonth = shown.length >= 3 * new Set(shown.map(monthKey)).size;
-  const items = [], months = new Map();
-  let header = "";
+  const parts = new Map();
   for (const chunk of shown) {
     const title = byMonth ? `${MONTH.format(date(chunk.start))} ${yearOf(chunk.start)}` : String(yearOf(chunk.start));
-    if (!months.has(monthKey(chunk))) months.set(monthKey(chunk), items.length);
-    if (title !== header) items.push({ kind: "header", title: header = title });
-    items.push(chunkCard(chunk));
+    if (!parts.has(title)) parts.set(title, { several: [], single: [] });
+    parts.get(title)[chunk.size > 1 ? "several" : "single"].push(chunk);
+  }
+  const items = [], months = new Map();
+  for (const [title, { several, single }] of parts) {
+    const at = items.length;
+    items.push({ kind: "header", title });
+    for (const chunk of [...several, ...single]) {
+      const here = byMonth ? at : items.length;
+      months.set(monthKey(chunk), Math.min(months.get(monthKey(chunk)) ?? here, here));
+      items.push(chunk.size > 1 ? chunkCard(chunk) : { kind: "single", chunk });
+    }
   }
   return { items, months };
 }
@@ -106,7 +125,7 @@ function showEvents(parent, route) {
   }
   const { items, months } = timelineItems(shown);
   if (months.size > 1) parent.append(timeline(shown, months));
-  flow(parent, items, { card: cardKind, header: headerKind }, LEVEL_NAMES[level]);
+  flow(parent, items, { card: cardKind, header: headerKind, single: singleKind }, LEVEL_NAMES[level]);
 }
 
 function chunkScope(level, id) {
