@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from picture_captioner.report.page import write_page
-from tests.report.page.reports import bare_report, no_thumbnail, photo
+from tests.report.page.reports import bare_report, no_thumbnail, photo, rich_report, thumbnail
 
 PARTS = ["", "#view=clusters", "#view=events", "#view=events&level=trip", "#view=duplicates"]
 PARTS += ["#view=problems", "#cluster=2", "#cluster=none", "#event=3", "#q=harbour", "#group=1"]
@@ -254,3 +254,11 @@ def test_nothing_is_wider_than_the_window(browser, page, width):
         browser.go(fragment)
         root = "const { scrollWidth, clientWidth } = document.documentElement;"
         assert browser.run(root + "return scrollWidth - clientWidth") <= 0, fragment
+
+
+def test_events_of_one_photo_are_tiles_behind_the_cards(browser, tmp_path):
+    browser.open(write_page(rich_report(21), tmp_path, thumbnail, None), "#view=events")
+    assert (browser.count(".card"), browser.count(".single")) == (2, 1)
+    browser.click(".single a")
+    browser.wait("return location.hash.startsWith('#event=') && document.querySelector('.tile')")
+    assert browser.count(".tile") == 1

@@ -89,3 +89,37 @@ def test_zooming_never_ends_on_an_empty_map(browser, crowded):
         deltaY: -300, clientX: box.left + 2, clientY: box.top + 2, cancelable: true}));
     """)
     assert find(browser, "photo")
+
+
+NAMES = """
+  const context = CanvasRenderingContext2D.prototype;
+  const canvas = document.querySelector('.map canvas');
+  if (!window.written) {
+    window.written = [];
+    const scale = context.scale, fill = context.fillText;
+    context.scale = function (...by) { window.written = []; return scale.apply(this, by); };
+    context.fillText = function (words, x, y) {
+      window.written.push([words, x, y, this.measureText(words).width]);
+      return fill.call(this, words, x, y);
+    };
+  }
+  const at = {deltaY: arguments[0], clientX: 400, clientY: 300, bubbles: true, cancelable: true};
+  canvas.dispatchEvent(new WheelEvent('wheel', at));
+"""
+
+
+def test_names_of_238_clusters_never_lie_on_each_other(browser, tmp_path):
+    browser.open(write_page(rich_report(238 * 5, clusters=238), tmp_path, thumbnail, None))
+    browser.wait(READY)
+    shown = []
+    for down in (-60, -300, -300, 1200):
+        browser.run(NAMES, down)
+        browser.wait("return window.written.length > 3")
+        found = browser.run("return window.written")
+        shown.append(len(found))
+        boxes = [(x - w / 2, x + w / 2, y - 7, y + 7) for _, x, y, w in found]
+        for k, (left, right, top, bottom) in enumerate(boxes):
+            for other in boxes[:k]:
+                beside = left >= other[1] or right <= other[0]
+                assert beside or top >= other[3] or bottom <= other[2], (found[k], other)
+    assert max(shown) > 5
