@@ -27,6 +27,7 @@ KEYS = {
     "ANTHROPIC_API_KEY": "",
     "GEMINI_API_KEY": "",
     "XAI_API_KEY": "",
+    "BEDROCK_API_KEY": "Optional: AWS's own variables and profiles do as well (docs/bedrock.md).",
     "HYPERBOLIC_API_KEY": "",
     "COMPATIBLE_API_KEY": "Optional, for --backend compatible and litellm.",
     "LITELLM_API_KEY": "",
@@ -257,12 +258,15 @@ class DeclaredSettings:
         float, Flag("", "", "How freely the model words its answers.", WHO, least=0, most=2)
     ] = 0.3
     local_only: Annotated[
-        bool, Flag("run estimate compare", "", "Refuse any address that is not this machine.", WHO)
+        bool,
+        Flag(
+            "run estimate compare backends", "", "Refuse any address that is not this machine.", WHO
+        ),
     ] = False
     allow_http: Annotated[
         bool,
         Flag(
-            "run estimate compare",
+            "run estimate compare backends",
             "",
             "Allow plain http to another machine; anybody between can see it.",
             WHO,
@@ -271,7 +275,7 @@ class DeclaredSettings:
     timeout: Annotated[
         float,
         Flag(
-            "run compare",
+            "run compare backends",
             "SECONDS",
             "Wait so long for an answer.",
             HOW,

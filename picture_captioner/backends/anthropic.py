@@ -184,6 +184,9 @@ class AnthropicBackend(CaptionBackend):
         self._thinking = _least_thinking(info)
         self._takes_schema = _supports(info, "structured_outputs") is not False
         _check_usable(info)
+        self.learned = (f"{info.id} is there",)
+        if _supports(info, "image_input"):
+            self.learned += (f"{info.id} sees",)
         day = getattr(info, "retires_at", None)
         if isinstance(day, datetime):
             told = retirement(info.id, self._service.host, day.date().isoformat())

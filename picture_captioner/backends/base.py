@@ -206,6 +206,10 @@ class CaptionBackend(ABC):
     """Set in a child process; to be called when what was prepared begins on the device, so that
     a death is first laid to the photos that were there."""
 
+    learned: tuple[str, ...] = ()
+    """What `check` found out, in words that `backends --check` prints; empty where nobody was
+    asked, or was too busy to say."""
+
     before: Mapping[str, Any] = MappingProxyType({})
     """What `facts` said in the first process of this run, if this is a later one: its predecessor's
     memory may not be free yet."""
@@ -286,6 +290,13 @@ class CaptionBackend(ABC):
                 f"{self.key_env_var}=<{self.key_form}> to config.env, "
                 f"or set the environment variable {self.key_env_var}"
             )
+
+    def account(self) -> str:
+        """What the provider says of the account for free, such as its balance; empty for nothing.
+
+        Asked by `backends --check` alone, after `check`.
+        """
+        return ""
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Let go of connections and memory; called once, when nothing is under way any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -12,6 +13,7 @@ from picture_captioner.backends.base import BackendSettings, Caption, Fault
 from picture_captioner.backends.local_server import (
     OLLAMA_CLOUD,
     ServedModel,
+    json_of,
     lm_studio_models,
     ollama_model,
     runs_in_ollamas_cloud,
@@ -99,6 +101,25 @@ class CompatibleBackend(OpenAIFamilyBackend):
         if not self._model:
             self.check()
         return super().caption(image, hints, fault)
+
+    def account(self) -> str:
+        """As in `CaptionBackend`: OpenRouter tells at `/key` what the key has spent and may spend.
+
+        (openrouter.ai/docs/api/api-reference/api-keys/get-current-key, read on 2026-11-28)
+        """
+        if not self._key:
+            return ""
+        said = json_of(self._http, "GET", f"{self._endpoint.url}/key") or {}
+        facts = said.get("data")
+        if not isinstance(facts, dict):
+            return ""
+        left, spent = facts.get("limit_remaining"), facts.get("usage")
+        amounts = ((left, "left of the key's limit"), (spent, "spent with this key"))
+        return ", ".join(
+            f"{amount:,.2f} USD {what}"
+            for amount, what in amounts
+            if isinstance(amount, int | float) and amount is not True and math.isfinite(amount)
+        )
 
     def reasoning_effort(self) -> str | None:
         """`none`: the servers take it, and one that does not is asked again without."""

@@ -183,6 +183,9 @@ class GeminiBackend(CaptionBackend):
             raise ConfigurationError(
                 f"{self.settings.model} does not write captions; choose another with --model"
             )
+        self.learned = (f"{self.settings.model} is there",)
+        if model.input_token_limit:
+            self.learned += (f"a context of {model.input_token_limit:,} tokens",)
 
     def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
         """Caption one photo with one request; two where the model refuses structured output.
@@ -340,7 +343,7 @@ class GeminiBackend(CaptionBackend):
             return self._not_found()
         if failure.status == 400 and failure.about_tier:
             return ConfigurationError(
-                f"{self.settings.model} has no such service tier; leave out --option service_tier"
+                f"{self.settings.model} has no such service tier; leave out --service-tier"
                 f"{self._service.says(failure.text)}"
             )
         if failure.about_format:

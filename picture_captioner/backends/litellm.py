@@ -102,6 +102,7 @@ class LiteLLMBackend(CaptionBackend):
         Raises:
             ConfigurationError: a key is missing; the message names its variable.
         """
+        self.learned = ("its keys are set; the first photo is the first request",)
         if self._key or self.settings.base_url:
             return
         missing = litellm.validate_environment(self.settings.model)["missing_keys"]

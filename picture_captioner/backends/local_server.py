@@ -45,13 +45,25 @@ def runs_in_ollamas_cloud(name: str) -> bool:
     return bool(_CLOUD_NAME.search(name))
 
 
+def json_of(
+    http: httpx2.Client, method: str, url: str, body: dict[str, str] | None = None
+) -> dict[str, Any] | None:
+    """The object in an answer; None for anything else: most servers lack these addresses."""
+    try:
+        answer = http.request(method, url, json=body)
+        said = json.loads(answer.content) if answer.status_code == 200 else None
+    except (httpx2.HTTPError, *NO_PROTOCOL):
+        return None
+    return said if isinstance(said, dict) else None
+
+
 def ollama_model(http: httpx2.Client, url: str, name: str) -> ServedModel | None:
     """What Ollama says of a model; None if the server is not Ollama, or says nothing.
 
     Args:
         url: the OpenAI-compatible address, such as http://localhost:11434/v1.
     """
-    said = _json(http, "POST", f"{_root(url)}/api/show", {"model": name})
+    said = json_of(http, "POST", f"{_root(url)}/api/show", {"model": name})
     if said is None or not {"capabilities", "model_info", "remote_host"} & said.keys():
         return None
     abilities, facts = said.get("capabilities"), said.get("model_info")
@@ -73,10 +85,10 @@ def lm_studio_models(http: httpx2.Client, url: str) -> list[ServedModel] | None:
 
     Version 0.4 lists them at `/api/v1/models`, older ones at `/api/v0/models`.
     """
-    said = _json(http, "GET", f"{_root(url)}/api/v1/models")
+    said = json_of(http, "GET", f"{_root(url)}/api/v1/models")
     if said is not None and isinstance(said.get("models"), list):
         return [_of_lm_studio(m) for m in _dicts(said["models"]) if m.get("type") == "llm"]
-    said = _json(http, "GET", f"{_root(url)}/api/v0/models")
+    said = json_of(http, "GET", f"{_root(url)}/api/v0/models")
     listed = _dicts(said.get("data")) if said is not None else []
     if not any("state" in m for m in listed):
         return None
@@ -141,15 +153,3 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 def _root(url: str) -> str:
     return url.removesuffix("/v1")
-
-
-def _json(
-    http: httpx2.Client, method: str, url: str, body: dict[str, str] | None = None
-) -> dict[str, Any] | None:
-    """The object in the answer; None for anything else: other servers lack these addresses."""
-    try:
-        answer = http.request(method, url, json=body)
-        said = json.loads(answer.content) if answer.status_code == 200 else None
-    except (httpx2.HTTPError, *NO_PROTOCOL):
-        return None
-    return said if isinstance(said, dict) else None

@@ -7,17 +7,19 @@ where a provider uses an unexpected status, the line says which one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import openai
 
-from picture_captioner.backends import http_service
+from picture_captioner.backends.http_service import NO_PROTOCOL, Provider
 from picture_captioner.errors import (
     ApiError,
     BackendUnavailableError,
     CaptionerError,
     ConfigurationError,
+    FatalError,
     TransientError,
 )
 from picture_captioner.foreign_text import cut
@@ -53,10 +55,14 @@ _NO_ROOM = re.compile(  # Ollama and vLLM answer 400, llama.cpp 400 or 500, LM S
     re.IGNORECASE,
 )
 _NO_SUCH_ADDRESS = frozenset({404, 405, 410})
+_NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
+_BUSY = re.compile("rate_limit|http_")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenAIProvider(http_service.Provider):
+class OpenAIProvider(Provider):
     """Who was asked, and what to do about a model that it does not have."""
 
     backend: str
@@ -88,6 +94,39 @@ def mapped(error: openai.OpenAIError, service: OpenAIProvider) -> CaptionerError
     if isinstance(error, openai.APIStatusError):
         return mapped_failure(failure_of(error), service)
     return ApiError(f"the SDK gave up ({type(error).__name__}){service.says(str(error))}")
+
+
+def asked_for_free(
+    request: Callable[[], T], service: OpenAIProvider, unreachable_remedy: str
+) -> T | None:
+    """The answer to a question about models; None where there is no such endpoint.
+
+    Raises:
+        TransientError: the service is busy.
+        FatalError: whatever else went wrong.
+    """
+    try:
+        return request()
+    except openai.APIStatusError as error:
+        if error.status_code in _NO_SUCH_ENDPOINT:
+            return None
+        fault = mapped(error, service)
+    except openai.OpenAIError as error:
+        fault = mapped(error, service)
+    except NO_PROTOCOL:
+        fault = no_completion(service)
+    busy = isinstance(fault, TransientError) and _BUSY.match(fault.code)
+    if busy or isinstance(fault, FatalError):
+        raise fault
+    raise BackendUnavailableError(f"{fault}; {unreachable_remedy}")
+
+
+def no_completion(service: OpenAIProvider) -> TransientError:
+    """For what is no answer at all, such as the login page of a network: it may pass."""
+    return TransientError(
+        f"{service.host} answers, but not with a chat completion; is --base-url right?",
+        code="bad_answer",
+    )
 
 
 def failure_of(error: openai.APIStatusError) -> HttpFailure:
@@ -147,7 +186,7 @@ def _misconfigured(failure: HttpFailure, service: OpenAIProvider) -> CaptionerEr
     if failure.status == 400 and failure.matches(_NO_TIER):
         return ConfigurationError(
             f"{service.host} does not offer this service tier for {service.model}; leave out "
-            f"--option service_tier, or choose another with --model{said}"
+            f"--service-tier, or choose another with --model{said}"
         )
     if failure.matches(_NO_ROOM):
         return ConfigurationError(

@@ -10,10 +10,9 @@ operating system, the Python version and whatever `OPENAI_ORG_ID`, `OPENAI_PROJE
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import openai
@@ -52,17 +51,17 @@ from picture_captioner.backends.image_tokens import qwen_tokens
 from picture_captioner.backends.local_server import ServedModel, not_local
 from picture_captioner.backends.openai_errors import (
     OpenAIProvider,
+    asked_for_free,
     mapped,
     mapped_failure,
+    no_completion,
 )
 from picture_captioner.backends.openai_options import OpenAIOptions, response_format
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.thinking import Headroom, least, room_for
 from picture_captioner.errors import (
     BackendUnavailableError,
-    CaptionerError,
     ConfigurationError,
-    FatalError,
     TransientError,
     did_you_mean,
 )
@@ -76,10 +75,6 @@ _LISTED = 12
 """Model names that a message lists; OpenRouter knows over 900."""
 
 _PATH = "/chat/completions"
-_BUSY = re.compile("rate_limit|http_")
-_NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
-
-T = TypeVar("T")
 
 
 class OpenAIFamilyBackend(CaptionBackend):
@@ -126,7 +121,6 @@ class OpenAIFamilyBackend(CaptionBackend):
             room_for(self._options.reasoning_effort or self.reasoning_effort())
         )
         self._passed_on_to: str | None = None
-        self._context: int | None = None
 
     @property
     def destination(self) -> str | None:
@@ -181,7 +175,7 @@ class OpenAIFamilyBackend(CaptionBackend):
         if failure is not None:
             raise mapped_failure(failure, self._service)
         if not is_answer(completion):
-            raise self._no_answer()
+            raise no_completion(self._service)
         thought, cut_off = thinking_in(completion)
         self._headroom.learn(thought, cut_off=cut_off)
         caption = caption_from(completion, requests)
@@ -303,51 +297,25 @@ class OpenAIFamilyBackend(CaptionBackend):
             except openai.OpenAIError as error:
                 healed, fault = False, mapped(error, self._service)
             except NO_PROTOCOL:
-                healed, fault = False, self._no_answer()
+                healed, fault = False, no_completion(self._service)
             if not healed:
                 raise fault
             self._headroom.tokens = max(self._headroom.tokens, room_for(self._accepted.effort))
 
-    def _no_answer(self) -> CaptionerError:
-        """For what is no completion at all, such as the login page of a network: it may pass."""
-        return TransientError(
-            f"{self._endpoint.host} answers, but not with a chat completion; is --base-url right?",
-            code="bad_answer",
-        )
-
-    def _listed(self, request: Callable[[], T]) -> T | None:
-        """The answer of the models endpoint; None where there is no such endpoint.
-
-        Raises:
-            TransientError: the service is busy.
-            FatalError: whatever else went wrong.
-        """
-        try:
-            return request()
-        except openai.APIStatusError as error:
-            if error.status_code in _NO_SUCH_ENDPOINT:
-                return None
-            fault = mapped(error, self._service)
-        except openai.OpenAIError as error:
-            fault = mapped(error, self._service)
-        except NO_PROTOCOL:
-            fault = self._no_answer()
-        busy = isinstance(fault, TransientError) and _BUSY.match(fault.code)
-        if busy or isinstance(fault, FatalError):
-            raise fault
-        raise BackendUnavailableError(f"{fault}; {self.unreachable_remedy}")
-
     def _model_names(self) -> list[str] | None:
-        page = self._listed(self._client.models.list)
+        page = asked_for_free(self._client.models.list, self._service, self.unreachable_remedy)
         models = getattr(page, "data", None)
         if isinstance(models, list):
             self._tell_shutdown(models)
-            names = [getattr(model, "id", None) for model in models]
-            return [name for name in names if isinstance(name, str)]
+            found = [getattr(model, "id", None) for model in models]
+            names = [name for name in found if isinstance(name, str)]
+            self.learned = (f"{len(names)} model{'' if len(names) == 1 else 's'}",)
+            return names
         if self.lists_models:
             raise BackendUnavailableError(
                 f"{self._endpoint.host} answers, but lists no models; most base URLs end in /v1"
             )
+        self.learned = ("lists no models",)
         return None
 
     def _served(self) -> ServedModel | None:
@@ -371,7 +339,10 @@ class OpenAIFamilyBackend(CaptionBackend):
             if self.settings.local_only:
                 raise ConfigurationError(not_local(self._model, self._endpoint.host, served))
             self._passed_on_to, self.free = served.elsewhere, False
-        self._context = served.context
+        if served.sees:
+            self.learned += (f"{self._model} sees",)
+        if served.context:
+            self.learned += (f"a context of {served.context:,} tokens",)
 
     def _tell_shutdown(self, models: Sequence[object]) -> None:
         """Say when the model will be gone, if the provider says it (OpenAI's `shutdown_date`)."""
@@ -384,7 +355,8 @@ class OpenAIFamilyBackend(CaptionBackend):
         if self._model in known or self._options.deployed_model:
             return  # Azure lists models, and not what they are deployed as
         # An alias such as grok-4-latest is served without being listed.
-        if self._listed(partial(self._client.models.retrieve, self._model)) is not None:
+        named = partial(self._client.models.retrieve, self._model)
+        if asked_for_free(named, self._service, self.unreachable_remedy) is not None:
             return
         some = ", ".join(sorted(known)[:_LISTED]) + (", ..." if len(known) > _LISTED else "")
         raise ConfigurationError(

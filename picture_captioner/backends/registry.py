@@ -5,7 +5,7 @@ A new backend is one file and one row in `BUILT_IN`; picture_captioner/registry.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -116,8 +116,13 @@ def load_backend(name: str, settings: BackendSettings | None = None) -> CaptionB
     return loaded(settings or BackendSettings(model=loaded.default_model))
 
 
-def parse_options(backend: type[CaptionBackend], pairs: Sequence[str]) -> BackendOptions:
+def parse_options(
+    backend: type[CaptionBackend], pairs: Sequence[str], of_flags: Mapping[str, str] | None = None
+) -> BackendOptions:
     """The backend's own options from `NAME=VALUE` strings.
+
+    Args:
+        of_flags: those that were given by a flag of the same name, which win.
 
     Raises:
         UsageError: an unknown name or a value that does not fit; the message lists the valid names.
@@ -130,11 +135,14 @@ def parse_options(backend: type[CaptionBackend], pairs: Sequence[str]) -> Backen
         if name not in backend.Options.model_fields:
             raise UsageError(_unknown_option(backend, name))
         values[name] = value
+    flags = of_flags or {}
     try:
-        return backend.Options.model_validate(values)
+        return backend.Options.model_validate(values | dict(flags))
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"--option {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        name = ".".join(map(str, first["loc"]))
+        given_by = f"--{name.replace('_', '-')}" if name in flags else f"--option {name}"
+        raise UsageError(f"{given_by}: {first['msg']}") from error
 
 
 def _unknown_option(backend: type[CaptionBackend], name: str) -> str:

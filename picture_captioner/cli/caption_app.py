@@ -295,11 +295,23 @@ def undo(
 
 
 @app.command(cls=Command)
-def backends(as_json: AsJson = False) -> int:
-    """List the backends that can be named."""
-    from picture_captioner.cli.commands.backends import print_backends
+@takes_flags
+def backends(
+    flags: Flags,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            metavar="",
+            help="Ask each that is set up for its models and balance; no photo is sent.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """List the backends that can be named, or check those that are set up."""
+    from picture_captioner.cli.commands.backends import check_backends, print_backends
 
-    return print_backends(as_json=as_json)
+    return check_backends(flags, as_json=as_json) if check else print_backends(as_json=as_json)
 
 
 @app.command(cls=Command)

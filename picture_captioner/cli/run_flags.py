@@ -33,6 +33,25 @@ class RunFlags(Flags):
         list[str] | None,
         Flag("run estimate", "NAME=VALUE", "An option of the backend itself; repeatable.", WHO),
     ] = None
+    service_tier: Annotated[
+        str | None,
+        Flag(
+            "run estimate",
+            "TIER",
+            "flex: half the price for answers that may take minutes (openai, gemini).",
+            WHO,
+        ),
+    ] = None
+    extra_body: Annotated[
+        str | None,
+        Flag(
+            "run",
+            "JSON",
+            "Further fields of each request, for servers that speak OpenAI's protocol, such as "
+            '\'{"provider": {"data_collection": "deny"}}\' for OpenRouter.',
+            WHO,
+        ),
+    ] = None
     include: Annotated[
         list[str] | None,
         Flag(

@@ -1,13 +1,30 @@
-"""`backends`: the registry as a table."""
+"""`backends`: the registry as a table; with `--check`, what those that are set up answer."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+from urllib.parse import urlsplit
 
+from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.backends.endpoint import is_loopback
 from picture_captioner.backends.registry import BACKENDS, backend_class, backends
-from picture_captioner.cli.terminal import show, table
-from picture_captioner.errors import ConfigurationError, ExitCode
+from picture_captioner.cli.commands.compose import common_settings
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.terminal import say, show, table
+from picture_captioner.config import Settings, base_url_name
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    ConfigurationError,
+    ExitCode,
+    FatalError,
+)
 from picture_captioner.registry import Plugin
+
+SECONDS = 10.0
+"""For an answer to a free question; a service that is well takes less than one."""
 
 
 def print_backends(*, as_json: bool) -> int:
@@ -39,3 +56,101 @@ def _with_own_summary(row: Plugin) -> Plugin:
 
 def _described(extra: str | None, summary: str) -> str:
     return f"{summary} (needs the extra '{extra}')" if extra else summary
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking one backend; `exit_code` is that of a run that it would end."""
+
+    name: str
+    state: Literal["ok", "absent", "broken"]
+    told: list[str]
+    host: str | None = None
+    model: str | None = None
+    exit_code: int = ExitCode.DONE
+
+
+def check_backends(flags: Flags, *, as_json: bool) -> int:
+    """Ask each backend that is set up for its models; the exit code is that of the first failure.
+
+    Raises:
+        FatalError: the settings cannot be read, or none is set up.
+    """
+    settings = flags.settings()
+    answers = list(_answers(settings))
+    if as_json:
+        show(json.dumps([asdict(answer) for answer in answers]))
+    else:
+        for answer in answers:
+            where = (f"{answer.host}, model {answer.model}: " if answer.model else "") + "; ".join(
+                answer.told
+            )
+            show(f"{answer.state:<7} {answer.name:<12} {where}")
+    if not any(answer.state == "ok" or answer.exit_code for answer in answers):
+        raise ConfigurationError(
+            "no provider is set up: write its key into config.env (OPENAI_API_KEY=...), or start "
+            "a server of your own (ollama serve)"
+        )
+    return next((answer.exit_code for answer in answers if answer.exit_code), ExitCode.DONE)
+
+
+def _answers(settings: Settings) -> Iterator[Answer]:
+    for name, row in backends().items():
+        try:
+            kind = backend_class(name)
+        except ConfigurationError as error:  # its extra is not installed
+            chosen = name == settings.backend
+            yield _failed(name, error) if chosen else Answer(name, "absent", [str(error)])
+            continue
+        asked = kind.key_env_var or kind.default_base_url or row.extra
+        if kind.own_process or kind.placeholder or not asked:
+            continue
+        if _is_set_up(kind, settings):
+            yield _answer(kind, settings)
+        elif is_loopback(urlsplit(kind.default_base_url).hostname or ""):
+            answer = _answer(kind, settings)
+            yield answer if answer.state == "ok" else replace(answer, state="absent", exit_code=0)
+        else:
+            missing = kind.key_env_var if kind.default_base_url else base_url_name(name)
+            yield Answer(name, "absent", [f"not set up: no {missing or kind.key_env_var}"])
+
+
+def _is_set_up(kind: type[CaptionBackend], settings: Settings) -> bool:
+    key = settings.api_key(kind.key_env_var).get_secret_value()
+    return bool(key or settings.base_url_of(kind.name) or settings.backend == kind.name)
+
+
+def _answer(kind: type[CaptionBackend], settings: Settings) -> Answer:
+    notices: list[str] = []
+    model = settings.model if settings.backend == kind.name else ""
+    common = common_settings(kind, settings)
+    try:
+        backend = kind(
+            replace(
+                common,
+                model=model or common.model,
+                timeout=settings.timeout or SECONDS,
+                notice=notices.append,
+            )
+        )
+    except ConfigurationError as error:
+        if settings.local_only:  # what it forbids is in order
+            return Answer(kind.name, "absent", [str(error)])
+        return _failed(kind.name, error)
+    with_key = "its key goes along, " if common.api_key.get_secret_value() else ""
+    say(f"Asking {backend.destination} about its models; {with_key}no photo is sent", always=True)
+    try:
+        backend.check()
+        if not backend.learned:
+            raise BackendUnavailableError(f"{backend.destination} is too busy to say; try again")
+        told = [*backend.learned, *filter(None, [backend.account()]), *notices]
+    except FatalError as error:
+        failed = _failed(kind.name, error)
+        return replace(failed, host=backend.destination, model=backend.settings.model or None)
+    finally:
+        backend.close()
+    return Answer(kind.name, "ok", told, backend.destination, backend.settings.model)
+
+
+def _failed(name: str, error: FatalError) -> Answer:
+    return Answer(name, "broken", [str(error)], exit_code=error.exit_code)

@@ -73,12 +73,13 @@ def make_backend(
     name = "mock" if flags.dry_run else settings.backend or _default_backend()
     kind = registry.backend_class(name)
     tell_idle_lines(flags, settings, kind)
-    pairs = [] if flags.dry_run else [*(flags.option or ()), *_option_flags(flags, kind)]
+    pairs = [] if flags.dry_run else list(flags.option or ())
+    of_flags = {} if flags.dry_run else _option_flags(flags, kind)
     if flags.mock_error_rate is not None:
         if name != "mock":
             raise UsageError("--mock-error-rate goes with --backend mock or --dry-run")
         pairs.append(f"error_rate={flags.mock_error_rate}")
-    common = _common_settings(kind, settings)
+    common = common_settings(kind, settings)
     if flags.given.get("max_tags") and "tags" not in common.fields:
         raise UsageError("--max-tags goes with tags: add --fields caption,tags")
     return make_backend_of(
@@ -87,7 +88,7 @@ def make_backend(
             common,
             model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
             base_url=flags.given.get("base_url") or common.base_url,
-            options=registry.parse_options(kind, pairs),
+            options=registry.parse_options(kind, pairs, of_flags),
             notice=notice,
         ),
         in_process=flags.in_process,
@@ -120,27 +121,28 @@ OPTION_FLAGS = (
     "max_pixels",
     "max_new_tokens",
     "revision",
+    "service_tier",
+    "extra_body",
 )
 """Flags that set an option of the backend of the same name."""
 
 
-def _option_flags(flags: RunFlags, kind: type[CaptionBackend]) -> list[str]:
-    """These flags as `NAME=VALUE`.
+def _option_flags(flags: RunFlags, kind: type[CaptionBackend]) -> dict[str, str]:
+    """The options that have a flag of their own, by their names.
 
     Raises:
         UsageError: the backend has no such option.
     """
-    given = {name: getattr(flags, name) for name in OPTION_FLAGS}
-    pairs = [f"{name}={value}" for name, value in given.items() if value is not None]
-    for pair in pairs:
-        name = pair.partition("=")[0]
+    all_of_them = {name: getattr(flags, name) for name in OPTION_FLAGS}
+    given = {name: str(value) for name, value in all_of_them.items() if value is not None}
+    for name in given:
         if name not in kind.Options.model_fields:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag}: the {kind.name} backend has no such option")
-    return pairs
+    return given
 
 
-def _common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendSettings:
+def common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendSettings:
     """What holds for every backend of a run: the question, the key, the rules for addresses.
 
     Raises:
@@ -202,7 +204,7 @@ def _fallback(
 ) -> CaptionBackend:
     name, model, url = parse_backend(word)
     kind = registry.backend_class(name)
-    common = _common_settings(kind, settings)
+    common = common_settings(kind, settings)
     return make_backend_of(
         kind,
         replace(
