@@ -45,6 +45,8 @@ HEAVY = {
     "accelerate",
     "anthropic",
     "bitsandbytes",
+    "boto3",
+    "botocore",
     "google",
     "hdbscan",
     "huggingface_hub",

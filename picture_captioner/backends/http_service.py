@@ -59,11 +59,12 @@ _TRANSIENT_CODES = {408: "timeout", 409: "http_409", 425: "http_425", 429: "rate
 def quiet_libraries() -> None:
     """Keep photos and keys out of the log at DEBUG.
 
-    There the Anthropic SDK logs each request's body, photo and all, and httpcore2 the headers of
-    answers, which may echo a key (a redirect's location does).
+    There the Anthropic SDK and botocore log each request's body, photo and all, and httpcore2 the
+    headers of answers, which may echo a key (a redirect's location does).
     """
-    for name in ("anthropic", "google_genai", "httpcore2"):
+    for name in ("anthropic", "google_genai", "httpcore2", "urllib3"):
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("botocore").setLevel(logging.ERROR)  # warns with tracebacks of what we say
 
 
 def retirement(model: str, host: str, day: str) -> str:

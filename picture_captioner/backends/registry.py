@@ -77,6 +77,13 @@ BUILT_IN = (
         writes_fields=True,
     ),
     Plugin(
+        "bedrock",
+        "picture_captioner.backends.bedrock:BedrockBackend",
+        "bedrock",
+        "models of Amazon Bedrock, paid per token; photos leave this machine",
+        writes_fields=True,
+    ),
+    Plugin(
         "hyperbolic",
         "picture_captioner.backends.hyperbolic:HyperbolicBackend",
         "api",

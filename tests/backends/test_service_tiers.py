@@ -15,6 +15,7 @@ from picture_captioner.errors import ConfigurationError, Usage
 from picture_captioner.pipeline.asking.prices import Prices
 from tests.backends.openai_family import PHOTO, backend
 from tests.providers import anthropic_server, gemini_server
+from tests.providers.contracts import contract
 from tests.providers.openai_server import OpenAIServer, Reply, completion, failure
 from tests.support import caption, library, records
 
@@ -59,11 +60,11 @@ def test_nobody_is_asked_for_a_tier_unless_told(server, google):
 def test_a_tier_that_is_not_offered_is_not_left_out_in_silence(server, google):
     words = "Invalid service_tier argument: The requested service tier is not allowed."
     server.script.append(failure(400, words, param="service_tier"))
-    with pytest.raises(ConfigurationError, match="leave out --option service_tier"):
+    with pytest.raises(ConfigurationError, match="leave out --service-tier"):
         backend(server, options=FLEX).caption(PHOTO, ())
     assert len(server.captions_asked()) == 1
     google.script.append(gemini_server.error(400, "INVALID_ARGUMENT", "service_tier is not valid"))
-    with pytest.raises(ConfigurationError, match="leave out --option service_tier"):
+    with pytest.raises(ConfigurationError, match="leave out --service-tier"):
         gemini(google, FLEX).caption(PHOTO, ())
 
 
@@ -89,7 +90,7 @@ def test_a_run_at_flex_says_and_records_half_the_price(tmp_path, server):
     server.script.extend([Reply(body=completion() | {"service_tier": "flex"})] * 2)
     flags = ("--backend=openai", f"--base-url={server.base_url}", "--photos-dir=photos")
     key = {"OPENAI_API_KEY": "sk-0123456789abcdef"}
-    flexible = (*flags, "--option", FLEX[0])
+    flexible = (*flags, "--service-tier", "flex")
     usual, half = (
         json.loads(caption("estimate", *given, "--json", cwd=tmp_path, **key).stdout)
         for given in (flags, flexible)
@@ -102,6 +103,31 @@ def test_a_run_at_flex_says_and_records_half_the_price(tmp_path, server):
         tokens = Usage(input_tokens=900, output_tokens=12, cached_tokens=128)
         half_price = Prices("openai", "gpt-5.6-luna", tier="flex").cost(tokens)
         assert record["cost_usd"] == pytest.approx(half_price, abs=1e-9)
+
+
+def test_further_fields_are_added_by_a_flag_and_a_wrong_one_is_named(tmp_path, server):
+    library(tmp_path / "photos", 1)
+    server.models, server.contract = ("one",), contract("compatible")
+    flags = ("--backend=compatible", f"--base-url={server.base_url}", "--photos-dir=photos")
+    for wrong, told in (
+        ("{", "--extra-body: Invalid JSON"),
+        ("[1]", "--extra-body: Input should be a valid dictionary"),
+        ('{"model": "x"}', "--extra-body: Value error, model cannot be set here"),
+    ):
+        done = caption("run", *flags, "--extra-body", wrong, cwd=tmp_path)
+        assert done.returncode == 64
+        assert told in done.stderr
+    added = {"chat_template_kwargs": {"enable_thinking": False}}
+    done = caption("run", *flags, "--extra-body", json.dumps(added), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert added.items() <= server.captions_asked()[-1].json.items()
+    for flag in ("--service-tier=fast", "--service-tier=flex"):
+        done = caption("run", "--backend=anthropic", "--photos-dir=photos", flag, cwd=tmp_path)
+        assert done.returncode == 64
+        assert "--service-tier: the anthropic backend has no such option" in done.stderr
+    done = caption("run", *flags, "--service-tier=fast", cwd=tmp_path)
+    assert done.returncode == 64
+    assert "--service-tier: Input should be 'flex'" in done.stderr
 
 
 def test_openai_says_when_a_model_shuts_down(server):

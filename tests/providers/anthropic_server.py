@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.providers.contracts import contract
 from tests.providers.loopback import Loopback, Received, Reply
 from tests.providers.strict_schema import answer_by, complaints
 
-KEY = "sk-ant-canary-7f3a9c-canary"
-MODEL = "claude-haiku-5-5"
-SERVED_AS = "claude-haiku-5-5-20260901"
+ANTHROPIC = contract("anthropic")
+KEY, MODEL = ANTHROPIC.key, ANTHROPIC.model
+SERVED_AS = ANTHROPIC.answer["model"]
 
 
 class AnthropicServer(Loopback):
@@ -42,6 +43,9 @@ class AnthropicServer(Loopback):
 
 def _answered(request: dict[str, Any]) -> Reply:
     """Structured output where `output_config.format` asks for it, with a schema it takes."""
+    refused = ANTHROPIC.complaint(request)
+    if refused is not None:
+        return Reply(refused[1], refused[0])
     output_format = request.get("output_config", {}).get("format")
     if output_format is None:
         return message("A dog on a beach.")
@@ -60,18 +64,10 @@ def message(
         content.append({"type": "thinking", "thinking": thought, "signature": "c2ln"})
     if text is not None:
         content.append({"type": "text", "text": text})
-    return Reply(
-        {
-            "id": "msg_01",
-            "type": "message",
-            "role": "assistant",
-            "model": SERVED_AS,
-            "content": content,
-            "stop_reason": stop,
-            "stop_sequence": None,
-            "usage": {"input_tokens": 1040, "output_tokens": 23} | usage,
-        }
-    )
+    body = ANTHROPIC.answered()
+    body |= {"content": content, "stop_reason": stop}
+    body["usage"] |= usage
+    return Reply(body)
 
 
 def error(
@@ -98,20 +94,10 @@ def model_info(
     thinking: dict[str, bool] | None = None,
 ) -> dict[str, Any]:
     """What the Models API says of a model; `thinking` is which ways of thinking it allows."""
-    ways = {"disabled": True, "between_tools": False, "adaptive": True, "enabled": True}
-    ways |= thinking or {}
-    return {
-        "type": "model",
-        "id": name,
-        "display_name": name,
-        "created_at": "2026-09-01T00:00:00Z",
-        "lifecycle": lifecycle,
-        "capabilities": {
-            "image_input": {"supported": sees},
-            "structured_outputs": {"supported": structured},
-            "thinking": {
-                "supported": True,
-                "types": {way: {"supported": allowed} for way, allowed in ways.items()},
-            },
-        },
-    }
+    info = ANTHROPIC.model_named(name)
+    abilities = info["capabilities"]
+    abilities["image_input"]["supported"] = sees
+    abilities["structured_outputs"]["supported"] = structured
+    for way, allowed in (thinking or {}).items():
+        abilities["thinking"]["types"][way] = {"supported": allowed}
+    return info | {"lifecycle": lifecycle}

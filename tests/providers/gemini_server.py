@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.providers.contracts import contract
 from tests.providers.loopback import Loopback, Received, Reply
 from tests.providers.strict_schema import answer_by, complaints
 
-KEY = "AIzaCanary-9d2e5b-Canary"
-MODEL = "gemini-3.5-flash-lite"
+GEMINI = contract("gemini")
+KEY, MODEL = GEMINI.key, GEMINI.model
 RPC = "type.googleapis.com/google.rpc."
 
 
@@ -46,6 +47,9 @@ class GeminiServer(Loopback):
 
 def _answered(request: dict[str, Any]) -> Reply:
     """Structured output where `responseJsonSchema` asks for it, with a schema it takes."""
+    refused = GEMINI.complaint(request)
+    if refused is not None:
+        return Reply(refused[1], refused[0])
     config = request.get("generationConfig", {})
     schema = config.get("responseJsonSchema")
     if schema is None:
@@ -71,12 +75,15 @@ def response(
         candidate["content"] = {"role": "model", "parts": parts}
     if finish:
         candidate["finishReason"] = finish
-    return Reply({"candidates": [candidate], "modelVersion": MODEL + "-002"} | _usage(usage))
+    body = GEMINI.answered()
+    body["usageMetadata"] |= usage
+    return Reply(body | {"candidates": [candidate]})
 
 
 def blocked(reason: str) -> Reply:
     """The prompt was blocked: there is no candidate, and the input is billed."""
-    return Reply({"promptFeedback": {"blockReason": reason}} | _usage({"candidatesTokenCount": 0}))
+    usage = GEMINI.answered()["usageMetadata"] | {"candidatesTokenCount": 0}
+    return Reply({"promptFeedback": {"blockReason": reason}, "usageMetadata": usage})
 
 
 def error(
@@ -93,8 +100,8 @@ def error(
 
 def bad_key() -> Reply:
     """What Google says to a key that it does not know: 400, not 401."""
-    info = {"@type": RPC + "ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}
-    return error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", info)
+    rejected = GEMINI.errors["a rejected key"]
+    return Reply(rejected["body"], rejected["status"])
 
 
 def quota(quota_id: str, value: str = "15", delay: str | None = "31.4s") -> Reply:
@@ -107,9 +114,5 @@ def quota(quota_id: str, value: str = "15", delay: str | None = "31.4s") -> Repl
     return error(429, "RESOURCE_EXHAUSTED", text, *details)
 
 
-def _usage(counts: dict[str, int]) -> dict[str, Any]:
-    return {"usageMetadata": {"promptTokenCount": 590, "candidatesTokenCount": 19} | counts}
-
-
 def _info(name: str, actions: list[str]) -> dict[str, Any]:
-    return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": actions}
+    return GEMINI.model_named(name) | {"supportedGenerationMethods": actions}

@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+from tests.providers.contracts import Contract, contract
 from tests.providers.strict_schema import answer_by, complaints
 
 MODELS = ("gpt-5.6-luna", "gpt-4o-mini", "qwen2.5vl:3b", "llava:latest", "grok-4.3")
 ALIAS = "grok-latest"
-USAGE = {
-    "prompt_tokens": 900,
-    "completion_tokens": 12,
-    "total_tokens": 912,
-    "prompt_tokens_details": {"cached_tokens": 128},
-}
+OPENAI = contract("openai")
+USAGE = OPENAI.answer["usage"]
 
 
 @dataclass(frozen=True)
@@ -56,20 +53,10 @@ class Reply:
 
 def completion(text: object = "A dog on a beach.", finish: str = "stop", **message: object) -> dict:
     """A chat completion; `message` holds further fields of the message."""
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1_790_000_000,
-        "model": "gpt-5.6-luna-2026-07-09",
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": finish,
-                "message": {"role": "assistant", "content": text} | message,
-            }
-        ],
-        "usage": USAGE,
-    }
+    body = OPENAI.answered()
+    body["choices"][0]["finish_reason"] = finish
+    body["choices"][0]["message"] |= {"content": text} | message
+    return body
 
 
 def failure(status: int, message: str, code: str | None = None, **more: object) -> Reply:
@@ -82,8 +69,11 @@ def failure(status: int, message: str, code: str | None = None, **more: object) 
 class OpenAIServer:
     """Serves on 127.0.0.1 until it is closed; accepts any key unless `keys` names the good ones.
 
-    `script` holds replies for the next captions; when it is empty, all is well.
+    `script` holds replies for the next captions; when it is empty, all is well. `contract` is whose
+    server it is: fields that are not in it are refused as documented.
     """
+
+    contract: Contract = OPENAI
 
     models: tuple[str, ...] = MODELS
     keys: tuple[str, ...] | None = None
@@ -136,7 +126,10 @@ class OpenAIServer:
         if request.path == "/api/v1/models" and self.lm_studio is not None:
             return Reply(body=self.lm_studio)
         if request.method == "POST":
-            return _completed(request.json.get("response_format"))
+            refused = self.contract.complaint(request.json)
+            if refused is not None:
+                return Reply(*refused)
+            return _completed(request.json.get("response_format"), self.contract)
         if self.models_reply is not None:
             return self.models_reply
         if request.path == "/v1/models":
@@ -147,10 +140,10 @@ class OpenAIServer:
         return failure(404, f"The model '{name}' does not exist", "model_not_found")
 
 
-def _completed(response_format: dict | None) -> Reply:
+def _completed(response_format: dict | None, by: Contract) -> Reply:
     """As OpenAI: strict structured output where it is asked for, with a schema that it takes."""
     if response_format is None:
-        return Reply(body=completion())
+        return Reply(body=by.answered())
     wanted = response_format["json_schema"]
     assert (response_format["type"], wanted["strict"]) == ("json_schema", True)
     for complaint in complaints(wanted["schema"]):
@@ -159,7 +152,7 @@ def _completed(response_format: dict | None) -> Reply:
 
 
 def _model(name: str) -> dict:
-    return {"id": name, "object": "model", "created": 1_790_000_000, "owned_by": "test"}
+    return OPENAI.model_named(name)
 
 
 def _handler_for(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:

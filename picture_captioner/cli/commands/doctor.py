@@ -36,6 +36,7 @@ LITTLE_SPACE = 1_000_000_000
 
 EXTRAS = {
     "api": ("openai", "anthropic", "google.genai"),
+    "bedrock": ("boto3",),
     "local": ("torch", "transformers", "bitsandbytes"),
     "report": ("umap", "hdbscan", "sklearn"),
     "onnx": ("onnxruntime",),

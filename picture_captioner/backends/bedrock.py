@@ -1,0 +1,326 @@
+"""Captions by the models of Amazon Bedrock, through its Converse API and boto3.
+
+boto3 knows AWS's profiles and signatures; what it prepares is sent by our own transport
+(bedrock_access.py). One photo is one request, and nothing but the photo, the question and the
+settings of the answer is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import httpx2
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import Field
+
+from picture_captioner.backends.answer_hook import AnswerHook
+from picture_captioner.backends.base import (
+    BackendOptions,
+    BackendSettings,
+    Caption,
+    CaptionBackend,
+    ExpectedTokens,
+    Fault,
+)
+from picture_captioner.backends.bedrock_access import SIGNED, Account
+from picture_captioner.backends.bedrock_errors import (
+    BedrockProvider,
+    credentials_problem,
+    denied_sign_in,
+    mapped,
+    refused_part,
+)
+from picture_captioner.backends.encoding import (
+    DEFAULT_JPEG_QUALITY,
+    SMALLEST_JPEG_QUALITY,
+    encode_jpeg,
+)
+from picture_captioner.backends.endpoint import endpoint
+from picture_captioner.backends.expected_tokens import expected_tokens
+from picture_captioner.backends.http_service import (
+    FLEX_TIMEOUT,
+    NO_PROTOCOL,
+    BareHeaders,
+    quiet_libraries,
+    usable_key,
+)
+from picture_captioner.backends.image_tokens import anthropic_tokens
+from picture_captioner.backends.prompt import question
+from picture_captioner.backends.reasoning import without_reasoning
+from picture_captioner.backends.thinking import ROOM
+from picture_captioner.backends.usage import count, one_request, total
+from picture_captioner.errors import CaptionerError, ModelError, Usage
+from picture_captioner.foreign_text import keep_secret
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_IMAGE_BYTES = 3_750_000
+"""Of one picture (docs.aws.amazon.com, API_runtime_Message, read on 2026-11-28)."""
+
+BEARER = "AWS_BEARER_TOKEN_BEDROCK"
+"""AWS's own name for a Bedrock API key; ours, for config.env, is BEDROCK_API_KEY."""
+
+PASSED_ON = {
+    "global": "AWS regions anywhere in the world",
+    "us": "AWS regions in the United States",
+    "us-gov": "AWS GovCloud regions",
+    "eu": "AWS regions in Europe",
+    "apac": "AWS regions in Asia and the Pacific",
+    "jp": "AWS regions in Japan",
+    "au": "AWS regions in Australia",
+    "ca": "AWS regions in Canada",
+}
+"""Where an inference profile computes, by what stands before the first dot of its name (user guide,
+"Supported Regions and models for inference profiles", read on 2026-11-28)."""
+
+_STOPPED = {
+    "guardrail_intervened": ("a guardrail of this account blocks this photo", "refused"),
+    "content_filtered": ("the model refuses to describe this photo", "refused"),
+    "refusal": ("the model refuses to describe this photo", "refused"),
+    "max_tokens": ("the caption was cut off; allow more with --max-tokens", "truncated"),
+    "model_context_window_exceeded": ("the caption was cut off; send a smaller photo", "truncated"),
+}
+
+
+class BedrockOptions(BackendOptions):
+    """What `--option NAME=VALUE` may set."""
+
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    profile: str | None = None
+    service_tier: Literal["flex"] | None = None
+    deployed_model: str | None = None
+    """The model behind an application inference profile, whose ARN tells nothing about it."""
+    instance_role: bool = False
+    """Ask the metadata service of a rented AWS machine (169.254.169.254) for credentials."""
+    jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
+
+
+class BedrockBackend(CaptionBackend):
+    """Any model of Bedrock that sees, through Converse."""
+
+    name: ClassVar[str] = "bedrock"
+    summary: ClassVar[str] = "models of Amazon Bedrock, paid per token; photos leave this machine"
+    extra: ClassVar[str | None] = "bedrock"
+    writes_fields: ClassVar[bool] = True
+    key_env_var: ClassVar[str | None] = "BEDROCK_API_KEY"
+    key_form: ClassVar[str] = "a Bedrock API key"
+    default_model: ClassVar[str] = "global.anthropic.claude-haiku-5-5"
+    default_base_url: ClassVar[str] = "https://bedrock-runtime.REGION.amazonaws.com"
+    default_workers: ClassVar[int] = 8
+    price_provider: ClassVar[str | None] = "aws"
+    largest_edge: ClassVar[int] = 2576
+    preferred_edge: ClassVar[int] = 1008
+
+    Options: ClassVar[type[BackendOptions]] = BedrockOptions
+
+    def __init__(self, settings: BackendSettings) -> None:
+        """Read the profile and check the address; nothing is sent.
+
+        Raises:
+            ConfigurationError: no region, no such profile, or an address that is not allowed.
+        """
+        super().__init__(settings)
+        quiet_libraries()
+        options = self._options
+        self._account = Account(
+            options.profile, options.region, instance_role=options.instance_role
+        )
+        region = self._account.region
+        suffix = ".cn" if region.startswith("cn-") else ""
+        self._where = endpoint(self.default_base_url.replace("REGION", region) + suffix, settings)
+        self._key = usable_key(
+            self.name, settings.api_key.get_secret_value() or os.environ.get(BEARER, "")
+        )
+        keep_secret(self._key)
+        self._service = BedrockProvider(
+            host=self._where.host,
+            key_name="BEDROCK_API_KEY",
+            secret=self._key,
+            model=settings.model,
+            region=region,
+            profile=self._account.profile,
+        )
+        seconds = settings.timeout or (FLEX_TIMEOUT if options.service_tier else self.timeout)
+        self._http = self._where.http_client(seconds, self.max_workers)
+        with_key = {"authorization": f"Bearer {self._key}"} if self._key else {}
+        self._http.event_hooks = {
+            "request": [BareHeaders(SIGNED, with_key)],
+            "response": [AnswerHook(self)],
+        }
+        self._client: Any = None
+        self._refused: frozenset[str] = frozenset()
+
+    @property
+    def destination(self) -> str:
+        """The host that receives the photos, and where an inference profile may compute."""
+        area = PASSED_ON.get(self.settings.model.partition(".")[0])
+        return f"{self._where.host}, which passes them on to {area}" if area else self._where.host
+
+    @property
+    def ready_jpeg(self) -> int | None:
+        """Photos are sent as JPEGs of this quality."""
+        return self._options.jpeg_quality
+
+    @property
+    def service_tier(self) -> str | None:
+        """As in `CaptionBackend`."""
+        return self._options.service_tier
+
+    @property
+    def priced_model(self) -> str:
+        """The model's name without the ARN of an inference profile around it."""
+        return self._options.deployed_model or self.settings.model.rpartition("/")[2]
+
+    @property
+    def answer_room(self) -> int:
+        """As in `CaptionBackend`: for a model that would not be kept from thinking."""
+        return ROOM if "thinking" in self._refused else 0
+
+    def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
+        """As in `CaptionBackend`; the rule for a picture is published for Anthropic's models."""
+        _, found, name = self.priced_model.partition("anthropic.")
+        tokens = anthropic_tokens(width, height, name) if found else None
+        return expected_tokens(self.settings, tokens, characters_per_token=2.5)
+
+    def check(self) -> None:
+        """Find credentials; whether they may use the model is found out by the first photo.
+
+        AWS has no free question about a model at this address, and the least that a key needs to be
+        allowed, `bedrock:InvokeModel`, does not include one elsewhere.
+
+        Raises:
+            ConfigurationError, AccessDeniedError, BackendUnavailableError: there are none.
+        """
+        self._service.check_model_form(self.settings.model)
+        if not self._key:
+            for host in self._account.asks_elsewhere():
+                self.settings.notice(f"Asking {host} for AWS credentials; no photo is sent there")
+            try:
+                self._account.sign_in()
+            except ClientError as error:
+                raise denied_sign_in(error, self._account.profile) from None
+        self._client = self._account.client(self._where, self._http, signed=not self._key)
+        whose = "an API key" if self._key else f"credentials of the profile {self._account.profile}"
+        self.learned = (f"{whose}; the first photo is the first request",)
+
+    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
+        """Send one photo and read the answer; errors as in `CaptionBackend.caption`.
+
+        A part of the request that the model does not take (the schema, the temperature, the word
+        that keeps it from thinking) is left out from then on, and the photo asked about again.
+        """
+        if self._client is None:
+            self.check()
+        requests = 0
+        while True:
+            requests += 1
+            try:
+                answer = self._client.converse(**self._parameters(image, hints, fault))
+            except ClientError as error:
+                part = refused_part(error)
+                if part is None or part in self._refused:
+                    raise self._meaning(error) from None
+                self._refused |= {part}
+                continue
+            except (BotoCoreError, httpx2.HTTPError, *NO_PROTOCOL) as error:
+                raise self._lost(error) from None
+            if not isinstance(answer.get("stopReason"), str):  # what is no JSON comes back empty
+                raise self._service.unreadable()
+            return read_answer(answer, requests)
+
+    def close(self) -> None:
+        """Close the connections; the backend is not usable afterwards."""
+        if self._client is not None:
+            self._client.close()
+        self._http.close()
+
+    @property
+    def _options(self) -> BedrockOptions:
+        given = self.settings.options
+        return given if isinstance(given, BedrockOptions) else BedrockOptions()
+
+    def _parameters(
+        self, image: Image, hints: Sequence[str], fault: Fault | None
+    ) -> dict[str, Any]:
+        jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
+        content = [
+            {"image": {"format": "jpeg", "source": {"bytes": jpeg}}},
+            {"text": question(self.settings, hints, fault)},
+        ]
+        more_tokens = fault.more_tokens if fault else 1
+        inference: dict[str, Any] = {
+            "maxTokens": self.settings.max_tokens * more_tokens + self.answer_room
+        }
+        claude = "anthropic." in self.priced_model
+        if not claude and "temperature" not in self._refused:  # Claude 5.5 refuses it
+            inference["temperature"] = self.settings.temperature
+        parameters: dict[str, Any] = {
+            "modelId": self.settings.model,
+            "messages": [{"role": "user", "content": content}],
+            "inferenceConfig": inference,
+        }
+        if claude and "thinking" not in self._refused:  # Claude 5 and later think unless told
+            parameters["additionalModelRequestFields"] = {"thinking": {"type": "disabled"}}
+        if self.settings.asked is not None and "schema" not in self._refused:
+            schema = {"name": "photo", "schema": json.dumps(self.settings.asked.schema())}
+            text_format = {"type": "json_schema", "structure": {"jsonSchema": schema}}
+            parameters["outputConfig"] = {"textFormat": text_format}
+        if self._options.service_tier:
+            parameters["serviceTier"] = {"type": self._options.service_tier}
+        return parameters
+
+    def _meaning(self, error: ClientError) -> CaptionerError:
+        if error.operation_name != "Converse":  # SSO or STS, where credentials had to be renewed
+            return denied_sign_in(error, self._account.profile)
+        text = str(error.response.get("Error", {}).get("Message", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        account = self._service.account_error(status, "", text, self.settings.model)
+        return account or mapped(error, self._service)
+
+    def _lost(self, error: Exception) -> CaptionerError:
+        if isinstance(error, httpx2.HTTPError):
+            return self._service.unconnected(error)
+        if isinstance(error, BotoCoreError) and not _about_the_answer(error):
+            return credentials_problem(error, self._account.profile)
+        return self._service.unreadable()
+
+
+def _about_the_answer(error: BotoCoreError) -> bool:
+    return type(error).__name__ in {"ResponseParserError", "UnknownServiceStyle"}
+
+
+def read_answer(answer: Mapping[str, Any], requests: int = 1) -> Caption:
+    """The caption in an answer of Converse, thoughts left out.
+
+    Raises:
+        ModelError: `refused`, `truncated`, `unfinished`, `reasoning` or `empty`, with its usage.
+    """
+    usage = _usage(answer) | Usage(requests=requests)
+    reason = answer.get("stopReason")
+    if reason not in ("end_turn", "stop_sequence"):
+        default = ("the model did not finish its answer", "unfinished")
+        message, code = _STOPPED.get(str(reason), default)
+        raise ModelError(message, code=code, usage=usage)
+    content = answer.get("output", {}).get("message", {}).get("content") or []
+    raw = "".join(block["text"] for block in content if isinstance(block.get("text"), str))
+    text = without_reasoning(raw)
+    if not text:
+        code = "reasoning" if raw.strip() or content else "empty"
+        raise ModelError("the model returned no caption", code=code, usage=usage)
+    return Caption(text, **usage)
+
+
+def _usage(answer: Mapping[str, Any]) -> Usage:
+    """Input is everything that was read, cached or not, as other providers count it."""
+    reported = answer.get("usage") or {}
+    cached, kept = reported.get("cacheReadInputTokens"), reported.get("cacheWriteInputTokens")
+    read = total(reported.get("inputTokens"), cached, kept)
+    usage = one_request(read, count(reported.get("outputTokens")), count(cached), count(kept))
+    tier = (answer.get("serviceTier") or {}).get("type")
+    if isinstance(tier, str) and tier != "default":
+        usage["service_tier"] = tier
+    return usage
