@@ -158,7 +158,7 @@ class DeclaredSettings:
     backend: Annotated[
         str,
         Flag(
-            "run estimate",
+            "run estimate backends",
             "NAME",
             "Who writes the captions, see 'backends'.",
             WHO,
@@ -167,7 +167,7 @@ class DeclaredSettings:
         ),
     ] = ""
     model: Annotated[
-        str, Flag("run estimate", "NAME", "Model name.", WHO, default="the backend's")
+        str, Flag("run estimate backends", "NAME", "Model name.", WHO, default="the backend's")
     ] = ""
     prompt: Annotated[
         str,
@@ -210,13 +210,15 @@ class DeclaredSettings:
         Flag(
             "run estimate compare",
             "URL",
-            "Address of this backend, for a proxy or a server of your own; in config.env "
-            "OPENAI_BASE_URL for openai, OLLAMA_BASE_URL for ollama, and so on.",
+            "Address of this backend, for a proxy or a server of your own; repeatable: several "
+            "share the photos. In config.env OPENAI_BASE_URL for openai, OLLAMA_BASE_URL for "
+            "ollama, and so on, with commas between several.",
             WHO,
+            repeatable=True,
             comment="Another address for a backend: its name, then _BASE_URL, such as "
             "OLLAMA_BASE_URL=http://nas.local:11434/v1. Its key goes there, and no other. A bare "
             "BASE_URL is that of the BACKEND above (empty: of compatible), whatever --backend "
-            "says.",
+            "says. Several with commas between them share the photos (docs/scale.md).",
         ),
     ] = ""
     language: Annotated[

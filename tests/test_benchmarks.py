@@ -57,6 +57,12 @@ def test_rate_limited():
     assert all(0 <= row["refused, all"] < 1 for row in found["rows"])
 
 
+def test_several_hosts():
+    found = quick("several_hosts")
+    assert [row["servers"] for row in found["rows"]] == ["three", "two, one died"]
+    assert all(row["captions/s"] > 0 for row in found["rows"])
+
+
 STAGES = {
     "decode_jpeg": ["Pillow", "this program", "floor: libjpeg-turbo alone"],
     "decode_pool": ["one thread", "one process", "two processes"],
@@ -92,7 +98,7 @@ def test_pictures_that_differ_are_not_taken_for_the_same():
         psnr(picture, picture.resize((30, 40), Image.Resampling.BOX))
 
 
-@pytest.mark.parametrize("name", ["api_fanout", "rate_limited", *STAGES])
+@pytest.mark.parametrize("name", ["api_fanout", "rate_limited", "several_hosts", *STAGES])
 def test_benchmarks_stay_outside_the_wheel(name):
     import tomllib
 

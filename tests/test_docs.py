@@ -71,6 +71,7 @@ def test_every_flag_that_a_document_names_exists():
     known = {flag for app in apps for flag in all_flags(typer.main.get_command(app))}
     foreign = {"--max-model-len", "--extra", "--help", "--batch", "--include", "--version"}
     foreign |= {"--user", "--now"}  # of systemctl
+    foreign |= {"--profile"}  # of aws
     foreign |= {
         "--all-extras",
         "--no-extra",

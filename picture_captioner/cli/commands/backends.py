@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
-from urllib.parse import urlsplit
 
 from picture_captioner.backends.base import CaptionBackend
-from picture_captioner.backends.endpoint import is_loopback
 from picture_captioner.backends.registry import BACKENDS, backend_class, backends
-from picture_captioner.cli.commands.compose import common_settings
+from picture_captioner.cli.commands.compose import addresses, common_settings
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import say, show, table
 from picture_captioner.config import Settings, base_url_name
@@ -96,31 +94,46 @@ def check_backends(flags: Flags, *, as_json: bool) -> int:
 
 def _answers(settings: Settings) -> Iterator[Answer]:
     for name, row in backends().items():
+        if name in BACKENDS and row.extra is None:
+            continue  # nobody to ask
+        if name in BACKENDS and name not in _ASKED_ANYWAY and not _is_set_up(name, settings):
+            # Said without its SDK, which takes a second to import.
+            missing = _key_name(name) if name not in _AT_AN_ADDRESS else base_url_name(name)
+            yield Answer(name, "absent", [f"not set up: no {missing}"])
+            continue
         try:
             kind = backend_class(name)
         except ConfigurationError as error:  # its extra is not installed
-            chosen = name == settings.backend
-            yield _failed(name, error) if chosen else Answer(name, "absent", [str(error)])
+            set_up = _is_set_up(name, settings)
+            yield _failed(name, error) if set_up else Answer(name, "absent", [str(error)])
             continue
-        asked = kind.key_env_var or kind.default_base_url or row.extra
-        if kind.own_process or kind.placeholder or not asked:
+        if kind.own_process or kind.placeholder:
             continue
-        if _is_set_up(kind, settings):
-            yield _answer(kind, settings)
-        elif is_loopback(urlsplit(kind.default_base_url).hostname or ""):
-            answer = _answer(kind, settings)
-            yield answer if answer.state == "ok" else replace(answer, state="absent", exit_code=0)
-        else:
-            missing = kind.key_env_var if kind.default_base_url else base_url_name(name)
-            yield Answer(name, "absent", [f"not set up: no {missing or kind.key_env_var}"])
+        urls: list[str | None] = [*addresses(settings.base_url_of(name))]
+        for url in urls or [None]:
+            answer = _answer(kind, settings, url)
+            if not _is_set_up(name, settings) and answer.state != "ok":
+                answer = replace(answer, state="absent", exit_code=0)
+            yield answer
 
 
-def _is_set_up(kind: type[CaptionBackend], settings: Settings) -> bool:
-    key = settings.api_key(kind.key_env_var).get_secret_value()
-    return bool(key or settings.base_url_of(kind.name) or settings.backend == kind.name)
+_ASKED_ANYWAY = frozenset({"ollama"})
+"""On this machine, without a key: it is set up if it answers."""
+
+_AT_AN_ADDRESS = frozenset({"compatible", "hyperbolic"})
+"""Nothing is asked without one."""
 
 
-def _answer(kind: type[CaptionBackend], settings: Settings) -> Answer:
+def _key_name(backend: str) -> str:
+    return f"{backend.upper().replace('-', '_')}_API_KEY"
+
+
+def _is_set_up(name: str, settings: Settings) -> bool:
+    key = settings.api_key(_key_name(name)).get_secret_value()
+    return bool(key or settings.base_url_of(name) or settings.backend == name)
+
+
+def _answer(kind: type[CaptionBackend], settings: Settings, url: str | None) -> Answer:
     notices: list[str] = []
     model = settings.model if settings.backend == kind.name else ""
     common = common_settings(kind, settings)
@@ -129,6 +142,7 @@ def _answer(kind: type[CaptionBackend], settings: Settings) -> Answer:
             replace(
                 common,
                 model=model or common.model,
+                base_url=url,
                 timeout=settings.timeout or SECONDS,
                 notice=notices.append,
             )

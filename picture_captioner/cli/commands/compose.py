@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from picture_captioner.cli.terminal import say
 from picture_captioner.config import LOOP_VARIABLE, Settings, base_url_name
 from picture_captioner.errors import ConfigurationError, Status, UsageError, did_you_mean
 from picture_captioner.journal import parse_time
+from picture_captioner.pipeline.asking.hosts import SeveralHosts
 from picture_captioner.pipeline.asking.prices import Prices, read_price_file
 from picture_captioner.pipeline.selecting.hints import Hints, read_hints
 from picture_captioner.pipeline.selecting.selection import (
@@ -82,18 +84,40 @@ def make_backend(
     common = common_settings(kind, settings)
     if flags.given.get("max_tags") and "tags" not in common.fields:
         raise UsageError("--max-tags goes with tags: add --fields caption,tags")
-    return make_backend_of(
-        kind,
-        replace(
-            common,
-            model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
-            base_url=flags.given.get("base_url") or common.base_url,
-            options=registry.parse_options(kind, pairs, of_flags),
-            notice=notice,
-        ),
-        in_process=flags.in_process,
-        renew_every=flags.model_restart_every,
+    asked = replace(
+        common,
+        model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
+        options=registry.parse_options(kind, pairs, of_flags),
+        notice=notice,
     )
+    asked = replace(asked, base_url=flags.given.get("base_url") or common.base_url)
+    return _at_its_addresses(kind, asked, flags, settings)
+
+
+def _at_its_addresses(
+    kind: type[CaptionBackend], asked: BackendSettings, flags: RunFlags, settings: Settings
+) -> CaptionBackend:
+    """The backend; one that drives them all where several addresses were given."""
+    urls = addresses(asked.base_url)
+    has_address = kind.default_base_url or kind.key_env_var
+    backends = [
+        make_backend_of(
+            kind,
+            replace(asked, base_url=url),
+            in_process=flags.in_process,
+            renew_every=flags.model_restart_every,
+        )
+        for url in (urls if has_address and len(urls) > 1 else [asked.base_url])
+    ]
+    if len(backends) == 1:
+        return backends[0]
+    workers = settings.max_workers or kind.default_workers * len(backends)
+    return SeveralHosts(backends, each=math.ceil(workers / len(backends)))
+
+
+def addresses(urls: str | None) -> list[str]:
+    """The addresses in a setting or in repeated flags, each once, in their order."""
+    return list(dict.fromkeys(url.strip() for url in (urls or "").split(",") if url.strip()))
 
 
 def _default_backend() -> str:
@@ -205,17 +229,10 @@ def _fallback(
     name, model, url = parse_backend(word)
     kind = registry.backend_class(name)
     common = common_settings(kind, settings)
-    return make_backend_of(
-        kind,
-        replace(
-            common,
-            model=model or common.model,
-            base_url=url or common.base_url,
-            notice=notice,
-        ),
-        in_process=flags.in_process,
-        renew_every=flags.model_restart_every,
+    asked = replace(
+        common, model=model or common.model, base_url=url or common.base_url, notice=notice
     )
+    return _at_its_addresses(kind, asked, flags, settings)
 
 
 def parse_backend(word: str) -> tuple[str, str, str | None]:

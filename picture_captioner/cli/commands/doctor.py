@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from picture_captioner.cli.commands.compose import addresses
 from picture_captioner.cli.commands.models import where_is
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.program import program
@@ -222,8 +223,8 @@ def _models(settings: Settings) -> Iterator[Finding]:
 def _servers(settings: Settings) -> Iterator[Finding]:
     ollama = settings.base_url_of("ollama") or OLLAMA
     for name, url in (("ollama", ollama), ("compatible", settings.base_url_of("compatible"))):
-        if url:
-            yield _server(name, url)
+        for one in addresses(url):
+            yield _server(name, one)
 
 
 def _server(name: str, url: str) -> Finding:
