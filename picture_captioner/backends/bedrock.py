@@ -319,7 +319,10 @@ def _usage(answer: Mapping[str, Any]) -> Usage:
     reported = answer.get("usage") or {}
     cached, kept = reported.get("cacheReadInputTokens"), reported.get("cacheWriteInputTokens")
     read = total(reported.get("inputTokens"), cached, kept)
-    usage = one_request(read, count(reported.get("outputTokens")), count(cached), count(kept))
+    details = [one for one in reported.get("cacheDetails") or () if one.get("ttl") == "1h"]
+    for_an_hour = total(*(one.get("inputTokens") for one in details))
+    output = count(reported.get("outputTokens"))
+    usage = one_request(read, output, count(cached), count(kept), for_an_hour)
     tier = (answer.get("serviceTier") or {}).get("type")
     if isinstance(tier, str) and tier != "default":
         usage["service_tier"] = tier

@@ -1,5 +1,6 @@
 """Every count of every usage object is priced or known not to matter; genai-prices agrees."""
 
+import botocore.session
 import genai_prices
 import pytest
 from anthropic.types import Message
@@ -10,6 +11,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.completion_usage import CompletionTokensDetails, PromptTokensDetails
 
 from picture_captioner.backends.anthropic_answer import read_answer as read_anthropic
+from picture_captioner.backends.bedrock import read_answer as read_bedrock
 from picture_captioner.backends.chat_answers import caption_from
 from picture_captioner.backends.gemini_answer import read_answer as read_gemini
 from picture_captioner.pipeline.asking.prices import Prices, usage_of
@@ -74,6 +76,13 @@ def test_an_sdk_that_grows_a_count_fails_here(kind):
     assert set(kind.model_fields) == PRICED[kind] | UNPRICED[kind].keys()
 
 
+def test_a_botocore_that_grows_a_count_fails_here():
+    model = botocore.session.Session().get_service_model("bedrock-runtime")
+    priced = {"inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"}
+    assert set(model.shape_for("TokenUsage").members) == priced | {"cacheDetails", "totalTokens"}
+    assert set(model.shape_for("CacheDetail").members) == {"ttl", "inputTokens"}
+
+
 def openai(cached=0, written=0, reasoning=0, tier=None):
     return {
         "id": "1",
@@ -136,13 +145,34 @@ def gemini(cached=0, thoughts=0, tools=0):
     }
 
 
+BEDROCK = "global.anthropic.claude-haiku-5-5"
+
+
+def bedrock(read=0, five_minutes=0, hour=0):
+    written = {"5m": five_minutes, "1h": hour}
+    return {
+        "output": {"message": {"role": "assistant", "content": [{"text": "A."}]}},
+        "stopReason": "end_turn",
+        "usage": {
+            "inputTokens": 1000,
+            "outputTokens": 60,
+            "totalTokens": 1060 + read + five_minutes + hour,
+            "cacheReadInputTokens": read,
+            "cacheWriteInputTokens": five_minutes + hour,
+            "cacheDetails": [{"ttl": t, "inputTokens": n} for t, n in written.items() if n],
+        },
+    }
+
+
 READERS = {
+    "aws": read_bedrock,
     "openai": lambda body: caption_from(ChatCompletion.construct(**body), 1),
     "x-ai": lambda body: caption_from(ChatCompletion.construct(**body), 1),
     "anthropic": lambda body: read_anthropic(Message.construct(**body)),
     "google": lambda body: read_gemini(GenerateContentResponse.model_validate(body)),
 }
 SHAPES = {
+    "aws": [bedrock(), bedrock(read=500, five_minutes=300, hour=200)],
     "openai": [
         openai(),
         openai(cached=1024),
@@ -167,9 +197,10 @@ def test_a_cost_is_genai_prices_own_sum(provider, body):
     flavor = "chat" if provider in ("openai", "x-ai") else "default"
     theirs = genai_prices.extract_usage(body, provider_id=provider, api_flavor=flavor)
     caption = READERS[provider](body)
-    prices = Prices(provider, str(caption.model_version))
-    cost = prices.cost(usage_of(caption))
-    assert cost == pytest.approx(float(theirs.calc_price().total_price), abs=1e-9, rel=0)
+    model = caption.model_version or BEDROCK  # Bedrock does not say who answered
+    cost = Prices(provider, model).cost(usage_of(caption))
+    price = genai_prices.calc_price(theirs.usage, model, provider_id=provider).total_price
+    assert cost == pytest.approx(float(price), abs=1e-9, rel=0)
     assert cost > 0
 
 

@@ -68,7 +68,7 @@ class Host:
     backend: CaptionBackend
     allowed: float
     rate: RateLimiter = field(default_factory=RateLimiter)
-    checked: bool = False
+    checked: threading.Event = field(default_factory=threading.Event)
     outstanding: int = 0
     asked: int = 0
     answered: int = 0
@@ -165,14 +165,14 @@ class SeveralHosts(CaptionBackend):
         for host in self._hosts:
             try:
                 host.backend.check()
-                host.checked = True
+                host.checked.set()
             except BackendUnavailableError as error:
                 down.append(error)
         if len(down) == len(self._hosts):
             raise down[0]
         self._agree_on_a_model()
         for host in self._hosts:
-            if not host.checked:
+            if not host.checked.is_set():
                 self._put_aside(host, str(down.pop(0)), time.monotonic())
 
     def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
@@ -285,10 +285,10 @@ class SeveralHosts(CaptionBackend):
         Raises:
             BackendUnavailableError: it is still down, or cannot be used: it is left out for good.
         """
-        if host.checked:
+        if host.checked.is_set():
             return
         with self._checking:
-            if host.checked:
+            if host.checked.is_set():
                 return
             if not host.backend.settings.model and self.settings.model:
                 settings = replace(host.backend.settings, model=self.settings.model)
@@ -301,13 +301,15 @@ class SeveralHosts(CaptionBackend):
             except FatalError as error:
                 host.held_until = math.inf
                 raise BackendUnavailableError(f"{error} (left out of this run)") from error
-            host.checked = True
+            host.checked.set()
         if host.pause:
             self.settings.notice(f"Photos go to {host.name} from now on, too")
 
     def _agree_on_a_model(self) -> None:
         """All must caption with the same model, since records name one."""
-        models = {host.name: host.backend.settings.model for host in self._hosts if host.checked}
+        models = {
+            host.name: host.backend.settings.model for host in self._hosts if host.checked.is_set()
+        }
         if len(set(models.values())) > 1:
             listed = ", ".join(f"{name}: {model}" for name, model in models.items())
             raise ConfigurationError(
