@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.providers import anthropic_server, gemini_server
+from tests.providers import anthropic_server, bedrock_server, gemini_server
 from tests.providers.contracts import contract
 from tests.providers.openai_server import OpenAIServer, Reply, failure
 from tests.support import caption
@@ -157,6 +157,21 @@ def test_openrouter_tells_what_is_left_of_a_key(tmp_path, said, told):
         )
     assert done.returncode == 0, done.stderr
     assert rows["compatible"]["told"] == ["1 model", *told]
+
+
+def test_bedrock_is_set_up_by_its_credentials_and_asks_nobody(tmp_path):
+    given = bedrock_server.environment()
+    done, rows = check(tmp_path, "--backend=bedrock", **given)
+    assert done.returncode == 0, done.stderr
+    assert rows["bedrock"]["host"] == "bedrock-runtime.eu-central-1.amazonaws.com"
+    told = "there are credentials of the AWS profile default; nothing is asked before the first"
+    assert rows["bedrock"]["told"][0].startswith(told)
+    assert "amazonaws" not in done.stderr
+    given["AWS_ACCESS_KEY_ID"] = given["AWS_SECRET_ACCESS_KEY"] = ""
+    done, rows = check(tmp_path, "--backend=bedrock", **given)
+    assert done.returncode == 78
+    assert "no AWS credentials: `aws configure`" in rows["bedrock"]["told"][0]
+    assert "local" not in rows
 
 
 def test_without_check_the_table_is_printed(tmp_path):

@@ -206,6 +206,9 @@ class CaptionBackend(ABC):
     """Set in a child process; to be called when what was prepared begins on the device, so that
     a death is first laid to the photos that were there."""
 
+    check_asks: ClassVar[bool] = True
+    """Whether `check` asks the service itself; some have no question that is free."""
+
     learned: tuple[str, ...] = ()
     """What `check` found out, in words that `backends --check` prints; empty where nobody was
     asked, or was too busy to say."""

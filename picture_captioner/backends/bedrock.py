@@ -114,6 +114,7 @@ class BedrockBackend(CaptionBackend):
     price_provider: ClassVar[str | None] = "aws"
     largest_edge: ClassVar[int] = 2576
     preferred_edge: ClassVar[int] = 1008
+    check_asks: ClassVar[bool] = False
 
     Options: ClassVar[type[BackendOptions]] = BedrockOptions
 
@@ -204,8 +205,9 @@ class BedrockBackend(CaptionBackend):
             except ClientError as error:
                 raise denied_sign_in(error, self._account.profile) from None
         self._client = self._account.client(self._where, self._http, signed=not self._key)
-        whose = "an API key" if self._key else f"credentials of the profile {self._account.profile}"
-        self.learned = (f"{whose}; the first photo is the first request",)
+        of_profile = f"credentials of the AWS profile {self._account.profile}"
+        whose = "credentials: an API key" if self._key else of_profile
+        self.learned = (f"there are {whose}; nothing is asked before the first photo",)
 
     def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
         """Send one photo and read the answer; errors as in `CaptionBackend.caption`.

@@ -59,6 +59,7 @@ class LiteLLMBackend(CaptionBackend):
     key_env_var: ClassVar[str | None] = "LITELLM_API_KEY"
     default_model: ClassVar[str] = ""
     default_workers: ClassVar[int] = 8
+    check_asks: ClassVar[bool] = False
 
     class Options(BackendOptions):
         """The options that `--option NAME=VALUE` sets."""
@@ -102,7 +103,7 @@ class LiteLLMBackend(CaptionBackend):
         Raises:
             ConfigurationError: a key is missing; the message names its variable.
         """
-        self.learned = ("its keys are set; the first photo is the first request",)
+        self.learned = ("its keys are set; nothing is asked before the first photo",)
         if self._key or self.settings.base_url:
             return
         missing = litellm.validate_environment(self.settings.model)["missing_keys"]

@@ -20,6 +20,7 @@ from picture_captioner.errors import (
     FatalError,
 )
 from picture_captioner.registry import Plugin
+from picture_captioner.settings import KEYS
 
 SECONDS = 10.0
 """For an answer to a free question; a service that is well takes less than one."""
@@ -93,9 +94,9 @@ def check_backends(flags: Flags, *, as_json: bool) -> int:
 
 
 def _answers(settings: Settings) -> Iterator[Answer]:
-    for name, row in backends().items():
-        if name in BACKENDS and row.extra is None:
-            continue  # nobody to ask
+    for name in backends():
+        if name in BACKENDS and _key_name(name) not in KEYS and name not in _ASKED_ANYWAY:
+            continue  # nobody to ask: it is on this machine
         if name in BACKENDS and name not in _ASKED_ANYWAY and not _is_set_up(name, settings):
             # Said without its SDK, which takes a second to import.
             missing = _key_name(name) if name not in _AT_AN_ADDRESS else base_url_name(name)
@@ -135,6 +136,12 @@ def _is_set_up(name: str, settings: Settings) -> bool:
 
 def _answer(kind: type[CaptionBackend], settings: Settings, url: str | None) -> Answer:
     notices: list[str] = []
+
+    def told_at_once(text: str) -> None:
+        """A host is named before it is asked."""
+        say(text, always=True)
+        notices.append(text)
+
     model = settings.model if settings.backend == kind.name else ""
     common = common_settings(kind, settings)
     try:
@@ -144,26 +151,28 @@ def _answer(kind: type[CaptionBackend], settings: Settings, url: str | None) -> 
                 model=model or common.model,
                 base_url=url,
                 timeout=settings.timeout or SECONDS,
-                notice=notices.append,
+                notice=told_at_once,
             )
         )
     except ConfigurationError as error:
         if settings.local_only:  # what it forbids is in order
             return Answer(kind.name, "absent", [str(error)])
         return _failed(kind.name, error)
+    host = (backend.destination or "").partition(", which")[0]
     with_key = "its key goes along, " if common.api_key.get_secret_value() else ""
-    say(f"Asking {backend.destination} about its models; {with_key}no photo is sent", always=True)
+    if kind.check_asks:
+        say(f"Asking {host} about its models; {with_key}no photo is sent", always=True)
     try:
         backend.check()
         if not backend.learned:
-            raise BackendUnavailableError(f"{backend.destination} is too busy to say; try again")
+            raise BackendUnavailableError(f"{host} is too busy to say; try again")
         told = [*backend.learned, *filter(None, [backend.account()]), *notices]
     except FatalError as error:
         failed = _failed(kind.name, error)
-        return replace(failed, host=backend.destination, model=backend.settings.model or None)
+        return replace(failed, host=host, model=backend.settings.model or None)
     finally:
         backend.close()
-    return Answer(kind.name, "ok", told, backend.destination, backend.settings.model)
+    return Answer(kind.name, "ok", told, host, backend.settings.model)
 
 
 def _failed(name: str, error: FatalError) -> Answer:
