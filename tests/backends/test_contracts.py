@@ -30,6 +30,7 @@ from tests.providers import (
 )
 from tests.providers.contracts import NAMES, Contract, contract, filled
 from tests.providers.pictures import picture
+from tests.support import ROOT
 
 
 class Connected(NamedTuple):
@@ -101,6 +102,13 @@ def test_a_contract_says_where_and_when_it_was_read(about):
         assert source["address"].startswith("https://"), source
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", source["read"]), source
         assert source["about"]
+
+
+def test_the_page_lists_the_sources(about):
+    page = (ROOT / "docs" / "api_providers.md").read_text("utf-8")
+    for source in about.sources:
+        row = (f"`{about.name}`", source["about"], source["address"], source["read"])
+        assert f"| {' | '.join(row)} |" in page
 
 
 def test_the_default_model_is_that_of_the_contract(about):

@@ -279,6 +279,10 @@ class SeveralHosts(CaptionBackend):
             raise TransientError(str(error), code=error.code, retry_after=wait)
         return max(wait, 0.01)
 
+    def _wake(self) -> None:
+        """Room for one, or for two where one more is allowed; not all 500, who would wait again."""
+        self._turn.notify(2)
+
     def _check_late(self, host: Host) -> None:
         """Check a host that was down when the run began, before it receives a photo.
 
@@ -332,7 +336,7 @@ class SeveralHosts(CaptionBackend):
             host.allowed = min(host.allowed + 1, self._each)
             host.rate.answered(now)
             host.rate.used([usage_of(caption)] if caption else [])
-            self._turn.notify_all()
+            self._wake()
         if again:
             self.settings.notice(f"{host.name} answers again")
         for other, error in failures:
@@ -344,7 +348,7 @@ class SeveralHosts(CaptionBackend):
         now = time.monotonic()
         with self._turn:
             host.outstanding -= 1
-            self._turn.notify_all()
+            self._wake()
             if error.code == RATE_LIMIT or error.retry_after is not None:
                 if error.code == RATE_LIMIT:
                     host.rate.refused(now)
