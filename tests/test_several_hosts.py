@@ -19,7 +19,7 @@ class Paced(OpenAIServer):
 
     def __init__(self, seconds=0.0, mortal=None):
         self.seconds, self.mortal = seconds, mortal
-        self.answered = []
+        self.answered, self.admitted = [], 0
         self.lock = threading.Lock()
         super().__init__()
         self.models = ("m",)
@@ -28,8 +28,9 @@ class Paced(OpenAIServer):
         if not request.path.endswith("/chat/completions"):
             return super().reply_to(request)
         with self.lock:
-            if self.mortal is not None and len(self.answered) >= self.mortal:
+            if self.mortal is not None and self.admitted >= self.mortal:
                 return failure(503, "shutting down")
+            self.admitted += 1
         time.sleep(self.seconds)
         with self.lock:
             self.answered.append(request.body)
