@@ -289,7 +289,7 @@ def undo(
     as_json: AsJson = False,
 ) -> int:
     """Take back what 'write' wrote: byte for byte, or ours alone where somebody edited since."""
-    from picture_captioner.cli.commands.write import undo_writes
+    from picture_captioner.cli.commands.undo import undo_writes
 
     return undo_writes(flags, run=run, everything=everything, list_runs=list_runs, as_json=as_json)
 

@@ -299,7 +299,11 @@ def _from_exif(source: Image.Image) -> Metadata:
         return Metadata()
     try:
         # The PNG plugin's own getexif would decode the whole picture to look behind the pixels.
-        return from_exif(Image.Image.getexif(source))
+        exif = Image.Image.getexif(source)
+        if (written := source.info.get("original_orientation")) is not None:
+            # The decoder of HEIC says 1 once it has turned it; other programs read what is written.
+            exif[ExifTags.Base.Orientation] = written
+        return from_exif(exif)
     except (*DECODER_ERRORS, MemoryError):
         return Metadata()
 

@@ -9,12 +9,14 @@ takes tiff:ImageDescription before dc:description, so a description goes into bo
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from picture_captioner.metadata.told import is_camera_text
 from picture_captioner.metadata.xmp_packet import XmpPacket
+from picture_captioner.writeback.regions import REGIONS, add_people, take_out_people
 from picture_captioner.writeback.words import Own, Words, clean
 
 TAGS = "digiKam:TagsList"
@@ -55,17 +57,19 @@ class Added:
     """What a merge put into a packet: enough to take just that out again.
 
     `texts`: the property, what it was (None: not there) and what it is. `items`: the list, and what
-    was appended; `lists`: lists that were there before.
+    was appended; `lists`: lists that were there before. `people`: names that were put in; `gone`:
+    names of ours that were taken out, since they are called otherwise now.
     """
 
     texts: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     items: dict[str, list[str]] = field(default_factory=dict)
     lists: list[str] = field(default_factory=list)
     people: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.texts or self.items or self.people)
+        return bool(self.texts or self.items or self.people or self.gone)
 
 
 def sidecar_of(photo: Path, reader: Reader | None, *, is_raw: bool, siblings: int) -> Path:
@@ -93,12 +97,14 @@ def merge(
     conflict: Conflict = Conflict.KEEP,
     ours_before: dict[str, str] | None = None,
     size: tuple[int, int] = (0, 0),
+    people_before: Collection[str] = (),
 ) -> Added:
     """Put our words into a packet.
 
     Args:
         ours_before: what an earlier write of ours put into each property; it may be replaced.
-        size: of the upright photo in pixels, for the areas of people.
+        size: of the stored picture in pixels, for the areas of people.
+        people_before: names that earlier writes of ours left here.
     """
     added = Added()
     before = ours_before or {}
@@ -111,7 +117,11 @@ def merge(
         _merge_text(packet, name, value, inside, conflict, before, added)
     if words.keywords:
         _merge_keywords(packet, words, own, added)
-    added.people = [region.name for region in packet.add_regions(words.people, *size)]
+    added.gone = take_out_people(packet, words.people, people_before)
+    people = add_people(packet, words.people, own.regions, size)
+    if people is None:
+        added.kept.append(REGIONS)
+    added.people = people or []
     return added
 
 

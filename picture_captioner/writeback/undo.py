@@ -76,7 +76,7 @@ class Write(NamedTuple):
         try:
             packed = row["before_zlib"]
             before = None if packed is None else zlib.decompress(base64.b64decode(packed))
-            added = Added(**{name: row["added"][name] for name in vars(Added())})
+            added = Added(**{n: v for n, v in row["added"].items() if n in vars(Added())})
             added.texts = {name: (old, new) for name, (old, new) in added.texts.items()}
             found = cls(row["id"], row["run"], row["path"], before, row["after_sha256"], added)
         except (KeyError, TypeError, ValueError, zlib.error) as error:
@@ -175,6 +175,14 @@ def _keywords(packet: bytes | None) -> set[str]:
 
 def _leaf(keyword: str) -> str:
     return " ".join(keyword.replace("|", "/").split("/")[-1].split()).casefold()
+
+
+def people_before(writes: Iterable[Write]) -> dict[str, set[str]]:
+    """For each path the names that our writes put there."""
+    names: dict[str, set[str]] = {}
+    for write in writes:
+        names.setdefault(write.path, set()).update(write.added.people)
+    return names
 
 
 def take_back(

@@ -11,6 +11,7 @@ from picture_captioner.journal import Record
 from picture_captioner.metadata import Metadata
 from picture_captioner.metadata.told import LEVELS, is_camera_text, texts
 from picture_captioner.metadata.xmp_packet import Region
+from picture_captioner.writeback.regions import own_regions
 
 FIELDS = ("description", "title", "keywords", "alt", "people", "text")
 """What `--fields` may name; `text` (what is written in the picture) only when it is named."""
@@ -47,11 +48,15 @@ class Words:
 
 @dataclass(frozen=True)
 class Own:
-    """What stands inside the photo itself, and was there before us."""
+    """What stands inside the photo itself, and was there before us.
+
+    `regions` is None where areas are named and it is not known where they are.
+    """
 
     description: str = ""
     title: str = ""
     keywords: tuple[tuple[str, ...], ...] = ()
+    regions: tuple[Region, ...] | None = ()
 
 
 def own_words(metadata: Metadata) -> Own:
@@ -75,6 +80,7 @@ def own_words(metadata: Metadata) -> Own:
         next((d for d in descriptions if isinstance(d, str) and not is_camera_text(d)), ""),
         next((t for t in titles if isinstance(t, str) and t.strip()), ""),
         tuple(dict.fromkeys(path for path in paths if path and path[-1])),
+        own_regions(metadata),
     )
 
 

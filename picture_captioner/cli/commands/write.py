@@ -12,25 +12,34 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from picture_captioner.cli.commands.people import decisions_of
 from picture_captioner.cli.commands.photos import photos_dir_of
 from picture_captioner.cli.commands.stats import existing_journal
-from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.program import program
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.cli.write_flags import WriteFlags
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, SidecarError, UsageError
+from picture_captioner.errors import (
+    ExitCode,
+    FatalError,
+    NoPhotosError,
+    SidecarError,
+    Status,
+    UsageError,
+)
 from picture_captioner.image_loader import RAW_EXTENSIONS
 from picture_captioner.journal import Record, parse_time, read_captions, read_index, utc_now
-from picture_captioner.library import Library
-from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
-from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.library import Library, PhotoFacts, Placed
+from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
+from picture_captioner.pipeline.library_update.processing import OpenStages, process_photos
+from picture_captioner.pipeline.people.overview import named_faces, overview
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StageSettings
 from picture_captioner.pipeline.stages.registry import make_stages
 from picture_captioner.writeback import undo
+from picture_captioner.writeback.regions import orientation_of, region_of, stored_size
 from picture_captioner.writeback.sidecars import Added, Conflict, Reader, merge, sidecar_of
 from picture_captioner.writeback.words import FIELDS, Own, Words, own_words, words_of
 
@@ -68,11 +77,13 @@ def write_words(flags: WriteFlags) -> int:
             say(warning)
         writes = undo.open_writes(file)
         undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
-        mine = undo.ours_before(writes)
-        records = _chosen(journal, flags, {w.path for w in writes} if flags.only_new else set())
+        before = _Before(undo.ours_before(writes), undo.people_before(writes))
+        people = _people(settings, before) if "people" in how.fields else {}
+        written = {w.path for w in writes} if flags.only_new else set()
+        records = _chosen(journal, flags, written, people)
         outcome: Counter[str] = Counter()
         known = [r for r in records if (photos_dir / r.rel_path).is_file() or _is_gone(outcome)]
-        plans = _plans(known, photos_dir, settings, how, mine, outcome)
+        plans = _plans(known, photos_dir, settings, how, before, people, outcome)
         if flags.dry_run:
             for plan in plans:
                 outcome["would change"] += 1
@@ -86,6 +97,27 @@ def write_words(flags: WriteFlags) -> int:
 def undo_path(journal: Path) -> Path:
     """Where the undo file of a journal is: beside it."""
     return journal.with_name(f"{journal.stem}.undo.jsonl")
+
+
+Named = Mapping[str, Sequence[tuple[str, Placed]]]
+"""For each path the faces of who has a name."""
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What earlier writes left, by sidecar: texts by their property, and names."""
+
+    texts: Mapping[str, Mapping[str, str]]
+    people: Mapping[str, set[str]]
+
+
+def _people(settings: Settings, before: _Before) -> Named:
+    """Who is to be named where; photos for which we named somebody before are among them."""
+    if not (settings.people_path.exists() and settings.library_path.exists()):
+        return {}
+    with Library.open(settings.library_path, say) as library:
+        named = named_faces(overview(library, decisions_of(settings)))
+    return {path.removesuffix(".xmp"): [] for path, names in before.people.items() if names} | named
 
 
 @dataclass(frozen=True)
@@ -114,20 +146,23 @@ def _known(flag: str, word: str, valid: Sequence[str]) -> None:
         raise UsageError(f"{flag} {word}: expected {', '.join(valid)}")
 
 
-def _chosen(journal: Path, flags: WriteFlags, written: set[str]) -> Iterator[Record]:
-    """The records whose captions are to be written, in the order of their paths."""
+def _chosen(journal: Path, flags: WriteFlags, written: set[str], people: Named) -> Iterator[Record]:
+    """The records whose captions are to be written, then photos of which only people are known."""
     index = read_index(journal)
     for warning in index.warnings(journal.name):
         say(warning)
     since = _time(flags.since)
     takes = PathFilter(flags.include or (), flags.exclude or ()).takes_file
-    some = False
+    seen = set()
     for record in read_captions(journal, index):
-        some = True
+        seen.add(record.rel_path)
         young = since is None or (record.created_at and parse_time(record.created_at) >= since)
         if young and takes(record.rel_path) and f"{record.rel_path}.xmp" not in written:
             yield record
-    if not some and index.entries:
+    for path in sorted(people.keys() - seen) if since is None else ():
+        if takes(path) and f"{path}.xmp" not in written:
+            yield Record(rel_path=path, caption=None, status=Status.SUCCESS)
+    if not seen and not people and index.entries:
         say("No captions to write: what this journal has are placeholders or failures")
 
 
@@ -143,18 +178,17 @@ def _plans(
     photos_dir: Path,
     settings: Settings,
     how: _Choices,
-    mine: Mapping[str, Mapping[str, str]],
+    before: _Before,
+    people: Named,
     outcome: Counter[str],
 ) -> Iterator[Plan]:
     """What is to change; what is not, is counted."""
     stems: dict[Path, dict[str, int]] = {}
     with Library.open(settings.library_path, say) as library:
-        _look_inside(records, photos_dir, library, settings)
+        _look_inside(records, photos_dir, library, settings, people)
         for record in records:
             try:
-                plan = _plan(
-                    record, photos_dir / record.rel_path, photos_dir, library, how, mine, stems
-                )
+                plan = _plan(record, photos_dir, library, how, before, people, stems)
             except (SidecarError, XmpError) as error:
                 say(f"{record.rel_path}: {error}; left alone")
                 outcome["failed"] += 1
@@ -172,14 +206,27 @@ def _is_gone(outcome: Counter[str]) -> bool:
 
 
 def _look_inside(
-    records: Sequence[Record], photos_dir: Path, library: Library, settings: Settings
+    records: Sequence[Record],
+    photos_dir: Path,
+    library: Library,
+    settings: Settings,
+    people: Named,
 ) -> None:
-    """Read what is written in photos that library.db does not know yet: it must not be hidden."""
+    """Read what is written in photos that library.db does not know yet: it must not be hidden.
+
+    An older version did not note where areas of people are, nor how a HEIC was turned.
+    """
     status = ((r.rel_path, (photos_dir / r.rel_path).stat()) for r in records)
     photos = [Photo(rel_path, s.st_size, s.st_mtime_ns) for rel_path, s in status]
     settings_of_stages = StageSettings(photos=len(photos), notice=say)
     stages = make_stages(["normalize", "metadata"], settings_of_stages, _cannot)
-    unknown = [p for p in photos if library.facts(p.rel_path, p.size, p.mtime_ns) is None]
+    still_open = OpenStages(library, stages)
+    unknown = [
+        p
+        for p in photos
+        if library.facts(p.rel_path, p.size, p.mtime_ns) is None
+        or (p.rel_path in people and still_open.of_file(p))
+    ]
     if unknown:
         reporter = ProgressReporter()
         try:
@@ -202,16 +249,18 @@ def _cannot(_: str, error: FatalError) -> None:
 
 def _plan(
     record: Record,
-    photo: Path,
     photos_dir: Path,
     library: Library,
     how: _Choices,
-    mine: Mapping[str, Mapping[str, str]],
+    mine: _Before,
+    people: Named,
     stems: dict[Path, dict[str, int]],
 ) -> Plan | None:
-    words = words_of(record, how.fields)
-    if not words:
-        return None
+    photo = photos_dir / record.rel_path
+    status = photo.stat()
+    facts = library.facts(record.rel_path, status.st_size, status.st_mtime_ns)
+    regions = _regions(facts, people.get(record.rel_path, ()))
+    words = words_of(record, how.fields, regions)
     if photo.parent not in stems:
         stems[photo.parent] = Counter(p.stem for p in photo.parent.iterdir() if p.suffix != ".xmp")
     sidecar = sidecar_of(
@@ -220,16 +269,29 @@ def _plan(
         is_raw=photo.suffix.lower() in RAW_EXTENSIONS,
         siblings=stems[photo.parent][photo.stem] - 1,
     )
+    named = str(sidecar.relative_to(photos_dir))
+    texts, names = dict(mine.texts.get(named, {})), mine.people.get(named, set())
+    if not words and not names:
+        return None
     before = undo.read(sidecar)
     packet = XmpPacket() if before is None else XmpPacket(before)
-    status = photo.stat()
-    facts = library.facts(record.rel_path, status.st_size, status.st_mtime_ns)
     own = own_words(facts.metadata) if facts is not None else Own()
     conflict = how.conflict or _ask(record.rel_path, packet, words, own)
-    named = str(sidecar.relative_to(photos_dir))
     size = (facts.width, facts.height) if facts is not None else (0, 0)
-    added = merge(packet, words, own, conflict, dict(mine.get(named, {})), size)
+    turn = orientation_of(facts.metadata) if facts is not None else 1
+    names = names if "people" in how.fields else set()
+    added = merge(packet, words, own, conflict, texts, stored_size(size, turn), names)
     return Plan(record.rel_path, sidecar, before, packet.to_bytes(), added) if added else None
+
+
+def _regions(facts: PhotoFacts | None, faces: Sequence[tuple[str, Placed]]) -> list[Region]:
+    """Named faces as areas of the stored picture; none of a photo that has changed since."""
+    if facts is None:
+        return []
+    size, turn = (facts.width, facts.height), orientation_of(facts.metadata)
+    own = (face for face in faces if face[1].content_sha256 == facts.content_sha256)
+    found = (region_of(name, face.box, size, turn) for name, face in own)
+    return [region for region in found if region is not None]
 
 
 def _ask(rel_path: str, packet: XmpPacket, words: Words, own: Own) -> Conflict:
@@ -260,6 +322,8 @@ def _show_plan(plan: Plan, photos_dir: Path, *, as_json: bool) -> None:
         show(f"  + {name}: {', '.join(values)}")
     if plan.added.people:
         show(f"  + people: {', '.join(plan.added.people)}")
+    if plan.added.gone:
+        show(f"  - people: {', '.join(plan.added.gone)}")
 
 
 def _write_all(
@@ -329,48 +393,3 @@ _WORDS = {
     "gone": "gone from the photos directory",
     "failed": "could not be written: see above",
 }
-
-
-def undo_writes(
-    flags: Flags, *, run: str | None, everything: bool, list_runs: bool, as_json: bool
-) -> int:
-    """Take back what `write` did: one run of it, or all.
-
-    Raises:
-        UsageError: neither a run nor all was asked for, or there is no such run.
-        JournalError: the undo file cannot be read or written.
-    """
-    path = undo_path(flags.settings().captions_jsonl)
-    photos_dir = photos_dir_of(flags.settings())
-    if not path.exists():
-        raise UsageError(f"nothing was ever written: there is no {path}")
-    with closing(undo.UndoFile(path)) as file:
-        for warning in (*file.repairs, *file.warnings()):
-            say(warning)
-        writes = undo.open_writes(file)
-        undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
-        runs = Counter(write.run for write in writes)
-        if list_runs:
-            for name, number in sorted(runs.items()):
-                show(name, count(number, "sidecar"))
-            return ExitCode.DONE
-        if everything == (run is not None):
-            raise UsageError("say what to undo: --run ID (undo --list shows them), or --all")
-        if run is not None and run not in runs:
-            raise UsageError(f"there is no run {run} to undo; undo --list shows those there are")
-        chosen = [write for write in writes if everything or write.run == run]
-        outcome = Counter(
-            str(done) for done in undo.take_back(file, photos_dir, chosen, _tell_undone)
-        )
-    if as_json:
-        show(json.dumps(dict(outcome)))
-    for what, number in sorted(outcome.items()):
-        say(f"{count(number, 'sidecar'):>14} {what}")
-    return ExitCode.IO_FAILED if outcome[undo.Undone.FAILED] else ExitCode.DONE
-
-
-def _tell_undone(write: undo.Write, done: undo.Undone, why: str) -> None:
-    if done is undo.Undone.TAKEN_OUT:
-        say(f"{write.path} was changed by somebody since: our own values alone were taken out")
-    elif done is undo.Undone.FAILED:
-        say(f"{write.path}: {why}")

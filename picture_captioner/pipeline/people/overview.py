@@ -66,6 +66,16 @@ def overview(library: Library, said: Decisions) -> Overview:
     return Overview(shown, unassigned, library.faces.files())
 
 
+def named_faces(view: Overview) -> dict[str, list[tuple[str, Placed]]]:
+    """For each path the faces of everybody who has a name and is not hidden."""
+    found: dict[str, list[tuple[str, Placed]]] = {}
+    for person in view.persons:
+        for face in person.faces if person.name and not person.hidden else ():
+            for path in view.paths.get(face.content_sha256, ()):
+                found.setdefault(path, []).append((person.name, face))
+    return found
+
+
 def photos_of_person(library: Library, said: Decisions, person: str) -> list[str]:
     """The paths of all photos that show somebody, by name or id; for `search --person`."""
     view = overview(library, said)

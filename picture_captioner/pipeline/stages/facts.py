@@ -30,7 +30,7 @@ class MetadataStage(Stage):
     """All that is written in the photo: capture times, camera, place, exposure."""
 
     name = "metadata"
-    version = "2"
+    version = "3"
 
     def work(self, photos: Sequence[StagePhoto]) -> list[Traits]:
         """They came with the decoded picture."""

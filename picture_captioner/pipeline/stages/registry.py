@@ -41,7 +41,7 @@ STAGES = (
         "metadata",
         "capture time, camera, place",
         "picture_captioner.pipeline.stages.facts:MetadataStage",
-        "2",
+        "3",
     ),
     StageInfo(
         "embed",
