@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from picture_captioner.image_loader import RAW_EXTENSIONS
 from picture_captioner.report.chunks import in_order_of_time
 from picture_captioner.report.geometry import unit_rows
 from picture_captioner.report.hash_pairs import close_pairs, is_telling
@@ -41,6 +42,8 @@ BURST_SHARE = 0.5
 embedder to the next, this share does not."""
 
 SAMPLED_PAIRS = 20_000
+
+_BESIDE_RAW = {".jpg", ".jpeg", ".heic", ".heif", ".hif"}
 
 SHARPNESS_STEP = 1.05
 """Sharpness within 5 % is the same; size decides then."""
@@ -91,13 +94,36 @@ def find_duplicates(
     `vectors` (n, d) are of the pictures (not of captions), zeros where unknown; None for none.
     """
     copies = _copies(photos)
-    singles = np.array(sorted(group[0] for group in copies), dtype=np.int64)
+    paired = raw_of_shots(photos)
+    singles = np.array(sorted(g[0] for g in copies if g[0] not in paired), dtype=np.int64)
     likes = _Likes(vectors, len(photos))
     bursts = _stars(_burst_pairs(photos, singles, likes))
     taken = {i for star in bursts for i in star}
     rest = np.array([i for i in singles if int(i) not in taken], dtype=np.int64)
     near = _stars(_near_pairs(photos, rest, likes))
     return _groups(photos, copies, bursts, near)
+
+
+def raw_of_shots(photos: Sequence[ReportPhoto]) -> set[int]:
+    """RAW files beside the JPEG or HEIC of the same shot: of these nobody means to delete one."""
+    stems: defaultdict[str, list[int]] = defaultdict(list)
+    for i, photo in enumerate(photos):
+        stems[photo.rel_path.rpartition(".")[0]].append(i)
+    found: set[int] = set()
+    for members in stems.values():
+        raw = [i for i in members if _suffix(photos[i]) in RAW_EXTENSIONS]
+        beside = [i for i in members if _suffix(photos[i]) in _BESIDE_RAW]
+        if len(raw) == len(beside) == 1 and _one_time(photos[raw[0]], photos[beside[0]]):
+            found.add(raw[0])
+    return found
+
+
+def _suffix(photo: ReportPhoto) -> str:
+    return f".{photo.rel_path.rpartition('.')[2].lower()}"
+
+
+def _one_time(a: ReportPhoto, b: ReportPhoto) -> bool:
+    return a.taken_at is None or b.taken_at is None or _same_moment(a, b)
 
 
 def _copies(photos: Sequence[ReportPhoto]) -> list[list[int]]:

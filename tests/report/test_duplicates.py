@@ -171,3 +171,16 @@ def test_no_photo_is_in_two_groups():
     assert all(group.keeper in group.members for group in found)
     assert [g.id for g in found] == list(range(1, len(found) + 1))
     assert {g.likeness for g in found} <= set(Likeness)
+
+
+def test_raw_and_jpeg_of_one_shot_are_no_duplicates():
+    """Somebody deletes by this list, and nobody shoots both to throw one of them away."""
+    look = {"perceptual_hash": PATTERN, "taken_at": NOON}
+    shot = [photo("d/IMG_1.CR2", **look), photo("d/IMG_1.JPG", **look)]
+    assert groups(shot) == []
+    other = photo("e/IMG_1.JPG", **look)
+    assert groups([*shot, other]) == [("near", ["d/IMG_1.JPG", "e/IMG_1.JPG"])]
+    later = replace(shot[1], taken_at=NOON + timedelta(days=400))
+    assert groups([shot[0], later]) == [("near", ["d/IMG_1.CR2", "d/IMG_1.JPG"])]
+    copies = [replace(one, content_sha256="1") for one in (shot[0], photo("copy.CR2"))]
+    assert groups([*copies, shot[1]]) == [("exact", ["copy.CR2", "d/IMG_1.CR2"])]
