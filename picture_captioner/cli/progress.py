@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
@@ -118,6 +118,14 @@ class Heartbeat:
         while not self._over.wait(self._seconds):
             if self._step:
                 say(f"{self._step}, {duration(time.monotonic() - self._began)} so far")
+
+
+@contextlib.contextmanager
+def told(step: str) -> Iterator[None]:
+    """Say every few seconds that this goes on."""
+    with Heartbeat() as alive:
+        alive.step(step)
+        yield
 
 
 class ProgressReporter:

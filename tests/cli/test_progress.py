@@ -12,8 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from picture_captioner.cli import progress
+from picture_captioner.cli.commands import photos
+from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.progress import FAILURES_SHOWN, Heartbeat, ProgressReporter
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
+from picture_captioner.pipeline.selecting.walk import Photo, WalkResult
 
 
 @pytest.fixture
@@ -180,3 +184,18 @@ def test_a_step_that_takes_long_is_not_silent(capsys):
         alive.step("grouping")
         time.sleep(0.3)
     assert capsys.readouterr().err.count("grouping, ") >= 2
+
+
+def test_neither_a_slow_disk_nor_a_slow_model_is_silent(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(Heartbeat.__init__, "__defaults__", (0.05,))
+    found = WalkResult(photos=[Photo("a.jpg", 1, 1)])
+
+    def slowly(*_, **__):
+        time.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(photos, "_look", slowly)
+    assert photos.find_photos(RunFlags(), tmp_path, follow_links=False) == found.photos
+    assert f"looking for photos below {tmp_path}, " in capsys.readouterr().err
+    assert with_models(slowly, None) is found
+    assert "waiting for the model, " in capsys.readouterr().err

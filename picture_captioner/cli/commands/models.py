@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.progress import told
 from picture_captioner.cli.terminal import say, show, show_as_it_is, size
 from picture_captioner.errors import ConfigurationError, ExitCode, ModelMissingError
 from picture_captioner.extras import how_to_install
 from picture_captioner.hub import CATALOGUE, KnownModel, Progress, known_model, stored_files
 from picture_captioner.hub.catalogue import download_files, model_files
 
-SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_LINES = 4.0
 
 T = TypeVar("T")
 
@@ -32,12 +33,14 @@ def with_models(action: Callable[[], T], models_dir: Path | None) -> T:
         FatalError: the download failed, or what `action` raises.
     """
     try:
-        return action()
+        with told("waiting for the model"):
+            return action()
     except ModelMissingError as missing:
         if not (sys.stdin.isatty() and sys.stderr.isatty()) or not _yes(missing):
             raise
         _download(missing.model, models_dir)
-        return action()
+        with told("loading the model"):
+            return action()
 
 
 def _yes(missing: ModelMissingError) -> bool:

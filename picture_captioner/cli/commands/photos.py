@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from picture_captioner import image_loader
+from picture_captioner.cli.progress import told
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import CONFIG_FILE, Settings
@@ -106,7 +107,8 @@ def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> lis
         UsageError, ConfigurationError: a pattern, list, shard or directory that makes no sense.
         NoPhotosError: there is not one photo.
     """
-    found = _look(flags, photos_dir, follow_links=follow_links)
+    with told(f"looking for photos below {photos_dir}"):
+        found = _look(flags, photos_dir, follow_links=follow_links)
     _tell_what_was_left_out(found)
     if not found.photos:
         raise NoPhotosError(_nothing_found(found, photos_dir))

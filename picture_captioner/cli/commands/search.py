@@ -126,7 +126,10 @@ def joint_embedder(library: Library, flags: SearchFlags) -> TextEmbedder | None:
             places = EmbedderSettings(models_dir=flags.models_dir, notice=say)
             embedder = kind(replace(places, model=flags.model or ""))
             if embedder.embeds_images and embedder.embeds_texts:
-                embedder.check()
+                from picture_captioner.cli.progress import told
+
+                with told("loading the model that compares words with pictures"):
+                    embedder.check()
                 return embedder
         except FatalError as error:
             say(f"Searching without {name}: {error}")
