@@ -243,6 +243,25 @@ class DeclaredSettings:
             "run estimate", "N", "At most N tags a photo.", WHO, default="3 to 5", least=0, most=50
         ),
     ] = 0
+    vocabulary: Annotated[
+        Path | None,
+        Flag(
+            "run estimate",
+            "FILE",
+            "The words that tags may be, one a line; 'Animal > Dog', 'bike = bicycle'.",
+            WHO,
+            comment="The words that tags may be, one a line: docs/tags.md.",
+        ),
+    ] = None
+    vocabulary_mode: Annotated[
+        Literal["strict", "prefer", "free"],
+        Flag(
+            "run estimate",
+            "MODE",
+            "strict: no other words; prefer: these first; free: other words for them replaced.",
+            WHO,
+        ),
+    ] = "strict"
     max_tokens: Annotated[
         int,
         Flag(

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from picture_captioner.cli.commands.report_inputs import (
-    moved_captions,
-    read_vocabulary,
-    report_photos,
-)
-from picture_captioner.errors import Status, UsageError
+from picture_captioner.cli.commands.report_inputs import moved_captions, report_photos
+from picture_captioner.errors import Status
 from picture_captioner.journal import Record, RecordError, read_index
 from picture_captioner.pipeline.selecting.walk import Photo
 
@@ -69,23 +65,6 @@ def test_an_error_is_its_code_and_message():
 def test_odd_structured_fields_of_other_programs_are_passed_over():
     (photo,) = report_photos([], [record("a", extra={"title": ["no"], "tags": "no"})])
     assert (photo.title, photo.tags) == (None, ())
-
-
-def test_a_vocabulary_is_a_term_a_line(tmp_path):
-    path = tmp_path / "terms.txt"
-    path.write_text("\ufeff# places\nbeach\n\n  snow \nbeach\n", encoding="utf-8")
-    assert read_vocabulary(path) == ("beach", "snow")
-
-
-@pytest.mark.parametrize(
-    ("content", "said"), [(b"", "no terms"), (b"\xff\xfe", "not UTF-8"), (None, "No such file")]
-)
-def test_a_vocabulary_that_is_none_says_why(tmp_path, content, said):
-    path = tmp_path / "terms.txt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UsageError, match=said):
-        read_vocabulary(path)
 
 
 def test_a_size_and_a_path_that_no_file_can_have_stop_nothing():

@@ -6,6 +6,7 @@ out for the rest of the run, a level of reasoning that it does not take is repla
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +21,8 @@ _TOKEN_LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens":
 """The two names of the same limit; a server that rejects one may take the other."""
 _SPELLINGS = {_EFFORT: r"(?i)reason|\bthink", "max_tokens": r"\bmax_tokens\b"}
 _ABOUT_THE_FORMAT = re.compile(
-    r"response[_ ]format|json[_ ]?schema|structured[_ ]outputs?|guided[_ ]|\bgrammar\b",
+    r"response[_ ]format|json[_ ]?schema|structured[_ ]outputs?|guided[_ ]|\bgrammar\b"
+    r"|\benum values\b|schema is too (?:complex|large)",
     re.IGNORECASE,
 )
 """LM Studio complains without a word of refusal ("must be ..."), llama.cpp and vLLM about the
@@ -40,6 +42,8 @@ class AcceptedFields:
         self._refused: frozenset[str] = frozenset()
         self.effort: str | None = None
         """The level of reasoning that takes the place of one that was refused."""
+        self.enums = True
+        """Whether a vocabulary's terms may be in the schema."""
 
     def fitted(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the wanted fields that the server takes, under the names that it takes."""
@@ -62,8 +66,17 @@ class AcceptedFields:
             self.effort = next_effort(str(sent[name]), words)
             if self.effort is not None:
                 return True
+        if name == "response_format" and self.enums and '"enum"' in _tags_schema(sent):
+            self.enums = False  # with fewer values it may be taken
+            return True
         self._refused |= {name}
         return True
+
+
+def _tags_schema(sent: Mapping[str, Any]) -> str:
+    """The schema of tags, as a text; empty without one."""
+    schema = sent["response_format"].get("json_schema", {}).get("schema", {})
+    return json.dumps(schema.get("properties", {}).get("tags", {}))
 
 
 def _refused_field(error: openai.APIStatusError, sent: Mapping[str, Any]) -> str | None:

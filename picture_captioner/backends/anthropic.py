@@ -58,6 +58,7 @@ from picture_captioner.backends.http_service import (
 )
 from picture_captioner.backends.image_tokens import anthropic_tokens
 from picture_captioner.backends.prompt import question
+from picture_captioner.backends.vocabulary import EnumLimit
 from picture_captioner.errors import (
     ApiError,
     BackendUnavailableError,
@@ -84,7 +85,9 @@ _CHARACTERS_PER_TOKEN = 2.5
 
 _WRONG_THINKING = re.compile(r"\bthinking\.|output_config")
 _BLOCKED = re.compile(r"blocked by (?:our |the )?content filter", re.IGNORECASE)
-_WRONG_FORMAT = re.compile(r"output_config\.format|structured[ _]outputs?|json_schema", re.I)
+_WRONG_FORMAT = re.compile(
+    r"output_config\.format|structured[ _]outputs?|json_schema|compiled grammar|schema is too", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,10 @@ class AnthropicBackend(CaptionBackend):
     summary = "Claude, through Anthropic's API"
     extra = "api"
     writes_fields = True
+    enum_limit = EnumLimit(values=250, characters=4_000)
+    """No figure is published. A grammar that is too large is refused, which users of the API
+    report from some hundred values on."""
+
     key_env_var = "ANTHROPIC_API_KEY"
     key_form = "sk-ant-..."
     default_model = "claude-haiku-5-5"
@@ -138,6 +145,7 @@ class AnthropicBackend(CaptionBackend):
         self._service = Provider(where.host, "ANTHROPIC_API_KEY", key)
         self._thinking = _OFF
         self._takes_schema = True
+        self._takes_enum = True
         http_client = where.http_client(settings.timeout or self.timeout, self.max_workers)
         http_client.event_hooks = {
             "request": [BareHeaders(_HEADERS, {"x-api-key": key})],
@@ -202,14 +210,22 @@ class AnthropicBackend(CaptionBackend):
             TransientError: busy, down or out of reach.
             FatalError: no photo can be captioned.
         """
-        body = self.request_body(image, hints, fault)
-        if self.settings.asked is None or not self._takes_schema:
-            return self._send(body)
-        try:
-            return self._send(body)
-        except SchemaRefusedError:
-            self._takes_schema = False  # as older models; the question says the same in words
-        return self._send(self.request_body(image, hints, fault), requests=2)
+        requests = 1
+        while self.settings.asked is not None and self._takes_schema:
+            limit = self._enum_limit
+            try:
+                return self._send(self.request_body(image, hints, fault), requests)
+            except SchemaRefusedError:  # the question says the same in words
+                if self.settings.asked.lists_terms(limit):
+                    self._takes_enum = False  # a grammar of so many words is too large
+                else:
+                    self._takes_schema = False  # as older models
+            requests += 1
+        return self._send(self.request_body(image, hints, fault), requests)
+
+    @property
+    def _enum_limit(self) -> EnumLimit | None:
+        return self.enum_limit if self._takes_enum else None
 
     def request_body(
         self, image: Image, hints: Sequence[str], fault: Fault | None = None
@@ -247,7 +263,10 @@ class AnthropicBackend(CaptionBackend):
         if self._thinking.effort is not None:
             config["effort"] = self._thinking.effort
         if self.settings.asked is not None and self._takes_schema:
-            config["format"] = {"type": "json_schema", "schema": self.settings.asked.schema()}
+            config["format"] = {
+                "type": "json_schema",
+                "schema": self.settings.asked.schema(self._enum_limit),
+            }
         return config
 
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from picture_captioner.backends.fields import CAPTION_ONLY, DEFAULT_MAX_TAGS, FieldsAsked
 from picture_captioner.backends.rate_limits import OnRateLimit
+from picture_captioner.backends.vocabulary import EnumLimit, Mode, Vocabulary
 from picture_captioner.errors import ConfigurationError, PhotoError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class BackendSettings:
     """What a backend is told. `model` is never empty: the registry fills in the default.
 
     `notice` takes a line for the person; a backend never prints. `models_dir` is a folder that is
-    looked into for model files.
+    looked into for model files. `vocabulary` are the lines of `backends.vocabulary`.
     """
 
     model: str
@@ -87,6 +88,8 @@ class BackendSettings:
     language: str | None = None
     fields: tuple[str, ...] = CAPTION_ONLY
     max_tags: int = DEFAULT_MAX_TAGS
+    vocabulary: tuple[str, ...] = ()
+    vocabulary_mode: Mode = "strict"
     max_tokens: int = 256
     temperature: float = 0.3
     timeout: float | None = None
@@ -99,7 +102,9 @@ class BackendSettings:
         """The structured fields to answer with; None for a caption in plain text."""
         if self.fields == CAPTION_ONLY:
             return None
-        return FieldsAsked(self.fields, self.max_tags)
+        lines = self.vocabulary if "tags" in self.fields else ()
+        vocabulary = Vocabulary.of(lines, self.vocabulary_mode) if lines else None
+        return FieldsAsked(self.fields, self.max_tags, vocabulary)
 
     def prompt_sha256(self, hints: Sequence[str] = ()) -> str:
         """12 hex digits that change when the question put to the model changes."""
@@ -182,6 +187,9 @@ class CaptionBackend(ABC):
     key_form: ClassVar[str] = "the key your provider shows you"
     placeholder: ClassVar[bool] = False
     writes_fields: ClassVar[bool] = False
+    enum_limit: ClassVar[EnumLimit | None] = None
+    """What its structured output takes of a vocabulary's terms; more are listed in words alone."""
+
     default_model: ClassVar[str]
     default_base_url: ClassVar[str] = ""
     default_workers: ClassVar[int] = 1

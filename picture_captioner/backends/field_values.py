@@ -19,6 +19,8 @@ from pydantic import (
     ValidationInfo,
 )
 
+from picture_captioner.backends.vocabulary import Vocabulary
+
 MAX_TITLE = 100
 MAX_SUMMARY = 500
 LEAST_TAGS = 3
@@ -62,10 +64,23 @@ def _distinct(texts: list[str]) -> list[str]:
 
 
 def _tags(tags: list[str], info: ValidationInfo) -> list[str]:
-    """The context holds `most` and `least`: the least depends on whether it was asked before."""
-    context: dict[str, int] = info.context or {}
+    """The context holds `most` and `least`: the least depends on whether it was asked before.
+
+    Where there is a `vocabulary`, `outside` takes what is not in it; of strict ones none need be
+    there, but a list of nothing else is asked about again.
+    """
+    context: dict[str, Any] = info.context or {}
     least, most = context.get("least", 1), context.get("most", len(tags))
-    found = _distinct([clean_tag(tag) for tag in tags])
+    vocabulary: Vocabulary | None = context.get("vocabulary")
+    if vocabulary is None:
+        found = _distinct([clean_tag(tag) for tag in tags])
+    else:
+        found, outside = vocabulary.sort(one_line(tag).lstrip("# ") for tag in tags)
+        context["outside"].extend(outside)
+        if vocabulary.mode == "strict":
+            if outside and not found and not context["asked_before"]:
+                raise ValueError("none of them is one of the words listed; [] if none fits")
+            return found[:most]
     if len(found) < least:
         raise ValueError(f"{len(found)} different ones, {least} to {most} were asked for")
     return found[:most]

@@ -29,6 +29,7 @@ from picture_captioner.backends.field_values import (
     PhotoFields,
 )
 from picture_captioner.backends.reasoning import without_reasoning
+from picture_captioner.backends.vocabulary import EnumLimit, Vocabulary
 from picture_captioner.errors import ModelError
 
 CAPTION_ONLY = ("caption",)
@@ -56,6 +57,14 @@ _MAX_REPAIRED = 16_000
 
 _TAG_END = re.compile(r"[,;\n\u3001\uff0c]|\s(?=#)")
 
+OUTSIDE = "tags_outside"
+"""Beside the fields of an answer: its tags that are not in the vocabulary."""
+
+_LISTED = (
+    "up to MOST of the words listed below, written as they are there, the most telling first; "
+    "[] if none fits"
+)
+
 _LEAVES = {"string": "text", "integer": "whole number", "number": "0 to 1"}
 
 
@@ -69,10 +78,14 @@ def expand(words: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class FieldsAsked:
-    """The fields of a run and their limits; `names` as `expand` gives them."""
+    """The fields of a run and their limits; `names` as `expand` gives them.
+
+    `vocabulary`: the words that tags may be.
+    """
 
     names: tuple[str, ...]
     max_tags: int = DEFAULT_MAX_TAGS
+    vocabulary: Vocabulary | None = None
 
     @property
     def least_tags(self) -> int:
@@ -80,10 +93,11 @@ class FieldsAsked:
         return min(LEAST_TAGS, self.max_tags)
 
     @property
-    def limits(self) -> dict[str, int]:
+    def limits(self) -> dict[str, int | str]:
         """What limits the fields asked for; a part of the prompt's hash."""
         known = {"title": MAX_TITLE, "summary": MAX_SUMMARY, "tags": self.max_tags}
-        return {name: most for name, most in known.items() if name in self.names}
+        found: dict[str, int | str] = {n: most for n, most in known.items() if n in self.names}
+        return found | ({"vocabulary": self.vocabulary.digest} if self.vocabulary else {})
 
     @property
     def max_tokens(self) -> int:
@@ -96,10 +110,19 @@ class FieldsAsked:
         """`PhotoFields` with the fields asked for only, their limits unchecked."""
         return _model(self.names)
 
-    def schema(self) -> dict[str, Any]:
-        """A JSON schema that every provider's strict mode takes; a new one at each call."""
+    def schema(self, limit: EnumLimit | None = None) -> dict[str, Any]:
+        """A JSON schema that every provider's strict mode takes; a new one at each call.
+
+        `limit`: tags are an enum of the vocabulary's terms, where it is strict and within that.
+        """
         schema: dict[str, Any] = json.loads(_schema(self.names))
+        if self.lists_terms(limit) and self.vocabulary:
+            schema["properties"]["tags"]["items"]["enum"] = [*self.vocabulary.named]
         return schema
+
+    def lists_terms(self, limit: EnumLimit | None) -> bool:
+        """Whether `schema` holds the vocabulary's terms."""
+        return self.vocabulary is not None and self.vocabulary.fits(limit)
 
     def instruction(self) -> str:
         """The fields in words, as a part of the question."""
@@ -120,7 +143,7 @@ class FieldsAsked:
         return self.check(found, asked_before=asked_before)
 
     def check(self, values: Mapping[str, Any], *, asked_before: bool = False) -> dict[str, Any]:
-        """The fields asked for, in their normal form; others are left out.
+        """The fields asked for, in their normal form; others are left out. `OUTSIDE` may be there.
 
         `asked_before`: one tag is enough where the model was told before that it gave too few:
         some photos have no more to say.
@@ -129,19 +152,26 @@ class FieldsAsked:
             ModelError: `validation`, with what is wrong, but not with what was answered.
         """
         least = 1 if asked_before else self.least_tags
+        outside: list[str] = []
+        context = {
+            "least": least, "most": self.max_tags, "asked_before": asked_before,
+            "vocabulary": self.vocabulary, "outside": outside,
+        }  # fmt: skip
         try:
-            checked = _model(self.names).model_validate(
-                _shaped(values), context={"least": least, "most": self.max_tags}
-            )
+            checked = _model(self.names).model_validate(_shaped(values), context=context)
         except ValidationError as error:
             raise ModelError(_faults(error), code="validation") from None
-        return checked.model_dump()
+        return checked.model_dump() | ({OUTSIDE: outside} if outside else {})
 
     def description(self, name: str) -> str:
         """What a field is, as the model is told."""
         text = PhotoFields.model_fields[name].description or ""
+        if name == "tags" and self.vocabulary and self.vocabulary.told:
+            strict = self.vocabulary.mode == "strict"
+            text = _LISTED if strict else f"{text}; if they fit, words of the list below"
         least, most = self.least_tags, self.max_tags
-        return text.replace("TAGS", str(most) if least == most else f"{least} to {most}")
+        text = text.replace("TAGS", str(most) if least == most else f"{least} to {most}")
+        return text.replace("MOST", str(most))
 
 
 @lru_cache
@@ -166,6 +196,8 @@ def _instruction(asked: FieldsAsked) -> str:
     ]
     if any('"confidence"' in line for line in lines):
         lines.append("confidence is how sure you are, from 0 (a guess) to 1 (certain).")
+    if asked.vocabulary and asked.vocabulary.told:
+        lines.append(f"The words for tags: {'; '.join(asked.vocabulary.named)}")
     head = "Answer with one JSON object on one line, and nothing else. Its keys:"
     return "\n".join([head, *lines])
 

@@ -50,6 +50,7 @@ from picture_captioner.backends.http_service import (
 from picture_captioner.backends.image_tokens import gemini_tokens
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.thinking import ROOM, Headroom, least, room_for
+from picture_captioner.backends.vocabulary import EnumLimit
 from picture_captioner.errors import (
     CaptionerError,
     ConfigurationError,
@@ -95,6 +96,9 @@ class GeminiBackend(CaptionBackend):
     summary = "Gemini, through Google's API"
     extra = "api"
     writes_fields = True
+    enum_limit = EnumLimit(values=250, characters=4_000)
+    """No figure is published; long enums are refused as "too many states for serving"."""
+
     key_env_var = "GEMINI_API_KEY"
     key_form = "AIza... or AQ...."
     default_model = "gemini-3.5-flash-lite"
@@ -131,6 +135,7 @@ class GeminiBackend(CaptionBackend):
         self._least = least(self.name, settings.model.removeprefix("models/"))
         self._headroom = Headroom(self._room())
         self._takes_schema = True
+        self._takes_enum = True
         self._retirement_told = False
         usual = FLEX_TIMEOUT if self._options.service_tier else self.timeout
         seconds = settings.timeout or usual
@@ -197,14 +202,22 @@ class GeminiBackend(CaptionBackend):
             TransientError: busy, down or out of reach.
             FatalError: no photo can be captioned.
         """
-        request = self._request(image, hints, fault)
-        if self.settings.asked is None or not self._takes_schema:
-            return self._send(request)
-        try:
-            return self._send(request)
-        except SchemaRefusedError:
-            self._takes_schema = False  # as Gemma; the question says the same in words
-        return self._send(self._request(image, hints, fault), requests=2)
+        requests = 1
+        while self.settings.asked is not None and self._takes_schema:
+            limit = self._enum_limit
+            try:
+                return self._send(self._request(image, hints, fault), requests)
+            except SchemaRefusedError:  # the question says the same in words
+                if self.settings.asked.lists_terms(limit):
+                    self._takes_enum = False  # so many words are too many states
+                else:
+                    self._takes_schema = False  # as Gemma
+            requests += 1
+        return self._send(self._request(image, hints, fault), requests)
+
+    @property
+    def _enum_limit(self) -> EnumLimit | None:
+        return self.enum_limit if self._takes_enum else None
 
     def request_body(
         self, image: Image, hints: Sequence[str], fault: Fault | None = None
@@ -292,7 +305,7 @@ class GeminiBackend(CaptionBackend):
 
     def _config(self, limit: int) -> types.GenerateContentConfig:
         asked = self.settings.asked if self._takes_schema else None
-        schema = asked.schema() if asked else None
+        schema = asked.schema(self._enum_limit) if asked else None
         return types.GenerateContentConfig(
             max_output_tokens=limit + self._headroom.tokens,
             response_mime_type="application/json" if schema else None,

@@ -21,7 +21,8 @@ _KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE
 _LOCKED_OUT = re.compile(r"\bbilling\b|location is not supported|free tier is not available", re.I)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
 _FORMAT = re.compile(
-    r"\bjson (?:mode|schema)|response_?(?:json_?)?schema|response_?mime_?type|structured output",
+    r"\bjson (?:mode|schema)|response_?(?:json_?)?schema|response_?mime_?type|structured output"
+    r"|specified schema|too many states",
     re.I,
 )
 _THINKING = re.compile(r"\bthinking[ _]?(?:level|budget|config)?\b", re.I)

@@ -10,6 +10,7 @@ from picture_captioner.backends.base import BackendOptions
 from picture_captioner.backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY
 from picture_captioner.backends.fields import FieldsAsked
 from picture_captioner.backends.thinking import Effort
+from picture_captioner.backends.vocabulary import EnumLimit
 
 
 class OpenAIOptions(BackendOptions):
@@ -34,9 +35,9 @@ class OpenAIOptions(BackendOptions):
         return value
 
 
-def response_format(asked: FieldsAsked | None) -> dict[str, Any]:
+def response_format(asked: FieldsAsked | None, limit: EnumLimit | None) -> dict[str, Any]:
     """OpenAI's strict structured output; local servers hold a model to it by a grammar."""
     if asked is None:
         return {}
-    schema = {"name": "photo", "strict": True, "schema": asked.schema()}
+    schema = {"name": "photo", "strict": True, "schema": asked.schema(limit)}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}

@@ -59,6 +59,7 @@ from picture_captioner.backends.openai_errors import (
 from picture_captioner.backends.openai_options import OpenAIOptions, response_format
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.thinking import Headroom, least, room_for
+from picture_captioner.backends.vocabulary import EnumLimit
 from picture_captioner.errors import (
     BackendUnavailableError,
     ConfigurationError,
@@ -82,6 +83,10 @@ class OpenAIFamilyBackend(CaptionBackend):
 
     extra: ClassVar[str | None] = "api"
     writes_fields: ClassVar[bool] = True
+    enum_limit = EnumLimit(values=950, characters=15_000)
+    """OpenAI takes 1,000 in a schema, our other fields' included, and these characters in one
+    enum; servers of one's own make a grammar of any length of it."""
+
     default_workers: ClassVar[int] = 8
     limit_field: ClassVar[str] = "max_tokens"
     max_image_bytes: ClassVar[int] = 20 * 1024 * 1024
@@ -267,7 +272,8 @@ class OpenAIFamilyBackend(CaptionBackend):
         return {"model": self._model, "messages": [message], **fields}
 
     def _request_fields(self, more_tokens: int) -> dict[str, Any]:
-        wanted = self.tuning() | response_format(self.settings.asked)
+        limit = self.enum_limit if self._accepted.enums else None
+        wanted = self.tuning() | response_format(self.settings.asked, limit)
         wanted[self.limit_field] = wanted[self.limit_field] * more_tokens + self._headroom.tokens
         if self._options.service_tier:
             wanted["service_tier"] = self._options.service_tier

@@ -13,6 +13,7 @@ from picture_captioner.backends import registry
 from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings, CaptionBackend
 from picture_captioner.backends.fields import CHOICES, DEFAULT_MAX_TAGS, expand
 from picture_captioner.backends.hosted import make_backend_of
+from picture_captioner.backends.vocabulary import MAX_TOLD, read_vocabulary
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import LOOP_VARIABLE, Settings, base_url_name
@@ -84,6 +85,8 @@ def make_backend(
     common = common_settings(kind, settings)
     if flags.given.get("max_tags") and "tags" not in common.fields:
         raise UsageError("--max-tags goes with tags: add --fields caption,tags")
+    if flags.given.get("vocabulary") and "tags" not in common.fields:
+        raise UsageError("--vocabulary goes with tags: add --fields caption,tags")
     asked = replace(
         common,
         model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
@@ -182,6 +185,8 @@ def common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendSe
         prompt=settings.prompt or DEFAULT_PROMPT,
         fields=expand(words_in("--fields", settings.fields, CHOICES)),
         max_tags=settings.max_tags or DEFAULT_MAX_TAGS,
+        vocabulary=_vocabulary(settings),
+        vocabulary_mode=settings.vocabulary_mode,
         temperature=settings.temperature,
         timeout=settings.timeout or None,
         models_dir=settings.models_dir,
@@ -195,6 +200,18 @@ def common_settings(kind: type[CaptionBackend], settings: Settings) -> BackendSe
         )
     needed = asked.max_tokens if asked else common.max_tokens
     return replace(common, max_tokens=settings.max_tokens or needed)
+
+
+def _vocabulary(settings: Settings) -> tuple[str, ...]:
+    if settings.vocabulary is None:
+        return ()
+    vocabulary = read_vocabulary(settings.vocabulary, settings.vocabulary_mode)
+    if settings.vocabulary_mode != "free" and not vocabulary.told:
+        say(
+            f"{settings.vocabulary} has {len(vocabulary.terms):,} terms. The model is not told "
+            f"more than {MAX_TOLD:,}: its tags are compared with them afterwards"
+        )
+    return vocabulary.lines
 
 
 _WITH_ADDRESS = re.compile(r"(?P<rest>.*)@(?P<url>https?://.*)")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.errors import UsageError
 from picture_captioner.journal import Entry, Fold, JournalIndex, Record, is_count
 from picture_captioner.pipeline.selecting.walk import Photo, path_key
 from picture_captioner.report.model import ReportPhoto
 
 if TYPE_CHECKING:
     from picture_captioner.library import PhotoFacts
-
-MAX_TERMS = 20_000
 
 
 def report_photos(
@@ -136,24 +133,3 @@ def _with_facts(photo: ReportPhoto, facts: PhotoFacts) -> ReportPhoto:
         sharpness=facts.sharpness,
         perceptual_hash=facts.perceptual_hash,
     )
-
-
-def read_vocabulary(path: Path) -> tuple[str, ...]:
-    """The terms of a UTF-8 text file, one a line; empty lines and `#` comments are passed over.
-
-    Raises:
-        UsageError: it cannot be read, is not text, or holds no terms or too many.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UsageError(f"--vocabulary {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--vocabulary {path}: not UTF-8 text") from error
-    stripped = (line.strip() for line in lines)
-    terms = tuple(dict.fromkeys(t for t in stripped if t and not t.startswith("#")))
-    if not terms:
-        raise UsageError(f"--vocabulary {path}: no terms in it; write one on each line")
-    if len(terms) > MAX_TERMS:
-        raise UsageError(f"--vocabulary {path}: {len(terms):,} terms; at most {MAX_TERMS:,}")
-    return terms

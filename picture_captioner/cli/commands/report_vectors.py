@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from picture_captioner.backends.vocabulary import read_vocabulary
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.commands.report_inputs import read_vocabulary
 from picture_captioner.cli.report_flags import ReportFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ModelMissingError, Status, UsageError
@@ -147,7 +147,7 @@ def load_vocabulary(
     """
     if path is None or chosen is None:
         return None
-    terms = read_vocabulary(path)
+    terms = read_vocabulary(path).named
     if all(photo.status is not None and (_caption(photo) or photo.last_error) for photo in photos):
         say("Every photo has a caption or an error: the vocabulary is not needed")
         return None

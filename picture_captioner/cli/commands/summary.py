@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from picture_captioner.cli.program import program, report_program
 from picture_captioner.cli.terminal import count, duration, rate, say, show
 from picture_captioner.errors import TruncatedImageError
+from picture_captioner.foreign_text import without_secrets
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def _tell_outcomes(outcomes: Outcomes, backend: CaptionBackend, total: int, seco
     if any(who != first for who in outcomes.answers):  # a fallback was asked
         for who, number in outcomes.answers.most_common():
             say(f"  {number:>7,} by {who}")
+    if outcomes.outside:
+        total, words = outcomes.outside.total(), outcomes.outside.most_common(REASONS_NAMED)
+        done = "left out" if backend.settings.vocabulary_mode == "strict" else "kept"
+        listed = ", ".join(f"{without_secrets(word[:40])} {number:,}" for word, number in words)
+        say(f"  {count(total, 'tag')} outside of the vocabulary {done}: {listed}")
     if outcomes.reasons:
         reasons = outcomes.reasons.most_common(REASONS_NAMED)
         say("  reasons: " + ", ".join(f"{code} {number:,}" for code, number in reasons))
@@ -126,6 +132,7 @@ def _is_cut(failure: FailedPhoto) -> bool:
 def _command(flags: RunFlags, *additions: str) -> str:
     """`run` with the flags that say where and who; what was asked for once is not repeated."""
     names = ["photos_dir", "captions_jsonl", "fields", "max_tags"]
+    names += ["vocabulary", "vocabulary_mode"]
     if not any(addition.startswith("--backend") for addition in additions):
         names += ["backend", "model"]
     given = {name.replace("_", "-"): flags.given[name] for name in names if name in flags.given}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from picture_captioner.backends.base import Caption, Told
+from picture_captioner.backends.fields import OUTSIDE
 from picture_captioner.errors import (
     BackendUnavailableError,
     CeilingReachedError,
@@ -152,6 +153,9 @@ class Captioning:
             service.concurrency.succeeded(c.spent for c in cases if isinstance(c.answer, Caption))
             self._recorder.failed(service.breaker.succeeded())
             self._outcomes.answered(str(service.chosen), len(captioned))
+            for case in cases:
+                if isinstance(case.answer, Caption):
+                    self._outcomes.count_outside(case.answer.fields.get(OUTSIDE, ()))
             found_out = [c.record for c in captioned if service.repeats.stored(c.record)]
             self._recorder.withdraw(found_out)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 
@@ -80,6 +81,7 @@ class Outcomes:
         self.failures: list[FailedPhoto] = []
         self.mended: list[str] = []
         self.answers: Counter[str] = Counter()
+        self.outside: Counter[str] = Counter()
         self._reporter = reporter
         self._lock = threading.Lock()
 
@@ -113,6 +115,11 @@ class Outcomes:
         """Count who captioned."""
         with self._lock:
             self.answers[who] += photos
+
+    def count_outside(self, tags: Iterable[str]) -> None:
+        """Count tags that are not in the vocabulary."""
+        with self._lock:
+            self.outside.update(tags)
 
     def notice(self, text: str) -> None:
         """Tell the person something that is not about one photo."""

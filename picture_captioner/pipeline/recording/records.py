@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from picture_captioner.backends.base import Caption
+from picture_captioner.backends.fields import OUTSIDE
 from picture_captioner.errors import (
     MAX_ERROR_MESSAGE,
     CorruptImageError,
@@ -40,9 +42,17 @@ def success_record(
         mtime_ns=loaded.mtime_ns,
         latency_ms=latency_ms,
         created_at=utc_now(),
-        extra=all_without_secrets(dict(caption.fields)),
+        extra=_extra(caption),
         **usage_of(caption),
     )
+
+
+def _extra(caption: Caption) -> dict[str, Any]:
+    """The structured fields. Of tags that a vocabulary refused only the number is kept."""
+    fields: dict[str, Any] = all_without_secrets(dict(caption.fields))
+    if outside := fields.pop(OUTSIDE, None):
+        fields[OUTSIDE] = len(outside)
+    return fields
 
 
 def failure_record(

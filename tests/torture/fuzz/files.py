@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from picture_captioner.cli.commands.report_inputs import read_vocabulary
+from picture_captioner.backends.vocabulary import read_vocabulary
 from picture_captioner.config import PREFIX, Settings, load_settings, variable_of
 from picture_captioner.errors import ConfigurationError, LibraryError, Usage, UsageError
 from picture_captioner.library import Library, Selection
@@ -31,7 +31,10 @@ PRICES = (
     b'{"m": {"input_per_million": 0.25, "output_per_million": 2.0, "as_of": "2026-11-01"}}',
     b'{"m": {"input_per_million": 0, "output_per_million": 1e3}, "n": {}}',
 )
-VOCABULARY = (b"a beach\n# a comment\n\na dog\n", "\ufeffcaf\u00e9\r\nfjord\n".encode())
+VOCABULARY = (
+    b"a beach\n# a comment\n\na dog\nbike = bicycle\nAnimal > Dog\n",
+    "\ufeffcaf\u00e9\r\nfjord\n".encode(),
+)
 FILE_LIST = (b"a.jpg\nsub/b.jpg\r\n", b"a.jpg\0sub/../a.jpg\0", b"./a.jpg\nsub//b.jpg\n\n")
 CONFIG = (
     b"PHOTOS_DIR=~\x80/Pictures\nCAPTIONS_JSONL=/\nTIMEOUT=1e300\n",
@@ -113,11 +116,13 @@ def prices(data: bytes, folder: Path) -> None:
 def vocabulary(data: bytes, folder: Path) -> None:
     """Terms, each once, or a `UsageError`."""
     try:
-        terms = read_vocabulary(_fresh(folder, "terms.txt", data))
+        vocabulary = read_vocabulary(_fresh(folder, "terms.txt", data))
     except UsageError as error:
         assert "--vocabulary" in str(error)
         return
+    terms = vocabulary.terms
     assert terms
+    assert all(vocabulary.term(name) for name in vocabulary.named)
     assert len(set(terms)) == len(terms)
     assert all(term.strip() == term and term for term in terms)
 

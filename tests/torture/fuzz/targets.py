@@ -36,7 +36,12 @@ TARGETS = (
     Target("journal merged", journals.merging, journals.SEEDS, journals.WORDS),
     Target("hints", files.hints, files.HINTS, (*JSON_WORDS, b'"tags"', b'"rel_path"')),
     Target("prices", files.prices, files.PRICES, (*JSON_WORDS, b'"input_per_million"')),
-    Target("vocabulary", files.vocabulary, files.VOCABULARY, (b"\xef\xbb\xbf", b"\xe2\x80\xa8")),
+    Target(
+        "vocabulary",
+        files.vocabulary,
+        files.VOCABULARY,
+        (b"\xef\xbb\xbf", b"\xe2\x80\xa8", b">", b"="),
+    ),
     Target("file list", files.file_list, files.FILE_LIST, (b"../", b"\0", b"//", b"/")),
     Target("config.env", files.config_file, files.CONFIG, files.CONFIG_WORDS),
     Target("settings", files.flags, files.CONFIG, files.CONFIG_WORDS),
