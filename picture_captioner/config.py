@@ -90,6 +90,11 @@ class Settings(DeclaredSettings):
         """Where the decisions about people are: beside the journal."""
         return self.captions_jsonl.with_name("people.jsonl")
 
+    @property
+    def tags_path(self) -> Path:
+        """Where the decisions about tags are: beside the journal."""
+        return self.captions_jsonl.with_name("tags.jsonl")
+
     def base_url_of(self, backend: str) -> str | None:
         """The address that was set for this backend; one that was set for another never is.
 

@@ -95,6 +95,7 @@ _PEOPLE = (
     f"{_DECIDING} people_scan people_cluster people_list people_show people_review people_export "
     "people_associate maintain maintain_merge_similar"
 )
+_TAGS = "tags_list tags_rename tags_merge tags_delete tags_restore"
 _ALL = "run estimate compare report process read status doctor"
 
 
@@ -116,7 +117,7 @@ class DeclaredSettings:
         Flag(
             "run estimate stats search report process read status doctor journal_check "
             "journal_compact journal_merge journal_recheck forget write undo export import_ accept "
-            f"reject {_PEOPLE}",
+            f"reject {_PEOPLE} {_TAGS}",
             "FILE",
             "The journal, one line per photo.",
             WHERE,
@@ -126,7 +127,7 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            f"run search report process read status forget write export {_PEOPLE}",
+            f"run search report process read status forget write export {_PEOPLE} {_TAGS}",
             "FILE",
             "What is known besides captions.",
             WHERE,

@@ -25,6 +25,7 @@ from picture_captioner.cli.people_app import maintain_app, people_app
 from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.search_flags import REPORT_DIR, SearchCommand, SearchFlags
+from picture_captioner.cli.tags_app import tags_app
 from picture_captioner.cli.terminal import reopen_closed_streams, show
 from picture_captioner.cli.write_flags import WriteFlags
 from picture_captioner.settings import HOW, WHICH, WHO
@@ -38,6 +39,7 @@ app = make_app(
 app.add_typer(journal_app, name="journal")
 app.add_typer(models_app, name="models")
 app.add_typer(people_app, name="people")
+app.add_typer(tags_app, name="tags")
 app.add_typer(maintain_app, name="maintain")
 
 ProcessedPath: TypeAlias = Annotated[

@@ -6,6 +6,7 @@
     append_only.py  what every such file has: lock, repair, appends that share one sync
     writing.py   `Journal`, open for writing
     rows.py      other files of that kind: people, tags, jobs, undo
+    tag_decisions.py  tags renamed, merged, deleted by a human
     lock.py      one writer at a time
     durable.py   sync, directory sync, atomic replacement
     forgetting.py photos out of the journal and the files beside it
@@ -43,11 +44,13 @@ from picture_captioner.journal.record import (
 )
 from picture_captioner.journal.rows import RowFile
 from picture_captioner.journal.summary import Summary, summarize
+from picture_captioner.journal.tag_decisions import TAGS_FILE, TagDecisions, TagsFile, tag_key
 from picture_captioner.journal.tail import JournalTail
 from picture_captioner.journal.writing import Journal
 
 __all__ = [
     "MOST_DOLLARS",
+    "TAGS_FILE",
     "Damage",
     "Entry",
     "Fold",
@@ -59,6 +62,8 @@ __all__ = [
     "RecordError",
     "RowFile",
     "Summary",
+    "TagDecisions",
+    "TagsFile",
     "Traces",
     "compact",
     "find_traces",
@@ -75,5 +80,6 @@ __all__ = [
     "read_index",
     "replacing",
     "summarize",
+    "tag_key",
     "utc_now",
 ]

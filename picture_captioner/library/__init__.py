@@ -12,6 +12,7 @@ source of truth.
     query.py       from words to expressions that FTS5 accepts
     stems.py       `dogs` finds `dog`, in 20 languages
     texts.py       what is written in photos
+    tags.py        tags, of captions and of pictures
     told.py        what other programs and people say of photos
     times.py       the surest time of each photo, kept for searches
     facts.py       `PhotoFacts`

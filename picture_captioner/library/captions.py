@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import Fold, JournalTail, Line, Record, fold, is_real
+from picture_captioner.journal import (
+    Fold,
+    JournalTail,
+    Line,
+    Record,
+    TagDecisions,
+    fold,
+    is_real,
+)
 from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.query import spaced
@@ -44,26 +52,35 @@ class Followed:
 
 
 def follow(database: Database, journal: Path) -> Followed:
-    """Take in what the journal holds that the index does not.
+    """Take in what the journal holds that the index does not; all of it after a word about tags.
 
     Raises:
-        JournalError: it cannot be read.
+        JournalError: it, or what was decided about tags, cannot be read.
         LibraryError: the index cannot be written.
     """
-    with database.reading() as connection, JournalTail(journal, _position(connection)) as tail:
+    tags = TagDecisions.beside(journal)
+    with (
+        database.reading() as connection,
+        JournalTail(journal, _position(connection, tags)) as tail,
+    ):
         if tail.up_to_date:
             return Followed()
     # Asked again: another process may have been here in between.
-    with database.transaction() as connection, JournalTail(journal, _position(connection)) as tail:
-        return _take_in(connection, tail)
+    with (
+        database.transaction() as connection,
+        JournalTail(journal, _position(connection, tags)) as tail,
+    ):
+        return _take_in(connection, tail, tags)
 
 
-def _position(connection: sqlite3.Connection) -> str | None:
+def _position(connection: sqlite3.Connection, tags: TagDecisions) -> str | None:
+    """Where reading ended; None if that was with other tags."""
     row = connection.execute("SELECT position FROM indexed_journal").fetchone()
-    return None if row is None else str(row[0])
+    position, _, digest = str(row[0]).partition("\n") if row else ("", "", "")
+    return position if row and digest == tags.digest else None
 
 
-def _take_in(connection: sqlite3.Connection, tail: JournalTail) -> Followed:
+def _take_in(connection: sqlite3.Connection, tail: JournalTail, tags: TagDecisions) -> Followed:
     if tail.restarted:
         connection.execute("DELETE FROM captions")
         connection.execute("DELETE FROM caption_tags")
@@ -71,8 +88,9 @@ def _take_in(connection: sqlite3.Connection, tail: JournalTail) -> Followed:
     records = 0
     for record in tail.records():
         records += 1
-        _apply(connection, record)
-    connection.execute("INSERT OR REPLACE INTO indexed_journal VALUES (1, ?)", (tail.position(),))
+        _apply(connection, tags.applied(record))
+    position = f"{tail.position()}\n{tags.digest}" if tags.digest else tail.position()
+    connection.execute("INSERT OR REPLACE INTO indexed_journal VALUES (1, ?)", (position,))
     return Followed(records, tail.damaged)
 
 

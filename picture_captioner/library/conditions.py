@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import NamedTuple, TypeAlias
 
 from picture_captioner.errors import UsageError
@@ -17,7 +17,7 @@ from picture_captioner.library.encoding import to_key
 from picture_captioner.library.selection import ALTERNATIVES, WORDS, Selection, Term
 
 PersonContents: TypeAlias = Callable[[str], Collection[str]]
-TagNames: TypeAlias = Callable[[str, Iterable[str]], Collection[str]]
+TagName: TypeAlias = Callable[[str], str | None]
 
 _TAKEN = "capture_times.taken_at"
 _TOLD = (
@@ -54,7 +54,7 @@ def where(
     connection: sqlite3.Connection,
     selection: Selection,
     persons: PersonContents | None,
-    tags: TagNames | None,
+    tags: TagName | None,
 ) -> Condition | None:
     """The condition of a selection's filters; None if it has none.
 
@@ -86,7 +86,7 @@ def _condition(
     connection: sqlite3.Connection,
     term: Term,
     persons: PersonContents | None,
-    tags: TagNames | None,
+    tags: TagName | None,
 ) -> Condition:
     value = term.value
     if term.kind == "date":
@@ -132,15 +132,15 @@ def _place(connection: sqlite3.Connection, value: str) -> Condition:
     )
 
 
-def _tag(connection: sqlite3.Connection, value: str, tags: TagNames | None) -> Condition:
+def _tag(connection: sqlite3.Connection, value: str, tags: TagName | None) -> Condition:
     stored = connection.execute(
         "SELECT tag FROM caption_tags UNION SELECT tag FROM photo_tags "
         "UNION SELECT value FROM told_facts WHERE kind = 'keyword'"
     )
     names = [name for (name,) in stored]
-    wanted = folded(value)
-    fitting = tags(value, names) if tags else [name for name in names if folded(name) == wanted]
-    chosen = json.dumps(list(fitting))
+    shown = {name: tags(name) if tags else name for name in names}
+    fitting = [name for name, now in shown.items() if now is not None and is_called(now, value)]
+    chosen = json.dumps(fitting)
     return Condition(
         "located.rel_path IN (SELECT rel_path FROM caption_tags "  # noqa: S608
         "WHERE tag IN (SELECT value FROM json_each(?))) "
@@ -148,6 +148,11 @@ def _tag(connection: sqlite3.Connection, value: str, tags: TagNames | None) -> C
         "WHERE tag IN (SELECT value FROM json_each(?))) OR " + _TOLD_SO,
         (chosen, chosen, "keyword", chosen, "keyword", chosen),
     )
+
+
+def is_called(tag: str, wanted: str) -> bool:
+    """Whether a tag, or a level of one such as `Animal > Dog`, has this name."""
+    return folded(wanted) in {folded(tag), *map(folded, tag.split(">"))}
 
 
 def _person(

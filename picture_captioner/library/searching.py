@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from picture_captioner.errors import UsageError
 from picture_captioner.library import vectors
 from picture_captioner.library.captions import caption_of
-from picture_captioner.library.conditions import PersonContents, TagNames, where
+from picture_captioner.library.conditions import PersonContents, TagName, where
 from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.fusion import fuse
 from picture_captioner.library.query import form_expression, phrase_expression, word_expression
@@ -45,12 +45,12 @@ class Lookups:
 
     Attributes:
         persons: the contents that show who is called so; a `UsageError` for a name nobody has.
-        tags: the names under which a tag is stored, given all that are.
+        tags: what a stored tag is called now, None if it was deleted.
         words_vector: identity and vector of the words, in the space of stored pictures.
     """
 
     persons: PersonContents | None = None
-    tags: TagNames | None = None
+    tags: TagName | None = None
     words_vector: tuple[str, NDArray[np.float32]] | None = None
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from picture_captioner.journal import Traces
-from picture_captioner.library import captions, forgetting, ledger, texts, told, vectors
+from picture_captioner.journal import Traces, tag_key
+from picture_captioner.library import captions, forgetting, ledger, tags, texts, told, vectors
 from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
@@ -332,6 +332,11 @@ class Library:
                 "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)",
                 [(*row, name) for row, name in zip(rows, found, strict=True)],
             )
+
+    def tag_counts(self, name: Callable[[str], str | None] = str) -> list[tuple[str, int]]:
+        """How many photos have each tag, called as `name` says (None: not at all)."""
+        with self.database.reading() as connection:
+            return tags.counts(connection, name, tag_key)
 
     def add_traces(self, traces: Traces, forgets: Callable[[str], bool]) -> None:
         """Add what is known of photos to be forgotten, and of those that stay."""

@@ -17,7 +17,14 @@ from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, output_errors, say, show
 from picture_captioner.errors import ExitCode, OutputError, UsageError
-from picture_captioner.journal import Entry, Journal, Record, read_captions, read_index
+from picture_captioner.journal import (
+    Entry,
+    Journal,
+    Record,
+    TagDecisions,
+    read_captions,
+    read_index,
+)
 from picture_captioner.library import Library, PhotoFacts
 from picture_captioner.report.csv_export import cell
 from picture_captioner.writeback.edits import edited, human, read_edits, rejected
@@ -95,7 +102,8 @@ def _rows(
     index = read_index(journal)
     for warning in index.warnings(journal.name):
         say(warning)
-    for record in read_captions(journal, index, placeholders=True):
+    tags = TagDecisions.beside(journal)
+    for record in map(tags.applied, read_captions(journal, index, placeholders=True)):
         path = (photos_dir or Path()).absolute() / record.rel_path
         vector = _embedding(library, record) if embeddings else None
         yield row_of(record, path, _facts(library, record), groups, vector)
@@ -150,6 +158,7 @@ def import_edits(flags: Flags, file: Path, *, dry_run: bool) -> int:
     rows = list(read_edits(file))
     outcome: Counter[str] = Counter()
     who = _who()
+    tags = TagDecisions.beside(existing_journal(flags))
 
     with Journal(existing_journal(flags)) as journal:
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
@@ -160,13 +169,15 @@ def import_edits(flags: Flags, file: Path, *, dry_run: bool) -> int:
                 outcome["unknown"] += 1
                 say(f"{row['rel_path']}: the journal has no caption of it; passed over")
                 continue
-            _keep(journal, entry, partial(_edited, row=row, who=who), outcome, dry_run)
+            changed = partial(_edited, tags=tags, row=row, who=who)
+            _keep(journal, entry, changed, outcome, dry_run)
     _tell_edits(outcome, dry_run=dry_run)
     return ExitCode.DONE
 
 
-def _edited(record: Record, row: dict[str, Any], who: str) -> Record | None:
-    return edited(record, row, who, cell)
+def _edited(record: Record, tags: TagDecisions, row: dict[str, Any], who: str) -> Record | None:
+    """Compared with what `export` wrote, which calls tags as they are called now."""
+    return edited(tags.applied(record), row, who, cell)
 
 
 def accept_captions(flags: Flags, paths: Sequence[str]) -> int:

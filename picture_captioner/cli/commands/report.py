@@ -26,6 +26,7 @@ from picture_captioner.journal import (
     Entry,
     JournalIndex,
     Record,
+    TagDecisions,
     make_folders,
     read_again,
     read_index,
@@ -150,7 +151,8 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
 
 def _records(journal: Path, entries: Iterable[Entry | None]) -> list[Record]:
     found = read_again(journal, (entry for entry in entries if entry is not None))
-    return [Record.from_mapping(fields) for fields in found]
+    tags = TagDecisions.beside(journal)
+    return [tags.applied(Record.from_mapping(fields)) for fields in found]
 
 
 def _walk(flags: ReportFlags, photos_dir: Path, follow_links: bool) -> list[Photo]:

@@ -21,6 +21,7 @@ from picture_captioner.errors import (
     LibraryError,
     UsageError,
 )
+from picture_captioner.journal import TagDecisions
 from picture_captioner.library import Hit, Hits, Library, Lookups, Selection, Term, checked
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def _find(
         flags.limit or (None if flags.paths0 else LISTED),
         Lookups(
             persons=partial(_contents_of_person, library, journal),
+            tags=TagDecisions.beside(journal).name,
             words_vector=_vector(library, words, embedder) if embedder else None,
         ),
         by_date=flags.sort == "date",

@@ -29,7 +29,14 @@ from picture_captioner.errors import (
     UsageError,
 )
 from picture_captioner.image_loader import RAW_EXTENSIONS
-from picture_captioner.journal import Record, parse_time, read_captions, read_index, utc_now
+from picture_captioner.journal import (
+    Record,
+    TagDecisions,
+    parse_time,
+    read_captions,
+    read_index,
+    utc_now,
+)
 from picture_captioner.library import Library, PhotoFacts, Placed
 from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
 from picture_captioner.pipeline.library_update.processing import OpenStages, process_photos
@@ -154,7 +161,8 @@ def _chosen(journal: Path, flags: WriteFlags, written: set[str], people: Named) 
     since = _time(flags.since)
     takes = PathFilter(flags.include or (), flags.exclude or ()).takes_file
     seen = set()
-    for record in read_captions(journal, index):
+    tags = TagDecisions.beside(journal)
+    for record in map(tags.applied, read_captions(journal, index)):
         seen.add(record.rel_path)
         young = since is None or (record.created_at and parse_time(record.created_at) >= since)
         if young and takes(record.rel_path) and f"{record.rel_path}.xmp" not in written:

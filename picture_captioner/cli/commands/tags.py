@@ -1,0 +1,116 @@
+"""`tags`: what there is, and a human's word about it, kept in tags.jsonl beside the journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from picture_captioner.cli.commands.stats import existing_journal
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.errors import ExitCode, UsageError, did_you_mean
+from picture_captioner.journal import TagDecisions, TagsFile, tag_key
+from picture_captioner.library import Library
+
+LONGEST_TAG = 100
+
+
+def print_tags(flags: Flags, *, as_json: bool) -> int:
+    """Print each tag with the number of photos that have it, the most frequent first.
+
+    Raises:
+        JournalError, LibraryError: something cannot be read.
+    """
+    found = _counts(flags)
+    if as_json:
+        show(json.dumps([{"tag": tag, "photos": number} for tag, number in found]))
+        return ExitCode.DONE
+    for tag, number in found:
+        show(f"{number:>7,}", tag)
+    if not found:
+        say(
+            "No tags yet: 'caption.py run --fields tags' asks for them, 'caption.py tag' finds some"
+        )
+    return ExitCode.DONE
+
+
+def _counts(flags: Flags) -> list[tuple[str, int]]:
+    settings, journal = flags.settings(), existing_journal(flags)
+    with Library.open(settings.library_path, say) as library:
+        library.follow_journal(journal)
+        return library.tag_counts(TagDecisions.beside(journal).name)
+
+
+def rename_tag(flags: Flags, tag: str, name: str) -> int:
+    """Call a tag otherwise."""
+    known, new = _known(flags), _checked(name)
+    _tell(known, [tag], new)
+    if tag_key(tag) != tag_key(new) and tag_key(new) in known:
+        say(f"{new} is a tag already: the two are one from now on")
+    return _decide(flags, "rename", tag=_checked(tag), to=new)
+
+
+def merge_tags(flags: Flags, into: str, tags: Sequence[str]) -> int:
+    """Make several tags one."""
+    _tell(_known(flags), tags, _checked(into))
+    return _decide(flags, "merge", tags=[*map(_checked, tags)], into=_checked(into))
+
+
+def delete_tags(flags: Flags, tags: Sequence[str]) -> int:
+    """Show tags nowhere any more."""
+    _tell(_known(flags), tags, None)
+    return _decide(flags, "delete", tags=[*map(_checked, tags)])
+
+
+def restore_tags(flags: Flags, tags: Sequence[str]) -> int:
+    """Take back what was decided about tags.
+
+    Raises:
+        UsageError: nothing was.
+    """
+    said = TagDecisions.beside(existing_journal(flags))
+    for tag in tags:
+        if tag_key(tag) not in said.called:
+            near = did_you_mean(tag_key(tag), list(said.called))
+            raise UsageError(f"nothing was decided about the tag {tag}{near}")
+        say(f"{tag} is {tag} again")
+    return _decide(flags, "restore", tags=[*map(_checked, tags)])
+
+
+def _known(flags: Flags) -> dict[str, tuple[str, int]]:
+    return {tag_key(tag): (tag, number) for tag, number in _counts(flags)}
+
+
+def _tell(known: dict[str, tuple[str, int]], tags: Sequence[str], name: str | None) -> None:
+    """Say what happens to which photos; a tag that no photo has may come later."""
+    for tag in map(_checked, tags):
+        spelled, photos = known.get(tag_key(tag), (tag, 0))
+        what = "left out everywhere" if name is None else f"called {name}"
+        near = did_you_mean(tag_key(tag), list(known)) if not photos else ""
+        say(f"{spelled}: {what} from now on ({count(photos)} with it{near})")
+
+
+def _checked(tag: str) -> str:
+    """The tag without what surrounds it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    cleaned = " ".join(tag.split())
+    if not cleaned or len(cleaned) > LONGEST_TAG or not cleaned.isprintable():
+        raise UsageError(f"a tag has 1 to {LONGEST_TAG} printable characters")
+    return cleaned
+
+
+def _decide(flags: Flags, kind: str, **what: object) -> int:
+    """Write the decision.
+
+    Raises:
+        JournalLockedError: somebody else is deciding.
+        JournalError: it may not be on the disk.
+    """
+    with TagsFile(flags.settings().tags_path) as file:
+        for warning in (*file.repairs, *file.warnings()):
+            say(warning)
+        file.decide(kind, **what)
+    return ExitCode.DONE

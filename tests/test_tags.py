@@ -1,0 +1,101 @@
+"""`tags`: decisions seen by search, report and exports; the journal stays as it is."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from tests.support import caption, draw, report
+
+TAGS = {"a.jpg": ["bike", "snow"], "b.jpg": ["bicycle"], "c.jpg": ["Animal > Dog", "blurry"]}
+
+
+@pytest.fixture
+def library(tmp_path):
+    lines = []
+    for seed, (name, tags) in enumerate(TAGS.items()):
+        draw(tmp_path / "photos" / name, seed=seed)
+        record = {"rel_path": name, "caption": f"Photo {name}.", "status": "success", "tags": tags}
+        lines.append(json.dumps({**record, "backend": "openai", "model": "m"}) + "\n")
+    (tmp_path / "captions.jsonl").write_text("".join(lines))
+    return tmp_path
+
+
+def run(library, *arguments):
+    done = caption(*arguments, cwd=library)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def listed(library):
+    return {
+        row["tag"]: row["photos"]
+        for row in json.loads(run(library, "tags", "list", "--json").stdout)
+    }
+
+
+def found(library, *words):
+    return {hit["rel_path"] for hit in json.loads(run(library, "search", "--json", *words).stdout)}
+
+
+def test_decisions_hold_in_search_report_and_exports(library):
+    journal = (library / "captions.jsonl").read_bytes()
+    assert listed(library) == {"Animal > Dog": 1, "bicycle": 1, "bike": 1, "blurry": 1, "snow": 1}
+    assert found(library, "tag:dog") == found(library, "tag:animal") == {"c.jpg"}
+    said = run(library, "tags", "merge", "cycle", "bike", "bicycle").stderr
+    assert "bike: called cycle from now on (1 photo with it)" in said
+    said = run(library, "tags", "delete", "blurry", "cycel").stderr
+    assert (
+        "cycel: left out everywhere from now on (0 photos with it; did you mean 'cycle'?)" in said
+    )
+    assert listed(library) == {"cycle": 2, "Animal > Dog": 1, "snow": 1}
+    assert found(library, "tag:cycle") == found(library, "cycle") == {"a.jpg", "b.jpg"}
+    assert not found(library, "tag:bike")
+    assert not found(library, "blurry")
+    rows = [json.loads(line) for line in run(library, "export").stdout.splitlines()]
+    assert [row["tags"] for row in rows] == [["cycle", "snow"], ["cycle"], ["Animal > Dog"]]
+    run(library, "write", "--photos-dir=photos")
+    sidecar = (library / "photos" / "a.jpg.xmp").read_text()
+    assert "cycle" in sidecar
+    assert "bike" not in sidecar
+    assert (library / "captions.jsonl").read_bytes() == journal
+
+
+def test_the_report_calls_tags_as_they_are_called_now(library):
+    run(library, "tags", "rename", "snow", "winter")
+    done = report("--no-photos", "--embedder=pixels", cwd=library)
+    assert done.returncode == 0, done.stderr
+    table = library / "report_out" / "cluster_export.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = {row["rel_path"]: row["tags"] for row in csv.DictReader(file)}
+    assert rows["a.jpg"] == "bike, winter"
+
+
+def test_a_spreadsheet_that_nobody_changed_changes_nothing(library):
+    run(library, "tags", "rename", "snow", "winter")
+    run(library, "export", "--format=csv", "--out=all.csv")
+    assert "0 captions changed, 3 as before" in run(library, "import", "all.csv").stderr
+    table = (library / "all.csv").read_text().replace("bike, winter", "bike, winter, sun")
+    (library / "all.csv").write_text(table)
+    assert "1 caption changed" in run(library, "import", "all.csv").stderr
+    assert listed(library)["sun"] == listed(library)["winter"] == 1
+
+
+def test_a_word_is_taken_back_and_nonsense_refused(library):
+    run(library, "tags", "delete", "snow")
+    assert "snow" not in listed(library)
+    run(library, "tags", "restore", "SNOW")
+    assert listed(library)["snow"] == 1
+    for arguments, told in (
+        (("restore", "snow"), "nothing was decided about the tag snow"),
+        (("rename", "snow", " "), "a tag has 1 to 100 printable characters"),
+        (("delete", "a\x1b[2J"), "printable"),
+    ):
+        done = caption("tags", *arguments, cwd=library)
+        assert (done.returncode, done.stdout) == (64, "")
+        assert told in done.stderr
+    with (library / "tags.jsonl").open("a") as file:
+        file.write("{broken\n")
+    assert listed(library)["snow"] == 1
