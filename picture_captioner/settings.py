@@ -95,7 +95,7 @@ _PEOPLE = (
     f"{_DECIDING} people_scan people_cluster people_list people_show people_review people_export "
     "people_associate maintain maintain_merge_similar"
 )
-_TAGS = "tags_list tags_rename tags_merge tags_delete tags_restore"
+_TAGS = "tag tags_list tags_rename tags_merge tags_delete tags_restore"
 _ALL = "run estimate compare report process read status doctor"
 
 
@@ -138,7 +138,7 @@ class DeclaredSettings:
     models_dir: Annotated[
         Path | None,
         Flag(
-            "run compare search report process doctor models_list models_path models_download "
+            "run compare search report process tag doctor models_list models_path models_download "
             "models_remove people_scan",
             "DIR",
             "Folder with model files, looked into before the caches.",

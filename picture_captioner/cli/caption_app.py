@@ -25,7 +25,7 @@ from picture_captioner.cli.people_app import maintain_app, people_app
 from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.search_flags import REPORT_DIR, SearchCommand, SearchFlags
-from picture_captioner.cli.tags_app import tags_app
+from picture_captioner.cli.tags_app import TagFlags, tags_app
 from picture_captioner.cli.terminal import reopen_closed_streams, show
 from picture_captioner.cli.write_flags import WriteFlags
 from picture_captioner.settings import HOW, WHICH, WHO
@@ -189,6 +189,15 @@ def read(flags: ProcessFlags, path: ProcessedPath = None) -> int:
     from picture_captioner.cli.commands.process import run_stages
 
     return run_stages(replace(flags, stage=["text"]), path)
+
+
+@app.command(cls=Command)
+@takes_flags
+def tag(flags: TagFlags) -> int:
+    """Give photos tags from the vectors that library.db has of them (siglip2, clip, onnx)."""
+    from picture_captioner.cli.commands.tag import tag_photos
+
+    return tag_photos(flags)
 
 
 @app.command(cls=Command)

@@ -1,16 +1,35 @@
-"""`caption.py tags`: the commands' names, arguments and help."""
+"""`caption.py tags`, and the flags of `tag`: names, arguments and help."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
 from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
+from picture_captioner.settings import HOW, WHICH, Flag
 
 tags_app = make_app(
     help="Tags, whoever gave them: list, rename, merge, delete.", no_args_is_help=True
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagFlags(Flags):
+    """The flags of `tag` as they were given."""
+
+    taxonomy: Annotated[
+        Path | None,
+        Flag("tag", "FILE", "What to look for, in place of the package's taxonomy.toml.", WHICH),
+    ] = None
+    model: Annotated[
+        str | None,
+        Flag("tag", "NAME", "The model, or its folder, that made the vectors.", HOW),
+    ] = None
+    force: Annotated[bool, Flag("tag", "", "Also photos whose tags are up to date.", WHICH)] = False
+
 
 Tag: TypeAlias = Annotated[str, typer.Argument(metavar="TAG", help="As 'tags list' prints it.")]
 Tags: TypeAlias = Annotated[

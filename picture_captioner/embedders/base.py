@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from picture_captioner.errors import UsageError
 
@@ -48,6 +48,17 @@ class EmbedderSettings:
     allow_download: bool = False
     notice: Callable[[str], None] = ignore_notice
     progress: Callable[[str, int, int], None] = ignore_progress
+
+
+class TextScale(NamedTuple):
+    """How the model makes numbers of cosines of texts and images: `scale * cosine + bias`.
+
+    `softmax` models (CLIP) compare texts, `sigmoid` ones (SigLIP) judge each by itself.
+    """
+
+    kind: Literal["softmax", "sigmoid"]
+    scale: float
+    bias: float = 0.0
 
 
 class Embedder(ABC):
@@ -111,6 +122,15 @@ class Embedder(ABC):
             ModelError: the model gave something that is no vector.
         """
         raise UsageError(f"the {self.name} embedder does not embed texts")
+
+    @property
+    def text_scale(self) -> TextScale:
+        """How texts are compared with images, where both are embedded.
+
+        Raises:
+            FatalError: the model is not there, or does not say.
+        """
+        raise UsageError(f"the {self.name} embedder compares no texts with images")
 
     def close(self) -> None:  # noqa: B027 - nor something to give back
         """Give back what the embedder holds, such as GPU memory; it may be called twice."""

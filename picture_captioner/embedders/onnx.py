@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from picture_captioner.embedders.base import Embedder
+from picture_captioner.embedders.base import Embedder, TextScale
 from picture_captioner.embedders.models import ModelFiles, digest
 from picture_captioner.embedders.onnx_encoder import OnnxEncoder
 from picture_captioner.embedders.onnx_pixels import Preprocessing
@@ -90,6 +91,23 @@ class OnnxEmbedder(Embedder):
         size = self._text_encoder.fixed_batch or self.batch_size
         parts = [self._text_batch(batch) for batch in batches(encodable(texts), size)]
         return stacked(parts, self._dimension)
+
+    @property
+    def text_scale(self) -> TextScale:
+        """By `logit_scale` (a logarithm) and `logit_bias` in config.json, as checkpoints have them.
+
+        Exports of the towers leave them out. Every CLIP ends its training at 100, the most it may.
+        """
+        scale, bias = self._config.get("logit_scale"), self._config.get("logit_bias")
+        if not self._is_siglip:
+            return TextScale("softmax", math.exp(scale) if _is_number(scale) else 100.0)
+        if not (_is_number(scale) and _is_number(bias)):
+            raise ConfigurationError(
+                f"config.json of {self._folder.name} lacks the numbers logit_scale and logit_bias, "
+                "which an export of SigLIP's towers leaves out: copy them from the checkpoint "
+                "(docs/tags.md)"
+            )
+        return TextScale("sigmoid", math.exp(scale), bias)
 
     def close(self) -> None:
         """Give the graphs' memory back; the next call loads them again."""
@@ -205,3 +223,7 @@ class OnnxEmbedder(Embedder):
     def _graph(self, names: Sequence[str]) -> Path | None:
         found = (self._folder / name for name in names)
         return next((path for path in found if path.is_file()), None)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value) and abs(value) < 100

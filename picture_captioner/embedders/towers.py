@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from picture_captioner.embedders.base import Embedder
+from picture_captioner.embedders.base import Embedder, TextScale
 from picture_captioner.embedders.models import TOWERS_NEED, ModelFiles, find_model
 from picture_captioner.embedders.tokenizing import encodable
 from picture_captioner.embedders.vectors import batches, stacked, unit_rows
@@ -64,6 +64,15 @@ class TwoTowers(Embedder):
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of texts, shape (n, dim), in the space of the images."""
         return self._in_batches(self._text_features, encodable(texts))
+
+    @property
+    def text_scale(self) -> TextScale:
+        """The scale, and SigLIP's bias, that the model was trained with."""
+        bias = getattr(self._model, "logit_bias", None)
+        scale = float(self._model.logit_scale.detach().float().exp())
+        if bias is None:
+            return TextScale("softmax", scale)
+        return TextScale("sigmoid", scale, float(bias.detach()))
 
     def close(self) -> None:
         """Give the model's memory back; the next call loads it again."""

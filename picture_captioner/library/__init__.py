@@ -41,6 +41,7 @@ from picture_captioner.library.ledger import (
 from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import HAS, STATUSES, Selection, Term, checked
 from picture_captioner.library.store import Library
+from picture_captioner.library.tags import GivenTag, PhotoTag
 from picture_captioner.metadata import TakenFrom
 
 __all__ = [
@@ -50,11 +51,13 @@ __all__ = [
     "FaceTable",
     "Faces",
     "Followed",
+    "GivenTag",
     "Hit",
     "Hits",
     "Library",
     "Lookups",
     "PhotoFacts",
+    "PhotoTag",
     "Placed",
     "RunRow",
     "Selection",

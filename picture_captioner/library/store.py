@@ -338,6 +338,21 @@ class Library:
         with self.database.reading() as connection:
             return tags.counts(connection, name, tag_key)
 
+    def tags_pending(self, identity: str, version: str | None) -> list[str]:
+        """The contents with a vector of this embedder that lack tags of this version.
+
+        `version` None: all with a vector.
+        """
+        with self.database.reading() as connection:
+            return tags.pending(connection, identity, version)
+
+    def save_tags(
+        self, identity: str, version: str, found: Mapping[str, Sequence[tags.GivenTag]]
+    ) -> None:
+        """Keep the tags that a model gave these contents, in place of those they had."""
+        with self.database.transaction() as connection:
+            tags.save(connection, identity, version, found)
+
     def add_traces(self, traces: Traces, forgets: Callable[[str], bool]) -> None:
         """Add what is known of photos to be forgotten, and of those that stay."""
         known = [(from_key(p), from_key(c)) for p, c in forgetting.known_files(self.database)]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from picture_captioner.library.encoding import from_key
+from picture_captioner.library import ledger
+from picture_captioner.library.encoding import from_key, to_key, to_text
+
+STAGE = "tag"
+"""The ledger's name for tags that a model gave."""
 
 
 class PhotoTag(NamedTuple):
@@ -16,6 +20,48 @@ class PhotoTag(NamedTuple):
     tag: str
     category: str = ""
     confidence: float | None = None
+
+
+class GivenTag(NamedTuple):
+    """A tag that a model gives a picture, and how sure it is (0 to 1)."""
+
+    category: str
+    tag: str
+    confidence: float
+
+
+def pending(connection: sqlite3.Connection, identity: str, version: str | None) -> list[str]:
+    """The contents with a vector of this embedder and no tags of this version; None: of any."""
+    rows = connection.execute(
+        "SELECT key FROM vectors JOIN models ON models.id = model WHERE identity = ? "
+        "AND NOT EXISTS (SELECT 1 FROM stages "
+        "WHERE content = key AND stage = ? AND version = ?) ORDER BY key",
+        (identity, STAGE, version),
+    )
+    return [from_key(key) for (key,) in rows]
+
+
+def save(
+    connection: sqlite3.Connection,
+    identity: str,
+    version: str,
+    found: Mapping[str, Sequence[GivenTag]],
+) -> None:
+    """Keep the tags of each content in place of those it had, and that this is done."""
+    keys = [(to_key(content),) for content in found]
+    connection.executemany("DELETE FROM photo_tags WHERE content = ?", keys)
+    connection.executemany(f"DELETE FROM stages WHERE content = ? AND stage = '{STAGE}'", keys)  # noqa: S608
+    connection.executemany(
+        "INSERT OR REPLACE INTO photo_tags (content, model, category, tag, confidence) "
+        "VALUES (?, ?, ?, ?, ?)",
+        [
+            (to_key(content), identity, to_text(category), to_text(tag), confidence)
+            for content, tags in found.items()
+            for category, tag, confidence in tags
+        ],
+    )
+    for content in found:
+        ledger.note(connection, content, STAGE, version, None, None)
 
 
 def every(connection: sqlite3.Connection) -> Iterator[PhotoTag]:
