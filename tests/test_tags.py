@@ -69,8 +69,8 @@ def test_the_report_calls_tags_as_they_are_called_now(library):
     assert done.returncode == 0, done.stderr
     table = library / "report_out" / "cluster_export.csv"
     with table.open(encoding="utf-8", newline="") as file:
-        rows = {row["rel_path"]: row["tags"] for row in csv.DictReader(file)}
-    assert rows["a.jpg"] == "bike, winter"
+        rows = {row["path"]: row["tags"] for row in csv.DictReader(file)}
+    assert rows["a.jpg"] == "bike; winter"
 
 
 def test_a_spreadsheet_that_nobody_changed_changes_nothing(library):

@@ -82,6 +82,16 @@ class Record:
     created_at: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def text_in_image(self) -> str:
+        """What the model read in the photo, as one text."""
+        return " ".join(_texts(self.extra.get("text_in_image")))
+
+    @property
+    def more(self) -> str:
+        """What the model said besides caption, title and tags, as one text to look words up in."""
+        return " ".join(text for name in _MORE for text in _texts(self.extra.get(name)))
+
     def to_line(self) -> bytes:
         """The record as one ASCII line with its newline; lone surrogates survive as escapes.
 
@@ -126,6 +136,19 @@ class Record:
             known["error"] = RecordError.from_json(error)
         extra = {k: v for k, v in line.items() if k not in _NAMES}
         return cls(**known, extra=extra)
+
+
+_MORE = ("summary", "scene", "places", "activities", "objects", "mood")
+"""Fields of `--fields full` in which a word can be found."""
+
+
+def _texts(value: object) -> list[str]:
+    """The texts in a field's value: a text, a list of them, or `{"value": ...}`."""
+    if isinstance(value, dict):
+        value = value.get("value")
+    if isinstance(value, str):
+        return [value]
+    return [text for one in value for text in _texts(one)] if isinstance(value, list) else []
 
 
 _NAMES = frozenset(f.name for f in fields(Record)) - {"extra"}

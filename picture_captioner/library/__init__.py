@@ -42,6 +42,7 @@ from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import HAS, STATUSES, Selection, Term, checked
 from picture_captioner.library.store import Library
 from picture_captioner.library.tags import GivenTag, PhotoTag
+from picture_captioner.library.texts import Words
 from picture_captioner.metadata import TakenFrom
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "StoredFace",
     "TakenFrom",
     "Term",
+    "Words",
     "checked",
     "fault_of",
     "is_open",

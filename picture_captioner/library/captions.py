@@ -27,9 +27,6 @@ from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.query import spaced
 from picture_captioner.library.stems import stems_of_text
 
-_MORE = ("summary", "scene", "places", "activities", "objects", "mood")
-"""Fields of `--fields full` in which a word can be found."""
-
 
 @dataclass(frozen=True, slots=True)
 class StoredCaption:
@@ -164,7 +161,13 @@ def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: b
         return
     rows = [(key, to_text(tag)) for tag in tags]
     connection.executemany("INSERT OR IGNORE INTO caption_tags VALUES (?, ?)", rows)
-    written = [title or "", record.caption or "", ", ".join(tags), *_fields(record)]
+    written = [
+        title or "",
+        record.caption or "",
+        ", ".join(tags),
+        record.text_in_image,
+        record.more,
+    ]
     # Not `with_suffix`, which refuses what only a journal from elsewhere can name: ".", "..", "/".
     path = record.rel_path.removesuffix(PurePosixPath(record.rel_path).suffix)
     connection.execute(
@@ -172,21 +175,6 @@ def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: b
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (added.lastrowid, *map(spaced, (*written, path)), stems_of_text(" ".join(written))),
     )
-
-
-def _fields(record: Record) -> tuple[str, str]:
-    """What a model read in the photo, and what else it said of it."""
-    more = " ".join(text for name in _MORE for text in _texts(record.extra.get(name)))
-    return " ".join(_texts(record.extra.get("text_in_image"))), more
-
-
-def _texts(value: object) -> list[str]:
-    """The texts in a field's value: a text, a list of them, or `{"value": ...}`."""
-    if isinstance(value, dict):
-        value = value.get("value")
-    if isinstance(value, str):
-        return [value]
-    return [text for one in value for text in _texts(one)] if isinstance(value, list) else []
 
 
 def _title(record: Record) -> str | None:

@@ -333,6 +333,11 @@ class Library:
                 [(*row, name) for row, name in zip(rows, found, strict=True)],
             )
 
+    def words(self) -> texts.Words:
+        """Tags, texts and places of the pictures themselves, by content."""
+        with self.database.reading() as connection:
+            return texts.words(connection)
+
     def tag_counts(self, name: Callable[[str], str | None] = str) -> list[tuple[str, int]]:
         """How many photos have each tag, called as `name` says (None: not at all)."""
         with self.database.reading() as connection:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from picture_captioner.library.encoding import to_key, to_text
+from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.query import spaced
 from picture_captioner.library.stems import stems_of_text
 
@@ -20,6 +20,33 @@ class StoredLine(NamedTuple):
     text: str
     confidence: float
     corners: tuple[tuple[float, float], ...]
+
+
+class Words(NamedTuple):
+    """What is known in words of the pictures themselves, by content.
+
+    Attributes:
+        tags: those that a model gave them.
+        text: what is written in them, a line each.
+        places: the towns where they were taken.
+    """
+
+    tags: dict[str, list[str]]
+    text: dict[str, str]
+    places: dict[str, str]
+
+
+def words(connection: sqlite3.Connection) -> Words:
+    """All of it."""
+    tags: dict[str, list[str]] = {}
+    for key, tag in connection.execute(
+        "SELECT content, tag FROM photo_tags ORDER BY content, confidence DESC"
+    ):
+        tags.setdefault(from_key(key), []).append(tag)
+    read = connection.execute("SELECT content, lines FROM texts WHERE lines != '[]'")
+    text = {from_key(k): "\n".join(line[0] for line in json.loads(rows)) for k, rows in read}
+    named = connection.execute("SELECT content, name FROM places WHERE name IS NOT NULL")
+    return Words(tags, text, {from_key(key): name for key, name in named})
 
 
 def save(

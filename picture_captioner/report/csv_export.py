@@ -35,6 +35,9 @@ COLUMNS = (
     "last_error",
     "faces",
     "people",
+    "place",
+    "tags",
+    "text",
 )
 
 _SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
@@ -106,6 +109,9 @@ def _rows(report: Report) -> Iterator[list[str]]:
             cell(photo.last_error or ""),
             str(people.faces[i]) if people and people.faces[i] >= 0 else "",
             cell("; ".join(person.called for person in on_photo.get(i, ()))),
+            cell(photo.place or ""),
+            cell("; ".join(photo.tags)),
+            cell(photo.text or ""),
         ]
 
 

@@ -32,7 +32,8 @@ class ReportPhoto:
     later try failed. `day_only`: the day of `taken_at` is known, noon stands for
     its time. `taken_at` is the local time at which
     it was taken, with a zone only if the camera wrote one. `present` says that the walk of the
-    photos directory found it: only then may anything link to the file. `sharpness` is comparable
+    photos directory found it: only then may anything link to the file. `text` is what is written in
+    it, `more` what a model said besides caption, title and tags. `sharpness` is comparable
     between photos of one report, `perceptual_hash` is 64 bits whose Hamming distance is small
     between pictures that look alike.
     """
@@ -42,6 +43,9 @@ class ReportPhoto:
     caption: str | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
+    text: str | None = None
+    more: str | None = None
+    place: str | None = None
     last_error: str | None = None
     placeholder: bool = False
     content_sha256: str | None = None

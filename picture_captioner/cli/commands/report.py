@@ -36,7 +36,7 @@ from picture_captioner.pipeline.selecting.selection import of_another_library
 
 if TYPE_CHECKING:
     from picture_captioner.cli.commands.report_vectors import Chosen
-    from picture_captioner.library import Library
+    from picture_captioner.library import Library, Words
     from picture_captioner.pipeline.selecting.walk import Photo
     from picture_captioner.report.build import Built, ReportOptions
     from picture_captioner.report.labels import Vocabulary
@@ -52,6 +52,7 @@ class _Inputs(NamedTuple):
     photos: list[ReportPhoto]
     notes: tuple[str, ...]
     follow_links: bool
+    tags: TagDecisions
 
 
 def make_report(flags: ReportFlags) -> int:
@@ -146,7 +147,14 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
     redo_errors = {r.rel_path: record_error(r) or str(r.status) for r in failed_since}
     photos = report_photos(walked, records, redo_errors)
-    return _Inputs(photos_dir, walked, photos, notes, settings.follow_links)
+    return _Inputs(
+        photos_dir,
+        walked,
+        photos,
+        notes,
+        settings.follow_links,
+        TagDecisions.beside(journal),
+    )
 
 
 def _records(journal: Path, entries: Iterable[Entry | None]) -> list[Record]:
@@ -191,7 +199,7 @@ def _made(
     alive: Heartbeat,
 ) -> tuple[list[Path], Built]:
     """The report, written."""
-    from picture_captioner.cli.commands.report_inputs import with_facts
+    from picture_captioner.cli.commands.report_inputs import with_facts, with_words
     from picture_captioner.cli.commands.report_people import people_of
     from picture_captioner.cli.commands.report_vectors import load_vectors, load_vocabulary
     from picture_captioner.report.build import build_report
@@ -199,6 +207,7 @@ def _made(
     alive.step("reading what is known of the photos")
     walked = {photo.rel_path: photo for photo in inputs.walked}
     photos = with_facts(inputs.photos, walked, library.facts)
+    photos = with_words(photos, _words(library), inputs.tags)
     alive.step("vectors")
     vectors = load_vectors(library, chosen, photos)
     vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)
@@ -210,6 +219,14 @@ def _made(
         built = built._replace(report=replace(built.report, people=people))
     alive.step("writing the report")
     return _write(flags, inputs, built, library), built
+
+
+def _words(library: Library) -> Words:
+    from picture_captioner.report.places import place_names
+
+    if (names := place_names()) is not None:
+        library.name_places(names)
+    return library.words()
 
 
 def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library, journal: Path) -> int:

@@ -7,12 +7,19 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.journal import Entry, Fold, JournalIndex, Record, is_count
+from picture_captioner.journal import (
+    Entry,
+    Fold,
+    JournalIndex,
+    Record,
+    TagDecisions,
+    is_count,
+)
 from picture_captioner.pipeline.selecting.walk import Photo, path_key
 from picture_captioner.report.model import ReportPhoto
 
 if TYPE_CHECKING:
-    from picture_captioner.library import PhotoFacts
+    from picture_captioner.library import PhotoFacts, Words
 
 
 def report_photos(
@@ -80,6 +87,8 @@ def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
         caption=record.caption,
         title=_text(record.extra.get("title")),
         tags=_tags(record.extra.get("tags")),
+        text=record.text_in_image or None,
+        more=record.more or None,
         last_error=record_error(record),
         placeholder=record.placeholder,
         content_sha256=record.content_sha256,
@@ -114,6 +123,23 @@ def with_facts(
         _with_facts(photo, facts)
         if (file := walked.get(photo.rel_path))
         and (facts := facts_of(file.rel_path, file.size, file.mtime_ns))
+        else photo
+        for photo in photos
+    ]
+
+
+def with_words(
+    photos: Sequence[ReportPhoto], words: Words, tags: TagDecisions
+) -> list[ReportPhoto]:
+    """The photos with what the library knows of the pictures in words."""
+    return [
+        replace(
+            photo,
+            tags=tuple(tags.names((*photo.tags, *words.tags.get(content, ())))),
+            text="\n".join(filter(None, (photo.text, words.text.get(content)))) or None,
+            place=words.places.get(content),
+        )
+        if (content := photo.content_sha256)
         else photo
         for photo in photos
     ]
