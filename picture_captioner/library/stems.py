@@ -63,14 +63,14 @@ class _Stemmer(Protocol):
 
 def stems_of_text(text: str) -> str:
     """The stems of a text's words, for the index."""
-    words = _words(text)
-    language = _language_of(words)
+    words = words_of(text)
+    language = language_of(words)
     return " ".join(dict.fromkeys(_stem(language, word) for word in words))
 
 
 def stems_of_word(word: str) -> list[str]:
     """What a word that is searched for may be in the index; none for what is not one word."""
-    found = _words(word)
+    found = words_of(word)
     if len(found) != 1 or found[0] != _plain(word):
         return []
     script = _script_of(found[0])
@@ -78,7 +78,7 @@ def stems_of_word(word: str) -> list[str]:
     return [_stem(language, found[0]) for language in languages]
 
 
-def _language_of(words: list[str]) -> str:
+def language_of(words: list[str]) -> str:
     """The language of these words; English if nothing tells."""
     if (script := _script_of("".join(words[:20]))) is not None:
         return script
@@ -95,7 +95,8 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", to_text(text)).casefold()
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """The words of a text, in lower case; numbers are none."""
     return [word for word in _WORD.findall(_plain(text)) if len(word) <= _LONGEST]
 
 
@@ -103,6 +104,12 @@ def _script_of(text: str) -> str | None:
     if text.isascii():
         return None
     return next((name for name, letters in _SCRIPTS.items() if letters.search(text)), None)
+
+
+def stem_of(language: str, word: str) -> tuple[str, str]:
+    """A word's stem in a language, and the word without accents."""
+    letters = unicodedata.normalize("NFKD", word)
+    return _stem(language, word), "".join(c for c in letters if not unicodedata.combining(c))
 
 
 @functools.lru_cache(maxsize=200_000)

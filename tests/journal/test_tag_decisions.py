@@ -48,7 +48,9 @@ def test_decisions_are_read_beside_the_journal_and_change_no_record(tmp_path):
     with TagsFile(tmp_path / "tags.jsonl") as file:
         file.decide("rename", tag="bike", to="bicycle")
     said = TagDecisions.beside(tmp_path / "captions.jsonl")
-    record = Record("a.jpg", "x", Status.SUCCESS, extra={"tags": ["bike", 7, "sea"]})
+    record = Record(
+        rel_path="a.jpg", caption="x", status=Status.SUCCESS, extra={"tags": ["bike", 7, "sea"]}
+    )
     assert said.applied(record).extra["tags"] == ["bicycle", "sea"]
     assert record.extra["tags"] == ["bike", 7, "sea"]
     assert said.digest

@@ -14,12 +14,13 @@ from importlib.resources import files
 
 from picture_captioner.report.page.columns import Json, script_json
 
-STYLES = ("page.css", "people.css")
+STYLES = ("page.css", "people.css", "facets.css")
 
 SCRIPTS = (
     "data.js",
     "elements.js",
     "route.js",
+    "grammar.js",
     "search.js",
     "virtual.js",
     "gallery.js",
@@ -32,6 +33,7 @@ SCRIPTS = (
     "duplicates.js",
     "people.js",
     "review.js",
+    "facets.js",
     "problems.js",
     "viewer.js",
     "keys.js",

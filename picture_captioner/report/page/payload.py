@@ -18,6 +18,7 @@ from picture_captioner.report.model import Chunk, Cluster, DuplicateGroup, Repor
 from picture_captioner.report.page.columns import Json, Texts, floats, integers
 from picture_captioner.report.page.links import photo_link, quoted, shown_by_browsers
 from picture_captioner.report.page.palette import colours
+from picture_captioner.report.page.word_forms import word_forms
 
 STATUSES: tuple[Status | None, ...] = (None, *Status)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,18 +40,20 @@ def payload(
 
     `people` are those of `people_payload`.
     """
-    texts = Texts()
+    texts, words = Texts(), word_forms(report.photos)
     return {
         "version": 1,
         "library": library_name,
         "root": root,
         "head": _head(report),
-        "photos": _photos(report, digests, texts, linked=root is not None),
+        "photos": _photos(report, digests, texts, words.language, linked=root is not None),
         "clusters": _clusters(report.clusters),
         "chunks": [_chunk(chunk) for chunk in report.chunks],
         "duplicates": [_group(group) for group in report.duplicates],
         "texts": [*texts.all],
         "people": people,
+        "languages": [*words.languages],
+        "forms": [[*groups] for groups in words.forms],
     }
 
 
@@ -70,7 +73,9 @@ def _head(report: Report) -> Json:
     }
 
 
-def _photos(report: Report, digests: Sequence[bytes], texts: Texts, *, linked: bool) -> Json:
+def _photos(
+    report: Report, digests: Sequence[bytes], texts: Texts, language: Sequence[int], *, linked: bool
+) -> Json:
     photos = report.photos
     links = [photo_link(photo) if linked else None for photo in photos]
     x, y = _positions(report.clustering.position)
@@ -83,6 +88,10 @@ def _photos(report: Report, digests: Sequence[bytes], texts: Texts, *, linked: b
         "title": texts.column(photo.title for photo in photos),
         "error": texts.column(photo.last_error for photo in photos),
         "camera": texts.column(photo.camera for photo in photos),
+        "text": texts.column(photo.text for photo in photos),
+        "more": texts.column(photo.more for photo in photos),
+        "place": texts.column(photo.place for photo in photos),
+        "language": integers(language),
         "tags": _tags(photos, texts),
         "takenAt": floats([wall_seconds(photo.taken_at) for photo in photos]),
         "width": integers([photo.width or 0 for photo in photos]),

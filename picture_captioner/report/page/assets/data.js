@@ -27,7 +27,7 @@ document.getElementById("data").remove();
 
 const count = raw.photos.count;
 const columns = {};
-for (const name of ["folder", "flags", "status", "caption", "title", "error", "camera",
+for (const name of ["folder", "flags", "status", "caption", "title", "error", "camera", "text", "more", "place", "language",
   "takenAt", "width", "height", "size", "x", "y"]) {
   columns[name] = column(raw.photos[name], count);
 }
@@ -49,6 +49,9 @@ const photo = {
   title: (i) => text(columns.title[i]),
   error: (i) => text(columns.error[i]),
   camera: (i) => text(columns.camera[i]),
+  text: (i) => text(columns.text[i]),
+  more: (i) => text(columns.more[i]),
+  place: (i) => text(columns.place[i]),
   status: (i) => STATUSES[columns.status[i]],
   failed: (i) => columns.status[i] > 1,
   placeholder: (i) => (columns.flags[i] & PLACEHOLDER) !== 0,

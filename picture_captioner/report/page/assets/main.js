@@ -58,13 +58,13 @@ function showScope(parent, route) {
     parent.append(empty("Not in this report", "The address names a group that this report does not have; a newer run may have changed it."));
     return;
   }
-  const found = route.q ? Uint32Array.from(search(route.q, scope.photos)) : scope.photos;
+  const { found, fault } = route.q ? searched(route.q, scope.photos) : { found: scope.photos, fault: "" };
   const back = el("a", { class: "back", href: routeHash({ view: scope.view, level: scope.level === "event" ? undefined : scope.level }) }, icon("left"), scope.all);
   const title = heading(scope.title, scope.line);
   parent.append(back, scope.top ? scope.top(title) : title, keywordChips(scope.keywords), ...(scope.more ? scope.more() : []));
   if (route.q) parent.append(filterLine(route, found.length));
   if (found.length) gallery(parent, found, scope.title);
-  else parent.append(empty("Nothing found", `No photo here matches “${route.q ?? ""}”.`, "search"));
+  else parent.append(empty("Nothing found", fault || `No photo here matches “${route.q ?? ""}”.`, "search"));
 }
 
 function filterLine(route, n) {
@@ -74,25 +74,35 @@ function filterLine(route, n) {
     el("a", { href: routeHash({ ...route, q: undefined, photo: undefined }) }, "Clear"));
 }
 
-const FACETS = 8;
+const CLUSTERS_NAMED = 8;
 
 /** The clusters in which most of what was found lies. */
-function facets(found, q) {
+function clusterChips(found, q) {
   const counts = new Map();
   for (const i of found) if (clusterOf[i] !== NOISE) counts.set(clusterOf[i], (counts.get(clusterOf[i]) ?? 0) + 1);
-  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, FACETS);
+  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, CLUSTERS_NAMED);
   if (most.length < 2) return null;
   return el("div", { class: "chips", role: "group", "aria-label": "Narrow down to a cluster" }, most.map(([place, n]) =>
     el("a", { class: "chip", dir: "auto", href: routeHash({ scope: "cluster", id: clusters[place].id, q }) },
       dot(clusters[place]), clusterShortName(clusters[place]), el("span", { class: "badge" }, number(n)))));
 }
 
+/** What a query finds, or what is wrong with it. */
+function searched(query, among) {
+  try {
+    return { found: Uint32Array.from(search(query, among)), fault: "" };
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    return { found: new Uint32Array(), fault: error.message };
+  }
+}
+
 function showSearch(parent, route) {
-  const found = Uint32Array.from(search(route.q, every));
-  announce(`${photosText(found.length)} found`);
-  parent.append(heading(photosText(found.length), `matching “${route.q}”`), facets(found, route.q) ?? "");
+  const { found, fault } = searched(route.q, every);
+  announce(fault || `${photosText(found.length)} found`);
+  parent.append(heading(photosText(found.length), `matching “${route.q}”`), facetPanel(route, found) ?? "", clusterChips(found, route.q) ?? "");
   if (found.length) gallery(parent, found, "Search results");
-  else parent.append(empty("Nothing found", "Every word must begin a word of the caption, title, tags or path. Try fewer words.", "search"));
+  else parent.append(empty("Nothing found", fault || "No photo has one of these words in its caption, title, tags, text or path.", "search"));
 }
 
 const scrolls = new Map();

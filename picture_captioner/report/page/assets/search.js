@@ -1,8 +1,8 @@
-// Search: every word of the query must begin a word of caption, title, tags, path or the
-// name of somebody who is there.
+// Search: words in any form, or as the beginning of one, and conditions (grammar.js).
+// The same answers as `caption.py search`; besides, a word finds who is there by name.
 
 const LETTERS = { ß: "ss", æ: "ae", œ: "oe", ø: "o", ł: "l", đ: "d", ð: "d", þ: "th", ı: "i" };
-const UNSPACED = /[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]/;
+const UNSPACED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]/;
 
 /** Lower case without diacritics, words apart by single spaces. */
 function fold(value) {
@@ -10,15 +10,19 @@ function fold(value) {
   if (/[^\u0000-\u007f]/.test(folded)) {
     folded = folded.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[ßæœøłđðþı]/g, (c) => LETTERS[c]);
   }
-  return folded.replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+  return folded.replace(/[^\p{L}\p{N}\p{Co}]+/gu, " ").trim();
 }
 
 const haystacks = new Array(count);
 
+/** All in which a word can be found, a part between bars: no phrase goes over one. */
 function haystack(i) {
-  haystacks[i] ??= " " + fold([photo.caption(i), photo.title(i), ...photo.tags(i), ...peopleOn(i).map((person) => person.name), photo.path(i)].join(" "));
+  haystacks[i] ??= ` ${[photo.title(i), photo.caption(i), ...photo.tags(i), photo.text(i), photo.more(i), ...peopleOn(i).map((person) => person.name), stem(photo.path(i))].map(fold).join(" | ")} `;
   return haystacks[i];
 }
+
+/** A path without the ending of the file's name. */
+const stem = (path) => path.replace(/(?<=[^/])\.[^./]+$/, "");
 
 /** Prepare in idle moments, so that the first letter typed is answered at once. */
 function prepareSearch(from = 0) {
@@ -32,10 +36,101 @@ function prepareSearch(from = 0) {
   else setTimeout(() => step({ timeRemaining: () => 8 }), 30);
 }
 
-/** Those of `among` that match, in their order. Scripts without spaces match inside words. */
+// Of each language of the library its words that are forms of one (payload.py).
+const formsOf = raw.forms.map((groups) => {
+  const forms = new Map();
+  for (const group of groups) {
+    const words = group.split(" ");
+    for (const word of words) forms.set(word, words);
+  }
+  return forms;
+});
+
+// Of a word that no photo has, the forms are told by English endings alone.
+const ENDINGS = [[/ies$/, "y"], [/(ss|sh|ch|x|z)es$/, "$1"], [/(?<=[^su])s$/, ""], [/(.)\1(?:ing|ed)$/, "$1"], [/(?:ing|ed)$/, ""], [/(?:ing|ed)$/, "e"]];
+
+const rootsOf = (word) => [word, ...ENDINGS.map(([ending, instead]) => word.replace(ending, instead)).filter((root) => root.length > 1 && /[aeiouy]/.test(root))];
+
+let byRoot = null;
+
+/** The words of the library that may be other forms of one that it lacks. */
+function relatives(word) {
+  if (!byRoot) {
+    byRoot = new Map();
+    const known = new Set(Array.from(every, (i) => haystack(i).split(" ")).flat());
+    for (const token of known) for (const root of rootsOf(token)) byRoot.set(root, (byRoot.get(root) ?? new Set()).add(token));
+  }
+  return byRoot.get(word)?.has(word) ? [] : [...new Set(rootsOf(word).flatMap((root) => [...(byRoot.get(root) ?? [])]))];
+}
+
+/** The forms of a word in a language. */
+function formsIn(language, word) {
+  const forms = formsOf[language];
+  if (forms.has(word)) return forms.get(word);
+  const found = word.length > 2 ? relatives(word) : []; // a short caption may count as another language
+  return found.flatMap((one) => [one, ...(forms.get(one) ?? [])]);
+}
+
+/** Whether a photo has a word or phrase; `whole`: not as a mere beginning of one. */
+function finder({ kind, value }, whole) {
+  const folded = fold(value);
+  if (kind === "text") return (i) => photo.text(i).split("\n").some((line) => holds(` ${fold(line)} `, folded)) || holds(` ${fold(photo.text(i))} `, folded);
+  if (kind === "phrase" || folded.includes(" ")) return (i) => holds(haystack(i), folded, kind === "word" && !whole);
+  const forms = formsOf.map((_, language) => formsIn(language, folded).map((form) => ` ${form} `));
+  return (i) => holds(haystack(i), folded, !whole) || (columns.language[i] >= 0 && forms[columns.language[i]].some((form) => haystack(i).includes(form)));
+}
+
+/** Scripts without spaces match inside words. */
+function holds(hay, folded, begins = false) {
+  return hay.includes(UNSPACED.test(folded) ? folded : begins ? ` ${folded}` : ` ${folded} `);
+}
+
+const dayTaken = (i) => (Number.isNaN(photo.takenAt(i)) ? null : date(photo.takenAt(i)).toISOString().slice(0, 10));
+const asciiLower = (value) => value.replace(/[A-Z]/g, (c) => c.toLowerCase());
+const isCalled = (tag, wanted) => fold(tag) === wanted || tag.split(">").some((level) => fold(level) === wanted);
+
+const HAS = {
+  caption: (i) => photo.caption(i) !== "", title: (i) => photo.title(i) !== "",
+  tag: (i) => photo.tags(i).length > 0, text: (i) => photo.text(i) !== "", place: (i) => photo.place(i) !== "",
+  time: (i) => !Number.isNaN(photo.takenAt(i)), person: (i) => peopleOn(i).length > 0, face: (i) => peopleOn(i).length > 0,
+};
+
+/** A condition as a function of a photo; throws a QueryError for somebody who is not known. */
+function condition({ kind, value }) {
+  if (kind === "has") return HAS[value];
+  if (kind === "tag") return (wanted => (i) => photo.tags(i).some((tag) => isCalled(tag, wanted)))(fold(value));
+  if (kind === "place") return (wanted => (i) => ` ${fold(photo.place(i))}`.includes(wanted))(` ${fold(value)}`);
+  if (kind === "camera") return (wanted => (i) => asciiLower(photo.camera(i)).includes(wanted))(asciiLower(value));
+  if (kind === "status") return (i) => (photo.status(i) ?? "pending") === value;
+  if (kind === "person") {
+    const found = persons.filter((person) => person.id === value || person.name.toLowerCase() === value.toLowerCase());
+    if (!found.length) throw new QueryError(`Nobody in this report is called ${value}.`);
+    return (i) => peopleOn(i).some((person) => found.includes(person));
+  }
+  const [first, last] = value.split("..");
+  return (i) => {
+    const day = dayTaken(i);
+    return day !== null && (!first || day >= first) && (!last || day <= last);
+  };
+}
+
+/** The photos of a query among others, in their order; with some of the words if none has all. */
 function search(query, among) {
-  const words = fold(query).split(" ").filter(Boolean);
-  const needles = words.map((word) => (UNSPACED.test(word) ? word : ` ${word}`));
-  if (!needles.length) return [];
-  return Array.from(among).filter((i) => needles.every((needle) => haystack(i).includes(needle)));
+  const terms = parseQuery(query);
+  if (!terms.length) return [];
+  const words = terms.filter((term) => WORDS.includes(term.kind) && !term.negated);
+  const telling = words.filter((term) => term.kind !== "word" || !FUNCTION_WORDS.includes(term.value.toLowerCase()));
+  const finders = (telling.length ? telling : words).map((term) => finder(term, false));
+  const unwanted = terms.filter((term) => WORDS.includes(term.kind) && term.negated).map((term) => finder(term, true));
+  const filters = [], anyOf = new Map();
+  for (const term of terms.filter((one) => !WORDS.includes(one.kind))) {
+    const holdsFor = condition(term);
+    if (term.negated) filters.push((i) => !holdsFor(i));
+    else if (ALTERNATIVES.includes(term.kind)) anyOf.set(term.kind, [...(anyOf.get(term.kind) ?? []), holdsFor]);
+    else filters.push(holdsFor);
+  }
+  for (const some of anyOf.values()) filters.push((i) => some.some((one) => one(i)));
+  const allowed = (i) => filters.every((one) => one(i)) && !unwanted.some((one) => one(i));
+  const withAll = every.some((i) => finders.every((one) => one(i)));
+  return Array.from(among).filter((i) => (withAll ? finders.every((one) => one(i)) : finders.some((one) => one(i))) && allowed(i));
 }

@@ -11,6 +11,7 @@ function tellFacts(i) {
   return el("dl", {},
     !Number.isNaN(taken) && fact("Taken", `${WEEKDAY.format(date(taken))}, ${TIME.format(date(taken))}`),
     photo.camera(i) && fact("Camera", photo.camera(i)),
+    photo.place(i) && fact("Near", photo.place(i)),
     columns.width[i] > 0 && fact("Size", [`${number(columns.width[i])} × ${number(columns.height[i])}`, columns.size[i] >= 0 && fileSize(columns.size[i])].filter(Boolean).join(" · ")),
     fact("Cluster", cluster
       ? el("a", { href: routeHash({ scope: "cluster", id: cluster.id }), dir: "auto" }, dot(cluster), clusterName(cluster))
@@ -31,6 +32,9 @@ function tellPhoto(i) {
     photo.placeholder(i) && el("p", { class: "note" }, "A placeholder; a run with a real backend replaces it."),
     (photo.failed(i) || photo.error(i)) && el("p", { class: "error", dir: "auto" }, photo.error(i) || VERDICTS[photo.status(i)]),
     photo.tags(i).length > 0 && keywordChips(photo.tags(i)),
+    photo.text(i) && el("section", { class: "written", "aria-label": "Written in the photo" },
+      el("pre", { dir: "auto", tabindex: 0 }, ...photo.text(i).split("\n").flatMap((line, k) => (k ? [document.createElement("br"), line] : [line]))),
+      el("button", { type: "button", class: "button", click: (event) => copyText(photo.text(i).toWellFormed(), event.currentTarget) }, "Copy text")),
     tellFacts(i),
     el("div", { class: "actions" },
       link !== null && el("a", { class: "button", href: link, target: "_blank", rel: "noopener noreferrer" }, "Open the file"),

@@ -1,0 +1,81 @@
+// What is typed, as terms: the grammar of `caption.py search` (library/selection.py is the original).
+
+const KINDS = ["person", "place", "tag", "text", "camera", "has", "status", "similar", "date", "from", "to"];
+const LISTED = {
+  has: ["caption", "face", "person", "place", "tag", "text", "time", "title", "vector"],
+  status: ["success", "error_corrupt", "error_api", "error_model", "pending"],
+};
+const WORDS = ["word", "phrase", "text"];
+const ALTERNATIVES = ["camera", "place", "status"];
+const FUNCTION_WORDS = ["a", "an", "and", "at", "by", "for", "from", "in", "is", "of", "on", "or", "the", "to", "with"];
+const MOST_TERMS = 200;
+
+const DATE_TEXT = "\\d{4}(?:-\\d{1,2}(?:-\\d{1,2})?)?";
+const PERIOD = new RegExp(`^(?:(?:${DATE_TEXT})?\\.\\.(?:${DATE_TEXT})?|\\d{4}-\\d{1,2}(?:-\\d{1,2})?)$`);
+const WHOLE_DATE = new RegExp(`^${DATE_TEXT}$`);
+// Without the flag u, i makes no s of a long s.
+const PIECE = new RegExp(
+  "(?<minus>[\\u2212-](?=[^\\s\\u2212-]))?"
+  + `(?:(?<kind>${KINDS.join("|")}):(?:"(?<quoted>[^"]*)"?|(?<value>\\S*))|"(?<phrase>[^"]*)"?|(?<word>[^\\s"]+))`, "gi");
+
+/** What somebody is told who asked for what cannot be. */
+class QueryError extends Error {}
+
+const hasWord = (value) => /[\p{L}\p{N}\p{Co}]/u.test(value);
+
+/** The terms of a query; throws a QueryError for a value that cannot be. */
+function parseQuery(query) {
+  const terms = new Map();
+  const take = (kind, value, negated) => {
+    const term = WORDS.includes(kind) && kind !== "text" ? { kind, value, negated } : checkedTerm(kind, value.trim(), negated);
+    if (kind === "text" || !WORDS.includes(kind) || hasWord(value)) terms.set(`${negated} ${term.kind} ${term.value}`, term);
+  };
+  for (const { groups } of query.matchAll(PIECE)) {
+    const negated = groups.minus !== undefined;
+    if (groups.kind !== undefined) take(groups.kind.toLowerCase(), groups.quoted ?? groups.value, negated);
+    else if (groups.phrase !== undefined) take("phrase", groups.phrase, negated);
+    else if (PERIOD.test(groups.word) && groups.word !== "..") take("date", groups.word, negated);
+    else take("word", groups.word, negated);
+  }
+  if (terms.size > MOST_TERMS) throw new QueryError(`${terms.size} words and conditions are too many; ${MOST_TERMS} are the most.`);
+  return [...terms.values()];
+}
+
+function checkedTerm(kind, value, negated) {
+  if (!value) throw new QueryError(`${kind}: needs a value right after the colon.`);
+  if (["date", "from", "to"].includes(kind)) return { kind: "date", value: periodOf(kind, value), negated };
+  if (LISTED[kind] && !LISTED[kind].includes(value)) throw new QueryError(`${kind}:${value} is none; it may be: ${LISTED[kind].join(", ")}.`);
+  if (!LISTED[kind] && !hasWord(value)) throw new QueryError(`${kind}:${value} names nothing.`);
+  if (kind === "similar") throw new QueryError("similar: is for the command: caption.py search similar:PATH.");
+  if (kind === "has" && value === "vector") throw new QueryError("has:vector is for the command: caption.py search has:vector.");
+  return { kind, value, negated };
+}
+
+/** The first and the last day as "2019-06-01..2019-09-30"; nothing where it is open. */
+function periodOf(kind, value) {
+  const dots = value.indexOf("..");
+  let first = dots < 0 ? value : value.slice(0, dots), last = dots < 0 ? value : value.slice(dots + 2);
+  if (kind === "from") last = "";
+  if (kind === "to") first = "";
+  const days = [dayOf(first, kind, value, false), dayOf(last, kind, value, true)];
+  if (!(days[0] || days[1]) || (kind !== "date" && dots >= 0)) throw noDate(kind, value);
+  if (days[0] && days[1] && days[0] > days[1]) throw new QueryError(`${value} ends before it begins.`);
+  return days.join("..");
+}
+
+function dayOf(words, kind, value, last) {
+  if (!words) return "";
+  if (!WHOLE_DATE.test(words)) throw noDate(kind, value);
+  const [year, month, day] = words.split("-").map(Number);
+  const m = month ?? 0, monthNumber = m || (last ? 12 : 1);
+  if (year < 1 || monthNumber > 12) throw noDate(kind, value);
+  const days = new Date(Date.UTC(2000 + (year % 400), monthNumber, 0)).getUTCDate();
+  const dayNumber = (day ?? 0) || (last ? days : 1);
+  if (dayNumber > days) throw noDate(kind, value);
+  return `${String(year).padStart(4, "0")}-${String(monthNumber).padStart(2, "0")}-${String(dayNumber).padStart(2, "0")}`;
+}
+
+const noDate = (kind, value) => new QueryError(`${kind}: “${value}” is no date; write 2019, 2019-06, 2019-06-30${kind === "date" ? " or 2019-06..2019-09" : ""}.`);
+
+/** A term as it is typed. */
+const termText = (kind, value) => `${kind}:${/\s/.test(value) ? `"${value.replaceAll('"', " ")}"` : value}`;
