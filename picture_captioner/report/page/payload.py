@@ -25,8 +25,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNPLACED = 65535
 """Where the map has no place for a photo; positions go from 0 to one less."""
 
-LINKED, SHOWN, PLACEHOLDER = 1, 2, 4
-"""Flags of a photo: it may be linked; browsers show its format; its caption is a placeholder."""
+LINKED, SHOWN, PLACEHOLDER, LOCATED = 1, 2, 4, 8
+"""Flags of a photo: it may be linked; browsers show its format; its caption is a placeholder; it is
+known where it was taken (not where that is)."""
 
 
 def payload(
@@ -124,6 +125,7 @@ def _paths(photos: Sequence[ReportPhoto], links: Sequence[str | None]) -> dict[s
 def _flags(photo: ReportPhoto, link: str | None) -> int:
     flags = LINKED if link is not None else 0
     flags |= SHOWN if shown_by_browsers(photo.rel_path) else 0
+    flags |= LOCATED if photo.latitude is not None else 0
     return flags | (PLACEHOLDER if photo.placeholder else 0)
 
 

@@ -2,7 +2,7 @@
 
 const FILES = "cluster_report_files/thumbnails/";
 const UNPLACED = 65535;
-const LINKED = 1, SHOWN = 2, PLACEHOLDER = 4;
+const LINKED = 1, SHOWN = 2, PLACEHOLDER = 4, LOCATED = 8;
 const STATUSES = [null, "success", "error_corrupt", "error_api", "error_model"];
 const ARRAYS = {
   i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array,
@@ -55,6 +55,7 @@ const photo = {
   status: (i) => STATUSES[columns.status[i]],
   failed: (i) => columns.status[i] > 1,
   placeholder: (i) => (columns.flags[i] & PLACEHOLDER) !== 0,
+  located: (i) => (columns.flags[i] & LOCATED) !== 0,
   takenAt: (i) => columns.takenAt[i],
   tags(i) {
     const found = [];

@@ -28,7 +28,7 @@ function facetChip(route, kind, value, n) {
   const on = [...query.matchAll(PIECE)].some((piece) => piece[0] === term);
   const q = toggled(query, term);
   return el("a", { class: "chip", dir: "auto", "aria-current": on && "true", href: routeHash({ ...route, view: "overview", q: q || undefined, photo: undefined }) },
-    kind === "date" ? value : value, n !== null && el("span", { class: "badge" }, number(n)));
+    value, el("span", { class: "badge" }, number(n)));
 }
 
 function facetLine([title, kind, valuesOf], route, found) {

@@ -67,6 +67,13 @@ function making() {
     head.notes.length > 0 && el("ul", {}, head.notes.map((note) => el("li", { dir: "auto" }, note))));
 }
 
+/** Years, places, people, tags and cameras, to begin with. */
+function browse() {
+  const panel = facetPanel({ view: "overview" }, every);
+  panel?.prepend(el("h2", {}, "Browse"));
+  return panel;
+}
+
 function emptyMap() {
   if (!count) return empty("No photos yet", "This report was made of an empty library. Run the captioner, then make the report again.");
   return empty("No map yet", "No photo of this report has a vector, so there is nothing to place.", "overview");
@@ -79,11 +86,11 @@ function showOverview(parent) {
   if (placed.length && head.themesGoBy) parent.append(el("p", { class: "basis", dir: "auto" }, head.themesGoBy));
   shownPhotos = placed;
   if (!placed.length) {
-    parent.append(emptyMap(), making());
+    parent.append(emptyMap(), browse() ?? "", making());
     return;
   }
   const host = el("div", { class: "map" });
-  parent.append(el("div", { class: `atlas ${clusters.length ? "" : "atlas-alone"}` }, host, clusters.length > 0 && themes()), making());
+  parent.append(el("div", { class: `atlas ${clusters.length ? "" : "atlas-alone"}` }, host, clusters.length > 0 && themes()), browse() ?? "", making());
   libraryMap = new LibraryMap(host, openFromMap, openClusterFromMap);
 }
 

@@ -91,8 +91,8 @@ const isCalled = (tag, wanted) => fold(tag) === wanted || tag.split(">").some((l
 
 const HAS = {
   caption: (i) => photo.caption(i) !== "", title: (i) => photo.title(i) !== "",
-  tag: (i) => photo.tags(i).length > 0, text: (i) => photo.text(i) !== "", place: (i) => photo.place(i) !== "",
-  time: (i) => !Number.isNaN(photo.takenAt(i)), person: (i) => peopleOn(i).length > 0, face: (i) => peopleOn(i).length > 0,
+  tag: (i) => photo.tags(i).length > 0, text: (i) => photo.text(i) !== "", place: photo.located,
+  time: (i) => !Number.isNaN(photo.takenAt(i)), person: (i) => peopleOn(i).length > 0,
 };
 
 /** A condition as a function of a photo; throws a QueryError for somebody who is not known. */
@@ -101,7 +101,8 @@ function condition({ kind, value }) {
   if (kind === "tag") return (wanted => (i) => photo.tags(i).some((tag) => isCalled(tag, wanted)))(fold(value));
   if (kind === "place") return (wanted => (i) => ` ${fold(photo.place(i))}`.includes(wanted))(` ${fold(value)}`);
   if (kind === "camera") return (wanted => (i) => asciiLower(photo.camera(i)).includes(wanted))(asciiLower(value));
-  if (kind === "status") return (i) => (photo.status(i) ?? "pending") === value;
+  // A caption whose later try failed is no success: how that ended the page does not know.
+  if (kind === "status") return (i) => (photo.status(i) ?? "pending") === value && !(value === "success" && photo.error(i));
   if (kind === "person") {
     const found = persons.filter((person) => person.id === value || person.name.toLowerCase() === value.toLowerCase());
     if (!found.length) throw new QueryError(`Nobody in this report is called ${value}.`);
