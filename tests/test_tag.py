@@ -72,6 +72,14 @@ def test_tags_from_stored_vectors_are_found_and_made_once(library):
     assert "4 photos tagged" in tag(library, "--taxonomy=own.toml", "--force")
 
 
+def test_nouns_come_beside_the_taxonomy(library):
+    assert "Reading 8,588 terms: once for this model" in tag(library, "--nouns")
+    nouns = {name for category, name, _ in stored(library) if category == "noun"}
+    assert nouns
+    assert len(nouns) <= 40
+    assert "Every photo with a vector has its tags" in tag(library, "--nouns")
+
+
 def test_without_vectors_the_command_that_makes_them_is_said(library):
     with sqlite3.connect(library / "library.db") as connection:
         connection.execute("DELETE FROM models")

@@ -28,6 +28,10 @@ class TagFlags(Flags):
         str | None,
         Flag("tag", "NAME", "The model, or its folder, that made the vectors.", HOW),
     ] = None
+    nouns: Annotated[
+        bool,
+        Flag("tag", "", "Also by 8,588 nouns; reading them takes minutes, once a model.", WHICH),
+    ] = False
     force: Annotated[bool, Flag("tag", "", "Also photos whose tags are up to date.", WHICH)] = False
 
 

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 
+LEAST_PHOTOS = 100
+UNUSUAL = 2.0
+"""Standard deviations over a term's mean cosine: one photo in 40, if they lay as by chance."""
+
 
 class Scale(NamedTuple):
     """How a model makes numbers of cosines: `scale * cosine + bias`."""
@@ -76,3 +80,34 @@ def chosen(
         return
     for photo, term in zip(*(places.tolist() for places in np.nonzero(sure >= least)), strict=True):
         yield Found(photo, term, float(sure[photo, term]))
+
+
+def floors(photos: Vectors, terms: Vectors) -> NDArray[np.float32]:
+    """From which cosine on a term is more than usual, shape (terms,): learned from these photos.
+
+    Some terms are near every photo. Too few photos say nothing of that: then there is no floor.
+    """
+    if len(photos) < LEAST_PHOTOS:
+        return np.full(len(terms), -1, np.float32)
+    cosines = photos @ terms.T
+    usual: NDArray[np.float32] = cosines.mean(axis=0) + UNUSUAL * cosines.std(axis=0)
+    return usual
+
+
+def nearest(
+    photos: Vectors, terms: Vectors, otherwise: Vectors, least: NDArray[np.float32], most: int
+) -> list[list[int]]:
+    """For each photo the terms nearest to it, best first, at most so many.
+
+    They are over their floors, and nearer than something else.
+    """
+    cosines = photos @ terms.T
+    fits = (cosines >= least) & (cosines > (photos @ otherwise)[:, None])
+    masked = np.where(fits, cosines, -np.inf)
+    some = min(most, masked.shape[1])
+    best = np.argpartition(-masked, some - 1, axis=1)[:, :some]
+    found = []
+    for row, places in zip(masked, best, strict=True):
+        ranked = places[np.argsort(-row[places], kind="stable")]
+        found.append([int(place) for place in ranked if np.isfinite(row[place])])
+    return found

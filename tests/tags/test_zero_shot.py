@@ -12,7 +12,14 @@ need("transformers")
 
 from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.embedders.registry import embedder_class
-from picture_captioner.tags.zero_shot import Scale, chosen, confidences, ensembled
+from picture_captioner.tags.zero_shot import (
+    Scale,
+    chosen,
+    confidences,
+    ensembled,
+    floors,
+    nearest,
+)
 from tests.embedders import checkpoints
 from tests.images import gradient, noise
 
@@ -77,3 +84,21 @@ def test_an_ensemble_is_the_mean_direction():
     found = ensembled(np.array([[1, 0], [0, 1]], np.float32))
     assert np.allclose(found, [2**-0.5, 2**-0.5])
     assert np.isfinite(ensembled(np.array([[1, 0], [-1, 0]], np.float32))).all()
+
+
+def test_nouns_are_those_over_their_own_floor_and_nearer_than_something_else():
+    chance = np.random.default_rng(1)
+    photos = chance.normal(size=(200, 16)).astype(np.float32)
+    photos[:, 0] += 6  # what all photos have in common
+    photos /= np.linalg.norm(photos, axis=1, keepdims=True)
+    terms = np.eye(4, 16, dtype=np.float32)
+    least = floors(photos, terms)
+    assert least[0] > 0.5, "a term near every photo has a high floor"
+    other = np.full(16, -0.25, np.float32)
+    found = nearest(photos, terms, other, least, 2)
+    for photo, places in zip(photos, found, strict=True):
+        over = [t for t in np.argsort(-(terms @ photo)) if terms[t] @ photo >= least[t]]
+        assert places == over[:2]
+    assert sum(0 in places for places in found) < 20
+    assert (floors(photos[:50], terms) == -1).all()
+    assert nearest(photos[:1], terms, photos[0], np.full(4, -1, np.float32), 9) == [[]]
