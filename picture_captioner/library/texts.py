@@ -12,6 +12,7 @@ import msgspec
 from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.query import spaced
 from picture_captioner.library.stems import stems_of_text
+from picture_captioner.metadata import Kind
 
 
 class StoredLine(NamedTuple):
@@ -29,11 +30,14 @@ class Words(NamedTuple):
         tags: those that a model gave them.
         text: what is written in them, a line each.
         places: the towns where they were taken.
+        keywords, told: what other programs say, keywords apart, by content or by path.
     """
 
     tags: dict[str, list[str]]
     text: dict[str, str]
     places: dict[str, str]
+    keywords: dict[str, list[str]]
+    told: dict[str, list[str]]
 
 
 def words(connection: sqlite3.Connection) -> Words:
@@ -46,7 +50,16 @@ def words(connection: sqlite3.Connection) -> Words:
     read = connection.execute("SELECT content, lines FROM texts WHERE lines != '[]'")
     text = {from_key(k): "\n".join(line[0] for line in json.loads(rows)) for k, rows in read}
     named = connection.execute("SELECT content, name FROM places WHERE name IS NOT NULL")
-    return Words(tags, text, {from_key(key): name for key, name in named})
+    keywords: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
+    for key, kind, value in connection.execute(
+        "SELECT coalesce(rel_path, content), kind, value FROM told "
+        "JOIN told_facts ON told.id = told WHERE kind != ?",
+        (Kind.FAVOURITE,),
+    ):
+        said = keywords if kind == Kind.KEYWORD else told
+        said.setdefault(from_key(key), []).append(value)
+    return Words(tags, text, {from_key(key): name for key, name in named}, keywords, told)
 
 
 def save(

@@ -132,17 +132,21 @@ def with_words(
     photos: Sequence[ReportPhoto], words: Words, tags: TagDecisions
 ) -> list[ReportPhoto]:
     """The photos with what the library knows of the pictures in words."""
-    return [
-        replace(
-            photo,
-            tags=tuple(tags.names((*photo.tags, *words.tags.get(content, ())))),
-            text="\n".join(filter(None, (photo.text, words.text.get(content)))) or None,
-            place=words.places.get(content),
-        )
-        if (content := photo.content_sha256)
-        else photo
-        for photo in photos
-    ]
+    return [_with_words(photo, words, tags) for photo in photos]
+
+
+def _with_words(photo: ReportPhoto, words: Words, tags: TagDecisions) -> ReportPhoto:
+    content = photo.content_sha256 or ""
+    keys = (photo.rel_path, content)
+    keywords = [word for key in keys for word in words.keywords.get(key, ())]
+    told = [word for key in keys for word in words.told.get(key, ())]
+    return replace(
+        photo,
+        tags=tuple(tags.names((*photo.tags, *words.tags.get(content, ()), *keywords))),
+        text="\n".join(filter(None, (photo.text, words.text.get(content)))) or None,
+        more=" ".join(filter(None, (photo.more, *told))) or None,
+        place=words.places.get(content),
+    )
 
 
 def _with_facts(photo: ReportPhoto, facts: PhotoFacts) -> ReportPhoto:
