@@ -65,7 +65,7 @@ def test_decisions_hold_in_search_report_and_exports(library):
 
 def test_the_report_calls_tags_as_they_are_called_now(library):
     run(library, "tags", "rename", "snow", "winter")
-    done = report("--no-photos", "--embedder=pixels", cwd=library)
+    done = report("--photos-dir=photos", "--embedder=pixels", cwd=library)
     assert done.returncode == 0, done.stderr
     table = library / "report_out" / "cluster_export.csv"
     with table.open(encoding="utf-8", newline="") as file:
