@@ -37,7 +37,7 @@ function facetLine([title, kind, valuesOf], route, found) {
   const chips = sorted.slice(0, FACETS_MOST).map(([value, n]) => facetChip(route, kind, value, n));
   if (!chips.length) return null;
   const more = chips.splice(FACETS_SHOWN);
-  const line = el("div", { class: "facet", role: "group", "aria-label": title }, el("h3", {}, title), el("div", { class: "chips" }, chips));
+  const line = el("div", { class: "facet", role: "group", "aria-label": title }, el("span", { class: "facet-name" }, title), el("div", { class: "chips" }, chips));
   if (more.length) {
     const open = el("button", { type: "button", class: "chip", click: () => open.replaceWith(...more) }, `${number(more.length)} more`);
     line.lastElementChild.append(open);

@@ -90,17 +90,18 @@ function clusterChips(found, q) {
 /** What a query finds, or what is wrong with it. */
 function searched(query, among) {
   try {
-    return { found: Uint32Array.from(search(query, among)), fault: "" };
+    const { found, some } = search(query, among);
+    return { found: Uint32Array.from(found), some, fault: "" };
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
-    return { found: new Uint32Array(), fault: error.message };
+    return { found: new Uint32Array(), some: false, fault: error.message };
   }
 }
 
 function showSearch(parent, route) {
-  const { found, fault } = searched(route.q, every);
+  const { found, some, fault } = searched(route.q, every);
   announce(fault || `${photosText(found.length)} found`);
-  parent.append(heading(photosText(found.length), `matching “${route.q}”`), facetPanel(route, found) ?? "", clusterChips(found, route.q) ?? "");
+  parent.append(heading(photosText(found.length), `${some ? "with some of the words, since none has all," : ""} matching “${route.q}”`.trim()), facetPanel(route, found) ?? "", clusterChips(found, route.q) ?? "");
   if (found.length) gallery(parent, found, "Search results");
   else parent.append(empty("Nothing found", fault || "No photo has one of these words in its caption, title, tags, text or path.", "search"));
 }

@@ -115,10 +115,10 @@ function condition({ kind, value }) {
   };
 }
 
-/** The photos of a query among others, in their order; with some of the words if none has all. */
+/** The photos of a query among others, in their order; `some`: none has all of the words, these have some. */
 function search(query, among) {
   const terms = parseQuery(query);
-  if (!terms.length) return [];
+  if (!terms.length) return { found: [], some: false };
   const words = terms.filter((term) => WORDS.includes(term.kind) && !term.negated);
   const telling = words.filter((term) => term.kind !== "word" || !FUNCTION_WORDS.includes(term.value.toLowerCase()));
   const finders = (telling.length ? telling : words).map((term) => finder(term, false));
@@ -133,5 +133,6 @@ function search(query, among) {
   for (const some of anyOf.values()) filters.push((i) => some.some((one) => one(i)));
   const allowed = (i) => filters.every((one) => one(i)) && !unwanted.some((one) => one(i));
   const withAll = every.some((i) => finders.every((one) => one(i)));
-  return Array.from(among).filter((i) => (withAll ? finders.every((one) => one(i)) : finders.some((one) => one(i))) && allowed(i));
+  const found = Array.from(among).filter((i) => (withAll ? finders.every((one) => one(i)) : finders.some((one) => one(i))) && allowed(i));
+  return { found, some: !withAll && found.length > 0 };
 }
