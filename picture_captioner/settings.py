@@ -106,7 +106,7 @@ class DeclaredSettings:
     photos_dir: Annotated[
         Path | None,
         Flag(
-            f"{_ALL} {_PEOPLE} search forget write undo export accept reject",
+            f"{_ALL} {_PEOPLE} {_TAGS} search forget write undo export accept reject",
             "DIR",
             "Folder with the photos.",
             WHERE,
