@@ -20,6 +20,8 @@ THUMBNAIL_EDGE = 320
 """Pixels of a thumbnail's longer side."""
 
 _THUMBNAIL_QUALITY = 75
+_THUMBNAIL_EFFORT = 2
+"""Of 6. Pillow's 4 takes twice the time (5.9 ms for 2.9) and saves 5 % of the bytes."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,10 @@ def examine_image(
 def thumbnail(image: Image.Image) -> bytes:
     """A clean image as WebP, its longer side at most `THUMBNAIL_EDGE`; smaller ones keep theirs."""
     buffer = io.BytesIO()
-    reduced(image, THUMBNAIL_EDGE).save(buffer, "WEBP", quality=_THUMBNAIL_QUALITY)
+    size = fitting(*image.size, THUMBNAIL_EDGE)
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.5)
+    image.save(buffer, "WEBP", quality=_THUMBNAIL_QUALITY, method=_THUMBNAIL_EFFORT)
     return buffer.getvalue()
 
 
