@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+
+import pytest
 
 from tests.providers.openai_server import OpenAIServer
 from tests.support import caption, library
@@ -17,7 +20,7 @@ def doctor(cwd, *arguments, **env):
     return done
 
 
-def told(done, about):
+def lines_about(done, about):
     return [line for line in done.stdout.splitlines() if line.split()[1] == about]
 
 
@@ -25,7 +28,7 @@ def test_an_empty_place_is_no_fault_and_stays_empty(tmp_path):
     done = doctor(tmp_path)
     assert done.returncode == 0, done.stdout
     for about in ("settings", "photos", "journal", "library", "gpu", "disk", "python", "ollama"):
-        assert told(done, about), about
+        assert lines_about(done, about), about
     assert list(tmp_path.iterdir()) == []
 
 
@@ -42,10 +45,34 @@ def test_what_is_there_is_named_and_asked_after_a_line(tmp_path):
         assert "authorization" not in request.headers
         assert f"Asking {server.host} for its models" in done.stderr
     assert done.returncode == 0, done.stdout
-    assert f"from {tmp_path / 'config.env'}" in told(done, "settings")[0]
-    assert "OPENAI_API_KEY is set" in told(done, "key")[0]
-    assert "2 records of 2 photos" in told(done, "journal")[0]
-    assert "llava:latest" in told(done, "compatible")[0] or "gpt" in told(done, "compatible")[0]
+    assert f"from {tmp_path / 'config.env'}" in lines_about(done, "settings")[0]
+    assert "OPENAI_API_KEY is set" in lines_about(done, "key")[0]
+    assert "2 records of 2 photos" in lines_about(done, "journal")[0]
+    assert (
+        "llava:latest" in lines_about(done, "compatible")[0]
+        or "gpt" in lines_about(done, "compatible")[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "model"),
+    [
+        (8192, "--model Qwen/Qwen2.5-VL-3B-Instruct or --model Qwen/Qwen3-VL-2B-Instruct"),
+        (24564, "--model Qwen/Qwen2.5-VL-7B-Instruct;"),
+        (4096, "--model HuggingFaceTB/SmolVLM2-500M-Video-Instruct;"),
+        (0, ""),
+    ],
+)
+def test_models_that_fit_the_card_are_named(tmp_path, memory, model):
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    told = f"A Card, 500 MiB, {memory} MiB, 580.65" if memory else "A Card, [N/A], [N/A], 580.65"
+    smi.write_text(f"#!/bin/sh\necho '{told}'\n")
+    smi.chmod(0o755)
+    done = doctor(tmp_path, PATH=f"{smi.parent}:{os.environ['PATH']}")
+    (line,) = lines_about(done, "gpu")
+    assert told in line
+    assert (f"--backend local with {model}" in line) is bool(model)
 
 
 def test_what_is_broken_is_said_with_the_remedy_and_ends_with_78(tmp_path):
@@ -68,5 +95,5 @@ def test_a_library_that_is_well_is_only_read(tmp_path):
     connection.commit()
     connection.close()
     before = (tmp_path / "library.db").read_bytes()
-    assert told(doctor(tmp_path), "library")[0].startswith("ok")
+    assert lines_about(doctor(tmp_path), "library")[0].startswith("ok")
     assert (tmp_path / "library.db").read_bytes() == before

@@ -92,7 +92,7 @@ def test_the_program_captions_with_a_model_in_a_folder(model, tmp_path):
 
 
 @pytest.mark.torture
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_whatever_the_model_dies_of_costs_the_culprit_alone(model, tmp_path):
     library(tmp_path / "photos", 55)
     for number, way in enumerate(RED):
@@ -103,7 +103,7 @@ def test_whatever_the_model_dies_of_costs_the_culprit_alone(model, tmp_path):
         *("--device=cpu", "--batch-size=4", "--option=max_pixels=20000", f"--option=once={once}"),
         *("--max-new-tokens", NEW_TOKENS),
         cwd=tmp_path,
-        timeout=400,
+        timeout=1500,
         OMP_NUM_THREADS="1",
         PYTHONPATH=install_faulty(tmp_path / "plugin"),
     )

@@ -12,10 +12,10 @@ import importlib.util
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -122,6 +122,7 @@ class LocalBackend(CaptionBackend):
         self._turn = threading.Lock()
         self._largest_done = 0
         self._lost: str | None = None
+        self._free = 0.0
         self._started = self._busy = self._preparing = 0.0
 
     @property
@@ -143,6 +144,10 @@ class LocalBackend(CaptionBackend):
     def new_tokens(self) -> int:
         """The longest answer, in tokens."""
         return self._options.max_new_tokens or self.settings.max_tokens
+
+    def facts(self) -> Mapping[str, Any]:
+        """What was free before the model was loaded, for the process that replaces this one."""
+        return {"free": self._free}
 
     def find_files(self) -> None:
         """Find the model's folder.
@@ -171,12 +176,21 @@ class LocalBackend(CaptionBackend):
         """
         if self._engine is not None:
             return
+        from picture_captioner.backends.local_loading import plain_about_the_device
+
+        with plain_about_the_device():
+            self._load()
+
+    def _load(self) -> None:
         from picture_captioner.backends.local_engine import Engine, cap_memory
         from picture_captioner.backends.local_loading import plan
+        from picture_captioner.backends.local_memory import wait_for_memory
 
         options = self._options
+        folder = self._folder()
+        wait_for_memory(self.before.get("free"), options.device, self.settings.notice)
         chosen = plan(
-            self._folder(),
+            folder,
             options.device,
             options.quantization,
             options.max_pixels,
@@ -190,8 +204,12 @@ class LocalBackend(CaptionBackend):
         self._tell(chosen)
         chosen.check_that_it_fits(self.settings.model)
         cap_memory(chosen)
+        self._free = chosen.free
         if options.batch_size == "auto":
             self._batch = BatchSize(1, MAX_AUTO_BATCH[chosen.device])
+        if died_with := int(self.before.get("batch_that_was_killed", 0)):
+            most = max(1, min(self._batch.limit, died_with // 2))
+            self._batch = BatchSize(min(self._batch.size, most), most)
         self._engine = Engine(chosen, options.max_pixels, self.new_tokens, options.temperature)
 
     def close(self) -> None:
@@ -212,6 +230,9 @@ class LocalBackend(CaptionBackend):
         if chosen.family.task is not None:
             notice(f"{chosen.family.title} knows tasks, not questions: asking {chosen.family.task}")
         notice(chosen.sentence(self.settings.model))
+        others = [name for name in chosen.presets() if name != self._source]
+        if others and self._source == self.default_model:
+            notice(f"Others that fit this card: --model {' or --model '.join(others)}")
 
     def caption(
         self, image: Image, hints: Sequence[str], fault: Fault | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from picture_captioner.backends.local_memory import (
 )
 from picture_captioner.backends.local_windows import pack_windows
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
+from picture_captioner.hub import models_for
 
 PROMPT_TOKENS = 128
 """For the question and the chat template around it."""
@@ -76,6 +79,10 @@ class Plan:
             f"Loading {name} ({self.family.title}) on {self.device} in {numbers}, {self.attention} "
             f"attention: {needs}; {gigabytes(self.free)} GB are free"
         )
+
+    def presets(self) -> tuple[str, ...]:
+        """Models that are made for so much memory; none where a card's memory is not told."""
+        return models_for(torch.cuda.mem_get_info()[1] / GB) if self.device == "cuda" else ()
 
     def check_that_it_fits(self, name: str) -> None:
         """Refuse before loading, with advice.
@@ -148,6 +155,30 @@ def plan(
         widened=widened,
         whole=modules_left_whole(skeleton, family),
     )
+
+
+@contextmanager
+def plain_about_the_device() -> Iterator[None]:
+    """Say what an error of the device means while a model is loaded: no photo is involved yet.
+
+    A card that is full has no room for the first step either, wherever that is taken.
+
+    Raises:
+        BackendUnavailableError: memory ran out, or the device failed.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        full = failure is not DeviceFailure.DEVICE_LOST
+        reason = "its memory is full" if full else "it is not well"
+        raise BackendUnavailableError(
+            f"the device failed before the first photo ({first_line(error)}): {reason}. End other "
+            "programs that use it (nvidia-smi lists them), look at the driver (dmesg), or give "
+            "--device cpu"
+        ) from error
 
 
 def _as_stored(quantization: str) -> str:

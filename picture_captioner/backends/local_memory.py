@@ -13,6 +13,8 @@ find out that it would not fit.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,10 @@ NF4_BYTES = 0.516
 """4 bits, and 0.127 for the scales after double quantisation (Dettmers et al. 2023, QLoRA)."""
 
 WORKSPACE_BYTES = 0.6 * GB
+MEMORY_BACK_SECONDS = 60
+ENOUGH_BACK = 0.9
+"""Of what was free when the run began."""
+
 BATCH_WORTH_HAVING = 8
 """Photos at a time that must fit before 16-bit weights are chosen over 4-bit ones."""
 
@@ -150,6 +156,32 @@ def free_bytes(device: str) -> float:
         taken = torch.mps.driver_allocated_memory()
         return float(torch.mps.recommended_max_memory() - taken)
     return float(psutil.virtual_memory().available)
+
+
+def wait_for_memory(
+    before: float | None,
+    device: str,
+    notice: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until the memory of the process that this one replaces is back: a card holds one model.
+
+    A driver frees it some seconds after the process is gone; longer than a minute is another
+    program's doing, and then the model is loaded into what there is.
+
+    Args:
+        before: bytes that were free when the first process began; None for the first.
+    """
+    if before is None or not (device == "cuda" or (device == "auto" and torch.cuda.is_available())):
+        return
+    for _ in range(MEMORY_BACK_SECONDS):
+        if free_bytes("cuda") >= ENOUGH_BACK * before:
+            return
+        sleep(1.0)
+    notice(
+        f"{gigabytes(free_bytes('cuda'))} GB are free on the card, {gigabytes(before)} GB were "
+        "before: another program has taken the rest"
+    )
 
 
 def choose_quantization(footprint: Footprint, device: str, free: float) -> str:

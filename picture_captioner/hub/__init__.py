@@ -14,6 +14,7 @@ from picture_captioner.hub.catalogue import (
     KnownModel,
     known_model,
     model_files,
+    models_for,
     stored_files,
 )
 from picture_captioner.hub.files import Progress, WebFile, download_manifest
@@ -26,5 +27,6 @@ __all__ = [
     "download_manifest",
     "known_model",
     "model_files",
+    "models_for",
     "stored_files",
 ]

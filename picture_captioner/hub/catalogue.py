@@ -44,6 +44,30 @@ class KnownModel(NamedTuple):
     files: tuple[WebFile, ...] = ()
 
 
+class Preset(NamedTuple):
+    """Models for `--backend local` that fit into so much memory, the first one first."""
+
+    gigabytes: float
+    models: tuple[str, ...]
+
+
+_QWEN = "Qwen/Qwen"
+PRESETS = (
+    Preset(22, (f"{_QWEN}2.5-VL-7B-Instruct",)),
+    Preset(11, (f"{_QWEN}2.5-VL-7B-Instruct", f"{_QWEN}2.5-VL-3B-Instruct")),
+    Preset(
+        7, (f"{_QWEN}2.5-VL-3B-Instruct", f"{_QWEN}3-VL-2B-Instruct", f"{_QWEN}3-VL-4B-Instruct")
+    ),
+    Preset(0, ("HuggingFaceTB/SmolVLM2-500M-Video-Instruct",)),
+)
+"""By the sums in docs/self_hosted_models.md; no card has confirmed them yet."""
+
+
+def models_for(gigabytes: float) -> tuple[str, ...]:
+    """What may be given as `--model` on a card of so much memory, all of it counted."""
+    return next(preset.models for preset in PRESETS if gigabytes >= preset.gigabytes)
+
+
 CATALOGUE = (
     KnownModel(
         "qwen2.5-vl-3b",

@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -186,6 +187,8 @@ class ChildProcess:
         self.restricted = request.restricted
         self.asked = 0
         self.casualties: list[Call] = []
+        self.out_of_memory = False
+        """Whether somebody else killed it: mostly the kernel, for want of memory."""
         self._clock, self._notice = clock, notice
         self._lines: collections.deque[str] = collections.deque(maxlen=LINES_KEPT)
         self._calls: dict[int, Call] = {}
@@ -375,6 +378,7 @@ class ChildProcess:
             kill_group(self._process.pid)
             code = None
         with self._lock:
+            self.out_of_memory = self._killed_as is None and code == -signal.SIGKILL
             self._death = self._killed_as or (cause_of_death(code), "process_died")
             self.casualties = list(self._calls.values())
             self._calls.clear()

@@ -65,6 +65,7 @@ class Supervisor:
         self._renew_every = renew_every
         self._child: ChildProcess | None = None
         self._first_state: dict[str, Any] = {}
+        self._learned: dict[str, Any] = {}
         self._loads = self._failed = self._blamed = 0
         self._restricted = True
         self._stopping = False
@@ -188,9 +189,11 @@ class Supervisor:
         old, self._child = self._child, None
         if old is not None:
             if old.dead:
+                self._learn(old)
                 old.reap()
             else:
                 old.close()
+                self._learned = {}
         while True:
             if self._stopping:
                 raise TransientError("the model's process ended while the run is being stopped")
@@ -212,8 +215,15 @@ class Supervisor:
                 self._loaded(child, time.monotonic() - started)
                 return child
 
+    def _learn(self, dead: ChildProcess) -> None:
+        """Of a child that somebody killed for its memory: its successor takes fewer at a time."""
+        largest = max((len(call.items) for call in dead.casualties), default=0)
+        if dead.out_of_memory and largest > 1:
+            self._learned = {"batch_that_was_killed": largest}
+
     def _opening(self) -> Open:
-        arguments = self._request.arguments | {"before": self._first_state}
+        before = self._first_state | self._learned if self._first_state else {}
+        arguments = self._request.arguments | {"before": before}
         # The last child that is tried does without: it may be the restrictions that it dies of.
         restricted = self._restricted and self._failed < MAX_CHILDREN - 1
         return Open(self._request.target, arguments, self._request.threads, restricted)

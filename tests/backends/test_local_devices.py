@@ -8,10 +8,12 @@ from tests.needs import need
 
 torch = need("torch")
 
-from picture_captioner.backends import local_devices, local_memory
+from picture_captioner.backends import local_devices, local_loading, local_memory
+from picture_captioner.backends.base import BackendSettings
 from picture_captioner.backends.local_batching import FORGET_SECONDS, BatchSize
 from picture_captioner.backends.local_devices import choose_device, runs_flash_attention
 from picture_captioner.backends.local_errors import DeviceFailure, failure_of
+from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
 
 
@@ -104,6 +106,80 @@ def test_a_full_card_is_told_before_anything_is_loaded(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", full)
     with pytest.raises(BackendUnavailableError, match="nvidia-smi"):
         local_memory.free_bytes("cuda")
+
+
+def backend_of(folder, **options):
+    settings = BackendSettings(model=str(folder), options=LocalOptions(**options))
+    return LocalBackend(settings)
+
+
+@pytest.mark.parametrize("where", ["choose_device", "_skeleton"])
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("CUDA error: out of memory", "its memory is full"),
+        ("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED", "its memory is full"),
+        ("CUDA error: unspecified launch failure", "it is not well"),
+    ],
+)
+def test_a_card_that_fails_before_the_first_photo_is_69_with_advice(
+    monkeypatch, local_model, where, words, reason
+):
+    def fail(*_):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(local_loading, where, fail)
+    with pytest.raises(BackendUnavailableError, match=reason) as told:
+        backend_of(local_model()).check()
+    for part in (words, "nvidia-smi", "--device cpu"):
+        assert part in str(told.value)
+
+
+def test_memory_that_runs_out_while_the_model_loads_is_69_with_advice(monkeypatch, local_model):
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 148.00 MiB.")
+
+    kind = local_loading.transformers.AutoModelForImageTextToText
+    monkeypatch.setattr(kind, "from_pretrained", fail)
+    with pytest.raises(BackendUnavailableError, match="while the model was loaded") as told:
+        backend_of(local_model(), device="cpu").check()
+    assert "a smaller --model" in str(told.value)
+
+
+def test_an_error_of_ours_while_loading_stays_what_it_is(monkeypatch, local_model):
+    def fail(*_):
+        raise RuntimeError("dictionary changed size during iteration")
+
+    monkeypatch.setattr(local_loading, "_skeleton", fail)
+    with pytest.raises(RuntimeError, match="dictionary"):
+        backend_of(local_model(), device="cpu").check()
+
+
+@pytest.mark.parametrize(
+    ("free", "waited", "told"),
+    [([7.9e9], 0, 0), ([1e9, 1e9, 7.9e9], 2, 0), ([1e9], 60, 1)],
+    ids=["there", "back after two seconds", "taken by others"],
+)
+def test_a_model_is_loaded_again_when_its_memory_is_back(monkeypatch, free, waited, told):
+    answers = iter([*free, *[free[-1]] * 100])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (next(answers), 8e9))
+    slept, said = [], []
+    local_memory.wait_for_memory(8e9, "auto", said.append, slept.append)
+    assert (len(slept), len(said)) == (waited, told)
+    local_memory.wait_for_memory(8e9, "cpu", said.append, slept.append)
+    local_memory.wait_for_memory(None, "cuda", said.append, slept.append)
+    assert len(slept) == waited
+
+
+@pytest.mark.parametrize(("asked", "most"), [("auto", 2), (8, 2), (1, 1)])
+def test_after_a_death_for_want_of_memory_half_as_many_are_taken(local_model, asked, most):
+    backend = backend_of(local_model(), device="cpu", batch_size=asked, max_pixels=20_000)
+    backend.before = {"free": 1e9, "batch_that_was_killed": 4}
+    backend.check()
+    assert backend.batch_limit == most
+    assert backend.batch_now <= most
+    assert backend.facts()["free"] > 1e6
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,15 @@ def test_memory_that_others_took_is_not_the_photos_fault(make_backend, pictures)
     assert error.value.code == "out_of_memory"
 
 
+@pytest.mark.parametrize(("wider", "verdict"), [(1, "the others'"), (60, "its own")])
+def test_a_photo_hardly_larger_than_one_that_fitted_is_not_too_large(make_backend, wider, verdict):
+    backend = make_backend()
+    backend.caption(Image.new("RGB", (200, 150), (9, 90, 200)), ())
+    on_forward(backend, out_of_memory_above(0))
+    with pytest.raises(TransientError if verdict == "the others'" else ModelError):
+        backend.caption(Image.new("RGB", (200 + wider, 150)), ())
+
+
 LOST_DEVICES = [
     RuntimeError("CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA"),
     RuntimeError("CUDA error: device-side assert triggered"),

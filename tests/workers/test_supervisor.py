@@ -70,6 +70,13 @@ def test_of_a_batch_only_the_culprit_is_blamed(supervise, way):
     assert sum("again, " in line and "loaded" in line for line in supervisor.told) == 3
 
 
+@pytest.mark.parametrize(("way", "told"), [("killed", 4), ("dies", None)])
+def test_a_successor_is_told_how_many_its_predecessor_was_killed_with(supervise, way, told):
+    supervisor = supervise()
+    ask(supervisor, "a", way, "b", "c")
+    assert supervisor.state["before"].get("batch_that_was_killed") == told
+
+
 def test_a_hang_is_ended_by_the_clock(supervise):
     supervisor = supervise(timeout=1.0)
     started = time.monotonic()

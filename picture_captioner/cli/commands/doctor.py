@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ from picture_captioner.cli.terminal import count, say, show, size
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ExitCode, FatalError
 from picture_captioner.extras import how_to_install
-from picture_captioner.hub import CATALOGUE
+from picture_captioner.hub import CATALOGUE, models_for
 from picture_captioner.journal import read_index
 from picture_captioner.settings import KEYS
 
@@ -177,7 +178,18 @@ def _graphics() -> Finding:
         told = (done.stdout or done.stderr).strip().partition("\n")[0][:200]
         return Finding("broken", "gpu", f"nvidia-smi: {told}", "install the driver again")
     cards = done.stdout.strip().splitlines()
-    return Finding("ok", "gpu", "; ".join(f"{c} (name, free, all, driver)" for c in cards))
+    told = "; ".join(f"{c} (name, free, all, driver)" for c in cards)
+    return Finding("ok", "gpu", told, _what_fits(cards))
+
+
+def _what_fits(cards: list[str]) -> str:
+    """Models for the largest card; empty where its memory is not told in MiB."""
+    found = [re.search(r", (\d+) MiB, (\d+) MiB,", card) for card in cards]
+    largest = max((int(match[2]) * 2**20 / 1e9 for match in found if match), default=0.0)
+    if not largest:
+        return ""
+    names = " or ".join(f"--model {name}" for name in models_for(largest))
+    return f"--backend local with {names}; {_this()} compare shows their captions side by side"
 
 
 def _free_memory() -> int | None:
