@@ -395,3 +395,53 @@ def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, 
     face = next(f for f in faces_of(people, "Anna") if f["rel_path"] == "000.jpg")
     assert people("not-this-person", face["face"], "Anna")[0] == 0
     assert "named in other programs" not in people("cluster")[2], "what is decided here holds"
+
+
+def test_two_photos_are_enough_to_name_somebody(tmp_path, monkeypatch, capsys):
+    """Fewer faces than a group needs: one is named by itself, and the next one like it follows."""
+    monkeypatch.chdir(tmp_path)
+    run = lambda *a: (execute(["people", *a]), *capsys.readouterr())  # noqa: E731
+    fill(tmp_path, faces=[i for i in range(FACES) if WHO[i] == 0][:2])
+    assert "in no group yet" in run("review")[2]
+    assert run("cluster")[0] == 0
+    assert "people show nobody" in run("list")[2]
+    code, out, _ = run("show", "nobody")
+    assert (code, len(out.splitlines())) == (0, 2)
+    first, second = (line.split("\t")[0] for line in out.splitlines())
+    assert run("name", first, "Anna")[0] == 0
+    assert run("name", second, "Anna")[0] in {0, 64}, "it may have followed by itself"
+    [anna] = json.loads(run("list", "--json")[1])["persons"]
+    assert (anna["name"], len(anna["faces"])) == ("Anna", 2)
+    assert run("cluster", "--rebuild")[0] == 0
+    assert len(json.loads(run("list", "--json")[1])["persons"][0]["faces"]) == 2
+    code, _, err = run("name", first, "Ben")
+    assert (code, anna["id"] in err) == (64, True)
+
+
+def test_clusters_that_lost_their_faces_are_dropped_and_the_others_stay(people, tmp_path, capsys):
+    before = listed(people)
+    with Library.open(tmp_path / "library.db", pytest.fail) as db:
+        table = db.faces.table("recogniser")
+        gone = {c for c, label in zip(table.contents, table.labels, strict=True) if label == 1}
+        for content in gone:
+            db.faces.save(content, "detector", "recogniser", [])
+    maintain("health")
+    empty = json.loads(capsys.readouterr().out)["empty_clusters"]
+    assert empty >= 1
+    for _ in range(2):
+        assert maintain("cleanup-empty") == 0
+    assert maintain("update-medoids") == 0
+    capsys.readouterr()
+    maintain("health")
+    told = json.loads(capsys.readouterr().out)
+    assert (told["empty_clusters"], told["total_clusters"]) == (0, PEOPLE - empty)
+    assert told["clusters_without_medoids"] == told["clusters_without_centroids"] == 0
+    with Library.open(tmp_path / "library.db", pytest.fail) as db:
+        left = db.faces.table("recogniser")
+        run = db.faces.active_run()
+        for label in range(len(run.births)):
+            own = left.vectors[left.labels == label]
+            assert own.mean(axis=0) @ run.centroids[label] > 0.5, "labels still mean their clusters"
+    still = {p["id"] for p in listed(people)["persons"]}
+    assert still <= {p["id"] for p in before["persons"]}
+    assert people("cluster")[0] == 0

@@ -77,7 +77,14 @@ def people_list(
 
 @people_app.command("show", cls=Command)
 @takes_flags
-def people_show(flags: Flags, person: Person, as_json: AsJson = False) -> int:
+def people_show(
+    flags: Flags,
+    person: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="A person's id or name; 'nobody': faces in no group."),
+    ],
+    as_json: AsJson = False,
+) -> int:
     """Print somebody's faces, each with its photo, its box and how it came there."""
     from picture_captioner.cli.commands.people import print_person
 
@@ -116,7 +123,9 @@ def people_associate(
 @takes_flags
 def people_name(
     flags: Flags,
-    person: Person,
+    person: Annotated[
+        str, typer.Argument(metavar="ID", help="A person's id or name, or a face that is nobody's.")
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call this person.")],
 ) -> int:
     """Give a person a name, which stays whatever is computed again."""

@@ -365,6 +365,27 @@ class Faces:
                 "UPDATE face_clusters SET centroid = ? WHERE run = ? AND label = ?", rows
             )
 
+    def drop_clusters(self, run: int, labels: Sequence[int]) -> None:
+        """Take empty clusters out of a run; those after them move up, and their faces with them."""
+        gone = json.dumps(list(labels))
+        before = "(SELECT count(*) FROM json_each(?) WHERE value < label)"
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM face_clusters WHERE run = ? AND label IN "
+                "(SELECT value FROM json_each(?))",
+                (run, gone),
+            )
+            # By way of negative numbers: no row may have the label of one that is yet to move.
+            connection.execute(
+                f"UPDATE face_clusters SET label = {before} - label - 1 WHERE run = ?",  # noqa: S608
+                (gone, run),
+            )
+            connection.execute("UPDATE face_clusters SET label = -label - 1 WHERE run = ?", (run,))
+            connection.execute(
+                f"UPDATE face_assignments SET label = label - {before} WHERE label > 0",  # noqa: S608
+                (gone,),
+            )
+
     def save_sizes(self, run: int, sizes: NDArray[np.int64]) -> None:
         """Replace the number of faces of a run's clusters."""
         rows = [(int(size), run, label) for label, size in enumerate(sizes)]

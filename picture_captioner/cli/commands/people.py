@@ -23,6 +23,9 @@ from picture_captioner.pipeline.people.people_file import PeopleFile, read_decis
 from picture_captioner.pipeline.people.questions import Questions, questions, short
 from picture_captioner.pipeline.people.regrouping import Grouped, group_faces
 
+NOBODY = "nobody"
+"""Stands for the faces that are in no group."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -224,6 +227,11 @@ def print_people(flags: Flags, *, hidden: bool, as_json: bool) -> int:
         say("No faces yet: find them with 'caption.py people scan'")
     elif new:
         say(f"{count(new, 'face')} in no group yet: run 'caption.py people cluster'")
+    elif view.unassigned:
+        say(
+            f"{count(len(view.unassigned), 'face')} nobody's: 'people show nobody' lists them, "
+            "'people name FACE NAME' makes one somebody"
+        )
     if left_out:
         say(f"{left_out:,} hidden: --all shows them")
     return ExitCode.DONE
@@ -242,7 +250,8 @@ def _rows(view: Overview, face: Placed) -> list[dict[str, Any]]:
 def print_person(flags: Flags, person: str, *, as_json: bool) -> int:
     """Print somebody's faces."""
     with known_people(flags) as known:
-        found = known.person(person)
+        nobody = PersonShown(NOBODY, faces=known.view.unassigned)
+        found = nobody if person == NOBODY else known.person(person)
         guesses = attributes_of(known.library, found)
         rows = [
             {**row, "face": short(face), "status": face.status, "cosine": face.cosine}
@@ -259,7 +268,7 @@ def print_person(flags: Flags, person: str, *, as_json: bool) -> int:
     for row in rows:
         box = ",".join(map(str, row["box"]))
         near = "" if row["cosine"] is None else f"{row['cosine']:.2f}"
-        show(str(row["face"]), str(row["status"]), near, box, str(row["rel_path"]))
+        show(str(row["face"]), str(row["status"] or "new"), near, box, str(row["rel_path"]))
     return ExitCode.DONE
 
 
@@ -286,6 +295,7 @@ def print_review(flags: Flags, *, as_json: bool) -> int:
                 show(json.dumps({"faces": [], "persons": [], "suspicious": [], "violations": []}))
             return ExitCode.DONE
         view, asked = known.view, questions(grouped, known.view)
+        new = sum(face.status is None for face in known.faces())
     if as_json:
         show(json.dumps(_review_as_json(view, asked)))
         return ExitCode.DONE
@@ -304,6 +314,8 @@ def print_review(flags: Flags, *, as_json: bool) -> int:
              f"caption.py people confirm {doubt.person} {short(doubt.face)}")  # fmt: skip
     if not asked:
         say("Nothing to decide")
+    if new:
+        say(f"{count(new, 'face')} in no group yet: run 'caption.py people cluster'")
     return ExitCode.DONE
 
 

@@ -82,7 +82,10 @@ def name_person(flags: Flags, person: str, name: str) -> int:
     """Name somebody."""
 
     def rows(known: Known) -> list[Row]:
-        found, cleaned = known.person(person), checked_name(name)
+        cleaned = checked_name(name)
+        if "#" in person and not known.view.find(person):
+            return _named_face(known, person, cleaned)
+        found = known.person(person)
         for other in known.view.find(cleaned):
             if other.identity != found.identity:
                 say(
@@ -93,6 +96,22 @@ def name_person(flags: Flags, person: str, name: str) -> int:
         return naming(found, cleaned)
 
     return decide(flags, rows)
+
+
+def _named_face(known: Known, text: str, name: str) -> list[Row]:
+    """A face that is in no group becomes a person, or that of the name."""
+    face = known.face(text)
+    if face.person is not None:
+        raise UsageError(
+            f"{text} is one of {known.said.person(face.person)}'s: give that id, or split it first"
+        )
+    others = known.view.find(name)
+    identity = others[0].identity if len(others) == 1 else f"p{secrets.token_hex(4)}"
+    say(f"{text} is {name} ({identity})")
+    return [
+        {"kind": "name", "person": identity, "name": name},
+        {"kind": "confirm", "person": identity, "faces": [key_of(face)]},
+    ]
 
 
 def merge_persons(flags: Flags, into: str, others: Sequence[str]) -> int:

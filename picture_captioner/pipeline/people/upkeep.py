@@ -10,6 +10,7 @@ import numpy as np
 
 from picture_captioner.library import FaceTable, Library, RunRow
 from picture_captioner.people.decisions import Decisions
+from picture_captioner.people.persons import Status
 from picture_captioner.pipeline.people.overview import overview
 from picture_captioner.pipeline.people.regrouping import centroids_of, group_faces, why_stale
 
@@ -35,7 +36,7 @@ def health(library: Library, said: Decisions) -> Result:
         "total_clusters": len(sizes),
         "empty_clusters": int((sizes == 0).sum()),
         "clusters_without_centroids": missing,
-        "clusters_without_medoids": len(sizes) - len(medoids),
+        "clusters_without_medoids": sum(label not in medoids for label in range(len(sizes))),
         "avg_cluster_size": round(float(filled.mean()), 2) if len(filled) else 0.0,
         "min_cluster_size": int(filled.min(initial=0 if not len(filled) else filled[0])),
         "max_cluster_size": int(filled.max(initial=0)),
@@ -44,7 +45,10 @@ def health(library: Library, said: Decisions) -> Result:
         "must_link_count": len(said.must_link),
         "cannot_link_count": len(said.cannot_link) + len(said.not_person) + len(said.apart),
         "verified_clusters": len({label for label in labels if label >= 0}),
-        "unassigned_pool_size": sum(person is None for person in table.persons),
+        "unassigned_pool_size": sum(
+            person is None and status != Status.NOT_A_FACE
+            for person, status in zip(table.persons, table.status, strict=True)
+        ),
     }
 
 
@@ -82,15 +86,11 @@ def update_medoids(library: Library, said: Decisions) -> Result:  # noqa: ARG001
 
 
 def cleanup_empty(library: Library, said: Decisions) -> Result:  # noqa: ARG001
-    """Count clusters that have no face any more and take them out of the statistics.
-
-    Their rows stay with the run, whose labels count them; a clustering anew has none.
-    """
+    """Drop clusters that have no face any more: its photos were forgotten, or looked at anew."""
     run, table = _state(library)
-    sizes = _sizes(table, run)
-    empty = np.flatnonzero(sizes == 0)
-    if run is not None:
-        library.faces.save_sizes(run.number, sizes)
+    empty = np.flatnonzero(_sizes(table, run) == 0).tolist()
+    if run is not None and empty:
+        library.faces.drop_clusters(run.number, empty)
     return {"empty_clusters": len(empty)}
 
 
