@@ -1,9 +1,10 @@
 """What is looked at when an answer arrives, before an SDK reads its body.
 
 The provider's quotas are in its headers, and the run paces itself by them. The body is read and
-unpacked up to a limit only: a caption is a few hundred bytes, and a server that sends a gigabyte
-would fill the memory, once for each worker. So unpacking is done here, in pieces: httpx2 unpacks
-whatever came at once, 1 MB of gzip to 1 GB, and 2 kB to as much where it is packed twice.
+unpacked up to a limit only (`longest_answer`): a caption is a few hundred bytes, and a server that
+sends a gigabyte would fill the memory, once for each worker. So unpacking is done here, in pieces:
+httpx2 unpacks whatever came at once, 1 MB of gzip to 1 GB, and 2 kB to as much where it is packed
+twice.
 """
 
 from __future__ import annotations
@@ -15,9 +16,6 @@ import httpx2
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.backends.rate_limits import quotas
-
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""Of an answer; the longest lists of models are under 2 MB."""
 
 _PIECE_BYTES = 1 << 16
 _GZIP = frozenset({"gzip", "x-gzip"})
@@ -38,22 +36,23 @@ class AnswerHook:
             tell(found)
         packing = response.headers.pop("content-encoding", "identity").strip().lower()
         if isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _Bounded(response.stream, packing)
+            response.stream = _Bounded(response.stream, packing, self._backend.longest_answer)
 
 
 class _Bounded(httpx2.SyncByteStream):
-    """The bytes of a body, unpacked, up to `MAX_BODY_BYTES`."""
+    """The bytes of a body, unpacked, up to so many."""
 
-    def __init__(self, stream: httpx2.SyncByteStream, packing: str) -> None:
+    def __init__(self, stream: httpx2.SyncByteStream, packing: str, most: int) -> None:
         self._stream = stream
         self._packing = packing
+        self._most = most
 
     def __iter__(self) -> Iterator[bytes]:
-        left = MAX_BODY_BYTES
+        left = self._most
         for piece in self._unpacked():
             left -= len(piece)
             if left < 0:
-                raise httpx2.DecodingError(f"the answer is longer than {MAX_BODY_BYTES:,} bytes")
+                raise httpx2.DecodingError(f"the answer is longer than {self._most:,} bytes")
             yield piece
 
     def _unpacked(self) -> Iterable[bytes]:

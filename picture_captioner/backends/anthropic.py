@@ -142,16 +142,16 @@ class AnthropicBackend(CaptionBackend):
         quiet_libraries()
         where = endpoint(self.default_base_url, settings)
         key = settings.api_key.get_secret_value()
-        self._service = Provider(where.host, "ANTHROPIC_API_KEY", key)
+        self.provider = Provider(where.host, "ANTHROPIC_API_KEY", key)
         self._thinking = _OFF
         self._takes_schema = True
         self._takes_enum = True
         http_client = where.http_client(settings.timeout or self.timeout, self.max_workers)
         http_client.event_hooks = {
-            "request": [BareHeaders(_HEADERS, {"x-api-key": key})],
+            "request": [BareHeaders(where.url, _HEADERS, {"x-api-key": key})],
             "response": [AnswerHook(self)],
         }
-        self._client = anthropic.Anthropic(
+        self.client = anthropic.Anthropic(
             api_key=key,
             base_url=where.url,
             max_retries=0,
@@ -163,7 +163,7 @@ class AnthropicBackend(CaptionBackend):
     @property
     def destination(self) -> str:
         """The host that receives the photos."""
-        return self._service.host
+        return self.provider.host
 
     @property
     def ready_jpeg(self) -> int | None:
@@ -179,16 +179,16 @@ class AnthropicBackend(CaptionBackend):
             BackendUnavailableError: unreachable, an untrusted certificate, or a redirect.
         """
         super().check()
-        self._service.check_key_form()
-        self._service.check_model_form(self.settings.model)
+        self.provider.check_key_form()
+        self.provider.check_model_form(self.settings.model)
         try:
-            with self._faults_mapped():
-                info = self._client.models.retrieve(self.settings.model)
+            with self.faults_mapped():
+                info = self.client.models.retrieve(self.settings.model)
         except TransientError as error:
-            self._service.check_failed(error)
+            self.provider.check_failed(error)
             return
         if not isinstance(info, ModelInfo):
-            raise BackendUnavailableError(f"{self._service.unreadable()}; check --base-url")
+            raise BackendUnavailableError(f"{self.provider.unreadable()}; check --base-url")
         self._thinking = _least_thinking(info)
         self._takes_schema = _supports(info, "structured_outputs") is not False
         _check_usable(info)
@@ -197,7 +197,7 @@ class AnthropicBackend(CaptionBackend):
             self.learned += (f"{info.id} sees",)
         day = getattr(info, "retires_at", None)
         if isinstance(day, datetime):
-            told = retirement(info.id, self._service.host, day.date().isoformat())
+            told = retirement(info.id, self.provider.host, day.date().isoformat())
             self.settings.notice(told)
 
     def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
@@ -250,12 +250,12 @@ class AnthropicBackend(CaptionBackend):
 
     def _read(self, message: object, requests: int) -> Caption:
         if not is_answer(message):
-            raise self._service.unreadable()
+            raise self.provider.unreadable()
         return read_answer(message, requests)
 
     def _send(self, body: MessageCreateParamsNonStreaming, requests: int = 1) -> Caption:
-        with self._faults_mapped():
-            message = self._client.messages.create(**body)
+        with self.faults_mapped():
+            message = self.client.messages.create(**body)
         return self._read(message, requests)
 
     def _output_config(self) -> OutputConfigParam:
@@ -285,7 +285,7 @@ class AnthropicBackend(CaptionBackend):
 
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""
-        self._client.close()
+        self.client.close()
 
     @property
     def _options(self) -> Options:
@@ -293,51 +293,51 @@ class AnthropicBackend(CaptionBackend):
         return options if isinstance(options, self.Options) else self.Options()
 
     @contextmanager
-    def _faults_mapped(self) -> Iterator[None]:
+    def faults_mapped(self) -> Iterator[None]:
         """Turn the SDK's errors into ours; `from None`, since theirs hold bodies and requests."""
         try:
             yield
         except anthropic.APIStatusError as error:
             raise self._meaning(error) from None
         except anthropic.APIConnectionError as error:
-            raise self._service.unconnected(error.__cause__ or error) from None
+            raise self.provider.unconnected(error.__cause__ or error) from None
         except (anthropic.AnthropicError, httpx2.HTTPError, *NO_PROTOCOL):
-            raise self._service.unreadable() from None
+            raise self.provider.unreadable() from None
 
     def _meaning(self, error: anthropic.APIStatusError) -> CaptionerError:
         status, text = error.status_code, _text(error)
         code = f"{error.error_code or ''} {error.type or ''}"
-        account = self._service.account_error(status, code, text, self.settings.model)
+        account = self.provider.account_error(status, code, text, self.settings.model)
         if account is not None:
             return account
         if status == 404:
             return self._not_found()
         if status == 400 and _BLOCKED.search(text):
             return ApiError(
-                f"{self._service.host} refuses this photo{self._service.says(text)}",
+                f"{self.provider.host} refuses this photo{self.provider.says(text)}",
                 code="refused",
             )
         if status == 400 and _WRONG_FORMAT.search(text):
             return SchemaRefusedError(self._unsuited(text))
         if status == 400 and _WRONG_THINKING.search(text):
             return ConfigurationError(self._unsuited(text))
-        return self._service.failed(status, error.response.headers, text)
+        return self.provider.failed(status, error.response.headers, text)
 
     def _unsuited(self, text: str) -> str:
         return (
             f"{self.settings.model} does not take the request as it is made here"
-            f"{self._service.says(text)}; choose another with --model"
+            f"{self.provider.says(text)}; choose another with --model"
         )
 
     def _not_found(self) -> CaptionerError:
         try:
             # The first page alone: a server could say for ever that there is one more.
-            known = [info.id for info in self._client.models.list(limit=1000).data]
+            known = [info.id for info in self.client.models.list(limit=1000).data]
         except anthropic.NotFoundError:
-            return self._service.nothing_there()
+            return self.provider.nothing_there()
         except (anthropic.AnthropicError, httpx2.HTTPError, *NO_PROTOCOL):
             known = []  # the model is missing all the same; only the suggestion is lost
-        return self._service.unknown_model(self.settings.model, known)
+        return self.provider.unknown_model(self.settings.model, known)
 
 
 def _photo_and_text(jpeg: bytes, text: str) -> MessageParam:

@@ -63,6 +63,10 @@ class BackendOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Of an answer; the longest lists of models are under 2 MB."""
+
+
 def _unheard(text: str) -> None:
     """A notice to nobody."""
 
@@ -206,6 +210,9 @@ class CaptionBackend(ABC):
     holds a model in memory. It is made there anew, without a key and without the network."""
 
     Options: ClassVar[type[BackendOptions]] = BackendOptions
+
+    longest_answer: int = MAX_BODY_BYTES
+    """Bytes of an answer's body; a longer one is an error."""
 
     on_rate_limit: OnRateLimit | None = None
     """Set by the run; a backend whose answers name the provider's quotas may tell them."""

@@ -62,7 +62,17 @@ if TYPE_CHECKING:
 
 API_VERSION = "v1beta"
 """The SDK's default, v1, does not know the `-latest` names (its README)."""
-_HEADERS = frozenset({"x-goog-api-key"})
+_HEADERS = frozenset(
+    {
+        "x-goog-api-key",
+        # of a file's upload, for a batch job; not among them is the one with the file's name
+        "x-goog-upload-protocol",
+        "x-goog-upload-command",
+        "x-goog-upload-offset",
+        "x-goog-upload-header-content-length",
+        "x-goog-upload-header-content-type",
+    }
+)
 
 MAX_IMAGE_BYTES = 7_000_000
 """Largest photo inside a request (Google's page on Gemini 3.5 Flash-Lite, November 2026)."""
@@ -131,7 +141,7 @@ class GeminiBackend(CaptionBackend):
         quiet_libraries()
         where = endpoint(self.default_base_url, settings)
         key = settings.api_key.get_secret_value()
-        self._service = Provider(where.host, "GEMINI_API_KEY", key)
+        self.provider = Provider(where.host, "GEMINI_API_KEY", key)
         self._least = least(self.name, settings.model.removeprefix("models/"))
         self._headroom = Headroom(self._room())
         self._takes_schema = True
@@ -141,10 +151,13 @@ class GeminiBackend(CaptionBackend):
         seconds = settings.timeout or usual
         self._http_client = where.http_client(seconds, self.max_workers)
         self._http_client.event_hooks = {
-            "request": [BareHeaders(_HEADERS, {"x-goog-api-key": key}), _cap_connect_timeout],
+            "request": [
+                BareHeaders(where.url, _HEADERS, {"x-goog-api-key": key}),
+                _cap_connect_timeout,
+            ],
             "response": [AnswerHook(self)],
         }
-        self._client = genai.Client(
+        self.client = genai.Client(
             enterprise=False,
             # Without a key the SDK would look for GOOGLE_API_KEY; `check` refuses an empty one.
             api_key=key or "none",
@@ -160,7 +173,7 @@ class GeminiBackend(CaptionBackend):
     @property
     def destination(self) -> str:
         """The host that receives the photos."""
-        return self._service.host
+        return self.provider.host
 
     @property
     def ready_jpeg(self) -> int | None:
@@ -176,13 +189,13 @@ class GeminiBackend(CaptionBackend):
             BackendUnavailableError: unreachable, an untrusted certificate, or a redirect.
         """
         super().check()
-        self._service.check_key_form()
-        self._service.check_model_form(self.settings.model)
+        self.provider.check_key_form()
+        self.provider.check_model_form(self.settings.model)
         try:
-            with self._faults_mapped():
-                model = self._client.models.get(model=self.settings.model)
+            with self.faults_mapped():
+                model = self.client.models.get(model=self.settings.model)
         except TransientError as error:
-            self._service.check_failed(error)
+            self.provider.check_failed(error)
             return
         if model.supported_actions and "generateContent" not in model.supported_actions:
             raise ConfigurationError(
@@ -240,7 +253,7 @@ class GeminiBackend(CaptionBackend):
 
     def _read(self, response: types.GenerateContentResponse, requests: int) -> Caption:
         if not (response.candidates or response.prompt_feedback or response.usage_metadata):
-            raise self._service.unreadable()
+            raise self.provider.unreadable()
         self._tell_retirement(response.model_status)
         thought, cut_off = thinking_in(response)
         self._headroom.learn(thought, cut_off=cut_off)
@@ -251,11 +264,11 @@ class GeminiBackend(CaptionBackend):
         if status is not None and status.retirement_time and not self._retirement_told:
             self._retirement_told = True
             day = status.retirement_time.date().isoformat()
-            self.settings.notice(retirement(self.settings.model, self._service.host, day))
+            self.settings.notice(retirement(self.settings.model, self.provider.host, day))
 
     def _send(self, request: GeminiRequest, requests: int = 1) -> Caption:
-        with self._faults_mapped():
-            response = self._client.models.generate_content(
+        with self.faults_mapped():
+            response = self.client.models.generate_content(
                 model=self.settings.model, contents=request.turn, config=request.config
             )
         return self._read(response, requests)
@@ -331,61 +344,61 @@ class GeminiBackend(CaptionBackend):
         return types.MediaResolution(f"MEDIA_RESOLUTION_{wanted.upper()}")
 
     @contextmanager
-    def _faults_mapped(self) -> Iterator[None]:
+    def faults_mapped(self) -> Iterator[None]:
         """Turn the SDK's errors into ours; `from None`, since theirs hold bodies and requests."""
         try:
             yield
         except genai_errors.APIError as error:
             raise self._meaning(GeminiFailure.read(error)) from None
         except httpx2.HTTPError as error:
-            raise self._service.unconnected(error) from None
+            raise self.provider.unconnected(error) from None
         except NO_PROTOCOL:
-            raise self._service.unreadable() from None
+            raise self.provider.unreadable() from None
 
     def _meaning(self, failure: GeminiFailure) -> CaptionerError:
         if failure.bad_key:
-            return self._service.denied(failure.status, failure.text)
-        account = self._service.account_error(
+            return self.provider.denied(failure.status, failure.text)
+        account = self.provider.account_error(
             failure.status, failure.reason, failure.text, self.settings.model
         )
         if account is not None:
             return account
         if failure.exhausted:
-            return self._service.exhausted(failure.text)
+            return self.provider.exhausted(failure.text)
         if failure.status == 404:
             return self._not_found()
         if failure.status == 400 and failure.about_tier:
             return ConfigurationError(
                 f"{self.settings.model} has no such service tier; leave out --service-tier"
-                f"{self._service.says(failure.text)}"
+                f"{self.provider.says(failure.text)}"
             )
         if failure.about_format:
             return SchemaRefusedError(
                 f"{self.settings.model} does not take the request as it is made here"
-                f"{self._service.says(failure.text)}; choose another with --model"
+                f"{self.provider.says(failure.text)}; choose another with --model"
             )
         if failure.about_thinking:
             return ConfigurationError(
                 f"{self.settings.model} does not allow so little thinking"
-                f"{self._service.says(failure.text)}; add --option thinking_level=low (or medium)"
+                f"{self.provider.says(failure.text)}; add --option thinking_level=low (or medium)"
             )
-        return self._service.failed(
+        return self.provider.failed(
             failure.status, failure.headers, failure.text, failure.retry_delay
         )
 
     def _not_found(self) -> CaptionerError:
         try:
             # The first page alone: a server could say for ever that there is one more.
-            page = self._client.models.list(config={"page_size": 1000}).page
+            page = self.client.models.list(config={"page_size": 1000}).page
             names = [model.name or "" for model in page]
         except genai_errors.APIError as error:
             if error.code == 404:
-                return self._service.nothing_there()
+                return self.provider.nothing_there()
             names = []
         except (httpx2.HTTPError, *NO_PROTOCOL):
             names = []  # the model is missing all the same; only the suggestion is lost
         known = [name.removeprefix("models/") for name in names]
-        return self._service.unknown_model(self.settings.model.removeprefix("models/"), known)
+        return self.provider.unknown_model(self.settings.model.removeprefix("models/"), known)
 
 
 def _cap_connect_timeout(request: httpx2.Request) -> None:

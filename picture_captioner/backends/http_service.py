@@ -82,6 +82,9 @@ def usable_key(backend: str, key: str) -> str:
     )
 
 
+OTHER_HOST = "the answer leads to another host, which gets neither a photo nor the key"
+
+
 class SchemaRefusedError(ConfigurationError):
     """The model has no structured output; its backend asks again without."""
 
@@ -90,21 +93,33 @@ class BareHeaders:
     """A request hook of httpx2 that leaves only headers which a request needs.
 
     Vendors' SDKs add the operating system, the Python version, and headers from environment
-    variables.
+    variables. They also ask wherever an answer tells them to look (a batch's `results_url`), key
+    and all: what would go to another host than `base_url`'s is not sent.
     """
 
-    def __init__(self, kept: Collection[str], forced: Mapping[str, str]) -> None:
+    def __init__(self, base_url: str, kept: Collection[str], forced: Mapping[str, str]) -> None:
         """`kept`: lower-case names besides those of any request; `forced` wins over the SDK."""
+        self._where = _place(httpx2.URL(base_url))
         self._kept = _PLAIN_HEADERS | set(kept)
         self._forced = dict(forced)
 
     def __call__(self, request: httpx2.Request) -> None:
-        """Take the others out, before the request is sent."""
+        """Take the others out, before the request is sent.
+
+        Raises:
+            httpx2.RequestError: it would go to another host.
+        """
+        if _place(request.url) != self._where:
+            raise httpx2.RequestError(f"{OTHER_HOST} ({request.url.host})", request=request)
         for name in set(request.headers) - self._kept:
             del request.headers[name]
         request.headers.update(
             {"user-agent": USER_AGENT, "accept-encoding": "gzip", **self._forced}
         )
+
+
+def _place(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 @dataclass(frozen=True)

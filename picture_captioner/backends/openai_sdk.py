@@ -38,7 +38,7 @@ from picture_captioner.backends.encoding import (
     encode_jpeg,
     json_data_url,
 )
-from picture_captioner.backends.endpoint import endpoint
+from picture_captioner.backends.endpoint import Endpoint, endpoint
 from picture_captioner.backends.expected_tokens import cut_notice, expected_tokens
 from picture_captioner.backends.http_service import (
     FLEX_TIMEOUT,
@@ -110,10 +110,10 @@ class OpenAIFamilyBackend(CaptionBackend):
         self._key = usable_key(self.name, settings.api_key.get_secret_value())
         self._http = self._endpoint.http_client(self._seconds, connections=self.max_workers)
         self._http.event_hooks = {
-            "request": [_headers(self._endpoint.host, self._key)],
+            "request": [_headers(self._endpoint, self._key)],
             "response": [AnswerHook(self)],
         }
-        self._client = openai.OpenAI(
+        self.client = openai.OpenAI(
             api_key=self._key or "none",
             base_url=self._endpoint.url,
             http_client=self._http,
@@ -178,9 +178,9 @@ class OpenAIFamilyBackend(CaptionBackend):
     def _read(self, completion: object, requests: int) -> Caption:
         failure = failure_inside(completion)
         if failure is not None:
-            raise mapped_failure(failure, self._service)
+            raise mapped_failure(failure, self.provider)
         if not is_answer(completion):
-            raise no_completion(self._service)
+            raise no_completion(self.provider)
         thought, cut_off = thinking_in(completion)
         self._headroom.learn(thought, cut_off=cut_off)
         caption = caption_from(completion, requests)
@@ -193,7 +193,7 @@ class OpenAIFamilyBackend(CaptionBackend):
 
     def close(self) -> None:
         """Close the connections; the backend is not usable afterwards."""
-        self._client.close()
+        self.client.close()
 
     def expected_tokens(self, width: int, height: int) -> ExpectedTokens | None:
         """As in `CaptionBackend`; open models are known by their name."""
@@ -243,7 +243,8 @@ class OpenAIFamilyBackend(CaptionBackend):
         return self.settings.timeout or usual
 
     @property
-    def _service(self) -> OpenAIProvider:
+    def provider(self) -> OpenAIProvider:
+        """Who is asked, as its failures are told."""
         return OpenAIProvider(
             backend=self.name,
             host=self._endpoint.host,
@@ -296,20 +297,20 @@ class OpenAIFamilyBackend(CaptionBackend):
             fields = self._request_fields(more_tokens)
             body = msgspec.json.encode(self._body(message, fields))
             try:
-                return self._client.post(_PATH, content=body, cast_to=ChatCompletion), requests
+                return self.client.post(_PATH, content=body, cast_to=ChatCompletion), requests
             except openai.APIStatusError as error:
                 healed = self._accepted.learn(error, fields)
-                fault = mapped(error, self._service)
+                fault = mapped(error, self.provider)
             except openai.OpenAIError as error:
-                healed, fault = False, mapped(error, self._service)
+                healed, fault = False, mapped(error, self.provider)
             except NO_PROTOCOL:
-                healed, fault = False, no_completion(self._service)
+                healed, fault = False, no_completion(self.provider)
             if not healed:
                 raise fault
             self._headroom.tokens = max(self._headroom.tokens, room_for(self._accepted.effort))
 
     def _model_names(self) -> list[str] | None:
-        page = asked_for_free(self._client.models.list, self._service, self.unreachable_remedy)
+        page = asked_for_free(self.client.models.list, self.provider, self.unreachable_remedy)
         models = getattr(page, "data", None)
         if isinstance(models, list):
             self._tell_shutdown(models)
@@ -361,17 +362,18 @@ class OpenAIFamilyBackend(CaptionBackend):
         if self._model in known or self._options.deployed_model:
             return  # Azure lists models, and not what they are deployed as
         # An alias such as grok-4-latest is served without being listed.
-        named = partial(self._client.models.retrieve, self._model)
-        if asked_for_free(named, self._service, self.unreachable_remedy) is not None:
+        named = partial(self.client.models.retrieve, self._model)
+        if asked_for_free(named, self.provider, self.unreachable_remedy) is not None:
             return
         some = ", ".join(sorted(known)[:_LISTED]) + (", ..." if len(known) > _LISTED else "")
         raise ConfigurationError(
             f"{self._endpoint.host} does not know the model {self._model}"
-            f"{did_you_mean(self._model, known)}; {self._service.missing_model_remedy} "
+            f"{did_you_mean(self._model, known)}; {self.provider.missing_model_remedy} "
             f"(it has: {some or 'none'})"
         )
 
 
-def _headers(host: str, key: str) -> BareHeaders:
+def _headers(where: Endpoint, key: str) -> BareHeaders:
     """`host` is set too: behind a shared front end, `OPENAI_CUSTOM_HEADERS` could redirect."""
-    return BareHeaders((), {"host": host} | ({"authorization": f"Bearer {key}"} if key else {}))
+    forced = {"host": where.host} | ({"authorization": f"Bearer {key}"} if key else {})
+    return BareHeaders(where.url, (), forced)

@@ -16,9 +16,8 @@ import time
 import pytest
 from pydantic import SecretStr
 
-from picture_captioner.backends.answer_hook import MAX_BODY_BYTES
 from picture_captioner.backends.anthropic import AnthropicBackend
-from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.base import MAX_BODY_BYTES, BackendSettings
 from picture_captioner.backends.gemini import GeminiBackend
 from picture_captioner.backends.openai import OpenAIBackend
 from picture_captioner.errors import TransientError

@@ -151,7 +151,7 @@ def test_anthropic_says_when_a_model_retires():
             notice=told.append,
         )
         asked = AnthropicBackend(settings)
-        retrieve = asked._client.models.retrieve
+        retrieve = asked.client.models.retrieve
         day = datetime(2027, 3, 1, tzinfo=UTC)
 
         def soon(name):
@@ -159,7 +159,7 @@ def test_anthropic_says_when_a_model_retires():
             info.retires_at = day
             return info
 
-        asked._client.models.retrieve = soon
+        asked.client.models.retrieve = soon
         asked.check()
     assert [line for line in told if "out of service on 2027-03-01" in line] == told
     assert told
