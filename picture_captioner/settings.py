@@ -96,7 +96,9 @@ _PEOPLE = (
     "people_associate maintain maintain_merge_similar"
 )
 _TAGS = "tag tags_list tags_rename tags_merge tags_delete tags_restore"
-_ALL = "run estimate compare report process read status doctor"
+_RUN = "run batch_submit"
+_FOLLOW = "batch_status batch_wait batch_collect batch_cancel batch_adopt"
+_ALL = f"{_RUN} estimate compare report process read status doctor"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class DeclaredSettings:
     photos_dir: Annotated[
         Path | None,
         Flag(
-            f"{_ALL} {_PEOPLE} {_TAGS} search forget write undo export accept reject",
+            f"{_ALL} {_PEOPLE} {_TAGS} {_FOLLOW} search forget write undo export accept reject",
             "DIR",
             "Folder with the photos.",
             WHERE,
@@ -115,9 +117,9 @@ class DeclaredSettings:
     captions_jsonl: Annotated[
         Path,
         Flag(
-            "run estimate stats search report process read status doctor journal_check "
-            "journal_compact journal_merge journal_recheck forget write undo export import_ accept "
-            f"reject {_PEOPLE} {_TAGS}",
+            f"{_RUN} {_FOLLOW} batch_list batch_ignore estimate stats search report process "
+            "read status doctor journal_check journal_compact journal_merge journal_recheck forget "
+            f"write undo export import_ accept reject {_PEOPLE} {_TAGS}",
             "FILE",
             "The journal, one line per photo.",
             WHERE,
@@ -127,7 +129,8 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            f"run search report process read status forget write export {_PEOPLE} {_TAGS}",
+            f"{_RUN} batch_collect search report process read status forget write export {_PEOPLE} "
+            f"{_TAGS}",
             "FILE",
             "What is known besides captions.",
             WHERE,
@@ -138,8 +141,8 @@ class DeclaredSettings:
     models_dir: Annotated[
         Path | None,
         Flag(
-            "run compare search report process tag doctor models_list models_path models_download "
-            "models_remove people_scan",
+            f"{_RUN} compare search report process tag doctor models_list models_path "
+            "models_download models_remove people_scan",
             "DIR",
             "Folder with model files, looked into before the caches.",
             WHERE,
@@ -148,7 +151,7 @@ class DeclaredSettings:
     follow_links: Annotated[
         bool,
         Flag(
-            "run estimate compare report process read status people_scan",
+            f"{_RUN} estimate compare report process read status people_scan",
             "",
             "Also what is behind links that lead out of the photos folder.",
             WHICH,
@@ -159,7 +162,7 @@ class DeclaredSettings:
     backend: Annotated[
         str,
         Flag(
-            "run estimate backends",
+            f"{_RUN} estimate backends",
             "NAME",
             "Who writes the captions, see 'backends'.",
             WHO,
@@ -168,12 +171,12 @@ class DeclaredSettings:
         ),
     ] = ""
     model: Annotated[
-        str, Flag("run estimate backends", "NAME", "Model name.", WHO, default="the backend's")
+        str, Flag(f"{_RUN} estimate backends", "NAME", "Model name.", WHO, default="the backend's")
     ] = ""
     prompt: Annotated[
         str,
         Flag(
-            "run estimate compare",
+            f"{_RUN} estimate compare",
             "TEXT",
             "What to ask about each photo.",
             WHO,
@@ -183,7 +186,7 @@ class DeclaredSettings:
     context: Annotated[
         str,
         Flag(
-            "run",
+            _RUN,
             "KIND[,KIND]",
             "Facts told to the model: people, place, date, folder, album, keywords; 'all' where "
             "no photo leaves this machine. Never coordinates.",
@@ -196,7 +199,7 @@ class DeclaredSettings:
     fallback: Annotated[
         str,
         Flag(
-            "run",
+            f"{_RUN} batch_collect",
             "BACKEND[:MODEL]",
             "Who is asked about photos that the backend cannot caption; repeatable, in that "
             "order; @URL at the end for another address.",
@@ -209,7 +212,7 @@ class DeclaredSettings:
     base_url: Annotated[
         str,
         Flag(
-            "run estimate compare",
+            f"{_RUN} {_FOLLOW} estimate compare",
             "URL",
             "Address of this backend, for a proxy or a server of your own; repeatable: several "
             "share the photos. In config.env OPENAI_BASE_URL for openai, OLLAMA_BASE_URL for "
@@ -225,13 +228,17 @@ class DeclaredSettings:
     language: Annotated[
         str,
         Flag(
-            "run estimate compare", "NAME", "Language of the captions.", WHO, default="the prompt's"
+            f"{_RUN} estimate compare",
+            "NAME",
+            "Language of the captions.",
+            WHO,
+            default="the prompt's",
         ),
     ] = ""
     fields: Annotated[
         str,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "FIELD[,FIELD]",
             "What to write down: caption, title, tags, summary, or 'full' for these and more.",
             WHO,
@@ -241,13 +248,19 @@ class DeclaredSettings:
     max_tags: Annotated[
         int,
         Flag(
-            "run estimate", "N", "At most N tags a photo.", WHO, default="3 to 5", least=0, most=50
+            f"{_RUN} estimate",
+            "N",
+            "At most N tags a photo.",
+            WHO,
+            default="3 to 5",
+            least=0,
+            most=50,
         ),
     ] = 0
     vocabulary: Annotated[
         Path | None,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "FILE",
             "The words that tags may be, one a line; 'Animal > Dog', 'bike = bicycle'.",
             WHO,
@@ -257,7 +270,7 @@ class DeclaredSettings:
     vocabulary_mode: Annotated[
         Literal["strict", "prefer", "free"],
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "MODE",
             "strict: no other words; prefer: these first; free: other words for them replaced.",
             WHO,
@@ -266,7 +279,7 @@ class DeclaredSettings:
     max_tokens: Annotated[
         int,
         Flag(
-            "run",
+            _RUN,
             "N",
             "Longest answer, in tokens.",
             WHO,
@@ -282,13 +295,16 @@ class DeclaredSettings:
     local_only: Annotated[
         bool,
         Flag(
-            "run estimate compare backends", "", "Refuse any address that is not this machine.", WHO
+            f"{_RUN} {_FOLLOW} estimate compare backends",
+            "",
+            "Refuse any address that is not this machine.",
+            WHO,
         ),
     ] = False
     allow_http: Annotated[
         bool,
         Flag(
-            "run estimate compare backends",
+            f"{_RUN} {_FOLLOW} estimate compare backends",
             "",
             "Allow plain http to another machine; anybody between can see it.",
             WHO,
@@ -297,7 +313,7 @@ class DeclaredSettings:
     timeout: Annotated[
         float,
         Flag(
-            "run compare backends",
+            f"{_RUN} compare",
             "SECONDS",
             "Wait so long for an answer.",
             HOW,
@@ -309,7 +325,7 @@ class DeclaredSettings:
     patience: Annotated[
         float,
         Flag(
-            "run",
+            _RUN,
             "SECONDS",
             "Wait so long for a service that fails; 30 at most if nothing listens there.",
             HOW,
@@ -320,7 +336,7 @@ class DeclaredSettings:
     max_edge: Annotated[
         int,
         Flag(
-            "run estimate compare",
+            f"{_RUN} estimate compare",
             "PIXELS",
             "Longer side of what the backend sees.",
             HOW,
@@ -331,7 +347,7 @@ class DeclaredSettings:
     max_workers: Annotated[
         int,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "N",
             "Requests at a time.",
             HOW,
@@ -343,7 +359,7 @@ class DeclaredSettings:
     decode_workers: Annotated[
         int,
         Flag(
-            "run process write people_scan",
+            f"{_RUN} process write people_scan batch_collect",
             "N",
             "Processes that decode photos.",
             HOW,
@@ -379,7 +395,7 @@ class DeclaredSettings:
     max_cost: Annotated[
         float | None,
         Flag(
-            "run",
+            f"{_RUN} batch_collect",
             "USD",
             "Stop when this journal has cost so much, all runs together.",
             HOW,
@@ -388,12 +404,18 @@ class DeclaredSettings:
     ] = None
     max_requests: Annotated[
         int | None,
-        Flag("run", "N", "Stop when this journal has taken so many requests.", HOW, least=0),
+        Flag(
+            f"{_RUN} batch_collect",
+            "N",
+            "Stop when this journal has taken so many requests.",
+            HOW,
+            least=0,
+        ),
     ] = None
     max_photo_cost: Annotated[
         float | None,
         Flag(
-            "run",
+            _RUN,
             "USD",
             "Stop at a photo that bills more.",
             HOW,
@@ -404,7 +426,7 @@ class DeclaredSettings:
     prices_file: Annotated[
         Path | None,
         Flag(
-            "run estimate compare",
+            f"{_RUN} {_FOLLOW} estimate compare",
             "FILE",
             "JSON with prices that win over the maintained ones.",
             HOW,

@@ -16,7 +16,7 @@ HOUSE = ROOT / PACKAGE
 LAYERS = [
     {"cli"},
     {"config"},
-    {"report", "writeback"},
+    {"batch", "report", "writeback"},
     {"pipeline"},
     {"backends", "embedders", "library", "people", "tags"},
     {"journal", "image_loader", "hub", "workers"},
@@ -28,6 +28,7 @@ LAYERS = [
 ]
 SIBLINGS = {
     "backends",
+    "batch",
     "embedders",
     "library",
     "people",

@@ -17,6 +17,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from picture_captioner.cli.batch_app import batch_app
 from picture_captioner.cli.execution import execute as run_app
 from picture_captioner.cli.flags import AsJson, Command, Flags, make_app, takes_flags
 from picture_captioner.cli.journal_app import journal_app
@@ -38,6 +39,7 @@ app = make_app(
 )
 app.add_typer(journal_app, name="journal")
 app.add_typer(models_app, name="models")
+app.add_typer(batch_app, name="batch")
 app.add_typer(people_app, name="people")
 app.add_typer(tags_app, name="tags")
 app.add_typer(maintain_app, name="maintain")
@@ -167,7 +169,7 @@ def forget(
         bool, typer.Option("--dry-run", metavar="", help="List them, and forget nothing.")
     ] = False,
 ) -> int:
-    """Take photos out of journal, log, library.db and report, for good."""
+    """Take photos out of journal, jobs, log, library.db and report, for good."""
     from picture_captioner.cli.commands.forget import forget_photos
 
     return forget_photos(flags, paths or [], gone=gone, out=out, dry_run=dry_run)

@@ -45,7 +45,7 @@ class Flags:
     quiet: Annotated[
         bool,
         Flag(
-            "run estimate compare report",
+            "run batch_submit batch_wait batch_collect estimate compare report",
             "",
             "Say nothing but errors and the hosts that photos go to.",
             HOW,
@@ -54,7 +54,13 @@ class Flags:
     ] = False
     verbose: Annotated[
         bool,
-        Flag("run report", "", "Also show what goes into the log.", HOW, name="--verbose -v"),
+        Flag(
+            "run batch_submit report",
+            "",
+            "Also show what goes into the log.",
+            HOW,
+            name="--verbose -v",
+        ),
     ] = False
 
     def settings(self, **more: Any) -> Settings:

@@ -9,6 +9,8 @@ from typing import Annotated
 from picture_captioner.cli.flags import Flags
 from picture_captioner.settings import HOW, WHICH, WHO, Flag
 
+_RUN = "run batch_submit"
+_JOBS = "Batch jobs (half price)"
 _MODEL = "A model on this machine (--backend local)"
 
 
@@ -18,12 +20,12 @@ class RunFlags(Flags):
 
     prompt_file: Annotated[
         Path | None,
-        Flag("run estimate compare", "FILE", "Read the prompt from a UTF-8 text file.", WHO),
+        Flag(f"{_RUN} estimate compare", "FILE", "Read the prompt from a UTF-8 text file.", WHO),
     ] = None
     hints: Annotated[
         Path | None,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "FILE",
             "JSON lines with 'tags' by 'rel_path' or 'content_sha256', told to the model.",
             WHO,
@@ -31,7 +33,7 @@ class RunFlags(Flags):
     ] = None
     option: Annotated[
         list[str] | None,
-        Flag("run estimate", "NAME=VALUE", "An option of the backend itself; repeatable.", WHO),
+        Flag(f"{_RUN} estimate", "NAME=VALUE", "An option of the backend itself; repeatable.", WHO),
     ] = None
     service_tier: Annotated[
         str | None,
@@ -55,7 +57,7 @@ class RunFlags(Flags):
     include: Annotated[
         list[str] | None,
         Flag(
-            "run estimate compare",
+            f"{_RUN} estimate compare",
             "PATTERN",
             "Only photos that match, such as '2023/**' or '*.heic'; repeatable.",
             WHICH,
@@ -64,7 +66,7 @@ class RunFlags(Flags):
     exclude: Annotated[
         list[str] | None,
         Flag(
-            "run estimate compare",
+            f"{_RUN} estimate compare",
             "PATTERN",
             "Not photos that match; wins over --include; repeatable.",
             WHICH,
@@ -73,31 +75,31 @@ class RunFlags(Flags):
     files_from: Annotated[
         str | None,
         Flag(
-            "run estimate compare",
+            f"{_RUN} estimate compare",
             "FILE",
             "Only the photos listed in a file, one per line or NUL-separated; '-' is stdin.",
             WHICH,
         ),
     ] = None
     order: Annotated[
-        str, Flag("run compare", "ORDER", "path, newest, oldest or random.", WHICH)
+        str, Flag(f"{_RUN} compare", "ORDER", "path, newest, oldest or random.", WHICH)
     ] = "path"
     shard: Annotated[
         str | None,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "I/N",
             "Only the I-th of N equal shares, for N machines that share the photos.",
             WHICH,
         ),
     ] = None
     limit: Annotated[
-        int | None, Flag("run", "N", "Work through N photos, then stop.", WHICH, least=1)
+        int | None, Flag(_RUN, "N", "Work through N photos, then stop.", WHICH, least=1)
     ] = None
     retry_status: Annotated[
         str | None,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "STATUS[,STATUS]",
             "Also photos with error_api, error_model or error_corrupt, or 'all' of them.",
             WHICH,
@@ -106,7 +108,7 @@ class RunFlags(Flags):
     retry_only: Annotated[
         bool,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "",
             "Only those of --retry-status (default then: error_api,error_model).",
             WHICH,
@@ -115,7 +117,7 @@ class RunFlags(Flags):
     stale: Annotated[
         str | None,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "WHAT[,WHAT]",
             "Also photos captioned by another 'model' or 'prompt', or whose 'content' changed.",
             WHICH,
@@ -123,15 +125,17 @@ class RunFlags(Flags):
     ] = None
     force: Annotated[
         bool,
-        Flag("run estimate", "", "All photos, also those done; adds lines, deletes none.", WHICH),
+        Flag(
+            f"{_RUN} estimate", "", "All photos, also those done; adds lines, deletes none.", WHICH
+        ),
     ] = False
     overwrite_edits: Annotated[
-        bool, Flag("run estimate", "", "Also captions that a human wrote or accepted.", WHICH)
+        bool, Flag(f"{_RUN} estimate", "", "Also captions that a human wrote or accepted.", WHICH)
     ] = False
     since: Annotated[
         str | None,
         Flag(
-            "run estimate",
+            f"{_RUN} estimate",
             "TIME",
             "A record younger than this ISO 8601 time counts as done, whatever other flags say.",
             WHICH,
@@ -152,12 +156,12 @@ class RunFlags(Flags):
     ] = False
     no_library: Annotated[
         bool,
-        Flag("run", "", "Keep no facts and thumbnails in library.db on the way.", HOW),
+        Flag(_RUN, "", "Keep no facts and thumbnails in library.db on the way.", HOW),
     ] = False
     accept_truncated: Annotated[
         bool,
         Flag(
-            "run",
+            _RUN,
             "",
             "Caption what is left of a picture whose file ends too early; its record says "
             "'truncated'.",
@@ -233,5 +237,59 @@ class RunFlags(Flags):
             least=1,
         ),
     ] = None
+    batch: Annotated[
+        bool,
+        Flag(
+            "run",
+            "",
+            "At half price, by the provider's batch jobs: submit, wait up to a day, collect.",
+            _JOBS,
+        ),
+    ] = False
+    min_batch: Annotated[
+        int,
+        Flag(
+            _RUN,
+            "N",
+            "Ask about fewer photos than that one at a time, at the usual price [10].",
+            _JOBS,
+            least=1,
+        ),
+    ] = 10
+    job_tokens: Annotated[
+        int,
+        Flag(
+            _RUN,
+            "N",
+            "The most tokens that may wait in jobs, as your account's tier allows [any number].",
+            _JOBS,
+            least=0,
+        ),
+    ] = 0
+    to_files: Annotated[
+        Path | None,
+        Flag(
+            "batch_submit",
+            "DIR",
+            "Send nothing: write the jobs as files for 'vllm run-batch' (--backend compatible).",
+            _JOBS,
+        ),
+    ] = None
+    poll: Annotated[
+        float,
+        Flag(
+            "run batch_wait", "SECONDS", "How often to ask how far jobs are [60].", _JOBS, least=0.1
+        ),
+    ] = 60.0
+    repair: Annotated[
+        str,
+        Flag(
+            "run batch_collect",
+            "HOW",
+            "What to do about answers that are no caption: ask again at once, one at a time "
+            "(single), or leave them for the next job (batch) [single].",
+            _JOBS,
+        ),
+    ] = "single"
     named: tuple[Path, ...] = ()  # the single photos that are arguments
     as_json: bool = False

@@ -17,6 +17,7 @@
 The format and its rules are in docs/journal-format.md.
 """
 
+from picture_captioner.journal.append_only import real_journal_path
 from picture_captioner.journal.durable import make_folders, replacing
 from picture_captioner.journal.fold import Fold, Line, fold, is_real
 from picture_captioner.journal.forgetting import (
@@ -32,6 +33,7 @@ from picture_captioner.journal.reading import (
     read_again,
     read_captions,
     read_index,
+    read_job,
 )
 from picture_captioner.journal.record import (
     MOST_DOLLARS,
@@ -78,6 +80,8 @@ __all__ = [
     "read_again",
     "read_captions",
     "read_index",
+    "read_job",
+    "real_journal_path",
     "replacing",
     "summarize",
     "tag_key",

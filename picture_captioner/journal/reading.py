@@ -310,6 +310,22 @@ def read_again(path: Path, entries: Iterable[Entry]) -> list[dict[str, Any]]:
     return found
 
 
+def read_job(path: Path, job: str) -> Iterator[Record]:
+    """The records that the answers of a batch job became (`batch_job`).
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    name = job.encode("ascii")
+    with open_for_reading(path) as stream:
+        for line in read_lines(stream):
+            if name not in line.data or not isinstance(parse_line(line), Entry):
+                continue
+            record = Record.from_mapping(read_fields(line.data))
+            if record.batch_job == job:
+                yield record
+
+
 def read_captions(
     path: Path, index: JournalIndex | None = None, *, placeholders: bool = False
 ) -> Iterator[Record]:

@@ -76,6 +76,8 @@ class Record:
     cache_write_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
     service_tier: str | None = None
+    batch: bool = False
+    batch_job: str | None = None
     cost_usd: float | None = None
     requests: int | None = None
     latency_ms: int | None = None

@@ -113,21 +113,16 @@ class CaptionRun:
             )
             for chosen in chosen_backends
         ]
-        self._decoding = Decoding(
-            options.photos_dir,
-            options.edge,
+        self._decoding = decoding_of(
+            pending,
+            chosen_backends,
+            journal,
+            rules,
+            options,
             self._queue,
             content,
             self._recorder,
             self._ready,
-            _unchanged_if(pending, journal, rules),
-            _ready_jpeg(chosen_backends),
-            allow_reduced=not options.dry_run and _stays_here(chosen_backends),
-            accept_truncated=options.accept_truncated,
-            root=options.root,
-            facts=options.facts,
-            follow_links=options.follow_links,
-            shots=SameShots(options.shots, journal.index, rules),
         )
         chain = FallbackChain(self._services, outcomes.notice)
         self._captioning = Captioning(
@@ -173,6 +168,36 @@ def _leading(shots: Mapping[str, Photo], pending: Sequence[Photo]) -> frozenset[
     """The photos of this run whose captions RAW files wait for."""
     return frozenset(leader.rel_path for leader in shots.values()).intersection(
         photo.rel_path for photo in pending
+    )
+
+
+def decoding_of(
+    pending: Sequence[Photo],
+    chosen_backends: Sequence[ChosenBackend],
+    journal: Journal,
+    rules: SelectionRules,
+    options: RunOptions,
+    queue: WorkQueue,
+    content: ContentIndex,
+    recorder: Recorder,
+    ready: Buffer[DecodedPhoto],
+) -> Decoding:
+    """The decoders' side of a run, or of a batch job that is filled, for these backends."""
+    return Decoding(
+        options.photos_dir,
+        options.edge,
+        queue,
+        content,
+        recorder,
+        ready,
+        _unchanged_if(pending, journal, rules),
+        _ready_jpeg(chosen_backends),
+        allow_reduced=not options.dry_run and _stays_here(chosen_backends),
+        accept_truncated=options.accept_truncated,
+        root=options.root,
+        facts=options.facts,
+        follow_links=options.follow_links,
+        shots=SameShots(options.shots, journal.index, rules),
     )
 
 

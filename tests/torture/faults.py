@@ -184,3 +184,30 @@ def disk_turns_read_only(directory: str, after: int) -> None:
         return opened(path, flags, *rest, **more)
 
     os.write, os.open = writing, opening
+
+
+def die_at_step(number: int) -> None:
+    """SIGKILL at a step of a batch command: before or after a sync or a request, all counted."""
+    httpx2 = importlib.import_module("httpx2")
+    sync, send = os.fdatasync, httpx2.Client.send
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == number:
+            _die()
+
+    def syncing(descriptor: int) -> None:
+        step()
+        sync(descriptor)
+        step()
+
+    def sending(client: Any, *arguments: Any, **more: Any) -> Any:
+        step()
+        answer = send(client, *arguments, **more)
+        step()
+        return answer
+
+    os.fdatasync = syncing
+    httpx2.Client.send = sending

@@ -92,8 +92,8 @@ def _price(values: dict[str, Any]) -> str:
 
 def _batch(values: dict[str, Any]) -> str:
     return (
-        f"about {dollars(values['batch_cost_usd'])} by the provider's batch API, "
-        "which this program does not use yet"
+        f"about {dollars(values['batch_cost_usd'])} with 'run --batch': the provider's batch jobs, "
+        "answered within a day (docs/batch.md)"
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from picture_captioner.batch.ledger import Job, JobLedger, ledger_path, read_jobs
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
@@ -42,6 +43,8 @@ def forget_photos(
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
         traces = find_traces(journal, forgets)
+        jobs = read_jobs(journal.path)
+        traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
         with Library.open(settings.library_path, say) as library:
             library.add_traces(traces, forgets)
             for path in sorted(traces.paths):
@@ -54,6 +57,7 @@ def forget_photos(
                 return ExitCode.DONE
             library.forget(traces.paths, traces.own_hashes, traces.own_captions)
         _forget_people(settings, traces)
+        _forget_in_jobs(journal.path, jobs, traces)
         _forget_elsewhere(out, settings, traces)
         forget_lines(journal, traces)
     _tell(traces, out)
@@ -111,6 +115,19 @@ def _forget_people(settings: Settings, traces: Traces) -> None:
     from picture_captioner.pipeline.people.people_file import PeopleFile
 
     PeopleFile.forget(settings.people_path, traces.own_hashes)
+
+
+def _forget_in_jobs(journal: Path, jobs: Mapping[str, Job], traces: Traces) -> None:
+    """Take them out of the batch jobs; an answer that comes for one later is for nobody."""
+    JobLedger.forget(ledger_path(journal), traces.paths)
+    for job in jobs.values():
+        held = len(traces.paths.intersection(job.paths))
+        if held and job.is_out and job.remote_id:
+            say(
+                f"{job.facts.get('host')} still has {count(held)} of them in job {job.id}, until "
+                f"it is collected; 'batch cancel {job.id}' stops it",
+                always=True,
+            )
 
 
 def _forget_elsewhere(out: Path, settings: Settings, traces: Traces) -> None:

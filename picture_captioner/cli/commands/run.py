@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.batch.ledger import Job as SentJob
+from picture_captioner.batch.ledger import not_out, photos_out, read_jobs, reserved
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
@@ -31,6 +34,7 @@ from picture_captioner.cli.commands.price import price_in_words
 from picture_captioner.cli.commands.summary import tell_summary
 from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.logs import configure_logging
+from picture_captioner.cli.program import program
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
@@ -75,6 +79,19 @@ def run_captions(flags: RunFlags) -> int:
     Raises:
         FatalError: the run cannot start, or had to stop.
     """
+    if flags.batch:
+        from picture_captioner.cli.commands.batch_collect import run_as_jobs
+
+        return run_as_jobs(flags)
+    return with_pending(flags, caption_pending)
+
+
+def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
+    """Find what is pending, and have it done by `work`, with the journal open; its exit code.
+
+    Raises:
+        FatalError: it cannot start, or had to stop.
+    """
     settings = settings_for(flags)
     if LOOP_VARIABLE in os.environ and flags.files_from == "-":
         raise UsageError(
@@ -102,7 +119,10 @@ def run_captions(flags: RunFlags) -> int:
         _require_own_journal(photos, journal, rules)
         if journal.begun:
             say(f"Beginning a new journal: {journal.path}")
+        jobs = read_jobs(journal.path)
         selection = select(photos, journal.index, rules)
+        shots = _shots(photos, rules)
+        _leave_out_what_is_out(selection, jobs, shots)
         reverse = _order(journal, selection)
         _tell_selection(selection, backend, flags)
         batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
@@ -123,13 +143,35 @@ def run_captions(flags: RunFlags) -> int:
             library=library,
             batch=batch,
             reporter=reporter,
-            shots=_shots(photos, rules),
+            shots=shots,
+            ceilings=Ceilings(
+                settings.max_cost, settings.max_requests, settings.max_photo_cost, *reserved(jobs)
+            ),
         )
         try:
-            return _caption(job)
+            return work(job)
         finally:
             journal.run_ends()
             _tell_loop(journal)
+
+
+def _leave_out_what_is_out(
+    selection: Selection, jobs: Mapping[str, SentJob], shots: Mapping[str, Photo]
+) -> None:
+    """A photo in a batch job that is out is not sent a second time, whatever the flags say.
+
+    Nor is the RAW file of one, which gets its caption.
+    """
+    out = set(photos_out(jobs))
+    out.update(raw for raw, leader in shots.items() if leader.rel_path in out)
+    pending = not_out(selection.pending, out)
+    if waiting := len(selection.pending) - len(pending):
+        say(
+            f"Passing over {count(waiting)} that batch jobs hold; see '{shlex.join(program())} "
+            "batch status'",
+            always=True,
+        )
+    selection.pending[:] = pending
 
 
 def _tell_loop(journal: Journal) -> None:
@@ -210,6 +252,7 @@ class Job:
     batch: Batch
     reporter: ProgressReporter
     shots: dict[str, Photo]
+    ceilings: Ceilings
 
 
 def _shots(photos: Sequence[Photo], rules: SelectionRules) -> dict[str, Photo]:
@@ -217,15 +260,13 @@ def _shots(photos: Sequence[Photo], rules: SelectionRules) -> dict[str, Photo]:
     return {} if rules.identity.placeholder else find_shots(photos, RAW_EXTENSIONS)
 
 
-def _caption(job: Job) -> int:
-    chosen_backends = _available_backends(job)
+def caption_pending(job: Job) -> int:
+    """Caption the photos now, one request each."""
+    chosen_backends = available_backends(job)
     flags, journal, batch = job.flags, job.journal, job.batch
     reporter = job.reporter
     outcomes = Outcomes(reporter)
-    library = job.library
-    if library is not None:
-        read_files_beside(job.photos_dir, batch.photos, library, job.settings.captions_jsonl)
-    options = _run_options(job, library)
+    options = run_options(job)
     captioning = CaptionRun(
         chosen_backends,
         journal,
@@ -234,7 +275,7 @@ def _caption(job: Job) -> int:
         job.rules,
         options,
         outcomes,
-        Ceilings(job.settings.max_cost, job.settings.max_requests, job.settings.max_photo_cost),
+        job.ceilings,
         job.hints,
     )
     _announce(chosen_backends, job, options.edge)
@@ -249,19 +290,24 @@ def _caption(job: Job) -> int:
         finally:
             reporter.close()
     tell_summary(outcomes, journal, job.backends[0], flags, batch, time.monotonic() - started)
-    code = _exit_code(error, interrupts, outcomes, batch)
-    if captioning.abandoned:
+    code = exit_code(error, interrupts, outcomes, batch)
+    leave(job, code, abandoned=captioning.abandoned)
+    return code
+
+
+def leave(job: Job, code: int, *, abandoned: bool) -> None:
+    """Close what is open; ends the process where something still hangs."""
+    if abandoned:
         for backend in job.backends:
             backend.abandon()
-        journal.run_ends()
+        job.journal.run_ends()
         logging.shutdown()
         os._exit(code)  # a request that hangs must not keep the process from ending
     for backend in job.backends:
         backend.close()
-    return code
 
 
-def _available_backends(job: Job) -> list[ChosenBackend]:
+def available_backends(job: Job) -> list[ChosenBackend]:
     """The backends that can be asked, each with its prices; one that is down is left out aloud.
 
     Raises:
@@ -306,8 +352,11 @@ def _library(
         return None
 
 
-def _run_options(job: Job, library: Library | None) -> RunOptions:
-    settings = job.settings
+def run_options(job: Job) -> RunOptions:
+    """How the photos are decoded and sent; what lies beside them is read here."""
+    settings, library = job.settings, job.library
+    if library is not None:
+        read_files_beside(job.photos_dir, job.batch.photos, library, settings.captions_jsonl)
     return RunOptions(
         photos_dir=job.photos_dir,
         workers=workers_for(job.backends[0], settings),
@@ -328,17 +377,8 @@ def _run_options(job: Job, library: Library | None) -> RunOptions:
 def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> None:
     """Say who is about to receive the photos and at what price, before the first one."""
     photos = job.batch.photos
-    sent = "pixels and the prompt, no names, no metadata"
-    tags = job.hints.with_context(None)
-    if hinted := sum(bool(tags.tags(photo.rel_path, None)) for photo in photos):
-        sent = f"pixels, the prompt and the hints of {hinted:,}, no names, no metadata"
-    elif tags:
-        sent = "pixels, the prompt and hints, no names, no metadata"
     first, *others = chosen_backends
-    if context := job.hints.context:
-        sent = f"pixels, the prompt and facts ({', '.join(context.kinds)}), no other metadata"
-        if first.hears_context:
-            tell_context(context, job.library, job.photos_dir, photos, first.backend.destination)
+    sent = what_is_sent(job, first)
     if first.backend.destination:
         billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
         price = price_in_words(first.backend, first.prices, edge, billed, len(photos))
@@ -354,9 +394,26 @@ def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> 
     _log.info("run started", extra={"event": "run_started", **about, "photos": len(photos)})
 
 
-def _exit_code(
+def what_is_sent(job: Job, first: ChosenBackend) -> str:
+    """What leaves of each photo, in words; an example of its facts is told, if any leave."""
+    photos = job.batch.photos
+    sent = "pixels and the prompt, no names, no metadata"
+    tags = job.hints.with_context(None)
+    if hinted := sum(bool(tags.tags(photo.rel_path, None)) for photo in photos):
+        sent = f"pixels, the prompt and the hints of {hinted:,}, no names, no metadata"
+    elif tags:
+        sent = "pixels, the prompt and hints, no names, no metadata"
+    if context := job.hints.context:
+        sent = f"pixels, the prompt and facts ({', '.join(context.kinds)}), no other metadata"
+        if first.hears_context:
+            tell_context(context, job.library, job.photos_dir, photos, first.backend.destination)
+    return sent
+
+
+def exit_code(
     error: FatalError | None, interrupts: Interrupts, outcomes: Outcomes, batch: Batch
 ) -> int:
+    """What the process says of how it ended; an error is told."""
     if error is not None:
         say(str(error), always=True)
         return error.exit_code

@@ -21,7 +21,7 @@ from picture_captioner.pipeline.asking.fallback import FallbackChain
 from picture_captioner.pipeline.asking.prices import added, usage_of
 from picture_captioner.pipeline.asking.reask import Answer
 from picture_captioner.pipeline.asking.retry import RunStopped
-from picture_captioner.pipeline.asking.service import Answered, BackendService
+from picture_captioner.pipeline.asking.service import Answered, BackendService, ChosenBackend
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.recording.recorder import Captioned, Recorder
@@ -96,7 +96,7 @@ class Captioning:
             try:
                 images = [case.decoded.image for case in cases]
                 photo = cases[0].decoded.loaded.content_sha256
-                answers = service.ask(images, [_told(service, case) for case in cases], photo)
+                answers = service.ask(images, [told(service.chosen, c.tags) for c in cases], photo)
             except BackendUnavailableError as error:
                 self._chain.put_aside(service, error)
                 continue
@@ -182,11 +182,11 @@ class Captioning:
         self._recorder.failed(failed if proved else service.breaker.failed(failed))
 
 
-def _told(service: BackendService, case: Case) -> Tags:
+def told(chosen: ChosenBackend, tags: Tags) -> Tags:
     """The tags, and the facts where the backend may hear them."""
-    if service.chosen.hears_context:
-        return case.tags
-    return tuple(tag for tag in case.tags if not isinstance(tag, Told))
+    if chosen.hears_context:
+        return tags
+    return tuple(tag for tag in tags if not isinstance(tag, Told))
 
 
 def _runaway(

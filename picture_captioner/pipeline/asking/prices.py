@@ -43,6 +43,8 @@ class OwnPrice(BaseModel):
     input_per_million: float = Field(ge=0, le=MOST_PER_MILLION)
     output_per_million: float = Field(ge=0, le=MOST_PER_MILLION)
     as_of: str = ""
+    batch_share: float | None = Field(default=None, ge=0, le=1)
+    """What a batch job costs of that: 0.5 is half; without it, it is unknown."""
 
 
 class _PriceFile(RootModel[dict[str, OwnPrice]]):
@@ -117,6 +119,8 @@ class Prices:
     own: OwnPrice | None = None
     free: bool = False
     tier: str | None = None
+    batch: bool = False
+    """Whether photos are sent in batch jobs."""
 
     def billed(self, usage: Usage, attempts: int, answered_by: str | None = None) -> Usage:
         """The usage with its cost, if that is known, and every request that was sent for it.
@@ -140,19 +144,24 @@ class Prices:
         quote = self.quote(usage)
         return quote.total_usd if quote is not None else None
 
-    def quote(self, usage: Usage, *, batch: bool = False) -> Quote | None:
+    def quote(self, usage: Usage, *, batch: bool | None = None) -> Quote | None:
         """US dollars for the tokens of one photo, in and out; None when unknown.
 
         Args:
-            batch: at the price of the provider's batch API; None if it is not known to have one.
+            batch: at the price of the provider's batch API (the answer is None if it is not known
+                to have one), or at the usual one; not given: as `batch` of these prices says.
         """
+        batch = self.batch if batch is None else batch
         if "input_tokens" not in usage or "output_tokens" not in usage:
             return None
         if self.own is not None or self.free:
-            price = self.own or OwnPrice(input_per_million=0, output_per_million=0)
-            tokens = usage["input_tokens"], usage["output_tokens"]
-            sent, written = price.input_per_million, price.output_per_million
-            return None if batch else Quote(tokens[0] * sent / 1e6, tokens[1] * written / 1e6)
+            price = self.own or OwnPrice(input_per_million=0, output_per_million=0, batch_share=1)
+            share = price.batch_share if batch else 1.0
+            if share is None:
+                return None
+            sent = usage["input_tokens"] * price.input_per_million
+            written = usage["output_tokens"] * price.output_per_million
+            return Quote(share * sent / 1e6, share * written / 1e6)
         return self._maintained(usage, batch=batch) if self.provider else None
 
     @property

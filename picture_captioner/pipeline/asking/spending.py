@@ -17,12 +17,15 @@ from picture_captioner.pipeline.asking.prices import Prices
 class Ceilings:
     """The most that all runs of a journal together may spend; None is no ceiling.
 
-    `max_photo_cost` is for a single photo (`BillGuard`).
+    `max_photo_cost` is for a single photo (`BillGuard`). `reserved_usd` and `reserved_requests` are
+    what batch jobs that are out may still bill.
     """
 
     max_cost: float | None = None
     max_requests: int | None = None
     max_photo_cost: float | None = None
+    reserved_usd: float = 0.0
+    reserved_requests: int = 0
 
 
 class Budget:
@@ -36,7 +39,7 @@ class Budget:
     def __init__(self, ceilings: Ceilings, index: JournalIndex) -> None:
         self._ceilings = ceilings
         self._index = index
-        self._requests = index.requests
+        self._requests = index.requests + ceilings.reserved_requests
         self._lock = threading.Lock()
 
     @property
@@ -50,11 +53,13 @@ class Budget:
         Raises:
             CeilingReachedError: it may not be.
         """
-        cost, most = self._index.cost_usd, self._ceilings.max_cost
+        promised, most = self._ceilings.reserved_usd, self._ceilings.max_cost
+        cost = self._index.cost_usd + promised
         if most is not None and cost >= most:
+            jobs = f", {promised:.4f} of it reserved for batch jobs" if promised else ""
             raise CeilingReachedError(
-                f"stopped at --max-cost {most:g}: this journal has cost {cost:.4f} USD. Raise the "
-                "ceiling and run the same command again to go on"
+                f"stopped at --max-cost {most:g}: this journal has cost {cost:.4f} USD{jobs}. "
+                "Raise the ceiling and run the same command again to go on"
             )
         with self._lock:
             limit = self._ceilings.max_requests

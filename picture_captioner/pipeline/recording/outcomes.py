@@ -15,6 +15,7 @@ class Outcome(enum.StrEnum):
     CAPTIONED = "captioned"
     COPIED = "copied from a photo with the same content"
     MOVED = "kept the caption they had before they were moved"
+    SUBMITTED = "sent in a batch job, to be answered later"
     OPENED = "opened without error"
     EXAMINED = "examined: facts, thumbnail and vector"
     RECOGNISED = "recognised: moved, or a copy of another"

@@ -118,6 +118,8 @@ def copied_record(
         cache_write_tokens=None,
         cache_write_1h_tokens=None,
         service_tier=None,
+        batch=False,
+        batch_job=None,
         cost_usd=None,
         requests=None,
         latency_ms=None,

@@ -1,0 +1,218 @@
+"""From a job's answers to records: each once, whatever ends this process in between.
+
+A record names its job, so what a killed collect has written is known to the next one; the job
+counts as collected when all of them are on the disk, and only then are the provider's files
+deleted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from picture_captioner.backends.base import Caption
+from picture_captioner.backends.fields import FieldsAsked
+from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState
+from picture_captioner.batch.service import Answer, BatchService, RemoteJob, ResultsCutError
+from picture_captioner.errors import CaptionerError, PhotoError, RefusedInWordsError
+from picture_captioner.image_loader import LoadedImage
+from picture_captioner.journal import Journal, Record, read_job
+from picture_captioner.pipeline.asking.prices import Prices, usage_of
+from picture_captioner.pipeline.recording.answers import judge_answer
+from picture_captioner.pipeline.recording.records import (
+    copied_record,
+    failure_record,
+    success_record,
+)
+from picture_captioner.pipeline.selecting.selection import Identity
+from picture_captioner.pipeline.selecting.walk import Photo
+
+_AT_ONCE = 200
+"""Records that share one write and one sync."""
+
+
+@dataclass
+class Collected:
+    """What came of a job.
+
+    `failed` are photos with a verdict, and its code; `unanswered` counts those without, by reason,
+    and `strays` the answers that are nobody's.
+    """
+
+    captioned: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    unanswered: Counter[str] = field(default_factory=Counter)
+    strays: int = 0
+    cost_usd: float = 0.0
+
+
+class Collecting:
+    """Writes one job's answers into the journal."""
+
+    def __init__(self, service: BatchService, journal: Journal, job: Job, prices: Prices) -> None:
+        self._service, self._journal, self._job = service, journal, job
+        self._prices = replace(prices, batch=True)
+        facts = job.facts
+        fields = tuple(facts.get("fields") or ("caption",))
+        self._asked = FieldsAsked(fields, int(facts["max_tags"])) if len(fields) > 1 else None
+        self.result = Collected()
+        self._declined_in_words: set[str] = set()
+        self._copies: dict[int, list[Photo]] = {}
+        for copy in job.copies:
+            if copy.n not in job.photos:
+                continue  # forgotten since
+            photo = Photo(copy.rel_path, job.photos[copy.n].size, copy.mtime_ns)
+            self._copies.setdefault(copy.n, []).append(photo)
+
+    def run(self, remote: RemoteJob) -> Collected:
+        """Write what has arrived and is not in the journal yet.
+
+        Raises:
+            ResultsCutError, JobGoneError, TransientError: not all arrived; what did is written.
+        """
+        done = {record.rel_path for record in read_job(self._journal.path, self._job.id)}
+        seen: set[int] = set()
+        group: list[Record] = []
+        try:
+            for photo, answer in self._arrived(remote):
+                if photo.n in seen:
+                    self.result.strays += 1
+                    continue
+                seen.add(photo.n)
+                if photo.rel_path not in done:
+                    group += self._records(photo, answer)
+                if len(group) >= _AT_ONCE:
+                    self._journal.append(*group)
+                    group.clear()
+        finally:
+            self._journal.append(*group)
+        missing = len(self._job.photos) - len(seen)
+        if missing and remote.complete:
+            raise ResultsCutError(
+                f"{self._service.host} says that job {self._job.id} is complete and gave no answer "
+                f"for {missing:,} of its photos: collect again later, or give them up with 'batch "
+                f"ignore {self._job.id}'"
+            )
+        if missing:
+            self.result.unanswered["no answer"] += missing
+        return self._added_up()
+
+    def _added_up(self) -> Collected:
+        """By the journal, which also has what an earlier collect wrote before it was killed."""
+        for record in read_job(self._journal.path, self._job.id):
+            self.result.cost_usd += record.cost_usd or 0.0
+            if record.error is not None:
+                filtered = record.rel_path not in self._declined_in_words
+                code = "filter" if record.error.code == "refused" and filtered else ""
+                self.result.failed[record.rel_path] = code or record.error.code
+            elif record.copied_from is None:
+                self.result.captioned += 1
+        return self.result
+
+    def _arrived(self, remote: RemoteJob) -> Iterator[tuple[AskedPhoto, Answer]]:
+        for custom_id, answer in self._service.answers(remote):
+            photo = self._job.photo_of(custom_id)
+            if photo is None:
+                self.result.strays += 1
+            else:
+                yield photo, answer
+
+    def _records(self, photo: AskedPhoto, answer: Answer) -> list[Record]:
+        if isinstance(answer, Caption):
+            try:
+                answer = judge_answer(answer, self._asked)
+            except PhotoError as error:
+                answer = error
+        if isinstance(answer, Caption):
+            return self._captioned(photo, answer)
+        if isinstance(answer, PhotoError):
+            return [self._failed(photo, answer)]
+        self.result.unanswered[_why(answer)] += 1
+        return []
+
+    def _captioned(self, photo: AskedPhoto, answer: Caption) -> list[Record]:
+        usage = self._prices.billed(usage_of(answer), 1, answer.model_version)
+        answer = replace(answer, **usage)
+        record = success_record(
+            _photo(photo), _loaded(photo), answer, self._identity(photo), latency_ms=0
+        )
+        record = self._of_the_job(record)
+        copies = [
+            copied_record(copy, replace(_loaded(photo), mtime_ns=copy.mtime_ns), record)
+            for copy in self._copies.get(photo.n, ())
+        ]
+        return [record, *copies]
+
+    def _failed(self, photo: AskedPhoto, error: PhotoError) -> Record:
+        error.usage = self._prices.billed(error.usage, 1) if error.usage else error.usage
+        if isinstance(error, RefusedInWordsError):
+            self._declined_in_words.add(photo.rel_path)
+        identity = self._identity(photo)
+        return self._of_the_job(
+            failure_record(_photo(photo), _loaded(photo), error, identity, latency_ms=0)
+        )
+
+    def _of_the_job(self, record: Record) -> Record:
+        return replace(record, batch=True, batch_job=self._job.id, latency_ms=None)
+
+    def _identity(self, photo: AskedPhoto) -> Identity:
+        facts = self._job.facts
+        return Identity(facts["backend"], facts["model"], photo.prompt_sha256, placeholder=False)
+
+
+def collect(
+    service: BatchService, journal: Journal, ledger: JobLedger, job: Job, prices: Prices
+) -> Collected:
+    """Write a job's answers, note that it is collected, and have its files deleted.
+
+    Raises:
+        ResultsCutError, JobGoneError, TransientError, FatalError: it is not collected yet.
+    """
+    remote = service.look(job.remote_id)
+    collecting = Collecting(service, journal, job, prices)
+    found = collecting.run(remote) if job.state is JobState.ENDED else Collected()
+    if job.state is JobState.ENDED:
+        ledger.note(
+            job.id,
+            JobState.COLLECTED,
+            files=list(remote.files),
+            captioned=found.captioned,
+            failed=len(found.failed),
+            unanswered=found.unanswered.total(),
+            cost_usd=round(found.cost_usd, 6),
+        )
+    _delete_files(service, ledger, job, remote)
+    return found
+
+
+def _delete_files(service: BatchService, ledger: JobLedger, job: Job, remote: RemoteJob) -> None:
+    """Have the provider delete what it keeps; where that fails, the next command tries again."""
+    sent = str(job.facts.get("file_id") or "")
+    files = dict.fromkeys((sent, *remote.files) if sent else remote.files)
+    try:
+        service.delete(replace(remote, files=tuple(files)))
+    except CaptionerError:
+        return
+    ledger.note(job.id, JobState.DELETED)
+
+
+def _why(answer: object) -> str:
+    return str(getattr(answer, "code", "") or type(answer).__name__)
+
+
+def _photo(photo: AskedPhoto) -> Photo:
+    return Photo(photo.rel_path, photo.size, photo.mtime_ns)
+
+
+def _loaded(photo: AskedPhoto) -> LoadedImage:
+    return LoadedImage(
+        image=None,
+        content_sha256=photo.content_sha256,
+        size=photo.size,
+        mtime_ns=photo.mtime_ns,
+        width=0,
+        height=0,
+        format="",
+        truncated=photo.truncated,
+    )

@@ -1,0 +1,155 @@
+"""What became of jobs: of those that run, and of those whose creation nobody confirmed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from picture_captioner.batch.ledger import Job, JobLedger, JobState, this_machine
+from picture_captioner.batch.service import BatchService, JobGoneError, RemoteJob
+from picture_captioner.errors import CaptionerError, ConfigurationError
+
+SETTLE_SECONDS = 300.0
+"""A job that no list shows so long after its creation was asked for was not created: the longest
+that gateways hold a request is said to be a minute or two, and lists may lag behind."""
+
+_UNSETTLED = frozenset({JobState.INTENT, JobState.CREATING})
+
+
+def jobs_at(service: BatchService, jobs: Iterable[Job]) -> list[Job]:
+    """The jobs that were sent to this service's host through this backend."""
+    name = service.backend.name
+    return [
+        job
+        for job in jobs
+        if (job.facts.get("backend"), job.facts.get("host")) == (name, service.host)
+    ]
+
+
+def follow(service: BatchService, ledger: JobLedger, notice: Callable[[str], None]) -> None:
+    """Bring the ledger up to date with what the provider says of its jobs.
+
+    Raises:
+        TransientError, FatalError: the provider cannot be asked.
+    """
+    jobs = jobs_at(service, ledger.jobs().values())
+    if unsettled := [job for job in jobs if job.state in _UNSETTLED]:
+        _settle(service, ledger, unsettled, notice)
+    for job in jobs_at(service, ledger.jobs().values()):
+        if job.state is JobState.CREATED:
+            _look(service, ledger, job, notice)
+
+
+def _look(
+    service: BatchService, ledger: JobLedger, job: Job, notice: Callable[[str], None]
+) -> None:
+    try:
+        remote = service.look(job.remote_id)
+    except JobGoneError as error:
+        notice(
+            f"{error}. If its answers are lost for good, 'batch ignore {job.id}' makes its "
+            f"{len(job.photos):,} photos pending again; they will then be paid for once more"
+        )
+        return
+    told = {"status": remote.status, "answered": remote.answered, "problem": remote.problem}
+    state = JobState.ENDED if remote.ended else JobState.CREATED
+    if state is not job.state or any(job.facts.get(k) != v for k, v in told.items()):
+        ledger.note(job.id, state, **told)
+
+
+def _settle(
+    service: BatchService,
+    ledger: JobLedger,
+    unsettled: Sequence[Job],
+    notice: Callable[[str], None],
+) -> None:
+    """Find out which of these jobs exist; what surely does not makes its photos pending again."""
+    listed = list(service.listed())
+    unknown = [remote for remote in listed if not _is_known(remote, ledger)]
+    for job in unsettled:
+        found = next((remote for remote in unknown if _is_of(service, ledger, remote, job)), None)
+        if found is not None:
+            ledger.note(job.id, JobState.CREATED, remote_id=found.id)
+            notice(f"Job {job.id} was created after all: {found.id}")
+        elif _may_be_hidden(service, unknown, job) or not _is_over(job):
+            left = max(0.0, SETTLE_SECONDS - job.seconds_since(time.time()))
+            notice(
+                f"Whether {service.host} took job {job.id} is not known yet; its "
+                f"{len(job.photos):,} photos wait (ask again in {left:.0f} s: 'batch status')"
+            )
+        else:
+            ledger.note(job.id, JobState.ABANDONED, problem="it was never created")
+            _delete_orphan(service, job)
+            notice(
+                f"Job {job.id} was never created, nothing of it is billed: its photos are pending"
+            )
+
+
+def _is_over(job: Job) -> bool:
+    """Whether a request that would create it can no longer be on its way."""
+    if job.state is JobState.INTENT and job.facts.get("by") == this_machine():
+        return True  # this process holds the ledger, so nobody is about to send it
+    return job.seconds_since(time.time()) > SETTLE_SECONDS
+
+
+def _is_known(remote: RemoteJob, ledger: JobLedger) -> bool:
+    ids = {job.remote_id for job in ledger.jobs().values()} | ledger.ignored()
+    return remote.id in ids
+
+
+def _is_of(service: BatchService, ledger: JobLedger, remote: RemoteJob, job: Job) -> bool:
+    if service.shows_our_ids:
+        file_id = job.facts.get("file_id")
+        return remote.ours == job.id or bool(file_id and remote.input_file == file_id)
+    if not remote.ended or (remote.created_at or 0.0) < ledger.begun_at - SETTLE_SECONDS:
+        return False
+    return service.owner(remote) == job.id
+
+
+def _may_be_hidden(service: BatchService, unknown: Sequence[RemoteJob], job: Job) -> bool:
+    """Whether one of the unknown jobs that run may be this one, without showing it."""
+    if service.shows_our_ids or job.state is JobState.INTENT:
+        return False
+    return any(not remote.ended for remote in unknown)
+
+
+def _delete_orphan(service: BatchService, job: Job) -> None:
+    """Delete the file of a job that was never created, where we know it."""
+    if file_id := job.facts.get("file_id"):
+        try:
+            service.delete(RemoteJob(job.id, "", ended=True, files=(str(file_id),)))
+        except CaptionerError:
+            return  # it expires by itself
+
+
+def require_no_strangers(service: BatchService, ledger: JobLedger) -> None:
+    """Refuse to submit while a job may hold the same photos without being in this ledger.
+
+    Where the list shows our ids, that is one of another copy of this ledger; elsewhere it may be
+    any that runs.
+
+    Raises:
+        ConfigurationError: with the command that says whose it is.
+        TransientError, FatalError: the provider cannot be asked.
+    """
+    for remote in service.listed():
+        if _is_known(remote, ledger):
+            continue
+        if service.shows_our_ids:
+            if remote.ours and remote.ours.startswith(f"{ledger.name}-"):
+                raise _stranger(service, remote, "was made with a copy of this ledger")
+        elif not remote.ended:
+            raise _stranger(service, remote, "runs and is not in this ledger")
+        elif (remote.created_at or 0.0) >= ledger.begun_at - SETTLE_SECONDS:
+            if (service.owner(remote) or "").startswith(f"{ledger.name}-"):
+                raise _stranger(service, remote, "was made with a copy of this ledger")
+            ledger.disown(remote.id)
+
+
+def _stranger(service: BatchService, remote: RemoteJob, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"a job at {service.host}, {remote.id}, {what}: the same photos could be paid for twice. "
+        f"If it is yours, 'batch adopt {remote.id} --from LEDGER' takes it over from the ledger "
+        f"that has it (captions.jobs.jsonl on the other machine); if it is not, 'batch ignore "
+        f"{remote.id}'"
+    )

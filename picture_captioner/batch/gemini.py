@@ -1,0 +1,187 @@
+"""Batch jobs by the Gemini API: a file of requests goes up, a file of answers comes down.
+
+Photos inside the request that creates a job (inline) are limited to 20 MB, so it is always a file.
+Sources: the guides "Batch API" and "Files API" and google-genai 3.6's `batches.py`, read on
+2026-11-28.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, ClassVar, cast
+
+import httpx2
+from google import genai
+from google.genai import errors as genai_errors
+from google.genai import types
+
+from picture_captioner.batch.service import (
+    MOST_LISTED,
+    Answer,
+    Answered,
+    BatchService,
+    JobGoneError,
+    Limits,
+    RemoteJob,
+    ResultsCutError,
+)
+from picture_captioner.errors import TransientError
+from picture_captioner.foreign_text import clean
+
+_ENDED = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"})
+_STATUS_OF = {3: 400, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
+"""gRPC's codes, which a line's error may have in place of a status."""
+
+
+class GeminiJobs(BatchService):
+    """Gemini, through its Batch API."""
+
+    limits: ClassVar[Limits] = Limits(
+        requests=200_000,
+        file_bytes=2_000_000_000,
+        answered_within="24 hours, 48 at the most",
+        files_kept="for 48 hours, the answers until they are deleted, which 'batch collect' does",
+    )
+
+    def request(self, custom_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A line of the input file; `store` is a field of single requests only."""
+        return {"key": custom_id, "request": {k: v for k, v in body.items() if k != "store"}}
+
+    def upload(self, job_id: str, body: IO[bytes]) -> str:
+        """Send the file, under the job's id."""
+        with self.faults():
+            body.seek(0)
+            made = self.client.files.upload(
+                file=cast(io.IOBase, body),
+                config=types.UploadFileConfig(display_name=job_id, mime_type="application/jsonl"),
+            )
+        return _named(made.name)
+
+    def create(self, job_id: str, file_id: str, body: IO[bytes]) -> str:  # noqa: ARG002
+        """Create the job for the file."""
+        with self.faults():
+            made = self.client.batches.create(
+                model=self.backend.settings.model,
+                src=file_id,
+                config=types.CreateBatchJobConfig(display_name=job_id),
+            )
+        return _named(made.name)
+
+    def look(self, remote_id: str) -> RemoteJob:
+        """Ask for the job."""
+        with self.faults():
+            return _remote(self.client.batches.get(name=remote_id))
+
+    def listed(self) -> Iterator[RemoteJob]:
+        """All jobs of the project, page by page."""
+        with self.faults():
+            pages = self.client.batches.list(config=types.ListBatchJobsConfig(page_size=100))
+            yield from map(_remote, itertools.islice(pages, MOST_LISTED))
+
+    def answers(self, remote: RemoteJob) -> Iterator[Answered]:
+        """The lines of the file of answers, which goes through a file without a name."""
+        if not remote.results:
+            if remote.complete:
+                raise JobGoneError(f"{self.host} names no file with the answers of {remote.id}")
+            return
+        with tempfile.TemporaryFile() as file:
+            with self.faults():
+                self.client.files.download(file=remote.results, destination=cast(io.IOBase, file))
+            file.seek(0)
+            for line in file:
+                if line.strip():
+                    yield self._answered(line)
+
+    def _answered(self, line: bytes) -> Answered:
+        try:
+            found = json.loads(line)
+            key = str(found["key"])
+        except (ValueError, KeyError, TypeError):
+            raise ResultsCutError(
+                f"a line of the answers from {self.host} is cut off; those before it are kept, "
+                "collect again for the rest"
+            ) from None
+        response = found.get("response")
+        if isinstance(response, dict):
+            return Answered(key, self.read(response))
+        return Answered(key, self._failure(found.get("error") or found.get("status")))
+
+    def _failure(self, error: object) -> Answer:
+        details = error if isinstance(error, dict) else {}
+        code = details.get("code")
+        status = _STATUS_OF.get(code, code) if isinstance(code, int) else 500
+        text = clean(str(details.get("message") or ""), 300)
+        model = self.backend.settings.model
+        account = self.backend.provider.account_error(status, "", text, model)
+        answer: Answer = account or self.backend.provider.failed(max(status, 400), {}, text)
+        return answer
+
+    def cancel(self, remote_id: str) -> None:
+        """Cancel the job."""
+        with self.faults():
+            self.client.batches.cancel(name=remote_id)
+
+    def delete(self, remote: RemoteJob) -> None:
+        """Delete its files and the job."""
+        for name in remote.files:
+            with self._unless_gone():
+                self.client.files.delete(name=name)
+        if remote.id.startswith("batches/"):
+            with self._unless_gone():
+                self.client.batches.delete(name=remote.id)
+
+    @contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        try:
+            with self.faults():
+                yield
+        except JobGoneError:
+            return
+
+    @property
+    def client(self) -> genai.Client:
+        """The SDK's client, which retries nothing."""
+        client: genai.Client = self.backend.client
+        return client
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Turn the SDK's errors into ours."""
+        with self.backend.faults_mapped():
+            try:
+                yield
+            except genai_errors.APIError as error:
+                if error.code in {403, 404} and "not" in str(error.message).lower():
+                    raise JobGoneError(f"{self.host} does not have what was asked for") from None
+                raise
+            except httpx2.RemoteProtocolError:
+                raise ResultsCutError(f"the answer from {self.host} broke off") from None
+
+
+def _named(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise TransientError("the answer names no id", code="bad_answer")
+    return name
+
+
+def _remote(job: types.BatchJob) -> RemoteJob:
+    state = (job.state.value if job.state else "").removeprefix("JOB_STATE_")
+    sent = job.src.file_name if job.src else None
+    results = job.dest.file_name if job.dest else None
+    return RemoteJob(
+        id=_named(job.name),
+        status=state.lower().replace("_", " "),
+        ended=state in _ENDED,
+        ours=job.display_name,
+        input_file=sent,
+        complete=state == "SUCCEEDED",
+        created_at=job.create_time.timestamp() if job.create_time else None,
+        problem=clean(str(job.error.message or ""), 300) if job.error else "",
+        files=tuple(filter(None, (sent, results))),
+        results=results,
+    )

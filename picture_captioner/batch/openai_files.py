@@ -1,0 +1,227 @@
+"""Batch jobs as OpenAI has them: a file goes up, a job refers to it, files with answers come down.
+
+vLLM, Together, Groq and others have the same under `/v1/files` and `/v1/batches`.
+Sources: the guide "Batch" and openai 3.56's `resources/batches.py`, read on 2026-11-28.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, ClassVar, Final
+
+import httpx2
+import openai
+
+from picture_captioner.backends.http_service import NO_PROTOCOL
+from picture_captioner.backends.openai_errors import HttpFailure, error_text, mapped, mapped_failure
+from picture_captioner.batch.service import (
+    ANSWER_SECONDS,
+    MOST_LISTED,
+    Answer,
+    Answered,
+    BatchService,
+    JobGoneError,
+    Limits,
+    NotAnsweredError,
+    RemoteJob,
+    ResultsCutError,
+)
+from picture_captioner.errors import TransientError
+from picture_captioner.foreign_text import clean
+
+MARK = "picture_captioner_job"
+"""The key in a job's metadata under which our id stands."""
+
+_ENDPOINT: Final = "/v1/chat/completions"
+_ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_NOT_ANSWERED = frozenset({"batch_expired", "batch_cancelled"})
+
+
+class OpenAIFiles(BatchService):
+    """OpenAI's Batch API."""
+
+    limits: ClassVar[Limits] = Limits(
+        requests=50_000,
+        file_bytes=200_000_000,
+        answered_within="24 hours",
+        files_kept="for 30 days, unless they are deleted, which 'batch collect' does",
+    )
+
+    def request(self, custom_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A line of the input file."""
+        return {"custom_id": custom_id, "method": "POST", "url": _ENDPOINT, "body": dict(body)}
+
+    def upload(self, job_id: str, body: IO[bytes]) -> str:
+        """Send the file, under the job's id."""
+        with self.faults():
+            body.seek(0)
+            file = (f"{job_id}.jsonl", body, "application/jsonl")
+            return _name(self.client.files.create(file=file, purpose="batch"))
+
+    def create(self, job_id: str, file_id: str, body: IO[bytes]) -> str:  # noqa: ARG002
+        """Create the job for the file."""
+        with self.faults():
+            made = self.client.batches.create(
+                input_file_id=file_id,
+                endpoint=_ENDPOINT,
+                completion_window="24h",
+                metadata={MARK: job_id},
+                timeout=ANSWER_SECONDS,
+            )
+            return _name(made)
+
+    def look(self, remote_id: str) -> RemoteJob:
+        """Ask for the job."""
+        with self.faults():
+            return _remote(self.client.batches.retrieve(remote_id, timeout=ANSWER_SECONDS))
+
+    def listed(self) -> Iterator[RemoteJob]:
+        """All jobs of the account that the list shows, page by page."""
+        with self.faults():
+            pages = self.client.batches.list(limit=100, timeout=ANSWER_SECONDS)
+            yield from map(_remote, itertools.islice(pages, MOST_LISTED))
+
+    def answers(self, remote: RemoteJob) -> Iterator[Answered]:
+        """The lines of the output file, then those of the error file."""
+        lines = 0
+        for file_id in remote.results:
+            for custom_id, answer in self._lines(file_id):
+                lines += not isinstance(answer, NotAnsweredError)
+                yield Answered(custom_id, answer)
+        if lines < remote.answered:
+            raise ResultsCutError(
+                f"{self.host} has {remote.answered:,} answers of {remote.id} and handed out "
+                f"{lines:,}; collect again later"
+            )
+
+    def _lines(self, file_id: str) -> Iterator[Answered]:
+        with self.faults(), self._content(file_id) as response:
+            try:
+                for line in response.iter_lines():
+                    if line.strip():
+                        yield self._answered(json.loads(line))
+            except (httpx2.HTTPError, ValueError) as error:
+                raise ResultsCutError(
+                    f"the answers from {self.host} broke off ({type(error).__name__}); those that "
+                    "arrived are kept, collect again for the rest"
+                ) from None
+
+    def _content(self, file_id: str) -> Any:
+        return self.client.files.with_streaming_response.content(file_id)
+
+    def _answered(self, line: dict[str, Any]) -> Answered:
+        response, error = line.get("response") or {}, line.get("error") or {}
+        status, body = response.get("status_code"), response.get("body")
+        answer: Answer
+        if error.get("code") in _NOT_ANSWERED:
+            answer = NotAnsweredError("the job ended before this photo's turn", code="expired")
+        elif status == 200 and isinstance(body, dict):
+            answer = self.read(body)
+        else:
+            answer = self._failure(status, body or error)
+        return Answered(str(line.get("custom_id")), answer)
+
+    def _failure(self, status: object, body: object) -> Answer:
+        if not isinstance(status, int) or status < 400:
+            said = clean(error_text(body), 200)
+            return TransientError(f"{self.host} gave no answer: {said}", code="bad_answer")
+        details = body.get("error", body) if isinstance(body, dict) else {}
+        details = details if isinstance(details, dict) else {}
+        code = f"{details.get('code') or ''} {details.get('type') or ''}".strip()
+        failure = HttpFailure(status, code, error_text(body))
+        return mapped_failure(failure, self.backend.provider)
+
+    def cancel(self, remote_id: str) -> None:
+        """Cancel the job."""
+        with self.faults():
+            self.client.batches.cancel(remote_id, timeout=ANSWER_SECONDS)
+
+    def delete(self, remote: RemoteJob) -> None:
+        """Delete its files; the job itself, a line without photos, cannot be deleted."""
+        for file_id in remote.files:
+            try:
+                with self.faults():
+                    self.client.files.delete(file_id, timeout=ANSWER_SECONDS)
+            except JobGoneError:
+                continue
+
+    @property
+    def client(self) -> openai.OpenAI:
+        """The SDK's client, which retries nothing."""
+        client: openai.OpenAI = self.backend.client
+        return client
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Turn the SDK's errors into ours."""
+        try:
+            yield
+        except openai.NotFoundError as error:
+            said = clean(error_text(error.body), 200)
+            raise JobGoneError(f"{self.host} does not have what was asked for: {said}") from None
+        except openai.OpenAIError as error:
+            raise mapped(error, self.backend.provider) from None
+        except httpx2.HTTPError as error:
+            raise self.backend.provider.unconnected(error) from None
+        except NO_PROTOCOL:
+            raise self.backend.provider.unreadable() from None
+
+
+class CompatibleFiles(OpenAIFiles):
+    """The same at any other server; how long it keeps files, nobody knows."""
+
+    limits = Limits(
+        requests=50_000,
+        file_bytes=200_000_000,
+        answered_within="a time that the server sets",
+        files_kept="for as long as the server likes; 'batch collect' asks it to delete them",
+    )
+
+
+def _name(made: object) -> str:
+    """The id in an answer; without one nobody knows what became of the request."""
+    found = getattr(made, "id", None)
+    if not isinstance(found, str) or not found:
+        raise TransientError("the answer names no id", code="bad_answer")
+    return found
+
+
+def _remote(batch: Any) -> RemoteJob:
+    counts = getattr(batch, "request_counts", None)
+    metadata = getattr(batch, "metadata", None)
+    ours = metadata.get(MARK) if isinstance(metadata, dict) else None
+    named = (batch.output_file_id, getattr(batch, "error_file_id", None))
+    results = tuple(name for name in named if isinstance(name, str) and name)
+    return RemoteJob(
+        id=_name(batch),
+        status=str(batch.status),
+        ended=batch.status in _ENDED,
+        ours=str(ours) if ours else None,
+        input_file=getattr(batch, "input_file_id", None),
+        total=_count(counts, "total"),
+        answered=_count(counts, "completed"),
+        complete=batch.status == "completed",
+        created_at=_seconds(getattr(batch, "created_at", None)),
+        problem=_problem(batch) if batch.status == "failed" else "",
+        files=tuple(filter(None, (getattr(batch, "input_file_id", None), *results))),
+        results=results,
+    )
+
+
+def _count(counts: object, name: str) -> int:
+    found = getattr(counts, name, None)
+    return found if isinstance(found, int) and found > 0 else 0
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _problem(batch: Any) -> str:
+    """Why a job failed, in the provider's words."""
+    problems = getattr(getattr(batch, "errors", None), "data", None) or []
+    said = "; ".join(f"{p.code or ''} {p.message or ''}".strip() for p in problems[:3])
+    return clean(said, 300)

@@ -1,0 +1,220 @@
+"""What a provider's batch API is to the rest of this room, and which there are.
+
+A service speaks through the backend that captions one photo at a time: its address, its key, its
+SDK with retries off, its requests and its reading of answers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, ClassVar, NamedTuple, TypeAlias
+
+import msgspec
+
+from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    CaptionerError,
+    TransientError,
+    UsageError,
+)
+
+TRANSFER_SECONDS = 3600.0
+"""For sending or fetching a whole file: 2 GB in two hours are 2.3 Mbit/s."""
+ANSWER_SECONDS = 60.0
+"""For every request that carries no file."""
+LONGEST_RESULTS = 4 << 30
+"""Bytes of all answers of a job; 200,000 requests with the longest captions are under 1 GiB."""
+MOST_LISTED = 1_000
+"""Jobs of a provider's list that are looked at, the youngest first."""
+
+Answer: TypeAlias = Caption | CaptionerError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job may hold, by the provider's documentation (docs/batch.md has the sources)."""
+
+    requests: int
+    file_bytes: int
+    answered_within: str
+    files_kept: str
+
+
+@dataclass(frozen=True)
+class RemoteJob:
+    """A job as the provider shows it.
+
+    `ours` is the id that we gave it and `input_file` the file that we sent, where the provider
+    shows them; `answered` how many requests have an answer that was billed, as far as it says;
+    `complete` whether it says that there is a line for every request; `files` what is to be deleted
+    in the end.
+    """
+
+    id: str
+    status: str
+    ended: bool
+    ours: str | None = None
+    input_file: str | None = None
+    total: int = 0
+    answered: int = 0
+    complete: bool = False
+    created_at: float | None = None
+    problem: str = ""
+    files: tuple[str, ...] = ()
+    results: Any = None
+
+
+class Answered(NamedTuple):
+    """What came back for one request."""
+
+    custom_id: str
+    answer: Answer
+
+
+class NotAnsweredError(TransientError):
+    """Expired or cancelled before the model saw it: not billed, and no verdict on the photo."""
+
+
+class JobGoneError(BackendUnavailableError):
+    """The provider does not know the job, or has deleted its answers."""
+
+
+class ResultsCutError(BackendUnavailableError):
+    """Not all answers arrived; those that did are used, and the rest can be asked for again."""
+
+
+class BatchService(ABC):
+    """A provider's batch API."""
+
+    limits: ClassVar[Limits]
+    head: ClassVar[bytes] = b""
+    between: ClassVar[bytes] = b"\n"
+    tail: ClassVar[bytes] = b"\n"
+    """What stands before, between and behind the requests in a job's body."""
+    shows_our_ids: ClassVar[bool] = True
+    """Whether its list of jobs says which are ours."""
+    sends_file_first: ClassVar[bool] = True
+
+    def __init__(self, backend: CaptionBackend) -> None:
+        """`backend`: as `transport` makes it."""
+        self.backend: Any = backend
+
+    @property
+    def host(self) -> str:
+        """Who gets the photos."""
+        return self.backend.destination or "this machine"
+
+    @abstractmethod
+    def request(self, custom_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One request of a job."""
+
+    def line(self, custom_id: str, body: Mapping[str, Any]) -> bytes:
+        """One request as it stands in the job's body."""
+        return msgspec.json.encode(self.request(custom_id, body))
+
+    def upload(self, job_id: str, body: IO[bytes]) -> str:
+        """Send the body's file and return the provider's name of it; nothing is billed for that.
+
+        Raises:
+            TransientError: it may be tried again. FatalError: it may not.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def create(self, job_id: str, file_id: str, body: IO[bytes]) -> str:
+        """Create the job, with one request that is never repeated; the provider's id of it.
+
+        Raises:
+            TransientError: it may have been created or not.
+            PhotoError, FatalError: it was not created.
+        """
+
+    @abstractmethod
+    def look(self, remote_id: str) -> RemoteJob:
+        """How far a job is.
+
+        Raises:
+            JobGoneError: the provider does not know it.
+            TransientError, FatalError: it cannot be asked.
+        """
+
+    @abstractmethod
+    def listed(self) -> Iterator[RemoteJob]:
+        """The account's jobs, the youngest first, at most `MOST_LISTED`."""
+
+    def owner(self, remote: RemoteJob) -> str | None:
+        """The id that we gave an ended job whose list does not show it; None if we gave none."""
+        return remote.ours
+
+    @abstractmethod
+    def answers(self, remote: RemoteJob) -> Iterator[Answered]:
+        """What came back, in any order.
+
+        Raises:
+            ResultsCutError: not all of it arrived.
+            JobGoneError: it was deleted.
+        """
+
+    @abstractmethod
+    def cancel(self, remote_id: str) -> None:
+        """Ask the provider to stop; what is answered by then is billed and can be collected."""
+
+    @abstractmethod
+    def delete(self, remote: RemoteJob) -> None:
+        """Delete what the provider keeps of a job; what is gone already is passed over."""
+
+    def read(self, body: dict[str, Any]) -> Answer:
+        """The caption in an answer's body, or the verdict that it stands for."""
+        try:
+            caption: Caption = self.backend.read_body(body)
+        except CaptionerError as error:
+            return error
+        except (ValueError, TypeError, AttributeError, RecursionError):  # nobody validated it
+            return TransientError(f"{self.host} gave no answer of its form", code="bad_answer")
+        return caption
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.backend.close()
+
+
+_SERVICES = {
+    "openai": "picture_captioner.batch.openai_files:OpenAIFiles",
+    "compatible": "picture_captioner.batch.openai_files:CompatibleFiles",
+    "xai": "picture_captioner.batch.xai:XaiJobs",
+    "anthropic": "picture_captioner.batch.anthropic:AnthropicJobs",
+    "gemini": "picture_captioner.batch.gemini:GeminiJobs",
+}
+
+
+def service_for(backend: CaptionBackend, folder: Path | None = None) -> BatchService:
+    """The batch API behind a backend, with connections of its own; or files in a folder.
+
+    Raises:
+        UsageError: there is none; the message names those that have one.
+    """
+    if folder is not None:
+        from picture_captioner.batch.run_files import RunFiles
+
+        return RunFiles(_transport(backend), folder)
+    target = _SERVICES.get(backend.name)
+    if target is None:
+        raise UsageError(
+            f"the {backend.name} backend has no batch jobs; these have: {', '.join(_SERVICES)}"
+        )
+    module, _, name = target.partition(":")
+    kind: type[BatchService] = getattr(importlib.import_module(module), name)
+    return kind(_transport(backend))
+
+
+def _transport(backend: CaptionBackend) -> CaptionBackend:
+    """The same backend with time and room for whole files."""
+    settings: BackendSettings = replace(backend.settings, timeout=TRANSFER_SECONDS)
+    transport = type(backend)(settings)
+    transport.longest_answer = LONGEST_RESULTS
+    return transport

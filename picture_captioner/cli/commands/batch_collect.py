@@ -1,0 +1,116 @@
+"""`batch collect`, and `run --batch`, which is submit, wait and collect."""
+
+from __future__ import annotations
+
+from picture_captioner.batch.collecting import Collected, collect
+from picture_captioner.batch.following import follow, jobs_at
+from picture_captioner.batch.ledger import Job, JobState
+from picture_captioner.batch.service import JobGoneError, ResultsCutError
+from picture_captioner.cli.commands.batch import wait
+from picture_captioner.cli.commands.batch_parties import flags_as, open_ledger, services_of
+from picture_captioner.cli.commands.batch_submit import asking, submit
+from picture_captioner.cli.commands.compose import settings_for
+from picture_captioner.cli.commands.run import caption_pending, with_pending
+from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.terminal import count, dollars, say
+from picture_captioner.config import Settings
+from picture_captioner.errors import ExitCode, UsageError
+from picture_captioner.journal import Journal
+
+_MENDED_BY_ASKING = frozenset(
+    {"empty", "broken", "truncated", "reasoning", "not_json", "validation", "no_image", "refused"}
+)
+"""Codes of answers that a second question may mend, as in `pipeline/asking/reask.py`."""
+
+
+def run_as_jobs(flags: RunFlags) -> int:
+    """`run --batch`: submit, wait, collect; goes on where an earlier one was stopped."""
+    code = submit(flags)
+    if code not in {ExitCode.DONE, ExitCode.CEILING, ExitCode.MORE_TO_DO}:
+        return code
+    ended = wait(flags)
+    if ended != ExitCode.DONE:
+        return ended
+    return collect_ended(flags) or code
+
+
+def collect_ended(flags: RunFlags) -> int:
+    """Collect every job that has ended, then ask again about answers that were no caption.
+
+    Raises:
+        FatalError: a provider cannot be asked, or the journal cannot be written.
+    """
+    if flags.repair not in {"single", "batch"}:
+        raise UsageError(f"--repair {flags.repair}: expected single or batch")
+    settings = settings_for(flags)
+    failed: dict[str, dict[str, str]] = {}
+    stuck: list[str] = []
+    with Journal(settings.captions_jsonl) as journal, open_ledger(settings) as ledger:
+        for service, prices in services_of(flags, settings, ledger):
+            with asking(service):
+                follow(service, ledger, say)
+            for job in jobs_at(service, ledger.jobs().values()):
+                if job.state in {JobState.ENDED, JobState.COLLECTED}:
+                    try:
+                        with asking(service):
+                            found = collect(service, journal, ledger, job, prices)
+                    except (ResultsCutError, JobGoneError) as error:
+                        stuck.append(str(error))
+                        say(f"Job {job.id} is not collected: {error}", always=True)
+                        continue
+                    if job.state is JobState.ENDED:
+                        _tell_collected(job, found)
+                        failed[job.id] = found.failed
+        jobs = ledger.jobs()
+    running = sum(job.is_out and job.state is not JobState.ENDED for job in jobs.values())
+    if running:
+        say(f"Still running: {count(running, 'job')}; 'batch wait' waits")
+    code = _repair(flags, settings, jobs, failed)
+    return ExitCode.UNAVAILABLE if stuck and code == ExitCode.DONE else code
+
+
+def _tell_collected(job: Job, found: Collected) -> None:
+    said = f"Job {job.id}: {count(found.captioned, 'caption')}, {dollars(found.cost_usd)}"
+    if found.failed:
+        said += f", {count(len(found.failed))} without a usable answer"
+    say(said)
+    for reason, number in found.unanswered.most_common():
+        say(f"  {number:>7,} not answered ({reason}), not billed: pending again")
+    if found.strays:
+        say(f"  {found.strays:>7,} answers that were not asked for, passed over")
+    if problem := job.facts.get("problem"):
+        say(f"  the provider says: {problem}")
+        if "token" in str(problem).lower():
+            say("  --job-tokens N keeps jobs within what your account's tier lets wait")
+
+
+def _repair(
+    flags: RunFlags, settings: Settings, jobs: dict[str, Job], failed: dict[str, dict[str, str]]
+) -> int:
+    """Ask again, one at a time and by the usual rules, about what the jobs failed."""
+    chosen = {
+        job_id: [
+            path for path, code in found.items() if settings.fallback or code in _MENDED_BY_ASKING
+        ]
+        for job_id, found in failed.items()
+    }
+    if flags.repair == "batch" and any(failed.values()):
+        say("Next, to send the failed ones in another job: batch submit --retry-status=all")
+        return ExitCode.DONE
+    for job_id, paths in chosen.items():
+        if len(paths) < len(failed[job_id]):
+            left = len(failed[job_id]) - len(paths)
+            say(
+                f"{count(left)} of job {job_id} stay without a caption: refused, which a second "
+                "question does not mend; --fallback BACKEND asks another model"
+            )
+        if not paths:
+            continue
+        if settings.photos_dir is None:
+            say("Next, to ask again about the failed ones: run --retry-status=all")
+            continue
+        again = flags_as(flags, settings, jobs[job_id], paths)
+        say(f"Asking again about {count(len(paths))} of job {job_id}, at the usual price")
+        if (code := with_pending(again, caption_pending)) != ExitCode.DONE:
+            return code
+    return ExitCode.DONE

@@ -1,0 +1,229 @@
+"""`batch submit`: what `run` would caption goes out as jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from picture_captioner.batch.following import follow, require_no_strangers
+from picture_captioner.batch.ledger import JobLedger
+from picture_captioner.batch.service import BatchService, service_for
+from picture_captioner.batch.submitting import JobTerms, Submission
+from picture_captioner.cli.commands.compose import check_ceilings
+from picture_captioner.cli.commands.price import price_in_words
+from picture_captioner.cli.commands.run import (
+    Job,
+    available_backends,
+    caption_pending,
+    exit_code,
+    leave,
+    run_options,
+    what_is_sent,
+    with_pending,
+)
+from picture_captioner.cli.interrupts import note_signals
+from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.terminal import count, duration, say
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    FatalError,
+    TransientError,
+    UsageError,
+)
+from picture_captioner.pipeline.asking.prices import Prices
+from picture_captioner.pipeline.asking.service import ChosenBackend
+from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
+from picture_captioner.pipeline.runner import CaptionRun, RunOptions
+from picture_captioner.pipeline.selecting.selection import Batch, find_sources
+from picture_captioner.pipeline.selecting.walk import Photo
+
+NO_SERVER = "http://localhost:8000/v1"
+_TRIED_LIVE = 3
+"""Photos that are asked about one by one, at the most, until one has a caption."""
+
+
+def submit(flags: RunFlags) -> int:
+    """Send what is pending; a few photos are captioned at once instead.
+
+    Raises:
+        FatalError: it cannot start, or had to stop; what was sent is in the ledger.
+    """
+    return with_pending(_for_files(flags) if flags.to_files else flags, _submit)
+
+
+def _for_files(flags: RunFlags) -> RunFlags:
+    """The flags with an address that is never asked, since the backend wants one.
+
+    Raises:
+        UsageError: no model is named, or a backend whose requests vLLM would not understand.
+    """
+    settings = flags.settings()
+    if settings.backend != "compatible" or not settings.model:
+        raise UsageError("--to-files goes with --backend compatible and --model NAME")
+    return replace(flags, given={"base_url": NO_SERVER, **flags.given})
+
+
+def _submit(job: Job) -> int:
+    backend, photos, folder = job.backends[0], job.batch.photos, job.flags.to_files
+    service = service_for(backend, folder)
+    if folder is None and len(photos) < job.flags.min_batch:
+        say(
+            f"{count(len(photos))}: fewer than --min-batch {job.flags.min_batch}, so they are "
+            "asked about one at a time, at the usual price",
+            always=True,
+        )
+        return caption_pending(job)
+    with JobLedger.beside(job.journal.path) as ledger, contextlib.closing(service):
+        for warning in (*ledger.repairs, *ledger.warnings()):
+            say(warning)
+        with asking(service):
+            follow(service, ledger, say)
+            require_no_strangers(service, ledger)
+        return _send(job, service, ledger)
+
+
+@contextlib.contextmanager
+def asking(service: BatchService) -> Iterator[None]:
+    """A provider that cannot be asked just now ends the command; nothing is lost by that."""
+    try:
+        yield
+    except TransientError as error:
+        raise BackendUnavailableError(
+            f"{error}. Nothing is lost: run the same command again when {service.host} is up"
+        ) from error
+
+
+def _send(job: Job, service: BatchService, ledger: JobLedger) -> int:
+    if job.flags.to_files is None:
+        chosen = available_backends(job)[0]
+    else:  # nobody is asked, and nothing is paid
+        prices = Prices(None, job.backends[0].settings.model, free=True)
+        chosen = ChosenBackend(job.backends[0], job.rules.identity, prices)
+    outcomes, options = Outcomes(job.reporter), run_options(job)
+    started = time.monotonic()
+    error: FatalError | None = None
+    submission: Submission | None = None
+    with note_signals(job.reporter.notice, job.journal.run_ends) as interrupts:
+        try:
+            rest = _learn(job, ledger, chosen, replace(options, facts=None), outcomes)
+            submission = _submission(job, service, ledger, chosen, rest, options, outcomes)
+            _announce(job, service, chosen, rest, options.edge)
+            job.reporter.start(len(job.batch.photos))
+            submission.run(interrupts.requested)
+        except FatalError as stopped:
+            error = stopped
+        finally:
+            job.reporter.close()
+    _tell(outcomes, job.batch, submission.made if submission else [], time.monotonic() - started)
+    code = exit_code(error, interrupts, outcomes, job.batch)
+    leave(job, code, abandoned=submission is not None and submission.abandoned)
+    return code
+
+
+def _learn(
+    job: Job, ledger: JobLedger, chosen: ChosenBackend, options: RunOptions, outcomes: Outcomes
+) -> Sequence[Photo]:
+    """Caption a photo at once, which shows what the model takes; what is left for the job.
+
+    A field that the model refuses would fail 50,000 photos half a day later. One that may be a copy
+    of a photo in a job is not taken.
+    """
+    photos = job.batch.photos
+    if job.flags.to_files is not None:
+        return photos
+    out = [sent for sent in ledger.jobs().values() if sent.is_out]
+    sizes = {photo.size for sent in out for photo in sent.photos.values()}
+    candidates = [photo for photo in photos if photo.size not in sizes][:_TRIED_LIVE]
+    if not candidates:
+        return photos
+    say(
+        f"First {count(1)} is asked about at once, at the usual price: a job must not fail on a "
+        "setting that the model does not take"
+    )
+    for tried, photo in enumerate(candidates, 1):
+        live = CaptionRun(
+            [chosen],
+            job.journal,
+            [photo],
+            find_sources([photo], job.journal.index, job.rules, job.photos_dir),
+            job.rules,
+            replace(options, workers=1, decoders=1),
+            outcomes,
+            job.ceilings,
+            job.hints,
+        )
+        live.run()
+        if outcomes.counts[Outcome.CAPTIONED]:
+            done = candidates[:tried]
+            return [photo for photo in photos if photo not in done]
+    raise BackendUnavailableError(
+        f"none of the first {count(len(candidates))} got a caption, so no job was "
+        "made; 'run --limit 20' shows more"
+    )
+
+
+def _submission(
+    job: Job,
+    service: BatchService,
+    ledger: JobLedger,
+    chosen: ChosenBackend,
+    photos: Sequence[Photo],
+    options: RunOptions,
+    outcomes: Outcomes,
+) -> Submission:
+    settings = chosen.backend.settings
+    question: dict[str, object] = {
+        "backend": chosen.identity.backend,
+        "model": chosen.identity.model,
+        "prompt_sha256": chosen.identity.prompt_sha256,
+        "fields": list(settings.fields),
+        "max_tags": settings.max_tags,
+    }
+    if job.flags.to_files is not None:
+        question["folder"] = str(job.flags.to_files.absolute())
+    prices = replace(chosen.prices, batch=True)
+    check_ceilings(chosen.backend, job.settings, prices)
+    ceilings = replace(job.ceilings, reserved_usd=0.0, reserved_requests=0)
+    return Submission(
+        service,
+        chosen,
+        job.journal,
+        ledger,
+        photos,
+        find_sources(photos, job.journal.index, job.rules, job.photos_dir),
+        job.rules,
+        options,
+        outcomes,
+        job.hints,
+        JobTerms(question, prices, ceilings, job.flags.job_tokens),
+    )
+
+
+def _announce(
+    job: Job, service: BatchService, chosen: ChosenBackend, photos: Sequence[Photo], edge: int
+) -> None:
+    """Say who gets the photos, at what price, when, and how long they are kept there."""
+    edge_and_photos = edge, None, len(photos)
+    price = price_in_words(chosen.backend, replace(chosen.prices, batch=True), *edge_and_photos)
+    usual = price_in_words(chosen.backend, chosen.prices, *edge_and_photos)
+    limits, sent = service.limits, what_is_sent(job, chosen)
+    say(
+        f"Sending {count(len(photos))} to {service.host} as batch jobs: {sent}; {price} (the "
+        f"usual price: {usual}); answered within {limits.answered_within}; "
+        f"{service.host} keeps the files {limits.files_kept}",
+        always=True,
+    )
+
+
+def _tell(outcomes: Outcomes, batch: Batch, made: Sequence[str], seconds: float) -> None:
+    say(f"{outcomes.settled:,} of {count(len(batch.photos))} worked through in {duration(seconds)}")
+    for outcome in Outcome:
+        if number := outcomes.counts[outcome]:
+            say(f"  {number:>7,} {outcome}")
+    if made:
+        say(
+            f"Made {count(len(made), 'job')}. Next: 'batch status' says how far they are, 'batch "
+            "wait' waits, 'batch collect' fetches the captions"
+        )

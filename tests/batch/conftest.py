@@ -1,0 +1,89 @@
+"""A library, a provider and the program, for tests of batch jobs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.providers.batch_dialects import DIALECTS, OpenAIBatches
+from tests.providers.batch_server import BatchServer, colour
+from tests.support import library, records
+
+KEY = "sk-ant-batch-0123456789abcdef"
+
+
+class Desk:
+    """Somebody at a terminal with a library of small photos and a key for one provider."""
+
+    def __init__(self, folder: Path, preloaded: Any, server: BatchServer, photos: int) -> None:
+        self.folder, self.server = folder, server
+        self._preloaded = preloaded
+        self.photos = library(folder / "photos", photos)
+        self.said = ""
+
+    def run(self, *arguments: object, faults: Any = (), journal: str = "captions.jsonl") -> int:
+        """Run one command as one would type it; `said` is what it wrote."""
+        address = self.server.arguments()[1]
+        words = list(map(str, arguments))
+        asks = words[:2] not in (["batch", "list"], ["batch", "adopt"], ["batch", "ignore"])
+        if asks:
+            words.append(address)
+        if words[:2] in (["batch", "submit"], ["batch", "collect"]) or words[0] == "run":
+            words += ["--photos-dir=photos", "--decode-workers=1"]
+        if words[:2] == ["batch", "submit"] or words[0] == "run":
+            words += [word for word in self.server.arguments() if word != address]
+        run = self._preloaded.run(
+            *words,
+            f"--captions-jsonl={journal}",
+            cwd=self.folder,
+            faults=faults,
+            **{self.server.key_variable: KEY},
+        )
+        self.said = run.said
+        return run.returncode
+
+    def jobs(self, journal: str = "captions.jsonl") -> list[dict[str, Any]]:
+        """What `batch list --json` says."""
+        assert self.run("batch", "list", "--json", journal=journal) == 0, self.said
+        return json.loads(self.said.splitlines()[-1])
+
+    def records(self) -> list[dict[str, Any]]:
+        return records(self.folder / "captions.jsonl")
+
+    def of_jobs(self) -> list[dict[str, Any]]:
+        return [record for record in self.records() if record.get("batch_job")]
+
+    def age_ledger(self, seconds: float = 3600) -> None:
+        """As if everything in the ledger had been written so long ago."""
+        path = self.folder / "captions.jobs.jsonl"
+        text = path.read_text()
+        path.write_text(re.sub(r'"at":"2\d{3}-', '"at":"2025-', text))
+
+    def check_answers(self) -> None:
+        """Every caption is of its own photo."""
+        for record in self.records():
+            if record["status"] == "success":
+                shown = re.search(r"colour ([\d-]+)", record["caption"])
+                jpeg = (self.photos / record["rel_path"]).read_bytes()
+                assert shown
+                parts = zip(shown[1].split("-"), colour(jpeg).split("-"), strict=True)
+                assert all(abs(int(a) - int(b)) <= 1 for a, b in parts), record
+
+
+@pytest.fixture
+def desk(tmp_path: Path, preloaded: Any) -> Iterator[Desk]:
+    """With OpenAI, and a dozen photos."""
+    with OpenAIBatches() as server:
+        yield Desk(tmp_path, preloaded, server, 12)
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda kind: kind.dialect)
+def any_desk(request: Any, tmp_path: Path, preloaded: Any) -> Iterator[Desk]:
+    """With each provider in turn."""
+    with request.param() as server:
+        yield Desk(tmp_path, preloaded, server, 12)

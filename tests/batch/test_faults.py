@@ -1,0 +1,244 @@
+"""What goes wrong at a provider, and two ledgers: nothing is paid for twice, no answer is lost."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+
+from tests.providers.batch_dialects import AnthropicBatches, GeminiBatches
+from tests.providers.loopback import Elsewhere
+
+# --- the request that creates a job ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "500_after"])
+def test_a_job_that_was_created_unseen_is_found_in_the_list(desk, fault):
+    desk.server.faults["create"] = [fault]
+    assert desk.run("batch", "submit") == 0, desk.said
+    assert len(desk.server.batches) == 1
+    (job,) = desk.jobs()
+    assert job["id"] in desk.server.batches
+
+
+@pytest.mark.parametrize("fault", ["drop", "500"])
+def test_a_job_that_may_have_been_created_keeps_its_photos(desk, fault):
+    desk.server.faults["create"] = [fault]
+    assert desk.run("batch", "submit") == 69, desk.said
+    assert "Nothing is sent twice" in desk.said
+    assert desk.run("batch", "submit") == 0, "all photos wait"
+    assert not desk.server.batches
+    assert desk.run("batch", "status") == 0
+    assert "is not known yet" in desk.said
+    desk.age_ledger()
+    assert desk.run("batch", "status") == 0
+    assert "was never created" in desk.said
+    assert not desk.server.files, "its file is deleted"
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    assert len({r["rel_path"] for r in desk.records()}) == 12
+    assert not desk.server.paid_twice()
+
+
+def test_a_create_is_sent_once_and_a_refused_one_leaves_nothing(desk):
+    desk.server.limits = (3, 200_000_000)
+    assert desk.run("batch", "submit") == 69, desk.said
+    assert "was not made, nothing is billed" in desk.said
+    creates = [asked for asked in desk.server.seen if desk.server.operation(asked) == "create"]
+    assert len(creates) == 1
+    assert desk.jobs()[0]["code"] == "abandoned"
+
+
+def test_an_upload_that_fails_is_tried_again(desk):
+    desk.server.faults["upload"] = ["drop", "500"]
+    assert desk.run("batch", "submit") == 0, desk.said
+    assert len(desk.server.batches) == 1
+
+
+def test_anthropic_hides_whose_a_job_is_so_its_photos_wait_until_it_ends(tmp_path, preloaded):
+    from tests.batch.conftest import Desk
+
+    with AnthropicBatches() as server:
+        desk = Desk(tmp_path, preloaded, server, 12)
+        server.faults["create"] = ["drop_after"]
+        assert desk.run("batch", "submit") == 69, desk.said
+        desk.age_ledger()
+        server.looks = 0
+        assert desk.run("batch", "status") == 0
+        assert "is not known yet" in desk.said, "one that runs may be it"
+        (batch,) = server.batches.values()
+        batch.looked_at = 1
+        batch.created_at = time.time()
+        assert desk.run("batch", "collect") == 0, desk.said
+        assert len(desk.of_jobs()) == 11
+        assert not server.paid_twice()
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+
+def test_results_that_break_off_are_collected_in_the_end(any_desk):
+    desk, server = any_desk, any_desk.server
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    server.faults["results"] = ["cut"]
+    assert desk.run("batch", "collect") == 69, desk.said
+    assert desk.jobs()[0]["code"] == "ended"
+    assert desk.run("batch", "collect") == 0, desk.said
+    paths = [record["rel_path"] for record in desk.of_jobs()]
+    assert len(paths) == len(set(paths)) == 11
+    desk.check_answers()
+
+
+def test_completed_without_a_file_is_not_taken_for_an_answer(desk):
+    desk.server.hides_output = True
+    assert desk.run("batch", "submit") == 0
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 69, desk.said
+    assert not desk.of_jobs()
+    desk.server.hides_output = False
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert len(desk.of_jobs()) == 11
+
+
+def test_an_expired_job_gives_what_was_paid_and_the_rest_is_pending(desk):
+    desk.server.expires = True
+    desk.server.outcome = lambda number, picture: "ok" if number < 4 else "expired"
+    assert desk.run("batch", "submit") == 0
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert len(desk.of_jobs()) == 4
+    desk.server.expires, desk.server.outcome = False, lambda number, picture: "ok"
+    assert desk.run("run", "--batch", "--min-batch=2", "--poll=0.1") == 0, desk.said
+    assert len({r["rel_path"] for r in desk.records()}) == 12
+    assert not desk.server.paid_twice()
+
+
+def test_a_job_that_fails_late_says_why_and_its_photos_are_pending(desk):
+    desk.server.problem = "Enqueued token limit reached"
+    assert desk.run("batch", "submit") == 0
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert "token_limit_exceeded" in desk.said
+    assert "--job-tokens" in desk.said
+    assert not desk.of_jobs()
+    assert desk.run("batch", "list") == 0
+    desk.server.problem = ""
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    assert len({r["rel_path"] for r in desk.records()}) == 12
+
+
+def test_answers_that_were_deleted_are_paid_for_again_only_on_a_persons_word(desk):
+    assert desk.run("batch", "submit") == 0
+    desk.server.gone = True
+    assert desk.run("batch", "collect") == 0, desk.said
+    (job,) = desk.jobs()
+    assert f"batch ignore {job['job']}" in desk.said or job["code"] == "created"
+    assert desk.run("run") == 0
+    assert "Passing over 11 photos" in desk.said
+    assert desk.run("batch", "ignore", job["job"]) == 0
+    assert "11 photos are pending again" in desk.said
+    assert desk.run("run") == 0
+    assert len(desk.records()) == 12
+
+
+# --- who gets the key ---------------------------------------------------------------------------
+
+
+def test_results_at_another_host_get_no_key(tmp_path, preloaded):
+    from tests.batch.conftest import Desk
+
+    with AnthropicBatches() as server, Elsewhere() as elsewhere:
+        desk = Desk(tmp_path, preloaded, server, 12)
+        server.results_host = elsewhere.url
+        assert desk.run("batch", "submit") == 0, desk.said
+        desk.run("batch", "wait", "--poll=0.1")
+        assert desk.run("batch", "collect") == 69, desk.said
+        assert "leads to another host" in desk.said
+        assert not elsewhere.received
+        server.results_host = None
+        assert desk.run("batch", "collect") == 0, desk.said
+
+
+def test_photos_are_uploaded_to_no_other_host(tmp_path, preloaded):
+    from tests.batch.conftest import Desk
+
+    with GeminiBatches() as server, Elsewhere() as elsewhere:
+        desk = Desk(tmp_path, preloaded, server, 12)
+        server.upload_host = elsewhere.url
+        assert desk.run("batch", "submit") == 69, desk.said
+        assert not elsewhere.received
+        assert not server.batches
+
+
+# --- two ledgers, and strangers ---------------------------------------------------------------
+
+
+def test_a_copy_of_the_ledger_finds_the_other_ones_job_and_stops(desk):
+    assert desk.run("batch", "list") == 0
+    assert desk.run("batch", "submit", "--limit=11") == 0
+    copy = desk.folder / "before.jobs.jsonl"
+    ledger = desk.folder / "captions.jobs.jsonl"
+    begun = ledger.read_bytes().split(b"\n")[0] + b"\n"
+    shutil.copy(ledger, copy)
+    ledger.write_bytes(begun)
+    assert desk.run("batch", "submit") == 78, desk.said
+    assert "was made with a copy of this ledger" in desk.said
+    (remote_id,) = desk.server.batches
+    assert f"batch adopt {remote_id}" in desk.said
+    assert desk.run("batch", "adopt", remote_id) == 64, "nobody here knows its photos"
+    assert desk.run("batch", "adopt", remote_id, "--from=before.jobs.jsonl") == 0, desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert len(desk.of_jobs()) == 10
+    assert not desk.server.paid_twice()
+
+
+def test_a_job_of_somebody_else_at_anthropic_holds_submit_until_it_is_named(tmp_path, preloaded):
+    from tests.batch.conftest import Desk
+
+    with AnthropicBatches() as server:
+        desk = Desk(tmp_path, preloaded, server, 12)
+        stranger = server.create([], None, None)
+        assert desk.run("batch", "submit") == 78, desk.said
+        assert f"batch ignore {stranger.id}" in desk.said
+        assert desk.run("batch", "ignore", stranger.id) == 0
+        assert desk.run("batch", "submit") == 0, desk.said
+        assert len(server.batches) == 2
+
+
+# --- ceilings and forgetting ------------------------------------------------------------------
+
+
+def test_a_ceiling_counts_what_jobs_may_still_bill(desk):
+    assert desk.run("batch", "submit", "--max-requests=6") == 3, desk.said
+    assert desk.jobs()[0]["photos"] == 5
+    assert desk.run("run", "--max-requests=6") == 3, desk.said
+    assert "--max-requests 6" in desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.server.bill.total() + desk.server.live.total() == 6
+    assert desk.run("run", "--max-requests=6") == 3
+
+
+def test_a_ceiling_in_dollars_is_reserved_and_settled(desk):
+    assert desk.run("batch", "submit", "--max-cost=0.0008") == 3, desk.said
+    (job,) = desk.jobs()
+    live = desk.records()[0]["cost_usd"]
+    assert 0 < job["reserved_usd"] + live <= 0.0008
+    assert 0 < job["photos"] < 11
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.jobs()[0]["cost_usd"] < job["reserved_usd"]
+
+
+def test_a_forgotten_photo_is_in_no_job(desk):
+    assert desk.run("batch", "submit") == 0
+    run = desk._preloaded.run("forget", "000/00005.jpg", cwd=desk.folder)
+    assert run.returncode == 0, run.said
+    assert "still has 1 photo of them" in run.said
+    assert "00005" not in (desk.folder / "captions.jobs.jsonl").read_text()
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert "000/00005.jpg" not in {r["rel_path"] for r in desk.records()}
+    assert len(desk.of_jobs()) == 10

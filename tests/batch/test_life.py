@@ -1,0 +1,164 @@
+"""A job from its submission to its answers, at each provider."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+from tests.batch.conftest import KEY
+from tests.support import draw
+
+KINDS = ("ok", "ok", "ok", "refused", "broken", "bad_request", "busy", "expired", "ok", "ok")
+
+
+def test_a_job_from_submit_to_the_last_record(any_desk):
+    desk, server = any_desk, any_desk.server
+    shutil.copy(desk.photos / "000/00003.jpg", desk.photos / "copy.jpg")
+    (desk.photos / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0broken")
+    server.outcome = lambda number, picture: KINDS[number % len(KINDS)]
+
+    assert desk.run("batch", "submit") == 0, desk.said
+    assert "no names, no metadata" in desk.said
+    assert f"{server.host} keeps the files" in desk.said
+    (job,) = desk.jobs()
+    assert (job["code"], job["photos"], job["host"]) == ("created", 11, server.host)
+    before = len(server.seen)
+    assert desk.run("run") == 0
+    assert "Passing over 12 photos that batch jobs hold" in desk.said
+    assert desk.run("batch", "submit") == 0
+    assert len(server.batches) == 1
+    assert not any(server.operation(asked) == "live" for asked in server.seen[before:])
+
+    assert desk.run("batch", "wait", "--poll=0.1") == 0, desk.said
+    assert desk.run("batch", "collect", "--repair=batch") == 0, desk.said
+    (job,) = desk.jobs()
+    assert job["code"] == "deleted"
+    assert not server.paid_twice()
+    _check_records(desk)
+    _check_bodies(desk)
+
+
+def _check_records(desk) -> None:
+    desk.check_answers()
+    made = desk.of_jobs()
+    paths = [record["rel_path"] for record in made]
+    assert len(set(paths)) == len(paths), "each answer is there once"
+    assert all(record["batch"] is True for record in made)
+    codes = sorted(r["error"]["code"] for r in made if "error" in r)
+    assert codes == ["bad_request", "empty", "refused"]
+    billed = [record for record in made if "cost_usd" in record]
+    assert len(billed) == desk.server.bill.total() == 8
+    (job,) = desk.jobs()
+    assert abs(sum(record["cost_usd"] for record in billed) - job["cost_usd"]) < 1e-6
+    (copy,) = [r for r in desk.records() if "copied_from" in r]
+    assert {copy["rel_path"], copy["copied_from"]} == {"copy.jpg", "000/00003.jpg"}
+    assert "cost_usd" not in copy
+    assert "batch_job" not in copy
+
+
+def _check_bodies(desk) -> None:
+    """No name and no key in a body, no body on the disk, and none left at the provider."""
+    for asked in desk.server.seen:
+        assert KEY.encode() not in asked.body
+        assert b"000/0000" not in asked.body
+    kept = {path.name for path in desk.folder.iterdir()}
+    assert kept <= {
+        *("captions.jsonl", "captions.jsonl.lock", "captions.jobs.jsonl"),
+        *("captions.jobs.jsonl.lock", "caption.log", "library.db", "photos", "output.txt"),
+    }, kept
+    assert not desk.server.files
+    ledger = desk.folder / "captions.jobs.jsonl"
+    assert ledger.stat().st_mode & 0o777 == 0o600
+    assert KEY not in ledger.read_text()
+
+
+def test_a_batch_is_half_the_usual_price(desk):
+    assert desk.run("batch", "submit") == 0
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0
+    live = [record for record in desk.records() if "batch_job" not in record]
+    assert {round(2 * r["cost_usd"], 9) for r in desk.of_jobs()} == {round(live[0]["cost_usd"], 9)}
+
+
+def test_run_batch_does_all_of_it_and_asks_again_singly(desk):
+    desk.server.outcome = lambda number, picture: "broken" if number == 2 else "ok"
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    last = {record["rel_path"]: record for record in desk.records()}
+    assert len(last) == 12
+    assert {record["status"] for record in last.values()} == {"success"}
+    assert desk.server.bill.total() == 11
+    assert desk.server.live.total() == 2, "the first photo, and the answer that was none"
+    desk.check_answers()
+
+
+def test_what_a_filter_refused_is_not_asked_again(desk):
+    desk.server.outcome = lambda number, picture: "refused" if number == 2 else "ok"
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    assert desk.server.live.total() == 1
+    assert "1 photo of job" in desk.said
+
+
+def test_few_photos_are_asked_about_one_at_a_time(desk):
+    assert desk.run("batch", "submit", "--min-batch=13") == 0, desk.said
+    assert "one at a time, at the usual price" in desk.said
+    assert not desk.server.batches
+    assert len(desk.records()) == 12
+
+
+def test_jobs_are_split_by_count_bytes_and_tokens(desk, monkeypatch):
+    assert desk.run("batch", "submit", "--job-tokens=2000") == 3, desk.said
+    assert "--job-tokens" in desk.said
+    assert 1 <= len(desk.server.batches) < 11
+    assert desk.run("batch", "list") == 0
+    counts = [job["photos"] for job in desk.jobs()]
+    assert all(counts)
+
+
+def test_a_copy_of_a_photo_that_is_out_waits_for_its_answer(desk):
+    assert desk.run("batch", "submit") == 0
+    out = desk.photos / "000/00005.jpg"
+    shutil.copy(out, desk.photos / "later.jpg")
+    for seed in range(40, 52):
+        draw(desk.photos / f"more/{seed}.jpg", seed=seed)
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert not desk.server.paid_twice()
+    done = {r["rel_path"]: r for r in desk.records()}
+    assert done["later.jpg"]["copied_from"] == "000/00005.jpg"
+    assert len(done) == 25
+
+
+def test_a_backend_without_jobs_is_told_apart(desk):
+    run = desk._preloaded.run(
+        "batch", "submit", "--photos-dir=photos", "--backend=mock", cwd=desk.folder
+    )
+    assert run.returncode == 64
+    assert "the mock backend has no batch jobs; these have: openai" in run.said
+
+
+def test_list_asks_nobody_and_says_it_in_words(desk):
+    assert desk.run("batch", "list") == 0
+    assert "No jobs" in desk.said
+    assert desk.run("batch", "submit") == 0
+    before = len(desk.server.seen)
+    assert desk.run("batch", "list") == 0
+    assert "running" in desk.said
+    assert len(desk.server.seen) == before
+    row = json.loads(json.dumps(desk.jobs()[0]))
+    assert {"job", "id", "state", "host", "photos", "reserved_usd", "cost_usd"} <= set(row)
+
+
+def test_a_cancelled_job_gives_back_what_was_not_answered(desk):
+    desk.server.looks = 99
+    desk.server.outcome = lambda number, picture: "ok" if number % 2 else "expired"
+    assert desk.run("batch", "submit") == 0
+    assert desk.run("batch", "cancel") == 64
+    assert desk.run("batch", "cancel", "--all") == 0, desk.said
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert len(desk.of_jobs()) == desk.server.bill.total() == 5
+    assert "not billed: pending again" in desk.said
+    desk.server.outcome = lambda number, picture: "ok"
+    assert desk.run("run") == 0
+    assert len({r["rel_path"] for r in desk.records()}) == 12
+    assert not desk.server.paid_twice()
