@@ -14,7 +14,13 @@ from dataclasses import dataclass, field, replace
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import FieldsAsked
 from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState
-from picture_captioner.batch.service import Answer, BatchService, RemoteJob, ResultsCutError
+from picture_captioner.batch.service import (
+    Answer,
+    BatchService,
+    JobGoneError,
+    RemoteJob,
+    ResultsCutError,
+)
 from picture_captioner.errors import CaptionerError, PhotoError, RefusedInWordsError
 from picture_captioner.image_loader import LoadedImage
 from picture_captioner.journal import Journal, Record, read_job
@@ -169,7 +175,13 @@ def collect(
     Raises:
         ResultsCutError, JobGoneError, TransientError, FatalError: it is not collected yet.
     """
-    remote = service.look(job.remote_id)
+    try:
+        remote = service.look(job.remote_id)
+    except JobGoneError:
+        if job.state is not JobState.COLLECTED:
+            raise
+        ledger.note(job.id, JobState.DELETED)
+        return Collected()
     collecting = Collecting(service, journal, job, prices)
     found = collecting.run(remote) if job.state is JobState.ENDED else Collected()
     if job.state is JobState.ENDED:

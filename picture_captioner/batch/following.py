@@ -64,8 +64,8 @@ def _settle(
     notice: Callable[[str], None],
 ) -> None:
     """Find out which of these jobs exist; what surely does not makes its photos pending again."""
-    listed = list(service.listed())
-    unknown = [remote for remote in listed if not _is_known(remote, ledger)]
+    known = _known_ids(ledger)
+    unknown = [remote for remote in service.listed() if remote.id not in known]
     for job in unsettled:
         found = next((remote for remote in unknown if _is_of(service, ledger, remote, job)), None)
         if found is not None:
@@ -92,9 +92,9 @@ def _is_over(job: Job) -> bool:
     return job.seconds_since(time.time()) > SETTLE_SECONDS
 
 
-def _is_known(remote: RemoteJob, ledger: JobLedger) -> bool:
-    ids = {job.remote_id for job in ledger.jobs().values()} | ledger.ignored()
-    return remote.id in ids
+def _known_ids(ledger: JobLedger) -> set[str]:
+    """The providers' ids of jobs that are in the ledger, as ours or as somebody else's."""
+    return {job.remote_id for job in ledger.jobs().values()} | ledger.ignored()
 
 
 def _is_of(service: BatchService, ledger: JobLedger, remote: RemoteJob, job: Job) -> bool:
@@ -132,8 +132,9 @@ def require_no_strangers(service: BatchService, ledger: JobLedger) -> None:
         ConfigurationError: with the command that says whose it is.
         TransientError, FatalError: the provider cannot be asked.
     """
+    known = _known_ids(ledger)
     for remote in service.listed():
-        if _is_known(remote, ledger):
+        if remote.id in known:
             continue
         if service.shows_our_ids:
             if remote.ours and remote.ours.startswith(f"{ledger.name}-"):

@@ -29,7 +29,7 @@ from picture_captioner.batch.service import (
     RemoteJob,
     ResultsCutError,
 )
-from picture_captioner.errors import TransientError
+from picture_captioner.errors import ConfigurationError, TransientError
 from picture_captioner.foreign_text import clean
 
 MARK = "picture_captioner_job"
@@ -80,9 +80,15 @@ class OpenAIFiles(BatchService):
 
     def listed(self) -> Iterator[RemoteJob]:
         """All jobs of the account that the list shows, page by page."""
-        with self.faults():
-            pages = self.client.batches.list(limit=100, timeout=ANSWER_SECONDS)
-            yield from map(_remote, itertools.islice(pages, MOST_LISTED))
+        try:
+            with self.faults():
+                pages = self.client.batches.list(limit=100, timeout=ANSWER_SECONDS)
+                yield from map(_remote, itertools.islice(pages, MOST_LISTED))
+        except JobGoneError:
+            raise ConfigurationError(
+                f"{self.host} has no batch jobs (HTTP 404 at /batches); run without them, or write "
+                "files for 'vllm run-batch' with 'batch submit --to-files DIR'"
+            ) from None
 
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
         """The lines of the output file, then those of the error file."""

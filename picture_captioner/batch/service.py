@@ -23,8 +23,9 @@ from picture_captioner.errors import (
     UsageError,
 )
 
-TRANSFER_SECONDS = 3600.0
-"""For sending or fetching a whole file: 2 GB in two hours are 2.3 Mbit/s."""
+TRANSFER_SECONDS = 1200.0
+"""Of silence, and twice that for a whole request: 256 MB in 40 minutes are 0.9 Mbit/s. Gemini's
+larger files go in pieces of 8 MB, a request each."""
 ANSWER_SECONDS = 60.0
 """For every request that carries no file."""
 LONGEST_RESULTS = 4 << 30

@@ -261,7 +261,8 @@ class Submission:
             remote_id = self._create(part, file_id)
             self._ledger.note(part.job_id, JobState.CREATED, remote_id=remote_id)
         self.made.append(part.job_id)
-        self._out.append(self._ledger.jobs()[part.job_id])
+        promised = {"reserved_usd": part.reserved_usd, "tokens": part.tokens}
+        self._out.append(Job(part.job_id, promised, {photo.n: photo for photo in part.photos}))
         self._outcomes.notice(
             f"Job {part.job_id}: {len(part.photos):,} photos are at {self._service.host} "
             f"({remote_id})"

@@ -242,3 +242,23 @@ def test_a_forgotten_photo_is_in_no_job(desk):
     assert desk.run("batch", "collect") == 0, desk.said
     assert "000/00005.jpg" not in {r["rel_path"] for r in desk.records()}
     assert len(desk.of_jobs()) == 10
+
+
+def test_a_server_without_jobs_says_so(desk):
+    desk.server.no_jobs = True
+    assert desk.run("batch", "submit") == 78, desk.said
+    assert "has no batch jobs" in desk.said
+    assert "--to-files" in desk.said
+    assert not desk.server.live
+
+
+def test_files_that_are_gone_already_need_no_deleting(desk):
+    assert desk.run("batch", "submit") == 0
+    desk.run("batch", "wait", "--poll=0.1")
+    desk.server.faults["delete"] = ["500"]
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.jobs()[0]["state"] == "collected; its files are still there"
+    desk.server.gone = True
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.jobs()[0]["state"] == "collected"
+    assert len(desk.of_jobs()) == 11

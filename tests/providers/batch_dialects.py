@@ -54,6 +54,8 @@ class OpenAIBatches(BatchServer):
                 return self._upload(asked)
             case "create":
                 return self._create(asked.json)
+            case "list" if self.no_jobs:
+                return _missing("page")
             case "list":
                 found = sorted(self.batches.values(), key=lambda b: b.id, reverse=True)
                 data = [self.shown(batch) for batch in found]

@@ -100,6 +100,7 @@ class BatchServer:
         self.expires = False
         self.hides_output = False
         self.gone = False
+        self.no_jobs = False
         self.now = time.time()
         self._lock = threading.RLock()
         self._number = 0
