@@ -9,7 +9,7 @@ import pytest
 from tests.batch.conftest import Desk
 from tests.providers.batch_dialects import DIALECTS
 
-KILLS = 24
+KILLS = 6
 KILLS_IN_TORTURE = 1_000
 MOST_STEPS = 45
 
