@@ -20,7 +20,7 @@ from tests.torture.preloaded import wait_for
 MOMENTS = {
     "selecting": "picture_captioner.cli.commands.run:select",
     "looking for copies": "picture_captioner.cli.commands.run:find_sources",
-    "checking the service": "picture_captioner.cli.commands.run:_available_backends",
+    "checking the service": "picture_captioner.cli.commands.run:available_backends",
     "announcing": "picture_captioner.cli.commands.run:_announce",
     "starting decoders": "picture_captioner.pipeline.decoding.decoder_process:DecoderProcess._start",  # noqa: E501
     "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.examine",

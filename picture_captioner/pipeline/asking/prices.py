@@ -151,11 +151,12 @@ class Prices:
             batch: at the price of the provider's batch API (the answer is None if it is not known
                 to have one), or at the usual one; not given: as `batch` of these prices says.
         """
-        batch = self.batch if batch is None else batch
+        if batch is None:
+            batch = self.batch and not self.free  # what is free has no price to halve
         if "input_tokens" not in usage or "output_tokens" not in usage:
             return None
         if self.own is not None or self.free:
-            price = self.own or OwnPrice(input_per_million=0, output_per_million=0, batch_share=1)
+            price = self.own or OwnPrice(input_per_million=0, output_per_million=0)
             share = price.batch_share if batch else 1.0
             if share is None:
                 return None
