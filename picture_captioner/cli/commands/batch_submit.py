@@ -50,7 +50,18 @@ def submit(flags: RunFlags) -> int:
     Raises:
         FatalError: it cannot start, or had to stop; what was sent is in the ledger.
     """
-    return with_pending(_for_files(flags) if flags.to_files else flags, _submit)
+    flags = _for_files(flags) if flags.to_files else flags
+    return with_pending(flags, lambda job: _submit(_without_raw_of_a_shot(job)))
+
+
+def _without_raw_of_a_shot(job: Job) -> Job:
+    """Leave out RAW files whose photo of the same shot is sent: the next run copies its caption."""
+    paths = {photo.rel_path for photo in job.batch.photos}
+    waiting = {raw for raw, leader in job.shots.items() if leader.rel_path in paths}
+    photos = [photo for photo in job.batch.photos if photo.rel_path not in waiting]
+    if left := len(job.batch.photos) - len(photos):
+        say(f"{count(left, 'RAW file')} wait for the caption of the photo taken with them")
+    return replace(job, batch=replace(job.batch, photos=photos))
 
 
 def _for_files(flags: RunFlags) -> RunFlags:
