@@ -313,7 +313,7 @@ class DeclaredSettings:
     timeout: Annotated[
         float,
         Flag(
-            f"{_RUN} compare",
+            f"{_RUN} compare backends",
             "SECONDS",
             "Wait so long for an answer.",
             HOW,

@@ -149,7 +149,7 @@ class BedrockBackend(CaptionBackend):
         self._http = self._where.http_client(seconds, self.max_workers)
         with_key = {"authorization": f"Bearer {self._key}"} if self._key else {}
         self._http.event_hooks = {
-            "request": [BareHeaders(SIGNED, with_key)],
+            "request": [BareHeaders(self._where.url, SIGNED, with_key)],
             "response": [AnswerHook(self)],
         }
         self._client: Any = None

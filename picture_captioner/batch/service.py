@@ -16,6 +16,7 @@ from typing import IO, Any, ClassVar, NamedTuple, TypeAlias
 import msgspec
 
 from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend
+from picture_captioner.backends.registry import backend_class
 from picture_captioner.errors import (
     BackendUnavailableError,
     CaptionerError,
@@ -208,6 +209,8 @@ def service_for(backend: CaptionBackend, folder: Path | None = None) -> BatchSer
         raise UsageError(
             f"the {backend.name} backend has no batch jobs; these have: {', '.join(_SERVICES)}"
         )
+    if type(backend) is not backend_class(backend.name):
+        raise UsageError("batch jobs go to one address: give a single --base-url")
     module, _, name = target.partition(":")
     kind: type[BatchService] = getattr(importlib.import_module(module), name)
     return kind(_transport(backend))

@@ -47,7 +47,7 @@ class RunFlags(Flags):
     extra_body: Annotated[
         str | None,
         Flag(
-            "run",
+            _RUN,
             "JSON",
             "Further fields of each request, for servers that speak OpenAI's protocol, such as "
             '\'{"provider": {"data_collection": "deny"}}\' for OpenRouter.',
