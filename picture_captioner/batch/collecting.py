@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from picture_captioner.backends.base import Caption
-from picture_captioner.backends.fields import FieldsAsked
+from picture_captioner.backends.fields import CAPTION_ONLY, FieldsAsked
+from picture_captioner.backends.vocabulary import Vocabulary
 from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState
 from picture_captioner.batch.service import (
     Answer,
@@ -59,9 +61,7 @@ class Collecting:
     def __init__(self, service: BatchService, journal: Journal, job: Job, prices: Prices) -> None:
         self._service, self._journal, self._job = service, journal, job
         self._prices = replace(prices, batch=True)
-        facts = job.facts
-        fields = tuple(facts.get("fields") or ("caption",))
-        self._asked = FieldsAsked(fields, int(facts["max_tags"])) if len(fields) > 1 else None
+        self._asked = _asked(job)
         self.result = Collected()
         self._declined_in_words: set[str] = set()
         self._copies: dict[int, list[Photo]] = {}
@@ -207,6 +207,19 @@ def _delete_files(service: BatchService, ledger: JobLedger, job: Job, remote: Re
     except CaptionerError:
         return
     ledger.note(job.id, JobState.DELETED)
+
+
+def _asked(job: Job) -> FieldsAsked | None:
+    """The fields that the job's question asked for; None for captions in plain text."""
+    facts = job.facts
+    fields = tuple(facts.get("fields") or CAPTION_ONLY)
+    if fields == CAPTION_ONLY:
+        return None
+    lines = tuple(facts.get("vocabulary") or ()) if "tags" in fields else ()
+    mode: Any = facts.get("vocabulary_mode") or "strict"
+    return FieldsAsked(
+        fields, int(facts["max_tags"]), Vocabulary.of(lines, mode) if lines else None
+    )
 
 
 def _why(answer: object) -> str:

@@ -191,6 +191,8 @@ def _submission(
         "prompt_sha256": chosen.identity.prompt_sha256,
         "fields": list(settings.fields),
         "max_tags": settings.max_tags,
+        "vocabulary": list(settings.vocabulary),
+        "vocabulary_mode": settings.vocabulary_mode,
     }
     if job.flags.to_files is not None:
         question["folder"] = str(job.flags.to_files.absolute())
