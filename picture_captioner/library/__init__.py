@@ -22,6 +22,7 @@ source of truth.
     database.py    the file: private, checked, moved aside when it is broken
     ledger.py      what each stage did to each photo
     schema.py      its tables, as numbered migrations
+    checking.py    drops rows that this program never wrote
     migrating.py   from an older version to ours
     encoding.py    text that SQLite would not take
 """
