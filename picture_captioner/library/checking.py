@@ -17,12 +17,15 @@ _IS_TIME = (
 _IS_PLACE = "(latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180)"
 _TEXTS_ONLY = "NOT EXISTS (SELECT 1 FROM json_each({0}) WHERE json_each.type <> 'text')"
 
+_TYPES = {"blob", "integer", "real", "text"}
+
 MUST_HOLD: dict[str, str] = {
     "photos": f"width BETWEEN 0 AND {_MOST} AND height BETWEEN 0 AND {_MOST} AND "
     f"(taken_at IS NULL OR {_IS_TIME.format('taken_at')}) AND "
     f"(latitude IS NULL AND longitude IS NULL OR {_IS_PLACE}) AND "
     "coalesce(abs(sharpness) < 1e30, 1)",
     "files": "size >= 0",
+    "beside": f"latitude IS NULL AND longitude IS NULL OR {_IS_PLACE}",
     "models": "dimension BETWEEN 1 AND 65536 AND dtype = '<f2'",
     "vectors": "length(vector) = 2 * (SELECT dimension FROM models WHERE models.id = model)",
     "captions": "json_valid(tags) AND json_type(tags) = 'array' AND (tags = '[]' OR "
@@ -76,6 +79,9 @@ def drop_unsound_rows(connection: sqlite3.Connection) -> dict[str, int]:
         dropped = {table: _drop(connection, table, unsound[table]) for table in found}
         if dropped.keys() & {"captions", "caption_tags"}:
             connection.execute("DELETE FROM indexed_journal")  # it is read again
+        if dropped.keys() & {"beside", "told", "told_facts"}:  # so is what lies beside the photos
+            connection.execute("DELETE FROM beside_folders")
+            connection.execute("INSERT OR IGNORE INTO told_pending SELECT content FROM written")
         if dropped.keys() & {"face_runs", "face_clusters"}:
             connection.execute("DELETE FROM face_runs")  # a run is a whole
             connection.execute("DELETE FROM face_assignments")
@@ -91,11 +97,13 @@ def _condition(connection: sqlite3.Connection, table: str) -> str:
     """True of a row with a value of another type than declared, or of no sense."""
     wrong = []
     for _, name, kind, not_null, _, key in connection.execute(f"PRAGMA table_info({table})"):
+        if kind.lower() not in _TYPES:  # declared to hold anything
+            continue
         types = [kind.lower()] if not_null or key else [kind.lower(), "null"]
         wrong.append(f"typeof({name}) NOT IN ({', '.join(map(repr, types))})")
     if sense := MUST_HOLD.get(table):
         wrong.append(f"NOT coalesce({sense}, 0)")
-    return " OR ".join(wrong)
+    return " OR ".join(wrong) or "0"
 
 
 def _any(connection: sqlite3.Connection, table: str, where: str) -> bool:
