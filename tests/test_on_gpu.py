@@ -46,13 +46,12 @@ def test_a_model_is_drawn_loaded_and_measured(tmp_path):
 @pytest.mark.torture
 @pytest.mark.timeout(2000)
 @pytest.mark.parametrize("part", [1, 2])
-def test_every_check_passes_with_the_tiny_model(part, tried):
+def test_every_check_passes_with_the_tiny_model(part):
     need("torch")
     done, _, said = run("--tiny", f"--part={part}", "--seconds=1500", timeout=1800)
     assert said["failed"] == {}, said["failed"]
     assert done.returncode == 0
     assert set(said["checks"]) == {name for name, row in CHECKS.items() if row.part in {0, part}}
-    tried(f"the check for a card, part {part}, on the CPU", len(said["checks"]))
 
 
 FAULTY = """
