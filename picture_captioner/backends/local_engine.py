@@ -161,14 +161,3 @@ class Engine:
         if self._plan.device == "mps":
             return torch.mps.driver_allocated_memory()
         return None
-
-
-def cap_memory(plan: Plan) -> None:
-    """Let torch run out of memory before the driver does.
-
-    On WSL2 the driver otherwise moves memory to the computer's own without a word, and everything
-    becomes many times slower. A sixteenth of what is free now stays free for the desktop.
-    """
-    if plan.device == "cuda":
-        total = torch.cuda.mem_get_info()[1]
-        torch.cuda.set_per_process_memory_fraction(plan.free * 15 / 16 / total)

@@ -182,9 +182,10 @@ class LocalBackend(CaptionBackend):
             self._load()
 
     def _load(self) -> None:
-        from picture_captioner.backends.local_engine import Engine, cap_memory
+        from picture_captioner.backends.local_engine import Engine
         from picture_captioner.backends.local_loading import plan
         from picture_captioner.backends.local_memory import wait_for_memory
+        from picture_captioner.workers.device_errors import cap_memory
 
         options = self._options
         folder = self._folder()
@@ -203,7 +204,8 @@ class LocalBackend(CaptionBackend):
             )
         self._tell(chosen)
         chosen.check_that_it_fits(self.settings.model)
-        cap_memory(chosen)
+        if chosen.device == "cuda":
+            cap_memory(chosen.free)
         self._free = chosen.free
         if options.batch_size == "auto":
             self._batch = BatchSize(1, MAX_AUTO_BATCH[chosen.device])
@@ -321,7 +323,7 @@ class LocalBackend(CaptionBackend):
             DeviceLostError: the device is gone, and stays so until the process ends.
             RuntimeError: the error itself, if it says nothing about the device.
         """
-        from picture_captioner.backends.local_errors import DeviceFailure, failure_of, first_line
+        from picture_captioner.workers.device_errors import DeviceFailure, failure_of, first_line
 
         failure = failure_of(error)
         if failure is None:

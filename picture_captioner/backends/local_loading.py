@@ -16,7 +16,6 @@ from safetensors import SafetensorError
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from picture_captioner.backends.local_devices import choose_device, runs_flash_attention
-from picture_captioner.backends.local_errors import DeviceFailure, failure_of, first_line
 from picture_captioner.backends.local_families import Family, Processor, family_of, visual_tokens
 from picture_captioner.backends.local_memory import (
     GB,
@@ -35,6 +34,7 @@ from picture_captioner.backends.local_memory import (
 from picture_captioner.backends.local_windows import pack_windows
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
 from picture_captioner.hub import models_for
+from picture_captioner.workers.device_errors import DeviceFailure, failure_of, first_line
 
 PROMPT_TOKENS = 128
 """For the question and the chat template around it."""

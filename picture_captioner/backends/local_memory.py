@@ -21,8 +21,8 @@ from typing import Any
 import psutil
 import torch
 
-from picture_captioner.backends.local_errors import first_line
 from picture_captioner.errors import BackendUnavailableError
+from picture_captioner.workers.device_errors import first_line
 
 GB = 1e9
 

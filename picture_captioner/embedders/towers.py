@@ -24,6 +24,12 @@ from picture_captioner.embedders.models import TOWERS_NEED, ModelFiles, find_mod
 from picture_captioner.embedders.tokenizing import encodable
 from picture_captioner.embedders.vectors import batches, stacked, unit_rows
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError
+from picture_captioner.workers.device_errors import (
+    DeviceFailure,
+    cap_memory,
+    failure_of,
+    first_line,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,13 +100,16 @@ class TwoTowers(Embedder):
         try:
             with torch.inference_mode():
                 return unit_rows(features(batch).float().cpu().numpy())
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if failure_of(error) not in {DeviceFailure.OUT_OF_MEMORY, DeviceFailure.PERHAPS_MEMORY}:
+                raise
             if len(batch) == 1:
                 raise BackendUnavailableError(
                     f"the {self.name} embedder finds no room on {self._device} for one photo: "
                     "stop other programs that use the GPU, or choose the device cpu"
                 ) from error
-        torch.cuda.empty_cache()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
         self.batch_size = max(1, len(batch) // 2)
         self.settings.notice(f"{self.name}: out of memory, going on with {self.batch_size} at once")
         halves = batches(batch, self.batch_size)
@@ -169,7 +178,26 @@ class TwoTowers(Embedder):
                 "another shape; fetch the whole model again (docs/embedders.md)"
             )
         log.debug("%s runs on %s in %s", self.identity, device, self._dtype)
-        return model.to(device).eval()
+        return self._on_device(model).eval()
+
+    def _on_device(self, model: Any) -> Any:
+        """The model on its device.
+
+        Raises:
+            BackendUnavailableError: there is no room, or the device is not well.
+        """
+        try:
+            if self._device.type == "cuda":
+                cap_memory(torch.cuda.mem_get_info()[0])
+            return model.to(self._device)
+        except (RuntimeError, MemoryError) as error:
+            if failure_of(error) is None:
+                raise
+            raise BackendUnavailableError(
+                f"the {self.name} embedder does not get onto {self._device} ({first_line(error)}): "
+                "stop other programs that use the GPU (nvidia-smi lists them), or choose the "
+                "device cpu"
+            ) from error
 
     def _loaded(self, kind: Any, **options: Any) -> Any:
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@
     environment.py what a child gets of the parent's environment
     process.py     the parent's handle on one child: start, ask, clock, death
     supervisor.py  replaces a child that died, and finds out which item it died of
+    device_errors.py  what torch's exceptions say about the device
     onnx_graph.py  one ONNX graph on the best device, with a limit on its time
     sandbox.py     what a process may do, as the kernel enforces it
     ending.py      how a process ended, in words, and how to end one with its children

@@ -12,9 +12,9 @@ from picture_captioner.backends import local_devices, local_loading, local_memor
 from picture_captioner.backends.base import BackendSettings
 from picture_captioner.backends.local_batching import FORGET_SECONDS, BatchSize
 from picture_captioner.backends.local_devices import choose_device, runs_flash_attention
-from picture_captioner.backends.local_errors import DeviceFailure, failure_of
 from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
+from picture_captioner.workers.device_errors import DeviceFailure, failure_of
 
 
 @pytest.fixture

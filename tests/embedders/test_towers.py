@@ -148,7 +148,35 @@ def test_a_device_that_is_not_here(folders):
         embedder_class("clip")(settings).check()
 
 
-def test_a_batch_that_does_not_fit_is_halved(folders, monkeypatch):
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError('NVML_SUCCESS == r INTERNAL ASSERT FAILED at "CUDACachingAllocator.cpp":1016'),
+]
+
+
+def test_a_card_without_room_for_the_model_is_told_with_advice(folders, monkeypatch):
+    def full(*_):
+        raise OUT_OF_MEMORY[0]
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(BackendUnavailableError, match="nvidia-smi"):
+        siglip(folders["siglip2"]).check()
+
+
+def test_another_error_on_the_device_is_not_taken_for_want_of_memory(folders, monkeypatch):
+    embedder = siglip(folders["siglip2"])
+
+    def fails(_):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(embedder, "_image_features", fails)
+    with pytest.raises(RuntimeError, match="mat1"):
+        embedder.embed_images(IMAGES)
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["plain", "cuBLAS", "NVML"])
+def test_a_batch_that_does_not_fit_is_halved(folders, monkeypatch, error):
     notices = []
     embedder = siglip(folders["siglip2"], batch_size=5, notice=notices.append)
     wanted = embedder.embed_images(IMAGES)
@@ -156,7 +184,7 @@ def test_a_batch_that_does_not_fit_is_halved(folders, monkeypatch):
 
     def cramped(images):
         if len(images) > room:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return features(images)
 
     monkeypatch.setattr(embedder, "_image_features", cramped)
