@@ -40,7 +40,7 @@ def test_search_prints_paths_and_captions_and_keeps_an_index(here):
     assert stat.S_IMODE((here / "library.db").stat().st_mode) == 0o600
     some = caption("search", "dog", "unicorn", "--limit=1", cwd=here)
     assert some.stdout.startswith("2024/dog.jpg\t")
-    assert "No caption has all of these words; 1 photo with some of them" in some.stderr
+    assert "No caption has all of these words; these have some of them" in some.stderr
 
 
 def test_nothing_found_is_no_error_and_nothing_typed_is_one(here):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shlex
 import shutil
+import subprocess
 
 import pytest
 
@@ -13,6 +16,7 @@ from tests.support import (
     caption,
     draw,
     effective,
+    environment,
     library,
     records,
     report,
@@ -223,6 +227,40 @@ def test_dry_run_over_a_finished_journal_changes_nothing(photos, tmp_path, plugi
     assert done.stdout.startswith("000/00002.jpg\t")
     assert (tmp_path / "captions.jsonl").read_bytes() == before
     assert "Nothing to do" in run_service(tmp_path, plugin, "--photos-dir", photos).stderr
+
+
+def test_with_force_and_a_limit_the_next_command_goes_on_and_takes_none_twice(
+    photos, tmp_path, plugin
+):
+    again = ["--photos-dir", photos, "--force", "--limit=4"]
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    done = run_service(tmp_path, plugin, *again)
+    (more,) = re.findall("^Remaining: 2 photos; to go on, .* with (--since=.*)$", done.stderr, re.M)
+    done = run_service(tmp_path, plugin, *again, *more.split())
+    assert "2 of 2 photos worked through" in done.stderr
+    assert "Remaining" not in done.stderr
+    paths = [record["rel_path"] for record in records(tmp_path / "captions.jsonl")[6:]]
+    assert sorted(paths) == sorted(effective(tmp_path / "captions.jsonl"))
+
+
+def test_the_command_for_the_failed_ones_takes_no_others_and_costs_no_more(
+    photos, tmp_path, plugin
+):
+    """It has the address, the ceiling and the choice of photos that this run was given."""
+    given = ["--photos-dir", photos, "--base-url=http://127.0.0.1:9/v1", "--max-requests=50"]
+    given += ["--local-only", "--exclude=*.png", "--exclude=x/**"]
+    done = run_service(tmp_path, plugin, *given, "--limit=2", fail="refused", fail_first=1)
+    assert done.returncode == 0, done.stderr
+    (command,) = re.findall("^Next, to try the failed ones again: (.*)$", done.stderr, re.M)
+    words = shlex.split(command)
+    assert {*given[2:], f"--photos-dir={photos}", "--backend=service"} <= {*words}
+    assert words[-2:] == ["--retry-status=error_model", "--retry-only"]
+    retried = subprocess.run(
+        words, cwd=tmp_path, env=environment(PYTHONPATH=plugin), capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert retried.returncode == 0, retried.stderr
+    assert "1 of 1 photo worked through" in retried.stderr
 
 
 def test_dry_run_points_at_photos_that_were_mended(photos, tmp_path):

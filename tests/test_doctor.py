@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tomllib
 
 import pytest
 
 from tests.providers.openai_server import OpenAIServer
-from tests.support import caption, library
+from tests.support import ROOT, caption, library
 
 KEY = "sk-canary-0123456789abcdef"
 
@@ -29,6 +30,10 @@ def test_an_empty_place_is_no_fault_and_stays_empty(tmp_path):
     assert done.returncode == 0, done.stdout
     for about in ("settings", "photos", "journal", "library", "gpu", "disk", "python", "ollama"):
         assert lines_about(done, about), about
+    extras = {line.split()[2] for line in lines_about(done, "extra")}
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["optional-dependencies"]
+    assert extras == declared.keys() - {"dev", "bench", "fuzz"}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 
 import pytest
 
@@ -136,3 +137,18 @@ def test_a_formula_in_a_caption_comes_back_as_it_was(here, plugin):
     assert "'=SUM(A1)" in exported(here, "--format=csv")
     spreadsheet(here, lambda row: None)
     assert caption("import", *HERE[1:], "edited.csv", cwd=here).stdout == ""
+
+
+def test_names_that_are_no_text_come_back_from_a_spreadsheet(tmp_path, plugin):
+    """And none is taken for another that looks as the export writes it."""
+    odd = [os.fsdecode(b"caf\xe9.jpg"), "caf\\udce9.jpg", "\x1b[31m.jpg", "=1+1.jpg", "-a\nb.jpg"]
+    for number, name in enumerate(odd):
+        draw(tmp_path / "photos" / name, number)
+    assert run(tmp_path, plugin).returncode == 0
+    spreadsheet(tmp_path, lambda row: row.update(caption=f"Mine: {row['rel_path']}"))
+    done = caption("import", "edited.csv", "--captions-jsonl=c.jsonl", cwd=tmp_path)
+    assert "5 captions changed, 0 as before" in done.stderr
+    found = effective(tmp_path / "c.jsonl")
+    assert found[odd[0]]["caption"] == r"Mine: caf\udce9.jpg"
+    assert found[odd[1]]["caption"] == r"Mine: caf\x5cudce9.jpg"
+    assert all(found[name]["edited"] for name in odd)

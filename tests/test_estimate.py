@@ -79,6 +79,8 @@ def test_headers_that_cannot_be_read_are_no_reason_to_know_nothing(tmp_path):
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no photo")
     found = estimate(tmp_path, "--backend=openai")
     assert found["headers_unreadable"] == 1
+    assert found["headers_read"] == 0
+    assert "dimensions" not in said(tmp_path, "--backend=openai")
     assert found["input_tokens_per_photo"] > 1229, "for the largest picture that is sent"
 
 

@@ -93,7 +93,9 @@ def test_not_json_for_ever_is_an_error_and_never_a_caption(tmp_path, server):
     assert len(server.captions_asked()) == record["requests"] == 3
     assert record["cost_usd"] > 0
     assert "A dog" not in json.dumps(record)
-    assert "--fields=tags --max-tags=4 --backend=openai --retry-status=error_model" in done.stderr
+    assert " --retry-status=error_model --retry-only" in done.stderr
+    for again in ("--fields=tags", "--max-tags=4", "--backend=openai", "--photos-dir="):
+        assert f" {again}" in done.stderr
 
 
 def test_a_ceiling_counts_what_is_asked_again(tmp_path, server):

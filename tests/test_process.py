@@ -172,3 +172,34 @@ def test_a_thousand_kills_neither_lose_nor_repeat_what_was_committed(tmp_path):
         folder = tmp_path / str(turn)
         kill_until_done(folder, library(folder / "photos", 200), kills=10, seed=turn)
         shutil.rmtree(folder)
+
+
+def test_an_empty_file_fails_three_times_and_is_not_pending_for_ever(tmp_path, photos):
+    (photos / "empty.jpg").touch()
+    for failed in (1, 1, 1, 0):
+        done = process(tmp_path, photos)
+        assert done.returncode == 0, done.stderr
+        assert ("1 failed" in done.stderr) == bool(failed)
+        standing = status(tmp_path, photos)["stages"]
+        assert all(standing[name]["failed"] == 1 for name in STAGES), standing
+        assert all(standing[name]["pending"] == 0 for name in STAGES), standing
+
+
+def test_a_stage_that_cannot_run_opens_no_photo(tmp_path, photos):
+    """Its cure is the only answer: nothing was done before, and nothing failed."""
+    library(photos, 3)
+    hidden = tmp_path / "without"
+    for name in ("rapidocr", "onnxruntime"):
+        (hidden / name).mkdir(parents=True)
+        (hidden / name / "__init__.py").write_text(
+            f"raise ModuleNotFoundError({name!r}, name={name!r})"
+        )
+    for words, extra in (
+        ("read", "ocr"),
+        ("people scan", "people"),
+        ("process --stage=text", "ocr"),
+    ):
+        done = caption(*words.split(), photos, cwd=tmp_path, PYTHONPATH=str(hidden))
+        assert done.returncode == 78
+        (line,) = done.stderr.splitlines()
+        assert line.endswith(f"--extra {extra}")

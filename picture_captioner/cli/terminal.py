@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from picture_captioner.cli.program import as_called
 from picture_captioner.errors import OutputError
 from picture_captioner.foreign_text import without_secrets
 
@@ -69,7 +70,7 @@ def say(line: str = "", *, always: bool = False) -> None:
 
 def _bearable(line: str) -> str:
     """Without keys, and no longer than anybody reads: what others wrote may have no end."""
-    shown = without_secrets(line)
+    shown = without_secrets(as_called(line))
     return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}…"
 
 

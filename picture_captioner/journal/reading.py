@@ -159,7 +159,7 @@ class JournalIndex:
         if len(self.damage) > len(said):
             said.append(f"{name}: {len(self.damage) - len(said)} more damaged lines")
         if said:
-            said.append(f"{name}: the lines above are passed over; see 'journal check'")
+            said.append(f"{name}: the lines above are passed over; see 'caption.py journal check'")
         if self.torn_bytes:
             said.append(f"{name}: discarded 1 malformed line ({self.torn_bytes} bytes, at the end)")
         return said

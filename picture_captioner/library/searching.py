@@ -77,7 +77,8 @@ class Hits:
 
 
 _NEAREST = 1000
-"""How many pictures that are like the words or a photo are taken where no limit is given."""
+"""How many pictures that are like the words or a photo are taken, copies among them, if not more
+are asked for. Likeness has no end: what comes after the limit by it alone is not counted."""
 
 _MANY = 300
 """From so many on, all rows are read at once."""
@@ -125,6 +126,7 @@ class Search:
         self._terms = selection.looked_for
         self._written: dict[Term, _Written] = {}
         self._seen: set[bytes] = set()
+        self._endless: set[bytes] = set()
         self._rows: dict[bytes, _Row] = {}
         tell_pending(connection)
 
@@ -133,7 +135,7 @@ class Search:
 
         Without words, and if `by_date`, the newest come first, those without a time last.
         """
-        scores = self._ranked(limit or _NEAREST)
+        scores = self._ranked(max(limit or 0, _NEAREST))
         paths = list(scores)
         if by_date or not (self._terms or self._selection.of_kind("similar")):
             self._read_all_rows()
@@ -154,7 +156,9 @@ class Search:
         if similar := self._selection.of_kind("similar"):
             allowed = self._allowed(self._with_all() if self._terms else None)
             queries = [_vector_of(self._connection, term.value) for term in similar]
-            return fuse([self._like(*query, allowed, near) for query in queries])
+            alike = fuse([self._like(*query, allowed, near) for query in queries])
+            self._endless.update(alike)
+            return alike
         if not self._terms:
             return dict.fromkeys(sorted(self._allowed(None)), 0.0)
         found = self._with_all() or self._with_some()
@@ -165,6 +169,7 @@ class Search:
         identity, vector = self._lookups.words_vector
         pictures = self._like(identity, vector, self._allowed(None), near)
         self._seen.update(pictures)
+        self._endless.update(set(pictures) - set(best))
         return fuse([best, pictures]) if pictures else {path: found[path] for path in best}
 
     def _with_all(self) -> Scores:
@@ -271,7 +276,8 @@ class Search:
         looks = Looks()
         for place, path in enumerate(paths):
             if len(kept) == limit:
-                return kept, place - len(kept), len(paths) - place
+                more = sum(path not in self._endless for path in paths[place:])
+                return kept, place - len(kept), more
             row = self._row(path) if fold else None
             if row is None or not looks.known(row.content, row.hash):
                 kept.append(path)

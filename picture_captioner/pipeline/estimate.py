@@ -24,7 +24,7 @@ LONGEST_GAP_SECONDS = 60.0
 
 @dataclass
 class Dimensions:
-    """Upright sizes in pixels, as the headers of a sample say."""
+    """Upright sizes in pixels, as the headers of a sample say; `unreadable` had none to read."""
 
     sampled: int = 0
     megapixels: float = 0.0
@@ -41,12 +41,13 @@ def read_dimensions(
     sample = [photos[int(i * step)] for i in range(min(len(photos), MAX_HEADERS))]
     with Decoder(within=None if follow_links else photos_dir) as loader:
         headers = loader.read_headers([photos_dir / photo.rel_path for photo in sample])
-    found = Dimensions(sampled=len(sample))
+    found = Dimensions()
     for header in headers:
         if isinstance(header, CaptionerError):
             found.unreadable += 1
         else:
             found.sizes.append((header.width, header.height))
+    found.sampled = len(found.sizes)
     if found.sizes:
         found.megapixels = sum(w * h for w, h in found.sizes) / len(found.sizes) / 1e6
         found.widest = max(found.sizes, key=lambda size: size[0] * size[1])

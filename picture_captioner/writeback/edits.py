@@ -20,8 +20,11 @@ _FORMULA = "'"
 _BETWEEN_TAGS = ","
 
 
-def read_edits(path: Path) -> Iterator[dict[str, Any]]:
+def read_edits(path: Path, names: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a CSV or JSON Lines file, each with `rel_path` and what may be edited.
+
+    Args:
+        names: photos by the cell that the export writes for them: not every name is text.
 
     Raises:
         UsageError: it cannot be read, or no column says which photo a row is about.
@@ -36,7 +39,7 @@ def read_edits(path: Path) -> Iterator[dict[str, Any]]:
     if text.lstrip()[:1] == "{":
         yield from _json_lines(path, text)
     else:
-        yield from _csv(path, text)
+        yield from _csv(path, text, names or {})
 
 
 def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
@@ -52,7 +55,7 @@ def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
         yield {name: row[name] for name in ("rel_path", *EDITABLE) if name in row}
 
 
-def _csv(path: Path, text: str) -> Iterator[dict[str, Any]]:
+def _csv(path: Path, text: str, photos: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     # Excel of many countries writes semicolons; a header has no other use for one.
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
@@ -62,12 +65,12 @@ def _csv(path: Path, text: str) -> Iterator[dict[str, Any]]:
     if by is None or not set(EDITABLE) & set(names):
         raise UsageError(
             f"{path} is no table of captions: its first line must name a column rel_path and one "
-            f"of {', '.join(EDITABLE)}; 'export --format csv' writes one"
+            f"of {', '.join(EDITABLE)}; 'caption.py export --format csv' writes one"
         )
     for row in rows:
         if row.get(by):
             cells = {name: _plain(row[name]) for name in EDITABLE if row.get(name) is not None}
-            yield {"rel_path": _plain(row[by]), **cells}
+            yield {"rel_path": photos.get(row[by]) or _plain(row[by]), **cells}
 
 
 def _plain(cell: str) -> str:

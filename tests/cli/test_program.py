@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from picture_captioner.cli.program import program
+from picture_captioner.cli.program import as_called, program
 
 
 @pytest.mark.parametrize(
     ("called", "by_uv", "words"),
     [
         ("caption.py", True, ["uv", "run", "caption.py"]),
-        ("caption.py", False, ["python", "caption.py"]),
-        ("../there/caption.py", False, ["python", "../there/caption.py"]),
+        ("caption.py", False, [sys.executable, "caption.py"]),
+        ("../there/caption.py", False, [sys.executable, "../there/caption.py"]),
         ("/somewhere/bin/caption", False, ["caption"]),
         ("/somewhere/bin/caption", True, ["caption"]),
     ],
@@ -22,4 +24,22 @@ def test_program(monkeypatch, called, by_uv, words):
     monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
     if by_uv:
         monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    monkeypatch.setenv("PATH", "/nowhere")
     assert program() == words
+
+
+def test_python_is_named_so_where_that_is_the_one_that_runs(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["caption.py"])
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
+    monkeypatch.setattr("shutil.which", {"python": sys.executable}.get)
+    assert program() == ["python", "caption.py"]
+
+
+def test_commands_in_messages_are_what_this_person_types(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["caption.py", "run"])
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    assert as_called("it is not here: run 'caption.py people scan'") == (
+        "it is not here: run 'uv run caption.py people scan'"
+    )
+    assert as_called("'cluster_report.py --out DIR'") == "'uv run cluster_report.py --out DIR'"
+    assert as_called("caption.py is a file") == "caption.py is a file"

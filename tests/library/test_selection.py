@@ -1,6 +1,7 @@
 """The grammar of a search: what is typed, and which photos that means."""
 
 import contextlib
+import random
 from datetime import datetime
 
 import numpy as np
@@ -209,6 +210,23 @@ def test_similar_photos_the_nearest_first_within_the_filters(db):
     assert [(hit.rel_path, hit.why) for hit in near] == [
         ("a/2.jpg", "similar:a/1.jpg; camera:canon")
     ]
+
+
+def test_copies_of_the_nearest_take_no_place_of_others(db):
+    """As many as were asked for, though the nearest all look like one; likeness has no end."""
+    for n in range(1, 41):
+        looks = random.Random(n if n > 30 else 1).getrandbits(62)
+        db.save_facts(f"s/{n}.jpg", 1, 2, PhotoFacts(content_sha256=f"{n + 500:064x}", width=1,
+                                                     height=1, perceptual_hash=looks))  # fmt: skip
+    turned = np.array([[np.cos(n / 100), np.sin(n / 100)] for n in range(40)])
+    db.save_vectors("m:1", [f"{n + 501:064x}" for n in range(40)], turned)
+    found = db.search(Selection.parse("similar:s/1.jpg"), 3)
+    assert [hit.rel_path for hit in found.photos] == ["s/1.jpg", "s/31.jpg", "s/32.jpg"]
+    assert (found.folded, found.more) == (29, 0)
+    words = Lookups(words_vector=("m:1", turned[0]))
+    found = db.search(Selection.parse("unicorn"), 3, words)
+    assert [hit.rel_path for hit in found.photos] == ["s/1.jpg", "s/31.jpg", "s/32.jpg"]
+    assert found.more == 0
 
 
 def test_people_are_asked_of_who_knows_them(db):

@@ -118,7 +118,7 @@ def test_a_run_records_what_it_accepted(tmp_path, plugin):
     first = run_service(tmp_path, plugin, "--photos-dir", folder)
     assert first.returncode == 0, first.stderr
     assert "what is left of the truncated photos: " in first.stderr
-    assert "--retry-status=error_corrupt --accept-truncated" in first.stderr
+    assert "--retry-status=error_corrupt --retry-only --accept-truncated" in first.stderr
     found = effective(journal)
     assert {found[f"cut.{k}"]["error"]["code"] for k in ("jpg", "png", "heic", "webp")} == {
         "truncated"

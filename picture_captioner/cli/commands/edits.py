@@ -155,7 +155,6 @@ def import_edits(flags: Flags, file: Path, *, dry_run: bool) -> int:
         UsageError: the file is no such table.
         JournalError, JournalLockedError: the journal cannot be written.
     """
-    rows = list(read_edits(file))
     outcome: Counter[str] = Counter()
     who = _who()
     tags = TagDecisions.beside(existing_journal(flags))
@@ -163,7 +162,8 @@ def import_edits(flags: Flags, file: Path, *, dry_run: bool) -> int:
     with Journal(existing_journal(flags)) as journal:
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
-        for row in rows:
+        names = {cell(path): path for path in journal.index.entries}
+        for row in list(read_edits(file, names)):
             entry = journal.index.caption(row["rel_path"])
             if entry is None:
                 outcome["unknown"] += 1

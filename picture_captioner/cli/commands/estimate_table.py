@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from picture_captioner.cli.commands.compose import own_price_remedy
+from picture_captioner.cli.program import program
 from picture_captioner.cli.terminal import count, dollars, duration, rate, size
 
-_ASK_AGAIN = "caption some with 'run --limit 20', then ask again"
+
+def _this(arguments: str) -> str:
+    return f"'{shlex.join(program())} {arguments}'"
+
+
+def _ask_again() -> str:
+    return f"caption some with {_this('run --limit 20')}, then ask again"
 
 
 def rows(values: dict[str, Any]) -> list[tuple[str, str]]:
@@ -40,20 +48,21 @@ def _model(values: dict[str, Any]) -> str:
 
 def _dimensions(values: dict[str, Any]) -> list[tuple[str, str]]:
     found = []
-    if values["headers_read"]:
+    if headers := values["headers_read"]:
         width, height = values["largest"]
         said = f"{values['mean_megapixels']} megapixels on average, largest {width}x{height} "
-        said += f"({count(values['headers_read'], 'header')} read)"
+        said += f"({count(headers, 'header')} read)"
         found.append(("dimensions", f"{said}; sent with {values['edge']} pixels at most"))
     if values["headers_unreadable"]:
-        found.append(("broken", f"{values['headers_unreadable']:,}; 'run --dry-run' names them"))
+        told = f"{values['headers_unreadable']:,}; {_this('run --dry-run')} names them"
+        found.append(("unreadable", told))
     return found
 
 
 def _tokens(values: dict[str, Any]) -> str:
     sent, written = values["input_tokens_per_photo"], values["output_tokens_per_photo"]
     if sent is None:
-        return f"unknown: no published rule says what a photo takes here; {_ASK_AGAIN}"
+        return f"unknown: no published rule says what a photo takes here; {_ask_again()}"
     total = f"{values['input_tokens']:,} in, {values['output_tokens']:,} out"
     if values["basis"] == "billed":
         return f"{total} ({sent:,} + {written:,} a photo, {_so_far(values)})"
@@ -70,7 +79,7 @@ def _cost(values: dict[str, Any]) -> str:
     if values["cost_usd"] is None:
         if values["price_source"] is None:
             return f"unknown: no price of {_model(values)} is known. {_remedy(values)}"
-        return f"unknown, like the tokens; {_ASK_AGAIN}"
+        return f"unknown, like the tokens; {_ask_again()}"
     total, each = values["cost_usd"], f"{dollars(values['cost_usd_per_photo'])} a photo"
     said = f"about {dollars(total)}, {each}"
     if values["input_cost_usd"] is not None:

@@ -50,7 +50,8 @@ def forget_photos(
             for path in sorted(traces.paths):
                 show(path)
             if not traces.paths:
-                say("Nothing is known of such a photo")
+                named = ", ".join(paths) or "photos that are gone"
+                say(f"Nothing is known of {named}")
                 return ExitCode.DONE
             if dry_run:
                 say(f"{count(len(traces.paths))} would be forgotten (nothing done: --dry-run)")

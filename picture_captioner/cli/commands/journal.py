@@ -25,8 +25,8 @@ from picture_captioner.pipeline.asking.repeats import SAME_IN_A_ROW
 from picture_captioner.pipeline.recording.answers import fault_in
 
 _DAMAGED_LINES = (
-    "The photos of damaged lines are captioned again by the next run; 'journal compact' moves the "
-    "lines away"
+    "The photos of damaged lines are captioned again by the next run; "
+    "'caption.py journal compact' moves the lines away"
 )
 _NO_LINE_END = (
     "The last of them has no line end, and is too long for a record that was torn: no run writes "

@@ -50,7 +50,7 @@ class Known:
             raise UsageError(f"{len(found)} persons are called {text!r}: name one by id ({ids})")
         names = [n for p in self.view.persons for n in (p.identity, p.name) if n]
         hint = did_you_mean(text, names)
-        raise UsageError(f"there is no person {text!r}{hint}; see 'people list'")
+        raise UsageError(f"there is no person {text!r}{hint}; see 'caption.py people list'")
 
     def face(self, text: str) -> Placed:
         """Which face is meant: HASH#N as `show` prints it, PATH#N, or its key.
@@ -74,7 +74,9 @@ class Known:
         ]
         if len(found) != 1:
             why = f"{len(found)} faces are" if found else "no face is"
-            raise UsageError(f"{why} called {text!r}: 'people show ID' prints the names of faces")
+            raise UsageError(
+                f"{why} called {text!r}: 'caption.py people show ID' prints the names of faces"
+            )
         return found[0]
 
     def faces(self) -> Iterator[Placed]:

@@ -118,7 +118,9 @@ def _read(path: Path) -> list[tuple[int, Mapping[str, str]]]:
     except csv.Error as error:
         raise UsageError(f"{path} is no CSV file: {error}") from error
     if not {"id", "name"} <= set(reader.fieldnames or ()):
-        raise UsageError(f"{path} has no columns id and name: export it with 'people export FILE'")
+        raise UsageError(
+            f"{path} has no columns id and name: export it with 'caption.py people export FILE'"
+        )
     return [(line, row) for line, row in rows if (row.get("id") or "").strip()]
 
 

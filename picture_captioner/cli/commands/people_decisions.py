@@ -148,7 +148,7 @@ def split_person(flags: Flags, person: str, faces: Sequence[str]) -> int:
         if not parts:
             raise UsageError(
                 f"all faces of {found.called} look alike: name those that are somebody else's "
-                f"('people show {found.identity}' prints them)"
+                f"('caption.py people show {found.identity}' prints them)"
             )
         made: list[Row] = [*anchor(found)]
         for part in parts:
@@ -273,7 +273,9 @@ def keep_apart(flags: Flags, one: str, other: str) -> int:
             keys = _two(key_of(known.face(text)) for text in texts)
             return [{"kind": "cannot_link", "faces": keys}]
         if any(are_faces):
-            raise UsageError("name two faces or two persons; else 'people not-this-person FACE ID'")
+            raise UsageError(
+                "name two faces or two persons; else 'caption.py people not-this-person FACE ID'"
+            )
         found = [known.person(text) for text in texts]
         ids = _two(person.identity for person in found)
         return [*anchor(found[0]), *anchor(found[1]), {"kind": "apart", "persons": ids}]

@@ -52,6 +52,9 @@ def run_stages(flags: ProcessFlags, path: Path | None) -> int:
             return ExitCode.DONE
         refused: list[FatalError] = []
         stages = _stages(flags, settings, len(photos), refused)
+        runs = {stage.name for stage in stages}
+        if refused and flags.stage and runs.isdisjoint(flags.stage):
+            return refused[0].exit_code  # what was asked for cannot be done: no photo is opened
         code = _run(flags, settings, photos_dir, photos, library, stages)
     if code == ExitCode.DONE and flags.stage and refused:
         return refused[0].exit_code

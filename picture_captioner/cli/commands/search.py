@@ -21,6 +21,7 @@ from picture_captioner.errors import (
     LibraryError,
     UsageError,
 )
+from picture_captioner.extras import how_to_install
 from picture_captioner.journal import TagDecisions
 from picture_captioner.library import Hit, Hits, Library, Lookups, Selection, Term, checked
 
@@ -149,7 +150,7 @@ def _find(
         if followed.damaged:
             say(
                 f"{journal.name}: passed over {count(followed.damaged, 'damaged line')}; "
-                "see 'journal check'"
+                "see 'caption.py journal check'"
             )
     if selection.of_kind("place"):
         _name_places(library)
@@ -179,7 +180,7 @@ def _contents_of_person(library: Library, journal: Path, name: str) -> set[str]:
     said, _ = read_decisions(journal.with_name("people.jsonl"))
     found = overview(library, said).find(said.person(name))
     if not found:
-        raise UsageError(f"person:{name[:60]}: nobody is called that; see 'people list'")
+        raise UsageError(f"person:{name[:60]}: nobody is called that; see 'caption.py people list'")
     return {face.content_sha256 for person in found for face in person.faces}
 
 
@@ -188,7 +189,7 @@ def _name_places(library: Library) -> None:
 
     names = place_names()
     if names is None:
-        say("No names of places: 'caption.py doctor' says how to install the extra places")
+        say(f"No names of places: {how_to_install('places')}")
     else:
         library.name_places(names)
 
@@ -223,7 +224,7 @@ def _tell(found: Hits, selection: Selection, flags: SearchFlags, settings: Setti
     if not hits:
         say(f"Nothing found for {selection}")
     elif selection.looked_for and not any(hit.all_words for hit in hits):
-        say(f"No caption has all of these words; {count(len(hits))} with some of them")
+        say("No caption has all of these words; these have some of them")
     if found.folded:
         say(f"{count(found.folded, 'near-duplicate')} of these left out; --all shows them")
     if found.more and flags.limit is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from picture_captioner.cli.program import program, report_program
 from picture_captioner.cli.terminal import count, duration, rate, say, show
@@ -37,7 +38,7 @@ def tell_summary(
     if flags.dry_run and not flags.as_json:
         _list_broken(outcomes)
     say(f"Journal: {journal.path}")
-    for line in _next_steps(outcomes, backend, flags, batch):
+    for line in _next_steps(outcomes, backend, flags, batch, seconds):
         say(line)
     counts = {str(outcome.name.lower()): n for outcome, n in outcomes.counts.items()}
     if flags.as_json:
@@ -92,7 +93,7 @@ def _list_broken(outcomes: Outcomes) -> None:
 
 
 def _next_steps(
-    outcomes: Outcomes, backend: CaptionBackend, flags: RunFlags, batch: Batch
+    outcomes: Outcomes, backend: CaptionBackend, flags: RunFlags, batch: Batch, seconds: float
 ) -> list[str]:
     counts = outcomes.counts
     left = batch.left_by_limit + batch.left_by_restart + len(batch.photos) - outcomes.settled
@@ -100,17 +101,18 @@ def _next_steps(
     retry = [status for status, outcome in _RETRIED if counts[outcome]]
     steps = []
     if left:
-        steps.append(f"Remaining: {count(left)}; run the same command again to go on")
+        steps.append(f"Remaining: {count(left)}; {_how_to_go_on(flags, seconds)}")
     if counts[Outcome.UNREADABLE]:
         steps.append("Next, when the unreadable photos are back: the same command again")
     if retry and not flags.dry_run:
-        again = _command(flags, f"--retry-status={','.join(retry)}")
+        again = _command(flags, f"--retry-status={','.join(retry)}", "--retry-only")
         steps.append(f"Next, to try the failed ones again: {again}")
     if outcomes.mended:
-        again = _command(flags, "--retry-status=error_corrupt")
+        again = _command(flags, "--retry-status=error_corrupt", "--retry-only")
         steps.append(f"Next, to caption the mended photos: {again}")
     if not flags.accept_truncated and any(map(_is_cut, outcomes.failures)):
-        again = _command(flags, "--retry-status=error_corrupt", "--accept-truncated")
+        cut = ("--retry-status=error_corrupt", "--retry-only", "--accept-truncated")
+        again = _command(flags, *cut)
         steps.append(f"Next, to caption what is left of the truncated photos: {again}")
     if flags.dry_run:
         steps.append(f"Next, to caption them: {_command(flags)}")
@@ -122,6 +124,18 @@ def _next_steps(
     return steps
 
 
+def _how_to_go_on(flags: RunFlags, seconds: float) -> str:
+    """What takes the rest: with --force the same command would take, and pay, the same again."""
+    redone = flags.force or flags.retry_status or flags.retry_only
+    if not redone or (flags.since and not flags.limit):
+        return "run the same command again to go on"
+    begun = datetime.now(UTC) - timedelta(seconds=seconds)
+    since = flags.since or begun.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told = f"to go on, run the same command with --since={since}"
+    # What was done since then counts towards the limit, for run_loop.sh.
+    return f"{told} --limit={2 * flags.limit}" if flags.limit else told
+
+
 _RETRIED = (("error_api", Outcome.API_ERROR), ("error_model", Outcome.MODEL_ERROR))
 
 
@@ -129,16 +143,34 @@ def _is_cut(failure: FailedPhoto) -> bool:
     return failure.outcome is Outcome.CORRUPT and failure.code == TruncatedImageError.code
 
 
+_REPEATED = ("include", "exclude", "files_from", "shard")
+"""Of the flags that are no settings, those that say which photos are meant."""
+
+
 def _command(flags: RunFlags, *additions: str) -> str:
-    """`run` with the flags that say where and who; what was asked for once is not repeated."""
-    names = ["photos_dir", "captions_jsonl", "fields", "max_tags"]
-    names += ["vocabulary", "vocabulary_mode"]
-    if not any(addition.startswith("--backend") for addition in additions):
-        names += ["backend", "model"]
-    given = {name.replace("_", "-"): flags.given[name] for name in names if name in flags.given}
+    """`run` for the same photos, with the settings that were given for this one.
+
+    A price limit or an address that was left out would be missed; what was asked for once, such as
+    --force, is not repeated.
+    """
+    left_out = set[str]()
+    if any(addition.startswith("--backend") for addition in additions):
+        left_out = {"backend", "model", "base_url"}
+    given: dict[str, Any] = {n: v for n, v in flags.given.items() if n not in left_out}
+    given |= {name: getattr(flags, name) for name in _REPEATED}
     words = [f"--config={flags.config}"] if flags.config else []
-    words += [f"--{name}={value}" for name, value in given.items()]
+    words += [word for name, value in given.items() for word in _words(name, value)]
     return shlex.join([*program(), "run", *words, *map(str, flags.named), *additions])
+
+
+def _words(name: str, value: Any) -> list[str]:
+    """A flag as it is typed; one that says yes has no value."""
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, list):
+        return [f"{flag}={one}" for one in value]
+    if value is True:
+        return [flag]
+    return [] if value is None or value is False else [f"{flag}={value}"]
 
 
 def _look_at_them(flags: RunFlags) -> list[str]:

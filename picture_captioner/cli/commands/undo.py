@@ -33,14 +33,20 @@ def undo_writes(
         writes = undo.open_writes(file)
         undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
         runs = Counter(write.run for write in writes)
+        if not runs and run is None:
+            say("Nothing to take back: every sidecar is as it was")
         if list_runs:
             for name, number in sorted(runs.items()):
                 show(name, count(number, "sidecar"))
             return ExitCode.DONE
         if everything == (run is not None):
-            raise UsageError("say what to undo: --run ID (undo --list shows them), or --all")
+            raise UsageError(
+                "say what to undo: --run ID ('caption.py undo --list' shows them), or --all"
+            )
         if run is not None and run not in runs:
-            raise UsageError(f"there is no run {run} to undo; undo --list shows those there are")
+            raise UsageError(
+                f"there is no run {run} to undo; 'caption.py undo --list' shows those there are"
+            )
         chosen = [write for write in writes if everything or write.run == run]
         outcome = Counter(
             str(done) for done in undo.take_back(file, photos_dir, chosen, _tell_undone)

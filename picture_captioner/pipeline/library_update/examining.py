@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from picture_captioner.pipeline.dedup import Claim, Follower, SharedContent
 from picture_captioner.pipeline.library_update.storing import ExaminedPhoto, Keeper
 from picture_captioner.pipeline.recording.outcomes import Outcome
 from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
+
+_NO_BYTES = hashlib.sha256().hexdigest()
+"""The content of an empty file, which nobody reads to tell."""
 
 
 class Examining:
@@ -64,7 +68,8 @@ class Examining:
                 self._queue.suspect(item)
         except CorruptImageError as error:
             self._let_go(claim)
-            self._keeper.failed(item, Outcome.CORRUPT, error, claim.content_sha256)
+            content = _NO_BYTES if item.photo.size == 0 else claim.content_sha256
+            self._keeper.failed(item, Outcome.CORRUPT, error, content)
         except PhotoSkipped as error:
             self._let_go(claim)
             self._keeper.failed(item, Outcome.UNREADABLE, error)
