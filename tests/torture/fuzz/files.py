@@ -230,7 +230,7 @@ def library(data: bytes, folder: Path) -> None:
             assert "b.jpg" in opened.paths_of("b")
     except LibraryError as error:
         assert "library.db" in str(error)
-    if said:
+    if any("library.db.broken" in text for text in said):  # else rows alone were dropped
         assert (folder / "library.db.broken").read_bytes()[:1] == data[:1]
 
 
