@@ -35,6 +35,7 @@ class Summary:
     redo_failed: int = 0
     withdrawn: int = 0
     copies: int = 0
+    suspect: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
     by_backend: Counter[str] = field(default_factory=Counter)
     by_model: Counter[str] = field(default_factory=Counter)
@@ -91,6 +92,7 @@ def _read_again(path: Path, index: JournalIndex, summary: Summary) -> None:
             redone = entry.rel_path in index.other_captions and entry.offset not in holding
             if entry.offset in holding or (entry.offset in last and not redone):
                 _count_holding(entry, summary)
+                summary.suspect += bool(record.get("suspect"))
                 if is_count(latency := record.get("latency_ms")):
                     slow.append((latency, entry.rel_path))
     summary.slowest = heapq.nlargest(SLOWEST, slow)

@@ -143,8 +143,8 @@ def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: b
     title, tags = _title(record), _tags(record)
     added = connection.execute(
         "INSERT INTO captions "
-        "(rel_path, placeholder, edited, withdrawn, content, title, caption, tags, status) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "(rel_path, placeholder, edited, withdrawn, content, title, caption, tags, status, suspect)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key,
             not is_real(record),
@@ -155,6 +155,7 @@ def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: b
             to_text(record.caption or "") if holds else None,
             json.dumps(tags),
             record.status,
+            bool(record.extra.get("suspect")),
         ),
     )
     if not holds:

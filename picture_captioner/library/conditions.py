@@ -94,6 +94,8 @@ def _condition(
     if term.kind == "camera":
         literally = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return Condition("photos.camera LIKE ? ESCAPE '\\'", (f"%{literally}%",))
+    if (term.kind, value) == ("status", "suspect"):
+        return Condition("captions.suspect AND captions.caption IS NOT NULL")
     if term.kind == "status":
         return (
             Condition("captions.status IS NULL OR captions.withdrawn")

@@ -248,6 +248,15 @@ INSERT INTO told_pending SELECT content FROM written;
 """What files beside the photos say (sidecars, Takeout, osxphotos), by path, and the words of that
 and of what is written inside, for searches. `told_pending`: photos read by an older version."""
 
+_SUSPECT_CAPTIONS = """
+ALTER TABLE captions ADD COLUMN suspect INTEGER NOT NULL DEFAULT 0;
+DELETE FROM captions;
+DELETE FROM caption_words;
+DELETE FROM caption_tags;
+DELETE FROM indexed_journal;
+"""
+"""Which captions name what nobody told; the journal is read again for it."""
+
 MIGRATIONS: tuple[str, ...] = (
     _PHOTOS_VECTORS_CAPTIONS,
     _WHICH_CAPTION_HOLDS,
@@ -257,5 +266,6 @@ MIGRATIONS: tuple[str, ...] = (
     _ONE_SEARCH,
     _FACE_CROPS,
     _WHAT_OTHERS_SAY,
+    _SUSPECT_CAPTIONS,
 )
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""

@@ -28,7 +28,7 @@ WORDS = frozenset({"word", "phrase", "text"})
 """The kinds of terms that are looked for in what is written."""
 
 HAS = ("caption", "face", "person", "place", "tag", "text", "time", "title", "vector")
-STATUSES = ("success", "error_corrupt", "error_api", "error_model", "pending")
+STATUSES = ("success", "error_corrupt", "error_api", "error_model", "pending", "suspect")
 KINDS = (
     "person", "place", "tag", "text", "camera", "has", "status", "similar", "date", "from", "to",
 )  # fmt: skip

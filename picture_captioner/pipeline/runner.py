@@ -11,6 +11,7 @@ from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.captioning import Captioning
 from picture_captioner.pipeline.asking.circuit_breaker import PATIENCE_SECONDS
 from picture_captioner.pipeline.asking.fallback import FallbackChain
+from picture_captioner.pipeline.asking.reask import Read
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
@@ -50,7 +51,8 @@ class RunOptions:
     `root` is what `photos_dir` was when they were found: until the first one is opened a model may
     have been loaded for minutes. `facts` takes what else is found out of the photos. Links out of
     `photos_dir` are followed only with `follow_links`. `shots` says of RAW files which photo was
-    taken with them, whose caption is theirs.
+    taken with them, whose caption is theirs. `read`
+    knows the lines that were read in a content; None if nobody read it.
     """
 
     photos_dir: Path
@@ -65,6 +67,7 @@ class RunOptions:
     facts: FactsOnTheWay | None = None
     follow_links: bool = False
     shots: Mapping[str, Photo] = field(default_factory=dict)
+    read: Callable[[str], Read] = lambda _: None
 
 
 class CaptionRun:
@@ -126,7 +129,13 @@ class CaptionRun:
         )
         chain = FallbackChain(self._services, outcomes.notice)
         self._captioning = Captioning(
-            chain, hints, self._ready, self._recorder, outcomes, lambda: first.batch_now
+            chain,
+            hints,
+            self._ready,
+            self._recorder,
+            outcomes,
+            lambda: first.batch_now,
+            options.read,
         )
         self.stop.on_stop(self._queue.stop)
         self.stop.on_stop(lambda: self._ready.close(discard=True))

@@ -125,7 +125,7 @@ def human(record: Record, who: str) -> Record:
         requests=None,
         latency_ms=None,
         created_at=utc_now(),
-        extra={**record.extra, "edited_by": who},
+        extra={n: v for n, v in record.extra.items() if n != "suspect"} | {"edited_by": who},
     )
 
 

@@ -144,6 +144,9 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     now_at = {entry.rel_path: path for path, entry in moved.items()}
     for record in _records(journal, moved.values()):
         records.append(replace(record, rel_path=now_at[record.rel_path]))
+    if suspect := sum(bool(record.extra.get("suspect")) for record in records):
+        told = "name what nobody told: 'caption.py search status:suspect' shows them"
+        notes = (*notes, f"{count(suspect, 'caption')} {told}")
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
     redo_errors = {r.rel_path: record_error(r) or str(r.status) for r in failed_since}
     photos = report_photos(walked, records, redo_errors)
@@ -203,6 +206,7 @@ def _made(
     from picture_captioner.cli.commands.report_people import people_of
     from picture_captioner.cli.commands.report_vectors import load_vectors, load_vocabulary
     from picture_captioner.report.build import build_report
+    from picture_captioner.report.contradictions import contradictions
 
     alive.step("reading what is known of the photos")
     walked = {photo.rel_path: photo for photo in inputs.walked}
@@ -213,6 +217,9 @@ def _made(
     vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)
     options = replace(_options(flags, inputs, chosen, vocabulary), step=alive.step)
     built = build_report(photos, vectors, options, _previous(flags))
+    head = built.report.head
+    head = replace(head, notes=(*head.notes, *contradictions(built.report)))
+    built = built._replace(report=replace(built.report, head=head))
     if not flags.no_people:
         alive.step("people")
         people = people_of(library, flags.settings(), inputs.photos_dir, photos, walked)

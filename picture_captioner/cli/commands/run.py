@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from picture_captioner.backends.base import CaptionBackend
@@ -371,7 +372,14 @@ def run_options(job: Job) -> RunOptions:
         else None,
         follow_links=settings.follow_links,
         shots=job.shots,
+        read=partial(_lines_of, library),
     )
+
+
+def _lines_of(library: Library | None, content_sha256: str) -> list[str] | None:
+    """What was read in a photo; None if nobody read it."""
+    lines = library.text_of(content_sha256) if library is not None else None
+    return None if lines is None else [line.text for line in lines]
 
 
 def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> None:

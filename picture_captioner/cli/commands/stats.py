@@ -47,6 +47,8 @@ def print_stats(flags: Flags, *, as_json: bool) -> int:
     else:
         for line in table(_rows(path, summary)):
             show(line)
+        if summary.suspect:
+            say("Suspect captions name what nobody told: caption.py search status:suspect")
     return ExitCode.DONE
 
 
@@ -72,6 +74,7 @@ def _rows(path: Path, summary: Summary) -> list[tuple[str, str]]:
         ("withdrawn", summary.withdrawn),
         ("dry run only", summary.dry_run_only),
         ("copies", summary.copies),
+        ("suspect", summary.suspect),
         ("requests", summary.requests),
         ("tokens in", summary.input_tokens),
         ("tokens out", summary.output_tokens),

@@ -19,7 +19,7 @@ from picture_captioner.journal import Record
 from picture_captioner.pipeline.asking.circuit_breaker import Withheld
 from picture_captioner.pipeline.asking.fallback import FallbackChain
 from picture_captioner.pipeline.asking.prices import added, usage_of
-from picture_captioner.pipeline.asking.reask import Answer
+from picture_captioner.pipeline.asking.reask import Answer, Read
 from picture_captioner.pipeline.asking.retry import RunStopped
 from picture_captioner.pipeline.asking.service import Answered, BackendService, ChosenBackend
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto
@@ -66,6 +66,7 @@ class Captioning:
         recorder: Recorder,
         outcomes: Outcomes,
         batch_now: Callable[[], int],
+        read: Callable[[str], Read] = lambda _: None,
     ) -> None:
         self._chain = chain
         self._hints = hints
@@ -73,6 +74,7 @@ class Captioning:
         self._recorder = recorder
         self._outcomes = outcomes
         self._batch_now = batch_now
+        self._read = read
 
     def run(self) -> None:
         """Caption until the buffer is closed and empty, or the run is stopped."""
@@ -96,7 +98,9 @@ class Captioning:
             try:
                 images = [case.decoded.image for case in cases]
                 photo = cases[0].decoded.loaded.content_sha256
-                answers = service.ask(images, [told(service.chosen, c.tags) for c in cases], photo)
+                heard = [told(service.chosen, case.tags) for case in cases]
+                lines = [self._read(case.decoded.loaded.content_sha256) for case in cases]
+                answers = service.ask(images, heard, photo, lines)
             except BackendUnavailableError as error:
                 self._chain.put_aside(service, error)
                 continue

@@ -16,7 +16,13 @@ from typing import NamedTuple, TypeAlias
 
 from PIL.Image import Image
 
-from picture_captioner.backends.base import Caption, CaptionBackend, Fault
+from picture_captioner.backends.base import (
+    DEFAULT_PROMPT,
+    Caption,
+    CaptionBackend,
+    Fault,
+    Told,
+)
 from picture_captioner.errors import (
     ApiError,
     FatalError,
@@ -28,6 +34,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.pipeline.asking.prices import added, usage_of
 from picture_captioner.pipeline.asking.retry import ATTEMPTS, Retrier, RunStopped
+from picture_captioner.pipeline.recording.invention import invented
 from picture_captioner.pipeline.selecting.hints import Tags
 
 REPAIRS = 2
@@ -35,6 +42,13 @@ REPAIRS = 2
 
 _OF_ANY_ANSWER = frozenset({"empty", "broken", "truncated", "reasoning"})
 _OF_FIELDS = frozenset({"not_json", "validation"})
+
+_SPOKEN = ("title", "summary")
+"""Fields in which a model speaks."""
+_MOST_NAMED = 200
+
+Read: TypeAlias = Sequence[str] | None
+"""The lines that were read in a photo; None if nobody read it."""
 
 Answer: TypeAlias = Caption | PhotoError | TransientError
 
@@ -63,6 +77,7 @@ class Reasker:
         """`ask_again` judges what it is answered; `billed` adds the cost of so many requests."""
         codes = _OF_ANY_ANSWER | _OF_FIELDS if backend.settings.asked else _OF_ANY_ANSWER
         self._codes: frozenset[str] = frozenset() if backend.placeholder else codes
+        self._minds_names = backend.settings.prompt == DEFAULT_PROMPT
         self._retrier = retrier
         self._ask_again = ask_again
         self._billed = billed
@@ -99,6 +114,46 @@ class Reasker:
                 seconds += asked.seconds
         return Reasked(mended, seconds, None)
 
+    def check_names(
+        self, images: Sequence[Image], hints: Sequence[Tags], reasked: Reasked, read: Sequence[Read]
+    ) -> Reasked:
+        """The answers, those asked for once more that name what was neither told nor is legible.
+
+        What still does is kept, marked as `suspect`. Asked again only where the prompt was ours or
+        facts were told: a person's own prompt may want names.
+
+        Args:
+            read: for each photo the lines that were read in it; None if nobody read it.
+        """
+        answers, seconds, fatal = list(reasked.answers), reasked.seconds, reasked.fatal
+        for place, (image, tags, lines) in enumerate(zip(images, hints, read, strict=True)):
+            first = answers[place]
+            if not isinstance(first, Caption) or not (names := _invented(first, tags, lines)):
+                continue
+            asks = self._minds_names or any(isinstance(tag, Told) for tag in tags)
+            if asks and self._codes and fatal is None:
+                fault = Fault("invented", ", ".join(names)[:_MOST_NAMED])
+                try:
+                    asked = self._retrier.ask(partial(self._ask_in_a_list, image, tags, fault))
+                except RunStopped:
+                    asks = False
+                except FatalError as error:
+                    fatal = error
+                except (ApiError, TransientError) as error:
+                    sent = error.usage if isinstance(error, ApiError) else Usage(requests=ATTEMPTS)
+                    first = _costing(first, sent)
+                else:
+                    seconds += asked.seconds
+                    second = self._billed(asked.answer[0], asked.attempts)
+                    if isinstance(second, Caption):
+                        first = _costing(second, usage_of(first))
+                        names = _invented(first, tags, lines)
+                    elif isinstance(second, PhotoError):
+                        first = _costing(first, second.usage)
+            marked = {**first.fields, "suspect": names} if names else first.fields
+            answers[place] = replace(first, fields=marked)
+        return Reasked(answers, seconds, fatal)
+
     def _may_help(self, error: ModelError, repair: int) -> bool:
         if isinstance(error, RefusedInWordsError) or error.code == "no_image":
             return repair == 0 and bool(self._codes)
@@ -106,6 +161,24 @@ class Reasker:
 
     def _ask_in_a_list(self, image: Image, tags: Tags, fault: Fault) -> list[Answer]:
         return [self._ask_again(image, tags, fault)]
+
+
+def _invented(caption: Caption, tags: Tags, lines: Read) -> list[str]:
+    """The names that nobody told; the model's own transcript counts as read."""
+    fields = caption.fields
+    texts = [caption.text, *(fields.get(name) for name in _SPOKEN)]
+    own = str(fields.get("text_in_image") or "")
+    found = [
+        name
+        for text in texts
+        if isinstance(text, str)
+        for name in invented(text, (*tags, own), lines)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _costing(caption: Caption, spent: Usage) -> Caption:
+    return replace(caption, **added(spent, usage_of(caption)))
 
 
 def with_cost(answer: Answer, spent: Usage) -> Answer:

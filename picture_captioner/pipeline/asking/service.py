@@ -30,7 +30,7 @@ from picture_captioner.pipeline.asking.circuit_breaker import (
 )
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
 from picture_captioner.pipeline.asking.prices import Prices, usage_of
-from picture_captioner.pipeline.asking.reask import Answer, Reasker, with_cost
+from picture_captioner.pipeline.asking.reask import Answer, Read, Reasker, with_cost
 from picture_captioner.pipeline.asking.repeats import RepeatWatch
 from picture_captioner.pipeline.asking.retry import Retrier
 from picture_captioner.pipeline.asking.spending import BillGuard, Budget
@@ -105,11 +105,16 @@ class BackendService:
         stop.on_stop(chosen.backend.stop)
 
     def ask(
-        self, images: Sequence[Image.Image], hints: Sequence[Tags], photo: str = ""
+        self,
+        images: Sequence[Image.Image],
+        hints: Sequence[Tags],
+        photo: str = "",
+        read: Sequence[Read] = (),
     ) -> list[Answered]:
         """The answers in the order of the images, after whatever retries and repairs could mend.
 
-        `photo` tells the first of them from other photos.
+        `photo` tells the first of them from other photos; `read` are the lines that were read in
+        each, if any were.
 
         Raises:
             RunStopped: the run is being stopped.
@@ -126,6 +131,9 @@ class BackendService:
         answers = [self._billed(answer, attempts) for answer in answers]
         answers[0] = with_cost(answers[0], proofs)
         mended = self._reasker.reask(images, hints, answers)
+        if not self._backend.placeholder:
+            lines = read or [None] * len(images)
+            mended = self._reasker.check_names(images, hints, mended, lines)
         if not isinstance(mended.fatal, BackendUnavailableError):  # that one `health` remembers
             self.ended = self.ended or mended.fatal
         latency_ms = round((seconds + mended.seconds) * 1000 / len(images))
