@@ -78,3 +78,17 @@ def test_who_asks_for_names_is_not_asked_again_but_sees_them(here):
         record = run(here, server, "--prompt=Name the landmark.")
         assert len(server.asked) == 1
     assert record["suspect"] == ["Eiffel Tower"]
+
+
+def test_why_a_caption_was_rejected_is_told_once_and_is_no_part_of_the_question(here):
+    with Service("A red square.") as server:
+        first = run(here, server)
+        done = caption("reject", first["rel_path"], "--reason", "It is Ben, not Anna", cwd=here)
+        assert done.returncode == 0, done.stderr
+        server.answers = ["Anna sits in a red square.", "A red square, seen again."]
+        again = run(here, server)
+        assert len(server.asked) == 3, "a name in the reason is not one that was given"
+        assert "The reason given: It is Ben, not Anna" in server.asked[1]
+        assert again["prompt_sha256"] == first["prompt_sha256"]
+        run(here, server, "--stale=prompt")
+        assert len(server.asked) == 3

@@ -74,6 +74,15 @@ def test_written_seen_repeated_and_undone(here):
     assert json.loads(caption("undo", *HERE, "--all", "--json", cwd=here).stdout) == {}
 
 
+def test_words_select_photos_as_a_search_does(here):
+    done = caption("write", *HERE, "--json", "--", "square", "-tag:dog", cwd=here)
+    assert (done.returncode, json.loads(done.stdout)["written"]) == (0, 1), done.stderr
+    assert not (here / "photos" / "a.jpg.xmp").exists()
+    assert b"Square" in (here / "photos" / "b.jpg.xmp").read_bytes()
+    done = caption("write", "person:Nobody", *HERE, cwd=here)
+    assert (done.returncode, "nobody is called that" in done.stderr) == (64, True)
+
+
 def test_what_somebody_changed_since_stays(here):
     caption("write", *HERE, cwd=here)
     path = here / "photos" / "b.jpg.xmp"

@@ -44,8 +44,12 @@ TOLD = {
 """What may be told to a model of a photo (`--context`), and how it is put."""
 
 
+REJECTED = "rejected"
+"""The kind of a hint that says why an earlier caption was rejected."""
+
+
 class Told(str):
-    """A hint that is a fact of a kind (`TOLD`) and not a tag; to a backend it is a text as any."""
+    """A hint that is a fact of a kind (`TOLD`, `REJECTED`) and not a tag; to a backend a text."""
 
     __slots__ = ("kind",)
     kind: str

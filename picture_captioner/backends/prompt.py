@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from picture_captioner.backends.base import TOLD, BackendSettings, Fault, Told
+from picture_captioner.backends.base import REJECTED, TOLD, BackendSettings, Fault, Told
 
 
 def question(settings: BackendSettings, hints: Sequence[str], fault: Fault | None = None) -> str:
@@ -17,8 +17,14 @@ def question(settings: BackendSettings, hints: Sequence[str], fault: Fault | Non
         parts.append(f"Answer in this language: {settings.language}.")
     if tags := [" ".join(hint.split()) for hint in hints if not isinstance(hint, Told)]:
         parts.append(f"Tags that somebody gave this photo, which may be wrong: {', '.join(tags)}.")
-    if told := [hint for hint in hints if isinstance(hint, Told)]:
-        parts.append(_context(told))
+    told = [hint for hint in hints if isinstance(hint, Told)]
+    if facts := [hint for hint in told if hint.kind in TOLD]:
+        parts.append(_context(facts))
+    parts += [
+        f"An earlier caption of this photo was rejected. The reason given: {hint}"
+        for hint in told
+        if hint.kind == REJECTED
+    ]
     if settings.asked:
         parts.append(settings.asked.instruction())
         if settings.language:

@@ -213,11 +213,17 @@ def status(flags: ProcessFlags, path: ProcessedPath = None, as_json: AsJson = Fa
 
 @app.command(cls=Command)
 @takes_flags
-def write(flags: WriteFlags) -> int:
+def write(
+    flags: WriteFlags,
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only photos that 'search' would find so; none: all.", metavar="WORDS"),
+    ] = None,
+) -> int:
     """Write captions, keywords and people into sidecars beside the photos, for other programs."""
     from picture_captioner.cli.commands.write import write_words
 
-    return write_words(flags)
+    return write_words(flags, query or [])
 
 
 @app.command(cls=Command)

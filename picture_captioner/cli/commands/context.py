@@ -11,12 +11,16 @@ from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
 from picture_captioner.errors import UsageError
+from picture_captioner.journal import Journal
 from picture_captioner.library import Library
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
 from picture_captioner.pipeline.selecting.context import Context
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
+
+UNSAID = frozenset({"by hand", "a human's caption, overwritten on request"})
+"""What stands where nobody gave a reason."""
 
 LOOKED_AT = 50
 """Photos among which one is looked for of which every kind is known."""
@@ -79,6 +83,18 @@ def _names_by_photo(library: Library, settings: Settings) -> dict[str, list[str]
         if person.name and not person.hidden:
             for face in person.faces:
                 found.setdefault(face.content_sha256, []).append(person.name)
+    return found
+
+
+def rejected_because(journal: Journal, photos: Sequence[Photo]) -> dict[str, str]:
+    """Why the last captions of these photos were rejected, by path, where somebody said why."""
+    found = {}
+    for photo in photos:
+        last = journal.index.entries.get(photo.rel_path)
+        if last is not None and last.withdrawn:
+            error = journal.read_record(last).error
+            if error is not None and error.code == "rejected" and error.message not in UNSAID:
+                found[photo.rel_path] = error.message
     return found
 
 

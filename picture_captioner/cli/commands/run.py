@@ -28,7 +28,7 @@ from picture_captioner.cli.commands.compose import (
     settings_for,
     workers_for,
 )
-from picture_captioner.cli.commands.context import context_for, tell_context
+from picture_captioner.cli.commands.context import context_for, rejected_because, tell_context
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
 from picture_captioner.cli.commands.price import price_in_words
@@ -138,7 +138,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
             photos_dir=photos_dir,
             root=root,
             backends=backends,
-            hints=hints,
+            hints=hints.with_reasons(rejected_because(journal, batch.photos)),
             rules=rules,
             journal=journal,
             library=library,
@@ -387,6 +387,8 @@ def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> 
     photos = job.batch.photos
     first, *others = chosen_backends
     sent = what_is_sent(job, first)
+    if reasons := len(job.hints.reasons):
+        sent = f"{sent}, and why {count(reasons, 'caption')} of these were rejected"
     if first.backend.destination:
         billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
         price = price_in_words(first.backend, first.prices, edge, billed, len(photos))

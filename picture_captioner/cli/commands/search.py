@@ -153,7 +153,7 @@ def _find(
                 "see 'caption.py journal check'"
             )
     if selection.of_kind("place"):
-        _name_places(library)
+        name_places(library)
     words = " ".join(term.value for term in selection.looked_for)
     return library.search(
         selection,
@@ -184,7 +184,26 @@ def _contents_of_person(library: Library, journal: Path, name: str) -> set[str]:
     return {face.content_sha256 for person in found for face in person.faces}
 
 
-def _name_places(library: Library) -> None:
+def selected(words: Sequence[str], settings: Settings) -> set[str] | None:
+    """The paths of the photos for which all of this holds; None if nothing is asked for.
+
+    Raises:
+        UsageError: something that cannot be asked, or somebody who is not known.
+    """
+    selection = Selection.parse(" ".join(words))
+    if not selection.terms:
+        return None
+    journal = settings.captions_jsonl
+    with Library.open(settings.library_path, say) as library:
+        library.follow_journal(journal)
+        if selection.of_kind("place"):
+            name_places(library)
+        persons = partial(_contents_of_person, library, journal)
+        return set(library.select(selection, Lookups(persons=persons)))
+
+
+def name_places(library: Library) -> None:
+    """Let library.db know the towns of its photos; a line where nobody can say."""
     from picture_captioner.report.places import place_names
 
     names = place_names()

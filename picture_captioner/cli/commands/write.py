@@ -14,6 +14,7 @@ from pathlib import Path
 
 from picture_captioner.cli.commands.people import decisions_of
 from picture_captioner.cli.commands.photos import photos_dir_of
+from picture_captioner.cli.commands.search import selected
 from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.program import program
 from picture_captioner.cli.progress import ProgressReporter
@@ -65,8 +66,8 @@ class Plan:
     added: Added
 
 
-def write_words(flags: WriteFlags) -> int:
-    """Write the captions of a journal into sidecars.
+def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
+    """Write the captions of a journal, or of the photos that a search selects, into sidecars.
 
     Raises:
         UsageError: a word that is not known.
@@ -79,6 +80,7 @@ def write_words(flags: WriteFlags) -> int:
         raise NoPhotosError(f"the photos directory {photos_dir} is not there; is its disk mounted?")
     journal = existing_journal(flags)
     how = _Choices.of(flags)
+    among = selected(query, settings)
     with closing(undo.UndoFile(undo_path(journal))) as file:
         for warning in (*file.repairs, *file.warnings()):
             say(warning)
@@ -87,7 +89,8 @@ def write_words(flags: WriteFlags) -> int:
         before = _Before(undo.ours_before(writes), undo.people_before(writes))
         people = _people(settings, before) if "people" in how.fields else {}
         written = {w.path for w in writes} if flags.only_new else set()
-        records = _chosen(journal, flags, written, people)
+        chosen = _chosen(journal, flags, written, people)
+        records = (r for r in chosen if among is None or r.rel_path in among)
         outcome: Counter[str] = Counter()
         known = [r for r in records if (photos_dir / r.rel_path).is_file() or _is_gone(outcome)]
         plans = _plans(known, photos_dir, settings, how, before, people, outcome)

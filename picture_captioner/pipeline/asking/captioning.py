@@ -87,7 +87,8 @@ class Captioning:
 
     def _case(self, decoded: DecodedPhoto) -> Case:
         rel_path = decoded.item.photo.rel_path
-        return Case(decoded, self._hints.tags(rel_path, decoded.loaded.content_sha256))
+        tags = self._hints.tags(rel_path, decoded.loaded.content_sha256)
+        return Case(decoded, (*tags, *self._hints.reason(rel_path)))
 
     def _caption(self, cases: list[Case]) -> None:
         """Ask the first backend, then the next about the photos that it failed, and so on."""

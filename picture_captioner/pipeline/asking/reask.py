@@ -18,10 +18,11 @@ from PIL.Image import Image
 
 from picture_captioner.backends.base import (
     DEFAULT_PROMPT,
+    REJECTED,
+    TOLD,
     Caption,
     CaptionBackend,
     Fault,
-    Told,
 )
 from picture_captioner.errors import (
     ApiError,
@@ -130,7 +131,7 @@ class Reasker:
             first = answers[place]
             if not isinstance(first, Caption) or not (names := _invented(first, tags, lines)):
                 continue
-            asks = self._minds_names or any(isinstance(tag, Told) for tag in tags)
+            asks = self._minds_names or any(getattr(tag, "kind", "") in TOLD for tag in tags)
             if asks and self._codes and fatal is None:
                 fault = Fault("invented", ", ".join(names)[:_MOST_NAMED])
                 try:
@@ -168,11 +169,12 @@ def _invented(caption: Caption, tags: Tags, lines: Read) -> list[str]:
     fields = caption.fields
     texts = [caption.text, *(fields.get(name) for name in _SPOKEN)]
     own = str(fields.get("text_in_image") or "")
+    told = [tag for tag in tags if getattr(tag, "kind", "") != REJECTED]
     found = [
         name
         for text in texts
         if isinstance(text, str)
-        for name in invented(text, (*tags, own), lines)
+        for name in invented(text, (*told, own), lines)
     ]
     return list(dict.fromkeys(found))
 

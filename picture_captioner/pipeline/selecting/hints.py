@@ -15,6 +15,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from picture_captioner.backends.base import REJECTED, Told
 from picture_captioner.errors import UsageError
 from picture_captioner.pipeline.selecting.context import Context
 
@@ -33,13 +34,27 @@ class Hints:
         by_path: Mapping[str, Tags] | None = None,
         by_content: Mapping[str, Tags] | None = None,
         context: Context | None = None,
+        reasons: Mapping[str, str] | None = None,
     ) -> None:
         self._by_path = by_path or {}
         self._by_content = by_content or {}
         self.context = context
+        self.reasons = reasons or {}
 
     def __bool__(self) -> bool:
         return bool(self._by_path or self._by_content or self.context)
+
+    def with_reasons(self, reasons: Mapping[str, str]) -> Hints:
+        """The same, with why earlier captions were rejected, by path.
+
+        That is told once and no part of the question: else the new caption would be stale at once.
+        """
+        return Hints(self._by_path, self._by_content, self.context, reasons)
+
+    def reason(self, rel_path: str) -> Tags:
+        """Why a photo's last caption was rejected, if somebody said so."""
+        found = self.reasons.get(rel_path)
+        return (Told(REJECTED, _clean(found)),) if found else ()
 
     def with_context(self, context: Context | None) -> Hints:
         """The same tags, with these facts or none."""
