@@ -38,7 +38,7 @@ def test_without_a_command_the_help_is_shown_in_lines(tmp_path, words):
     ("words", "command"),
     [
         (["search", "blue", "--limit", "0"], " search --help"),
-        (["write", "photo.jpg"], " write --help"),
+        (["stats", "photo.jpg"], " stats --help"),
         (["journal", "merge"], " journal merge --help"),
         (["people", "nosuch"], " people --help"),
         (["nosuch"], "caption.py --help"),
