@@ -182,13 +182,12 @@ def test_settings_come_from_config_env(photos, tmp_path):
 
 
 def test_two_runs_on_one_journal(photos, tmp_path, plugin):
-    first = start("--backend=mock", "--option=latency=2", "--photos-dir", photos, cwd=tmp_path)
+    first = start("--backend=mock", "--option=latency=60", "--photos-dir", photos, cwd=tmp_path)
     try:
         while not (tmp_path / "captions.jsonl").exists():
             time.sleep(0.02)
-        started = time.monotonic()
         done = caption("--backend=mock", "--photos-dir", photos, cwd=tmp_path)
-        assert time.monotonic() - started < 3  # start-up included, on a busy machine
+        assert first.poll() is None, "the second one waited"
         assert done.returncode == 75
         assert str(first.pid) in done.stderr
     finally:
