@@ -438,7 +438,7 @@ def test_clusters_that_lost_their_faces_are_dropped_and_the_others_stay(people, 
     assert told["clusters_without_medoids"] == told["clusters_without_centroids"] == 0
     with Library.open(tmp_path / "library.db", pytest.fail) as db:
         left = db.faces.table("recogniser")
-        run = db.faces.active_run()
+        run = db.face_runs.active_run()
         for label in range(len(run.births)):
             own = left.vectors[left.labels == label]
             assert own.mean(axis=0) @ run.centroids[label] > 0.5, "labels still mean their clusters"

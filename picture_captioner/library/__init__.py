@@ -16,7 +16,8 @@ source of truth.
     told.py        what other programs and people say of photos
     times.py       the surest time of each photo, kept for searches
     facts.py       `PhotoFacts`
-    faces.py       `Faces`: faces, clustering runs, whose each face is
+    faces.py       `Faces`: faces, and whose each is
+    face_runs.py   `FaceRuns`: clustering runs, and which face is in which cluster
     forgetting.py  photos out of every table and free page
     vectors.py     half-precision vectors by model and key
     database.py    the file: private, checked, moved aside when it is broken
@@ -29,7 +30,8 @@ source of truth.
 
 from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.database import fault_of
-from picture_captioner.library.faces import Faces, FaceTable, Placed, RunRow, StoredFace
+from picture_captioner.library.face_runs import FaceRuns, RunRow
+from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredFace
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.ledger import (
     MAX_ATTEMPTS,
@@ -50,6 +52,7 @@ __all__ = [
     "HAS",
     "MAX_ATTEMPTS",
     "STATUSES",
+    "FaceRuns",
     "FaceTable",
     "Faces",
     "Followed",

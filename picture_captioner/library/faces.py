@@ -1,4 +1,4 @@
-"""Faces of photos, the clustering runs over them, and whose each face is now.
+"""Faces of photos, and whose each face is now; face_runs.py has the clusters.
 
 All of it can be computed again; what a human said of faces is in people.jsonl. A face keeps its
 number in a photo when it is found again, so that clusters outlive another detector threshold.
@@ -6,13 +6,8 @@ number in a photo when it is found again, so that clusters outlive another detec
 
 from __future__ import annotations
 
-import io
-import json
-import sqlite3
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from picture_captioner.library.database import Database
@@ -66,23 +61,6 @@ class FaceTable:
 
     def __len__(self) -> int:
         return len(self.contents)
-
-
-@dataclass(frozen=True, eq=False)
-class RunRow:
-    """A clustering run. `births`, `persistence` and `centroids` have a row for each cluster."""
-
-    recogniser: str
-    parameters: Mapping[str, Any]
-    faces: int
-    noise: int
-    births: NDArray[np.float32]
-    persistence: NDArray[np.float32]
-    centroids: NDArray[np.float32]
-    sizes: NDArray[np.int64]
-    tree: NDArray[np.float64]
-    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    number: int = 0
 
 
 class Placed(NamedTuple):
@@ -161,104 +139,6 @@ class Faces:
             ).fetchall()
         return _table(rows)
 
-    def active_run(self) -> RunRow | None:
-        """The clustering run that holds."""
-        import numpy as np
-
-        with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT id, created_at, recogniser, parameters, faces, noise, tree FROM face_runs "
-                "WHERE active"
-            ).fetchone()
-            if row is None:
-                return None
-            number, created_at, recogniser, parameters, faces, noise, tree = row
-            clusters = connection.execute(
-                "SELECT birth, persistence, faces, centroid FROM face_clusters WHERE run = ? "
-                "ORDER BY label",
-                (number,),
-            ).fetchall()
-        centroids = [np.frombuffer(c[3] or b"", VECTOR_DTYPE).astype(np.float32) for c in clusters]
-        return RunRow(
-            recogniser=recogniser,
-            parameters=json.loads(parameters),
-            faces=faces,
-            noise=noise,
-            births=np.array([c[0] for c in clusters], np.float32),
-            persistence=np.array([c[1] for c in clusters], np.float32),
-            centroids=np.stack(centroids)
-            if _even(centroids)
-            else np.zeros((len(clusters), 0), np.float32),
-            sizes=np.array([c[2] for c in clusters], np.int64),
-            tree=_unpacked(tree),
-            created_at=created_at,
-            number=number,
-        )
-
-    def save_run(self, run: RunRow, table: FaceTable) -> int:
-        """Keep a run, with the table's labels, and let it be the one that holds; its number."""
-        with self._database.transaction() as connection:
-            connection.execute("UPDATE face_runs SET active = 0")
-            number = connection.execute(
-                "INSERT INTO face_runs (created_at, recogniser, parameters, faces, clusters, "
-                "noise, active, tree) VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
-                (
-                    run.created_at,
-                    run.recogniser,
-                    json.dumps(run.parameters),
-                    run.faces,
-                    len(run.births),
-                    run.noise,
-                    _packed(run.tree),
-                ),
-            ).lastrowid
-            connection.executemany(
-                "INSERT INTO face_clusters (run, label, birth, persistence, faces, centroid) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    (number, label, float(birth), float(lasts), int(size), _half(centroid))
-                    for label, (birth, lasts, size, centroid) in enumerate(
-                        zip(run.births, run.persistence, run.sizes, run.centroids, strict=True)
-                    )
-                ),
-            )
-            connection.execute("DELETE FROM face_assignments")
-            self.save_labels(table, range(len(table)))
-        return int(number or 0)
-
-    def save_parameters(self, parameters: Mapping[str, Any]) -> None:
-        """Change what is noted of the active run's parameters."""
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE face_runs SET parameters = ? WHERE active", (json.dumps(parameters),)
-            )
-
-    def save_labels(self, table: FaceTable, which: Iterable[int]) -> None:
-        """Keep the cluster of some faces of the table; one that is -2 is not kept."""
-        now = int(time.time())
-        rows = (
-            (
-                to_key(table.contents[i]),
-                int(table.numbers[i]),
-                int(table.labels[i]),
-                int(table.since[i]),
-                _number(table.core[i]),
-                _number(table.lambdas[i]),
-                _number(table.outliers[i]),
-                now,
-            )
-            for i in which
-            if table.labels[i] > -2
-        )
-        with self._database.transaction() as connection:
-            connection.executemany(
-                "INSERT INTO face_assignments (content, number, label, since, core, lambda, "
-                "outlier, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-                "label = excluded.label, since = excluded.since, core = excluded.core, "
-                "lambda = excluded.lambda, outlier = excluded.outlier",
-                rows,
-            )
-
     def save_persons(
         self,
         table: FaceTable,
@@ -272,7 +152,7 @@ class Faces:
             (
                 persons[i],
                 status[i],
-                _number(cosines[i]),
+                number_or_none(cosines[i]),
                 to_key(table.contents[i]),
                 int(table.numbers[i]),
             )
@@ -342,58 +222,6 @@ class Faces:
                 [(to_key(content_sha256), number, webp) for number, webp in crops.items()],
             )
 
-    def clusters_with_medoid(self) -> set[int]:
-        """The labels of the clusters whose most typical face is marked."""
-        with self._database.reading() as connection:
-            rows = connection.execute("SELECT DISTINCT label FROM face_assignments WHERE medoid")
-            return {label for (label,) in rows}
-
-    def save_medoids(self, table: FaceTable, which: Iterable[int]) -> None:
-        """Mark these faces of the table as the most typical of their clusters, and no others."""
-        rows = [(to_key(table.contents[i]), int(table.numbers[i])) for i in which]
-        with self._database.transaction() as connection:
-            connection.execute("UPDATE face_assignments SET medoid = 0 WHERE medoid")
-            connection.executemany(
-                "UPDATE face_assignments SET medoid = 1 WHERE content = ? AND number = ?", rows
-            )
-
-    def save_centroids(self, run: int, centroids: NDArray[np.float32]) -> None:
-        """Replace the centroids of a run's clusters, array (clusters, dim)."""
-        rows = [(_half(row), run, label) for label, row in enumerate(centroids)]
-        with self._database.transaction() as connection:
-            connection.executemany(
-                "UPDATE face_clusters SET centroid = ? WHERE run = ? AND label = ?", rows
-            )
-
-    def drop_clusters(self, run: int, labels: Sequence[int]) -> None:
-        """Take empty clusters out of a run; those after them move up, and their faces with them."""
-        gone = json.dumps(list(labels))
-        before = "(SELECT count(*) FROM json_each(?) WHERE value < label)"
-        with self._database.transaction() as connection:
-            connection.execute(
-                "DELETE FROM face_clusters WHERE run = ? AND label IN "
-                "(SELECT value FROM json_each(?))",
-                (run, gone),
-            )
-            # By way of negative numbers: no row may have the label of one that is yet to move.
-            connection.execute(
-                f"UPDATE face_clusters SET label = {before} - label - 1 WHERE run = ?",  # noqa: S608
-                (gone, run),
-            )
-            connection.execute("UPDATE face_clusters SET label = -label - 1 WHERE run = ?", (run,))
-            connection.execute(
-                f"UPDATE face_assignments SET label = label - {before} WHERE label > 0",  # noqa: S608
-                (gone,),
-            )
-
-    def save_sizes(self, run: int, sizes: NDArray[np.int64]) -> None:
-        """Replace the number of faces of a run's clusters."""
-        rows = [(int(size), run, label) for label, size in enumerate(sizes)]
-        with self._database.transaction() as connection:
-            connection.executemany(
-                "UPDATE face_clusters SET faces = ? WHERE run = ? AND label = ?", rows
-            )
-
     def waiting_since(self, seconds: float) -> int:
         """How many faces of nobody were looked at before that time (of the Unix epoch)."""
         with self._database.reading() as connection:
@@ -424,12 +252,6 @@ class Faces:
         for path, content in rows:
             found.setdefault(from_key(content), []).append(from_key(path))
         return found
-
-
-def drop_leftovers(connection: sqlite3.Connection) -> None:
-    """After faces were forgotten: keep nothing that was computed from them and others together."""
-    connection.execute("UPDATE face_runs SET tree = NULL")
-    connection.execute("UPDATE face_clusters SET centroid = NULL")
 
 
 def _table(rows: Sequence[tuple[Any, ...]]) -> FaceTable:
@@ -467,7 +289,7 @@ def _face_row(content: bytes, face: StoredFace, detector: str, recogniser: str) 
         face.score,
         face.seen,
         face.landmarks.astype(_LANDMARKS_DTYPE).tobytes(),
-        _half(face.vector),
+        half(face.vector),
         detector,
         recogniser,
         None if face.age is None else face.age.astype("<f2").tobytes(),
@@ -475,31 +297,11 @@ def _face_row(content: bytes, face: StoredFace, detector: str, recogniser: str) 
     )
 
 
-def _half(vector: NDArray[np.float32]) -> bytes:
+def half(vector: NDArray[np.float32]) -> bytes:
+    """A vector as it is stored."""
     return vector.astype(VECTOR_DTYPE).tobytes()
 
 
-def _number(value: np.float32) -> float | None:
+def number_or_none(value: np.float32) -> float | None:
+    """A number as it is stored: NaN is unknown."""
     return None if value != value else float(value)
-
-
-def _even(arrays: Sequence[NDArray[np.float32]]) -> bool:
-    return bool(arrays) and len({len(array) for array in arrays}) == 1
-
-
-def _packed(tree: NDArray[np.float64]) -> bytes:
-    import numpy as np
-
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, tree=tree)
-    return buffer.getvalue()
-
-
-def _unpacked(data: bytes | None) -> NDArray[np.float64]:
-    import numpy as np
-
-    if data is None:
-        return np.empty((0, 5))
-    with np.load(io.BytesIO(data), allow_pickle=False) as held:
-        tree: NDArray[np.float64] = held["tree"]
-    return tree

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import to_key
-from picture_captioner.library.faces import drop_leftovers
+from picture_captioner.library.face_runs import drop_leftovers
 
 _KEY_COLUMNS = {"content", "key"}
 """Columns that hold the hash of a photo's bytes, or of a caption that was embedded."""

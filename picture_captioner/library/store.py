@@ -16,6 +16,7 @@ from picture_captioner.library import captions, forgetting, ledger, tags, texts,
 from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.face_runs import FaceRuns
 from picture_captioner.library.faces import Faces
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.ledger import StageHistory, StageRow
@@ -48,6 +49,7 @@ class Library:
         self._notice = notice
         self.database = database
         self.faces = Faces(database)
+        self.face_runs = FaceRuns(database)
 
     @classmethod
     def open(cls, path: Path, notice: Notice) -> Self:

@@ -52,11 +52,11 @@ def test_faces_and_a_run_come_back(db):
     assert (table.contents, table.numbers.tolist()) == ([A, A, B], [0, 1, 0])
     assert np.allclose(np.linalg.norm(table.vectors, axis=1), 1, atol=1e-5)
     assert set(table.labels.tolist()) == {-2}
-    db.faces.save_run(run_of(table, [0, 1, 0]), table)
+    db.face_runs.save_run(run_of(table, [0, 1, 0]), table)
     db.faces.save_persons(
         table, range(3), ["p", None, "p"], ["auto", "pending", "auto"], np.ones(3)
     )
-    again, run = db.faces.table("r"), db.faces.active_run()
+    again, run = db.faces.table("r"), db.face_runs.active_run()
     assert again.labels.tolist() == [0, 1, 0]
     assert again.persons == ["p", None, "p"]
     assert run.parameters == {"min_cluster_size": 3}
@@ -67,7 +67,7 @@ def test_faces_and_a_run_come_back(db):
 
 def test_a_face_that_is_found_again_stays_in_its_cluster_and_one_that_is_gone_does_not(db):
     table = db.faces.table("r")
-    db.faces.save_run(run_of(table, [0, 1, 0]), table)
+    db.face_runs.save_run(run_of(table, [0, 1, 0]), table)
     db.faces.save(A, "d2", "r", [face(1, 101.0), face(2, 300.0)])
     again = db.faces.table("r")
     assert dict(zip(again.numbers.tolist()[:2], again.labels.tolist()[:2], strict=True)) == {
@@ -80,11 +80,11 @@ def test_a_face_that_is_found_again_stays_in_its_cluster_and_one_that_is_gone_do
 
 def test_forgetting_a_photo_takes_its_faces_and_what_was_computed_from_them(db, tmp_path):
     table = db.faces.table("r")
-    db.faces.save_run(run_of(table, [0, 1, 0]), table)
+    db.face_runs.save_run(run_of(table, [0, 1, 0]), table)
     db.forget(["a.jpg"], [A], [])
     with sqlite3.connect(tmp_path / "library.db") as connection:
         for name in ("faces", "face_assignments"):
             assert connection.execute(f"SELECT count(*) FROM {name}").fetchone() == (1,)
         assert connection.execute("SELECT tree FROM face_runs").fetchall() == [(None,)]
         assert {c for (c,) in connection.execute("SELECT centroid FROM face_clusters")} == {None}
-    assert db.faces.active_run().centroids.shape == (2, 0)
+    assert db.face_runs.active_run().centroids.shape == (2, 0)

@@ -89,24 +89,24 @@ def group_faces(
     recogniser = library.faces.recogniser()
     if recogniser is None:
         return None
-    run, table = library.faces.active_run(), library.faces.table(recogniser)
+    run, table = library.face_runs.active_run(), library.faces.table(recogniser)
     anew = "as asked" if rebuild else why_anew(run, table, recogniser)
     new = np.flatnonzero(table.labels == UNSEEN)
     with library.transaction():
         if anew and not dry_run:
             run = _cluster_all(table, recogniser, run)
-            library.faces.save_run(run, table)
+            library.face_runs.save_run(run, table)
             changed = np.arange(len(table))
         else:
             changed = _predict(table, new, run)
             if not dry_run:
-                library.faces.save_labels(table, changed.tolist())
+                library.face_runs.save_labels(table, changed.tolist())
         limit = same_group or float((run.parameters if run else {}).get("same_group", SAME_GROUP))
         keys = keys_of(table)
         people = _people(table, keys, said, limit)
         if not dry_run:
             if same_group is not None and run is not None:
-                library.faces.save_parameters({**run.parameters, "same_group": same_group})
+                library.face_runs.save_parameters({**run.parameters, "same_group": same_group})
             _save(library, table, people, changed)
     return Grouped(table, keys, people, anew, len(new), why_stale(run, table, recogniser))
 

@@ -24,7 +24,7 @@ def health(library: Library, said: Decisions) -> Result:
     """Counts that say whether something is to be done. Changes nothing."""
     run, table = _state(library)
     sizes = _sizes(table, run)
-    medoids = library.faces.clusters_with_medoid()
+    medoids = library.face_runs.clusters_with_medoid()
     missing = sum(not np.any(row) for row in run.centroids) if run is not None else 0
     if run is not None and run.centroids.shape[1] == 0:
         missing = len(run.births)
@@ -57,7 +57,7 @@ def staleness(library: Library, said: Decisions) -> Result:  # noqa: ARG001
     recogniser = library.faces.recogniser()
     if recogniser is None:
         return {"stale": False, "why": ""}
-    why = why_stale(library.faces.active_run(), library.faces.table(recogniser), recogniser)
+    why = why_stale(library.face_runs.active_run(), library.faces.table(recogniser), recogniser)
     return {"stale": bool(why), "why": why}
 
 
@@ -66,7 +66,7 @@ def recompute_centroids(library: Library, said: Decisions) -> Result:  # noqa: A
     run, table = _state(library)
     if run is None:
         return {"centroids": 0}
-    library.faces.save_centroids(run.number, centroids_of(table, len(run.births)))
+    library.face_runs.save_centroids(run.number, centroids_of(table, len(run.births)))
     return {"centroids": len(run.births)}
 
 
@@ -81,7 +81,7 @@ def update_medoids(library: Library, said: Decisions) -> Result:  # noqa: ARG001
     order = np.lexsort((inside, -near, table.labels[inside]))
     _, firsts = np.unique(table.labels[inside][order], return_index=True)
     chosen = inside[order][firsts]
-    library.faces.save_medoids(table, chosen.tolist())
+    library.face_runs.save_medoids(table, chosen.tolist())
     return {"medoids": len(chosen)}
 
 
@@ -90,7 +90,7 @@ def cleanup_empty(library: Library, said: Decisions) -> Result:  # noqa: ARG001
     run, table = _state(library)
     empty = np.flatnonzero(_sizes(table, run) == 0).tolist()
     if run is not None and empty:
-        library.faces.drop_clusters(run.number, empty)
+        library.face_runs.drop_clusters(run.number, empty)
     return {"empty_clusters": len(empty)}
 
 
@@ -99,7 +99,7 @@ def update_stats(library: Library, said: Decisions) -> Result:  # noqa: ARG001
     run, table = _state(library)
     sizes = _sizes(table, run)
     if run is not None:
-        library.faces.save_sizes(run.number, sizes)
+        library.face_runs.save_sizes(run.number, sizes)
     return {"clusters": len(sizes), "faces": int(sizes.sum())}
 
 
@@ -137,7 +137,7 @@ WEEKLY = (*DAILY, "update-medoids", "old-unassigned")
 
 
 def _state(library: Library) -> tuple[RunRow | None, FaceTable]:
-    run = library.faces.active_run()
+    run = library.face_runs.active_run()
     recogniser = run.recogniser if run else library.faces.recogniser()
     return run, library.faces.table(recogniser or "")
 

@@ -1,0 +1,225 @@
+"""Clustering runs over the faces, their clusters, and which face is in which.
+
+All of it can be computed again from the faces; so forgetting one clears what was computed of many.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from picture_captioner.library.database import Database
+from picture_captioner.library.encoding import to_key
+from picture_captioner.library.faces import VECTOR_DTYPE, FaceTable, half, number_or_none
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class RunRow:
+    """A clustering run. `births`, `persistence` and `centroids` have a row for each cluster."""
+
+    recogniser: str
+    parameters: Mapping[str, Any]
+    faces: int
+    noise: int
+    births: NDArray[np.float32]
+    persistence: NDArray[np.float32]
+    centroids: NDArray[np.float32]
+    sizes: NDArray[np.int64]
+    tree: NDArray[np.float64]
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    number: int = 0
+
+
+class FaceRuns:
+    """The runs in library.db. Thread-safe; what every call may raise: `LibraryError`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def active_run(self) -> RunRow | None:
+        """The clustering run that holds."""
+        import numpy as np
+
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT id, created_at, recogniser, parameters, faces, noise, tree FROM face_runs "
+                "WHERE active"
+            ).fetchone()
+            if row is None:
+                return None
+            number, created_at, recogniser, parameters, faces, noise, tree = row
+            clusters = connection.execute(
+                "SELECT birth, persistence, faces, centroid FROM face_clusters WHERE run = ? "
+                "ORDER BY label",
+                (number,),
+            ).fetchall()
+        centroids = [np.frombuffer(c[3] or b"", VECTOR_DTYPE).astype(np.float32) for c in clusters]
+        return RunRow(
+            recogniser=recogniser,
+            parameters=json.loads(parameters),
+            faces=faces,
+            noise=noise,
+            births=np.array([c[0] for c in clusters], np.float32),
+            persistence=np.array([c[1] for c in clusters], np.float32),
+            centroids=np.stack(centroids)
+            if _even(centroids)
+            else np.zeros((len(clusters), 0), np.float32),
+            sizes=np.array([c[2] for c in clusters], np.int64),
+            tree=_unpacked(tree),
+            created_at=created_at,
+            number=number,
+        )
+
+    def save_run(self, run: RunRow, table: FaceTable) -> int:
+        """Keep a run, with the table's labels, and let it be the one that holds; its number."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE face_runs SET active = 0")
+            number = connection.execute(
+                "INSERT INTO face_runs (created_at, recogniser, parameters, faces, clusters, "
+                "noise, active, tree) VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
+                (
+                    run.created_at,
+                    run.recogniser,
+                    json.dumps(run.parameters),
+                    run.faces,
+                    len(run.births),
+                    run.noise,
+                    _packed(run.tree),
+                ),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO face_clusters (run, label, birth, persistence, faces, centroid) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (number, label, float(birth), float(lasts), int(size), half(centroid))
+                    for label, (birth, lasts, size, centroid) in enumerate(
+                        zip(run.births, run.persistence, run.sizes, run.centroids, strict=True)
+                    )
+                ),
+            )
+            connection.execute("DELETE FROM face_assignments")
+            self.save_labels(table, range(len(table)))
+        return int(number or 0)
+
+    def save_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Change what is noted of the active run's parameters."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE face_runs SET parameters = ? WHERE active", (json.dumps(parameters),)
+            )
+
+    def save_labels(self, table: FaceTable, which: Iterable[int]) -> None:
+        """Keep the cluster of some faces of the table; one that is -2 is not kept."""
+        now = int(time.time())
+        rows = (
+            (
+                to_key(table.contents[i]),
+                int(table.numbers[i]),
+                int(table.labels[i]),
+                int(table.since[i]),
+                number_or_none(table.core[i]),
+                number_or_none(table.lambdas[i]),
+                number_or_none(table.outliers[i]),
+                now,
+            )
+            for i in which
+            if table.labels[i] > -2
+        )
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO face_assignments (content, number, label, since, core, lambda, "
+                "outlier, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "label = excluded.label, since = excluded.since, core = excluded.core, "
+                "lambda = excluded.lambda, outlier = excluded.outlier",
+                rows,
+            )
+
+    def clusters_with_medoid(self) -> set[int]:
+        """The labels of the clusters whose most typical face is marked."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT DISTINCT label FROM face_assignments WHERE medoid")
+            return {label for (label,) in rows}
+
+    def save_medoids(self, table: FaceTable, which: Iterable[int]) -> None:
+        """Mark these faces of the table as the most typical of their clusters, and no others."""
+        rows = [(to_key(table.contents[i]), int(table.numbers[i])) for i in which]
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE face_assignments SET medoid = 0 WHERE medoid")
+            connection.executemany(
+                "UPDATE face_assignments SET medoid = 1 WHERE content = ? AND number = ?", rows
+            )
+
+    def save_centroids(self, run: int, centroids: NDArray[np.float32]) -> None:
+        """Replace the centroids of a run's clusters, array (clusters, dim)."""
+        rows = [(half(row), run, label) for label, row in enumerate(centroids)]
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE face_clusters SET centroid = ? WHERE run = ? AND label = ?", rows
+            )
+
+    def drop_clusters(self, run: int, labels: Sequence[int]) -> None:
+        """Take empty clusters out of a run; those after them move up, and their faces with them."""
+        gone = json.dumps(list(labels))
+        before = "(SELECT count(*) FROM json_each(?) WHERE value < label)"
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM face_clusters WHERE run = ? AND label IN "
+                "(SELECT value FROM json_each(?))",
+                (run, gone),
+            )
+            # By way of negative numbers: no row may have the label of one that is yet to move.
+            connection.execute(
+                f"UPDATE face_clusters SET label = {before} - label - 1 WHERE run = ?",  # noqa: S608
+                (gone, run),
+            )
+            connection.execute("UPDATE face_clusters SET label = -label - 1 WHERE run = ?", (run,))
+            connection.execute(
+                f"UPDATE face_assignments SET label = label - {before} WHERE label > 0",  # noqa: S608
+                (gone,),
+            )
+
+    def save_sizes(self, run: int, sizes: NDArray[np.int64]) -> None:
+        """Replace the number of faces of a run's clusters."""
+        rows = [(int(size), run, label) for label, size in enumerate(sizes)]
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE face_clusters SET faces = ? WHERE run = ? AND label = ?", rows
+            )
+
+
+def drop_leftovers(connection: sqlite3.Connection) -> None:
+    """After faces were forgotten: keep nothing that was computed from them and others together."""
+    connection.execute("UPDATE face_runs SET tree = NULL")
+    connection.execute("UPDATE face_clusters SET centroid = NULL")
+
+
+def _even(arrays: Sequence[NDArray[np.float32]]) -> bool:
+    return bool(arrays) and len({len(array) for array in arrays}) == 1
+
+
+def _packed(tree: NDArray[np.float64]) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, tree=tree)
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes | None) -> NDArray[np.float64]:
+    import numpy as np
+
+    if data is None:
+        return np.empty((0, 5))
+    with np.load(io.BytesIO(data), allow_pickle=False) as held:
+        tree: NDArray[np.float64] = held["tree"]
+    return tree
