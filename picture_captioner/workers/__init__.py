@@ -3,6 +3,7 @@
     messages.py    what parent and child say to each other, and how it is framed
     child.py       the program that a child runs: `python -m picture_captioner.workers.child`
     environment.py what a child gets of the parent's environment
+    starting.py    starts a child, with its pipes, in a thread that never ends
     process.py     the parent's handle on one child: start, ask, clock, death
     supervisor.py  replaces a child that died, and finds out which item it died of
     device_errors.py  what torch's exceptions say about the device

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import collections
-import fcntl
 import logging
 import os
-import queue
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -44,12 +42,12 @@ from picture_captioner.workers.messages import (
     decode_reply,
     frame,
 )
+from picture_captioner.workers.starting import start, streams
 
 LINES_KEPT = 40
 REAP_SECONDS = 10.0
 CLOSE_SECONDS = 10.0
 _SLICE_SECONDS = 1.0
-_PIPE_BYTES = 1 << 20  # what an unprivileged process may ask for; a batch has some MB
 _LINE_CHARACTERS = 500
 
 
@@ -105,68 +103,6 @@ class Clock:
         self._slowest = max(self._slowest, seconds / cost)
 
 
-class _Starter:
-    """A thread that starts children and never ends.
-
-    The kernel's signal for the death of a parent is tied to the *thread* that started the child: of
-    a thread that ends earlier than the process, the child would die early.
-    """
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]]]
-        self._jobs = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    def start(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """`subprocess.Popen` with three pipes and a process group of its own."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True, name="starter")
-                self._thread.start()
-        answer: queue.SimpleQueue[subprocess.Popen[bytes] | BaseException] = queue.SimpleQueue()
-        pipe = subprocess.PIPE
-        self._jobs.put(
-            (
-                lambda: subprocess.Popen(  # noqa: S603 - our own module
-                    command,
-                    bufsize=0,
-                    stdin=pipe,
-                    stdout=pipe,
-                    stderr=pipe,
-                    env=environment,
-                    process_group=0,
-                ),
-                answer,
-            )
-        )
-        result = answer.get()
-        if isinstance(result, BaseException):
-            raise result
-        return result
-
-    def _run(self) -> None:
-        while True:
-            job, answer = self._jobs.get()
-            try:
-                answer.put(job())
-            except BaseException as error:  # noqa: BLE001 - raised by who asked
-                answer.put(error)
-
-
-_starter = _Starter()
-
-
-def _streams(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
-    if process.stdin is None or process.stdout is None or process.stderr is None:
-        raise RuntimeError("a child was started without its pipes")
-    with suppress(
-        AttributeError, OSError
-    ):  # Linux alone; 64 KiB is two switches of process for each
-        fcntl.fcntl(process.stdin.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    return process.stdin, process.stdout, process.stderr
-
-
 class ChildProcess:
     """One child with a loaded model. Thread-safe.
 
@@ -201,8 +137,8 @@ class ChildProcess:
         # Without -P the folder that a person is in would come before the library.
         command = [sys.executable, "-P", "-m", "picture_captioner.workers.child", str(os.getpid())]
         try:
-            self._process = _starter.start(command, child_environment())
-            self._stdin, self._stdout, self._stderr = _streams(self._process)
+            self._process = start(command, child_environment())
+            self._stdin, self._stdout, self._stderr = streams(self._process)
             self._opening = self._expect(Call(0, "open", [], 1.0))
             self._threads = [
                 self._thread(self._read_replies, "replies"),
