@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from picture_captioner.backends.base import CaptionBackend
-from picture_captioner.batch.ledger import Job as SentJob
-from picture_captioner.batch.ledger import not_out, photos_out, read_jobs, reserved
+from picture_captioner.batch.ledger import read_jobs, reserved
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
@@ -30,25 +28,30 @@ from picture_captioner.cli.commands.compose import (
 )
 from picture_captioner.cli.commands.context import context_for, rejected_because, tell_context
 from picture_captioner.cli.commands.models import with_models
+from picture_captioner.cli.commands.pending import (
+    leave_out_what_is_out,
+    named,
+    require_own_journal,
+    reverse_after_a_death,
+    shots_of,
+    tell_selection,
+)
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
 from picture_captioner.cli.commands.price import price_in_words
 from picture_captioner.cli.commands.summary import tell_summary
 from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.logs import configure_logging
-from picture_captioner.cli.program import program
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import LOOP_VARIABLE, Settings
 from picture_captioner.errors import (
     BackendUnavailableError,
-    ConfigurationError,
     ExitCode,
     FatalError,
     LibraryError,
     UsageError,
 )
-from picture_captioner.image_loader import RAW_EXTENSIONS
 from picture_captioner.journal import Journal
 from picture_captioner.library import Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
@@ -58,15 +61,11 @@ from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
 from picture_captioner.pipeline.selecting.hints import Hints
-from picture_captioner.pipeline.selecting.same_shot import find_shots
 from picture_captioner.pipeline.selecting.selection import (
     Batch,
-    Selection,
     SelectionRules,
-    Stale,
     cut,
     find_sources,
-    of_another_library,
     select,
 )
 from picture_captioner.pipeline.selecting.walk import FileId, Photo, root_id
@@ -117,15 +116,15 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
             say(warning)
         root = root_id(photos_dir)
         photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
-        _require_own_journal(photos, journal, rules)
+        require_own_journal(photos, journal, rules)
         if journal.begun:
             say(f"Beginning a new journal: {journal.path}")
         jobs = read_jobs(journal.path)
         selection = select(photos, journal.index, rules)
-        shots = _shots(photos, rules)
-        _leave_out_what_is_out(selection, jobs, shots)
-        reverse = _order(journal, selection)
-        _tell_selection(selection, backend, flags)
+        shots = shots_of(photos, rules)
+        leave_out_what_is_out(selection, jobs, shots)
+        reverse = reverse_after_a_death(journal, selection)
+        tell_selection(selection, backend, flags)
         batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
         if not batch.photos:
             say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
@@ -156,25 +155,6 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
             _tell_loop(journal)
 
 
-def _leave_out_what_is_out(
-    selection: Selection, jobs: Mapping[str, SentJob], shots: Mapping[str, Photo]
-) -> None:
-    """A photo in a batch job that is out is not sent a second time, whatever the flags say.
-
-    Nor is the RAW file of one, which gets its caption.
-    """
-    out = set(photos_out(jobs))
-    out.update(raw for raw, leader in shots.items() if leader.rel_path in out)
-    pending = not_out(selection.pending, out)
-    if waiting := len(selection.pending) - len(pending):
-        say(
-            f"Passing over {count(waiting)} that batch jobs hold; see '{shlex.join(program())} "
-            "batch status'",
-            always=True,
-        )
-    selection.pending[:] = pending
-
-
 def _tell_loop(journal: Journal) -> None:
     """Write into the file that run_loop.sh named how many records are new.
 
@@ -186,55 +166,6 @@ def _tell_loop(journal: Journal) -> None:
             OSError
         ):  # the loop then stops, and says that nothing was recorded
             Path(path).write_text(str(journal.written), encoding="ascii")
-
-
-def _order(journal: Journal, selection: Selection) -> bool:
-    """Reverse the photos after a run that died; returns whether it was done.
-
-    Whatever that run died of must not meet every run at the same place.
-    """
-    if not journal.died_running_forward or len(selection.pending) < 2:
-        return False
-    say(
-        "The last run ended without a word (killed, a crash, or the power went): taking the photos "
-        "in reverse order, so that no photo holds up every run at the same place"
-    )
-    selection.pending.reverse()
-    return True
-
-
-def _require_own_journal(photos: Sequence[Photo], journal: Journal, rules: SelectionRules) -> None:
-    if rules.force or Stale.CONTENT in rules.stale:
-        return  # what is recorded of other files is then superseded
-    if differing := of_another_library(photos, journal.index):
-        raise ConfigurationError(
-            f"the journal {journal.path} seems to be another library's: {differing}. Give this "
-            "library one of its own with --captions-jsonl FILE (CAPTIONS_JSONL in config.env), or, "
-            "if the files were changed, caption them again with --stale content"
-        )
-
-
-def _tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFlags) -> None:
-    done = selection.done.total()
-    if done:
-        errors = f", {count(selection.done_errors, 'error')}" if selection.done_errors else ""
-        success = done - selection.done_errors
-        say(f"Skipping {done:,} already processed ({success:,} success{errors})")
-    if flags.dry_run:
-        say("Dry run: opening every photo, sending nothing")
-    elif backend.placeholder:
-        say(
-            f"Backend: {backend.name}, {backend.summary}. Its captions are placeholders: a run "
-            "with another --backend replaces them"
-        )
-    else:
-        say(f"Backend: {_named(backend)}", always=True)
-
-
-def _named(backend: CaptionBackend) -> str:
-    """Who is asked, and where: said before the first request, which may carry the key."""
-    where = f", at {backend.destination}" if backend.destination else ""
-    return f"{backend.name}, model {backend.settings.model}{where}"
 
 
 @dataclass(frozen=True)
@@ -254,11 +185,6 @@ class Job:
     reporter: ProgressReporter
     shots: dict[str, Photo]
     ceilings: Ceilings
-
-
-def _shots(photos: Sequence[Photo], rules: SelectionRules) -> dict[str, Photo]:
-    """RAW files and the photos taken with them; a placeholder costs nothing and is made of each."""
-    return {} if rules.identity.placeholder else find_shots(photos, RAW_EXTENSIONS)
 
 
 def caption_pending(job: Job) -> int:
@@ -321,7 +247,7 @@ def available_backends(job: Job) -> list[ChosenBackend]:
         prices = prices_for(backend, job.settings)
         check_ceilings(backend, job.settings, prices)
         if backend is not job.backends[0]:
-            say(f"Fallback: {_named(backend)}", always=True)
+            say(f"Fallback: {named(backend)}", always=True)
         was_free = backend.free
         try:
             with_models(backend.check, job.settings.models_dir)

@@ -1,0 +1,103 @@
+"""Which of the photos found a run takes, and what it says of them before it begins."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.batch.ledger import Job as SentJob
+from picture_captioner.batch.ledger import not_out, photos_out
+from picture_captioner.cli.program import program
+from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.terminal import count, say
+from picture_captioner.errors import ConfigurationError
+from picture_captioner.image_loader import RAW_EXTENSIONS
+from picture_captioner.journal import Journal
+from picture_captioner.pipeline.selecting.same_shot import find_shots
+from picture_captioner.pipeline.selecting.selection import (
+    Selection,
+    SelectionRules,
+    Stale,
+    of_another_library,
+)
+from picture_captioner.pipeline.selecting.walk import Photo
+
+
+def shots_of(photos: Sequence[Photo], rules: SelectionRules) -> dict[str, Photo]:
+    """RAW files and the photos taken with them; a placeholder costs nothing and is made of each."""
+    return {} if rules.identity.placeholder else find_shots(photos, RAW_EXTENSIONS)
+
+
+def leave_out_what_is_out(
+    selection: Selection, jobs: Mapping[str, SentJob], shots: Mapping[str, Photo]
+) -> None:
+    """A photo in a batch job that is out is not sent a second time, whatever the flags say.
+
+    Nor is the RAW file of one, which gets its caption.
+    """
+    out = set(photos_out(jobs))
+    out.update(raw for raw, leader in shots.items() if leader.rel_path in out)
+    pending = not_out(selection.pending, out)
+    if waiting := len(selection.pending) - len(pending):
+        say(
+            f"Passing over {count(waiting)} that batch jobs hold; see '{shlex.join(program())} "
+            "batch status'",
+            always=True,
+        )
+    selection.pending[:] = pending
+
+
+def reverse_after_a_death(journal: Journal, selection: Selection) -> bool:
+    """Reverse the photos after a run that died; returns whether it was done.
+
+    Whatever that run died of must not meet every run at the same place.
+    """
+    if not journal.died_running_forward or len(selection.pending) < 2:
+        return False
+    say(
+        "The last run ended without a word (killed, a crash, or the power went): taking the photos "
+        "in reverse order, so that no photo holds up every run at the same place"
+    )
+    selection.pending.reverse()
+    return True
+
+
+def require_own_journal(photos: Sequence[Photo], journal: Journal, rules: SelectionRules) -> None:
+    """Check that what is recorded is of these photos.
+
+    Raises:
+        ConfigurationError: it seems to be of another library.
+    """
+    if rules.force or Stale.CONTENT in rules.stale:
+        return  # what is recorded of other files is then superseded
+    if differing := of_another_library(photos, journal.index):
+        raise ConfigurationError(
+            f"the journal {journal.path} seems to be another library's: {differing}. Give this "
+            "library one of its own with --captions-jsonl FILE (CAPTIONS_JSONL in config.env), or, "
+            "if the files were changed, caption them again with --stale content"
+        )
+
+
+def tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFlags) -> None:
+    """Say how many are done already, and who is asked for the rest."""
+    done = selection.done.total()
+    if done:
+        errors = f", {count(selection.done_errors, 'error')}" if selection.done_errors else ""
+        success = done - selection.done_errors
+        say(f"Skipping {done:,} already processed ({success:,} success{errors})")
+    if flags.dry_run:
+        say("Dry run: opening every photo, sending nothing")
+    elif backend.placeholder:
+        say(
+            f"Backend: {backend.name}, {backend.summary}. Its captions are placeholders: a run "
+            "with another --backend replaces them"
+        )
+    else:
+        say(f"Backend: {named(backend)}", always=True)
+
+
+def named(backend: CaptionBackend) -> str:
+    """Who is asked, and where: said before the first request, which may carry the key."""
+    where = f", at {backend.destination}" if backend.destination else ""
+    return f"{backend.name}, model {backend.settings.model}{where}"
