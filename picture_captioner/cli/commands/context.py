@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from picture_captioner.backends.base import TOLD, CaptionBackend
-from picture_captioner.cli.commands.compose import words_in
+from picture_captioner.cli.commands.rules import words_in
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings

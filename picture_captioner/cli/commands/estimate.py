@@ -9,15 +9,14 @@ from typing import Any
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.commands.compose import (
     edge_for,
-    hints_for,
     make_backend,
     prices_for,
-    rules_for,
     settings_for,
     workers_for,
 )
 from picture_captioner.cli.commands.estimate_table import rows
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, spread
+from picture_captioner.cli.commands.rules import hints_for, rules_for
 from picture_captioner.cli.commands.trial import Trial, try_out
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say, show, table

@@ -17,12 +17,9 @@ from picture_captioner.batch.ledger import read_jobs, reserved
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
-    hears_context,
-    hints_for,
     make_backend,
     make_fallbacks,
     prices_for,
-    rules_for,
     settings_for,
     workers_for,
 )
@@ -38,6 +35,7 @@ from picture_captioner.cli.commands.pending import (
 )
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
 from picture_captioner.cli.commands.price import price_in_words
+from picture_captioner.cli.commands.rules import hears_context, hints_for, rules_for
 from picture_captioner.cli.commands.summary import tell_summary
 from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.logs import configure_logging
