@@ -20,13 +20,14 @@ from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.recording.recorder import Recorder
 from picture_captioner.pipeline.selecting.hints import Hints
+from picture_captioner.pipeline.selecting.photos_root import FileId
 from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
     Source,
     Sources,
     only_content_may_differ,
 )
-from picture_captioner.pipeline.selecting.walk import FileId, Photo
+from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stopping import Stop
 from picture_captioner.pipeline.threads import GRACE_SECONDS, ThreadGroup
 from picture_captioner.pipeline.work_queue import Buffer, WorkQueue

@@ -59,6 +59,7 @@ from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
 from picture_captioner.pipeline.selecting.hints import Hints
+from picture_captioner.pipeline.selecting.photos_root import FileId, root_id
 from picture_captioner.pipeline.selecting.selection import (
     Batch,
     SelectionRules,
@@ -66,7 +67,7 @@ from picture_captioner.pipeline.selecting.selection import (
     find_sources,
     select,
 )
-from picture_captioner.pipeline.selecting.walk import FileId, Photo, root_id
+from picture_captioner.pipeline.selecting.walk import Photo
 
 _log = logging.getLogger("caption.run")
 

@@ -22,8 +22,8 @@ from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.decoding.disk_watch import DiskWatch
 from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.recording.recorder import Recorder
+from picture_captioner.pipeline.selecting.photos_root import FileId
 from picture_captioner.pipeline.selecting.selection import Source
-from picture_captioner.pipeline.selecting.walk import FileId
 from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
 
 if TYPE_CHECKING:

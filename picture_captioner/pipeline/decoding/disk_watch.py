@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from picture_captioner.errors import NoPhotosError
-from picture_captioner.pipeline.selecting.walk import FileId, ensure_present, root_id
+from picture_captioner.pipeline.selecting.photos_root import FileId, ensure_present, root_id
 
 MAX_UNREADABLE_IN_A_ROW = 20
 

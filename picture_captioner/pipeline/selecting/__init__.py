@@ -1,6 +1,7 @@
 """Which photos a run takes.
 
 walk.py            find the photos below a directory
+photos_root.py     which directory that is, and whether it is still there
 path_filter.py     --include and --exclude
 file_list.py       --files-from
 order.py           --order and --shard

@@ -10,15 +10,14 @@ from pathlib import Path
 
 from picture_captioner.errors import UsageError
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.photos_root import ensure_present, root_id
 from picture_captioner.pipeline.selecting.walk import (
     LEADS_NOWHERE,
     Collector,
     PhotoKinds,
     WalkResult,
-    ensure_present,
     outside_of,
     path_key,
-    root_id,
 )
 
 

@@ -21,25 +21,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
-from picture_captioner.errors import ConfigurationError, NoPhotosError
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.photos_root import FileId, ensure_present, root_id
 from picture_captioner.pipeline.selecting.skipped_folders import is_skipped
 
 EXAMPLES_KEPT = 3
 """Names that a `Sample` keeps to show what it counted."""
 
-FileId: TypeAlias = tuple[int, int]
-"""Device and inode."""
-
 LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """`stat` errors that mean: there is no such file."""
-
-_UNUSABLE_ROOT = frozenset({errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG})
-
 
 _PLACEHOLDER = ".icloud"
 _SUFFIX = re.compile(r"(?!\d+$)\w{1,10}")
@@ -121,48 +115,6 @@ class WalkResult:
     missing: Sample = field(default_factory=Sample)
     """Named in `--files-from`, not on disk."""
     unreadable: list[Unreadable] = field(default_factory=list)
-
-
-def root_id(photos_dir: Path) -> FileId:
-    """Which directory this is now; keep it for `ensure_present`.
-
-    It is opened, not only looked at: opening is what makes an automounter mount it.
-
-    Raises:
-        ConfigurationError: there is no such directory.
-        NoPhotosError: it is there and cannot be read (permission, disk, network).
-    """
-    try:
-        descriptor = os.open(photos_dir, os.O_RDONLY | os.O_DIRECTORY)
-    except NotADirectoryError as error:
-        hint = "name the directory that holds the photos; for single files use --files-from"
-        raise ConfigurationError(f"{photos_dir} is not a directory: {hint}") from error
-    except OSError as error:
-        if error.errno in _UNUSABLE_ROOT:
-            cure = "set it with --photos-dir DIR, or with the line PHOTOS_DIR=DIR in config.env"
-            raise ConfigurationError(f"no photos directory at {photos_dir}: {cure}") from error
-        raise NoPhotosError(f"cannot read {photos_dir}: {error.strerror}") from error
-    try:
-        status = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    return status.st_dev, status.st_ino
-
-
-def ensure_present(photos_dir: Path, known: FileId) -> None:
-    """Check that the photos directory is still the one it was.
-
-    An unmounted disk leaves its mount point behind, an empty directory of another device.
-
-    Raises:
-        NoPhotosError: it is gone, unreadable, or another one.
-    """
-    try:
-        now = root_id(photos_dir)
-    except (ConfigurationError, NoPhotosError) as error:
-        raise NoPhotosError(f"the photos directory went away: {error}") from error
-    if now != known:
-        raise NoPhotosError(f"{photos_dir} is another directory than before: was it unmounted?")
 
 
 def path_key(rel_path: str) -> bytes:
