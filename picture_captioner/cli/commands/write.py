@@ -9,47 +9,32 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from picture_captioner.cli.commands.people import decisions_of
 from picture_captioner.cli.commands.photos import photos_dir_of
 from picture_captioner.cli.commands.search import selected
 from picture_captioner.cli.commands.stats import existing_journal
+from picture_captioner.cli.commands.write_choices import Choices, Named, records_to_write
 from picture_captioner.cli.program import program
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.cli.write_flags import WriteFlags
 from picture_captioner.config import Settings
-from picture_captioner.errors import (
-    ExitCode,
-    FatalError,
-    NoPhotosError,
-    SidecarError,
-    Status,
-    UsageError,
-)
+from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, SidecarError
 from picture_captioner.image_loader import RAW_EXTENSIONS
-from picture_captioner.journal import (
-    Record,
-    TagDecisions,
-    parse_time,
-    read_captions,
-    read_index,
-    utc_now,
-)
+from picture_captioner.journal import Record, utc_now
 from picture_captioner.library import Library, PhotoFacts, Placed
 from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
 from picture_captioner.pipeline.library_update.processing import OpenStages, process_photos
 from picture_captioner.pipeline.people.overview import named_faces, overview
-from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StageSettings
 from picture_captioner.pipeline.stages.registry import make_stages
 from picture_captioner.writeback import undo
 from picture_captioner.writeback.regions import orientation_of, region_of, stored_size
-from picture_captioner.writeback.sidecars import Added, Conflict, Reader, merge, sidecar_of
-from picture_captioner.writeback.words import FIELDS, Own, Words, own_words, words_of
+from picture_captioner.writeback.sidecars import Added, Conflict, merge, sidecar_of
+from picture_captioner.writeback.words import Own, Words, own_words, words_of
 
 TOGETHER = 50
 """Photos whose undo lines share one sync: with one each, a library took twice as long."""
@@ -79,7 +64,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
     if not photos_dir.is_dir():
         raise NoPhotosError(f"the photos directory {photos_dir} is not there; is its disk mounted?")
     journal = existing_journal(flags)
-    how = _Choices.of(flags)
+    how = Choices.of(flags)
     among = selected(query, settings)
     with closing(undo.UndoFile(undo_path(journal))) as file:
         for warning in (*file.repairs, *file.warnings()):
@@ -89,7 +74,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         before = _Before(undo.ours_before(writes), undo.people_before(writes))
         people = _people(settings, before) if "people" in how.fields else {}
         written = {w.path for w in writes} if flags.only_new else set()
-        chosen = _chosen(journal, flags, written, people)
+        chosen = records_to_write(journal, flags, written, people)
         records = (r for r in chosen if among is None or r.rel_path in among)
         outcome: Counter[str] = Counter()
         known = [r for r in records if (photos_dir / r.rel_path).is_file() or _is_gone(outcome)]
@@ -109,10 +94,6 @@ def undo_path(journal: Path) -> Path:
     return journal.with_name(f"{journal.stem}.undo.jsonl")
 
 
-Named = Mapping[str, Sequence[tuple[str, Placed]]]
-"""For each path the faces of who has a name."""
-
-
 @dataclass(frozen=True)
 class _Before:
     """What earlier writes left, by sidecar: texts by their property, and names."""
@@ -130,65 +111,11 @@ def _people(settings: Settings, before: _Before) -> Named:
     return {path.removesuffix(".xmp"): [] for path, names in before.people.items() if names} | named
 
 
-@dataclass(frozen=True)
-class _Choices:
-    fields: tuple[str, ...]
-    conflict: Conflict | None
-    reader: Reader | None
-
-    @classmethod
-    def of(cls, flags: WriteFlags) -> _Choices:
-        fields = tuple(word.strip() for word in flags.fields.split(",") if word.strip())
-        for word in fields:
-            _known("--fields", word, FIELDS)
-        _known("--conflict", flags.conflict, [*Conflict, "ask"])
-        if flags.reader is not None:
-            _known("--for", flags.reader, list(Reader))
-        return cls(
-            fields,
-            None if flags.conflict == "ask" else Conflict(flags.conflict),
-            None if flags.reader is None else Reader(flags.reader),
-        )
-
-
-def _known(flag: str, word: str, valid: Sequence[str]) -> None:
-    if word not in valid:
-        raise UsageError(f"{flag} {word}: expected {', '.join(valid)}")
-
-
-def _chosen(journal: Path, flags: WriteFlags, written: set[str], people: Named) -> Iterator[Record]:
-    """The records whose captions are to be written, then photos of which only people are known."""
-    index = read_index(journal)
-    for warning in index.warnings(journal.name):
-        say(warning)
-    since = _time(flags.since)
-    takes = PathFilter(flags.include or (), flags.exclude or ()).takes_file
-    seen = set()
-    tags = TagDecisions.beside(journal)
-    for record in map(tags.applied, read_captions(journal, index)):
-        seen.add(record.rel_path)
-        young = since is None or (record.created_at and parse_time(record.created_at) >= since)
-        if young and takes(record.rel_path) and f"{record.rel_path}.xmp" not in written:
-            yield record
-    for path in sorted(people.keys() - seen) if since is None else ():
-        if takes(path) and f"{path}.xmp" not in written:
-            yield Record(rel_path=path, caption=None, status=Status.SUCCESS)
-    if not seen and not people and index.entries:
-        say("No captions to write: what this journal has are placeholders or failures")
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        return parse_time(text) if text else None
-    except ValueError:
-        raise UsageError(f"--since {text}: expected a time such as 2026-11-21T22:00:00Z") from None
-
-
 def _plans(
     records: Sequence[Record],
     photos_dir: Path,
     settings: Settings,
-    how: _Choices,
+    how: Choices,
     before: _Before,
     people: Named,
     outcome: Counter[str],
@@ -262,7 +189,7 @@ def _plan(
     record: Record,
     photos_dir: Path,
     library: Library,
-    how: _Choices,
+    how: Choices,
     mine: _Before,
     people: Named,
     stems: dict[Path, dict[str, int]],

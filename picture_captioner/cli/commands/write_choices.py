@@ -1,0 +1,83 @@
+"""What `write` is asked to write, and of which photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from picture_captioner.cli.terminal import say
+from picture_captioner.cli.write_flags import WriteFlags
+from picture_captioner.errors import Status, UsageError
+from picture_captioner.journal import Record, TagDecisions, parse_time, read_captions, read_index
+from picture_captioner.library import Placed
+from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.writeback.sidecars import Conflict, Reader
+from picture_captioner.writeback.words import FIELDS
+
+Named = Mapping[str, Sequence[tuple[str, Placed]]]
+"""For each path the faces of who has a name."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the flags say is written, and how; `conflict` None: the person is asked."""
+
+    fields: tuple[str, ...]
+    conflict: Conflict | None
+    reader: Reader | None
+
+    @classmethod
+    def of(cls, flags: WriteFlags) -> Choices:
+        """Read the flags.
+
+        Raises:
+            UsageError: a word that is not known.
+        """
+        fields = tuple(word.strip() for word in flags.fields.split(",") if word.strip())
+        for word in fields:
+            _known("--fields", word, FIELDS)
+        _known("--conflict", flags.conflict, [*Conflict, "ask"])
+        if flags.reader is not None:
+            _known("--for", flags.reader, list(Reader))
+        return cls(
+            fields,
+            None if flags.conflict == "ask" else Conflict(flags.conflict),
+            None if flags.reader is None else Reader(flags.reader),
+        )
+
+
+def _known(flag: str, word: str, valid: Sequence[str]) -> None:
+    if word not in valid:
+        raise UsageError(f"{flag} {word}: expected {', '.join(valid)}")
+
+
+def records_to_write(
+    journal: Path, flags: WriteFlags, written: set[str], people: Named
+) -> Iterator[Record]:
+    """The records whose captions are to be written, then photos of which only people are known."""
+    index = read_index(journal)
+    for warning in index.warnings(journal.name):
+        say(warning)
+    since = _time(flags.since)
+    takes = PathFilter(flags.include or (), flags.exclude or ()).takes_file
+    seen = set()
+    tags = TagDecisions.beside(journal)
+    for record in map(tags.applied, read_captions(journal, index)):
+        seen.add(record.rel_path)
+        young = since is None or (record.created_at and parse_time(record.created_at) >= since)
+        if young and takes(record.rel_path) and f"{record.rel_path}.xmp" not in written:
+            yield record
+    for path in sorted(people.keys() - seen) if since is None else ():
+        if takes(path) and f"{path}.xmp" not in written:
+            yield Record(rel_path=path, caption=None, status=Status.SUCCESS)
+    if not seen and not people and index.entries:
+        say("No captions to write: what this journal has are placeholders or failures")
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        raise UsageError(f"--since {text}: expected a time such as 2026-11-21T22:00:00Z") from None
