@@ -15,7 +15,7 @@ source of truth.
     tags.py        tags, of captions and of pictures
     told.py        what other programs and people say of photos
     times.py       the surest time of each photo, kept for searches
-    facts.py       `PhotoFacts`
+    facts.py       `PhotoFacts`, and how they are read from a row
     faces.py       `Faces`: faces, and whose each is
     face_runs.py   `FaceRuns`: clustering runs, and which face is in which cluster
     forgetting.py  photos out of every table and free page

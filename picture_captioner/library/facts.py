@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
+from picture_captioner.library import told
+from picture_captioner.library.encoding import from_key
+from picture_captioner.library.times import read_metadata, surest_time
 from picture_captioner.metadata import (
     NOTHING_WRITTEN,
     Fact,
@@ -13,6 +17,9 @@ from picture_captioner.metadata import (
     TakenFrom,
     distinct,
 )
+
+_SIGN = 1 << 63
+"""SQLite's integers are signed, a perceptual hash is not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,3 +73,30 @@ class PhotoFacts:
         # Naive and in this machine's zone, as a camera would have written it.
         time = datetime.fromtimestamp(mtime_ns / 1e9)  # noqa: DTZ006
         return replace(self, taken_at=time, taken_from=TakenFrom.FILE)
+
+
+def facts_in(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
+    """The facts in a row of `photos`, with what is written in the photo and beside it."""
+    content, width, height, taken_at, camera, *place, sharpness, bits, written, others = row
+    metadata, beside = read_metadata(written), told.beside_of(others)
+    best = surest_time(metadata, taken_at, rel_path, beside)
+    latitude, longitude = place if place[0] is not None else (beside.latitude, beside.longitude)
+    return PhotoFacts(
+        content_sha256=from_key(content),
+        width=width,
+        height=height,
+        taken_at=best.time if best else None,
+        taken_from=best.source if best else None,
+        camera=camera,
+        latitude=latitude,
+        longitude=longitude,
+        sharpness=sharpness,
+        perceptual_hash=None if bits is None else bits + _SIGN,
+        metadata=metadata,
+        beside=beside,
+    )
+
+
+def signed(bits: int | None) -> int | None:
+    """A perceptual hash as it is stored."""
+    return None if bits is None else bits - _SIGN

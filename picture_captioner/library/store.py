@@ -18,11 +18,10 @@ from picture_captioner.library.database import Database, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.face_runs import FaceRuns
 from picture_captioner.library.faces import Faces
-from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.facts import PhotoFacts, facts_in, signed
 from picture_captioner.library.ledger import StageHistory, StageRow
 from picture_captioner.library.searching import Hits, Lookups, Search
 from picture_captioner.library.selection import Selection
-from picture_captioner.library.times import read_metadata, surest_time
 from picture_captioner.metadata import NOTHING_WRITTEN, Metadata, NamedFace, TakenFrom
 
 _FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
@@ -31,9 +30,6 @@ _FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_SIGN = 1 << 63
-"""SQLite's integers are signed, a perceptual hash is not."""
 
 _FACTS = "content, width, height, taken_at, camera, latitude, longitude, sharpness, perceptual_hash"
 
@@ -99,7 +95,7 @@ class Library:
                 "WHERE files.rel_path = ? AND size = ? AND mtime_ns = ?",
                 (to_key(rel_path), size, mtime_ns),
             ).fetchone()
-        return _facts(row, rel_path) if row is not None else None
+        return facts_in(row, rel_path) if row is not None else None
 
     def facts_of(self, rel_path: str, content_sha256: str) -> PhotoFacts | None:
         """What is known of a file that has this content, whenever it was looked at."""
@@ -110,7 +106,7 @@ class Library:
                 "FROM photos LEFT JOIN written USING (content) WHERE photos.content = ?",
                 (to_key(rel_path), to_key(content_sha256)),
             ).fetchone()
-        return _facts(row, rel_path) if row is not None else None
+        return facts_in(row, rel_path) if row is not None else None
 
     def save_facts(self, rel_path: str, size: int, mtime_ns: int, facts: PhotoFacts) -> None:
         """Keep the facts of the content, and that this file has it."""
@@ -124,7 +120,7 @@ class Library:
             facts.latitude,
             facts.longitude,
             facts.sharpness,
-            _signed(facts.perceptual_hash),
+            signed(facts.perceptual_hash),
         )
         with self.database.transaction() as connection:
             marks = ",".join("?" * len(row))
@@ -377,28 +373,3 @@ class Library:
         """What the journal, as far as it was followed, says of one photo."""
         with self.database.reading() as connection:
             return captions.caption_of(connection, rel_path)
-
-
-def _facts(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
-    content, width, height, taken_at, camera, *place, sharpness, bits, written, others = row
-    metadata, beside = read_metadata(written), told.beside_of(others)
-    best = surest_time(metadata, taken_at, rel_path, beside)
-    latitude, longitude = place if place[0] is not None else (beside.latitude, beside.longitude)
-    return PhotoFacts(
-        content_sha256=from_key(content),
-        width=width,
-        height=height,
-        taken_at=best.time if best else None,
-        taken_from=best.source if best else None,
-        camera=camera,
-        latitude=latitude,
-        longitude=longitude,
-        sharpness=sharpness,
-        perceptual_hash=None if bits is None else bits + _SIGN,
-        metadata=metadata,
-        beside=beside,
-    )
-
-
-def _signed(bits: int | None) -> int | None:
-    return None if bits is None else bits - _SIGN
