@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx2
@@ -38,6 +37,7 @@ from picture_captioner.backends.endpoint import CONNECT_TIMEOUT, endpoint
 from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.gemini_answer import read_answer, thinking_in
 from picture_captioner.backends.gemini_errors import GeminiFailure
+from picture_captioner.backends.gemini_request import GeminiRequest
 from picture_captioner.backends.http_service import (
     FLEX_TIMEOUT,
     NO_PROTOCOL,
@@ -76,27 +76,6 @@ _HEADERS = frozenset(
 
 MAX_IMAGE_BYTES = 7_000_000
 """Largest photo inside a request (Google's page on Gemini 3.5 Flash-Lite, November 2026)."""
-
-_BESIDE_CONFIG = ("store", "serviceTier")
-_ONLY_FOR_THE_SDK = ("automaticFunctionCalling", "automaticContinuation")
-"""Parts of the SDK's config that are beside `generationConfig` in a request, or nowhere in it."""
-
-
-@dataclass(frozen=True)
-class GeminiRequest:
-    """One photo with its question, and how it is to be answered."""
-
-    turn: types.Content
-    config: types.GenerateContentConfig
-
-    def body(self) -> dict[str, Any]:
-        """The JSON that goes to `generateContent`, or into a line of a batch job."""
-        plain = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
-        top = {name: plain.pop(name) for name in _BESIDE_CONFIG if name in plain}
-        for name in _ONLY_FOR_THE_SDK:
-            plain.pop(name, None)
-        turn = self.turn.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return {"contents": [turn], "generationConfig": plain, **top}
 
 
 class GeminiBackend(CaptionBackend):
