@@ -19,9 +19,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
 from picture_captioner.foreign_text import keep_secret, keep_secrets_of
-from picture_captioner.settings import KEYS, DeclaredSettings, declared
+from picture_captioner.settings import KEYS, DeclaredSettings
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

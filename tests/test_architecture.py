@@ -22,6 +22,7 @@ LAYERS = [
     {"journal", "image_loader", "hub", "workers"},
     {"foreign_text"},
     {"settings"},
+    {"declaration"},
     {"metadata"},
     {"registry"},
     {"errors", "extras"},

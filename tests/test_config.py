@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from picture_captioner.cli import settings_page
 from picture_captioner.config import Settings, load_settings, variable_of
+from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, UsageError
-from picture_captioner.settings import KEYS, declared
+from picture_captioner.settings import KEYS
 from tests.support import ROOT
 
 SECRET = "sk-test-4711"

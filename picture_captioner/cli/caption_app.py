@@ -29,7 +29,7 @@ from picture_captioner.cli.search_flags import REPORT_DIR, SearchCommand, Search
 from picture_captioner.cli.tags_app import TagFlags, tags_app
 from picture_captioner.cli.terminal import reopen_closed_streams, show
 from picture_captioner.cli.write_flags import WriteFlags
-from picture_captioner.settings import HOW, WHICH, WHO
+from picture_captioner.declaration import HOW, WHICH, WHO
 
 app = make_app(
     name="caption",

@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 
 from picture_captioner.cli.terminal import set_verbosity
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
-from picture_captioner.settings import HOW, WHERE, Declared, Flag, declared
+from picture_captioner.declaration import HOW, WHERE, Declared, Flag, declared
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 

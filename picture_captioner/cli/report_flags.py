@@ -8,7 +8,7 @@ from typing import Annotated
 
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.search_flags import REPORT_DIR
-from picture_captioner.settings import WHERE, WHICH, Flag
+from picture_captioner.declaration import WHERE, WHICH, Flag
 
 _OUTPUT = "Output"
 _CLUSTERS = "Clusters"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from picture_captioner.cli.flags import Flags
-from picture_captioner.settings import HOW, WHICH, WHO, Flag
+from picture_captioner.declaration import HOW, WHICH, WHO, Flag
 
 _RUN = "run batch_submit"
 _JOBS = "Batch jobs (half price)"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from picture_captioner.cli.flags import Command, Flags
-from picture_captioner.settings import WHICH, Flag
+from picture_captioner.declaration import WHICH, Flag
 
 REPORT_DIR = Path("report_out")
 """Where a report is written to, and looked for."""

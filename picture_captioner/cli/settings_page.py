@@ -10,7 +10,8 @@ import textwrap
 from pathlib import Path
 
 from picture_captioner.config import Settings, variable_of
-from picture_captioner.settings import KEYS, Declared, declared
+from picture_captioner.declaration import Declared, declared
+from picture_captioner.settings import KEYS
 
 EXAMPLE = Path("config.env.example")
 PAGE = Path("docs/settings.md")

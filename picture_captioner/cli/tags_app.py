@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
-from picture_captioner.settings import HOW, WHICH, Flag
+from picture_captioner.declaration import HOW, WHICH, Flag
 
 tags_app = make_app(
     help="Tags, whoever gave them: list, rename, merge, delete.", no_args_is_help=True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from picture_captioner.cli.flags import Flags
-from picture_captioner.settings import HOW, WHICH, Flag
+from picture_captioner.declaration import HOW, WHICH, Flag
 
 
 @dataclass(frozen=True, kw_only=True)

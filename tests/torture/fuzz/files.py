@@ -11,6 +11,7 @@ from pathlib import Path
 
 from picture_captioner.backends.vocabulary import read_vocabulary
 from picture_captioner.config import PREFIX, Settings, load_settings, variable_of
+from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, LibraryError, Usage, UsageError
 from picture_captioner.library import Library, Selection
 from picture_captioner.library.migrating import migrate
@@ -18,7 +19,7 @@ from picture_captioner.pipeline.asking.prices import Prices, read_price_file
 from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.hints import MAX_TAG_CHARACTERS, MAX_TAGS, read_hints
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
-from picture_captioner.settings import KEYS, declared
+from picture_captioner.settings import KEYS
 from tests.pipeline.selecting.trees import KINDS
 
 KEY = "sk-canary-4711"
