@@ -1,8 +1,8 @@
 """Message Batches by Anthropic: all requests in the body of the one that creates the job.
 
 Its list does not say which jobs are ours; the results of one that has ended do, by the names of
-their requests. Sources: the guide "Batch processing" and anthropic 2.11's
-`resources/messages/batches.py`, read on 2026-11-28.
+their requests. Its forms are those of anthropic 2.11's types (`types/messages/`); docs/batch.md
+says where the limits are from.
 """
 
 from __future__ import annotations

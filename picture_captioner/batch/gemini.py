@@ -1,8 +1,8 @@
 """Batch jobs by the Gemini API: a file of requests goes up, a file of answers comes down.
 
 Photos inside the request that creates a job (inline) are limited to 20 MB, so it is always a file.
-Sources: the guides "Batch API" and "Files API" and google-genai 3.6's `batches.py`, read on
-2026-11-28.
+Its forms are those of google-genai 3.6's `batches.py` and `types.py`; docs/batch.md says where the
+limits are from.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Batch jobs as OpenAI has them: a file goes up, a job refers to it, files with answers come down.
 
 vLLM, Together, Groq and others have the same under `/v1/files` and `/v1/batches`.
-Sources: the guide "Batch" and openai 3.56's `resources/batches.py`, read on 2026-11-28.
+Its forms are those of openai 3.56's types (`types/batch.py`); docs/batch.md says where the limits
+are from.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Files for a program that works through them elsewhere: `vllm run-batch` on a rented GPU.
 
-Its input is OpenAI's, a line a request, and so are its answers (vLLM's "Offline inference: OpenAI
-batch file format", read on 2026-11-28). The file holds photos: it is its owner's alone, and gone
-once its answers are collected.
+Its input is OpenAI's, a line a request, and so are its answers (vLLM's
+`examples/offline_inference/openai_batch/README.md`; docs/batch.md says when it was read). The file
+holds photos: it is its owner's alone, and gone once its answers are collected.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Batch jobs by xAI: the file goes up as at OpenAI; state and results have a form of their own.
 
-Source: docs.x.ai, "Batch API" (the part on JSONL files, March 2026) and its REST reference, read on
-2026-11-28.
+There is no SDK of theirs here, and of docs.x.ai only excerpts could be had; docs/batch.md says what
+is known from where.
 """
 
 from __future__ import annotations
