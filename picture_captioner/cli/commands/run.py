@@ -107,10 +107,13 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
         nameless.check()  # finds out the name of the only model, which records and rules go by
     configure_logging(settings.log_file, settings.log_level)
     with ExitStack() as held:
-        library = _library(flags, settings, reporter, held)
-        hints = hints_for(flags).with_context(context_for(flags, settings, backend, library))
-        rules = rules_for(flags, backends, hints)
+        hints = hints_for(flags)
+        rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
         journal = held.enter_context(Journal(settings.captions_jsonl))
+        library = _library(flags, settings, reporter, held)
+        if (context := context_for(flags, settings, backend, library)) is not None:
+            hints = hints.with_context(context)
+            rules = rules_for(flags, backends, hints)
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
         root = root_id(photos_dir)
