@@ -103,12 +103,14 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Heartbeat:
-        self._thread.start()
+        with contextlib.suppress(RuntimeError):  # no room for a thread: it works in silence
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def step(self, name: str) -> None:
         """What is done from here on."""
