@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.needs import need
+
 SIDE = 32
 WORDS = ["a", "photo", "of", "the", "dog", "beach", "snow", "city", "at", "night", ",", "."]
 
 
 def word_tokenizer(folder: Path, pad: str, end: str, length: int) -> None:
     """A real fast tokenizer that knows a few words."""
+    need("transformers")
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
