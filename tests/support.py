@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -54,6 +57,13 @@ def _run(arguments: list[str], cwd: Path, timeout: float, env: dict[str, str]):
         timeout=timeout,
         check=False,
     )
+
+
+@contextlib.contextmanager
+def open_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """An SQLite file; what was changed is kept at the end, and the file closed."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
 
 
 def start(*arguments: object, cwd: Path, **env: str) -> subprocess.Popen[bytes]:

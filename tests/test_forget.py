@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import sqlite3
 import zlib
 from base64 import b64decode
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from picture_captioner.journal import Journal
 from tests.journal.support import failure, photo
-from tests.support import caption, draw, library, records, report
+from tests.support import caption, draw, library, open_database, records, report
 
 CANARY = "000/canary of 2024.jpg"
 SAID = "A canary in a cage"
@@ -70,7 +69,7 @@ def _unpacked(file: Path) -> bytes:
 
 
 def thumbnails_of(folder: Path) -> set[bytes]:
-    with sqlite3.connect(folder / "library.db") as db:
+    with open_database(folder / "library.db") as db:
         return {row[0] for row in db.execute("SELECT webp FROM thumbnails")}
 
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from tests.images import encoded, gradient
-from tests.support import caption, command, draw, environment, library, report
+from tests.support import caption, command, draw, environment, library, open_database, report
 
 STAGES = ("normalize", "metadata", "embed")
 
@@ -117,7 +117,7 @@ def test_what_is_no_stage_here(tmp_path, photos, name, told):
 
 def test_another_version_makes_a_stage_stale_and_is_done_again(tmp_path, photos):
     process(tmp_path, photos)
-    with sqlite3.connect(tmp_path / "library.db") as connection:
+    with open_database(tmp_path / "library.db") as connection:
         connection.execute("UPDATE stages SET version = '0' WHERE stage = 'metadata'")
     connection.close()
     assert status(tmp_path, photos)["stages"]["metadata"]["stale"] == 6

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 from collections import Counter
 
 import pytest
 
 from tests.images import encoded, gradient
-from tests.support import caption, draw, records, report
+from tests.support import caption, draw, open_database, records, report
 
 
 def run(cwd, photos, *arguments):
@@ -104,7 +103,7 @@ def test_a_library_that_cannot_be_used_stops_no_caption(tmp_path, photos, how):
         (tmp_path / "library.db").mkdir()
     else:
         run(tmp_path, photos, "--limit=1")
-        with sqlite3.connect(tmp_path / "library.db") as connection:
+        with open_database(tmp_path / "library.db") as connection:
             connection.execute("PRAGMA user_version = 1000")
         connection.close()
     done = run(tmp_path, photos)
@@ -115,7 +114,7 @@ def test_a_library_that_cannot_be_used_stops_no_caption(tmp_path, photos, how):
 
 def test_a_library_that_breaks_on_the_way_stops_no_caption(tmp_path, photos):
     run(tmp_path, photos, "--limit=1")
-    with sqlite3.connect(tmp_path / "library.db") as connection:
+    with open_database(tmp_path / "library.db") as connection:
         connection.execute(
             "CREATE TRIGGER broken BEFORE INSERT ON photos BEGIN SELECT RAISE(ABORT, 'broken'); END"
         )

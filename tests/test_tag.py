@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import pytest
 
 from tests.embedders import checkpoints
 from tests.needs import need
-from tests.support import ROOT, caption, draw, report
+from tests.support import ROOT, caption, draw, open_database, report
 
 need("onnx")
 
@@ -44,7 +43,7 @@ def tag(library, *arguments, code=0):
 
 
 def stored(library):
-    with sqlite3.connect(library / "library.db") as connection:
+    with open_database(library / "library.db") as connection:
         return connection.execute("SELECT category, tag, confidence FROM photo_tags").fetchall()
 
 
@@ -81,7 +80,7 @@ def test_nouns_come_beside_the_taxonomy(library):
 
 
 def test_without_vectors_the_command_that_makes_them_is_said(library):
-    with sqlite3.connect(library / "library.db") as connection:
+    with open_database(library / "library.db") as connection:
         connection.execute("DELETE FROM models")
     told = tag(library, code=78)
     assert "no vectors of pictures that texts can be compared with" in told

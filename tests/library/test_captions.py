@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,6 +12,7 @@ from picture_captioner.journal import Journal, Record, RecordError, compact
 from picture_captioner.library import Library, Selection
 from picture_captioner.library.fusion import fuse
 from picture_captioner.library.query import spaced
+from tests.support import open_database
 
 
 def record(rel_path, caption, **given):
@@ -256,7 +256,7 @@ def test_an_index_that_cannot_be_written_is_as_it_was(filled, journal_path):
 
 
 def test_a_position_of_another_version_means_from_the_beginning(filled, journal_path, tmp_path):
-    with sqlite3.connect(tmp_path / "library.db") as connection:
+    with open_database(tmp_path / "library.db") as connection:
         connection.execute("UPDATE indexed_journal SET position = 'junk'")
     connection.close()
     assert filled.follow_journal(journal_path).records == 5

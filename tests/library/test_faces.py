@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import numpy as np
 import pytest
 
 from picture_captioner.library import Library, RunRow, StoredFace
+from tests.support import open_database
 
 A, B = "a" * 64, "b" * 64
 
@@ -82,7 +81,7 @@ def test_forgetting_a_photo_takes_its_faces_and_what_was_computed_from_them(db, 
     table = db.faces.table("r")
     db.face_runs.save_run(run_of(table, [0, 1, 0]), table)
     db.forget(["a.jpg"], [A], [])
-    with sqlite3.connect(tmp_path / "library.db") as connection:
+    with open_database(tmp_path / "library.db") as connection:
         for name in ("faces", "face_assignments"):
             assert connection.execute(f"SELECT count(*) FROM {name}").fetchone() == (1,)
         assert connection.execute("SELECT tree FROM face_runs").fetchall() == [(None,)]
