@@ -8,6 +8,7 @@ program itself, from `caption.main` on, in a process and a session of its own.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import itertools
 import json
@@ -96,6 +97,7 @@ class Preloaded:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
         )  # fmt: skip
         assert self.read(120) == "ready"
+        self._last: Run | None = None
 
     def __enter__(self) -> Preloaded:
         return self
@@ -114,6 +116,10 @@ class Preloaded:
         self, *arguments: object, cwd: Path, faults: Sequence[tuple[Any, ...]] = (), **env: str
     ) -> Run:
         """Start the program; `faults` are functions of faults.py by name, with arguments."""
+        if self._last is not None and self._last.returncode is None:  # a test that failed left it
+            with contextlib.suppress(ProcessLookupError):
+                self._last.kill()
+            self._last.wait()
         output = cwd / "output.txt"
         output.write_bytes(b"")
         asked = {
@@ -124,7 +130,8 @@ class Preloaded:
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         pid = self.read(30)
         assert pid is not None
-        return Run(self, int(pid), output)
+        self._last = Run(self, int(pid), output)
+        return self._last
 
     def run(self, *arguments: object, cwd: Path, seconds: float = 60, **more: Any) -> Run:
         """Run the program to its end."""

@@ -161,7 +161,7 @@ def test_a_pause_of_an_age_of_the_world_is_a_day_and_ends_at_a_signal(tmp_path, 
         server.script.extend([busy] * 50)
         flags = ("--backend=openai", f"--base-url={server.base_url}", "--photos-dir=photos")
         run = preloaded.start("run", *flags, cwd=tmp_path, OPENAI_API_KEY=KEY)
-        wait_for(lambda: "pause" in run.said)
+        wait_for(lambda: "asks for a pause" in run.said)  # the journal's path says "pause", too
         time.sleep(0.5)
         assert len(server.captions_asked()) == 1
         run.send_signal(signal.SIGINT)
