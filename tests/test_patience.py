@@ -11,6 +11,7 @@ import time
 import pytest
 from PIL import Image
 
+from picture_captioner.pipeline.asking.retry import TELL_AFTER
 from tests.providers.openai_server import OpenAIServer, Reply, completion, failure
 from tests.support import caption, effective, library, records
 
@@ -19,20 +20,26 @@ BUSY = failure(503, "Loading model")
 
 
 class Server(OpenAIServer):
-    """Answers HTTP 500 for icons, and 503 for all in the first `loading` seconds of requests."""
+    """Answers HTTP 500 for icons, and 503 for all in the first `loading` seconds of requests.
+
+    And until it has refused enough of them for the run to say so: its pauses are random.
+    """
 
     models = ("first",)
 
     def __init__(self, loading=0.0):
         self.loading = loading
         self.first_asked = None
+        self.refused = 0
         super().__init__()
 
     def reply_to(self, request):
         if not request.path.endswith("/chat/completions"):
             return super().reply_to(request)
         self.first_asked = self.first_asked or time.monotonic()
-        if time.monotonic() < self.first_asked + self.loading:
+        over = time.monotonic() >= self.first_asked + self.loading and self.refused >= TELL_AFTER
+        if self.loading and not over:
+            self.refused += 1
             return BUSY
         return failure(500, "GGML_ASSERT") if _is_icon(request) else Reply(body=completion("Good."))
 

@@ -220,6 +220,8 @@ def run_worker(
             _serve(pipe, files, limits)
     except (EOFError, ConnectionError):
         return  # the parent has no further use for this process
+    finally:
+        files.close()
 
 
 def _limit_resources(limits: DecodeLimits) -> None:
