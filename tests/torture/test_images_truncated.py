@@ -8,7 +8,7 @@ from PIL import ImageChops
 from picture_captioner.errors import CorruptImageError, TruncatedImageError
 from picture_captioner.image_loader import examine_image, load_image
 from tests.images import encoded
-from tests.support import effective, run_service
+from tests.support import caption, effective, run_service
 from tests.torture.healthy import healthy, picture
 
 EDGE = 64
@@ -115,6 +115,9 @@ def test_a_run_records_what_it_accepted(tmp_path, plugin):
         (folder / f"whole.{kind}").write_bytes(data)
         (folder / f"cut.{kind}").write_bytes(data[: len(data) * 2 // 3])
     journal = tmp_path / "captions.jsonl"
+    # No placeholder supersedes a verdict on the file: another backend is named.
+    done = caption("run", "photos", "--captions-jsonl=other.jsonl", cwd=tmp_path)
+    assert "--retry-only --accept-truncated --backend=NAME" in done.stderr
     first = run_service(tmp_path, plugin, "--photos-dir", folder)
     assert first.returncode == 0, first.stderr
     assert "what is left of the truncated photos: " in first.stderr

@@ -112,7 +112,10 @@ def _next_steps(
         steps.append(f"Next, to caption the mended photos: {again}")
     if not flags.accept_truncated and any(map(_is_cut, outcomes.failures)):
         cut = ("--retry-status=error_corrupt", "--retry-only", "--accept-truncated")
-        again = _command(flags, *cut)
+        # A placeholder would change nothing: the verdict on the file is real. A dry run shows
+        # photos to `mock` whatever backend is set.
+        other = ["--backend=NAME"] if backend.placeholder and not flags.dry_run else []
+        again = _command(flags, *cut, *other)
         steps.append(f"Next, to caption what is left of the truncated photos: {again}")
     if flags.dry_run:
         steps.append(f"Next, to caption them: {_command(flags)}")
