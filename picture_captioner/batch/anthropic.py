@@ -30,6 +30,8 @@ from picture_captioner.batch.service import (
     NotAnsweredError,
     RemoteJob,
     ResultsCutError,
+    count_in,
+    id_in,
 )
 from picture_captioner.errors import BackendUnavailableError, TransientError
 from picture_captioner.foreign_text import clean
@@ -74,7 +76,7 @@ class AnthropicJobs(BatchService):
         with self.faults():
             body.seek(0)
             made = self.client.post("/v1/messages/batches", content=body, cast_to=MessageBatch)
-            return _id_of(made)
+            return id_in(getattr(made, "id", None))
 
     def look(self, remote_id: str) -> RemoteJob:
         """Ask for the job."""
@@ -182,20 +184,13 @@ class AnthropicJobs(BatchService):
                 raise JobGoneError(f"{self.host} does not have what was asked for") from None
 
 
-def _id_of(batch: object) -> str:
-    found = getattr(batch, "id", None)
-    if not isinstance(found, str) or not found:
-        raise TransientError("the answer names no id", code="bad_answer")
-    return found
-
-
 def _remote(batch: Any) -> RemoteJob:
     counts = getattr(batch, "request_counts", None)
     names = ("processing", "succeeded", "errored", "canceled", "expired")
-    tally = {name: _count(counts, name) for name in names}
+    tally = {name: count_in(counts, name) for name in names}
     status = str(getattr(batch, "processing_status", ""))
     return RemoteJob(
-        id=_id_of(batch),
+        id=id_in(getattr(batch, "id", None)),
         status=status.replace("_", " "),
         ended=status == "ended",
         total=sum(tally.values()),
@@ -204,11 +199,6 @@ def _remote(batch: Any) -> RemoteJob:
         created_at=_seconds(getattr(batch, "created_at", None)),
         results=getattr(batch, "results_url", None),
     )
-
-
-def _count(counts: object, name: str) -> int:
-    found = getattr(counts, name, None)
-    return found if isinstance(found, int) and found > 0 else 0
 
 
 def _seconds(value: object) -> float | None:

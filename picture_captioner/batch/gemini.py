@@ -29,8 +29,8 @@ from picture_captioner.batch.service import (
     Limits,
     RemoteJob,
     ResultsCutError,
+    id_in,
 )
-from picture_captioner.errors import TransientError
 from picture_captioner.foreign_text import clean
 
 _ENDED = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"})
@@ -60,7 +60,7 @@ class GeminiJobs(BatchService):
                 file=cast(io.IOBase, body),
                 config=types.UploadFileConfig(display_name=job_id, mime_type="application/jsonl"),
             )
-        return _named(made.name)
+        return id_in(made.name)
 
     def create(self, job_id: str, file_id: str, body: IO[bytes]) -> str:  # noqa: ARG002
         """Create the job for the file."""
@@ -70,7 +70,7 @@ class GeminiJobs(BatchService):
                 src=file_id,
                 config=types.CreateBatchJobConfig(display_name=job_id),
             )
-        return _named(made.name)
+        return id_in(made.name)
 
     def look(self, remote_id: str) -> RemoteJob:
         """Ask for the job."""
@@ -163,18 +163,12 @@ class GeminiJobs(BatchService):
                 raise ResultsCutError(f"the answer from {self.host} broke off") from None
 
 
-def _named(name: object) -> str:
-    if not isinstance(name, str) or not name:
-        raise TransientError("the answer names no id", code="bad_answer")
-    return name
-
-
 def _remote(job: types.BatchJob) -> RemoteJob:
     state = (job.state.value if job.state else "").removeprefix("JOB_STATE_")
     sent = job.src.file_name if job.src else None
     results = job.dest.file_name if job.dest else None
     return RemoteJob(
-        id=_named(job.name),
+        id=id_in(job.name),
         status=state.lower().replace("_", " "),
         ended=state in _ENDED,
         ours=job.display_name,

@@ -29,6 +29,8 @@ from picture_captioner.batch.service import (
     NotAnsweredError,
     RemoteJob,
     ResultsCutError,
+    count_in,
+    id_in,
 )
 from picture_captioner.errors import ConfigurationError, TransientError
 from picture_captioner.foreign_text import clean
@@ -60,7 +62,8 @@ class OpenAIFiles(BatchService):
         with self.faults():
             body.seek(0)
             file = (f"{job_id}.jsonl", body, "application/jsonl")
-            return _name(self.client.files.create(file=file, purpose="batch"))
+            made = self.client.files.create(file=file, purpose="batch")
+            return id_in(getattr(made, "id", None))
 
     def create(self, job_id: str, file_id: str, body: IO[bytes]) -> str:  # noqa: ARG002
         """Create the job for the file."""
@@ -72,7 +75,7 @@ class OpenAIFiles(BatchService):
                 metadata={MARK: job_id},
                 timeout=ANSWER_SECONDS,
             )
-            return _name(made)
+            return id_in(getattr(made, "id", None))
 
     def look(self, remote_id: str) -> RemoteJob:
         """Ask for the job."""
@@ -188,14 +191,6 @@ class CompatibleFiles(OpenAIFiles):
     )
 
 
-def _name(made: object) -> str:
-    """The id in an answer; without one nobody knows what became of the request."""
-    found = getattr(made, "id", None)
-    if not isinstance(found, str) or not found:
-        raise TransientError("the answer names no id", code="bad_answer")
-    return found
-
-
 def _remote(batch: Any) -> RemoteJob:
     counts = getattr(batch, "request_counts", None)
     metadata = getattr(batch, "metadata", None)
@@ -203,24 +198,19 @@ def _remote(batch: Any) -> RemoteJob:
     named = (batch.output_file_id, getattr(batch, "error_file_id", None))
     results = tuple(name for name in named if isinstance(name, str) and name)
     return RemoteJob(
-        id=_name(batch),
+        id=id_in(getattr(batch, "id", None)),
         status=str(batch.status),
         ended=batch.status in _ENDED,
         ours=str(ours) if ours else None,
         input_file=getattr(batch, "input_file_id", None),
-        total=_count(counts, "total"),
-        answered=_count(counts, "completed"),
+        total=count_in(counts, "total"),
+        answered=count_in(counts, "completed"),
         complete=batch.status == "completed",
         created_at=_seconds(getattr(batch, "created_at", None)),
         problem=_problem(batch) if batch.status == "failed" else "",
         files=tuple(filter(None, (getattr(batch, "input_file_id", None), *results))),
         results=results,
     )
-
-
-def _count(counts: object, name: str) -> int:
-    found = getattr(counts, name, None)
-    return found if isinstance(found, int) and found > 0 else 0
 
 
 def _seconds(value: object) -> float | None:

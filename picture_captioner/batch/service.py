@@ -90,6 +90,23 @@ class ResultsCutError(BackendUnavailableError):
     """Not all answers arrived; those that did are used, and the rest can be asked for again."""
 
 
+def id_in(found: object) -> str:
+    """The id that an answer has.
+
+    Raises:
+        TransientError: it has none.
+    """
+    if not isinstance(found, str) or not found:
+        raise TransientError("the answer names no id", code="bad_answer")
+    return found
+
+
+def count_in(counts: object, name: str) -> int:
+    """One of an answer's counts; 0 where it makes no sense."""
+    found = getattr(counts, name, None)
+    return found if isinstance(found, int) and found > 0 else 0
+
+
 class BatchService(ABC):
     """A provider's batch API."""
 

@@ -130,7 +130,7 @@ def colour_codes(data: bytes) -> tuple[int, int]:
                 primaries, transfer = struct.unpack_from(">HH", data, box.body + 4)
                 return primaries, transfer
     except (struct.error, ValueError, IndexError):
-        pass
+        return 0, 0  # damaged boxes say nothing; the decoder judges the picture
     return 0, 0
 
 

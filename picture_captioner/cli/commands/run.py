@@ -99,19 +99,14 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
         )
     photos_dir = photos_dir_of(settings)
     reporter = ProgressReporter()
-    backend = make_backend(flags, settings, reporter.notice)
-    backends = [backend, *make_fallbacks(flags, settings, backend, reporter.notice)]
-    reporter.status = backend.status
-    for nameless in (b for b in backends if not b.settings.model):
-        say(f"Asking {nameless.destination} which model it has; no photo is sent", always=True)
-        nameless.check()  # finds out the name of the only model, which records and rules go by
+    backends = _backends(flags, settings, reporter)
     configure_logging(settings.log_file, settings.log_level)
     with ExitStack() as held:
         hints = hints_for(flags)
         rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
         journal = held.enter_context(Journal(settings.captions_jsonl))
         library = _library(flags, settings, reporter, held)
-        if (context := context_for(flags, settings, backend, library)) is not None:
+        if (context := context_for(flags, settings, backends[0], library)) is not None:
             hints = hints.with_context(context)
             rules = rules_for(flags, backends, hints)
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
@@ -126,7 +121,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
         shots = shots_of(photos, rules)
         leave_out_what_is_out(selection, jobs, shots)
         reverse = reverse_after_a_death(journal, selection)
-        tell_selection(selection, backend, flags)
+        tell_selection(selection, backends[0], flags)
         batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
         if not batch.photos:
             say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
@@ -266,6 +261,19 @@ def available_backends(job: Job) -> list[ChosenBackend]:
     if not chosen_backends:
         raise down[0]
     return chosen_backends
+
+
+def _backends(
+    flags: RunFlags, settings: Settings, reporter: ProgressReporter
+) -> list[CaptionBackend]:
+    """The backend and its fallbacks, each with the name of its model."""
+    backend = make_backend(flags, settings, reporter.notice)
+    backends = [backend, *make_fallbacks(flags, settings, backend, reporter.notice)]
+    reporter.status = backend.status
+    for nameless in (b for b in backends if not b.settings.model):
+        say(f"Asking {nameless.destination} which model it has; no photo is sent", always=True)
+        nameless.check()  # finds out the name of the only model, which records and rules go by
+    return backends
 
 
 def _library(
