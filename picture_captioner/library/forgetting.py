@@ -34,11 +34,11 @@ def forget(
         connection.execute("PRAGMA secure_delete = ON")
         connection.executemany(
             "DELETE FROM caption_words WHERE rowid IN "
-            "(SELECT id FROM captions WHERE rel_path = ?1)",
+            "(SELECT id FROM captions WHERE rel_path = ?)",
             places,
         )
         connection.executemany(
-            "DELETE FROM text_words WHERE rowid IN (SELECT id FROM texts WHERE content = ?1)", keys
+            "DELETE FROM text_words WHERE rowid IN (SELECT id FROM texts WHERE content = ?)", keys
         )
         for table, column in _columns(connection):
             wanted = places if column == "rel_path" else keys
