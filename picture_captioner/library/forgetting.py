@@ -33,8 +33,7 @@ def forget(
     with database.transaction() as connection:
         connection.execute("PRAGMA secure_delete = ON")
         connection.executemany(
-            "DELETE FROM caption_words WHERE rowid IN "
-            "(SELECT id FROM captions WHERE rel_path = ?)",
+            "DELETE FROM caption_words WHERE rowid IN (SELECT id FROM captions WHERE rel_path = ?)",
             places,
         )
         connection.executemany(
