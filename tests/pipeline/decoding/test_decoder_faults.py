@@ -94,6 +94,27 @@ if __name__ == "__main__":
 """
 
 
+IMPORTED = """
+import sys
+from pathlib import Path
+from picture_captioner.pipeline.decoding.decoder import Decoder
+
+if __name__ == "__main__":
+    Decoder().load(Path(sys.argv[1]), 10)
+else:
+    Path(sys.argv[2]).touch()
+"""
+
+
+def test_a_worker_does_not_import_the_program_that_started_it(tmp_path):
+    """`caption.py` would bring the whole command line into each, 0.1 s of processor time."""
+    script, imported = tmp_path / "program.py", tmp_path / "imported"
+    script.write_text(IMPORTED)
+    command = [sys.executable, script, photo(tmp_path), imported]
+    subprocess.run(command, env=faulty_environment(), check=True, timeout=60)
+    assert not imported.exists()
+
+
 @contextlib.contextmanager
 def endless(tmp_path, state, **limits):
     """A parent in a process group of its own and the pid of its worker: `idle`, `busy`, `left`."""
