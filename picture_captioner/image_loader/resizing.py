@@ -26,9 +26,9 @@ _TRIED_PILLOW = "13."
 
 _VECTORS = cykooz_resizer is not None and PIL.__version__.startswith(_TRIED_PILLOW)
 _VECTOR_MODES = {"L", "RGB"}
-_WORTH_IT = 1_000_000
-"""Pixels to resize. Below there are few milliseconds to gain, and small pictures look the same to
-the last bit on platforms with and without vectors."""
+_WORTH_IT = 100_000
+"""Pixels to resize. From 1024 pixels of the longer side to 512 it is 1.6 ms for 10; below there is
+nothing to gain, and small pictures look the same to the last bit with and without vectors."""
 
 _REDUCING_GAP = 3.0
 """Pillow averages big pictures down to 3 times the target first: as good to the eye, and faster."""

@@ -58,7 +58,7 @@ def test_pillow_does_it_where_vectors_are_not_to_be_had(monkeypatch):
 
 
 def test_small_pictures_are_the_same_everywhere(monkeypatch):
-    image = mild(1200, 830)  # just below a megapixel
+    image = mild(380, 260)  # just below what is worth it
     with_vectors = resize(image, (320, 221))
     monkeypatch.setattr(resizing, "_VECTORS", False)
     assert extremes(resize(image, (320, 221)), with_vectors) == 0
