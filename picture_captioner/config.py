@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
 from picture_captioner.foreign_text import keep_secret, keep_secrets_of
-from picture_captioner.settings import KEYS, DeclaredSettings
+from picture_captioner.settings import KEYS, DeclaredSettings, ServerAddress
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -85,6 +86,33 @@ class Settings(DeclaredSettings):
     def library_path(self) -> Path:
         """Where library.db is: beside the journal unless it was put elsewhere."""
         return self.library_db or self.captions_jsonl.with_name("library.db")
+
+    @property
+    def library_home(self) -> Path | ServerAddress:
+        """Where what is known of the photos is: that file, or a collection on a server.
+
+        Raises:
+            UsageError: no such address or name, or both are named.
+        """
+        if not self.library:
+            return self.library_path
+        if self.library_db:
+            raise UsageError("LIBRARY (--library) and LIBRARY_DB (--library-db): name one of them")
+        if not re.match(r"postgres(?:ql)?://", self.library):
+            raise UsageError("--library (LIBRARY) is not postgresql://user@host/database")
+        if not re.fullmatch(
+            r"(?!pg_|public$|information_schema$)[a-z][a-z0-9_]{0,62}", self.collection
+        ):
+            raise UsageError(
+                f"--collection {self.collection[:70]}: up to 63 small letters, digits and _, a "
+                "letter first"
+            )
+        return ServerAddress(self.library, self.collection)
+
+    @property
+    def has_library(self) -> bool:
+        """Whether there is one already; asking makes no file."""
+        return bool(self.library) or self.library_path.exists()
 
     @property
     def people_path(self) -> Path:
@@ -201,7 +229,18 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
             value = os.environ.get(variable_of(name)) or file.get(name.upper()) or None
         if value is not None:
             values[name] = value
-    return Settings(**_checked(values, flags, file), file=file)
+    checked = Settings(**_checked(values, flags, file), file=file)
+    _keep_password_of(checked.library)
+    return checked
+
+
+def _keep_password_of(url: str) -> None:
+    """Let no message or log show the password in the address of a database server."""
+    address = urlsplit(url.strip())
+    given = [value for name, value in parse_qsl(address.query) if "password" in name]
+    raw = address.netloc.rpartition("@")[0].partition(":")[2]
+    for password in (raw, unquote(raw), *given):
+        keep_secret(password)
 
 
 def _checked(values: dict[str, Any], flags: Mapping[str, Any], file: ConfigFile) -> dict[str, Any]:

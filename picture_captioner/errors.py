@@ -28,7 +28,10 @@
         |-- OutputError                   74
         |-- LibraryError                  74
         |   |-- LibraryLockedError        75
-        |   `-- LibraryNewerError         78
+        |   |-- LibraryNewerError         78
+        |   |-- LibraryUnreachableError   69
+        |   |-- LibraryDeniedError        77
+        |   `-- LibrarySetupError         78
         |-- AccessDeniedError             77
         `-- ConfigurationError            78
             `-- ModelMissingError         78
@@ -86,7 +89,9 @@ EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
     ExitCodeMeaning("64", "usage error: a flag or value that does not exist", "stops"),
     ExitCodeMeaning("66", "no photos found, or their directory went away", "stops"),
     ExitCodeMeaning(
-        "69", "backend unavailable: server down, circuit open, model cannot load", "stops"
+        "69",
+        "backend or database server unavailable: down, circuit open, model cannot load",
+        "stops",
     ),
     ExitCodeMeaning(
         "74",
@@ -94,7 +99,7 @@ EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
         "stops",
     ),
     ExitCodeMeaning("75", "another run holds the journal or `library.db`", "stops"),
-    ExitCodeMeaning("77", "key rejected, no quota, no permission", "stops"),
+    ExitCodeMeaning("77", "key or password rejected, no quota, no permission", "stops"),
     ExitCodeMeaning(
         "78", "configuration: a missing key, directory, extra or price, with the cure", "stops"
     ),
@@ -331,6 +336,24 @@ class LibraryLockedError(LibraryError):
 
 class LibraryNewerError(LibraryError):
     """A later version of this program wrote library.db: its tables may mean something else."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class LibraryUnreachableError(LibraryError):
+    """The database server of the library is down, or nothing gets through to it."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class LibraryDeniedError(LibraryError):
+    """The database server takes no such password or role, or the role lacks a right."""
+
+    exit_code = ExitCode.DENIED
+
+
+class LibrarySetupError(LibraryError):
+    """The database server lacks something that an administrator sets up."""
 
     exit_code = ExitCode.CONFIGURATION
 

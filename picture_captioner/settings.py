@@ -8,7 +8,8 @@ docs/settings.md (`cli/settings_page.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,6 +43,24 @@ _TAGS = "tag tags_list tags_rename tags_merge tags_delete tags_restore"
 _RUN = "run batch_submit"
 _FOLLOW = "batch_status batch_wait batch_collect batch_cancel batch_adopt"
 _ALL = f"{_RUN} estimate compare report process read status doctor"
+
+
+_LIBRARY = (
+    f"{_RUN} batch_collect search report process read status forget write export doctor {_PEOPLE} "
+    f"{_TAGS}"
+)
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """A library on a database server: which, and which collection in it."""
+
+    url: str = field(repr=False)
+    collection: str
+
+    def __str__(self) -> str:
+        """As it is shown: without the password."""
+        return re.sub(r"(?<=://)(?:([^/@:]*)(?::[^/@]*)?@)", r"\1@", self.url.partition("?")[0])
 
 
 @dataclass(frozen=True)
@@ -81,6 +100,27 @@ class DeclaredSettings:
             comment="What is known of the photos besides captions (docs/library.md).",
         ),
     ] = None
+    library: Annotated[
+        str,
+        Flag(
+            _LIBRARY,
+            "URL",
+            "A PostgreSQL server in place of library.db: postgresql://user@host/database.",
+            WHERE,
+            comment="A PostgreSQL server in place of LIBRARY_DB, for several machines: "
+            "postgresql://user@host/database; the password better in PGPASSFILE (docs/scale.md).",
+        ),
+    ] = ""
+    collection: Annotated[
+        str,
+        Flag(
+            _LIBRARY,
+            "NAME",
+            "Which of the libraries on that server.",
+            WHERE,
+            comment="Which of the libraries on the server LIBRARY: small letters, digits, _.",
+        ),
+    ] = "photos"
     models_dir: Annotated[
         Path | None,
         Flag(

@@ -17,7 +17,9 @@ from tests.torture.figures import HEAD, figures_in, write_figures
 from tests.torture.preloaded import Preloaded
 
 if TYPE_CHECKING:
+    from picture_captioner.settings import ServerAddress
     from tests.report.page.browser import Browser
+    from tests.server import Server
 
 # Where python is told to keep no compiled code, each of a thousand starts compiles the SDKs again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -81,6 +83,35 @@ def journal_path(tmp_path: Path) -> Path:
 def photos(tmp_path: Path) -> Path:
     """Six small photos."""
     return library(tmp_path / "photos", 6)
+
+
+@pytest.fixture(scope="session")
+def one_server() -> Iterator[Server]:
+    """A PostgreSQL server for all tests of this process that ask for one."""
+    needs.need("psycopg")
+    from tests.server import Server
+
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def collection(one_server: Server) -> ServerAddress:
+    """A new collection on that server."""
+    from picture_captioner.library import Library
+
+    made = one_server.new_collection()
+    Library.open(made, lambda said: None).close()
+    return made
+
+
+@pytest.fixture(params=["file", "server"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path | ServerAddress:
+    """Where a library is kept: each test that asks for it runs with both."""
+    if request.param == "file":
+        return tmp_path / "library.db"
+    return request.getfixturevalue("collection")
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,8 @@ HEAVY = {
     "onnxruntime",
     "openai",
     "PIL",
+    "psycopg",
+    "psycopg_pool",
     "rapidocr",
     "rawpy",
     "reverse_geocode",

@@ -48,7 +48,8 @@ def test_a_fatal_error_has_an_exit_code_that_its_drawing_names(kind):
     sharing = {other for other in FATAL if other.exit_code == kind.exit_code} - {kind}
     stored = {"JournalError", "JournalLockedError", "LibraryError", "LibraryLockedError"}
     stored |= {"OutputError", "LibraryNewerError", "ConfigurationError", "ModelMissingError"}
-    stored |= {"BackendUnavailableError", "DeviceLostError"}
+    stored |= {"BackendUnavailableError", "DeviceLostError", "AccessDeniedError"}
+    stored |= {"LibraryUnreachableError", "LibraryDeniedError", "LibrarySetupError"}
     assert not sharing or stored >= {other.__name__ for other in {kind, *sharing}}
     assert re.search(rf"{kind.__name__} +{int(kind.exit_code)}$", errors.__doc__, re.MULTILINE)
 

@@ -20,7 +20,9 @@ source of truth.
     face_runs.py   `FaceRuns`: clustering runs, and which face is in which cluster
     forgetting.py  photos out of every table and free page
     vectors.py     half-precision vectors by model and key
+    home.py        what a database has to be able to do
     database.py    the file: private, checked, moved aside when it is broken
+    postgresql.py  a server, which postgresql_migrating.py prepares; postgresql_words.py: its words
     ledger.py      what each stage did to each photo
     schema.py      its tables, as numbered migrations
     checking.py    drops rows that this program never wrote

@@ -8,7 +8,6 @@ copied from elsewhere) is indexed from its beginning. Which caption holds is the
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -22,8 +21,8 @@ from picture_captioner.journal import (
     fold,
     is_real,
 )
-from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.query import spaced
 from picture_captioner.library.stems import stems_of_text
 
@@ -63,21 +62,20 @@ def follow(database: Database, journal: Path) -> Followed:
         if tail.up_to_date:
             return Followed()
     # Asked again: another process may have been here in between.
-    with (
-        database.transaction() as connection,
-        JournalTail(journal, _position(connection, tags)) as tail,
-    ):
-        return _take_in(connection, tail, tags)
+    with database.transaction() as connection:
+        connection.alone("follow the journal")
+        with JournalTail(journal, _position(connection, tags)) as tail:
+            return _take_in(connection, tail, tags)
 
 
-def _position(connection: sqlite3.Connection, tags: TagDecisions) -> str | None:
+def _position(connection: Connection, tags: TagDecisions) -> str | None:
     """Where reading ended; None if that was with other tags."""
     row = connection.execute("SELECT position FROM indexed_journal").fetchone()
     position, _, digest = str(row[0]).partition("\n") if row else ("", "", "")
     return position if row and digest == tags.digest else None
 
 
-def _take_in(connection: sqlite3.Connection, tail: JournalTail, tags: TagDecisions) -> Followed:
+def _take_in(connection: Connection, tail: JournalTail, tags: TagDecisions) -> Followed:
     if tail.restarted:
         connection.execute("DELETE FROM captions")
         connection.execute("DELETE FROM caption_tags")
@@ -103,7 +101,7 @@ class _Known:
     dry_run: bool = False
 
 
-def _before(connection: sqlite3.Connection, key: bytes) -> Fold[Line]:
+def _before(connection: Connection, key: bytes) -> Fold[Line]:
     row = connection.execute(
         "SELECT caption IS NOT NULL, placeholder, edited, withdrawn, content FROM captions "
         "WHERE rel_path = ?",
@@ -118,7 +116,7 @@ def _before(connection: sqlite3.Connection, key: bytes) -> Fold[Line]:
     return Fold(known, known if captioned else None)
 
 
-def _apply(connection: sqlite3.Connection, record: Record) -> None:
+def _apply(connection: Connection, record: Record) -> None:
     key = to_key(record.rel_path)
     before = _before(connection, key)
     after = fold(before, record)
@@ -139,12 +137,12 @@ def _apply(connection: sqlite3.Connection, record: Record) -> None:
     _add(connection, key, record, holds=after.caption is record)
 
 
-def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: bool) -> None:
+def _add(connection: Connection, key: bytes, record: Record, *, holds: bool) -> None:
     title, tags = _title(record), _tags(record)
-    added = connection.execute(
+    (added,) = connection.execute(
         "INSERT INTO captions "
         "(rel_path, placeholder, edited, withdrawn, content, title, caption, tags, status, suspect)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             key,
             not is_real(record),
@@ -157,7 +155,7 @@ def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: b
             record.status,
             bool(record.extra.get("suspect")),
         ),
-    )
+    ).fetchone()
     if not holds:
         return
     rows = [(key, to_text(tag)) for tag in tags]
@@ -171,11 +169,8 @@ def _add(connection: sqlite3.Connection, key: bytes, record: Record, *, holds: b
     ]
     # Not `with_suffix`, which refuses what only a journal from elsewhere can name: ".", "..", "/".
     path = record.rel_path.removesuffix(PurePosixPath(record.rel_path).suffix)
-    connection.execute(
-        "INSERT INTO caption_words (rowid, title, caption, tags, text, more, path, stems) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (added.lastrowid, *map(spaced, (*written, path)), stems_of_text(" ".join(written))),
-    )
+    row = (added, *map(spaced, (*written, path)), stems_of_text(" ".join(written)))
+    connection.add_words("caption_words", [row])
 
 
 def _title(record: Record) -> str | None:
@@ -188,7 +183,7 @@ def _tags(record: Record) -> list[str]:
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
-def caption_of(connection: sqlite3.Connection, rel_path: str) -> StoredCaption | None:
+def caption_of(connection: Connection, rel_path: str) -> StoredCaption | None:
     """What the journal says of one photo."""
     row = connection.execute(
         "SELECT caption, title, tags, placeholder, content FROM captions WHERE rel_path = ?",

@@ -7,13 +7,13 @@ The statement is over `located` (a path and its content), with `photos`, `captur
 from __future__ import annotations
 
 import json
-import sqlite3
 import unicodedata
 from collections.abc import Callable, Collection
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from picture_captioner.errors import UsageError
 from picture_captioner.library.encoding import to_key
+from picture_captioner.library.home import Connection, Part
 from picture_captioner.library.selection import ALTERNATIVES, WORDS, Selection, Term
 
 PersonContents: TypeAlias = Callable[[str], Collection[str]]
@@ -43,32 +43,25 @@ _HAS = {
 }
 
 
-class Condition(NamedTuple):
-    """A piece of SQL, and its values."""
-
-    sql: str
-    values: tuple[object, ...] = ()
-
-
 def where(
-    connection: sqlite3.Connection,
+    connection: Connection,
     selection: Selection,
     persons: PersonContents | None,
     tags: TagName | None,
-) -> Condition | None:
+) -> Part | None:
     """The condition of a selection's filters; None if it has none.
 
     Raises:
         UsageError: somebody or something is asked for that is not known here.
     """
-    every: list[Condition] = []
-    any_of: dict[str, list[Condition]] = {}
+    every: list[Part] = []
+    any_of: dict[str, list[Part]] = {}
     for term in selection.terms:
         if term.kind in WORDS or term.kind == "similar":
             continue
         condition = _condition(connection, term, persons, tags)
         if term.negated:
-            every.append(Condition(f"coalesce({condition.sql}, 0) = 0", condition.values))
+            every.append(Part(f"({condition.sql}) IS NOT TRUE", condition.values))
         elif term.kind in ALTERNATIVES:
             any_of.setdefault(term.kind, []).append(condition)
         else:
@@ -77,30 +70,30 @@ def where(
     return _joined(" AND ", every) if every else None
 
 
-def _joined(word: str, conditions: Collection[Condition]) -> Condition:
+def _joined(word: str, conditions: Collection[Part]) -> Part:
     sql = word.join(f"({condition.sql})" for condition in conditions)
-    return Condition(f"({sql})", tuple(v for condition in conditions for v in condition.values))
+    return Part(f"({sql})", tuple(v for condition in conditions for v in condition.values))
 
 
 def _condition(
-    connection: sqlite3.Connection,
+    connection: Connection,
     term: Term,
     persons: PersonContents | None,
     tags: TagName | None,
-) -> Condition:
+) -> Part:
     value = term.value
     if term.kind == "date":
         return _period(value)
     if term.kind == "camera":
         literally = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return Condition("photos.camera LIKE ? ESCAPE '\\'", (f"%{literally}%",))
+        return Part("photos.camera LIKE ? ESCAPE '\\'", (f"%{literally}%",))
     if (term.kind, value) == ("status", "suspect"):
-        return Condition("captions.suspect AND captions.caption IS NOT NULL")
+        return Part("captions.suspect AND captions.caption IS NOT NULL")
     if term.kind == "status":
         return (
-            Condition("captions.status IS NULL OR captions.withdrawn")
+            Part("captions.status IS NULL OR captions.withdrawn")
             if value == "pending"
-            else Condition("captions.status = ? AND NOT captions.withdrawn", (value,))
+            else Part("captions.status = ? AND NOT captions.withdrawn", (value,))
         )
     if term.kind == "place":
         return _place(connection, value)
@@ -108,18 +101,18 @@ def _condition(
         return _tag(connection, value, tags)
     if term.kind == "person":
         return _person(connection, value, persons)
-    return Condition(_HAS[value])
+    return Part(_HAS[value])
 
 
-def _period(value: str) -> Condition:
+def _period(value: str) -> Part:
     """Times are local and in ISO 8601: they are compared as text, by as much as the day says."""
     first, last = value.split("..")
     parts = [(">=", first)] * bool(first) + [("<=", last)] * bool(last)
     sql = " AND ".join(f"substr({_TAKEN}, 1, 10) {sign} ?" for sign, _ in parts)
-    return Condition(sql, tuple(day for _, day in parts))
+    return Part(sql, tuple(day for _, day in parts))
 
 
-def _place(connection: sqlite3.Connection, value: str) -> Condition:
+def _place(connection: Connection, value: str) -> Part:
     """Words of the name of the town, or of its country, from the beginning of one on."""
     wanted = f" {folded(value)}"
     names = connection.execute(
@@ -127,14 +120,14 @@ def _place(connection: sqlite3.Connection, value: str) -> Condition:
         "SELECT value FROM told_facts WHERE kind = 'place'"
     )
     fitting = json.dumps([name for (name,) in names if wanted in f" {folded(name)}"])
-    return Condition(
+    return Part(
         "located.content IN (SELECT content FROM places "  # noqa: S608
         "WHERE name IN (SELECT value FROM json_each(?))) OR " + _TOLD_SO,
         (fitting, "place", fitting, "place", fitting),
     )
 
 
-def _tag(connection: sqlite3.Connection, value: str, tags: TagName | None) -> Condition:
+def _tag(connection: Connection, value: str, tags: TagName | None) -> Part:
     stored = connection.execute(
         "SELECT tag FROM caption_tags UNION SELECT tag FROM photo_tags "
         "UNION SELECT value FROM told_facts WHERE kind = 'keyword'"
@@ -143,7 +136,7 @@ def _tag(connection: sqlite3.Connection, value: str, tags: TagName | None) -> Co
     shown = {name: tags(name) if tags else name for name in names}
     fitting = [name for name, now in shown.items() if now is not None and is_called(now, value)]
     chosen = json.dumps(fitting)
-    return Condition(
+    return Part(
         "located.rel_path IN (SELECT rel_path FROM caption_tags "  # noqa: S608
         "WHERE tag IN (SELECT value FROM json_each(?))) "
         "OR located.content IN (SELECT content FROM photo_tags "
@@ -157,9 +150,7 @@ def is_called(tag: str, wanted: str) -> bool:
     return folded(wanted) in {folded(tag), *map(folded, tag.split(">"))}
 
 
-def _person(
-    connection: sqlite3.Connection, value: str, persons: PersonContents | None
-) -> Condition:
+def _person(connection: Connection, value: str, persons: PersonContents | None) -> Part:
     """By the faces found here, and by the names that other programs gave."""
     names = connection.execute("SELECT DISTINCT value FROM told_facts WHERE kind = 'person'")
     told = [name for (name,) in names if folded(name) == folded(value)]
@@ -173,7 +164,7 @@ def _person(
             raise
     contents = json.dumps([to_key(content).hex() for content in found])
     named = json.dumps(told)
-    return Condition(
+    return Part(
         "lower(hex(located.content)) IN (SELECT value FROM json_each(?)) OR " + _TOLD_SO,  # noqa: S608
         (contents, "person", named, "person", named),
     )

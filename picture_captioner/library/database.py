@@ -13,19 +13,31 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from picture_captioner.errors import LibraryError, LibraryLockedError, LibraryNewerError
 from picture_captioner.library import schema
 from picture_captioner.library.checking import drop_unsound_rows
+from picture_captioner.library.home import Connection, Part, Phrase
 from picture_captioner.library.migrating import migrate, version_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 BUSY_SECONDS = 20.0
 """How long another writer's transaction is waited for; ours take milliseconds."""
 
 _RETRY_SECONDS = 0.02
+
+_WEIGHTS = "2.0, 1.0, 2.0, 1.0, 0.5, 0.5, 2.0"
+"""bm25 of title, caption, tags, text, more, path, stems: worth more where there are few words."""
+
+ROWS_AT_ONCE = 500
+EVERY_VECTOR = "SELECT key, vector FROM vectors NOT INDEXED WHERE model = ?"
+"""The index would send SQLite back and forth between its keys and the rows."""
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -35,13 +47,74 @@ Notice = Callable[[str], None]
 T = TypeVar("T")
 
 
-class Database:
+class FileConnection(sqlite3.Connection):
+    """A connection to the file, with what a server does in another way (home.py)."""
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Every table and each of its columns, but for those of full-text indexes."""
+        tables = self.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%\\_words%' "
+            "ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        ).fetchall()
+        return [
+            (table, row[1])
+            for (table,) in tables
+            for row in self.execute(f'PRAGMA table_info("{table}")')
+        ]
+
+    def alone(self, task: str) -> None:
+        """Whoever writes the file is alone."""
+
+    def add_words(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows (id, text of each column) into a full-text index."""
+        names = [row[1] for row in self.execute(f"PRAGMA table_info({table})")]
+        marks = ", ".join("?" * (len(names) + 1))
+        self.executemany(
+            f"INSERT INTO {table} (rowid, {', '.join(names)}) VALUES ({marks})",  # noqa: S608
+            rows,
+        )
+
+    def find_words(self, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
+        """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
+        weights = f", {_WEIGHTS}" if table == "caption_words" else ""
+        quoted = ((text.replace('"', '""'), "*" * begins) for text, begins in phrases)
+        expression = " OR ".join(f'"{text}"{star}' for text, star in quoted)
+        return Part(
+            f"SELECT rowid, -bm25({table}{weights}) AS score FROM {table} "  # noqa: S608
+            f"WHERE {table} MATCH ?",
+            (f"{column} : ({expression})" if column else expression,),
+        )
+
+    def halves(self, vector: bytes) -> bytes:
+        """A vector in half precision, as it is stored."""
+        return vector
+
+    def nearest(
+        self, model: int, query: NDArray[np.float32], at_most: int | None
+    ) -> Iterator[tuple[bytes, float]]:
+        """All keys of a model (or `at_most` some), with their products with `query`, best first."""
+        import numpy as np
+
+        keys: list[bytes] = []
+        products: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+        everything = self.execute(EVERY_VECTOR, (model,))
+        while rows := everything.fetchmany(ROWS_AT_ONCE):
+            keys += [key for key, _ in rows]
+            stored = np.frombuffer(b"".join([vector for _, vector in rows]), "<f2")
+            array = stored.reshape(-1, len(query)).astype(np.float32)
+            products.append(np.nan_to_num(array) @ query)
+        found = np.concatenate(products)
+        for place in np.argsort(-found, kind="stable")[:at_most]:
+            yield keys[place], float(found[place])
+
+
+class FileDatabase:
     """One connection, for any thread, one at a time.
 
     Raises, from every method:
         LibraryLockedError: another process kept the file locked for `BUSY_SECONDS`.
         LibraryError: no room, no permission, a disk error; or damage that came to light: the
-            file is then moved aside and the next `Database` starts an empty one.
+            file is then moved aside and the next `FileDatabase` starts an empty one.
         LibraryNewerError: from the constructor alone: a later version of this program wrote it.
     """
 
@@ -51,8 +124,7 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         if path is None:
-            self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-            self._connection.isolation_level = None
+            self._connection = _connect(":memory:")
             migrate(self._connection, None, notice)
             return
         if (reason := self._open(path, notice)) is not None:
@@ -65,7 +137,7 @@ class Database:
                 raise LibraryError(f"{path} {reason}, although it is new: is the disk in order?")
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Connection]:
         """All of the block is written, or nothing; the inner ones belong to the outermost."""
         with self._lock, self._told():
             if self._depth == 0:
@@ -83,10 +155,18 @@ class Database:
                 self._commit()
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Connection]:
         """The connection, for queries."""
         with self._lock, self._told():
             yield self._connection
+
+    def reclaim(self) -> None:
+        """Write the file afresh, and delete what its log still holds."""
+        with self._lock, self._told():
+            for words in ("caption_words", "text_words", "told_words"):
+                self._connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")  # noqa: S608
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the file."""
@@ -146,11 +226,16 @@ class Database:
             raise _sentence(path, code, error) from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path | str) -> FileConnection:
     connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=FileConnection,
     )
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # what forget deletes is not to be found again
     connection.execute("PRAGMA temp_store = MEMORY")  # captions do not belong into /tmp
     return connection
 

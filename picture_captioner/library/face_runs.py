@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import io
 import json
-import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import to_key
 from picture_captioner.library.faces import VECTOR_DTYPE, FaceTable, half, number_or_none
+from picture_captioner.library.home import Connection, Database
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,10 +82,11 @@ class FaceRuns:
     def save_run(self, run: RunRow, table: FaceTable) -> int:
         """Keep a run, with the table's labels, and let it be the one that holds; its number."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE face_runs SET active = 0")
-            number = connection.execute(
+            connection.alone("cluster faces")
+            connection.execute("UPDATE face_runs SET active = FALSE")
+            (number,) = connection.execute(
                 "INSERT INTO face_runs (created_at, recogniser, parameters, faces, clusters, "
-                "noise, active, tree) VALUES (?, ?, ?, ?, ?, ?, 1, ?)",
+                "noise, active, tree) VALUES (?, ?, ?, ?, ?, ?, TRUE, ?) RETURNING id",
                 (
                     run.created_at,
                     run.recogniser,
@@ -96,7 +96,7 @@ class FaceRuns:
                     run.noise,
                     _packed(run.tree),
                 ),
-            ).lastrowid
+            ).fetchone()
             connection.executemany(
                 "INSERT INTO face_clusters (run, label, birth, persistence, faces, centroid) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
@@ -109,7 +109,7 @@ class FaceRuns:
             )
             connection.execute("DELETE FROM face_assignments")
             self.save_labels(table, range(len(table)))
-        return int(number or 0)
+        return int(number)
 
     def save_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Change what is noted of the active run's parameters."""
@@ -126,7 +126,7 @@ class FaceRuns:
                 to_key(table.contents[i]),
                 int(table.numbers[i]),
                 int(table.labels[i]),
-                int(table.since[i]),
+                bool(table.since[i]),
                 number_or_none(table.core[i]),
                 number_or_none(table.lambdas[i]),
                 number_or_none(table.outliers[i]),
@@ -138,7 +138,8 @@ class FaceRuns:
         with self._database.transaction() as connection:
             connection.executemany(
                 "INSERT INTO face_assignments (content, number, label, since, core, lambda, "
-                "outlier, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "outlier, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (content, number) DO UPDATE SET "
                 "label = excluded.label, since = excluded.since, core = excluded.core, "
                 "lambda = excluded.lambda, outlier = excluded.outlier",
                 rows,
@@ -154,9 +155,9 @@ class FaceRuns:
         """Mark these faces of the table as the most typical of their clusters, and no others."""
         rows = [(to_key(table.contents[i]), int(table.numbers[i])) for i in which]
         with self._database.transaction() as connection:
-            connection.execute("UPDATE face_assignments SET medoid = 0 WHERE medoid")
+            connection.execute("UPDATE face_assignments SET medoid = FALSE WHERE medoid")
             connection.executemany(
-                "UPDATE face_assignments SET medoid = 1 WHERE content = ? AND number = ?", rows
+                "UPDATE face_assignments SET medoid = TRUE WHERE content = ? AND number = ?", rows
             )
 
     def save_centroids(self, run: int, centroids: NDArray[np.float32]) -> None:
@@ -170,11 +171,11 @@ class FaceRuns:
     def drop_clusters(self, run: int, labels: Sequence[int]) -> None:
         """Take empty clusters out of a run; those after them move up, and their faces with them."""
         gone = json.dumps(list(labels))
-        before = "(SELECT count(*) FROM json_each(?) WHERE value < label)"
+        before = "(SELECT count(*) FROM json_each(?) WHERE CAST(value AS INTEGER) < label)"
         with self._database.transaction() as connection:
             connection.execute(
                 "DELETE FROM face_clusters WHERE run = ? AND label IN "
-                "(SELECT value FROM json_each(?))",
+                "(SELECT CAST(value AS INTEGER) FROM json_each(?))",
                 (run, gone),
             )
             # By way of negative numbers: no row may have the label of one that is yet to move.
@@ -197,7 +198,7 @@ class FaceRuns:
             )
 
 
-def drop_leftovers(connection: sqlite3.Connection) -> None:
+def drop_leftovers(connection: Connection) -> None:
     """After faces were forgotten: keep nothing that was computed from them and others together."""
     connection.execute("UPDATE face_runs SET tree = NULL")
     connection.execute("UPDATE face_clusters SET centroid = NULL")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import from_key, to_key
+from picture_captioner.library.home import Database
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,8 +130,8 @@ class Faces:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT content, number, x, y, width, height, score, seen, vector, "
-                "coalesce(label, -2), coalesce(since, 0), core, lambda, outlier, person, status "
-                "FROM faces LEFT JOIN face_assignments USING (content, number) "
+                "coalesce(label, -2), coalesce(since, FALSE), core, lambda, outlier, person, "
+                "status FROM faces LEFT JOIN face_assignments USING (content, number) "
                 "WHERE recogniser = ? AND length(vector) = (SELECT length(vector) FROM faces "
                 "WHERE recogniser = ? GROUP BY length(vector) ORDER BY count(*) DESC LIMIT 1) "
                 "ORDER BY content, number",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from picture_captioner.library.database import Database
 from picture_captioner.library.encoding import to_key
 from picture_captioner.library.face_runs import drop_leftovers
+from picture_captioner.library.home import Database
 
-_KEY_COLUMNS = {"content", "key"}
-"""Columns that hold the hash of a photo's bytes, or of a caption that was embedded."""
+_KEY_COLUMNS = {"content", "key", "rel_path"}
+"""Columns with a path, or the hash of a photo's bytes or of a caption that was embedded."""
 
 
 def forget(
@@ -31,7 +30,6 @@ def forget(
     keys = [(to_key(key),) for key in (*hashes, *texts)]
     places = [(to_key(path),) for path in paths]
     with database.transaction() as connection:
-        connection.execute("PRAGMA secure_delete = ON")
         connection.executemany(
             "DELETE FROM caption_words WHERE rowid IN (SELECT id FROM captions WHERE rel_path = ?)",
             places,
@@ -39,34 +37,17 @@ def forget(
         connection.executemany(
             "DELETE FROM text_words WHERE rowid IN (SELECT id FROM texts WHERE content = ?)", keys
         )
-        for table, column in _columns(connection):
+        for table, column in connection.columns():
+            if column not in _KEY_COLUMNS:
+                continue
             wanted = places if column == "rel_path" else keys
-            before = connection.total_changes
-            connection.executemany(f'DELETE FROM "{table}" WHERE "{column}" = ?', wanted)  # noqa: S608
-            if table == "faces" and connection.total_changes > before:
+            gone = connection.executemany(f'DELETE FROM "{table}" WHERE "{column}" = ?', wanted)  # noqa: S608
+            if table == "faces" and gone.rowcount > 0:
                 drop_leftovers(connection)
-        for words in ("caption_words", "text_words", "told_words"):
-            connection.execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")  # noqa: S608
-    with database.reading() as connection:
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    database.reclaim()
     if database.path is not None:
         for copy in _copies(database.path):
             copy.unlink(missing_ok=True)
-
-
-def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """The tables with a column that says which photo a row is about."""
-    tables = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%\\_words%' "
-        "ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    ).fetchall()
-    return [
-        (table, row[1])
-        for (table,) in tables
-        for row in connection.execute(f'PRAGMA table_info("{table}")')
-        if row[1] in _KEY_COLUMNS | {"rel_path"}
-    ]
 
 
 def _copies(path: Path) -> Iterator[Path]:

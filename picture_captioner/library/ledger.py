@@ -7,12 +7,12 @@ both are there or neither. Another version of a stage leaves the old row: that m
 from __future__ import annotations
 
 import enum
-import sqlite3
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from picture_captioner.library.encoding import to_key, to_text
+from picture_captioner.library.home import Connection
 
 MAX_ATTEMPTS = 3
 """A stage that failed so often for a photo is left alone until somebody forces it."""
@@ -63,9 +63,7 @@ def is_open(rows: Iterable[StageRow], stage: str, version: str) -> bool:
     return not own or (own[0].status == Standing.FAILED and own[0].attempts < MAX_ATTEMPTS)
 
 
-def of_file(
-    connection: sqlite3.Connection, rel_path: str, size: int, mtime_ns: int
-) -> list[StageRow]:
+def of_file(connection: Connection, rel_path: str, size: int, mtime_ns: int) -> list[StageRow]:
     """The rows of the content of a file as it was looked at."""
     found = connection.execute(
         f"SELECT {_ROW} FROM files JOIN stages USING (content) "  # noqa: S608
@@ -75,7 +73,7 @@ def of_file(
     return [StageRow(*row) for row in found]
 
 
-def of_content(connection: sqlite3.Connection, content_sha256: str) -> list[StageRow]:
+def of_content(connection: Connection, content_sha256: str) -> list[StageRow]:
     """The rows of a content."""
     found = connection.execute(
         f"SELECT {_ROW} FROM stages WHERE content = ?",  # noqa: S608
@@ -85,7 +83,7 @@ def of_content(connection: sqlite3.Connection, content_sha256: str) -> list[Stag
 
 
 def note(
-    connection: sqlite3.Connection,
+    connection: Connection,
     content_sha256: str,
     stage: str,
     version: str,
@@ -95,7 +93,8 @@ def note(
     """Write a row, or count one more attempt in it."""
     connection.execute(
         "INSERT INTO stages VALUES (:content, :stage, :version, :status, 1, :error, :took, :at) "
-        "ON CONFLICT DO UPDATE SET status = :status, attempts = attempts + 1, error = :error, "
+        "ON CONFLICT (content, stage, version) DO UPDATE SET status = :status, "
+        "attempts = stages.attempts + 1, error = :error, "
         "took = :took, at = :at",
         {
             "content": to_key(content_sha256),
@@ -109,15 +108,15 @@ def note(
     )
 
 
-def drop(connection: sqlite3.Connection, version: str) -> None:
+def drop(connection: Connection, version: str) -> None:
     """Forget the rows of a version whose results are gone."""
     connection.execute("DELETE FROM stages WHERE version = ?", (version,))
 
 
-def history(connection: sqlite3.Connection) -> dict[str, StageHistory]:
+def history(connection: Connection) -> dict[str, StageHistory]:
     """Of each stage the version that ran last, and the mean seconds of what is done."""
     rows = connection.execute(
         "SELECT stage, version, avg(took) FILTER (WHERE status = 'done'), max(at) FROM stages "
-        "GROUP BY stage, version ORDER BY max(at)"
+        "GROUP BY stage, version ORDER BY max(at), stage, version"
     )
     return {stage: StageHistory(version, seconds) for stage, version, seconds, _ in rows}

@@ -1,7 +1,7 @@
-"""From words that a person types to expressions that SQLite's FTS5 accepts, whatever was typed.
+"""From words that a person types to phrases that a full-text index is asked for.
 
-FTS5 has a query language of its own, in which an apostrophe or a hyphen is a syntax error. Here
-every word becomes a quoted string, so nothing in it is syntax.
+FTS5 has a query language of its own, in which an apostrophe or a hyphen is a syntax error; so has
+PostgreSQL. Each home quotes every phrase, so nothing in it is syntax.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from picture_captioner.library.encoding import to_text
+from picture_captioner.library.home import Phrase
 from picture_captioner.library.stems import stems_of_word
 
 FUNCTION_WORDS = frozenset(
@@ -33,20 +34,20 @@ def spaced(text: str) -> str:
     return _SPACELESS.sub(r" \1 ", to_text(text)).replace("\0", " ")
 
 
-def word_expression(word: str) -> str:
+def word_phrases(word: str) -> list[Phrase]:
     """Finds words that begin with it, and other forms of it."""
-    begins = f'"{spaced(word)}"' + ("" if _SPACELESS.search(word) else "*")
-    return " OR ".join((begins, *(f'"{stem}"' for stem in stems_of_word(word))))
+    begins = Phrase(spaced(word), begins=not _SPACELESS.search(word))
+    return [begins, *map(Phrase, stems_of_word(word))]
 
 
-def form_expression(word: str) -> str:
+def form_phrases(word: str) -> list[Phrase]:
     """Finds the word and its other forms, not what only begins with it."""
-    return " OR ".join((phrase_expression(word), *(f'"{s}"' for s in stems_of_word(word))))
+    return [*exact_phrase(word), *map(Phrase, stems_of_word(word))]
 
 
-def phrase_expression(phrase: str) -> str:
+def exact_phrase(phrase: str) -> list[Phrase]:
     """Finds the words as they stand, one after the other."""
-    return f'"{spaced(phrase)}"'.replace("\u0294", " ")
+    return [Phrase(spaced(phrase).replace("\u0294", " "))]
 
 
 def has_word(text: str) -> bool:

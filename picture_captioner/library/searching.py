@@ -6,7 +6,6 @@ all, one here and one there. Filters are one statement. Paths stay keys (bytes) 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,8 @@ from picture_captioner.library.captions import caption_of
 from picture_captioner.library.conditions import PersonContents, TagName, where
 from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.fusion import fuse
-from picture_captioner.library.query import form_expression, phrase_expression, word_expression
+from picture_captioner.library.home import Connection, Part
+from picture_captioner.library.query import exact_phrase, form_phrases, word_phrases
 from picture_captioner.library.selection import WORDS, Selection, Term
 from picture_captioner.library.times import find_times
 from picture_captioner.library.told import tell_pending
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Scores: TypeAlias = dict[bytes, float]
-
-_WEIGHTS = "2.0, 1.0, 2.0, 1.0, 0.5, 0.5, 2.0"
-"""bm25 of title, caption, tags, text, more, path, stems: worth more where there are few words."""
 
 _NEAR_BITS = 5
 _FLAT_BITS = 6
@@ -118,7 +115,7 @@ class Search:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, selection: Selection, lookups: Lookups | None = None
+        self, connection: Connection, selection: Selection, lookups: Lookups | None = None
     ) -> None:
         self._connection = connection
         self._selection = selection
@@ -197,35 +194,33 @@ class Search:
 
     def _look_for(self, term: Term) -> _Written:
         if term.kind == "word":
-            expression = (form_expression if term.negated else word_expression)(term.value)
+            phrases = (form_phrases if term.negated else word_phrases)(term.value)
         else:
-            expression = phrase_expression(term.value)
-        in_captions = self._connection.execute(
-            f"SELECT rel_path, -bm25(caption_words, {_WEIGHTS}) FROM caption_words "  # noqa: S608
-            "JOIN captions ON captions.id = caption_words.rowid WHERE caption_words MATCH ?",
-            (f"text : ({expression})" if term.kind == "text" else expression,),
-        ).fetchall()
-        in_pictures = self._connection.execute(
-            "SELECT located.rel_path, -bm25(text_words) FROM text_words "
-            "JOIN texts ON texts.id = text_words.rowid "
-            "JOIN located ON located.content = texts.content WHERE text_words MATCH ?",
-            (expression,),
-        ).fetchall()
-        told = self._told(expression) if term.kind != "text" else []
-        return _Written(dict(in_captions), dict(in_pictures), dict(told))
-
-    def _told(self, expression: str) -> list[tuple[bytes, float]]:
-        """Where people and other programs said it, in the photo or beside it."""
-        found = (
-            "SELECT rel_path, content, -bm25(told_words) AS score FROM told_words "
-            "JOIN told ON told.id = told_words.rowid WHERE told_words MATCH ?"
+            phrases = exact_phrase(term.value)
+        column = "text" if term.kind == "text" else None
+        in_captions = self._paths(
+            "SELECT rel_path, score FROM found JOIN captions ON captions.id = found.rowid",
+            self._connection.find_words("caption_words", phrases, column),
         )
-        return self._connection.execute(
-            f"WITH found AS MATERIALIZED ({found}) SELECT rel_path, score FROM found "  # noqa: S608
-            "WHERE rel_path IS NOT NULL UNION ALL SELECT located.rel_path, score FROM found "
-            "JOIN located ON located.content = found.content",
-            (expression,),
-        ).fetchall()
+        in_pictures = self._paths(
+            "SELECT located.rel_path, score FROM found JOIN texts ON texts.id = found.rowid "
+            "JOIN located ON located.content = texts.content",
+            self._connection.find_words("text_words", phrases, None),
+        )
+        if term.kind == "text":
+            return _Written(in_captions, in_pictures, {})
+        told = "FROM found JOIN told ON told.id = found.rowid"
+        in_told = self._paths(
+            f"SELECT rel_path, score {told} WHERE rel_path IS NOT NULL UNION ALL "
+            f"SELECT located.rel_path, score {told} JOIN located ON located.content = told.content",
+            self._connection.find_words("told_words", phrases, None),
+        )
+        return _Written(in_captions, in_pictures, in_told)
+
+    def _paths(self, where: str, found: Part) -> Scores:
+        """The photos with the words that were found, and the scores of these."""
+        sql = f"WITH found AS MATERIALIZED ({found.sql}) {where}"
+        return dict(self._connection.execute(sql, found.values).fetchall())
 
     def _allowed(self, among: Collection[bytes] | None) -> Collection[bytes]:
         """Those (None: of all) for which the filters hold, without what is not wanted."""
@@ -246,7 +241,7 @@ class Search:
             "LEFT JOIN photos ON photos.content = located.content "
             "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path "
             "LEFT JOIN captions ON captions.rel_path = located.rel_path "
-            f"WHERE {condition.sql if condition else 1}",
+            f"WHERE {condition.sql if condition else 'TRUE'}",
             condition.values if condition else (),
         )
         found = {path for (path,) in rows} - unwanted
@@ -296,15 +291,14 @@ class Search:
     def _row(self, path: bytes) -> _Row:
         if path not in self._rows:
             find_times(self._connection, path)
-            self._rows[path] = _Row(
-                *self._connection.execute(
-                    "SELECT located.content, capture_times.taken_at, perceptual_hash FROM located "
-                    "LEFT JOIN photos ON photos.content = located.content "
-                    "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path "
-                    "WHERE located.rel_path = ?",
-                    (path,),
-                ).fetchone()
-            )
+            row = self._connection.execute(
+                "SELECT located.content, capture_times.taken_at, perceptual_hash FROM located "
+                "LEFT JOIN photos ON photos.content = located.content "
+                "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path "
+                "WHERE located.rel_path = ?",
+                (path,),
+            ).fetchone()
+            self._rows[path] = _Row(*(row or ()))  # on a server another process may forget it
         return self._rows[path]
 
     def _hit(self, path: bytes, score: float) -> Hit:
@@ -365,14 +359,14 @@ class Looks:
         return False
 
 
-def _paths_of(connection: sqlite3.Connection, content: bytes) -> list[bytes]:
+def _paths_of(connection: Connection, content: bytes) -> list[bytes]:
     rows = connection.execute(
         "SELECT rel_path FROM located WHERE content = ? ORDER BY rel_path", (content,)
     )
     return [path for (path,) in rows]
 
 
-def _vector_of(connection: sqlite3.Connection, rel_path: str) -> tuple[str, NDArray[np.float32]]:
+def _vector_of(connection: Connection, rel_path: str) -> tuple[str, NDArray[np.float32]]:
     """The vector of a photo, of the embedder that came last, with its identity."""
     row = connection.execute(
         "SELECT models.identity, located.content FROM located "

@@ -1,4 +1,4 @@
-"""`Library`: what is known of each photo besides its caption, in one file beside the journal."""
+"""`Library`: what is known of each photo besides its caption, in a file or on a server."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ import msgspec
 from picture_captioner.journal import Traces, tag_key
 from picture_captioner.library import captions, forgetting, ledger, tags, texts, told, vectors
 from picture_captioner.library.captions import Followed, StoredCaption
-from picture_captioner.library.database import Database, Notice
+from picture_captioner.library.database import FileDatabase, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.face_runs import FaceRuns
 from picture_captioner.library.faces import Faces
 from picture_captioner.library.facts import PhotoFacts, facts_in, signed
+from picture_captioner.library.home import Database
 from picture_captioner.library.ledger import StageHistory, StageRow
 from picture_captioner.library.searching import Hits, Lookups, Search
 from picture_captioner.library.selection import Selection
 from picture_captioner.metadata import NOTHING_WRITTEN, Metadata, NamedFace, TakenFrom
+from picture_captioner.settings import ServerAddress
 
 _FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
 """Times that are not written in the photo."""
@@ -35,7 +37,7 @@ _FACTS = "content, width, height, taken_at, camera, latitude, longitude, sharpne
 
 
 class Library:
-    """library.db, open. Thread-safe. A cache: nothing in it cannot be computed again.
+    """The library, open. Thread-safe. A cache: nothing in it cannot be computed again.
 
     Each call is one transaction, unless it is made inside `with library.transaction()`. What
     every call may raise: `LibraryError`, `LibraryLockedError`.
@@ -48,20 +50,25 @@ class Library:
         self.face_runs = FaceRuns(database)
 
     @classmethod
-    def open(cls, path: Path, notice: Notice) -> Self:
-        """Open the file, made (readable by its owner alone) if there is none.
+    def open(cls, home: Path | ServerAddress, notice: Notice) -> Self:
+        """Open the file or the collection on a server, made if there is none.
 
-        `notice` is told when a file that is broken, foreign or of another version was moved aside.
+        `notice` is told when a file that is broken, foreign or of another version was moved aside,
+        and when a collection is begun.
 
         Raises:
             LibraryError: it cannot be opened or made.
         """
-        return cls(Database(path, notice), notice)
+        if isinstance(home, Path):
+            return cls(FileDatabase(home, notice), notice)
+        from picture_captioner.library.postgresql import PostgresDatabase
+
+        return cls(PostgresDatabase(home, notice), notice)
 
     @classmethod
     def in_memory(cls, notice: Notice) -> Self:
         """A library that is forgotten when it is closed."""
-        return cls(Database(None, notice), notice)
+        return cls(FileDatabase(None, notice), notice)
 
     def __enter__(self) -> Self:
         return self
@@ -317,11 +324,13 @@ class Library:
                 "LEFT JOIN places USING (content) WHERE photos.latitude IS NOT NULL "
                 "AND photos.longitude IS NOT NULL AND (places.latitude IS NOT photos.latitude "
                 "OR places.longitude IS NOT photos.longitude) UNION "
-                "SELECT files.content, min(beside.latitude), beside.longitude FROM beside "
-                "JOIN files USING (rel_path) LEFT JOIN photos USING (content) "
-                "LEFT JOIN places USING (content) WHERE photos.latitude IS NULL "
-                "AND beside.latitude IS NOT NULL GROUP BY files.content "
-                "HAVING min(beside.latitude) IS NOT places.latitude"
+                "SELECT content, south.latitude, south.longitude FROM "
+                "(SELECT files.content, beside.latitude, beside.longitude, row_number() OVER "
+                "(PARTITION BY files.content ORDER BY beside.latitude, beside.longitude) AS place "
+                "FROM beside JOIN files USING (rel_path) LEFT JOIN photos USING (content) "
+                "WHERE photos.latitude IS NULL AND beside.latitude IS NOT NULL) AS south "
+                "LEFT JOIN places USING (content) "
+                "WHERE place = 1 AND south.latitude IS NOT places.latitude"
             ).fetchall()
             if not rows:
                 return

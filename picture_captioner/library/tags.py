@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from picture_captioner.library import ledger
 from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.home import Connection
 
 STAGE = "tag"
 """The ledger's name for tags that a model gave."""
@@ -30,7 +30,7 @@ class GivenTag(NamedTuple):
     confidence: float
 
 
-def pending(connection: sqlite3.Connection, identity: str, version: str | None) -> list[str]:
+def pending(connection: Connection, identity: str, version: str | None) -> list[str]:
     """The contents with a vector of this embedder and no tags of this version; None: of any."""
     rows = connection.execute(
         "SELECT key FROM vectors JOIN models ON models.id = model WHERE identity = ? "
@@ -42,7 +42,7 @@ def pending(connection: sqlite3.Connection, identity: str, version: str | None) 
 
 
 def save(
-    connection: sqlite3.Connection,
+    connection: Connection,
     identity: str,
     version: str,
     found: Mapping[str, Sequence[GivenTag]],
@@ -64,7 +64,7 @@ def save(
         ledger.note(connection, content, STAGE, version, None, None)
 
 
-def every(connection: sqlite3.Connection) -> Iterator[PhotoTag]:
+def every(connection: Connection) -> Iterator[PhotoTag]:
     """Every tag of every photo, those of captions first."""
     for key, tag in connection.execute("SELECT rel_path, tag FROM caption_tags"):
         yield PhotoTag(from_key(key), tag)
@@ -76,7 +76,7 @@ def every(connection: sqlite3.Connection) -> Iterator[PhotoTag]:
 
 
 def counts(
-    connection: sqlite3.Connection, name: Callable[[str], str | None], key: Callable[[str], str]
+    connection: Connection, name: Callable[[str], str | None], key: Callable[[str], str]
 ) -> list[tuple[str, int]]:
     """How many photos have each tag, as `name` calls it, the most frequent first.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.home import Connection
 from picture_captioner.library.query import spaced
 from picture_captioner.library.stems import stems_of_text
 from picture_captioner.metadata import Kind
@@ -40,11 +40,11 @@ class Words(NamedTuple):
     told: dict[str, list[str]]
 
 
-def words(connection: sqlite3.Connection) -> Words:
+def words(connection: Connection) -> Words:
     """All of it."""
     tags: dict[str, list[str]] = {}
     for key, tag in connection.execute(
-        "SELECT content, tag FROM photo_tags ORDER BY content, confidence DESC"
+        "SELECT content, tag FROM photo_tags ORDER BY content, confidence DESC, category, tag"
     ):
         tags.setdefault(from_key(key), []).append(tag)
     read = connection.execute("SELECT content, lines FROM texts WHERE lines != '[]'")
@@ -54,7 +54,8 @@ def words(connection: sqlite3.Connection) -> Words:
     told: dict[str, list[str]] = {}
     for key, kind, value in connection.execute(
         "SELECT coalesce(rel_path, content), kind, value FROM told "
-        "JOIN told_facts ON told.id = told WHERE kind != ?",
+        "JOIN told_facts ON told.id = told_facts.told WHERE kind != ? "
+        "ORDER BY told.id, kind, value",
         (Kind.FAVOURITE,),
     ):
         said = keywords if kind == Kind.KEYWORD else told
@@ -63,7 +64,7 @@ def words(connection: sqlite3.Connection) -> Words:
 
 
 def save(
-    connection: sqlite3.Connection,
+    connection: Connection,
     content_sha256: str,
     reader: str,
     lines: Sequence[tuple[str, float, tuple[tuple[float, float], ...]]],
@@ -74,19 +75,16 @@ def save(
         "DELETE FROM text_words WHERE rowid IN (SELECT id FROM texts WHERE content = ?)", (key,)
     )
     connection.execute("DELETE FROM texts WHERE content = ?", (key,))
-    added = connection.execute(
-        "INSERT INTO texts (content, reader, lines) VALUES (?, ?, ?)",
+    (added,) = connection.execute(
+        "INSERT INTO texts (content, reader, lines) VALUES (?, ?, ?) RETURNING id",
         (key, reader, json.dumps([[to_text(text), *rest] for text, *rest in lines])),
-    )
+    ).fetchone()
     if lines:
         whole = "\n".join(to_text(text) for text, *_ in lines)
-        connection.execute(
-            "INSERT INTO text_words (rowid, text, stems) VALUES (?, ?, ?)",
-            (added.lastrowid, spaced(whole), stems_of_text(whole)),
-        )
+        connection.add_words("text_words", [(added, spaced(whole), stems_of_text(whole))])
 
 
-def load(connection: sqlite3.Connection, content_sha256: str) -> list[StoredLine] | None:
+def load(connection: Connection, content_sha256: str) -> list[StoredLine] | None:
     """The lines of a photo; None if nobody has read it."""
     row = connection.execute(
         "SELECT lines FROM texts WHERE content = ?", (to_key(content_sha256),)

@@ -6,12 +6,12 @@ so answers are kept in `capture_times`; what they were taken from changes them b
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import PurePosixPath
 
 import msgspec
 
 from picture_captioner.library.encoding import from_key
+from picture_captioner.library.home import Connection
 from picture_captioner.metadata import Metadata, TakenFrom, TimeClaim, best_time, time_from_name
 
 _BY_NAME = {TakenFrom.NAME, TakenFrom.DATE}
@@ -41,10 +41,10 @@ def surest_time(
         return best_time(claim for claim in claims if claim.source in _BY_NAME)
 
 
-def find_times(connection: sqlite3.Connection, path: bytes | None = None) -> None:
+def find_times(connection: Connection, path: bytes | None = None) -> None:
     """Let `capture_times` know the photo at a path, or all."""
     # One condition for both would have SQLite read the whole table for one path.
-    which = "located.rel_path = ?" if path is not None else "? IS NULL"
+    which = " AND located.rel_path = ?" if path is not None else ""
     unknown = connection.execute(
         "SELECT located.rel_path, located.content, photos.taken_at, written.metadata, "  # noqa: S608
         "beside.metadata "
@@ -52,9 +52,9 @@ def find_times(connection: sqlite3.Connection, path: bytes | None = None) -> Non
         "LEFT JOIN photos ON photos.content = located.content "
         "LEFT JOIN written ON written.content = located.content "
         "LEFT JOIN beside ON beside.rel_path = located.rel_path "
-        "WHERE (known.rel_path IS NULL OR known.content IS NOT located.content) "
-        f"AND {which}",
-        (path,),
+        "WHERE (known.rel_path IS NULL OR known.content IS NOT located.content)"
+        f"{which} ORDER BY located.rel_path",
+        (path,) if path is not None else (),
     ).fetchall()
     connection.executemany(
         "INSERT OR REPLACE INTO capture_times VALUES (?, ?, ?)",

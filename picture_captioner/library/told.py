@@ -5,12 +5,12 @@ What stands inside a photo goes with its content; what lies in files beside it, 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.home import Connection
 from picture_captioner.library.query import spaced
 from picture_captioner.library.stems import stems_of_text
 from picture_captioner.library.times import read_metadata
@@ -19,7 +19,7 @@ from picture_captioner.metadata import NOTHING_WRITTEN, Fact, Kind, Metadata, Na
 _UNSEARCHED = {Kind.FAVOURITE}
 
 
-def stamp_of(connection: sqlite3.Connection, folder: str) -> str | None:
+def stamp_of(connection: Connection, folder: str) -> str | None:
     """What the files beside a folder's photos were when they were read; None if never."""
     row = connection.execute(
         "SELECT stamp FROM beside_folders WHERE folder = ?", (to_key(folder),)
@@ -28,7 +28,7 @@ def stamp_of(connection: sqlite3.Connection, folder: str) -> str | None:
 
 
 def save_beside(
-    connection: sqlite3.Connection, folder: str, stamp: str, found: Mapping[str, Metadata]
+    connection: Connection, folder: str, stamp: str, found: Mapping[str, Metadata]
 ) -> None:
     """Keep what the files beside a folder's photos say, in place of what they said before.
 
@@ -50,14 +50,14 @@ def save_beside(
     connection.execute("INSERT OR REPLACE INTO beside_folders VALUES (?, ?)", (key, stamp))
 
 
-def tell_written(connection: sqlite3.Connection, content: bytes, metadata: Metadata) -> None:
+def tell_written(connection: Connection, content: bytes, metadata: Metadata) -> None:
     """Keep what is written inside a photo for searches."""
     connection.execute("DELETE FROM told WHERE content = ?", (content,))
     connection.execute("DELETE FROM told_pending WHERE content = ?", (content,))
     _tell(connection, "content", content, metadata.told())
 
 
-def tell_pending(connection: sqlite3.Connection) -> None:
+def tell_pending(connection: Connection) -> None:
     """Let searches know what older versions read in photos; nothing is to be done as a rule."""
     rows = connection.execute(
         "SELECT content, metadata FROM told_pending JOIN written USING (content)"
@@ -67,23 +67,23 @@ def tell_pending(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM told_pending")
 
 
-def _tell(connection: sqlite3.Connection, column: str, key: bytes, facts: Iterable[Fact]) -> None:
+def _tell(connection: Connection, column: str, key: bytes, facts: Iterable[Fact]) -> None:
     said = list(facts)
     if not said:
         return
-    added = connection.execute(f"INSERT INTO told ({column}) VALUES (?)", (key,)).lastrowid  # noqa: S608
+    (added,) = connection.execute(
+        f"INSERT INTO told ({column}) VALUES (?) RETURNING id",  # noqa: S608
+        (key,),
+    ).fetchone()
     connection.executemany(
         "INSERT OR IGNORE INTO told_facts VALUES (?, ?, ?, ?, ?)",
         [(added, one.kind, to_text(one.value), one.source, one.guessed) for one in said],
     )
     words = "\n".join(to_text(one.value) for one in said if one.kind not in _UNSEARCHED)
-    connection.execute(
-        "INSERT INTO told_words (rowid, text, stems) VALUES (?, ?, ?)",
-        (added, spaced(words), stems_of_text(words)),
-    )
+    connection.add_words("told_words", [(added, spaced(words), stems_of_text(words))])
 
 
-def named_faces(connection: sqlite3.Connection) -> dict[str, list[NamedFace]]:
+def named_faces(connection: Connection) -> dict[str, list[NamedFace]]:
     """By content, in pixels of the upright photo; of photos in which faces were found here."""
     rows = connection.execute(
         "SELECT DISTINCT files.content, photos.width, photos.height, written.metadata, "

@@ -5,24 +5,22 @@ Rows of float16 differ from float32 by less than 0.001 in cosine, far below what
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from picture_captioner.library.database import EVERY_VECTOR, ROWS_AT_ONCE
 from picture_captioner.library.encoding import from_key, to_key
+from picture_captioner.library.home import Connection
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 DTYPE = "<f2"
-_ROWS_AT_ONCE = 500
-_EVERYTHING = "SELECT key, vector FROM vectors NOT INDEXED WHERE model = ?"
-"""The index would send SQLite back and forth between its keys and the rows."""
 
 
 def save(
-    connection: sqlite3.Connection,
+    connection: Connection,
     identity: str,
     keys: Sequence[str],
     array: NDArray[np.floating[Any]],
@@ -38,7 +36,10 @@ def save(
         raise ValueError(f"{len(keys)} keys need as many finite vectors, not {array.shape}")
     model, replaced = _model(connection, identity, array.shape[1])
     half = np.ascontiguousarray(array, DTYPE)
-    rows = [(model, to_key(key), row.tobytes()) for key, row in zip(keys, half, strict=True)]
+    rows = [
+        (model, to_key(key), connection.halves(row.tobytes()))
+        for key, row in zip(keys, half, strict=True)
+    ]
     connection.executemany(
         "INSERT INTO vectors (model, key, vector) VALUES (?, ?, ?) "
         "ON CONFLICT (model, key) DO UPDATE SET vector = excluded.vector",
@@ -47,7 +48,7 @@ def save(
     return replaced
 
 
-def _model(connection: sqlite3.Connection, identity: str, dimension: int) -> tuple[int, bool]:
+def _model(connection: Connection, identity: str, dimension: int) -> tuple[int, bool]:
     """The model's number, and whether it was known with another dimension."""
     known = connection.execute(
         "SELECT dimension, dtype FROM models WHERE identity = ?", (identity,)
@@ -64,7 +65,7 @@ def _model(connection: sqlite3.Connection, identity: str, dimension: int) -> tup
 
 
 def load(
-    connection: sqlite3.Connection, identity: str, keys: Sequence[str]
+    connection: Connection, identity: str, keys: Sequence[str]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     """Which keys have a vector, and an array (n, dimension) with zeros for the others."""
     import numpy as np
@@ -90,7 +91,7 @@ def load(
 
 
 def _stored(
-    connection: sqlite3.Connection, model: int, keys: Collection[bytes]
+    connection: Connection, model: int, keys: Collection[bytes]
 ) -> Iterator[list[tuple[bytes, bytes]]]:
     """Those of the keys that are stored, with their vectors, some at a time.
 
@@ -99,38 +100,29 @@ def _stored(
     """
     count = "SELECT count(*) FROM vectors WHERE model = ?"
     if 2 * len(keys) > connection.execute(count, (model,)).fetchone()[0]:
-        everything = connection.execute(_EVERYTHING, (model,))
-        while rows := everything.fetchmany(_ROWS_AT_ONCE):
+        everything = connection.execute(EVERY_VECTOR, (model,))
+        while rows := everything.fetchmany(ROWS_AT_ONCE):
             yield [row for row in rows if row[0] in keys]
         return
     ordered = list(keys)
-    for start in range(0, len(ordered), _ROWS_AT_ONCE):
-        some = ordered[start : start + _ROWS_AT_ONCE]
+    for start in range(0, len(ordered), ROWS_AT_ONCE):
+        some = ordered[start : start + ROWS_AT_ONCE]
         marks = ",".join("?" * len(some))
         query = f"SELECT key, vector FROM vectors WHERE model = ? AND key IN ({marks})"  # noqa: S608
         yield connection.execute(query, (model, *some)).fetchall()
 
 
 def nearest(
-    connection: sqlite3.Connection, identity: str, query: NDArray[np.float32]
+    connection: Connection, identity: str, query: NDArray[np.float32], at_most: int | None = None
 ) -> Iterator[tuple[str, float]]:
-    """All keys with their cosines to `query`, shape (dimension,), the nearest first."""
-    import numpy as np
-
+    """All keys (or some) with their cosines to `query`, shape (dimension,), best first."""
     model = connection.execute(
         "SELECT id, dimension FROM models WHERE identity = ?", (identity,)
     ).fetchone()
     if model is None or query.shape != (model[1],):
         return
-    keys: list[bytes] = []
-    cosines: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
-    everything = connection.execute(_EVERYTHING, model[:1])
-    while rows := everything.fetchmany(_ROWS_AT_ONCE):
-        keys += [key for key, _ in rows]
-        cosines.append(np.nan_to_num(_matrix(rows, model[1]).astype(np.float32)) @ query)
-    found = np.concatenate(cosines)
-    for place in np.argsort(-found, kind="stable"):
-        yield from_key(keys[place]), float(found[place])
+    for key, cosine in connection.nearest(model[0], query, at_most):
+        yield from_key(key), cosine
 
 
 def _matrix(rows: Sequence[tuple[bytes, bytes]], dimension: int) -> NDArray[np.float16]:

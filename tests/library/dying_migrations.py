@@ -14,7 +14,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from picture_captioner.library import Library, schema
+from picture_captioner.library import Library, database, schema
 
 MADE_UP = (
     "ALTER TABLE photos ADD COLUMN lens TEXT;\nUPDATE photos SET lens = 'unknown';\n",
@@ -45,7 +45,7 @@ def with_made_up() -> None:
     schema.MIGRATIONS = (*schema.MIGRATIONS, *MADE_UP)
 
 
-class Counting(sqlite3.Connection):
+class Counting(database.FileConnection):
     """A connection of a process that dies before the statement of that number."""
 
     dies_at = 0
@@ -63,8 +63,7 @@ def die_at(path: Path, number: int) -> bool:
     """Whether a process that opened the file was killed before it was through."""
     if (child := os.fork()) == 0:
         Counting.dies_at = number
-        connect = sqlite3.connect
-        sqlite3.connect = lambda *a, **k: connect(*a, **k, factory=Counting)
+        database.FileConnection = Counting
         with_made_up()
         Library.open(path, lambda _: None).close()
         os._exit(0)

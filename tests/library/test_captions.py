@@ -12,7 +12,6 @@ from picture_captioner.journal import Journal, Record, RecordError, compact
 from picture_captioner.library import Library, Selection
 from picture_captioner.library.fusion import fuse
 from picture_captioner.library.query import spaced
-from tests.support import open_database
 
 
 def record(rel_path, caption, **given):
@@ -36,8 +35,8 @@ def write(path, records):
 
 
 @pytest.fixture
-def db(tmp_path):
-    with Library.open(tmp_path / "library.db", pytest.fail) as db:
+def db(home):
+    with Library.open(home, pytest.fail) as db:
         yield db
 
 
@@ -246,6 +245,7 @@ def test_a_journal_that_is_not_there(db, tmp_path):
         db.follow_journal(tmp_path / "none.jsonl")
 
 
+@pytest.mark.parametrize("home", ["file"], indirect=True)
 def test_an_index_that_cannot_be_written_is_as_it_was(filled, journal_path):
     write(journal_path, [record(f"{n}.jpg", "A lighthouse " + "x" * 5000) for n in range(100)])
     filled.database._connection.execute("PRAGMA max_page_count = 100")
@@ -255,10 +255,9 @@ def test_an_index_that_cannot_be_written_is_as_it_was(filled, journal_path):
     assert found(filled, "lighthouse") == []
 
 
-def test_a_position_of_another_version_means_from_the_beginning(filled, journal_path, tmp_path):
-    with open_database(tmp_path / "library.db") as connection:
+def test_a_position_of_another_version_means_from_the_beginning(filled, journal_path):
+    with filled.database.transaction() as connection:
         connection.execute("UPDATE indexed_journal SET position = 'junk'")
-    connection.close()
     assert filled.follow_journal(journal_path).records == 5
     assert len(found(filled, "beach")) == 2
 

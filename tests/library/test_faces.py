@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from picture_captioner.library import Library, RunRow, StoredFace
-from tests.support import open_database
 
 A, B = "a" * 64, "b" * 64
 
@@ -20,8 +19,8 @@ def face(number, x=10.0, seed=None):
 
 
 @pytest.fixture
-def db(tmp_path):
-    with Library.open(tmp_path / "library.db", pytest.fail) as library:
+def db(home):
+    with Library.open(home, pytest.fail) as library:
         library.faces.save(A, "d", "r", [face(0), face(1, 100.0)])
         library.faces.save(B, "d", "r", [face(0, seed=7)])
         library.save_file("a.jpg", 1, 1, A)
@@ -77,11 +76,11 @@ def test_a_face_that_is_found_again_stays_in_its_cluster_and_one_that_is_gone_do
     assert db.faces.table("another recogniser").labels.tolist() == [-2]
 
 
-def test_forgetting_a_photo_takes_its_faces_and_what_was_computed_from_them(db, tmp_path):
+def test_forgetting_a_photo_takes_its_faces_and_what_was_computed_from_them(db):
     table = db.faces.table("r")
     db.face_runs.save_run(run_of(table, [0, 1, 0]), table)
     db.forget(["a.jpg"], [A], [])
-    with open_database(tmp_path / "library.db") as connection:
+    with db.database.reading() as connection:
         for name in ("faces", "face_assignments"):
             assert connection.execute(f"SELECT count(*) FROM {name}").fetchone() == (1,)
         assert connection.execute("SELECT tree FROM face_runs").fetchall() == [(None,)]

@@ -102,7 +102,7 @@ PHOTOS = [
 
 
 @pytest.fixture
-def db(journal_path):
+def db(home, journal_path):
     lines = [
         Record(rel_path=path, caption=caption, status=Status.SUCCESS, extra=extra,
                content_sha256=facts.content_sha256).to_line()
@@ -111,7 +111,7 @@ def db(journal_path):
     failed = Record(rel_path="b/6.jpg", caption=None, status=Status.ERROR_MODEL,
                     error=RecordError("refused", "no"))  # fmt: skip
     journal_path.write_bytes(b"".join([*lines, failed.to_line()]))
-    with Library.in_memory(pytest.fail) as library:
+    with Library.open(home, pytest.fail) as library:
         library.follow_journal(journal_path)
         for path, _, _, facts in PHOTOS:
             library.save_facts(path, 1, 1, facts)
@@ -258,33 +258,33 @@ STEMS = [
 
 
 @pytest.mark.parametrize(("caption", "word"), SPACELESS.values(), ids=SPACELESS)
-def test_words_inside_scripts_without_spaces(journal_path, caption, word):
+def test_words_inside_scripts_without_spaces(home, journal_path, caption, word):
     lines = [Record(rel_path="x.jpg", caption=caption, status=Status.SUCCESS).to_line()]
     lines += [
         Record(rel_path=f"{name}.jpg", caption=other, status=Status.SUCCESS).to_line()
         for name, (other, _) in SPACELESS.items() if other != caption
     ]  # fmt: skip
     journal_path.write_bytes(b"".join(lines))
-    with Library.in_memory(pytest.fail) as db:
+    with Library.open(home, pytest.fail) as db:
         db.follow_journal(journal_path)
         assert list(db.select(Selection.parse(word))) == ["x.jpg"]
 
 
 @pytest.mark.parametrize(("caption", "words", "other"), STEMS)
-def test_other_forms_of_a_word(journal_path, caption, words, other):
+def test_other_forms_of_a_word(home, journal_path, caption, words, other):
     record = Record(rel_path="x.jpg", caption=caption, status=Status.SUCCESS)
     journal_path.write_bytes(record.to_line())
-    with Library.in_memory(pytest.fail) as db:
+    with Library.open(home, pytest.fail) as db:
         db.follow_journal(journal_path)
         for word in words.split():
             assert list(db.select(Selection.parse(word))) == ["x.jpg"], word
         assert list(db.select(Selection.parse(other))) == []
 
 
-def test_stems_of_one_language_find_nothing_in_another(journal_path):
+def test_stems_of_one_language_find_nothing_in_another(home, journal_path):
     """By Italian rules `care` is `car`."""
     record = Record(rel_path="x.jpg", caption="Two cars in the rain.", status=Status.SUCCESS)
     journal_path.write_bytes(record.to_line())
-    with Library.in_memory(pytest.fail) as db:
+    with Library.open(home, pytest.fail) as db:
         db.follow_journal(journal_path)
         assert list(db.select(Selection.parse("care"))) == []

@@ -39,8 +39,8 @@ ASKED += [("embed", "m:1"), ("embed", "m:2"), ("tags", "1")]
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "library.db"
+def path(home):
+    return home
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ EXTRAS = {
     "ocr": ("rapidocr",),
     "raw": ("rawpy",),
     "places": ("reverse_geocode",),
+    "postgres": ("psycopg", "psycopg_pool"),
 }
 """What an extra brings, as far as its presence shows in these packages."""
 

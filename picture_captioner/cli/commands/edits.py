@@ -53,7 +53,7 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
     journal = existing_journal(flags)
     before = _written(out) if form == "jsonl" else set()
     with ExitStack() as held:
-        library = held.enter_context(Library.open(settings.library_path, say))
+        library = held.enter_context(Library.open(settings.library_home, say))
         rows = _rows(
             journal, settings.photos_dir, library, groups, embeddings or "embedding" in groups
         )

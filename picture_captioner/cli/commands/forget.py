@@ -45,7 +45,7 @@ def forget_photos(
         traces = find_traces(journal, forgets)
         jobs = read_jobs(journal.path)
         traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
-        with Library.open(settings.library_path, say) as library:
+        with Library.open(settings.library_home, say) as library:
             library.add_traces(traces, forgets)
             for path in sorted(traces.paths):
                 show(path)

@@ -51,8 +51,8 @@ def run_step(flags: Flags, name: str, *, as_json: bool) -> int:
 @contextmanager
 def _held(settings: Settings, name: str) -> Iterator[tuple[Library, Decisions]]:
     """The library and what was said; who changes something holds people.jsonl's lock."""
-    there = settings.library_path.exists()
-    with Library.open(settings.library_path, say) if there else Library.in_memory(say) as library:
+    there = settings.has_library
+    with Library.open(settings.library_home, say) if there else Library.in_memory(say) as library:
         if name in READ_ONLY or not there:
             yield library, decisions_of(settings)
             return

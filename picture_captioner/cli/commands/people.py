@@ -90,8 +90,8 @@ class Known:
 def known_people(flags: Flags) -> Iterator[Known]:
     """What is known of people, for who changes nothing. Makes no file."""
     settings = flags.settings()
-    path = settings.library_path
-    with Library.open(path, say) if path.exists() else Library.in_memory(say) as library:
+    there = settings.has_library
+    with Library.open(settings.library_home, say) if there else Library.in_memory(say) as library:
         said = decisions_of(settings)
         yield Known(settings, library, said, overview(library, said))
 
@@ -132,18 +132,18 @@ def group(library: Library, said: Decisions, settings: Settings, **how: Any) -> 
             f"it needs the package {error.name}: run {how_to_install('people')}"
         ) from error
     if grouped is None:
-        say(f"No faces in {settings.library_path}: find them with 'caption.py people scan'")
+        say(f"No faces in {settings.library_home}: find them with 'caption.py people scan'")
     return grouped
 
 
 def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
     """Group faces into persons."""
     settings = flags.settings()
-    if not settings.library_path.exists():
+    if not settings.has_library:
         say("No faces yet: find them with 'caption.py people scan'")
         grouped = None
     else:
-        with Library.open(settings.library_path, say) as library:
+        with Library.open(settings.library_home, say) as library:
             _take_over_names(library, settings)
             grouped = group(library, decisions_of(settings), settings, rebuild=rebuild)
     if grouped is None:

@@ -32,13 +32,13 @@ def decide(flags: Flags, rows_of: Callable[[Known], Sequence[Row]]) -> int:
         JournalLockedError: somebody else is deciding.
     """
     settings = flags.settings()
-    if not settings.library_path.exists():
+    if not settings.has_library:
         raise ConfigurationError(
-            f"there is no {settings.library_path} yet: run 'caption.py people scan', then "
+            f"there is no {settings.library_home} yet: run 'caption.py people scan', then "
             "'caption.py people cluster'"
         )
     with (
-        Library.open(settings.library_path, say) as library,
+        Library.open(settings.library_home, say) as library,
         PeopleFile(settings.people_path) as file,
     ):
         for warning in (*file.repairs, *file.warnings()):

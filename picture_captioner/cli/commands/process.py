@@ -46,7 +46,7 @@ def run_stages(flags: ProcessFlags, path: Path | None) -> int:
     settings = flags.settings()
     photos_dir, photos = _photos(flags, path, settings)
     configure_logging(settings.log_file, settings.log_level)
-    with Library.open(settings.library_path, say) as library:
+    with Library.open(settings.library_home, say) as library:
         if flags.dry_run:
             _tell_pending(flags, library, photos)
             return ExitCode.DONE
@@ -142,8 +142,8 @@ def print_status(flags: ProcessFlags, path: Path | None, *, as_json: bool) -> in
     """Print, per stage, how many photos are done, failed, stale and pending, and the time left."""
     settings = flags.settings()
     _, photos = _photos(flags, path, settings)
-    there = settings.library_path.exists()  # asking makes no file
-    with Library.open(settings.library_path, say) if there else Library.in_memory(say) as library:
+    there = settings.has_library  # asking makes no file
+    with Library.open(settings.library_home, say) if there else Library.in_memory(say) as library:
         counts = _counts(library, photos, {info.name for info in STAGES})
         counts["caption"] = _captions(settings, photos)
         left = _seconds_left(library, counts)

@@ -72,7 +72,7 @@ def make_report(flags: ReportFlags) -> int:
     configure_logging(settings.log_file, settings.log_level)
     _make_folder(flags.out)
     inputs = _read_inputs(flags, settings)
-    with Library.open(settings.library_path, say) as library:
+    with Library.open(settings.library_home, say) as library:
         code = _report(flags, inputs, library)
     if code == ExitCode.DONE:
         say(f"Done in {duration(time.monotonic() - started)}: {flags.out}")

@@ -283,9 +283,9 @@ def _library(
     if flags.dry_run or flags.no_library:
         return None
     try:
-        return held.enter_context(Library.open(settings.library_path, reporter.notice))
+        return held.enter_context(Library.open(settings.library_home, reporter.notice))
     except LibraryError as error:
-        say(f"{error}. Captioning goes on without library.db")
+        say(f"{error}. Captioning goes on without it")
         return None
 
 

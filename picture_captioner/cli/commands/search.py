@@ -58,7 +58,7 @@ def print_search(
     if not settings.captions_jsonl.exists():
         say(f"{settings.captions_jsonl} holds no records yet")
     found = Hits()
-    if settings.captions_jsonl.exists() or settings.library_path.exists():
+    if settings.captions_jsonl.exists() or settings.has_library:
         found = _search(settings, selection, flags, embedder)
     _tell(found, selection, flags, settings)
     if flags.open_report:
@@ -101,12 +101,14 @@ def _search(
     """Search in library.db or, if that cannot be used, in an index made for this once."""
     journal = settings.captions_jsonl
     try:
-        with Library.open(settings.library_path, say) as library:
+        with Library.open(settings.library_home, say) as library:
             if selection.looked_for and not selection.of_kind("similar"):
                 flags = replace(flags, models_dir=settings.models_dir)
                 embedder = embedder or joint_embedder(library, flags)
             return _find(library, journal, selection, flags, embedder)
     except LibraryError as error:
+        if settings.library:  # it knows more than this journal: whoever named it wants its answer
+            raise
         say(f"{error}")
         say("Searching without it this time, which takes longer")
         with Library.in_memory(say) as library:
@@ -194,7 +196,7 @@ def selected(words: Sequence[str], settings: Settings) -> set[str] | None:
     if not selection.terms:
         return None
     journal = settings.captions_jsonl
-    with Library.open(settings.library_path, say) as library:
+    with Library.open(settings.library_home, say) as library:
         library.follow_journal(journal)
         if selection.of_kind("place"):
             name_places(library)

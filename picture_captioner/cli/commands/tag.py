@@ -43,7 +43,7 @@ def tag_photos(flags: TagFlags) -> int:
     """
     settings = flags.settings()
     taxonomy, nouns = Taxonomy.read(flags.taxonomy), Nouns.read() if flags.nouns else None
-    with Library.open(settings.library_path, say) as library:
+    with Library.open(settings.library_home, say) as library:
         embedder = _embedder(library, flags.model, settings.models_dir)
         try:
             version = f"{embedder.identity}/{taxonomy.digest}/{VERSION}"

@@ -36,7 +36,7 @@ def print_tags(flags: Flags, *, as_json: bool) -> int:
 
 def _counts(flags: Flags) -> list[tuple[str, int]]:
     settings, journal = flags.settings(), existing_journal(flags)
-    with Library.open(settings.library_path, say) as library:
+    with Library.open(settings.library_home, say) as library:
         library.follow_journal(journal)
         return library.tag_counts(TagDecisions.beside(journal).name)
 

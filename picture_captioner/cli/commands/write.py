@@ -104,9 +104,9 @@ class _Before:
 
 def _people(settings: Settings, before: _Before) -> Named:
     """Who is to be named where; photos for which we named somebody before are among them."""
-    if not (settings.people_path.exists() and settings.library_path.exists()):
+    if not (settings.people_path.exists() and settings.has_library):
         return {}
-    with Library.open(settings.library_path, say) as library:
+    with Library.open(settings.library_home, say) as library:
         named = named_faces(overview(library, decisions_of(settings)))
     return {path.removesuffix(".xmp"): [] for path, names in before.people.items() if names} | named
 
@@ -122,7 +122,7 @@ def _plans(
 ) -> Iterator[Plan]:
     """What is to change; what is not, is counted."""
     stems: dict[Path, dict[str, int]] = {}
-    with Library.open(settings.library_path, say) as library:
+    with Library.open(settings.library_home, say) as library:
         _look_inside(records, photos_dir, library, settings, people)
         for record in records:
             try:

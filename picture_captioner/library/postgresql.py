@@ -1,0 +1,352 @@
+"""A library on a PostgreSQL server with pgvector, for several machines at once.
+
+A collection is a schema. Each transaction sets its search path anew, so that nothing can come to
+the wrong collection behind a pooler that hands a connection from one program to another. SQLite's
+few words that PostgreSQL does not know are replaced here (`translated`); the queries are the same.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import functools
+import logging
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from picture_captioner.errors import (
+    LibraryDeniedError,
+    LibraryError,
+    LibraryLockedError,
+    LibrarySetupError,
+    LibraryUnreachableError,
+)
+from picture_captioner.extras import how_to_install
+from picture_captioner.library import postgresql_migrating, postgresql_words
+from picture_captioner.library.home import Connection, Cursor, Part, Phrase
+from picture_captioner.settings import ServerAddress
+
+if TYPE_CHECKING:
+    import numpy as np
+    import psycopg
+    from numpy.typing import NDArray
+    from psycopg_pool import ConnectionPool
+
+BUSY_SECONDS = 20
+"""How long rows that another process is writing are waited for; ours take milliseconds."""
+
+_RESTART_SECONDS = 30.0
+"""How long a server that went away is waited for; a restart takes seconds."""
+
+_MOST_CONNECTIONS = 8
+"""Of one process; a server allows a hundred unless told otherwise."""
+
+_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A peer that fell silent is given up within a minute; the URL may say otherwise."""
+
+Notice = Callable[[str], None]
+Keys = Mapping[str, tuple[Sequence[str], Sequence[str]]]
+"""By table: all columns, and those of its primary key."""
+
+
+class PostgresDatabase:
+    """A collection on a server. Each thread has a connection of its own while it asks.
+
+    Raises, from every method:
+        LibraryUnreachableError: the server is down, or went away and did not come back.
+        LibraryDeniedError: it takes no such role or password, or a right is missing.
+        LibraryLockedError: another process kept rows locked for `BUSY_SECONDS`.
+        LibrarySetupError, LibraryNewerError: from the constructor alone: pgvector or the database
+            is missing; a later version of this program wrote the collection.
+        LibraryError: anything else; nothing of that transaction is written.
+    """
+
+    path = None
+
+    def __init__(self, address: ServerAddress, notice: Notice) -> None:
+        """Connect, and bring the collection to this program's version; made if there is none."""
+        self._address = address
+        self._held = threading.local()
+        with self._told():
+            first = connect(address)
+            with contextlib.closing(first):
+                schemas, self._keys = postgresql_migrating.prepare(first, address, notice)
+                self._types = _Types.of(first)
+            self._path = ", ".join(f'"{schema}"' for schema in schemas)
+            self._pool = self._open_pool()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All of the block is written, or nothing; the inner ones belong to the outermost."""
+        if (held := getattr(self._held, "connection", None)) is not None:
+            yield held
+            return
+        with self._told(), self._pool.connection() as raw:
+            raw.execute(
+                "SELECT set_config('search_path', %s, true), set_config('lock_timeout', %s, true)",
+                (self._path, f"{BUSY_SECONDS}s"),
+            )
+            self._held.connection = ServedConnection(raw, self._keys, self._types)
+            try:
+                yield self._held.connection
+            finally:
+                self._held.connection = None
+
+    def reading(self) -> contextlib.AbstractContextManager[Connection]:
+        """The connection, for queries."""
+        return self.transaction()
+
+    def reclaim(self) -> None:
+        """Rewrite every table without what was deleted; the server's own log is its own."""
+        with self.reading() as connection:
+            tables = {table for table, _ in connection.columns()}
+        with self._told(), contextlib.closing(connect(self._address)) as raw:
+            raw.autocommit = True
+            for table in sorted({*tables, *postgresql_words.WEIGHTS}):
+                raw.execute(f'VACUUM (FULL) "{self._address.collection}"."{table}"'.encode())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+    def _open_pool(self) -> ConnectionPool[psycopg.Connection[Any]]:
+        from psycopg_pool import ConnectionPool
+
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # our sentence says it
+        return ConnectionPool(
+            self._address.url,
+            kwargs=_arguments(self._address),
+            min_size=0,
+            max_size=_MOST_CONNECTIONS,
+            timeout=_RESTART_SECONDS,
+            num_workers=1,
+            configure=lambda raw: self._types.teach(raw),
+            check=ConnectionPool.check_connection,
+            open=True,
+        )
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        psycopg = _psycopg()
+        try:
+            yield
+        except psycopg.Error as error:
+            raise sentence(self._address, error) from None  # its text may quote a photo's row
+
+
+class ServedConnection:
+    """A connection of psycopg that takes the library's SQL."""
+
+    def __init__(self, raw: psycopg.Connection[Any], keys: Keys, types: _Types) -> None:
+        self._raw, self._keys, self._types = raw, keys, types
+
+    def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = (), /) -> Cursor:
+        """Run one statement; its marks are `?` or `:name`."""
+        cursor = self._raw.cursor(binary=True)
+        return cast(Cursor, cursor.execute(self._translated(sql), values or None))
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Cursor:
+        """Run a statement for each row."""
+        cursor = self._raw.cursor(binary=True)
+        cursor.executemany(self._translated(sql), rows)
+        return cast(Cursor, cursor)
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Every table and each of its columns, but for those of full-text indexes."""
+        tables = self._keys.items()
+        named = [(table, column) for table, (columns, _) in tables for column in columns]
+        return [name for name in named if name[0] not in postgresql_words.WEIGHTS]
+
+    def alone(self, task: str) -> None:
+        """Wait until no other process does this task; until the transaction's end none does."""
+        self.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || ?, 0))",
+            (task,),
+        )
+
+    def add_words(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows (id, text of each column) into a full-text index."""
+        postgresql_words.add(self, table, rows)
+
+    def find_words(self, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
+        """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
+        return postgresql_words.find(self, table, phrases, column)
+
+    def halves(self, vector: bytes) -> Any:
+        """A vector in half precision, as pgvector takes it."""
+        return Halves(vector)
+
+    def nearest(
+        self, model: int, query: NDArray[np.float32], at_most: int | None
+    ) -> Iterator[tuple[bytes, float]]:
+        """All keys of a model (or `at_most` some), with their products with `query`, best first."""
+        # Cast to 32 bits: half of the query's would rank otherwise than library.db does.
+        wanted = f"[{','.join(map(repr, query.tolist()))}]"
+        rows = self.execute(
+            "SELECT key, -(CAST(vector AS vector) <#> CAST(? AS vector)) AS product FROM vectors "
+            "WHERE model = ? ORDER BY product DESC, key LIMIT ?",
+            (wanted, model, at_most),
+        )
+        yield from rows
+
+    def _translated(self, sql: str) -> bytes:
+        upsert = re.match(r"INSERT OR REPLACE INTO (\w+)", sql)
+        return translated(sql, *(map(tuple, self._keys[upsert[1]]) if upsert else ()))
+
+
+@functools.lru_cache(maxsize=500)
+def translated(sql: str, columns: tuple[str, ...] = (), key: tuple[str, ...] = ()) -> bytes:
+    """SQLite's SQL, as far as the library uses it, in PostgreSQL's words and psycopg's marks.
+
+    `columns` and `key` are those of the table of an `INSERT OR REPLACE`.
+    """
+    pieces = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%"))
+    pieces[::2] = map(_outside_of_quotes, pieces[::2])
+    told = "".join(pieces)
+    if columns:
+        rest = [column for column in columns if column not in key]
+        sets = ", ".join(f'"{column}" = excluded."{column}"' for column in rest)
+        then = f"DO UPDATE SET {sets}" if rest else "DO NOTHING"
+        names = ", ".join(f'"{column}"' for column in key)
+        told += f" ON CONFLICT ({names}) {then}"
+    elif "INSERT OR IGNORE" in sql:
+        told += " ON CONFLICT DO NOTHING"
+    return told.encode()
+
+
+def _outside_of_quotes(sql: str) -> str:
+    for pattern, other in (
+        (r"INSERT OR (?:REPLACE|IGNORE) INTO", "INSERT INTO"),
+        (r"json_each\(\?\)", "json_array_elements_text(CAST(? AS json)) AS each (value)"),
+        (r"\bIS NOT (?=[a-z])", "IS DISTINCT FROM "),
+        (r"\bLIKE\b", "ILIKE"),  # in SQLite large letters are like small ones
+        (r" NOT INDEXED\b", ""),
+        (r"\?", "%s"),
+        (r"(?<![:\w]):([a-z_]+)\b", r"%(\1)s"),
+    ):
+        sql = re.sub(pattern, other, sql)
+    return sql
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A vector of 16-bit floats, little endian, as library.db keeps it."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class _Types:
+    """What pgvector's type is called in this database, to take and to give its values."""
+
+    halfvec: int
+
+    @classmethod
+    def of(cls, raw: psycopg.Connection[Any]) -> _Types:
+        row = raw.execute("SELECT oid FROM pg_type WHERE typname = 'halfvec'").fetchone()
+        return cls(int(row[0]) if row else 0)  # prepare() has looked for it
+
+    def teach(self, raw: psycopg.Connection[Any]) -> None:
+        """Let a connection read and write vectors, and text whatever is in it."""
+        from psycopg.adapt import Buffer, Dumper, Loader
+        from psycopg.pq import Format
+        from psycopg.types.string import StrDumperUnknown
+
+        class Binary(Loader):
+            format = Format.BINARY
+
+            def load(self, data: Buffer) -> bytes:
+                return _swapped(bytes(data)[4:])
+
+        class Half(Dumper):
+            format = Format.BINARY
+            oid = self.halfvec
+
+            def dump(self, obj: Halves) -> Buffer | None:
+                return (len(obj.data) // 2).to_bytes(2, "big") + b"\0\0" + _swapped(obj.data)
+
+        class Text(StrDumperUnknown):
+            def dump(self, obj: str) -> Buffer | None:
+                return super().dump(obj.replace("\0", "\ufffd"))  # no text there holds a NUL
+
+        raw.adapters.register_loader(self.halfvec, Binary)
+        raw.adapters.register_dumper(Halves, Half)
+        raw.adapters.register_dumper(str, Text)
+
+
+def _swapped(data: bytes) -> bytes:
+    """Big endian for little, and back: numbers travel as big endian."""
+    numbers = array.array("H", data)
+    numbers.byteswap()
+    return numbers.tobytes()
+
+
+def connect(address: ServerAddress) -> psycopg.Connection[Any]:
+    """A connection of psycopg; `sslmode`, PGPASSFILE and the like mean what they mean to libpq."""
+    opened: psycopg.Connection[Any] = _psycopg().connect(address.url, **_arguments(address))
+    return opened
+
+
+def _arguments(address: ServerAddress) -> dict[str, Any]:
+    given = _psycopg().conninfo.conninfo_to_dict(address.url)
+    patience = {name: value for name, value in _PATIENCE.items() if name not in given}
+    if sys.platform != "linux":
+        patience.pop("tcp_user_timeout", None)
+    # Poolers know nothing of statements that were prepared on another connection.
+    return {"prepare_threshold": None, "application_name": "picture-captioner"} | patience
+
+
+def _psycopg() -> Any:
+    try:
+        import psycopg
+        import psycopg_pool  # noqa: F401 - the sentence is for both
+    except ImportError as error:
+        raise LibrarySetupError(
+            f"a library on a server needs the extra postgres: {how_to_install('postgres')}"
+        ) from error
+    return psycopg
+
+
+_DENIED = re.compile(r"password|authentication|pg_hba|role |permission|SSL", re.IGNORECASE)
+
+
+def sentence(address: ServerAddress, error: psycopg.Error) -> LibraryError:
+    """What happened, without values of rows and without the password."""
+    code = error.sqlstate or ""
+    said = " ".join((error.diag.message_primary or str(error).splitlines()[0])[:200].split())
+    if code in {"55P03", "40P01", "40001"}:
+        return LibraryLockedError(
+            f"{address} is being written by another process ({said}); run this again"
+        )
+    if code == "53100":
+        return LibraryError(
+            f"no room on the disk of {address}: free some space there and run the same command "
+            "again; what was saved so far is kept"
+        )
+    if code[:2] == "28" or code == "42501":
+        return LibraryDeniedError(
+            f"{address} does not allow that ({said}): docs/scale.md has what the role needs"
+        )
+    if code == "3D000" or (not code and "database" in said and "does not exist" in said):
+        return LibrarySetupError(f"{address}: {said}; an administrator makes it: docs/scale.md")
+    if code in {"25006", "58030"} or (code and code[:2] not in {"08", "53", "57"}):
+        return LibraryError(f"{address} cannot be used: {said}")
+    if not code and _DENIED.search(said):
+        return LibraryDeniedError(
+            f"{address} lets nobody in with that: {said}. The password may stand in PGPASSWORD or "
+            "in the file that PGPASSFILE names"
+        )
+    return LibraryUnreachableError(
+        f"{address} does not answer ({said}): is the server running? Run the same command again; "
+        "what was saved so far is kept"
+    )

@@ -1,0 +1,132 @@
+"""A collection brought to this program's version: forward only, one transaction a step.
+
+Of several processes that come at once one takes the steps, and the others wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from picture_captioner.errors import LibraryNewerError, LibrarySetupError
+from picture_captioner.library import postgresql_schema
+from picture_captioner.settings import ServerAddress
+
+if TYPE_CHECKING:
+    import psycopg
+
+LEAST_SERVER = 130000
+"""PostgreSQL 13: the oldest that pgvector 0.7 runs on, the first with 16-bit floats."""
+
+_STEP_SECONDS = 600
+"""How long another process may take to bring the collection to a new version."""
+
+
+def prepare(
+    raw: psycopg.Connection[Any], address: ServerAddress, notice: Callable[[str], None]
+) -> tuple[list[str], dict[str, tuple[list[str], list[str]]]]:
+    """Take the steps that the collection lacks; a new one gets all tables.
+
+    Returns the schemas to look into, and of each table its columns and its primary key.
+
+    Raises:
+        LibraryNewerError: a later version of this program wrote the collection.
+        LibrarySetupError: the server is too old, or has no pgvector.
+        psycopg.Error: a step failed; the collection is as that step found it.
+    """
+    if raw.info.server_version < LEAST_SERVER:
+        raise LibrarySetupError(f"{address} is older than PostgreSQL 13, which is too old")
+    first = version_of(raw, address.collection)
+    if first != len(postgresql_schema.MIGRATIONS):
+        version = first
+        while version < len(postgresql_schema.MIGRATIONS):
+            version = _take_step(raw, address)
+        _refuse_newer(version, address)
+        if first:
+            notice(f"{address} was brought from version {first} to {version}")
+        else:
+            notice(f"the collection '{address.collection}' is begun in {address}")
+    return [address.collection, *_schema_of_pgvector(raw)], _tables(raw, address.collection)
+
+
+def version_of(raw: psycopg.Connection[Any], collection: str) -> int:
+    """The version of the collection's tables; 0 where there is none."""
+    with raw.transaction():
+        table = f'"{collection}".version'
+        (there,) = _one(raw, "SELECT to_regclass(%s) IS NOT NULL", table)
+        return int(_one(raw, f"SELECT number FROM {table}")[0]) if there else 0  # noqa: S608
+
+
+def _one(raw: psycopg.Connection[Any], sql: str, *values: object) -> tuple[Any, ...]:
+    row = raw.execute(sql.encode(), values or None).fetchone()
+    return tuple(row or ())
+
+
+def _take_step(raw: psycopg.Connection[Any], address: ServerAddress) -> int:
+    """Take the next step, if another process has not done so meanwhile; the version then."""
+    with raw.transaction():
+        _one(raw, "SELECT set_config('lock_timeout', %s, true)", f"{_STEP_SECONDS}s")
+        # One lock for the whole database: collections share the extension.
+        _one(raw, "SELECT pg_advisory_xact_lock(hashtextextended('picture captioner', 0))")
+        version = version_of(raw, address.collection)
+        _refuse_newer(version, address)
+        if version == len(postgresql_schema.MIGRATIONS):
+            return version
+        if version == 0:
+            _begin(raw, address)
+        path = ", ".join(f'"{name}"' for name in [address.collection, *_schema_of_pgvector(raw)])
+        _one(raw, "SELECT set_config('search_path', %s, true)", path)
+        raw.execute(postgresql_schema.MIGRATIONS[version].encode())
+        raw.execute("UPDATE version SET number = %s", (version + 1,))
+        return version + 1
+
+
+def _begin(raw: psycopg.Connection[Any], address: ServerAddress) -> None:
+    if not _schema_of_pgvector(raw):
+        available = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"
+        if not _one(raw, available)[0]:
+            raise LibrarySetupError(
+                f"{address} has no pgvector: install it there (Debian: postgresql-17-pgvector), "
+                "then run this again; docs/scale.md"
+            )
+        raw.execute("CREATE EXTENSION vector")
+    # IF NOT EXISTS would ask for the right to make one where it is there already.
+    if not _one(raw, "SELECT count(*) FROM pg_namespace WHERE nspname = %s", address.collection)[0]:
+        raw.execute(f'CREATE SCHEMA "{address.collection}"'.encode())
+    raw.execute(f'CREATE TABLE "{address.collection}".version (number integer NOT NULL)'.encode())
+    raw.execute(f'INSERT INTO "{address.collection}".version VALUES (0)'.encode())  # noqa: S608
+
+
+def _refuse_newer(version: int, address: ServerAddress) -> None:
+    if version > (known := len(postgresql_schema.MIGRATIONS)):
+        raise LibraryNewerError(
+            f"the collection '{address.collection}' in {address} was written by a newer version of "
+            f"this program (tables {version}, this one knows {known}): update the program"
+        )
+
+
+def _schema_of_pgvector(raw: psycopg.Connection[Any]) -> list[str]:
+    rows = raw.execute(
+        "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
+        "WHERE extname = 'vector'"
+    )
+    return [str(name) for (name,) in rows]
+
+
+def _tables(
+    raw: psycopg.Connection[Any], collection: str
+) -> dict[str, tuple[list[str], list[str]]]:
+    rows = raw.execute(
+        "SELECT relname, attname, coalesce(attnum = ANY (indkey), false) FROM pg_class "
+        "JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+        "JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped "
+        "LEFT JOIN pg_index ON indrelid = pg_class.oid AND indisprimary "
+        "WHERE nspname = %s AND relkind = 'r' AND relname <> 'version' ORDER BY relname, attnum",
+        (collection,),
+    )
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for table, column, in_key in rows:
+        columns, key = found.setdefault(table, ([], []))
+        columns.append(column)
+        key += [column] * in_key
+    return found

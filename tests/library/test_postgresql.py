@@ -1,0 +1,290 @@
+"""A library on a server: made once, never mixed with another, and told of in sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from picture_captioner.errors import (
+    ExitCode,
+    LibraryDeniedError,
+    LibraryError,
+    LibraryLockedError,
+    LibraryNewerError,
+    LibrarySetupError,
+    LibraryUnreachableError,
+)
+from picture_captioner.library import Library, PhotoFacts, postgresql, postgresql_schema
+from picture_captioner.library.postgresql import translated
+from picture_captioner.settings import ServerAddress
+from tests import needs
+from tests.library.filling import fill
+from tests.server import PASSWORD, Server
+
+needs.need("psycopg")
+
+SHA = "a" * 64
+
+
+@pytest.fixture
+def db(collection):
+    with Library.open(collection, pytest.fail) as db:
+        yield db
+
+
+@pytest.fixture
+def own_server():
+    server = Server(durable=True)
+    yield server
+    server.close()
+
+
+def test_both_homes_have_the_same_tables_and_columns(db):
+    with Library.in_memory(pytest.fail) as file, file.database.reading() as connection:
+        in_file = set(connection.columns())
+    with db.database.reading() as connection:
+        assert set(connection.columns()) == in_file
+
+
+def test_collections_of_one_database_are_never_mixed(one_server, db):
+    fill(db)
+    said = []
+    with Library.open(one_server.new_collection(), said.append) as other:
+        assert (other.identities(), other.stage_history()) == ({}, {})
+        fill(other, 1)
+        assert db.identities() == {"m:1": 3}
+        assert other.identities() == {"m:1": 1}
+    (notice,) = said
+    assert "is begun in postgresql://club@127.0.0.1" in notice
+    assert PASSWORD not in notice
+
+
+def test_several_clients_may_make_a_collection_at_once(one_server):
+    address = one_server.new_collection()
+    said, failed = [], []
+
+    def open_it():
+        try:
+            Library.open(address, said.append).close()
+        except LibraryError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    with Library.open(address, pytest.fail) as db:
+        fill(db)
+
+
+def test_a_step_that_fails_leaves_the_collection_as_it_was(collection, monkeypatch):
+    with Library.open(collection, pytest.fail) as db:
+        fill(db)
+    steps = (*postgresql_schema.MIGRATIONS, "ALTER TABLE photos ADD lens text; SELECT 1/0;")
+    monkeypatch.setattr(postgresql_schema, "MIGRATIONS", steps)
+    with pytest.raises(LibraryError, match="division by zero"):
+        Library.open(collection, pytest.fail)
+    steps = (*steps[:-1], "ALTER TABLE photos ADD lens text;")
+    monkeypatch.setattr(postgresql_schema, "MIGRATIONS", steps)
+    said = []
+    with Library.open(collection, said.append) as db:
+        assert db.identities() == {"m:1": 3}
+    assert f"from version {len(steps) - 1} to {len(steps)}" in said[0]
+    monkeypatch.undo()
+    with pytest.raises(LibraryNewerError, match="a newer version of this program") as newer:
+        Library.open(collection, pytest.fail)
+    assert newer.value.exit_code == ExitCode.CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "code", "word"),
+    [
+        ("password", LibraryDeniedError, 77, "PGPASSFILE"),
+        ("role", LibraryDeniedError, 77, "lets nobody in"),
+        ("database", LibrarySetupError, 78, "an administrator makes it"),
+        ("port", LibraryUnreachableError, 69, "does not answer"),
+        ("host", LibraryUnreachableError, 69, "does not answer"),
+    ],
+)
+def test_who_cannot_get_in_reads_why(one_server, how, kind, code, word):
+    url = {
+        "password": one_server.url(password="wrong-horse-8"),
+        "role": one_server.url("nobody_here"),
+        "database": one_server.url(database="none"),
+        "port": "postgresql://club:secret-horse@127.0.0.1:1/postgres",
+        "host": "postgresql://club:secret-horse@no.such.host.invalid/postgres",
+    }[how]
+    with pytest.raises(kind, match=word) as told:
+        Library.open(ServerAddress(url, "photos"), pytest.fail)
+    assert told.value.exit_code == code
+    assert "horse" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_the_password_may_come_from_the_environment(one_server, collection, monkeypatch, tmp_path):
+    address = dataclasses.replace(collection, url=one_server.url(password=None))
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    Library.open(address, pytest.fail).close()
+    monkeypatch.delenv("PGPASSWORD")
+    with pytest.raises(LibraryDeniedError, match="no password supplied"):
+        Library.open(address, pytest.fail)
+    (tmp_path / "pass").write_text(f"127.0.0.1:{one_server.port}:*:club:{PASSWORD}\n")
+    (tmp_path / "pass").chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pass"))
+    Library.open(address, pytest.fail).close()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://anna:pw@host:5432/db?sslmode=require", "postgresql://anna@host:5432/db"),
+        ("postgres://anna:p%40w@h/db?password=x", "postgres://anna@h/db"),
+        ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql://anna@host1,host2/db", "postgresql://anna@host1,host2/db"),
+        ("postgresql:///db?host=/tmp", "postgresql:///db"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url, shown):
+    address = ServerAddress(url, "photos")
+    assert str(address) == shown
+    assert "pw" not in repr(address)
+
+
+def test_a_role_without_the_right_to_make_a_collection_reads_so(one_server):
+    one_server.sql(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
+    address = ServerAddress(one_server.url("guest"), "for_guests")
+    with pytest.raises(LibraryDeniedError, match=r"permission denied for database.*scale\.md"):
+        Library.open(address, pytest.fail)
+    one_server.sql("CREATE SCHEMA for_guests AUTHORIZATION guest")
+    with Library.open(address, lambda said: None) as db:
+        fill(db)
+
+
+def test_a_database_without_pgvector_needs_somebody_who_may_add_it(one_server):
+    one_server.sql("CREATE DATABASE bare")
+    address = ServerAddress(one_server.url("club", database="bare"), "photos")
+    with pytest.raises(LibraryDeniedError, match="permission denied"):
+        Library.open(address, pytest.fail)
+    superuser = ServerAddress(one_server.url("postgres", database="bare"), "photos")
+    with Library.open(superuser, lambda said: None) as db:
+        fill(db)
+
+
+def test_a_restart_of_the_server_loses_nothing(own_server):
+    address = own_server.new_collection()
+    with Library.open(address, lambda said: None) as db:
+        fill(db)
+        own_server.stop()
+        own_server.start()
+        assert db.identities() == {"m:1": 3}  # another connection, without a word
+        with pytest.raises(LibraryUnreachableError, match="what was saved so far is kept"):
+            cut_off_inside_a_transaction(db, own_server)
+        own_server.start()
+        assert db.thumbnail(SHA) is None
+        db.save_thumbnail(SHA, b"webp")
+        own_server.stop(signal.SIGQUIT)  # as a crash
+        own_server.start()
+        assert db.thumbnail(SHA) == b"webp"
+
+
+def cut_off_inside_a_transaction(db, server):
+    with db.transaction():
+        db.save_thumbnail(SHA, b"half")
+        server.stop()
+        db.save_thumbnail(SHA, b"other half")
+
+
+def test_a_server_that_stays_away_is_not_waited_for_for_ever(own_server, monkeypatch):
+    monkeypatch.setattr(postgresql, "_RESTART_SECONDS", 1.0)
+    with Library.open(own_server.new_collection(), lambda said: None) as db:
+        own_server.stop()
+        began = time.monotonic()
+        with pytest.raises(LibraryUnreachableError, match="does not answer") as told:
+            db.identities()
+        assert time.monotonic() - began < 20
+        assert PASSWORD not in str(told.value)
+
+
+def test_a_full_disk_is_a_sentence_and_what_was_saved_stays(db):
+    fill(db)
+    with db.database.transaction() as connection:
+        connection.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON thumbnails "
+            "FOR EACH ROW EXECUTE FUNCTION full_disk()"
+        )
+    with pytest.raises(LibraryError, match="no room on the disk") as told:
+        db.save_thumbnail(SHA, b"webp")
+    assert told.value.exit_code == ExitCode.IO_FAILED
+    assert db.identities() == {"m:1": 3}
+
+
+def test_rows_that_another_client_holds_are_not_waited_for_for_ever(db, collection, monkeypatch):
+    monkeypatch.setattr(postgresql, "BUSY_SECONDS", 1)
+    db.save_thumbnail(SHA, b"webp")
+    with Library.open(collection, pytest.fail) as other, other.transaction():
+        other.save_thumbnail(SHA, b"mine")
+        with pytest.raises(LibraryLockedError, match="another process") as told:
+            db.save_thumbnail(SHA, b"theirs")
+        assert told.value.exit_code == ExitCode.LOCKED
+    assert db.thumbnail(SHA) == b"mine"
+
+
+def test_a_transaction_of_one_thread_is_not_that_of_another(db):
+    with db.transaction():
+        db.save_thumbnail(SHA, b"webp")
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(db.thumbnail(SHA)))
+        thread.start()
+        thread.join()
+    assert seen == [None]
+    assert db.thumbnail(SHA) == b"webp"
+
+
+@settings(max_examples=30)
+@given(
+    rel_path=st.text(st.characters(), min_size=1),
+    camera=st.none() | st.text(),
+    bits=st.none() | st.integers(0, 2**64 - 1),
+)
+def test_odd_names_and_values_survive(one_library, rel_path, camera, bits):
+    facts = PhotoFacts(
+        content_sha256=SHA, width=1, height=2, camera=camera or None, perceptual_hash=bits
+    )
+    one_library.save_facts(rel_path, 1, 2, facts)
+    found = one_library.facts(rel_path, 1, 2)
+    assert (found.content_sha256, found.perceptual_hash) == (SHA, bits)
+    kept = camera.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if camera else None
+    assert found.camera == kept
+    assert rel_path in one_library.paths_of(SHA)
+
+
+@pytest.fixture(scope="module")
+def one_library(one_server):
+    with Library.open(one_server.new_collection(), lambda said: None) as db:
+        yield db
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("SELECT 'a?b' LIKE ? ESCAPE '\\'", "SELECT 'a?b' ILIKE %s ESCAPE '\\'"),
+        ("a IS NOT b.c AND a IS NOT NULL", "a IS DISTINCT FROM b.c AND a IS NOT NULL"),
+        ("a LIKE '%it''s :x%'", "a ILIKE '%%it''s :x%%'"),
+        ("VALUES (:content, CAST(? AS x), y::int)", "VALUES (%(content)s, CAST(%s AS x), y::int)"),
+        ("INSERT OR IGNORE INTO t VALUES (?)", "INSERT INTO t VALUES (%s) ON CONFLICT DO NOTHING"),
+    ],
+)
+def test_sql_is_told_in_the_words_of_the_server(sql, told):
+    assert translated(sql).decode() == told
