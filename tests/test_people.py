@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import random
 
 import numpy as np
 import pytest
@@ -137,6 +136,9 @@ def test_merge_split_confirm_and_refuse(people):
     assert not {f["face"] for f in faces_of(people, one)} & set(gone)
     assert people("confirm", one, gone[0])[0] == 0
     assert gone[0] in {f["face"] for f in faces_of(people, one)}
+    assert people("not-a-face", gone[1])[0] == 0
+    assert people("confirm", one, gone[1])[0] == 0, "what was said in error is taken back"
+    assert gone[1] in {f["face"] for f in faces_of(people, one)}
     code, _, err = people("split", one, "ffffffffff#7")
     assert (code, "no face is called" in err) == (64, True)
 
@@ -302,76 +304,6 @@ def test_forget_takes_faces_and_decisions_along(people, tmp_path):
     assert "Anna" in people("list")[1], "who is on other photos too is not forgotten"
 
 
-def check(people, said):
-    """No name, no confirmation, no "not this person" is lost; nobody twice in a photo."""
-    found = {p["id"]: p for p in listed(people)["persons"]}
-    for person, name in said["names"].items():
-        assert found[person]["name"] == name
-    for face, person in said["confirmed"].items():
-        assert face in {f["face"] for f in faces_of(people, person)}
-    for face, person in said["refused"].items():
-        if person in found:
-            assert face not in {f["face"] for f in faces_of(people, person)}
-    firm = set(said["confirmed"])
-    for person in found:
-        faces = faces_of(people, person)
-        for path in {f["rel_path"] for f in faces}:
-            same = [f["face"] for f in faces if f["rel_path"] == path]
-            assert len(same) == 1 or set(same) <= firm
-
-
-def sequence(people, tmp_path, seed, steps):
-    rng = random.Random(seed)
-    said = {"names": {}, "confirmed": {}, "refused": {}}
-    for _ in range(steps):
-        persons = [p["id"] for p in listed(people)["persons"] if p["faces"]]
-        kind = rng.choice(["name", "confirm", "refuse", "rebuild", "delete", "threshold", "kill"])
-        person = rng.choice(persons)
-        faces = [f["face"] for f in faces_of(people, person)]
-        if kind == "name":
-            said["names"][person] = name = f"N{rng.randrange(1000)}"
-            assert people("name", person, name)[0] == 0
-        elif kind == "confirm":
-            face = rng.choice(faces)
-            said["confirmed"][face] = person
-            said["refused"].pop(face, None)
-            assert people("confirm", person, face)[0] == 0
-        elif kind == "refuse":
-            face = rng.choice(faces)
-            said["refused"][face] = person
-            said["confirmed"].pop(face, None)
-            assert people("not-this-person", face, person)[0] == 0
-        elif kind == "rebuild":
-            assert people("cluster", "--rebuild")[0] == 0
-        elif kind == "delete":
-            (tmp_path / "library.db").unlink()
-            fill(tmp_path)
-            assert people("cluster")[0] == 0
-        elif kind == "threshold":
-            fill(tmp_path, shift=rng.uniform(-6, 6))
-            assert people("cluster")[0] == 0
-        elif (tmp_path / "people.jsonl").exists():  # killed in the middle of a line
-            with open(tmp_path / "people.jsonl", "ab") as file:
-                file.write(b'{"kind":"name","person":"p')
-        check(people, said)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_no_sequence_loses_what_was_said(people, tmp_path, seed):
-    sequence(people, tmp_path, seed, 12)
-
-
-@pytest.mark.torture
-@pytest.mark.timeout(14400)
-def test_a_thousand_sequences_lose_nothing_that_was_said(people, tmp_path):
-    for seed in range(1000):
-        for name in ("library.db", "people.jsonl", "people.jsonl.broken"):
-            (tmp_path / name).unlink(missing_ok=True)
-        fill(tmp_path)
-        assert people("cluster")[0] == 0
-        sequence(people, tmp_path, seed, 12)
-
-
 def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, tmp_path):
     from picture_captioner.library import PhotoFacts
     from picture_captioner.metadata import Metadata, NamedFace
@@ -394,7 +326,9 @@ def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, 
     assert "named in other programs" not in people("cluster")[2]
     face = next(f for f in faces_of(people, "Anna") if f["rel_path"] == "000.jpg")
     assert people("not-this-person", face["face"], "Anna")[0] == 0
-    assert "named in other programs" not in people("cluster")[2], "what is decided here holds"
+    for shift in (0.0, 4.0):  # another detector's box is the same face
+        fill(tmp_path, shift=shift)
+        assert "named in other programs" not in people("cluster")[2], "what is decided here holds"
 
 
 def test_two_photos_are_enough_to_name_somebody(tmp_path, monkeypatch, capsys):

@@ -3,7 +3,8 @@
 Decisions are data: people.jsonl keeps every one (`pipeline` and the commands write them through the
 journal's append-only file). Here they are folded into what holds now. A face is named by its key,
 "<content sha256>:<x>,<y>,<width>,<height>" in pixels of the upright photo, since boxes outlive a
-database; a later detection is the same face if the boxes overlap by half.
+database; a later detection is the same face if the boxes overlap by half. So what was said under
+two boxes may be about one face: it is kept under the first, and the last word counts.
 """
 
 from __future__ import annotations
@@ -66,9 +67,10 @@ class PersonSaid:
 
 @dataclass
 class Decisions:
-    """All that holds now. Faces are keys as texts; persons are ids.
+    """All that holds now. Faces are keys as texts, the first of each face; persons are ids.
 
     `holder`: who each face was given to last. `unreadable`: rows that lack what their kind needs.
+    `boxes`: the keys under which each face was spoken of, by content and first key.
     """
 
     persons: dict[str, PersonSaid] = field(default_factory=dict)
@@ -79,7 +81,9 @@ class Decisions:
     apart: set[frozenset[str]] = field(default_factory=set)
     merged: dict[str, str] = field(default_factory=dict)
     holder: dict[str, str] = field(default_factory=dict)
+    boxes: dict[str, dict[str, list[FaceKey]]] = field(default_factory=dict)
     unreadable: int = 0
+    _first: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def fold(cls, lines: Iterable[Mapping[str, Any]]) -> Decisions:
@@ -101,6 +105,34 @@ class Decisions:
             identity = self.merged[identity]
         return identity
 
+    def face(self, key: str) -> str:
+        """The first key of that face, if it was spoken of; else this one."""
+        spoken_of = self.boxes.get(_content(key))
+        if key in self._first or not spoken_of:
+            return self._first.get(key, key)
+        shares = _shares(FaceKey.parse(key).box, spoken_of)
+        share, first = max((share, first) for first, share in shares.items())
+        return first if share >= SAME_BOX else key
+
+    def _face(self, text: str) -> str:
+        """The same for a face that is being spoken of; `ValueError` for what is no key."""
+        if text not in self._first:
+            spoken_of = FaceKey.parse(text)
+            first = self._first[text] = self.face(text)
+            self.boxes.setdefault(spoken_of.content, {}).setdefault(first, []).append(spoken_of)
+        return self._first[text]
+
+    def _faces(self, line: Mapping[str, Any]) -> list[str]:
+        """Those of a row; a key that somebody spoiled costs itself, not the others."""
+        found = []
+        for key in map(str, line["faces"]):
+            try:
+                found.append(self._face(key))
+            except ValueError:
+                self._first[key] = key
+                self.unreadable += 1
+        return found
+
     def _said_of(self, line: Mapping[str, Any]) -> PersonSaid:
         return self.persons.setdefault(self.person(str(line["person"])), PersonSaid())
 
@@ -112,7 +144,7 @@ class Decisions:
 
     def _confirm(self, line: Mapping[str, Any]) -> None:
         identity, said = self.person(str(line["person"])), self._said_of(line)
-        for face in map(str, line["faces"]):
+        for face in self._faces(line):
             self._release(face)
             self.holder[face] = identity
             said.confirmed.add(face)
@@ -121,7 +153,7 @@ class Decisions:
 
     def _member(self, line: Mapping[str, Any]) -> None:
         identity, said = self.person(str(line["person"])), self._said_of(line)
-        for face in map(str, line["faces"]):
+        for face in self._faces(line):
             held = self.persons.get(self.person(self.holder.get(face, "")))
             if held is None or face not in held.confirmed:  # the last word counts
                 self._release(face)
@@ -135,22 +167,23 @@ class Decisions:
             held.members.discard(face)
 
     def _not_person(self, line: Mapping[str, Any]) -> None:
-        face, identity = str(line["face"]), self.person(str(line["person"]))
+        face, identity = self._face(str(line["face"])), self.person(str(line["person"]))
         self._said_of(line)
         if self.person(self.holder.get(face, "")) == identity:
             self._release(face)
         self.not_person.add((face, identity))
 
     def _not_face(self, line: Mapping[str, Any]) -> None:
-        face = str(line["face"])
+        face = self._face(str(line["face"]))
         self.not_faces.add(face)
         self._release(face)
 
     def _must_link(self, line: Mapping[str, Any]) -> None:
-        self.must_link.append(tuple(map(str, line["faces"])))
+        if faces := self._faces(line):
+            self.must_link.append(tuple(faces))
 
     def _cannot_link(self, line: Mapping[str, Any]) -> None:
-        self.cannot_link.add(frozenset(map(str, line["faces"])))
+        self.cannot_link.add(frozenset(self._faces(line)))
 
     def _apart(self, line: Mapping[str, Any]) -> None:
         self.apart.add(frozenset(self.person(str(p)) for p in line["persons"]))
@@ -175,7 +208,7 @@ def without_faces(row: Mapping[str, Any], contents: Collection[str]) -> dict[str
     """A row of people.jsonl without the faces in photos with these hashes; None if none is left."""
 
     def stays(face: object) -> bool:
-        return str(face).rpartition(":")[0] not in contents
+        return _content(str(face)) not in contents
 
     kept = dict(row)
     if isinstance(faces := row.get("faces"), list):
@@ -188,30 +221,19 @@ def without_faces(row: Mapping[str, Any], contents: Collection[str]) -> dict[str
 
 def rekeyed(said: Decisions, faces: Iterable[str]) -> dict[str, str]:
     """For each face that decisions name: the key of the same face among those found now."""
-    named = _named(said)
-    contents = {name.rpartition(":")[0] for name in named}
-    found: dict[str, list[FaceKey]] = {}
+    found: dict[str, tuple[float, str]] = {}
     for key in faces:
-        if key.rpartition(":")[0] in contents:
-            face = FaceKey.parse(key)
-            found.setdefault(face.content, []).append(face)
-    return {name: str(match) for name in named if (match := _match(name, found)) is not None}
+        if spoken_of := said.boxes.get(_content(key)):
+            for first, share in _shares(FaceKey.parse(key).box, spoken_of).items():
+                if share >= max(SAME_BOX, found.get(first, (0.0, ""))[0]):
+                    found[first] = share, key
+    return {first: key for first, (_, key) in found.items()}
 
 
-def _named(said: Decisions) -> set[str]:
-    named = set(said.not_faces) | {face for face, _ in said.not_person}
-    for group in (*said.must_link, *said.cannot_link):
-        named.update(group)
-    for person in said.persons.values():
-        named |= person.confirmed | person.members
-    return named
+def _shares(box: Box, spoken_of: Mapping[str, Iterable[FaceKey]]) -> dict[str, float]:
+    """How much of each face that was spoken of a box covers."""
+    return {first: max(box.overlap(key.box) for key in keys) for first, keys in spoken_of.items()}
 
 
-def _match(name: str, found: Mapping[str, list[FaceKey]]) -> FaceKey | None:
-    try:
-        key = FaceKey.parse(name)
-    except ValueError:  # somebody edited the file
-        return None
-    near = [(key.box.overlap(face.box), face) for face in found.get(key.content, ())]
-    share, face = max(near, default=(0.0, None))
-    return face if share >= SAME_BOX else None
+def _content(key: str) -> str:
+    return key.rpartition(":")[0]

@@ -70,6 +70,37 @@ def test_a_box_that_moved_a_little_is_the_same_face_and_another_is_not():
     assert rekeyed(said, ["ab:90,90,100,100", "cd:10,10,100,100"]) == {}
 
 
+def test_the_last_word_counts_although_the_box_has_moved():
+    """Each decision was made after another detector had looked at the photo."""
+    content = "ab"
+    early, later, latest = (f"{content}:{x},10,100,100" for x in (10, 20, 30))
+    beside = f"{content}:95,10,100,100"
+    says = lambda kind, face, who: {"kind": kind, "person": who, "faces": [face], "face": face}  # noqa: E731
+    said = Decisions.fold([says("confirm", early, "one"), says("confirm", later, "two")])
+    assert (said.persons["one"].confirmed, said.holder) == (set(), {early: "two"})
+    said = Decisions.fold([says("confirm", early, "one"), says("not_person", later, "one")])
+    assert (said.holder, said.not_person) == ({}, {(early, "one")})
+    said = Decisions.fold(
+        [says("not_face", early, ""), says("confirm", later, "one"), says("confirm", beside, "two")]
+    )
+    assert (said.not_faces, said.holder) == (set(), {early: "one", beside: "two"})
+    assert rekeyed(said, [latest, beside]) == {early: latest, beside: beside}
+    assert said.face(latest) == early
+    assert said.face("cd:10,10,100,100") == "cd:10,10,100,100"
+
+
+def test_a_key_that_somebody_spoiled_costs_itself():
+    said = Decisions.fold(
+        [
+            {"kind": "confirm", "person": "one", "faces": ["ab:1,2,3", KEYS[0], "", None]},
+            {"kind": "must_link", "faces": []},
+            {"kind": "must_link", "faces": ["nonsense"]},
+        ]
+    )
+    assert (said.holder, said.unreadable) == ({KEYS[0]: "one"}, 4)
+    assert find_people(KEYS, PHOTOS, VECTORS, LABELS, said).of_face[0] == "one"
+
+
 def test_merged_persons_are_one_and_split_ones_are_two():
     first = found()
     one, other = sorted(first.persons)[:2]

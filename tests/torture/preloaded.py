@@ -36,6 +36,8 @@ PRELOADED = (
     "picture_captioner.cli.commands.estimate",
     "picture_captioner.cli.commands.summary",
     "picture_captioner.cli.commands.price",
+    "picture_captioner.cli.commands.maintain",
+    "picture_captioner.cli.commands.people_decisions",
     "tqdm",
     "picture_captioner.pipeline.runner",
     "picture_captioner.pipeline.decoding.decoder_worker",

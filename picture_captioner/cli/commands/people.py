@@ -62,7 +62,7 @@ class Known:
         contents = {c for c, paths in self.view.paths.items() if where in paths}
         found = [
             face
-            for face in self.faces()
+            for face in (*self.faces(), *self.view.no_faces)
             if key_of(face) == text
             or (
                 str(face.number) == number

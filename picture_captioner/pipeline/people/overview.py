@@ -29,11 +29,15 @@ class PersonShown:
 
 @dataclass(frozen=True)
 class Overview:
-    """Everybody, those with most faces first; faces of nobody; the paths of each content."""
+    """Everybody, those with most faces first; faces of nobody; the paths of each content.
+
+    `no_faces`: what was said to be none; it is in no list.
+    """
 
     persons: list[PersonShown]
     unassigned: list[Placed]
     paths: dict[str, list[str]]
+    no_faces: list[Placed] = field(default_factory=list)
 
     def find(self, text: str) -> list[PersonShown]:
         """Who has that id, or else that name, in any case."""
@@ -52,18 +56,18 @@ def overview(library: Library, said: Decisions) -> Overview:
         identity: PersonShown(identity, one.name, one.hidden, bool(one.name or one.confirmed))
         for identity, one in said.persons.items()
     }
-    unassigned = []
+    unassigned, no_faces = [], []
     for face in library.faces.placed():
         if face.status == Status.NOT_A_FACE:
-            continue
-        if face.person is None:
+            no_faces.append(face)
+        elif face.person is None:
             unassigned.append(face)
         else:
             identity = said.person(face.person)
             persons.setdefault(identity, PersonShown(identity)).faces.append(face)
     shown = [p for p in persons.values() if p.faces or p.name]
     shown.sort(key=lambda p: (not p.name, -len(p.faces), p.identity))
-    return Overview(shown, unassigned, library.faces.files())
+    return Overview(shown, unassigned, library.faces.files(), no_faces)
 
 
 def named_faces(view: Overview) -> dict[str, list[tuple[str, Placed]]]:

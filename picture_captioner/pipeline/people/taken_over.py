@@ -25,13 +25,13 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
     face is as near: programs draw boxes of many sizes.
     """
     lines = list(said)
+    decisions = Decisions.fold(lines)
     known = {
-        (str(face), line.get("name_there"))
+        (decisions.face(str(face)), line.get("name_there"))
         for line in lines
         if line.get("kind") == "confirm" and line.get("origin")
         for face in line.get("faces") or ()
     }
-    decisions = Decisions.fold(lines)
     persons = {one.name.casefold(): identity for identity, one in decisions.persons.items()}
     rows: list[Row] = []
     found = library.named_faces()
@@ -41,7 +41,7 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
             by_photo.setdefault(face.content_sha256, []).append(face)
     for content, named in found.items():
         for face, theirs in _pairs(by_photo.get(content, []), named):
-            key = key_of(face)
+            key = decisions.face(key_of(face))
             identity = persons.get(theirs.name.casefold())
             decided = key in decisions.holder or key in decisions.not_faces
             if decided or (key, theirs.name) in known or (key, identity) in decisions.not_person:
