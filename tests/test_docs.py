@@ -72,7 +72,13 @@ def test_every_flag_that_a_document_names_exists():
     foreign = {"--help", "--figures", "--torture", "--skipped", "--dist"}  # of every one; of pytest
     foreign |= {"--extra", "--all-extras", "--no-extra", "--inexact", "--no-deps"}  # of uv
     foreign |= {"--max-model-len", "--host", "--profile", "--sidecar"}  # of vLLM, aws, osxphotos
-    foreign |= {"--user", "--now"}  # of systemctl
+    foreign |= {
+        "--user",
+        "--now",
+        "--region",
+        "--bucket",
+        "--lifecycle-configuration",
+    }  # systemctl, aws
     for file in (ROOT / "benchmarks").rglob("*.py"):
         foreign |= set(
             re.findall(r'add_argument\(\s*"(--[a-z][a-z0-9-]+)"', file.read_text("utf-8"))

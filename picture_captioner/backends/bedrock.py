@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import httpx2
@@ -27,6 +28,7 @@ from picture_captioner.backends.base import (
 )
 from picture_captioner.backends.bedrock_access import SIGNED, Account
 from picture_captioner.backends.bedrock_errors import (
+    OURS,
     BedrockProvider,
     credentials_problem,
     denied_sign_in,
@@ -38,7 +40,7 @@ from picture_captioner.backends.encoding import (
     SMALLEST_JPEG_QUALITY,
     encode_jpeg,
 )
-from picture_captioner.backends.endpoint import endpoint
+from picture_captioner.backends.endpoint import Endpoint, endpoint
 from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.http_service import (
     FLEX_TIMEOUT,
@@ -77,6 +79,9 @@ PASSED_ON = {
 """Where an inference profile computes, by what stands before the first dot of its name (user guide,
 "Supported Regions and models for inference profiles", read on 2026-11-28)."""
 
+BUCKET_AND_FOLDER = r"^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/[-!_*'().a-z0-9A-Z]+)*/?$"
+"""The form of botocore's `S3Uri`, without `s3://`."""
+
 _STOPPED = {
     "guardrail_intervened": ("a guardrail of this account blocks this photo", "refused"),
     "content_filtered": ("the model refuses to describe this photo", "refused"),
@@ -96,6 +101,15 @@ class BedrockOptions(BackendOptions):
     """The model behind an application inference profile, whose ARN tells nothing about it."""
     instance_role: bool = False
     """Ask the metadata service of a rented AWS machine (169.254.169.254) for credentials."""
+    bucket: str | None = Field(default=None, pattern=BUCKET_AND_FOLDER)
+    """The S3 bucket, or BUCKET/FOLDER, through which batch jobs go."""
+    role: str | None = Field(default=None, pattern=r"^arn:aws(-[^:]+)?:iam::\d{12}:role/.+$")
+    """The ARN of the role as which Bedrock reads and writes there."""
+    job_hours: int = Field(default=24, ge=24, le=168)
+    """After that Bedrock gives a batch job up."""
+    jobs_url: str | None = None
+    s3_url: str | None = None
+    """Addresses of VPC endpoints for batch jobs, as `--base-url` is for single photos."""
     jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
 
 
@@ -126,13 +140,11 @@ class BedrockBackend(CaptionBackend):
         """
         super().__init__(settings)
         quiet_libraries()
-        options = self._options
+        options = self.options
         self._account = Account(
             options.profile, options.region, instance_role=options.instance_role
         )
-        region = self._account.region
-        suffix = ".cn" if region.startswith("cn-") else ""
-        self._where = endpoint(self.default_base_url.replace("REGION", region) + suffix, settings)
+        self._where = self._address("bedrock-runtime", settings.base_url)
         self._key = usable_key(
             self.name, settings.api_key.get_secret_value() or os.environ.get(BEARER, "")
         )
@@ -142,16 +154,10 @@ class BedrockBackend(CaptionBackend):
             key_name="BEDROCK_API_KEY",
             secret=self._key,
             model=settings.model,
-            region=region,
+            region=self._account.region,
             profile=self._account.profile,
         )
-        seconds = settings.timeout or (FLEX_TIMEOUT if options.service_tier else self.timeout)
-        self._http = self._where.http_client(seconds, self.max_workers)
-        with_key = {"authorization": f"Bearer {self._key}"} if self._key else {}
-        self._http.event_hooks = {
-            "request": [BareHeaders(self._where.url, SIGNED, with_key)],
-            "response": [AnswerHook(self)],
-        }
+        self._https: list[httpx2.Client] = []
         self._client: Any = None
         self._refused: frozenset[str] = frozenset()
 
@@ -164,17 +170,17 @@ class BedrockBackend(CaptionBackend):
     @property
     def ready_jpeg(self) -> int | None:
         """Photos are sent as JPEGs of this quality."""
-        return self._options.jpeg_quality
+        return self.options.jpeg_quality
 
     @property
     def service_tier(self) -> str | None:
         """As in `CaptionBackend`."""
-        return self._options.service_tier
+        return self.options.service_tier
 
     @property
     def priced_model(self) -> str:
         """The model's name without the ARN of an inference profile around it."""
-        return self._options.deployed_model or self.settings.model.rpartition("/")[2]
+        return self.options.deployed_model or self.settings.model.rpartition("/")[2]
 
     @property
     def answer_room(self) -> int:
@@ -198,16 +204,62 @@ class BedrockBackend(CaptionBackend):
         """
         self._service.check_model_form(self.settings.model)
         if not self._key:
-            for host in self._account.asks_elsewhere():
-                self.settings.notice(f"Asking {host} for AWS credentials; no photo is sent there")
-            try:
-                self._account.sign_in()
-            except ClientError as error:
-                raise denied_sign_in(error, self._account.profile) from None
-        self._client = self._account.client(self._where, self._http, signed=not self._key)
+            self._sign_in()
+        self._client = self._connect("bedrock-runtime", self._where, with_key=True)
         of_profile = f"credentials of the AWS profile {self._account.profile}"
         whose = "credentials: an API key" if self._key else of_profile
         self.learned = (f"there are {whose}; nothing is asked before the first photo",)
+
+    def connect(self, service: str, url: str | None) -> tuple[Any, str]:
+        """boto3's client of another AWS service in this region, and its host; for batch jobs.
+
+        An API key is for Bedrock alone, so this one signs.
+
+        Raises:
+            ConfigurationError, AccessDeniedError, BackendUnavailableError: there are no
+                credentials, or the address is not allowed.
+        """
+        where = self._address(service, url)
+        if not self._account.signed_in:
+            self._sign_in()
+        return self._connect(service, where, with_key=False), where.host
+
+    def _address(self, service: str, url: str | None) -> Endpoint:
+        region = self._account.region
+        suffix = ".cn" if region.startswith("cn-") else ""
+        default = f"https://{service}.{region}.amazonaws.com{suffix}"
+        return endpoint(default, replace(self.settings, base_url=url))
+
+    def _sign_in(self) -> None:
+        for host in self._account.asks_elsewhere():
+            self.settings.notice(f"Asking {host} for AWS credentials; no photo is sent there")
+        try:
+            self._account.sign_in()
+        except ClientError as error:
+            raise denied_sign_in(error, self._account.profile) from None
+
+    def _connect(self, service: str, where: Endpoint, *, with_key: bool) -> Any:
+        tier = self.options.service_tier
+        seconds = self.settings.timeout or (FLEX_TIMEOUT if tier else self.timeout)
+        http = where.http_client(seconds, self.max_workers)
+        self._https.append(http)
+        key = {"authorization": f"Bearer {self._key}"} if self._key and with_key else {}
+        http.event_hooks = {
+            "request": [BareHeaders(where.url, SIGNED, key)],
+            "response": [AnswerHook(self)],
+        }
+        return self._account.client(service, where, http, signed=not key)
+
+    def request_body(
+        self, image: Image, hints: Sequence[str], fault: Fault | None = None
+    ) -> dict[str, Any]:
+        """Converse's JSON about a photo, as a line of a batch job has it; the JPEG is bytes."""
+        parameters = self._parameters(image, hints, fault)
+        return {k: v for k, v in parameters.items() if k not in ("modelId", "serviceTier")}
+
+    def read_body(self, body: Mapping[str, Any]) -> Caption:
+        """The caption in Converse's JSON; errors as in `caption`."""
+        return read_answer(body)
 
     def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
         """Send one photo and read the answer; errors as in `CaptionBackend.caption`.
@@ -225,11 +277,11 @@ class BedrockBackend(CaptionBackend):
             except ClientError as error:
                 part = refused_part(error)
                 if part is None or part in self._refused:
-                    raise self._meaning(error) from None
+                    raise self.meaning(error) from None
                 self._refused |= {part}
                 continue
             except (BotoCoreError, httpx2.HTTPError, *NO_PROTOCOL) as error:
-                raise self._lost(error) from None
+                raise self.lost(error) from None
             if not isinstance(answer.get("stopReason"), str):  # what is no JSON comes back empty
                 raise self._service.unreadable()
             return read_answer(answer, requests)
@@ -238,17 +290,19 @@ class BedrockBackend(CaptionBackend):
         """Close the connections; the backend is not usable afterwards."""
         if self._client is not None:
             self._client.close()
-        self._http.close()
+        for http in self._https:
+            http.close()
 
     @property
-    def _options(self) -> BedrockOptions:
+    def options(self) -> BedrockOptions:
+        """What `--option` has set."""
         given = self.settings.options
         return given if isinstance(given, BedrockOptions) else BedrockOptions()
 
     def _parameters(
         self, image: Image, hints: Sequence[str], fault: Fault | None
     ) -> dict[str, Any]:
-        jpeg = encode_jpeg(image, quality=self._options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
+        jpeg = encode_jpeg(image, quality=self.options.jpeg_quality, max_bytes=MAX_IMAGE_BYTES)
         content = [
             {"image": {"format": "jpeg", "source": {"bytes": jpeg}}},
             {"text": question(self.settings, hints, fault)},
@@ -271,24 +325,28 @@ class BedrockBackend(CaptionBackend):
             schema = {"name": "photo", "schema": json.dumps(self.settings.asked.schema())}
             text_format = {"type": "json_schema", "structure": {"jsonSchema": schema}}
             parameters["outputConfig"] = {"textFormat": text_format}
-        if self._options.service_tier:
-            parameters["serviceTier"] = {"type": self._options.service_tier}
+        if self.options.service_tier:
+            parameters["serviceTier"] = {"type": self.options.service_tier}
         return parameters
 
-    def _meaning(self, error: ClientError) -> CaptionerError:
-        if error.operation_name != "Converse":  # SSO or STS, where credentials had to be renewed
+    def meaning(self, error: ClientError, host: str | None = None) -> CaptionerError:
+        """What an error answer of AWS means; `host`: who gave it, if not the one for photos."""
+        if error.operation_name not in OURS:  # SSO or STS, where credentials had to be renewed
             return denied_sign_in(error, self._account.profile)
+        service = replace(self._service, host=host or self._service.host)
         text = str(error.response.get("Error", {}).get("Message", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-        account = self._service.account_error(status, "", text, self.settings.model)
-        return account or mapped(error, self._service)
+        account = service.account_error(status, "", text, self.settings.model)
+        return account or mapped(error, service)
 
-    def _lost(self, error: Exception) -> CaptionerError:
+    def lost(self, error: Exception, host: str | None = None) -> CaptionerError:
+        """What it means that no answer came, or none that can be read; `host` as above."""
+        service = replace(self._service, host=host or self._service.host)
         if isinstance(error, httpx2.HTTPError):
-            return self._service.unconnected(error)
+            return service.unconnected(error)
         if isinstance(error, BotoCoreError) and not _about_the_answer(error):
             return credentials_problem(error, self._account.profile)
-        return self._service.unreadable()
+        return service.unreadable()
 
 
 def _about_the_answer(error: BotoCoreError) -> bool:
@@ -311,7 +369,8 @@ def read_answer(answer: Mapping[str, Any], requests: int = 1) -> Caption:
     raw = "".join(block["text"] for block in content if isinstance(block.get("text"), str))
     text = without_reasoning(raw)
     if not text:
-        code = "reasoning" if raw.strip() or content else "empty"
+        thoughts = raw.strip() or any("text" not in block for block in content)
+        code = "reasoning" if thoughts else "empty"
         raise ModelError("the model returned no caption", code=code, usage=usage)
     return Caption(text, **usage)
 

@@ -1,4 +1,4 @@
-"""Who we are at AWS, and the client of Bedrock's runtime: boto3 signs, our own transport sends.
+"""Who we are at AWS, and boto3's clients: boto3 signs, our own transport sends.
 
 boto3 looks for credentials in many places, some of them on other machines. Left out here are the
 metadata service of a rented machine (169.254.169.254), unless `instance_role` asks for it, and
@@ -13,6 +13,7 @@ redirects, the proxy rules of `endpoint.py`, no header that names the operating 
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,12 @@ if TYPE_CHECKING:
 
     from picture_captioner.backends.endpoint import Endpoint
 
-SIGNED = frozenset({"authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"})
+SIGNED = frozenset(
+    {
+        *("authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"),
+        *("range", "if-match"),  # a part of a file in S3, as long as it is the same file
+    }
+)
 """Headers that AWS needs besides those of any request."""
 
 _TELLING = ("amz-sdk-invocation-id", "amz-sdk-request", "x-amzn-trace-id")
@@ -66,6 +72,7 @@ class Account:
                 "`aws configure`"
             )
         self.region = found
+        self.signed_in = False
         self.profile: str = core.profile or "default"
 
     def asks_elsewhere(self) -> list[str]:
@@ -102,21 +109,26 @@ class Account:
             )
         for secret in (frozen.secret_key, frozen.token):
             keep_secret(secret or "")
+        self.signed_in = True
 
-    def client(self, where: Endpoint, http: httpx2.Client, *, signed: bool) -> Any:
-        """Bedrock's runtime at this address; unsigned where an API key goes along instead."""
+    def client(self, service: str, where: Endpoint, http: httpx2.Client, *, signed: bool) -> Any:
+        """A service of AWS at this address; unsigned where an API key goes along instead."""
         config = Config(
             ignore_configured_endpoint_urls=True,
             defaults_mode="legacy",  # `auto` would ask the metadata service for the region
             retries={"total_max_attempts": 1, "mode": "standard"},
+            s3={"addressing_style": "path"},  # the host that was named, not one for each bucket
+            request_checksum_calculation="when_required",  # the signature covers the file's bytes
+            response_checksum_validation="when_required",
             # UNSIGNED keeps boto3 from asking for credentials that nobody needs.
             **({} if signed else {"signature_version": UNSIGNED}),
         )
         client = self._session.client(
-            "bedrock-runtime", region_name=self.region, endpoint_url=where.url, config=config
+            service, region_name=self.region, endpoint_url=where.url, config=config
         )
         client.meta.events.register_first("before-sign", _take_out_telling_headers)
         client.meta.events.register("before-send", _Transport(http))
+        client.meta.events.register("before-call.s3", _stay_in_the_region)
         return client
 
 
@@ -124,6 +136,11 @@ def _take_out_telling_headers(request: AWSRequest, **_: object) -> None:
     for name in _TELLING:
         if name in request.headers:
             del request.headers[name]
+
+
+def _stay_in_the_region(context: dict[str, Any], **_: object) -> None:
+    """Keep boto3 from asking another region of S3 when a bucket turns out to be there."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 class _Transport:
@@ -145,12 +162,9 @@ class _Transport:
         )
 
 
-class _Body:
+class _Body(io.BytesIO):
     """The whole body of an answer in the form in which boto3 reads it."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
 
     def stream(self, *_: object, **__: object) -> Iterator[bytes]:
         """All of it at once: it was read, and bounded, before."""
-        yield self._content
+        yield self.getvalue()

@@ -26,6 +26,16 @@ from picture_captioner.errors import (
 )
 from picture_captioner.foreign_text import clean, cut
 
+OURS = frozenset(
+    {
+        "Converse",
+        *("CreateModelInvocationJob", "GetModelInvocationJob"),
+        *("ListModelInvocationJobs", "StopModelInvocationJob"),
+        *("PutObject", "GetObject", "ListObjectsV2", "DeleteObject"),
+    }
+)
+"""What we ask AWS; other operations are boto3's, of SSO or STS, while it signs one of these."""
+
 _EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
 _REJECTED = frozenset(
     {
@@ -38,12 +48,19 @@ _REJECTED = frozenset(
         "MissingAuthenticationTokenException",
         "NotAuthorized",
         "OptInRequired",
+        "InvalidAccessKeyId",  # these two, and RequestTimeTooSkewed, are S3's
+        "SignatureDoesNotMatch",
     }
 )
 _BUSY = frozenset(
     {"ThrottlingException", "ServiceQuotaExceededException", "ModelNotReadyException"}
 )
 _CLOCK = re.compile(r"signature (?:has )?expired|not yet current|request time", re.IGNORECASE)
+_ACTION = re.compile(r"perform: ?([a-z0-9]{1,20}:[A-Za-z]{1,40})")
+_NO_JOBS = re.compile(r"batch.{0,80}not.{0,20}support|support.{0,80}batch", re.IGNORECASE)
+_ROLE = re.compile(
+    r"arn:aws[a-z-]{0,10}:iam::|assume .{0,40}role|(?:iam|service|execution) role", re.IGNORECASE
+)
 _FOR_TODAY = re.compile(r"per day|daily", re.IGNORECASE)
 _FORM = re.compile(r"use case details|FTUFormNotFilled", re.IGNORECASE)
 _NEEDS_PROFILE = re.compile(r"on-demand throughput|inference profile", re.IGNORECASE)
@@ -107,7 +124,7 @@ def mapped(error: ClientError, service: BedrockProvider) -> CaptionerError:
 
 def _about_access(code: str, text: str, service: BedrockProvider) -> FatalError | None:
     said = service.says(text)
-    if _CLOCK.search(text) and code in _REJECTED | _EXPIRED:
+    if (_CLOCK.search(text) and code in _REJECTED | _EXPIRED) or code == "RequestTimeTooSkewed":
         return ConfigurationError(
             f"{service.host} says that the request is too old or of the future: set this machine's "
             f"clock{said}"
@@ -120,9 +137,11 @@ def _about_access(code: str, text: str, service: BedrockProvider) -> FatalError 
             f"`aws sts get-caller-identity`{said}"
         )
     if code == "AccessDeniedException":
+        action = _ACTION.search(text)
         return AccessDeniedError(
             f"{_of(service.profile)} may not use {service.model} in {service.region}: it needs "
-            f"bedrock:InvokeModel for it (docs/bedrock.md has the policy){said}"
+            f"{action[1] if action else 'bedrock:InvokeModel'} for it (docs/bedrock.md has the "
+            f"policy){said}"
         )
     return None
 
@@ -136,6 +155,16 @@ def _about_the_model(code: str, text: str, service: BedrockProvider) -> Captione
         )
     if code not in ("ValidationException", "ResourceNotFoundException"):
         return None
+    if _NO_JOBS.search(text):
+        return ConfigurationError(
+            f"{service.model} has no batch jobs in {service.region}; choose another with --model, "
+            f"or 'run' without --batch{said}"
+        )
+    if _ROLE.search(text):
+        return ConfigurationError(
+            "the role of --option role= is not one that Bedrock can work as: docs/bedrock.md has "
+            f"its two policies{said}"
+        )
     if _NEEDS_PROFILE.search(text):
         return ConfigurationError(
             f"{service.model} is served through an inference profile only: put the profile's "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from picture_captioner.batch.ledger import Job, JobLedger, JobState, this_machine
 from picture_captioner.batch.service import BatchService, JobGoneError, RemoteJob
-from picture_captioner.errors import CaptionerError, ConfigurationError
+from picture_captioner.errors import ConfigurationError
 
 SETTLE_SECONDS = 300.0
 """A job that no list shows so long after its creation was asked for was not created: the longest
@@ -79,7 +79,7 @@ def _settle(
             )
         else:
             ledger.note(job.id, JobState.ABANDONED, problem="it was never created")
-            _delete_orphan(service, job)
+            service.discard(job.id, str(job.facts.get("file_id") or ""))
             notice(
                 f"Job {job.id} was never created, nothing of it is billed: its photos are pending"
             )
@@ -111,15 +111,6 @@ def _may_be_hidden(service: BatchService, unknown: Sequence[RemoteJob], job: Job
     if service.shows_our_ids or job.state is JobState.INTENT:
         return False
     return any(not remote.ended for remote in unknown)
-
-
-def _delete_orphan(service: BatchService, job: Job) -> None:
-    """Delete the file of a job that was never created, where we know it."""
-    if file_id := job.facts.get("file_id"):
-        try:
-            service.delete(RemoteJob(job.id, "", ended=True, files=(str(file_id),)))
-        except CaptionerError:
-            return  # it expires by itself
 
 
 def require_no_strangers(service: BatchService, ledger: JobLedger) -> None:

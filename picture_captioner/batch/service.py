@@ -6,6 +6,7 @@ SDK with retries off, its requests and its reading of answers.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,8 @@ class Limits:
     file_bytes: int
     answered_within: str
     files_kept: str
+    least: int = 1
+    """Fewer requests are not taken as a job."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,13 @@ class BatchService(ABC):
         """Who gets the photos."""
         return self.backend.destination or "this machine"
 
+    def check(self) -> None:  # noqa: B027 - most need nothing but the backend
+        """Look for what a job needs besides the backend, before the first photo.
+
+        Raises:
+            TransientError, FatalError: no job can be made.
+        """
+
     @abstractmethod
     def request(self, custom_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """One request of a job."""
@@ -135,6 +145,10 @@ class BatchService(ABC):
     def line(self, custom_id: str, body: Mapping[str, Any]) -> bytes:
         """One request as it stands in the job's body."""
         return msgspec.json.encode(self.request(custom_id, body))
+
+    def file_named(self, job_id: str) -> str:  # noqa: ARG002
+        """The name of a job's file where we choose it; empty where the provider does."""
+        return ""
 
     def upload(self, job_id: str, body: IO[bytes]) -> str:
         """Send the body's file and return the provider's name of it; nothing is billed for that.
@@ -187,6 +201,12 @@ class BatchService(ABC):
     def delete(self, remote: RemoteJob) -> None:
         """Delete what the provider keeps of a job; what is gone already is passed over."""
 
+    def discard(self, job_id: str, file_id: str) -> None:
+        """Delete the file of a job that was not made; where that fails, it is left to expire."""
+        if file_id:
+            with contextlib.suppress(CaptionerError):
+                self.delete(RemoteJob(job_id, "", ended=True, files=(file_id,)))
+
     def read(self, body: dict[str, Any]) -> Answer:
         """The caption in an answer's body, or the verdict that it stands for."""
         try:
@@ -208,6 +228,7 @@ _SERVICES = {
     "xai": "picture_captioner.batch.xai:XaiJobs",
     "anthropic": "picture_captioner.batch.anthropic:AnthropicJobs",
     "gemini": "picture_captioner.batch.gemini:GeminiJobs",
+    "bedrock": "picture_captioner.batch.bedrock:BedrockJobs",
 }
 
 

@@ -155,6 +155,12 @@ class Submission:
         part = self._part or self._new_part()
         line = part.line(body)
         if not part.has_room(line, tokens):
+            if len(part.photos) < self._service.limits.least:
+                raise CeilingReachedError(
+                    f"stopped at --job-tokens {self._terms.most_tokens}: a job of "
+                    f"{self._service.host} has {self._service.limits.least} photos at least, and "
+                    f"that is room for {len(part.photos)}"
+                )
             self._send()
             part = self._new_part()
             line = part.line(body)
@@ -244,6 +250,14 @@ class Submission:
         part, self._part = self._part, None
         if part is None:
             return
+        if len(part.photos) < self._service.limits.least:
+            part.body.close()
+            self._outcomes.notice(
+                f"{len(part.photos):,} photos are left: {self._service.host} takes no job of fewer "
+                f"than {self._service.limits.least}; the same command again asks about them one at "
+                "a time"
+            )
+            return
         with part:
             part.finish()
             self._ledger.intend(
@@ -252,6 +266,7 @@ class Submission:
                 part.copies,
                 **self._terms.question,
                 host=self._service.host,
+                file_id=self._service.file_named(part.job_id),
                 bytes=part.size,
                 tokens=part.tokens,
                 reserved_usd=round(part.reserved_usd, 6),
@@ -283,8 +298,7 @@ class Submission:
         try:
             return retrying(self._service.upload, part.job_id, part.body)
         except CaptionerError as error:
-            self._ledger.note(part.job_id, JobState.ABANDONED, problem=str(error))
-            raise _refused(part.job_id, error) from error
+            raise self._abandoned(part, self._service.file_named(part.job_id), error) from error
 
     def _create(self, part: Part, file_id: str) -> str:
         try:
@@ -297,8 +311,13 @@ class Submission:
                 "Nothing is sent twice: its photos wait until 'batch status' has found out"
             ) from error
         except CaptionerError as error:
-            self._ledger.note(part.job_id, JobState.ABANDONED, problem=str(error))
-            raise _refused(part.job_id, error) from error
+            raise self._abandoned(part, file_id, error) from error
+
+    def _abandoned(self, part: Part, file_id: str, error: CaptionerError) -> CaptionerError:
+        """Note that a job was not made, and leave no photos of it at the provider."""
+        self._ledger.note(part.job_id, JobState.ABANDONED, problem=str(error))
+        self._service.discard(part.job_id, file_id)
+        return _refused(part.job_id, error)
 
     def _find(self, job_id: str, file_id: str) -> str | None:
         """A job that was created although nobody said so."""

@@ -33,7 +33,12 @@ class RunFlags(Flags):
     ] = None
     option: Annotated[
         list[str] | None,
-        Flag(f"{_RUN} estimate", "NAME=VALUE", "An option of the backend itself; repeatable.", WHO),
+        Flag(
+            f"{_RUN} batch_status batch_wait batch_collect batch_cancel estimate",
+            "NAME=VALUE",
+            "An option of the backend itself; repeatable.",
+            WHO,
+        ),
     ] = None
     service_tier: Annotated[
         str | None,
@@ -251,7 +256,7 @@ class RunFlags(Flags):
         Flag(
             _RUN,
             "N",
-            "Ask about fewer photos than that one at a time, at the usual price [10].",
+            "Ask about fewer photos than that one at a time, at the usual price [10; bedrock 101].",
             _JOBS,
             least=1,
         ),

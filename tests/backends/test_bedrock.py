@@ -35,6 +35,7 @@ from tests.providers.bedrock_server import (
     answer,
     environment,
     error,
+    signed_well,
 )
 from tests.providers.loopback import Elsewhere, Loopback, Reply
 from tests.providers.pictures import picture
@@ -92,7 +93,7 @@ def connected_to(account):
 def test_the_signature_holds_for_what_arrives(server, model):
     assert connect(server, model=model).caption(picture(), ()).text == "A dog on a beach."
     (request,) = server.received
-    assert server.signed_well(request)
+    assert signed_well(request, server.url)
     assert request.headers["user-agent"] == "picture-captioner"
     assert not [n for n in request.headers if n.startswith(("amz-sdk", "x-amzn-trace"))]
 
@@ -125,7 +126,7 @@ def test_hints_faults_and_the_tier_are_in_the_request(server):
     assert "sailing" in body["messages"][0]["content"][1]["text"]
     assert body["inferenceConfig"]["maxTokens"] == 512
     assert body["serviceTier"] == {"type": "flex"}
-    assert backend._http.timeout.read == 900
+    assert backend._https[0].timeout.read == 900
 
 
 def test_fields_are_asked_for_by_a_schema_and_in_words_where_it_is_refused(server):
@@ -173,8 +174,17 @@ def test_a_complaint_that_does_not_end_is_no_endless_loop(server):
         (answer("I", "malformed_model_output"), "unfinished"),
         (answer("I", "something_new"), "unfinished"),
         (answer(None), "empty"),
-        (answer("  "), "reasoning"),
+        (answer("  "), "empty"),
         (answer("<think>a dog?</think>"), "reasoning"),
+        (
+            answer(
+                None,
+                output={
+                    "message": {"content": [{"reasoningContent": {"reasoningText": {"text": "?"}}}]}
+                },
+            ),
+            "reasoning",
+        ),
     ],
 )
 def test_what_is_no_caption_is_a_verdict_with_its_bill(server, reply, code):
@@ -363,7 +373,7 @@ def test_a_profile_with_sso_says_whom_it_asks_and_when_to_sign_in_again(tmp_path
     asking = "Asking portal.sso.eu-west-1.amazonaws.com for AWS credentials; no photo is sent there"
     assert asking in done.stderr
     assert {r.headers["x-amz-security-token"] for r in server.received} == {"st-canary"}
-    assert all(map(server.signed_well, server.received))
+    assert all(signed_well(one, server.url) for one in server.received)
 
 
 def test_a_role_says_that_sts_is_asked(account, tmp_path, connected_to):

@@ -12,6 +12,7 @@ import pytest
 
 from tests.providers.batch_dialects import DIALECTS, OpenAIBatches
 from tests.providers.batch_server import BatchServer, colour
+from tests.providers.bedrock_jobs import BedrockJobsServer
 from tests.support import library, records
 
 KEY = "sk-ant-batch-0123456789abcdef"
@@ -28,21 +29,22 @@ class Desk:
 
     def run(self, *arguments: object, faults: Any = (), journal: str = "captions.jsonl") -> int:
         """Run one command as one would type it; `said` is what it wrote."""
-        address = self.server.arguments()[1]
+        given = self.server.arguments()
+        address = [word for word in given if word.startswith(("--base-url", "--option"))]
         words = list(map(str, arguments))
         asks = words[:2] not in (["batch", "list"], ["batch", "adopt"], ["batch", "ignore"])
         if asks:
-            words.append(address)
+            words += address
         if words[:2] in (["batch", "submit"], ["batch", "collect"]) or words[0] == "run":
             words += ["--photos-dir=photos", "--decode-workers=1"]
         if words[:2] == ["batch", "submit"] or words[0] == "run":
-            words += [word for word in self.server.arguments() if word != address]
+            words += [word for word in given if word not in address]
         run = self._preloaded.run(
             *words,
             f"--captions-jsonl={journal}",
             cwd=self.folder,
-            faults=faults,
-            **{self.server.key_variable: KEY},
+            faults=[*self.server.process_faults, *faults],
+            **self.server.environment(KEY),
         )
         self.said = run.said
         return run.returncode
@@ -82,7 +84,7 @@ def desk(tmp_path: Path, preloaded: Any) -> Iterator[Desk]:
         yield Desk(tmp_path, preloaded, server, 12)
 
 
-@pytest.fixture(params=DIALECTS, ids=lambda kind: kind.dialect)
+@pytest.fixture(params=(*DIALECTS, BedrockJobsServer), ids=lambda kind: kind.dialect)
 def any_desk(request: Any, tmp_path: Path, preloaded: Any) -> Iterator[Desk]:
     """With each provider in turn."""
     with request.param() as server:

@@ -308,7 +308,7 @@ class AnthropicBatches(BatchServer):
         return {
             "id": batch.id, "type": "message_batch",
             "processing_status": "ended" if ended else "in_progress", "request_counts": counts,
-            "created_at": _iso(batch.created_at), "expires_at": _iso(batch.created_at + 86400),
+            "created_at": iso(batch.created_at), "expires_at": iso(batch.created_at + 86400),
             "results_url": url if ended and not self.gone else None,
         }  # fmt: skip
 
@@ -430,7 +430,7 @@ class GeminiBatches(BatchServer):
             state = "BATCH_STATE_CANCELLED" if batch.cancelled else state
         metadata = {
             "name": f"batches/{batch.id}", "displayName": batch.ours, "state": state,
-            "model": f"models/{self.model}", "createTime": _iso(batch.created_at),
+            "model": f"models/{self.model}", "createTime": iso(batch.created_at),
             "inputConfig": {"fileName": batch.file},
         }  # fmt: skip
         if ended and not batch.problem:
@@ -489,7 +489,7 @@ def _failed(status: int, message: str) -> Reply:
     return Reply({"type": "error", "error": error}, status)
 
 
-def _iso(seconds: float) -> str:
+def iso(seconds: float) -> str:
     from datetime import UTC, datetime
 
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

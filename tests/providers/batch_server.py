@@ -84,6 +84,9 @@ class BatchServer:
     """
 
     limits = (50_000, 200_000_000)
+    key_variable = ""
+    process_faults: tuple[tuple[str, ...], ...] = ()
+    """Functions of tests/torture/faults.py that the program is run with against this server."""
 
     def __init__(self) -> None:
         self.seen: list[Asked] = []
@@ -116,6 +119,10 @@ class BatchServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def environment(self, key: str) -> dict[str, str]:
+        """Variables of a person with a key for this provider."""
+        return {self.key_variable: key}
 
     @property
     def host(self) -> str:
@@ -262,7 +269,7 @@ def _handler_for(server: BatchServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content[: len(content) // 2] if reply.cut else content)
             self.close_connection = self.close_connection or reply.cut
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - names that http.server looks for
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - names that http.server looks for
 
         def log_message(self, *arguments: object) -> None:
             """Quiet."""

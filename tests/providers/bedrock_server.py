@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -23,8 +24,9 @@ ACCESS, SECRET, REGION = (
     "eu-central-1",
 )
 SIGNATURE = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(?P<access>\w+)/(?P<day>\d{8})/(?P<region>[\w-]+)/bedrock/"
-    r"aws4_request, SignedHeaders=(?P<headers>[\w;-]+), Signature=(?P<signature>[0-9a-f]{64})"
+    r"AWS4-HMAC-SHA256 Credential=(?P<access>\w+)/(?P<day>\d{8})/(?P<region>[\w-]+)/"
+    r"(?P<service>bedrock|s3)/aws4_request, "
+    r"SignedHeaders=(?P<headers>[\w;-]+), Signature=(?P<signature>[0-9a-f]{64})"
 )
 
 
@@ -43,22 +45,9 @@ class BedrockServer(Loopback):
 
     def _unless_denied(self, request: Received) -> Reply | None:
         given = request.headers.get("authorization", "")
-        if given == f"Bearer {KEY}" or self.signed_well(request):
+        if given == f"Bearer {KEY}" or signed_well(request, self.url):
             return None
         return error("rejected credentials")
-
-    def signed_well(self, request: Received) -> bool:
-        """Whether the signature holds for what has arrived, header by header."""
-        found = SIGNATURE.fullmatch(request.headers.get("authorization", ""))
-        if found is None or (found["access"], found["region"]) != (ACCESS, REGION):
-            return False
-        headers = {name: request.headers[name] for name in found["headers"].split(";")}
-        url = f"{self.url}{request.path}"
-        again = AWSRequest(request.method, url, headers=headers, data=request.body)
-        again.context["timestamp"] = request.headers["x-amz-date"]
-        signer = SigV4Auth(Credentials(ACCESS, SECRET), "bedrock", REGION)
-        text = signer.string_to_sign(again, signer.canonical_request(again))
-        return signer.signature(text, again) == found["signature"]
 
     def _answered(self, request: Received) -> Reply:
         if not re.fullmatch(r"/model/[^/]+/converse", request.path):
@@ -75,6 +64,25 @@ class BedrockServer(Loopback):
         for complaint in complaints(schema):
             return error("an unknown model", f"outputConfig.textFormat: {complaint}")
         return answer(answer_by(schema))
+
+
+def signed_well(request: Any, url: str) -> bool:
+    """Whether the signature holds for what has arrived, header by header, and for its body."""
+    found = SIGNATURE.fullmatch(request.headers.get("authorization", ""))
+    if found is None or (found["access"], found["region"]) != (ACCESS, REGION):
+        return False
+    headers = {name: request.headers[name] for name in found["headers"].split(";")}
+    sent = headers.get("x-amz-content-sha256")
+    if sent is not None and sent != hashlib.sha256(request.body).hexdigest():
+        return False
+    again = AWSRequest(request.method, f"{url}{request.path}", headers=headers, data=request.body)
+    if "?" in request.path:
+        again.params = parse_qsl(request.path.partition("?")[2], keep_blank_values=True)
+    again.context["timestamp"] = request.headers["x-amz-date"]
+    kind = S3SigV4Auth if found["service"] == "s3" else SigV4Auth
+    signer = kind(Credentials(ACCESS, SECRET), found["service"], REGION)
+    text = signer.string_to_sign(again, signer.canonical_request(again))
+    return signer.signature(text, again) == found["signature"]
 
 
 def answer(text: str | None = "A dog on a beach.", stop: str = "end_turn", **more: Any) -> Reply:

@@ -186,6 +186,12 @@ def disk_turns_read_only(directory: str, after: int) -> None:
     os.write, os.open = writing, opening
 
 
+def bedrock_takes_small_jobs() -> None:
+    """As if Amazon took jobs of a single photo: a hundred for each test would take long."""
+    jobs = importlib.import_module("picture_captioner.batch.bedrock").BedrockJobs
+    jobs.limits = replace(jobs.limits, least=1)
+
+
 def die_at_step(number: int) -> None:
     """SIGKILL at a step of a batch command: before or after a sync or a request, all counted."""
     httpx2 = importlib.import_module("httpx2")

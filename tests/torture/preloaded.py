@@ -52,6 +52,7 @@ SDKS = {
     ),
     "anthropic": ("picture_captioner.backends.anthropic", "anthropic.resources.messages"),
     "gemini": ("picture_captioner.backends.gemini", "google.genai.models"),
+    "bedrock": ("picture_captioner.batch.bedrock",),
 }
 SDKS["all"] = tuple(itertools.chain.from_iterable(SDKS.values()))
 

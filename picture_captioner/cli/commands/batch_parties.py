@@ -50,19 +50,21 @@ def services_of(flags: RunFlags, settings: Settings, ledger: JobLedger) -> Itera
             as_job = replace(as_job, given={"base_url": NO_SERVER, **as_job.given})
         its_settings = as_job.settings()
         backend = make_backend(as_job, its_settings)
-        if not folder and backend.destination != job.facts.get("host"):
-            say(
-                f"Job {job.id} is at {job.facts.get('host')}, and {backend.name} is set to "
-                f"{backend.destination}: passed over; give its address with --base-url"
-            )
-            continue
-        if not folder:
-            backend.check()
-        prices = prices_for(backend, its_settings)
-        free = replace(prices, free=True) if folder else prices
-        with contextlib.closing(service_for(backend, Path(folder) if folder else None)) as service:
-            yield OpenService(service, free)
-        backend.close()
+        with (
+            contextlib.closing(backend),
+            contextlib.closing(service_for(backend, Path(folder) if folder else None)) as service,
+        ):
+            if service.host != job.facts.get("host"):
+                say(
+                    f"Job {job.id} is at {job.facts.get('host')}, and {backend.name} is set to "
+                    f"{service.host}: passed over; give the --base-url or --option that it was "
+                    "submitted with"
+                )
+                continue
+            if not folder:
+                backend.check()
+            prices = prices_for(backend, its_settings)
+            yield OpenService(service, replace(prices, free=True) if folder else prices)
 
 
 def flags_as(flags: RunFlags, settings: Settings, job: Job, paths: Sequence[str] = ()) -> RunFlags:

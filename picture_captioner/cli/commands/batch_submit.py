@@ -79,9 +79,11 @@ def _for_files(flags: RunFlags) -> RunFlags:
 def _submit(job: Job) -> int:
     backend, photos, folder = job.backends[0], job.batch.photos, job.flags.to_files
     service = service_for(backend, folder)
-    if folder is None and len(photos) < job.flags.min_batch:
+    least = service.limits.least
+    least = max(job.flags.min_batch, least + 1 if least > 1 else 1)  # one is asked about at once
+    if folder is None and len(photos) < least:
         say(
-            f"{count(len(photos))}: fewer than --min-batch {job.flags.min_batch}, so they are "
+            f"{count(len(photos))}: fewer than --min-batch {least}, so they are "
             "asked about one at a time, at the usual price",
             always=True,
         )
@@ -90,6 +92,7 @@ def _submit(job: Job) -> int:
         for warning in (*ledger.repairs, *ledger.warnings()):
             say(warning)
         with asking(service):
+            service.check()
             follow(service, ledger, say)
             require_no_strangers(service, ledger)
         return _send(job, service, ledger)

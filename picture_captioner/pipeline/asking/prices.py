@@ -202,6 +202,8 @@ class Prices:
                 return None
             if not variant or any(v.when == variant for v in price.model.price_variants or ()):
                 return Quote(float(price.input_price), float(price.output_price))
+            if batch and self.provider in _HALF_IN_JOBS:
+                return Quote(float(price.input_price) / 2, float(price.output_price) / 2)
         return None
 
 
@@ -213,6 +215,11 @@ def _variants(tier: str, *, batch: bool) -> tuple[dict[str, str] | None, ...]:
         return (None,)
     return ({"service_tier": tier}, *([_BATCH] if tier == "flex" else []))
 
+
+_HALF_IN_JOBS = frozenset({"aws"})
+"""Who bills half for batch jobs, as Amazon says of Bedrock ("a 50% lower price compared to
+on-demand": its course "Explain the Cost Structure of Amazon Bedrock" at trailhead.salesforce.com,
+read on 2026-11-28), where genai-prices 0.2 has no such price."""
 
 _BATCH = {"processing": "batch"}
 """Also the price of `flex`, where nothing else is listed: OpenAI and Google say it is the same."""
