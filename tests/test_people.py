@@ -249,7 +249,10 @@ def test_a_damaged_people_file_loses_one_line_and_says_so(people, tmp_path):
 def test_who_decides_is_alone(people, tmp_path):
     with PeopleFile(tmp_path / "people.jsonl"):
         assert people("hide", "--unnamed-under", 5)[0] == 75
-        assert people("list")[0] == 0
+        assert people("cluster")[0] == people("associate")[0] == 75
+        assert maintain("daily") == maintain("merge-similar") == 75
+        assert people("list")[0] == people("associate", "--dry-run")[0] == 0
+        assert maintain("health") == 0
 
 
 def maintain(*arguments):
@@ -282,9 +285,56 @@ def test_health_has_the_promised_fields_and_maintenance_changes_no_person(people
     assert told["total_faces"] == FACES
     assert told["clusters_without_medoids"] == told["clusters_without_centroids"] == 0
     assert listed(people) == before
-    for command in ("check-staleness", "cleanup-empty", "update-stats", "merge-similar"):
+    for command in ("check-staleness", "cleanup-empty", "update-stats", "merge-similar", "weekly"):
+        told = []
+        for _ in range(2):
+            assert maintain(command, "--json") == 0
+            told.append(json.loads(capsys.readouterr().out))
+        assert told[0] == told[1]
+
+
+def test_maintenance_where_there_is_nothing_makes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for command in ("daily", "weekly", "health", "check-staleness", "cleanup-empty"):
         assert maintain(command, "--json") == 0
-        json.loads(capsys.readouterr().out)
+    assert json.loads(capsys.readouterr().out.splitlines()[2])["total_faces"] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("assigned", "why"), [(0, ""), (9, ""), (11, "12% of the photos were assigned since")]
+)
+def test_themes_are_stale_when_a_tenth_was_assigned(people, tmp_path, capsys, assigned, why):
+    from picture_captioner.report.clustering import Centroids
+    from picture_captioner.report.model import Clustering
+    from picture_captioner.report.run_state import RunState, save_state
+
+    n, none = 100, np.zeros(100, np.float32)
+    state = RunState(
+        embedder="e",
+        engine="none",
+        seed=0,
+        min_cluster_size=5,
+        next_id=1,
+        paths=np.zeros((n, 16), np.uint8),
+        contents=np.zeros((n, 16), np.uint8),
+        clustering=Clustering(
+            np.zeros(n, np.int32), none, none, none, np.zeros((n, 2), np.float32)
+        ),
+        added=np.arange(n) < assigned,
+        centroids=Centroids(np.zeros(0, np.int32), np.zeros((0, 3), np.float32), none[:0]),
+    )
+    (tmp_path / "report_out").mkdir()
+    save_state(tmp_path / "report_out" / "cluster_state.npz", state)
+    for command in ("check-staleness", "daily"):
+        assert maintain(command, "--json") == 0
+        out, _ = capsys.readouterr()
+        assert json.loads(out.splitlines()[-1])["themes"] == why
+    assert maintain("check-staleness") == 0
+    assert ("cluster_report.py" in capsys.readouterr().err) is bool(why)
+    (tmp_path / "report_out" / "cluster_state.npz").write_bytes(b"nonsense")
+    assert maintain("check-staleness", "--json") == 0
+    assert "no state of a report" in capsys.readouterr().out
 
 
 def test_forget_takes_faces_and_decisions_along(people, tmp_path):

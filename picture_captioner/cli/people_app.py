@@ -11,7 +11,9 @@ from picture_captioner.cli.flags import AsJson, Command, Flags, make_app, takes_
 from picture_captioner.cli.process_flags import ProcessFlags
 
 people_app = make_app(help="Who is on the photos: find faces, name people.", no_args_is_help=True)
-maintain_app = make_app(help="Keep people in order: daily, weekly, health.", no_args_is_help=True)
+maintain_app = make_app(
+    help="Keep people and themes in order: daily, weekly, health.", no_args_is_help=True
+)
 
 DryRun: TypeAlias = Annotated[
     bool, typer.Option("--dry-run", metavar="", help="Say what would change, and change nothing.")
@@ -275,7 +277,7 @@ def _step(name: str, told: str) -> None:
 _step("daily", "Centroids, empty clusters, statistics, what follows from links, contradictions.")
 _step("weekly", "What is done daily, and medoids, similar clusters, old unassigned faces.")
 _step("health", "Count clusters, faces and links; changes nothing.")
-_step("check-staleness", "Say whether all faces should be clustered anew.")
+_step("check-staleness", "Say whether faces, or the report's themes, should be clustered anew.")
 _step("recompute-centroids", "Compute every cluster's centroid again.")
 _step("update-medoids", "Find the most typical face of every cluster again.")
 _step("cleanup-empty", "Drop clusters that lost all their faces.")

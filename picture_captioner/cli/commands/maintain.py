@@ -1,4 +1,4 @@
-"""`maintain`: people kept in order, by one step or by those of a day or a week."""
+"""`maintain`: people and themes kept in order, by one step or by those of a day or a week."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from picture_captioner.cli.commands.people import decisions_of
+from picture_captioner.cli.commands.people import deciding, decisions_of
 from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.search_flags import REPORT_DIR
 from picture_captioner.cli.terminal import say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, ExitCode
 from picture_captioner.extras import how_to_install
 from picture_captioner.library import Library
 from picture_captioner.people.decisions import Decisions
-from picture_captioner.pipeline.people.people_file import PeopleFile
 
 READ_ONLY = ("health", "check-staleness")
 
@@ -38,6 +38,8 @@ def run_step(flags: Flags, name: str, *, as_json: bool) -> int:
     with _held(settings, name) as (library, said):
         for step in steps:
             result |= STEPS[step](library, said)
+    if "stale" in result:
+        result["themes"] = _why_themes_are_stale()
     if as_json or name == "health":
         show(json.dumps(result))
         return ExitCode.DONE
@@ -45,18 +47,35 @@ def run_step(flags: Flags, name: str, *, as_json: bool) -> int:
         show(field.replace("_", " "), str(value))
     if result.get("stale"):
         say("Next: caption.py people cluster --rebuild")
+    if result.get("themes"):
+        say("Next: cluster_report.py")
     return ExitCode.DONE
+
+
+def _why_themes_are_stale() -> str:
+    """Why the report should be made without --assign; empty if its clusters still fit."""
+    if not REPORT_DIR.is_dir():
+        return ""
+    from picture_captioner.pipeline.people.regrouping import STALE_FROM
+    from picture_captioner.report.run_state import STATE_FILE, BrokenStateError, load_state
+
+    try:
+        state = load_state(REPORT_DIR / STATE_FILE)
+    except (BrokenStateError, OSError) as error:
+        return str(error)
+    if state is None:
+        return ""
+    share = float(state.added.sum()) / max(int((~state.added).sum()), 1)
+    return f"{share:.0%} of the photos were assigned since" if share >= STALE_FROM else ""
 
 
 @contextmanager
 def _held(settings: Settings, name: str) -> Iterator[tuple[Library, Decisions]]:
     """The library and what was said; who changes something holds people.jsonl's lock."""
     there = settings.has_library
-    with Library.open(settings.library_home, say) if there else Library.in_memory(say) as library:
-        if name in READ_ONLY or not there:
-            yield library, decisions_of(settings)
-            return
-        with PeopleFile(settings.people_path) as file:
-            for warning in (*file.repairs, *file.warnings()):
-                say(warning)
+    if there and name not in READ_ONLY:
+        with deciding(settings) as (library, file):
             yield library, file.said()
+        return
+    with Library.open(settings.library_home, say) if there else Library.in_memory(say) as library:
+        yield library, decisions_of(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,22 @@ def known_people(flags: Flags) -> Iterator[Known]:
         yield Known(settings, library, said, overview(library, said))
 
 
+@contextmanager
+def deciding(settings: Settings) -> Iterator[tuple[Library, PeopleFile]]:
+    """The library and what was said, for who writes: nobody else does meanwhile.
+
+    Raises:
+        JournalLockedError: another process decides, clusters or maintains.
+    """
+    with (
+        Library.open(settings.library_home, say) as library,
+        PeopleFile(settings.people_path) as file,
+    ):
+        for warning in (*file.repairs, *file.warnings()):
+            say(warning)
+        yield library, file
+
+
 def decisions_of(settings: Settings) -> Decisions:
     """What people.jsonl says; lines that say nothing are told."""
     said, damage = read_decisions(settings.people_path)
@@ -143,9 +159,9 @@ def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
         say("No faces yet: find them with 'caption.py people scan'")
         grouped = None
     else:
-        with Library.open(settings.library_home, say) as library:
-            _take_over_names(library, settings)
-            grouped = group(library, decisions_of(settings), settings, rebuild=rebuild)
+        with deciding(settings) as (library, file):
+            _take_over_names(library, file)
+            grouped = group(library, file.said(), settings, rebuild=rebuild)
     if grouped is None:
         if as_json:
             show(json.dumps(_counts(None)))
@@ -160,14 +176,12 @@ def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
     return ExitCode.DONE
 
 
-def _take_over_names(library: Library, settings: Settings) -> None:
+def _take_over_names(library: Library, file: PeopleFile) -> None:
     """Let people.jsonl know the faces that were named in other programs."""
     from picture_captioner.pipeline.people.taken_over import names_elsewhere
 
-    said, _ = PeopleFile.read(settings.people_path)
-    if rows := names_elsewhere(library, said):
-        with PeopleFile(settings.people_path) as file:
-            file.decide(*rows)
+    if rows := names_elsewhere(library, file.rows):
+        file.decide(*rows)
         faces = sum(row["kind"] == "confirm" for row in rows)
         say(f"{count(faces, 'face')} named in other programs: confirmed")
 
@@ -336,13 +350,13 @@ def _review_as_json(view: Overview, asked: Questions) -> dict[str, object]:
 
 def associate(flags: Flags, threshold: float | None, *, dry_run: bool, as_json: bool) -> int:
     """Join groups of faces that look alike, and say who became part of whom."""
-    with known_people(flags) as known:
+    settings = flags.settings()
+    alone = not dry_run and settings.has_library
+    with deciding(settings) if alone else nullcontext(), known_people(flags) as known:
         before = {
             (f.content_sha256, f.number): p.identity for p in known.view.persons for f in p.faces
         }
-        grouped = group(
-            known.library, known.said, known.settings, same_group=threshold, dry_run=dry_run
-        )
+        grouped = group(known.library, known.said, settings, same_group=threshold, dry_run=dry_run)
     joined: dict[str, str] = {}
     if grouped is not None:
         gone = set(before.values()) - set(grouped.people.persons)

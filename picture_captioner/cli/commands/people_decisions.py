@@ -9,13 +9,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 
-from picture_captioner.cli.commands.people import Known, group
+from picture_captioner.cli.commands.people import Known, deciding, group
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ConfigurationError, ExitCode, UsageError
-from picture_captioner.library import Library, Placed
+from picture_captioner.library import Placed
 from picture_captioner.pipeline.people.overview import PersonShown, key_of, overview
-from picture_captioner.pipeline.people.people_file import PeopleFile
 
 Row = dict[str, object]
 LONGEST_NAME = 200
@@ -37,12 +36,7 @@ def decide(flags: Flags, rows_of: Callable[[Known], Sequence[Row]]) -> int:
             f"there is no {settings.library_home} yet: run 'caption.py people scan', then "
             "'caption.py people cluster'"
         )
-    with (
-        Library.open(settings.library_home, say) as library,
-        PeopleFile(settings.people_path) as file,
-    ):
-        for warning in (*file.repairs, *file.warnings()):
-            say(warning)
+    with deciding(settings) as (library, file):
         said = file.said()
         rows = rows_of(Known(settings, library, said, overview(library, said)))
         if not rows:

@@ -86,13 +86,13 @@ def group_faces(
     Raises:
         LibraryError: it cannot be written.
     """
-    recogniser = library.faces.recogniser()
-    if recogniser is None:
-        return None
-    run, table = library.face_runs.active_run(), library.faces.table(recogniser)
-    anew = "as asked" if rebuild else why_anew(run, table, recogniser)
-    new = np.flatnonzero(table.labels == UNSEEN)
-    with library.transaction():
+    with library.transaction():  # from the first look on: another process may add faces
+        recogniser = library.faces.recogniser()
+        if recogniser is None:
+            return None
+        run, table = library.face_runs.active_run(), library.faces.table(recogniser)
+        anew = "as asked" if rebuild else why_anew(run, table, recogniser)
+        new = np.flatnonzero(table.labels == UNSEEN)
         if anew and not dry_run:
             run = _cluster_all(table, recogniser, run)
             library.face_runs.save_run(run, table)

@@ -1,4 +1,8 @@
-"""What `maintain` does to people: each step alone is idempotent and one transaction."""
+"""What `maintain` does to people: each step alone is idempotent and one transaction.
+
+Themes need no steps: a report makes them anew, with centres, medoids and sizes, and keeps them in
+one file. They can only be stale: photos were put into them by `--assign` since.
+"""
 
 from __future__ import annotations
 
