@@ -351,6 +351,18 @@ class DeclaredSettings:
             most=64,
         ),
     ] = 0
+    keep_clean: Annotated[
+        float,
+        Flag(
+            "run process report people_scan",
+            "GB",
+            "Keep up to so many GB of small clean images: the next pass decodes these.",
+            HOW,
+            default="none",
+            least=0,
+            comment="GB of small clean images, for the next model or stage (docs/library.md).",
+        ),
+    ] = 0.0
     face_score: Annotated[
         float,
         Flag(

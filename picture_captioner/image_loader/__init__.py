@@ -25,6 +25,8 @@ right for one thread at a time: Python's warning filters, which keep Pillow quie
 from picture_captioner.image_loader.decode_errors import room_asked_for
 from picture_captioner.image_loader.decoding import fitting
 from picture_captioner.image_loader.examining import (
+    CLEAN_EDGE,
+    CLEAN_QUALITY,
     THUMBNAIL_EDGE,
     ExaminedImage,
     Traits,
@@ -50,6 +52,8 @@ from picture_captioner.image_loader.samples import decode_samples, import_all, s
 from picture_captioner.metadata import Metadata
 
 __all__ = [
+    "CLEAN_EDGE",
+    "CLEAN_QUALITY",
     "PHOTO_EXTENSIONS",
     "RAW_EXTENSIONS",
     "THUMBNAIL_EDGE",

@@ -18,7 +18,7 @@ The format and its rules are in docs/journal-format.md.
 """
 
 from picture_captioner.journal.append_only import real_journal_path
-from picture_captioner.journal.durable import make_folders, replacing
+from picture_captioner.journal.durable import has_room, make_folders, replacing
 from picture_captioner.journal.fold import Fold, Line, fold, is_real
 from picture_captioner.journal.forgetting import (
     Traces,
@@ -72,6 +72,7 @@ __all__ = [
     "fold",
     "forget_in_log",
     "forget_lines",
+    "has_room",
     "is_count",
     "is_real",
     "make_folders",

@@ -5,10 +5,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+ROOM_FOR_JOURNAL = 100_000_000
+"""Bytes: 100,000 captions with their log. What can be computed again leaves so much free."""
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the disk has room for more than the journal.
+
+    Raises:
+        OSError: the folder is not there.
+    """
+    return shutil.disk_usage(folder).free >= ROOM_FOR_JOURNAL
 
 
 def sync(descriptor: int) -> None:

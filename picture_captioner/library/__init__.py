@@ -19,6 +19,7 @@ source of truth.
     faces.py       `Faces`: faces, and whose each is
     face_runs.py   `FaceRuns`: clustering runs, and which face is in which cluster
     forgetting.py  photos out of every table and free page
+    clean_images.py  small clean copies of photos, in a folder beside the file
     vectors.py     half-precision vectors by model and key
     home.py        what a database has to be able to do
     database.py    the file: private, checked, moved aside when it is broken
@@ -31,6 +32,11 @@ source of truth.
 """
 
 from picture_captioner.library.captions import Followed, StoredCaption
+from picture_captioner.library.clean_images import (
+    CleanImages,
+    forget_clean_images,
+    kept_clean_images,
+)
 from picture_captioner.library.database import fault_of
 from picture_captioner.library.face_runs import FaceRuns, RunRow
 from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredFace
@@ -54,6 +60,7 @@ __all__ = [
     "HAS",
     "MAX_ATTEMPTS",
     "STATUSES",
+    "CleanImages",
     "FaceRuns",
     "FaceTable",
     "Faces",
@@ -78,6 +85,8 @@ __all__ = [
     "Words",
     "checked",
     "fault_of",
+    "forget_clean_images",
     "is_open",
+    "kept_clean_images",
     "standing",
 ]

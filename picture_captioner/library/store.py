@@ -14,6 +14,7 @@ import msgspec
 from picture_captioner.journal import Traces, tag_key
 from picture_captioner.library import captions, forgetting, ledger, tags, texts, told, vectors
 from picture_captioner.library.captions import Followed, StoredCaption
+from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.database import FileDatabase, Notice
 from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.face_runs import FaceRuns
@@ -43,27 +44,32 @@ class Library:
     every call may raise: `LibraryError`, `LibraryLockedError`.
     """
 
-    def __init__(self, database: Database, notice: Notice) -> None:
+    def __init__(
+        self, database: Database, notice: Notice, clean_images: CleanImages | None = None
+    ) -> None:
+        self.clean_images = clean_images
         self._notice = notice
         self.database = database
         self.faces = Faces(database)
         self.face_runs = FaceRuns(database)
 
     @classmethod
-    def open(cls, home: Path | ServerAddress, notice: Notice) -> Self:
+    def open(
+        cls, home: Path | ServerAddress, notice: Notice, clean_images: CleanImages | None = None
+    ) -> Self:
         """Open the file or the collection on a server, made if there is none.
 
         `notice` is told when a file that is broken, foreign or of another version was moved aside,
-        and when a collection is begun.
+        and when a collection is begun. Passes over the photos use and fill `clean_images`.
 
         Raises:
             LibraryError: it cannot be opened or made.
         """
         if isinstance(home, Path):
-            return cls(FileDatabase(home, notice), notice)
+            return cls(FileDatabase(home, notice), notice, clean_images)
         from picture_captioner.library.postgresql import PostgresDatabase
 
-        return cls(PostgresDatabase(home, notice), notice)
+        return cls(PostgresDatabase(home, notice), notice, clean_images)
 
     @classmethod
     def in_memory(cls, notice: Notice) -> Self:

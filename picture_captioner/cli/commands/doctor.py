@@ -140,13 +140,15 @@ def _library(settings: Settings) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("absent", "library", f"no {path} yet", "a report or search makes it")
         return
-    from picture_captioner.library import fault_of
+    from picture_captioner.library import fault_of, kept_clean_images
 
     if reason := fault_of(path):
         remedy = "delete it: a report computes it again"
         yield Finding("broken", "library", f"{path}: {reason}", remedy)
     else:
-        yield Finding("ok", "library", f"{path} ({size(path.stat().st_size)})")
+        number, taken = kept_clean_images(path)
+        kept = f", {number:,} clean images ({size(taken)})" if number else ""
+        yield Finding("ok", "library", f"{path} ({size(path.stat().st_size)}){kept}")
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

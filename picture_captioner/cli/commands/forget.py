@@ -18,7 +18,7 @@ from picture_captioner.errors import (
     UsageError,
 )
 from picture_captioner.journal import Journal, Traces, find_traces, forget_in_log, forget_lines
-from picture_captioner.library import Library
+from picture_captioner.library import Library, forget_clean_images
 
 
 def forget_photos(
@@ -56,6 +56,7 @@ def forget_photos(
             if dry_run:
                 say(f"{count(len(traces.paths))} would be forgotten (nothing done: --dry-run)")
                 return ExitCode.DONE
+            forget_clean_images(settings.library_path, traces.own_hashes)
             library.forget(traces.paths, traces.own_hashes, traces.own_captions)
         _forget_people(settings, traces)
         _forget_in_jobs(journal.path, jobs, traces)

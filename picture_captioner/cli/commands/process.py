@@ -21,7 +21,7 @@ from picture_captioner.cli.terminal import count, duration, say, show, table
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, UsageError
 from picture_captioner.journal import read_index
-from picture_captioner.library import Library, Standing, standing
+from picture_captioner.library import CleanImages, Library, Standing, standing
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import Outcome
 from picture_captioner.pipeline.runner import default_decoders
@@ -46,7 +46,8 @@ def run_stages(flags: ProcessFlags, path: Path | None) -> int:
     settings = flags.settings()
     photos_dir, photos = _photos(flags, path, settings)
     configure_logging(settings.log_file, settings.log_level)
-    with Library.open(settings.library_home, say) as library:
+    images = CleanImages.up_to(settings.keep_clean, settings.library_path, say)
+    with Library.open(settings.library_home, say, images) as library:
         if flags.dry_run:
             _tell_pending(flags, library, photos)
             return ExitCode.DONE

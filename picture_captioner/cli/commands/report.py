@@ -62,7 +62,7 @@ def make_report(flags: ReportFlags) -> int:
         FatalError: the flags make no sense, something is missing, or cannot be read or written.
     """
     _require_packages()
-    from picture_captioner.library import Library
+    from picture_captioner.library import CleanImages, Library
     from picture_captioner.report.engines import engine_info
 
     started = time.monotonic()
@@ -72,7 +72,8 @@ def make_report(flags: ReportFlags) -> int:
     configure_logging(settings.log_file, settings.log_level)
     _make_folder(flags.out)
     inputs = _read_inputs(flags, settings)
-    with Library.open(settings.library_home, say) as library:
+    images = CleanImages.up_to(settings.keep_clean, settings.library_path, say)
+    with Library.open(settings.library_home, say, images) as library:
         code = _report(flags, inputs, library)
     if code == ExitCode.DONE:
         say(f"Done in {duration(time.monotonic() - started)}: {flags.out}")

@@ -51,7 +51,7 @@ from picture_captioner.errors import (
     UsageError,
 )
 from picture_captioner.journal import Journal
-from picture_captioner.library import Library
+from picture_captioner.library import CleanImages, Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Ceilings
 from picture_captioner.pipeline.estimate import cost_per_photo
@@ -283,7 +283,8 @@ def _library(
     if flags.dry_run or flags.no_library:
         return None
     try:
-        return held.enter_context(Library.open(settings.library_home, reporter.notice))
+        kept = CleanImages.up_to(settings.keep_clean, settings.library_path, reporter.notice)
+        return held.enter_context(Library.open(settings.library_home, reporter.notice, kept))
     except LibraryError as error:
         say(f"{error}. Captioning goes on without it")
         return None

@@ -142,18 +142,24 @@ class Decoding:
 
     def _load(self, loader: Decoder, item: Item, known: Known) -> LoadedImage:
         path, photo = self._photos_dir / item.photo.rel_path, item.photo
+        edge, quality, facts = self._edge, self._jpeg_quality, self._facts
         options = {
             "allow_reduced": self._allow_reduced,
             "accept_truncated": self._accept_truncated,
         }
-        if self._facts is None or known.anything or not self._facts.wants(photo):
-            return loader.load(path, self._edge, known, self._jpeg_quality, **options)
+        if known.anything:
+            facts = None
+        elif facts is not None and not facts.wants(photo):
+            if (kept := facts.kept(loader, photo, edge, known, quality)) is not None:
+                return kept
+            facts = facts if facts.keeps else None
+        if facts is None:
+            return loader.load(path, edge, known, quality, **options)
         begun = time.perf_counter()
         examined = loader.examine(
-            path, self._edge, known, self._jpeg_quality, for_backend=True, **options
+            path, edge, known, quality, for_backend=True, keep=facts.keeps, **options
         )
-        seconds = time.perf_counter() - begun
-        self._facts.found(photo, examined.loaded, examined.traits, seconds)
+        facts.found(photo, examined, time.perf_counter() - begun)
         return examined.loaded
 
     def _corrupt(self, item: Item, known: Known, error: CorruptImageError) -> None:

@@ -8,7 +8,7 @@ difference between "try again tomorrow" and "this photo is broken".
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -26,10 +26,13 @@ from picture_captioner.errors import (
     UnreadableFileError,
 )
 from picture_captioner.image_loader import (
+    CLEAN_EDGE,
+    CLEAN_QUALITY,
     THUMBNAIL_EDGE,
     ExaminedImage,
     ImageHeader,
     LoadedImage,
+    OpenedPhoto,
     Traits,
     open_encoded,
 )
@@ -61,6 +64,8 @@ DEFAULT_LIMITS = DecodeLimits()
 _MAX_THUMBNAIL_BYTES = THUMBNAIL_EDGE**2 * len("RGB")
 
 _MAX_JPEG_TABLES = 1 << 16
+
+_MAX_CLEAN_BYTES = CLEAN_EDGE**2 * len("RGB") + _MAX_JPEG_TABLES
 
 _HEADERS_AT_ONCE = 64
 """Files that are open at a time while headers are read: some systems allow 256 a process."""
@@ -108,18 +113,20 @@ class Decoder:
 
     def load(
         self,
-        path: Path,
+        path: Path | OpenedPhoto,
         edge: int,
         known: Container[str] = frozenset(),
         jpeg_quality: int | None = None,
         *,
         allow_reduced: bool = False,
         accept_truncated: bool = False,
+        for_backend: bool = True,
     ) -> LoadedImage:
-        """`image_loader.load_image`, with its arguments and errors, and four more.
+        """`image_loader.load_image`, with its arguments and errors, and some more.
 
         With a `jpeg_quality` the process encodes the image as well: the result is then an image
-        with its bytes in `info["jpeg"]` (`image_loader.open_encoded`).
+        with its bytes in `info["jpeg"]` (`image_loader.open_encoded`). `for_backend`: no side of it
+        is too short for a vision model.
 
         Raises:
             DecoderCrashError: the process died while it worked on this photo.
@@ -129,7 +136,7 @@ class Decoder:
             BackendUnavailableError: no decoder process can be started at all.
         """
         options = (jpeg_quality, allow_reduced, accept_truncated)
-        request = LoadRequest(path.suffix, edge, *options, for_backend=True)
+        request = LoadRequest(path.suffix, edge, *options, for_backend=for_backend)
         return self._loaded(path, request, known).loaded
 
     def examine(
@@ -142,15 +149,18 @@ class Decoder:
         allow_reduced: bool = False,
         accept_truncated: bool = False,
         for_backend: bool = False,
+        keep: bool = False,
     ) -> ExaminedImage:
         """`image_loader.examine_image`, with its arguments and errors and those of `load`.
 
         `for_backend`: the picture is one that `load` would return.
         """
-        options = (jpeg_quality, allow_reduced, accept_truncated, True, for_backend)
+        options = (jpeg_quality, allow_reduced, accept_truncated, True, for_backend, keep)
         return self._loaded(path, LoadRequest(path.suffix, edge, *options), known)
 
-    def _loaded(self, path: Path, request: LoadRequest, known: Container[str]) -> ExaminedImage:
+    def _loaded(
+        self, path: Path | OpenedPhoto, request: LoadRequest, known: Container[str]
+    ) -> ExaminedImage:
         edge, quality = request.edge, request.jpeg_quality
         if edge is not None and edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
@@ -206,7 +216,9 @@ class Decoder:
                     reply = process.receive(self._limits.read_seconds, self._stalled)
                     results.append(_header_or_error(reply))
 
-    def _opened(self, path: Path) -> AbstractContextManager[int]:
+    def _opened(self, path: Path | OpenedPhoto) -> AbstractContextManager[int]:
+        if isinstance(path, OpenedPhoto):
+            return nullcontext(path.descriptor)
         return self._opener.opened(path, self._limits.read_seconds, self._stalled)
 
     def _receive_loaded(self, process: DecoderProcess, known: Container[str]) -> Loaded:
@@ -236,7 +248,12 @@ class Decoder:
         if not 0 < found.thumbnail_bytes <= _MAX_THUMBNAIL_BYTES:
             raise DecoderCrashError("the decoder sent a thumbnail of the wrong size")
         thumbnail = process.receive_bytes(found.thumbnail_bytes, seconds, overdue)
-        return _traits(found, thumbnail)
+        clean = None
+        if found.clean_bytes:
+            clean = process.receive_bytes(_MAX_CLEAN_BYTES, seconds, overdue)
+            if max(_opened_jpeg(clean, CLEAN_QUALITY).size) > CLEAN_EDGE:
+                raise _nonsense()
+        return _traits(found, thumbnail, clean)
 
     def _receive_image(
         self, process: DecoderProcess, size: tuple[int, int] | None, edge: int
@@ -261,10 +278,7 @@ class Decoder:
         # No encoder makes more of noise than the pixels take, and a few tables.
         limit = size[0] * size[1] * len("RGB") + _MAX_JPEG_TABLES
         jpeg = process.receive_bytes(limit, self._limits.decode_seconds, self._overdue)
-        try:
-            image = open_encoded(jpeg, quality)
-        except CorruptImageError:
-            raise _nonsense() from None
+        image = _opened_jpeg(jpeg, quality)
         if image.size != size:
             raise _nonsense()
         return image
@@ -318,6 +332,13 @@ def _nonsense() -> DecoderCrashError:
     return DecoderCrashError("the decoder sent a JPEG that makes no sense")
 
 
+def _opened_jpeg(jpeg: bytes, quality: int) -> Image.Image:
+    try:
+        return open_encoded(jpeg, quality)
+    except CorruptImageError:
+        raise _nonsense() from None
+
+
 class _Reported(Exception):
     """The worker is well and reports an error, as opposed to the ways of losing the worker."""
 
@@ -348,12 +369,12 @@ def _loaded_image(loaded: Loaded, image: Image.Image | None) -> LoadedImage:
     )
 
 
-def _traits(found: Examined, thumbnail: bytes) -> Traits:
+def _traits(found: Examined, thumbnail: bytes, clean: bytes | None) -> Traits:
     try:
         best_time(found.metadata.times)
     except ValueError as error:
         raise DecoderCrashError("the decoder sent a reply that makes no sense") from error
-    return Traits(found.metadata, found.sharpness, found.perceptual_hash, thumbnail)
+    return Traits(found.metadata, found.sharpness, found.perceptual_hash, thumbnail, clean)
 
 
 def _header_or_error(reply: Reply) -> ImageHeader | CaptionerError:

@@ -11,9 +11,9 @@ corrupted decoder says is executed by the parent.
     Wanted                       ->
                                  <-  NeedsRoom     where decoding takes much memory
     Room                         ->
-                                 <-  Loaded, then, where `examined` says so, Examined and the
-                                     thumbnail, then the pixels or a JPEG of them where it has an
-                                     `image_size`
+                                 <-  Loaded, then, where `examined` says so, Examined, thumbnail
+                                     and perhaps a clean image, then the pixels or a JPEG of them
+                                     where it has an `image_size`
     HeadersRequest, descriptors  ->
                                  <-  Header, one for each path
                                      Failed stands in for FileRead, Loaded or Header
@@ -92,8 +92,8 @@ class LoadRequest(msgspec.Struct, tag=True, frozen=True):
 
     With a `jpeg_quality` a JPEG is wanted in place of the pixels: it is a fifteenth of the bytes,
     and Pillow's encoder would hold the parent's interpreter for 3 ms a photo. `allow_reduced` as in
-    `load_image`; `examine` asks for its traits as well. `for_backend`: no side may be too short for
-    a vision model.
+    `load_image`; `examine` asks for its traits as well, `keep` for a clean image among them.
+    `for_backend`: no side may be too short for a vision model.
     """
 
     suffix: str
@@ -103,6 +103,7 @@ class LoadRequest(msgspec.Struct, tag=True, frozen=True):
     accept_truncated: bool = False
     examine: bool = False
     for_backend: bool = False
+    keep: bool = False
 
 
 class HeadersRequest(msgspec.Struct, tag=True, frozen=True):
@@ -158,12 +159,13 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
 
 
 class Examined(msgspec.Struct, tag=True, frozen=True):
-    """The `Traits` of a photo; `thumbnail_bytes` follow."""
+    """The `Traits` of a photo; `thumbnail_bytes` follow, and `clean_bytes` where there are any."""
 
     metadata: Metadata
     sharpness: float
     perceptual_hash: Annotated[int, msgspec.Meta(ge=0)]
     thumbnail_bytes: int
+    clean_bytes: int = 0
 
 
 class Header(msgspec.Struct, tag=True, frozen=True):
@@ -323,6 +325,8 @@ def _serve_photo(pipe: Connection, request: LoadRequest, photo: OpenedPhoto) -> 
     if traits is not None:
         _send(pipe, _examined(traits))
         pipe.send_bytes(traits.thumbnail)
+        if traits.clean is not None:
+            pipe.send_bytes(traits.clean)
     if loaded.image is not None:
         pipe.send_bytes(jpeg or loaded.image.tobytes())
 
@@ -335,7 +339,7 @@ def _load(
         "accept_truncated": request.accept_truncated,
     }
     if request.examine or request.edge is None:
-        examined = examine_image(photo, request.edge, known, **options)
+        examined = examine_image(photo, request.edge, known, keep=request.keep, **options)
         return examined.loaded, examined.traits
     return load_image(photo, request.edge, known, **options), None
 
@@ -382,12 +386,8 @@ def _facts(loaded: LoadedImage, *, examined: bool) -> Loaded:
 
 
 def _examined(traits: Traits) -> Examined:
-    return Examined(
-        traits.metadata,
-        traits.sharpness,
-        traits.perceptual_hash,
-        len(traits.thumbnail),
-    )
+    sizes = len(traits.thumbnail), len(traits.clean or b"")
+    return Examined(traits.metadata, traits.sharpness, traits.perceptual_hash, *sizes)
 
 
 def _failed(error: CaptionerError) -> Failed:

@@ -13,8 +13,10 @@ from picture_captioner.errors import (
     PhotoSkipped,
 )
 from picture_captioner.image_loader import ExaminedImage
+from picture_captioner.library import Library
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.decoding.disk_watch import DiskWatch
+from picture_captioner.pipeline.decoding.kept import examine_kept, keep
 from picture_captioner.pipeline.dedup import Claim, Follower, SharedContent
 from picture_captioner.pipeline.library_update.storing import ExaminedPhoto, Keeper
 from picture_captioner.pipeline.recording.outcomes import Outcome
@@ -34,6 +36,7 @@ class Examining:
         queue: WorkQueue,
         shared: SharedContent,
         keeper: Keeper,
+        library: Library,
         disk: DiskWatch,
         ready: Buffer[ExaminedPhoto],
         *,
@@ -45,6 +48,7 @@ class Examining:
         self._queue = queue
         self._shared = shared
         self._keeper = keeper
+        self._library = library
         self._disk = disk
         self._ready = ready
 
@@ -59,7 +63,7 @@ class Examining:
         claim = Claim(self._shared)
         begun = time.perf_counter()
         try:
-            examined = loader.examine(path, self._edge, claim)
+            examined = self._examined(loader, path, item, claim)
         except (DecoderCrashError, DecoderTimeoutError) as error:
             self._let_go(claim)
             if item.alone:
@@ -77,6 +81,14 @@ class Examining:
         else:
             self._disk.readable()
             self._route(item, examined, time.perf_counter() - begun)
+
+    def _examined(self, loader: Decoder, path: Path, item: Item, claim: Claim) -> ExaminedImage:
+        if not self._keeper.needs_photo(item):
+            found = examine_kept(self._library, loader, item.photo, self._edge, claim)
+            if found is not None:
+                return found
+        keeps = self._library.clean_images is not None
+        return keep(self._library, loader.examine(path, self._edge, claim, keep=keeps))
 
     def _route(self, item: Item, examined: ExaminedImage, seconds: float) -> None:
         loaded, traits = examined.loaded, examined.traits

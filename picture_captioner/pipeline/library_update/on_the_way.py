@@ -8,12 +8,14 @@ first: where library.db cannot be written the run goes on without it, and says s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from picture_captioner.errors import LibraryError, PhotoError
-from picture_captioner.image_loader import LoadedImage, Traits
+from picture_captioner.image_loader import ExaminedImage, LoadedImage, Traits
 from picture_captioner.library import Library, is_open
+from picture_captioner.pipeline.decoding.decoder import Decoder
+from picture_captioner.pipeline.decoding.kept import examine_kept, keep
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StagePhoto
 from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
@@ -62,12 +64,35 @@ class FactsOnTheWay:
             return False
         return any(is_open(rows, stage.name, stage.version) for stage in self._stages)
 
-    def found(
-        self, photo: Photo, loaded: LoadedImage, traits: Traits | None, seconds: float
-    ) -> None:
-        """Keep what was found; without `traits` it is at most a copy of what is known."""
-        content = loaded.content_sha256
-        found = _Found(photo, content, loaded, traits, None, seconds)
+    @property
+    def keeps(self) -> bool:
+        """Whether clean images are kept."""
+        return self._library.clean_images is not None and not self._given_up.is_set()
+
+    def kept(
+        self,
+        decoder: Decoder,
+        photo: Photo,
+        edge: int,
+        known: Container[str],
+        jpeg_quality: int | None,
+    ) -> LoadedImage | None:
+        """A photo whose facts are known, by its clean image, as a backend wants it; or None."""
+        if not self.keeps:
+            return None
+        wanted = (photo, edge, known, jpeg_quality)
+        try:
+            found = examine_kept(self._library, decoder, *wanted, for_backend=True)
+        except LibraryError as error:
+            self._give_up(error)
+            return None
+        return found.loaded if found is not None else None
+
+    def found(self, photo: Photo, examined: ExaminedImage, seconds: float) -> None:
+        """Keep what was found; without traits it is at most a copy of what is known."""
+        examined = keep(self._library, examined)
+        loaded, traits = examined.loaded, examined.traits
+        found = _Found(photo, loaded.content_sha256, loaded, traits, None, seconds)
         if not self._at_once or self._given_up.is_set():
             self._put(found)
             return

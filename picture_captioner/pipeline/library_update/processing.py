@@ -178,6 +178,7 @@ class _Flow:
             queue,
             shared,
             self._keeper,
+            library,
             watch,
             self._ready,
             follow_links=follow_links,

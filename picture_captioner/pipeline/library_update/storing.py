@@ -70,6 +70,10 @@ class Keeper:
         while batch := self._ready.take(self._batch_size, LINGER_SECONDS):
             self._keep(batch)
 
+    def needs_photo(self, item: Item) -> bool:
+        """Whether something is open for which a kept clean image will not do."""
+        return any(stage.of_photo for stage in self._still_open.of_file(item.photo))
+
     def recognised(self, followers: Sequence[Follower]) -> None:
         """Keep where content lies that is known already; what is not, is tried itself."""
         for item, loaded in followers:

@@ -23,6 +23,7 @@ SKIPPED_FOLDERS: tuple[tuple[str, str], ...] = (
     ("lost+found", "fsck: fragments without a name"),
     ("__MACOSX", "zip files made on a Mac: AppleDouble halves that end in .jpg"),
     ("Thumbs", "gallery programs: thumbnails"),
+    ("*.clean-images", "this program: clean images (--keep-clean)"),
     ("*.lrdata", "Lightroom: previews"),
     ("iPod Photo Cache", "iTunes: smaller copies"),
     ("*.*library/resources/derivatives", "Apple Photos: smaller copies of the originals"),

@@ -15,6 +15,7 @@ class NormalizeStage(Stage):
 
     name = "normalize"
     version = "1"
+    of_photo = True
 
     def work(self, photos: Sequence[StagePhoto]) -> list[Traits]:
         """They came with the decoded picture."""
@@ -31,6 +32,7 @@ class MetadataStage(Stage):
 
     name = "metadata"
     version = "3"
+    of_photo = True
 
     def work(self, photos: Sequence[StagePhoto]) -> list[Traits]:
         """They came with the decoded picture."""
