@@ -8,7 +8,7 @@ deleted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -168,9 +168,17 @@ class Collecting:
 
 
 def collect(
-    service: BatchService, journal: Journal, ledger: JobLedger, job: Job, prices: Prices
+    service: BatchService,
+    journal: Journal,
+    ledger: JobLedger,
+    job: Job,
+    prices: Prices,
+    again: Callable[[str], bool],
 ) -> Collected:
     """Write a job's answers, note that it is collected, and have its files deleted.
+
+    Args:
+        again: by the code of its verdict whether the next job is to ask about a photo once more.
 
     Raises:
         ResultsCutError, JobGoneError, TransientError, FatalError: it is not collected yet.
@@ -191,6 +199,7 @@ def collect(
             files=list(remote.files),
             captioned=found.captioned,
             failed=len(found.failed),
+            again=[path for path, code in found.failed.items() if again(code)],
             unanswered=found.unanswered.total(),
             cost_usd=round(found.cost_usd, 6),
         )

@@ -13,7 +13,8 @@ import os
 import secrets
 import socket
 import uuid
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -182,6 +183,29 @@ class JobLedger(RowFile):
         """More photos with the bytes of some in a job that is out."""
         self.put(self._copies_row(job_id, copies))
 
+    def bring_in(self, rows: Sequence[dict[str, Any]], only: str | None = None) -> list[Job]:
+        """Take over jobs from the rows of another ledger, or one of them; what was taken over.
+
+        Jobs that are done with over there are left out, unless this ledger believes them to be out.
+        """
+        ours, theirs = self.jobs(), add_up(rows)
+        progress = list(JobState)
+        taken = []
+        for job in theirs.values():
+            here = ours.get(job.id)
+            if only not in {None, job.id}:
+                continue
+            if here is None and (job.is_out or job.state is JobState.COLLECTED or only):
+                self.put(*(row for row in rows if row["job"] == job.id))
+            elif here is None or progress.index(job.state) <= progress.index(here.state):
+                continue
+            elif job.state is JobState.ABANDONED and here.remote_id:
+                continue  # nobody over there has seen it, and here it has a name
+            else:
+                self.put({"job": job.id, **job.facts})
+            taken.append(job)
+        return taken
+
     @staticmethod
     def _copies_row(job_id: str, copies: Iterable[Copy]) -> dict[str, Any]:
         return {"job": job_id, "copies": [msgspec.to_builtins(copy) for copy in copies]}
@@ -200,6 +224,8 @@ class JobLedger(RowFile):
                 for name in ("asked", "copies")
                 if name in row
             }
+            if "again" in row:
+                lists["again"] = [path for path in row["again"] if path not in paths]
             return {**row, **lists}
 
         if path.exists():
@@ -235,6 +261,12 @@ def add_up(rows: Iterable[Mapping[str, Any]]) -> dict[str, Job]:
         plain = {k: v for k, v in row.items() if k not in {"job", "asked", "copies"}}
         job.facts.update({**plain, **state})
     return {name: job for name, job in jobs.items() if "state" in job.facts}
+
+
+def to_ask_again(jobs: Mapping[str, Job]) -> frozenset[str]:
+    """Photos whose answer was of no use, for the next job to ask about; each one once."""
+    wanted = Counter(path for job in jobs.values() for path in set(job.facts.get("again") or ()))
+    return frozenset(path for path, times in wanted.items() if times == 1)
 
 
 def photos_out(jobs: Mapping[str, Job]) -> dict[str, str]:

@@ -296,5 +296,6 @@ class RunFlags(Flags):
             _JOBS,
         ),
     ] = "single"
+    again: frozenset[str] = frozenset()  # photos whose last answer was of no use
     named: tuple[Path, ...] = ()  # the single photos that are arguments
     as_json: bool = False

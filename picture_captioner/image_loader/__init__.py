@@ -46,7 +46,7 @@ from picture_captioner.image_loader.loading import (
     read_header,
 )
 from picture_captioner.image_loader.measures import perceptual_hash
-from picture_captioner.image_loader.reading import OpenedPhoto, open_descriptor
+from picture_captioner.image_loader.reading import OpenedPhoto, open_descriptor, read_file
 from picture_captioner.image_loader.resizing import roomy
 from picture_captioner.image_loader.samples import decode_samples, import_all, samples
 from picture_captioner.metadata import Metadata
@@ -72,6 +72,7 @@ __all__ = [
     "open_descriptor",
     "open_encoded",
     "perceptual_hash",
+    "read_file",
     "read_header",
     "reduced",
     "room_asked_for",

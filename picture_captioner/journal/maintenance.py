@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,15 +75,19 @@ class _Plan:
         self.keep.update(offsets)
 
 
-def compact(path: Path) -> CompactResult:
+def compact(path: Path, jobs: Iterable[str] = ()) -> CompactResult:
     """Drop superseded lines, atomically; no caption and no cost is lost.
+
+    Args:
+        jobs: batch jobs that are not collected yet. Their lines stay, superseded or not: they say
+            which answers are here already.
 
     Raises:
         JournalLockedError, JournalError: as for writing; the old file is then untouched.
     """
     open_for_reading(path).close()  # a mistyped name must not become an empty journal
     with closing(Journal(path)) as journal, _saying_what_failed("compact", journal.path):
-        return _compact(journal)
+        return _compact(journal, [job.encode("ascii") for job in jobs])
 
 
 @contextmanager
@@ -100,9 +104,9 @@ def _saying_what_failed(work: str, path: Path) -> Iterator[None]:
         raise JournalError(f"cannot {work} {path}: {reason}; it is as it was") from error
 
 
-def _compact(journal: Journal) -> CompactResult:
+def _compact(journal: Journal, jobs: Sequence[bytes]) -> CompactResult:
     path = journal.path
-    plan = _plan_compaction(journal)
+    plan = _plan_compaction(journal, jobs)
     result = CompactResult(damaged=len(journal.index.damage), bytes_before=path.stat().st_size)
     if result.damaged:
         append_durably(path.with_name(path.name + ".broken"), _damaged_bytes(path))
@@ -112,24 +116,22 @@ def _compact(journal: Journal) -> CompactResult:
     return result
 
 
-def _plan_compaction(journal: Journal) -> _Plan:
+def _plan_compaction(journal: Journal, jobs: Sequence[bytes]) -> _Plan:
     index, plan = journal.index, _Plan()
     for fold in map(index.fold, index.entries):
         plan.add(fold.caption or fold.last, fold.last)
     for entry in index.rehearsed.values():
         plan.add(entry, entry)
-    for entry in _entries(journal.path):
-        if entry.offset not in plan.keep:
-            plan.spent.setdefault(entry.rel_path, _Spent()).add(entry)
-    return plan
-
-
-def _entries(path: Path) -> Iterable[Entry]:
-    with open_for_reading(path) as stream:
+    with open_for_reading(journal.path) as stream:
         for line in read_lines(stream):
             found = parse_line(line)
-            if isinstance(found, Entry):
-                yield found
+            if not isinstance(found, Entry) or found.offset in plan.keep:
+                continue
+            if any(job in line.data for job in jobs):
+                plan.keep.add(found.offset)
+            else:
+                plan.spent.setdefault(found.rel_path, _Spent()).add(found)
+    return plan
 
 
 def _damaged_bytes(path: Path) -> Iterator[bytes]:

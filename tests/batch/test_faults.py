@@ -262,3 +262,94 @@ def test_files_that_are_gone_already_need_no_deleting(desk):
     assert desk.run("batch", "collect") == 0, desk.said
     assert desk.jobs()[0]["state"] == "collected"
     assert len(desk.of_jobs()) == 11
+
+
+# --- beside a job: other commands ---------------------------------------------------------------
+
+
+def test_a_copy_of_a_photo_that_is_out_waits_in_a_run_and_gets_its_caption(desk):
+    assert desk.run("batch", "submit") == 0, desk.said
+    shutil.copy(desk.photos / "000/00005.jpg", desk.photos / "later.jpg")
+    assert desk.run("run") == 0, desk.said
+    assert "1 photo wait" in desk.said
+    assert desk.server.live.total() == 1, "the one before the job"
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.run("run") == 0, desk.said
+    (copy,) = [record for record in desk.records() if record["rel_path"] == "later.jpg"]
+    assert copy["copied_from"] == "000/00005.jpg"
+    assert not desk.server.paid_twice()
+
+
+def test_answers_of_no_use_are_in_the_next_job_once(desk):
+    desk.server.outcome = lambda number, picture: "broken" if number < 3 else "ok"
+    assert desk.run("batch", "submit") == 0, desk.said
+    for left in (3, 0):
+        desk.run("batch", "wait", "--poll=0.1")
+        assert desk.run("batch", "collect", "--repair=batch") == 0, desk.said
+        assert ("once more" in desk.said) == bool(left)
+        assert desk.run("run") == 0, "a run does not take them"
+        assert desk.run("batch", "submit", "--min-batch=2") == 0, desk.said
+    sent = [len(batch.requests) for batch in desk.server.batches.values()]
+    assert sent == [11, 3 - 1], "one of them is asked about at once, before the job"
+    assert desk.server.live.total() == 2
+    assert sorted(desk.server.bill.values())[-2:] == [2, 2]
+
+
+def test_a_merged_journal_follows_the_jobs_of_both(desk):
+    """Another machine's photos that are out are not sent from here."""
+    assert desk.run("batch", "submit", "--limit=6", "--min-batch=2") == 0, desk.said
+    (job,) = desk.jobs()
+    there = desk.folder / "there"
+    there.mkdir()
+    for name in ("captions.jsonl", "captions.jobs.jsonl"):
+        (desk.folder / name).rename(there / name)
+    merge = desk._preloaded.run("journal", "merge", "there/captions.jsonl", cwd=desk.folder)
+    assert merge.returncode == 0, merge.said
+    assert f"Job {job['job']}" in merge.said
+    assert desk.run("run") == 0, desk.said
+    assert "Passing over 5 photos" in desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert len({record["rel_path"] for record in desk.records()}) == 12
+    assert not desk.server.paid_twice()
+    (job,) = desk.jobs()
+    assert job["code"] == "deleted"
+
+
+def test_what_a_copy_of_the_ledger_has_found_out_is_taken_over(desk):
+    assert desk.run("batch", "submit") == 0, desk.said
+    there = desk.folder / "there"
+    there.mkdir()
+    for name in ("captions.jsonl", "captions.jobs.jsonl"):
+        shutil.copy(desk.folder / name, there / name)
+    desk.run("batch", "wait", "--poll=0.1", journal="there/captions.jsonl")
+    assert desk.run("batch", "collect", journal="there/captions.jsonl") == 0, desk.said
+    assert desk.jobs()[0]["code"] == "created"
+    merge = desk._preloaded.run("journal", "merge", "there/captions.jsonl", cwd=desk.folder)
+    assert merge.returncode == 0, merge.said
+    assert desk.jobs()[0]["code"] == "deleted"
+    assert len(desk.of_jobs()) == 11
+    assert desk.run("run") == 0, desk.said
+    assert not desk.server.paid_twice()
+
+
+def test_a_journal_compacted_between_two_collects_has_each_answer_once(desk):
+    """The line by which the second collect knows an answer was superseded, and stays."""
+    desk.server.outcome = lambda number, picture: "broken" if number == 0 else "ok"
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    desk.server.faults["results"] = ["cut"]
+    assert desk.run("batch", "collect") == 69, desk.said
+    arrived = len(desk.of_jobs())
+    assert arrived
+    assert desk.run("run", "--retry-status=all", "--force", "--limit=12") == 0, desk.said
+    compacting = desk._preloaded.run("journal", "compact", cwd=desk.folder)
+    assert compacting.returncode == 0, compacting.said
+    assert len(desk.of_jobs()) == arrived
+    assert desk.run("batch", "collect", "--repair=batch") == 0, desk.said
+    paths = [record["rel_path"] for record in desk.of_jobs()]
+    assert len(paths) == len(set(paths)) == desk.server.bill.total() == 11
+    (job,) = desk.jobs()
+    costs = sum(record["cost_usd"] for record in desk.of_jobs())
+    assert abs(costs - job["cost_usd"]) < 1e-6

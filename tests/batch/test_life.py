@@ -162,3 +162,52 @@ def test_a_cancelled_job_gives_back_what_was_not_answered(desk):
     assert desk.run("run") == 0
     assert len({r["rel_path"] for r in desk.records()}) == 12
     assert not desk.server.paid_twice()
+
+
+# --- what is asked, in a job as in a run ----------------------------------------------------------
+
+
+def submitted(desk, *flags: str) -> list[dict]:
+    """The bodies of the requests of a job that is submitted with these flags, and collected."""
+    assert desk.run("batch", "submit", *flags) == 0, desk.said
+    (batch,) = desk.server.batches.values()
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    return [body for _, body in batch.requests]
+
+
+def test_fields_and_a_vocabulary_are_asked_for_and_judged(desk):
+    (desk.folder / "words.txt").write_text("square\ncircle\n")
+    answer = {"caption": "A square of one colour.", "title": "Square", "tags": ["circle", "moon"]}
+    desk.server.answer = lambda outcome, body: json.dumps(answer)
+    flags = ["--fields=caption,title,tags", "--vocabulary=words.txt"]
+    bodies = submitted(desk, *flags)
+    schemas = [json.dumps(body["response_format"]) for body in bodies]
+    assert all('"square", "circle"' in schema for schema in schemas), schemas[0]
+    made = desk.of_jobs()
+    assert len(made) == 11
+    assert {record["title"] for record in made} == {"Square"}
+    assert {tuple(record["tags"]) for record in made} == {("circle",)}
+    assert desk.run("run", *flags, "--stale=prompt") == 0, desk.said
+    assert "Nothing to do" in desk.said, "a run would ask the same question"
+
+
+def test_context_is_told_in_a_job_and_is_part_of_the_question(desk):
+    (desk.photos / "000").rename(desk.photos / "Sailing")
+    bodies = submitted(desk, "--context=folder")
+    asked = [body["messages"][0]["content"][1]["text"] for body in bodies]
+    assert all("Folder that it lies in" in text and "Sailing" in text for text in asked), asked[0]
+    assert desk.run("run", "--context=folder", "--stale=prompt") == 0, desk.said
+    assert "Nothing to do" in desk.said
+    assert desk.run("run", "--stale=prompt", "--limit=1") == 0, desk.said
+    assert "1 captioned" in desk.said
+
+
+def test_the_raw_file_of_a_photo_that_is_out_waits_for_its_caption(desk):
+    (desk.photos / "000/00005.nef").write_bytes(b"II*\0" + bytes(200))
+    bodies = submitted(desk)
+    assert len(bodies) == 11
+    assert desk.run("run") == 0, desk.said
+    (raw,) = [record for record in desk.records() if record["rel_path"].endswith(".nef")]
+    assert (raw["copied_from"], raw["copied_because"]) == ("000/00005.jpg", "same_shot")
+    assert desk.server.live.total() == 1

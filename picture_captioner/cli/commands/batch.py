@@ -199,7 +199,7 @@ def _bring_in(ledger: JobLedger, remote_id: str, source: Path, job_id: str | Non
     names = [j.id for j in theirs.values() if remote_id == j.remote_id or j.id == job_id]
     if len(names) != 1:
         raise UsageError(f"{source} has no job with the id {remote_id}; name it with --job JOB")
-    ledger.put(*(row for row in rows if row["job"] == names[0]))
+    ledger.bring_in(rows, only=names[0])
     return names[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from picture_captioner.batch.collecting import Collected, collect
 from picture_captioner.batch.following import follow, jobs_at
-from picture_captioner.batch.ledger import Job, JobState
+from picture_captioner.batch.ledger import Job, JobState, to_ask_again
 from picture_captioner.batch.service import JobGoneError, ResultsCutError
 from picture_captioner.cli.commands.batch import wait
 from picture_captioner.cli.commands.batch_parties import flags_as, open_ledger, services_of
@@ -44,6 +44,10 @@ def collect_ended(flags: RunFlags) -> int:
         raise UsageError(f"--repair {flags.repair}: expected single or batch")
     settings = settings_for(flags)
     failed: dict[str, dict[str, str]] = {}
+
+    def again(code: str) -> bool:
+        return flags.repair == "batch" and code in _MENDED_BY_ASKING
+
     stuck: list[str] = []
     with Journal(settings.captions_jsonl) as journal, open_ledger(settings) as ledger:
         for service, prices in services_of(flags, settings, ledger):
@@ -53,7 +57,7 @@ def collect_ended(flags: RunFlags) -> int:
                 if job.state in {JobState.ENDED, JobState.COLLECTED}:
                     try:
                         with asking(service):
-                            found = collect(service, journal, ledger, job, prices)
+                            found = collect(service, journal, ledger, job, prices, again)
                     except (ResultsCutError, JobGoneError) as error:
                         stuck.append(str(error))
                         say(f"Job {job.id} is not collected: {error}", always=True)
@@ -90,12 +94,15 @@ def _repair(
     """Ask again, one at a time and by the usual rules, about what the jobs failed."""
     chosen = {
         job_id: [
-            path for path, code in found.items() if settings.fallback or code in _MENDED_BY_ASKING
+            path
+            for path, code in found.items()
+            if code in _MENDED_BY_ASKING or (settings.fallback and flags.repair == "single")
         ]
         for job_id, found in failed.items()
     }
-    if flags.repair == "batch" and any(failed.values()):
-        say("Next, to send the failed ones in another job: batch submit --retry-status=all")
+    if flags.repair == "batch":
+        if asked := to_ask_again(jobs) & {p for paths in chosen.values() for p in paths}:
+            say(f"The next 'batch submit' asks about {count(len(asked))} of them once more")
         return ExitCode.DONE
     for job_id, paths in chosen.items():
         if len(paths) < len(failed[job_id]):

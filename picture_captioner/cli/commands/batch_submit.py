@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from picture_captioner.batch.following import follow, require_no_strangers
-from picture_captioner.batch.ledger import JobLedger
+from picture_captioner.batch.ledger import JobLedger, read_jobs, to_ask_again
 from picture_captioner.batch.service import BatchService, service_for
 from picture_captioner.batch.submitting import JobTerms, Submission
 from picture_captioner.cli.commands.compose import check_ceilings
@@ -51,6 +51,7 @@ def submit(flags: RunFlags) -> int:
         FatalError: it cannot start, or had to stop; what was sent is in the ledger.
     """
     flags = _for_files(flags) if flags.to_files else flags
+    flags = replace(flags, again=to_ask_again(read_jobs(flags.settings().captions_jsonl)))
     return with_pending(flags, lambda job: _submit(_without_raw_of_a_shot(job)))
 
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from picture_captioner.batch.ledger import JobLedger, ledger_path, read_jobs
 from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show, size
@@ -70,7 +71,7 @@ def compact_journal(flags: Flags) -> int:
         JournalError, JournalLockedError: it is as it was.
     """
     path = existing_journal(flags)
-    result = compact(path)
+    result = compact(path, [job.id for job in read_jobs(path).values() if job.is_out])
     say(
         f"Kept {count(result.kept, 'line')}, dropped {result.dropped:,} superseded: "
         f"{size(result.bytes_before)} -> {size(result.bytes_after)}"
@@ -87,6 +88,11 @@ def merge_journal(flags: Flags, other: Path) -> int:
         JournalError, JournalLockedError: it is as it was.
     """
     path = flags.settings().captions_jsonl
+    if theirs := JobLedger.read(ledger_path(other))[0]:
+        # First: photos that are out over there must not be sent from here, whatever ends this.
+        with JobLedger.beside(path) as ledger:
+            for job in ledger.bring_in(theirs):
+                say(f"Job {job.id} of {other} is followed here, too: {count(len(job.photos))}")
     result = merge(path, other)
     say(
         f"{count(result.lines_added, 'line')} added to {path}: {count(result.paths_added)} new, "

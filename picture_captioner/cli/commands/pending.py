@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import Job as SentJob
@@ -11,8 +12,8 @@ from picture_captioner.batch.ledger import not_out, photos_out
 from picture_captioner.cli.program import program
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
-from picture_captioner.errors import ConfigurationError
-from picture_captioner.image_loader import RAW_EXTENSIONS
+from picture_captioner.errors import ConfigurationError, PhotoError, UnreadableFileError
+from picture_captioner.image_loader import RAW_EXTENSIONS, read_file
 from picture_captioner.journal import Journal
 from picture_captioner.pipeline.selecting.same_shot import find_shots
 from picture_captioner.pipeline.selecting.selection import (
@@ -46,6 +47,30 @@ def leave_out_what_is_out(
             always=True,
         )
     selection.pending[:] = pending
+
+
+def leave_out_copies_of_what_is_out(
+    photos: Sequence[Photo], jobs: Mapping[str, SentJob], photos_dir: Path
+) -> list[Photo]:
+    """The photos whose bytes no job has: the others get its caption, once it is collected."""
+    out = {
+        (photo.size, photo.content_sha256)
+        for job in jobs.values()
+        if job.is_out
+        for photo in job.photos.values()
+    }
+    sizes = {size for size, _ in out}
+    left = [p for p in photos if p.size not in sizes or (p.size, _hash(p, photos_dir)) not in out]
+    if waiting := len(photos) - len(left):
+        say(f"{count(waiting)} wait: batch jobs have the same photos, and the captions are copied")
+    return left
+
+
+def _hash(photo: Photo, photos_dir: Path) -> str:
+    try:
+        return read_file(photos_dir / photo.rel_path).content_sha256
+    except (UnreadableFileError, PhotoError):
+        return ""  # the run says what is wrong with it
 
 
 def reverse_after_a_death(journal: Journal, selection: Selection) -> bool:

@@ -66,6 +66,7 @@ def rules_for(flags: RunFlags, backends: Sequence[CaptionBackend], hints: Hints)
         retry_only=flags.retry_only,
         stale=frozenset(Stale(w) for w in words_in("--stale", flags.stale or "", list(Stale))),
         force=flags.force,
+        again=flags.again,
         overwrite_edits=flags.overwrite_edits,
         since=_since(flags.since),
         dry_run=flags.dry_run,

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from picture_captioner.cli.commands.compose import (
 from picture_captioner.cli.commands.context import context_for, rejected_because, tell_context
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import (
+    leave_out_copies_of_what_is_out,
     leave_out_what_is_out,
     named,
     require_own_journal,
@@ -186,6 +187,13 @@ class Job:
 
 def caption_pending(job: Job) -> int:
     """Caption the photos now, one request each."""
+    if not job.rules.identity.placeholder and not job.rules.dry_run:
+        jobs = read_jobs(job.journal.path)
+        photos = leave_out_copies_of_what_is_out(job.batch.photos, jobs, job.photos_dir)
+        if not photos:
+            leave(job, ExitCode.DONE, abandoned=False)
+            return ExitCode.DONE
+        job = replace(job, batch=replace(job.batch, photos=photos))
     chosen_backends = available_backends(job)
     flags, journal, batch = job.flags, job.journal, job.batch
     reporter = job.reporter

@@ -69,6 +69,7 @@ class SelectionRules:
     """The flags that decide what is pending.
 
     `fallbacks` are asked when the first choice fails: their captions are as good as its own.
+    `again` are paths that are taken although their last attempt failed, by any status.
     """
 
     identity: Identity
@@ -77,6 +78,7 @@ class SelectionRules:
     retry_only: bool = False
     stale: frozenset[Stale] = frozenset()
     force: bool = False
+    again: frozenset[str] = frozenset()
     overwrite_edits: bool = False
     since: datetime | None = None
     dry_run: bool = False
@@ -90,7 +92,8 @@ class SelectionRules:
             return not self.retry_only
         if self.since is not None and (self.is_younger(last) or self._goes_round(last)):
             return False
-        if self.force or last.status in self.retry_status:
+        again = photo.rel_path in self.again and last.status is not Status.SUCCESS
+        if self.force or again or last.status in self.retry_status:
             return self.overwrite_edits or not self._is_humans(photo, index)
         if not self.stale or self.retry_only:  # a million records come by here
             return False
