@@ -98,8 +98,17 @@ class Settings(DeclaredSettings):
             return self.library_path
         if self.library_db:
             raise UsageError("LIBRARY (--library) and LIBRARY_DB (--library-db): name one of them")
-        if not re.match(r"postgres(?:ql)?://", self.library):
-            raise UsageError("--library (LIBRARY) is not postgresql://user@host/database")
+        return self.served_library(self.library)
+
+    def served_library(self, url: str) -> ServerAddress:
+        """The collection on that server.
+
+        Raises:
+            UsageError: no such address or name.
+        """
+        _keep_password_of(url)
+        if not re.match(r"postgres(?:ql)?://", url):
+            raise UsageError("a library on a server is postgresql://user@host/database")
         if not re.fullmatch(
             r"(?!pg_|public$|information_schema$)[a-z][a-z0-9_]{0,62}", self.collection
         ):
@@ -107,7 +116,7 @@ class Settings(DeclaredSettings):
                 f"--collection {self.collection[:70]}: up to 63 small letters, digits and _, a "
                 "letter first"
             )
-        return ServerAddress(self.library, self.collection)
+        return ServerAddress(url, self.collection)
 
     @property
     def has_library(self) -> bool:

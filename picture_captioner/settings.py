@@ -114,7 +114,7 @@ class DeclaredSettings:
     collection: Annotated[
         str,
         Flag(
-            _LIBRARY,
+            f"{_LIBRARY} library_copy",
             "NAME",
             "Which of the libraries on that server.",
             WHERE,

@@ -19,7 +19,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from picture_captioner.library.postgresql import connect
+from picture_captioner.library.postgresql_access import connect
 from picture_captioner.settings import ServerAddress
 from tests import needs
 

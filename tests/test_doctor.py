@@ -9,6 +9,7 @@ import tomllib
 
 import pytest
 
+from picture_captioner.library import Library
 from tests.providers.openai_server import OpenAIServer
 from tests.support import ROOT, caption, library
 
@@ -102,3 +103,27 @@ def test_a_library_that_is_well_is_only_read(tmp_path):
     before = (tmp_path / "library.db").read_bytes()
     assert lines_about(doctor(tmp_path), "library")[0].startswith("ok")
     assert (tmp_path / "library.db").read_bytes() == before
+
+
+def test_a_library_on_a_server_is_asked_and_nothing_is_made(tmp_path, one_server):
+    address = one_server.new_collection()
+    env = {"CAPTION_LIBRARY": address.url, "CAPTION_COLLECTION": address.collection}
+    done = doctor(tmp_path, **env)
+    assert done.returncode == 0, done.stdout
+    server, extension, collection = lines_about(done, "library")
+    assert f"postgresql://club@127.0.0.1:{one_server.port}/postgres answers: Postgre" in server
+    assert "no TLS" in server
+    assert "pgvector 0." in extension
+    assert f"no collection '{address.collection}' yet: the first use makes it" in collection
+    assert one_server.sql(f"SELECT to_regnamespace('{address.collection}')") == [(None,)]
+    with Library.open(address, lambda said: None):
+        pass
+    assert "0 photos" in lines_about(doctor(tmp_path, **env), "library")[2]
+    wrong = doctor(tmp_path, f"--library={one_server.url(password='wrong-horse-9')}")
+    assert wrong.returncode == 78
+    (line,) = lines_about(wrong, "library")
+    assert line.startswith("broken")
+    assert "PGPASSFILE" in line
+    assert "wrong-horse-9" not in wrong.stdout + wrong.stderr
+    guest = doctor(tmp_path, f"--library={one_server.url('guest_of_doctor')}", **env)
+    assert "lets nobody in" in lines_about(guest, "library")[0]

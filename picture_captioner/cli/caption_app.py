@@ -21,6 +21,7 @@ from picture_captioner.cli.batch_app import batch_app
 from picture_captioner.cli.execution import execute as run_app
 from picture_captioner.cli.flags import AsJson, Command, Flags, make_app, takes_flags
 from picture_captioner.cli.journal_app import journal_app
+from picture_captioner.cli.library_app import library_app
 from picture_captioner.cli.models_app import models_app
 from picture_captioner.cli.people_app import maintain_app, people_app
 from picture_captioner.cli.process_flags import ProcessFlags
@@ -39,6 +40,7 @@ app = make_app(
 )
 app.add_typer(journal_app, name="journal")
 app.add_typer(models_app, name="models")
+app.add_typer(library_app, name="library")
 app.add_typer(batch_app, name="batch")
 app.add_typer(people_app, name="people")
 app.add_typer(tags_app, name="tags")

@@ -23,7 +23,9 @@ source of truth.
     vectors.py     half-precision vectors by model and key
     home.py        what a database has to be able to do
     database.py    the file: private, checked, moved aside when it is broken
-    postgresql.py  a server, which postgresql_migrating.py prepares; postgresql_words.py: its words
+    postgresql.py  a server: postgresql_access.py reaches it, postgresql_migrating.py prepares it
+                   (postgresql_schema.py: its tables), postgresql_words.py finds words there
+    copying.py     a library copied from one home to the other
     ledger.py      what each stage did to each photo
     schema.py      its tables, as numbered migrations
     checking.py    drops rows that this program never wrote

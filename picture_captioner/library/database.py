@@ -68,11 +68,7 @@ class FileConnection(sqlite3.Connection):
     def add_words(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Put rows (id, text of each column) into a full-text index."""
         names = [row[1] for row in self.execute(f"PRAGMA table_info({table})")]
-        marks = ", ".join("?" * (len(names) + 1))
-        self.executemany(
-            f"INSERT INTO {table} (rowid, {', '.join(names)}) VALUES ({marks})",  # noqa: S608
-            rows,
-        )
+        self.write_rows(table, ["rowid", *names], rows)
 
     def find_words(self, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
         """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
@@ -84,6 +80,15 @@ class FileConnection(sqlite3.Connection):
             f"WHERE {table} MATCH ?",
             (f"{column} : ({expression})" if column else expression,),
         )
+
+    def read_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[Any]:
+        """All rows of a table, some at a time; also of a full-text index, by `rowid`."""
+        yield from self.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}")  # noqa: S608
+
+    def write_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows into a table or full-text index, with the ids that they have."""
+        marks = ", ".join("?" * len(columns))
+        self.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608
 
     def halves(self, vector: bytes) -> bytes:
         """A vector in half precision, as it is stored."""
@@ -159,6 +164,10 @@ class FileDatabase:
         """The connection, for queries."""
         with self._lock, self._told():
             yield self._connection
+
+    def snapshot(self) -> contextlib.AbstractContextManager[Connection]:
+        """As `reading`, but all queries see one state, whatever others write meanwhile."""
+        return self.transaction()
 
     def reclaim(self) -> None:
         """Write the file afresh, and delete what its log still holds."""

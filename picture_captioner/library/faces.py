@@ -85,7 +85,7 @@ class Faces:
         """Number and box of each face that was found in a photo."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT number, x, y, width, height FROM faces WHERE content = ?",
+                "SELECT number, x, y, width, height FROM faces WHERE content = ? ORDER BY number",
                 (to_key(content_sha256),),
             )
             return [(number, tuple(box)) for number, *box in rows]

@@ -70,6 +70,12 @@ class Connection(Protocol):
     def find_words(self, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
         """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
 
+    def read_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[Any]:
+        """All rows of a table, some at a time; also of a full-text index, by `rowid`."""
+
+    def write_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows into a table or full-text index, with the ids that they have."""
+
     def halves(self, vector: bytes) -> Any:
         """A vector in half precision, as this home takes it for a value."""
 
@@ -96,6 +102,9 @@ class Database(Protocol):
 
     def reading(self) -> AbstractContextManager[Connection]:
         """The connection, for queries."""
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """As `reading`, but all queries see one state, whatever others write meanwhile."""
 
     def reclaim(self) -> None:
         """Leave nothing of deleted rows in the database's own files."""

@@ -67,7 +67,7 @@ def of_file(connection: Connection, rel_path: str, size: int, mtime_ns: int) -> 
     """The rows of the content of a file as it was looked at."""
     found = connection.execute(
         f"SELECT {_ROW} FROM files JOIN stages USING (content) "  # noqa: S608
-        "WHERE rel_path = ? AND size = ? AND mtime_ns = ?",
+        "WHERE rel_path = ? AND size = ? AND mtime_ns = ? ORDER BY stage, version",
         (to_key(rel_path), size, mtime_ns),
     )
     return [StageRow(*row) for row in found]
@@ -76,7 +76,7 @@ def of_file(connection: Connection, rel_path: str, size: int, mtime_ns: int) -> 
 def of_content(connection: Connection, content_sha256: str) -> list[StageRow]:
     """The rows of a content."""
     found = connection.execute(
-        f"SELECT {_ROW} FROM stages WHERE content = ?",  # noqa: S608
+        f"SELECT {_ROW} FROM stages WHERE content = ? ORDER BY stage, version",  # noqa: S608
         (to_key(content_sha256),),
     )
     return [StageRow(*row) for row in found]

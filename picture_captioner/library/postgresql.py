@@ -12,22 +12,19 @@ import contextlib
 import functools
 import logging
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from picture_captioner.errors import (
-    LibraryDeniedError,
-    LibraryError,
-    LibraryLockedError,
-    LibrarySetupError,
-    LibraryUnreachableError,
-)
-from picture_captioner.extras import how_to_install
 from picture_captioner.library import postgresql_migrating, postgresql_words
 from picture_captioner.library.home import Connection, Cursor, Part, Phrase
+from picture_captioner.library.postgresql_access import (
+    arguments_of,
+    connect,
+    needed_psycopg,
+    telling,
+)
 from picture_captioner.settings import ServerAddress
 
 if TYPE_CHECKING:
@@ -45,14 +42,8 @@ _RESTART_SECONDS = 30.0
 _MOST_CONNECTIONS = 8
 """Of one process; a server allows a hundred unless told otherwise."""
 
-_PATIENCE = {
-    "connect_timeout": "10",
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "60000",
-}
-"""A peer that fell silent is given up within a minute; the URL may say otherwise."""
+_BOOLEAN = 16
+"""The type's number, the same in every database."""
 
 Notice = Callable[[str], None]
 Keys = Mapping[str, tuple[Sequence[str], Sequence[str]]]
@@ -77,7 +68,7 @@ class PostgresDatabase:
         """Connect, and bring the collection to this program's version; made if there is none."""
         self._address = address
         self._held = threading.local()
-        with self._told():
+        with telling(self._address):
             first = connect(address)
             with contextlib.closing(first):
                 schemas, self._keys = postgresql_migrating.prepare(first, address, notice)
@@ -91,12 +82,8 @@ class PostgresDatabase:
         if (held := getattr(self._held, "connection", None)) is not None:
             yield held
             return
-        with self._told(), self._pool.connection() as raw:
-            raw.execute(
-                "SELECT set_config('search_path', %s, true), set_config('lock_timeout', %s, true)",
-                (self._path, f"{BUSY_SECONDS}s"),
-            )
-            self._held.connection = ServedConnection(raw, self._keys, self._types)
+        with telling(self._address), self._pool.connection() as raw:
+            self._held.connection = self._served(raw)
             try:
                 yield self._held.connection
             finally:
@@ -106,11 +93,22 @@ class PostgresDatabase:
         """The connection, for queries."""
         return self.transaction()
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """As `reading`, but all queries see one state, whatever others write meanwhile."""
+        with telling(self._address), self._pool.connection() as raw:
+            raw.isolation_level = needed_psycopg().IsolationLevel.REPEATABLE_READ
+            try:
+                yield self._served(raw)
+            finally:
+                raw.rollback()
+                raw.isolation_level = None
+
     def reclaim(self) -> None:
         """Rewrite every table without what was deleted; the server's own log is its own."""
         with self.reading() as connection:
             tables = {table for table, _ in connection.columns()}
-        with self._told(), contextlib.closing(connect(self._address)) as raw:
+        with telling(self._address), contextlib.closing(connect(self._address)) as raw:
             raw.autocommit = True
             for table in sorted({*tables, *postgresql_words.WEIGHTS}):
                 raw.execute(f'VACUUM (FULL) "{self._address.collection}"."{table}"'.encode())
@@ -119,13 +117,20 @@ class PostgresDatabase:
         """Close the connections."""
         self._pool.close()
 
+    def _served(self, raw: psycopg.Connection[Any]) -> ServedConnection:
+        raw.execute(
+            "SELECT set_config('search_path', %s, true), set_config('lock_timeout', %s, true)",
+            (self._path, f"{BUSY_SECONDS}s"),
+        )
+        return ServedConnection(raw, self._keys, self._types)
+
     def _open_pool(self) -> ConnectionPool[psycopg.Connection[Any]]:
         from psycopg_pool import ConnectionPool
 
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # our sentence says it
         return ConnectionPool(
             self._address.url,
-            kwargs=_arguments(self._address),
+            kwargs=arguments_of(self._address),
             min_size=0,
             max_size=_MOST_CONNECTIONS,
             timeout=_RESTART_SECONDS,
@@ -134,14 +139,6 @@ class PostgresDatabase:
             check=ConnectionPool.check_connection,
             open=True,
         )
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        psycopg = _psycopg()
-        try:
-            yield
-        except psycopg.Error as error:
-            raise sentence(self._address, error) from None  # its text may quote a photo's row
 
 
 class ServedConnection:
@@ -182,6 +179,40 @@ class ServedConnection:
         """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
         return postgresql_words.find(self, table, phrases, column)
 
+    def read_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[Any]:
+        """All rows of a table, some at a time; also of a full-text index, by `rowid`."""
+        query = f"SELECT {_names(columns)} FROM {table} ORDER BY {order}"  # noqa: S608
+        with self._raw.cursor(name=f"all_{table}") as cursor:
+            yield from cursor.execute(query.encode(), binary=True)
+
+    def write_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows into a table or full-text index, with the ids that they have."""
+        if table in postgresql_words.WEIGHTS:
+            self.add_words(table, rows)
+            return
+        found = self.execute(
+            "SELECT attname, atttypid FROM pg_attribute WHERE attrelid = CAST(? AS regclass)",
+            (table,),
+        )
+        kinds = dict(found.fetchall())
+        types = [kinds[column] for column in columns]
+        made = {_BOOLEAN: bool, self._types.halfvec: Halves}
+        makes = [(place, made[kind]) for place, kind in enumerate(types) if kind in made]
+        into = f"COPY {table} ({_names(columns)}) FROM STDIN (FORMAT BINARY)".encode()
+        with self._raw.cursor() as cursor, cursor.copy(into) as copy:
+            copy.set_types(types)
+            for row in rows:
+                values = list(row)
+                for place, make in makes:
+                    values[place] = make(values[place])
+                copy.write_row(values)
+        if "id" in columns:  # the next one that is given begins after those
+            self.execute(
+                "SELECT setval(pg_get_serial_sequence(?, 'id'), coalesce(max(id), 0) + 1, false) "  # noqa: S608
+                f"FROM {table}",
+                (table,),
+            )
+
     def halves(self, vector: bytes) -> Any:
         """A vector in half precision, as pgvector takes it."""
         return Halves(vector)
@@ -217,11 +248,14 @@ def translated(sql: str, columns: tuple[str, ...] = (), key: tuple[str, ...] = (
         rest = [column for column in columns if column not in key]
         sets = ", ".join(f'"{column}" = excluded."{column}"' for column in rest)
         then = f"DO UPDATE SET {sets}" if rest else "DO NOTHING"
-        names = ", ".join(f'"{column}"' for column in key)
-        told += f" ON CONFLICT ({names}) {then}"
+        told += f" ON CONFLICT ({_names(key)}) {then}"
     elif "INSERT OR IGNORE" in sql:
         told += " ON CONFLICT DO NOTHING"
     return told.encode()
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
 
 
 def _outside_of_quotes(sql: str) -> str:
@@ -289,64 +323,3 @@ def _swapped(data: bytes) -> bytes:
     numbers = array.array("H", data)
     numbers.byteswap()
     return numbers.tobytes()
-
-
-def connect(address: ServerAddress) -> psycopg.Connection[Any]:
-    """A connection of psycopg; `sslmode`, PGPASSFILE and the like mean what they mean to libpq."""
-    opened: psycopg.Connection[Any] = _psycopg().connect(address.url, **_arguments(address))
-    return opened
-
-
-def _arguments(address: ServerAddress) -> dict[str, Any]:
-    given = _psycopg().conninfo.conninfo_to_dict(address.url)
-    patience = {name: value for name, value in _PATIENCE.items() if name not in given}
-    if sys.platform != "linux":
-        patience.pop("tcp_user_timeout", None)
-    # Poolers know nothing of statements that were prepared on another connection.
-    return {"prepare_threshold": None, "application_name": "picture-captioner"} | patience
-
-
-def _psycopg() -> Any:
-    try:
-        import psycopg
-        import psycopg_pool  # noqa: F401 - the sentence is for both
-    except ImportError as error:
-        raise LibrarySetupError(
-            f"a library on a server needs the extra postgres: {how_to_install('postgres')}"
-        ) from error
-    return psycopg
-
-
-_DENIED = re.compile(r"password|authentication|pg_hba|role |permission|SSL", re.IGNORECASE)
-
-
-def sentence(address: ServerAddress, error: psycopg.Error) -> LibraryError:
-    """What happened, without values of rows and without the password."""
-    code = error.sqlstate or ""
-    said = " ".join((error.diag.message_primary or str(error).splitlines()[0])[:200].split())
-    if code in {"55P03", "40P01", "40001"}:
-        return LibraryLockedError(
-            f"{address} is being written by another process ({said}); run this again"
-        )
-    if code == "53100":
-        return LibraryError(
-            f"no room on the disk of {address}: free some space there and run the same command "
-            "again; what was saved so far is kept"
-        )
-    if code[:2] == "28" or code == "42501":
-        return LibraryDeniedError(
-            f"{address} does not allow that ({said}): docs/scale.md has what the role needs"
-        )
-    if code == "3D000" or (not code and "database" in said and "does not exist" in said):
-        return LibrarySetupError(f"{address}: {said}; an administrator makes it: docs/scale.md")
-    if code in {"25006", "58030"} or (code and code[:2] not in {"08", "53", "57"}):
-        return LibraryError(f"{address} cannot be used: {said}")
-    if not code and _DENIED.search(said):
-        return LibraryDeniedError(
-            f"{address} lets nobody in with that: {said}. The password may stand in PGPASSWORD or "
-            "in the file that PGPASSFILE names"
-        )
-    return LibraryUnreachableError(
-        f"{address} does not answer ({said}): is the server running? Run the same command again; "
-        "what was saved so far is kept"
-    )

@@ -5,10 +5,10 @@ Of several processes that come at once one takes the steps, and the others wait 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.errors import LibraryNewerError, LibrarySetupError
+from picture_captioner.errors import LibraryDeniedError, LibraryNewerError, LibrarySetupError
 from picture_captioner.library import postgresql_schema
 from picture_captioner.settings import ServerAddress
 
@@ -55,6 +55,34 @@ def version_of(raw: psycopg.Connection[Any], collection: str) -> int:
         table = f'"{collection}".version'
         (there,) = _one(raw, "SELECT to_regclass(%s) IS NOT NULL", table)
         return int(_one(raw, f"SELECT number FROM {table}")[0]) if there else 0  # noqa: S608
+
+
+def findings(raw: psycopg.Connection[Any], address: ServerAddress) -> Iterator[str]:
+    """What there is of pgvector and of the collection; nothing is changed.
+
+    Raises:
+        LibraryError: what is missing cannot be made by this role.
+    """
+    row = raw.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
+    may_begin = bool(_one(raw, "SELECT has_database_privilege(current_database(), 'CREATE')")[0])
+    if row is None and not may_begin:
+        raise LibrarySetupError(f"{address} has no pgvector: CREATE EXTENSION vector adds it")
+    yield f"pgvector {row[0]}" if row else "no pgvector yet: the first use adds it"
+    version, known = version_of(raw, address.collection), len(postgresql_schema.MIGRATIONS)
+    _refuse_newer(version, address)
+    if version == 0:
+        schema = "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s"
+        if not (_one(raw, schema, address.collection) or (may_begin,))[0]:
+            raise LibraryDeniedError(f"{address}: its role may not make a collection")
+        yield f"no collection '{address.collection}' yet: the first use makes it"
+        return
+    table = f'"{address.collection}".photos'
+    rights = "SELECT has_table_privilege(%s, 'SELECT') AND has_table_privilege(%s, 'INSERT')"
+    if not _one(raw, rights, table, table)[0]:
+        raise LibraryDeniedError(f"{address}: its role may not write '{address.collection}'")
+    (photos,) = _one(raw, f"SELECT count(*) FROM {table}")  # noqa: S608
+    step = "" if version == known else f", to be brought from version {version} to {known}"
+    yield f"collection '{address.collection}': {photos:,} photos{step}"
 
 
 def _one(raw: psycopg.Connection[Any], sql: str, *values: object) -> tuple[Any, ...]:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from picture_captioner.journal import Traces, tag_key
-from picture_captioner.library import captions, forgetting, ledger, tags, texts, told, vectors
+from picture_captioner.library import (
+    captions,
+    copying,
+    forgetting,
+    ledger,
+    tags,
+    texts,
+    told,
+    vectors,
+)
 from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.database import FileDatabase, Notice
@@ -90,6 +99,15 @@ class Library:
     def close(self) -> None:
         """Close the file."""
         self.database.close()
+
+    def copy_to(self, other: Library) -> Mapping[str, int]:
+        """Copy every row into an empty library, compared row by row; how many, by table.
+
+        Raises:
+            UsageError: the other is not empty.
+            LibraryError: a row came out differently; the other is as it was.
+        """
+        return copying.copy(self.database, other.database)
 
     def transaction(self) -> AbstractContextManager[object]:
         """What is saved in this block is kept as a whole, or not at all."""

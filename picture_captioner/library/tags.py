@@ -66,10 +66,13 @@ def save(
 
 def every(connection: Connection) -> Iterator[PhotoTag]:
     """Every tag of every photo, those of captions first."""
-    for key, tag in connection.execute("SELECT rel_path, tag FROM caption_tags"):
+    for key, tag in connection.execute(
+        "SELECT rel_path, tag FROM caption_tags ORDER BY rel_path, tag"
+    ):
         yield PhotoTag(from_key(key), tag)
     given = connection.execute(
-        "SELECT rel_path, tag, category, confidence FROM photo_tags JOIN located USING (content)"
+        "SELECT rel_path, tag, category, confidence FROM photo_tags JOIN located USING (content) "
+        "ORDER BY rel_path, category, tag"
     )
     for key, tag, category, confidence in given:
         yield PhotoTag(from_key(key), tag, category, confidence)

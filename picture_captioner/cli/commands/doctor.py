@@ -24,11 +24,11 @@ from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.program import program
 from picture_captioner.cli.terminal import count, say, show, size
 from picture_captioner.config import CONFIG_FILE, Settings
-from picture_captioner.errors import ExitCode, FatalError
+from picture_captioner.errors import ExitCode, FatalError, LibraryError
 from picture_captioner.extras import how_to_install
 from picture_captioner.hub import CATALOGUE, models_for
 from picture_captioner.journal import read_index
-from picture_captioner.settings import KEYS
+from picture_captioner.settings import KEYS, ServerAddress
 
 SECONDS = 3.0
 """For a server or a driver to answer: one that is well does so in milliseconds."""
@@ -136,6 +136,15 @@ def _journal(settings: Settings) -> Iterator[Finding]:
 
 
 def _library(settings: Settings) -> Iterator[Finding]:
+    if isinstance(home := settings.library_home, ServerAddress):
+        from picture_captioner.library.postgresql_access import findings
+
+        try:
+            for told in findings(home):
+                yield Finding("ok", "library", told)
+        except LibraryError as error:
+            yield Finding("broken", "library", str(error), "docs/scale.md")
+        return
     path = settings.library_path.absolute()
     if not path.exists():
         yield Finding("absent", "library", f"no {path} yet", "a report or search makes it")

@@ -1,0 +1,38 @@
+"""`library copy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.terminal import count, say
+from picture_captioner.config import Settings
+from picture_captioner.errors import ConfigurationError, ExitCode
+from picture_captioner.library import Library
+from picture_captioner.settings import ServerAddress
+
+
+def copy_library(flags: Flags, source: str, target: str) -> int:
+    """Copy every row of one library into another, which is empty.
+
+    Raises:
+        UsageError: the other is not empty, or no such address.
+        ConfigurationError: there is no such file to copy from.
+        LibraryError: one of them cannot be used; nothing is copied.
+    """
+    settings = flags.settings()
+    old, new = _home(settings, source), _home(settings, target)
+    if isinstance(old, Path) and not old.is_file():
+        raise ConfigurationError(f"there is no {old} to copy from")
+    with Library.open(old, say) as library, Library.open(new, say) as other:
+        rows = library.copy_to(other)
+    tables = sum(number > 0 for number in rows.values())
+    say(
+        f"Copied {count(sum(rows.values()), 'row')} of {count(tables, 'table')} from {old} to "
+        f"{new}: read again there, each table has the same rows"
+    )
+    return ExitCode.DONE
+
+
+def _home(settings: Settings, named: str) -> Path | ServerAddress:
+    return settings.served_library(named) if "://" in named else Path(named).expanduser()

@@ -1,0 +1,122 @@
+"""How a library's server is reached, what doctor sees of it, and what is said when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from picture_captioner.errors import (
+    LibraryDeniedError,
+    LibraryError,
+    LibraryLockedError,
+    LibrarySetupError,
+    LibraryUnreachableError,
+)
+from picture_captioner.extras import how_to_install
+from picture_captioner.library import postgresql_migrating
+from picture_captioner.settings import ServerAddress
+
+if TYPE_CHECKING:
+    import psycopg
+
+_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A peer that fell silent is given up within a minute; the URL may say otherwise."""
+
+
+def connect(address: ServerAddress) -> psycopg.Connection[Any]:
+    """A connection of psycopg; `sslmode`, PGPASSFILE and the like mean what they mean to libpq."""
+    opened: psycopg.Connection[Any] = needed_psycopg().connect(address.url, **arguments_of(address))
+    return opened
+
+
+def arguments_of(address: ServerAddress) -> dict[str, Any]:
+    """What psycopg is told besides the URL."""
+    given = needed_psycopg().conninfo.conninfo_to_dict(address.url)
+    patience = {name: value for name, value in _PATIENCE.items() if name not in given}
+    if sys.platform != "linux":
+        patience.pop("tcp_user_timeout", None)
+    # Poolers know nothing of statements that were prepared on another connection.
+    return {"prepare_threshold": None, "application_name": "picture-captioner"} | patience
+
+
+def needed_psycopg() -> Any:
+    """The package.
+
+    Raises:
+        LibrarySetupError: it is not installed.
+    """
+    try:
+        import psycopg
+        import psycopg_pool  # noqa: F401 - the sentence is for both
+    except ImportError as error:
+        raise LibrarySetupError(
+            f"a library on a server needs the extra postgres: {how_to_install('postgres')}"
+        ) from error
+    return psycopg
+
+
+_DENIED = re.compile(r"password|authentication|pg_hba|role |permission|SSL", re.IGNORECASE)
+
+
+def sentence(address: ServerAddress, error: psycopg.Error) -> LibraryError:
+    """What happened, without values of rows and without the password."""
+    code = error.sqlstate or ""
+    said = " ".join((error.diag.message_primary or str(error).splitlines()[0])[:200].split())
+    if code in {"55P03", "40P01", "40001"}:
+        return LibraryLockedError(
+            f"{address} is being written by another process ({said}); run this again"
+        )
+    if code == "53100":
+        return LibraryError(
+            f"no room on the disk of {address}: free some space there and run the same command "
+            "again; what was saved so far is kept"
+        )
+    if code[:2] == "28" or code == "42501":
+        return LibraryDeniedError(
+            f"{address} does not allow that ({said}): docs/scale.md has what the role needs"
+        )
+    if code == "3D000" or (not code and "database" in said and "does not exist" in said):
+        return LibrarySetupError(f"{address}: {said}; an administrator makes it: docs/scale.md")
+    if code in {"25006", "58030"} or (code and code[:2] not in {"08", "53", "57"}):
+        return LibraryError(f"{address} cannot be used: {said}")
+    if not code and _DENIED.search(said):
+        return LibraryDeniedError(
+            f"{address} lets nobody in with that: {said}. The password may stand in PGPASSWORD or "
+            "in the file that PGPASSFILE names"
+        )
+    return LibraryUnreachableError(
+        f"{address} does not answer ({said}): is the server running? Run the same command again; "
+        "what was saved so far is kept"
+    )
+
+
+@contextlib.contextmanager
+def telling(address: ServerAddress) -> Iterator[None]:
+    """What psycopg raises becomes a sentence."""
+    psycopg = needed_psycopg()
+    try:
+        yield
+    except psycopg.Error as error:
+        raise sentence(address, error) from None  # its text may quote a photo's row
+
+
+def findings(address: ServerAddress) -> Iterator[str]:
+    """What there is at an address, sentence by sentence; nothing is changed.
+
+    Raises:
+        LibraryError: something that the library needs is missing, or cannot be reached.
+    """
+    with telling(address), contextlib.closing(connect(address)) as raw:
+        encrypted = "TLS" if raw.pgconn.ssl_in_use else "no TLS"
+        major = raw.info.server_version // 10_000
+        yield f"{address} answers: PostgreSQL {major}, {encrypted}"
+        yield from postgresql_migrating.findings(raw, address)
