@@ -7,20 +7,15 @@ one, as fast (28 ms for 12 megapixels at half scale, with either).
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from picture_captioner.errors import CorruptImageError, TruncatedImageError
 from picture_captioner.image_loader.resizing import Box
 
-try:
-    import simplejpeg
-except ImportError:  # no wheel for this platform: Pillow decodes, and damage is seen less often
-    simplejpeg = None
-
-HAS_LIBRARY = simplejpeg is not None
 _SCALES = (8, 4, 2, 1)
 _MODES = {1: ("GRAY", "L"), 3: ("RGB", "RGB")}
 _END, _NO_END = b"\xff\xd9", "Premature end of JPEG file"
@@ -36,6 +31,19 @@ _REMARKS = (
     "Unknown Adobe color transform",
 )
 """Warnings about the description of the picture, all of which is there."""
+
+
+@functools.cache
+def import_simplejpeg() -> Any:
+    """The library, imported late: it brings numpy, 85 ms, which only decoders need.
+
+    None where there is no wheel for the platform: Pillow decodes, and damage is seen less often.
+    """
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    return simplejpeg
 
 
 class Pixels(NamedTuple):
@@ -56,7 +64,7 @@ def decode_jpeg(
         TruncatedImageError: the picture's data end too early or run into nothing.
         CorruptImageError: the decoder found damage in the middle.
     """
-    if simplejpeg is None:
+    if import_simplejpeg() is None:
         return None
     room = min(size[0] // wanted[0], size[1] // wanted[1])
     scale = next(scale for scale in _SCALES if scale <= max(room, 1))
@@ -87,7 +95,7 @@ class _Refused(Exception):
 
 def _channels(data: bytes, size: tuple[int, int]) -> int:
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        height, width, colours, _ = import_simplejpeg().decode_jpeg_header(data, strict=False)
     except ValueError as error:
         raise _Refused from error
     if (width, height) != size:
@@ -98,7 +106,7 @@ def _channels(data: bytes, size: tuple[int, int]) -> int:
 def _decode(data: bytes, colours: str, size: tuple[int, int], pixels: bytearray) -> str:
     """Fill the buffer; the first warning, or "". The pixels are there in either case."""
     try:
-        simplejpeg.decode_jpeg(
+        import_simplejpeg().decode_jpeg(
             data, colours, min_width=size[0], min_height=size[1], min_factor=1, buffer=pixels
         )
     except ValueError as error:

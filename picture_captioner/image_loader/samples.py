@@ -10,7 +10,7 @@ from PIL import Image
 
 from picture_captioner.errors import CorruptImageError, FormatUnavailableError
 from picture_captioner.image_loader.decoding import decode
-from picture_captioner.image_loader.jpeg import HAS_LIBRARY, decode_jpeg
+from picture_captioner.image_loader.jpeg import decode_jpeg, import_simplejpeg
 from picture_captioner.image_loader.jxl import import_pylibjxl
 from picture_captioner.image_loader.raw import import_rawpy
 
@@ -31,6 +31,7 @@ def import_all() -> None:
 
     Image.preinit()
     import_rawpy()
+    import_simplejpeg()
     with suppress(FormatUnavailableError):
         import_pylibjxl()
 
@@ -70,4 +71,6 @@ def decode_samples(pictures: list[bytes]) -> None:
 def _by_the_jpeg_library(data: bytes) -> bool:
     """Where there is one: Pillow would step in for it, and see less damage."""
     whole, wanted = (_SIDE, _SIDE), (_EDGE, _EDGE)
-    return not HAS_LIBRARY or decode_jpeg(data, whole, wanted, progressive=False) is not None
+    if import_simplejpeg() is None:
+        return True
+    return decode_jpeg(data, whole, wanted, progressive=False) is not None
