@@ -10,9 +10,9 @@ from picture_captioner.people.yunet import YuNet
 
 @pytest.fixture(scope="session")
 def detect(people_models):
-    return YuNet(people_models / "yunet.onnx")
+    return YuNet(people_models / "yunet.onnx", threads=1)
 
 
 @pytest.fixture(scope="session")
 def recognise(people_models):
-    return SFace(people_models / "sface.onnx")
+    return SFace(people_models / "sface.onnx", threads=1)

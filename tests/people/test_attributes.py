@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def folder():
 def test_all_five_are_men_and_their_guessed_ages_are_those_of_adults(folder, detect):
     guess = Attributes(folder / "age-v1.onnx", folder / "gender-v1.onnx")
     found = {}
-    for who, photo in portraits():
+    for who, photo in islice(portraits(), 0, None, 3):
         largest = max(detect(photo), key=lambda face: face.box.width)
         found.setdefault(who, []).append(guess(photo, largest))
     for guesses in found.values():
@@ -61,7 +62,7 @@ def test_nothing_is_guessed_unless_it_is_asked_for(
     for name in ("age-v1.onnx", "gender-v1.onnx"):
         shutil.copy(folder / name, tmp_path / "models")
     (tmp_path / "photos").mkdir()
-    for path in sorted((FOLDER / "person_a").glob("*.jpg"))[:4]:
+    for path in sorted((FOLDER / "person_a").glob("*.jpg"))[:3]:
         shutil.copy(path, tmp_path / "photos")
     scan = ["people", "scan", "--photos-dir=photos", "--models-dir=models"]
 
