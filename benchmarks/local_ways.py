@@ -28,7 +28,7 @@ from picture_captioner.backends.registry import backend_class
 from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
-from picture_captioner.pipeline.asking.spending import Ceilings
+from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
 from picture_captioner.pipeline.selecting.hints import Hints
@@ -116,7 +116,7 @@ def whole_program(backend: CaptionBackend, paths: Sequence[Path], workers: int) 
             SelectionRules(identity),
             RunOptions(paths[0].parent, workers, decoders, backend.edge),
             outcomes,
-            Ceilings(None, None),
+            Budget(Ceilings(), journal.index),
             Hints(),
         )
         started = time.perf_counter()

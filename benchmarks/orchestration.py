@@ -34,7 +34,7 @@ from picture_captioner.backends.base import BackendSettings, Caption, CaptionBac
 from picture_captioner.journal import Journal
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
-from picture_captioner.pipeline.asking.spending import Ceilings
+from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
 from picture_captioner.pipeline.selecting.hints import Hints
@@ -108,7 +108,7 @@ def run_pipeline(folder: Path, photos: Sequence[Photo]) -> str:
                 SelectionRules(identity),
                 RunOptions(folder, WORKERS, min(default_decoders(), len(photos)), EDGE),
                 outcomes,
-                Ceilings(None, None),
+                Budget(Ceilings(), journal.index),
                 Hints(),
             )
             run.run()

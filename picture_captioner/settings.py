@@ -40,14 +40,14 @@ _PEOPLE = (
     "people_associate maintain maintain_merge_similar"
 )
 _TAGS = "tag tags_list tags_rename tags_merge tags_delete tags_restore"
-_RUN = "run batch_submit"
+_RUN = "run work batch_submit"
 _FOLLOW = "batch_status batch_wait batch_collect batch_cancel batch_adopt"
 _ALL = f"{_RUN} estimate compare report process read status doctor"
 
 
 _LIBRARY = (
-    f"{_RUN} batch_collect search report process read status forget write export doctor {_PEOPLE} "
-    f"{_TAGS}"
+    f"{_RUN} sync batch_collect search report process read status forget write export doctor "
+    f"{_PEOPLE} {_TAGS}"
 )
 
 
@@ -79,7 +79,7 @@ class DeclaredSettings:
     captions_jsonl: Annotated[
         Path,
         Flag(
-            f"{_RUN} {_FOLLOW} batch_list batch_ignore estimate stats search report process "
+            f"{_RUN} sync {_FOLLOW} batch_list batch_ignore estimate stats search report process "
             "read status doctor journal_check journal_compact journal_merge journal_recheck forget "
             f"write undo export import_ accept reject {_PEOPLE} {_TAGS}",
             "FILE",
@@ -334,6 +334,7 @@ class DeclaredSettings:
             "N",
             "Requests at a time.",
             HOW,
+            name="--max-workers --parallel",
             default="the backend's",
             least=0,
             most=500,

@@ -134,7 +134,7 @@ class Service(CaptionBackend):
     class Options(BackendOptions):
         log: str = ""            # one line for each request
         delay: float = 0.0
-        fail: str = ""           # connection, refused, denied, bug, empty
+        fail: str = ""           # connection, refused, denied, bug, empty, killed
         fail_first: int = 0      # so many requests fail, then all is well; 0: for ever
         fail_red: int = -1       # only photos whose first pixel has this red value
 
@@ -152,6 +152,8 @@ class Service(CaptionBackend):
         time.sleep(options.delay)
         red = image.getpixel((1, 0))[0]
         wanted = options.fail_red < 0 or abs(red - options.fail_red) < 3
+        if options.fail == "killed" and wanted:
+            os.kill(os.getpid(), 9)
         if options.fail and wanted and (not options.fail_first or number <= options.fail_first):
             raise {
                 "connection": TransientError("connection lost", code="connection"),

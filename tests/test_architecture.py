@@ -16,7 +16,7 @@ HOUSE = ROOT / PACKAGE
 LAYERS = [
     {"cli"},
     {"config"},
-    {"batch", "report", "writeback"},
+    {"batch", "engines", "report", "writeback"},
     {"pipeline"},
     {"backends", "embedders", "library", "people", "tags"},
     {"journal", "image_loader", "hub", "workers"},
@@ -31,6 +31,7 @@ SIBLINGS = {
     "backends",
     "batch",
     "embedders",
+    "engines",
     "library",
     "people",
     "pipeline",

@@ -76,6 +76,36 @@ def run(
 
 @app.command(cls=Command)
 @takes_flags
+def work(
+    flags: RunFlags,
+    lease: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            help="A worker that says nothing for so long is taken for dead.",
+            rich_help_panel=HOW,
+        ),
+    ] = 60.0,
+    as_json: AsJson = False,
+) -> int:
+    """As 'run', on as many machines as you like: they share the photos of one --library."""
+    from picture_captioner.cli.commands.work import work_together
+
+    return work_together(replace(flags, as_json=as_json), lease)
+
+
+@app.command(cls=Command)
+@takes_flags
+def sync(flags: Flags) -> int:
+    """Bring what is in this journal into the --library on a server; 'work' does it by itself."""
+    from picture_captioner.cli.commands.work import sync_journal
+
+    return sync_journal(flags)
+
+
+@app.command(cls=Command)
+@takes_flags
 def estimate(
     flags: RunFlags,
     trial: Annotated[

@@ -20,12 +20,14 @@ class RunFlags(Flags):
 
     prompt_file: Annotated[
         Path | None,
-        Flag(f"{_RUN} estimate compare", "FILE", "Read the prompt from a UTF-8 text file.", WHO),
+        Flag(
+            f"{_RUN} work estimate compare", "FILE", "Read the prompt from a UTF-8 text file.", WHO
+        ),
     ] = None
     hints: Annotated[
         Path | None,
         Flag(
-            f"{_RUN} estimate",
+            f"{_RUN} work estimate",
             "FILE",
             "JSON lines with 'tags' by 'rel_path' or 'content_sha256', told to the model.",
             WHO,
@@ -34,7 +36,7 @@ class RunFlags(Flags):
     option: Annotated[
         list[str] | None,
         Flag(
-            f"{_RUN} batch_status batch_wait batch_collect batch_cancel estimate",
+            f"{_RUN} work batch_status batch_wait batch_collect batch_cancel estimate",
             "NAME=VALUE",
             "An option of the backend itself; repeatable.",
             WHO,
@@ -43,7 +45,7 @@ class RunFlags(Flags):
     service_tier: Annotated[
         str | None,
         Flag(
-            "run estimate",
+            "run work estimate",
             "TIER",
             "flex: half the price for answers that may take minutes (openai, gemini).",
             WHO,
@@ -52,7 +54,7 @@ class RunFlags(Flags):
     extra_body: Annotated[
         str | None,
         Flag(
-            _RUN,
+            f"{_RUN} work",
             "JSON",
             "Further fields of each request, for servers that speak OpenAI's protocol, such as "
             '\'{"provider": {"data_collection": "deny"}}\' for OpenRouter.',
@@ -62,7 +64,7 @@ class RunFlags(Flags):
     include: Annotated[
         list[str] | None,
         Flag(
-            f"{_RUN} estimate compare",
+            f"{_RUN} work estimate compare",
             "PATTERN",
             "Only photos that match, such as '2023/**' or '*.heic'; repeatable.",
             WHICH,
@@ -71,7 +73,7 @@ class RunFlags(Flags):
     exclude: Annotated[
         list[str] | None,
         Flag(
-            f"{_RUN} estimate compare",
+            f"{_RUN} work estimate compare",
             "PATTERN",
             "Not photos that match; wins over --include; repeatable.",
             WHICH,
@@ -80,14 +82,14 @@ class RunFlags(Flags):
     files_from: Annotated[
         str | None,
         Flag(
-            f"{_RUN} estimate compare",
+            f"{_RUN} work estimate compare",
             "FILE",
             "Only the photos listed in a file, one per line or NUL-separated; '-' is stdin.",
             WHICH,
         ),
     ] = None
     order: Annotated[
-        str, Flag(f"{_RUN} compare", "ORDER", "path, newest, oldest or random.", WHICH)
+        str, Flag(f"{_RUN} work compare", "ORDER", "path, newest, oldest or random.", WHICH)
     ] = "path"
     shard: Annotated[
         str | None,
@@ -161,12 +163,12 @@ class RunFlags(Flags):
     ] = False
     no_library: Annotated[
         bool,
-        Flag(_RUN, "", "Keep no facts and thumbnails in library.db on the way.", HOW),
+        Flag(f"{_RUN} work", "", "Keep no facts and thumbnails in library.db on the way.", HOW),
     ] = False
     accept_truncated: Annotated[
         bool,
         Flag(
-            _RUN,
+            f"{_RUN} work",
             "",
             "Caption what is left of a picture whose file ends too early; its record says "
             "'truncated'.",
@@ -187,7 +189,7 @@ class RunFlags(Flags):
     quantization: Annotated[
         str | None,
         Flag(
-            "run",
+            "run work",
             "KIND",
             "int4, int8, none or auto (default: int4 where 16 bit would leave no room).",
             _MODEL,
@@ -195,12 +197,12 @@ class RunFlags(Flags):
     ] = None
     device: Annotated[
         str | None,
-        Flag("run", "NAME", "cuda, mps, cpu or auto (default: the first there is).", _MODEL),
+        Flag("run work", "NAME", "cuda, mps, cpu or auto (default: the first there is).", _MODEL),
     ] = None
     batch_size: Annotated[
         str | None,
         Flag(
-            "run",
+            "run work",
             "N",
             "Photos at a time, or auto (default: the largest that fits is found).",
             _MODEL,
@@ -209,7 +211,7 @@ class RunFlags(Flags):
     max_pixels: Annotated[
         int | None,
         Flag(
-            "run",
+            "run work",
             "AREA",
             "Scale photos down to so many pixels; what a caption costs (default 401408).",
             _MODEL,
@@ -217,16 +219,23 @@ class RunFlags(Flags):
     ] = None
     max_new_tokens: Annotated[
         int | None,
-        Flag("run", "N", "The longest answer (default: MAX_TOKENS, else 256).", _MODEL, least=1),
+        Flag(
+            "run work", "N", "The longest answer (default: MAX_TOKENS, else 256).", _MODEL, least=1
+        ),
     ] = None
     revision: Annotated[
         str | None,
-        Flag("run", "NAME", "Branch, tag or commit of the model; a commit never changes.", _MODEL),
+        Flag(
+            "run work",
+            "NAME",
+            "Branch, tag or commit of the model; a commit never changes.",
+            _MODEL,
+        ),
     ] = None
     in_process: Annotated[
         bool,
         Flag(
-            "run",
+            "run work",
             "",
             "Run the model in this process, for a debugger or profiler; it then dies with it.",
             _MODEL,
@@ -235,7 +244,7 @@ class RunFlags(Flags):
     model_restart_every: Annotated[
         int | None,
         Flag(
-            "run",
+            "run work",
             "N",
             "Load the model afresh after N photos, which gives leaked memory back (default 5000).",
             _MODEL,

@@ -42,6 +42,7 @@ from picture_captioner.journal.record import (
     RecordError,
     is_count,
     parse_time,
+    read_fields,
     utc_now,
 )
 from picture_captioner.journal.rows import RowFile
@@ -80,6 +81,7 @@ __all__ = [
     "parse_time",
     "read_again",
     "read_captions",
+    "read_fields",
     "read_index",
     "read_job",
     "real_journal_path",

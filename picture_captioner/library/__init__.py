@@ -27,6 +27,7 @@ source of truth.
                    (postgresql_schema.py: its tables), postgresql_words.py finds words there
     copying.py     a library copied from one home to the other
     ledger.py      what each stage did to each photo
+    syncing.py     journals of several machines into one library, on a server
     schema.py      its tables, as numbered migrations
     checking.py    drops rows that this program never wrote
     migrating.py   from an older version to ours
@@ -40,9 +41,11 @@ from picture_captioner.library.clean_images import (
     kept_clean_images,
 )
 from picture_captioner.library.database import fault_of
+from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.face_runs import FaceRuns, RunRow
 from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredFace
 from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.ledger import (
     MAX_ATTEMPTS,
     StageHistory,
@@ -54,6 +57,14 @@ from picture_captioner.library.ledger import (
 from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import HAS, STATUSES, Selection, Term, checked
 from picture_captioner.library.store import Library
+from picture_captioner.library.syncing import (
+    Synced,
+    captions_of,
+    index_words,
+    journal_name,
+    stage_of,
+    sync,
+)
 from picture_captioner.library.tags import GivenTag, PhotoTag
 from picture_captioner.library.texts import Words
 from picture_captioner.metadata import TakenFrom
@@ -63,6 +74,8 @@ __all__ = [
     "MAX_ATTEMPTS",
     "STATUSES",
     "CleanImages",
+    "Connection",
+    "Database",
     "FaceRuns",
     "FaceTable",
     "Faces",
@@ -82,13 +95,21 @@ __all__ = [
     "Standing",
     "StoredCaption",
     "StoredFace",
+    "Synced",
     "TakenFrom",
     "Term",
     "Words",
+    "captions_of",
     "checked",
     "fault_of",
     "forget_clean_images",
+    "from_key",
+    "index_words",
     "is_open",
+    "journal_name",
     "kept_clean_images",
+    "stage_of",
     "standing",
+    "sync",
+    "to_key",
 ]

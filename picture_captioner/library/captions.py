@@ -8,6 +8,7 @@ copied from elsewhere) is indexed from its beginning. Which caption holds is the
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -87,6 +88,12 @@ def _take_in(connection: Connection, tail: JournalTail, tags: TagDecisions) -> F
     position = f"{tail.position()}\n{tags.digest}" if tags.digest else tail.position()
     connection.execute("INSERT OR REPLACE INTO indexed_journal VALUES (1, ?)", (position,))
     return Followed(records, tail.damaged)
+
+
+def take_in(connection: Connection, records: Iterable[Record], tags: TagDecisions) -> None:
+    """Index records that came after those that are indexed."""
+    for record in records:
+        _apply(connection, tags.applied(record))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 20
 """How long rows that another process is writing are waited for; ours take milliseconds."""
 
-_RESTART_SECONDS = 30.0
-"""How long a server that went away is waited for; a restart takes seconds."""
-
 _MOST_CONNECTIONS = 8
 """Of one process; a server allows a hundred unless told otherwise."""
 
@@ -64,9 +61,10 @@ class PostgresDatabase:
 
     path = None
 
-    def __init__(self, address: ServerAddress, notice: Notice) -> None:
+    def __init__(self, address: ServerAddress, notice: Notice, restart_seconds: float) -> None:
         """Connect, and bring the collection to this program's version; made if there is none."""
         self._address = address
+        self._restart_seconds = restart_seconds
         self._held = threading.local()
         with telling(self._address):
             first = connect(address)
@@ -133,7 +131,7 @@ class PostgresDatabase:
             kwargs=arguments_of(self._address),
             min_size=0,
             max_size=_MOST_CONNECTIONS,
-            timeout=_RESTART_SECONDS,
+            timeout=self._restart_seconds,
             num_workers=1,
             configure=lambda raw: self._types.teach(raw),
             check=ConnectionPool.check_connection,

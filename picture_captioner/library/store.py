@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
-from picture_captioner.journal import Traces, tag_key
+from picture_captioner.journal import TagDecisions, Traces, tag_key
 from picture_captioner.library import (
     captions,
     copying,
@@ -29,15 +30,21 @@ from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.face_runs import FaceRuns
 from picture_captioner.library.faces import Faces
 from picture_captioner.library.facts import PhotoFacts, facts_in, signed
-from picture_captioner.library.home import Database
+from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.ledger import StageHistory, StageRow
 from picture_captioner.library.searching import Hits, Lookups, Search
 from picture_captioner.library.selection import Selection
+from picture_captioner.library.syncing import index_words, sync
 from picture_captioner.metadata import NOTHING_WRITTEN, Metadata, NamedFace, TakenFrom
 from picture_captioner.settings import ServerAddress
 
+RESTART_SECONDS = 30.0
+"""How long a server that went away is waited for; a restart takes seconds."""
+
 _FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
 """Times that are not written in the photo."""
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,12 +71,18 @@ class Library:
 
     @classmethod
     def open(
-        cls, home: Path | ServerAddress, notice: Notice, clean_images: CleanImages | None = None
+        cls,
+        home: Path | ServerAddress,
+        notice: Notice,
+        clean_images: CleanImages | None = None,
+        *,
+        restart_seconds: float = RESTART_SECONDS,
     ) -> Self:
         """Open the file or the collection on a server, made if there is none.
 
         `notice` is told when a file that is broken, foreign or of another version was moved aside,
-        and when a collection is begun. Passes over the photos use and fill `clean_images`.
+        and when a collection is begun. Passes over the photos use and fill `clean_images`. A server
+        that goes away is waited for `restart_seconds`.
 
         Raises:
             LibraryError: it cannot be opened or made.
@@ -78,7 +91,7 @@ class Library:
             return cls(FileDatabase(home, notice), notice, clean_images)
         from picture_captioner.library.postgresql import PostgresDatabase
 
-        return cls(PostgresDatabase(home, notice), notice, clean_images)
+        return cls(PostgresDatabase(home, notice, restart_seconds), notice, clean_images)
 
     @classmethod
     def in_memory(cls, notice: Notice) -> Self:
@@ -278,7 +291,15 @@ class Library:
         Raises:
             JournalError: the journal cannot be read.
         """
-        return captions.follow(self.database, journal)
+        if isinstance(self.database, FileDatabase):
+            return captions.follow(self.database, journal)
+        synced = sync(self._run, journal)
+        self._run(partial(index_words, tags=TagDecisions.beside(journal)))
+        return Followed(synced.records, synced.damaged)
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        with self.database.transaction() as connection:
+            return work(connection)
 
     def search(
         self,

@@ -13,7 +13,7 @@ from picture_captioner.pipeline.asking.circuit_breaker import PATIENCE_SECONDS
 from picture_captioner.pipeline.asking.fallback import FallbackChain
 from picture_captioner.pipeline.asking.reask import Read
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
-from picture_captioner.pipeline.asking.spending import Budget, Ceilings
+from picture_captioner.pipeline.asking.spending import Budget
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
 from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
@@ -53,7 +53,8 @@ class RunOptions:
     have been loaded for minutes. `facts` takes what else is found out of the photos. Links out of
     `photos_dir` are followed only with `follow_links`. `shots` says of RAW files which photo was
     taken with them, whose caption is theirs. `read`
-    knows the lines that were read in a content; None if nobody read it.
+    knows the lines that were read in a content; None if nobody read it. `feed` hands the photos of
+    the run out bit by bit, in a thread of its own, until it returns; without it all are pending.
     """
 
     photos_dir: Path
@@ -69,6 +70,7 @@ class RunOptions:
     follow_links: bool = False
     shots: Mapping[str, Photo] = field(default_factory=dict)
     read: Callable[[str], Read] = lambda _: None
+    feed: Callable[[WorkQueue], None] | None = None
 
 
 class CaptionRun:
@@ -90,14 +92,17 @@ class CaptionRun:
         rules: SelectionRules,
         options: RunOptions,
         outcomes: Outcomes,
-        ceilings: Ceilings,
+        budget: Budget,
         hints: Hints,
     ) -> None:
         self._options = options
         self.stop = Stop()
-        budget = Budget(ceilings, journal.index)
         self.abandoned = False
-        self._queue = WorkQueue(pending, _leading(options.shots, pending))
+        self._queue = WorkQueue(
+            pending if options.feed is None else (),
+            _leading(options.shots, pending),
+            fed=options.feed is not None,
+        )
         content = ContentIndex(sources, () if rules.identity.placeholder else pending)
         self._recorder = Recorder(journal, content, self._queue, outcomes, dry_run=options.dry_run)
         first = chosen_backends[0].backend
@@ -148,11 +153,13 @@ class CaptionRun:
             FatalError: what stopped the run.
         """
         group = ThreadGroup(self.stop, interrupted, self._options.grace_seconds)
+        feeding = group.start(self._feed, 1) if self._options.feed is not None else []
         decoders = group.start(self._decoding.run, self._options.decoders)
         backends = group.start(self._captioning.run, self._workers)
         facts = self._options.facts
         storing = group.start(facts.run, 1) if facts is not None else []
-        ended = group.wait(decoders)
+        fed = group.wait(feeding)
+        ended = group.wait(decoders) and fed
         self._ready.close()
         if facts is not None:
             facts.close()
@@ -160,6 +167,16 @@ class CaptionRun:
         self._finish()
         if self.stop.error is not None:
             raise self.stop.error
+
+    def share_rate(self, processes: int) -> None:
+        """So many processes, this one among them, ask the same services."""
+        for service in self._services:
+            service.concurrency.share(processes)
+
+    def _feed(self) -> None:
+        if self._options.feed is not None:
+            self._options.feed(self._queue)
+        self._queue.end()
 
     def _finish(self) -> None:
         """The last verdicts: written when the run came to its end, else left for the next one."""

@@ -29,12 +29,20 @@ class WorkQueue:
     because the service failed; suspects, whose decoder died or overran, come last and one at a
     time, with nothing else under way: only then is it certain that the file was to blame.
     `next` waits while an item under way may still come back, and returns None when all are settled
-    or `stop` was called.
+    or `stop` was called. A queue that is `fed` gets its photos by `add`, and ends after `end`.
     """
 
-    def __init__(self, photos: Iterable[Photo], waited_for: Collection[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        photos: Iterable[Photo],
+        waited_for: Collection[str] = frozenset(),
+        *,
+        fed: bool = False,
+    ) -> None:
         """`waited_for` are the paths of photos for which others may wait."""
         self._source = iter(photos)
+        self._added: deque[Photo] = deque()
+        self._fed = fed
         self._waited_for = waited_for
         self._waiting: dict[str, list[Item]] = {}
         self._settled: set[str] = set()
@@ -53,7 +61,7 @@ class WorkQueue:
                 if (item := self._take()) is not None:
                     self._under_way += 1
                     return item
-                if self._under_way == 0 and not self._suspects:
+                if self._under_way == 0 and not self._suspects and not self._fed:
                     return None
                 self._changed.wait()
             return None
@@ -61,6 +69,8 @@ class WorkQueue:
     def _take(self) -> Item | None:
         if self._again:
             return self._again.popleft()
+        if self._added:
+            return Item(self._added.popleft())
         if not self._exhausted:
             photo = next(self._source, None)
             if photo is not None:
@@ -71,6 +81,33 @@ class WorkQueue:
         if self._suspects and self._under_way == 0:
             return self._suspects.popleft()
         return None
+
+    def add(self, photos: Iterable[Photo]) -> None:
+        """Hand these out, too."""
+        with self._changed:
+            self._added.extend(photos)
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Nothing more is added."""
+        with self._changed:
+            self._fed = False
+            self._changed.notify_all()
+
+    def waiting(self) -> int:
+        """How many that were added nobody has taken yet."""
+        return len(self._added)
+
+    def idle(self) -> bool:
+        """Whether nothing is under way, nor about to be."""
+        with self._changed:
+            held = self._added or self._again or self._later or self._suspects
+            return self._under_way == 0 and not held
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is handed out any more."""
+        return self._stopped
 
     def settle(self, item: Item | None = None) -> None:
         """One item, this one, is done with; who waited for it is handed out again."""

@@ -34,6 +34,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
+from picture_captioner.pipeline.asking.spending import Budget
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions
 from picture_captioner.pipeline.selecting.selection import Batch, find_sources
@@ -166,7 +167,7 @@ def _learn(
             job.rules,
             replace(options, workers=1, decoders=1),
             outcomes,
-            job.ceilings,
+            Budget(job.ceilings, job.journal.index),
             job.hints,
         )
         live.run()

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import read_jobs, reserved
@@ -54,7 +55,7 @@ from picture_captioner.errors import (
 from picture_captioner.journal import Journal
 from picture_captioner.library import CleanImages, Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
-from picture_captioner.pipeline.asking.spending import Ceilings
+from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.estimate import cost_per_photo
 from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
@@ -69,6 +70,7 @@ from picture_captioner.pipeline.selecting.selection import (
     select,
 )
 from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.work_queue import WorkQueue
 
 _log = logging.getLogger("caption.run")
 
@@ -86,8 +88,11 @@ def run_captions(flags: RunFlags) -> int:
     return with_pending(flags, caption_pending)
 
 
-def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
+def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool = True) -> int:
     """Find what is pending, and have it done by `work`, with the journal open; its exit code.
+
+    Args:
+        in_order: it takes the photos as they come, and in reverse after a run that died.
 
     Raises:
         FatalError: it cannot start, or had to stop.
@@ -121,7 +126,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int]) -> int:
         selection = select(photos, journal.index, rules)
         shots = shots_of(photos, rules)
         leave_out_what_is_out(selection, jobs, shots)
-        reverse = reverse_after_a_death(journal, selection)
+        reverse = in_order and reverse_after_a_death(journal, selection)
         tell_selection(selection, backends[0], flags)
         batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
         if not batch.photos:
@@ -185,8 +190,32 @@ class Job:
     ceilings: Ceilings
 
 
-def caption_pending(job: Job) -> int:
-    """Caption the photos now, one request each."""
+class Sharing(Protocol):
+    """What a worker does besides, which shares the photos with others (engines/)."""
+
+    shared_by: Callable[[int], None]
+    """Told how many workers there are."""
+
+    @property
+    def budget(self) -> Budget:
+        """What all of them may spend."""
+
+    def feed(self, queue: WorkQueue) -> None:
+        """Hand out photos until nothing is left."""
+
+    def end(self) -> None:
+        """Let go of what was not done."""
+
+
+def caption_pending(
+    job: Job,
+    share: Callable[[Sequence[ChosenBackend], Outcomes, int], Sharing] | None = None,
+) -> int:
+    """Caption the photos now, one request each.
+
+    Args:
+        share: makes what shares them with other workers; without it all are this process's.
+    """
     if not job.rules.identity.placeholder and not job.rules.dry_run:
         jobs = read_jobs(job.journal.path)
         photos = leave_out_copies_of_what_is_out(job.batch.photos, jobs, job.photos_dir)
@@ -199,6 +228,9 @@ def caption_pending(job: Job) -> int:
     reporter = job.reporter
     outcomes = Outcomes(reporter)
     options = run_options(job)
+    sharing = share(chosen_backends, outcomes, options.edge) if share is not None else None
+    if sharing is not None:
+        options = replace(options, feed=sharing.feed)
     captioning = CaptionRun(
         chosen_backends,
         journal,
@@ -207,7 +239,7 @@ def caption_pending(job: Job) -> int:
         job.rules,
         options,
         outcomes,
-        job.ceilings,
+        Budget(job.ceilings, journal.index) if sharing is None else sharing.budget,
         job.hints,
     )
     _announce(chosen_backends, job, options.edge)
@@ -216,15 +248,28 @@ def caption_pending(job: Job) -> int:
     with note_signals(reporter.notice, journal.run_ends) as interrupts:
         reporter.start(len(batch.photos))
         try:
+            if sharing is not None:
+                sharing.shared_by = captioning.share_rate
             captioning.run(interrupts.requested)
         except FatalError as stopped:
             error = stopped
         finally:
             reporter.close()
+            if sharing is not None:
+                error = _ended(sharing) or error
     tell_summary(outcomes, journal, job.backends[0], flags, batch, time.monotonic() - started)
     code = exit_code(error, interrupts, outcomes, batch)
     leave(job, code, abandoned=captioning.abandoned)
     return code
+
+
+def _ended(sharing: Sharing) -> FatalError | None:
+    """Let go of the photos that were not done; why that did not work."""
+    try:
+        sharing.end()
+    except FatalError as error:
+        return error
+    return None
 
 
 def leave(job: Job, code: int, *, abandoned: bool) -> None:

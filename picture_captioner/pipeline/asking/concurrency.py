@@ -114,6 +114,11 @@ class ConcurrencyLimiter:
             self._rate_limiter.told(quotas, time.monotonic())
             self._clock.notify()
 
+    def share(self, processes: int) -> None:
+        """So many processes, this one among them, use the quotas that answers tell of."""
+        with self._turn:
+            self._rate_limiter.shared_by = processes
+
     def hold(self, seconds: float) -> None:
         """Let nobody through for so long, whoever's request it was that brought this about."""
         with self._turn:

@@ -112,6 +112,8 @@ class RateLimiter:
     """
 
     def __init__(self) -> None:
+        self.shared_by = 1
+        """How many processes, this one among them, use the quotas that answers tell of."""
         self._told: dict[Unit, _Told] = {}
         self._recovery = Recovery()
         self._answers: deque[float] = deque(maxlen=10_000)
@@ -123,7 +125,8 @@ class RateLimiter:
     def per_second(self, now: float) -> float:
         """Requests that may start per second; infinite while nothing speaks against it."""
         told = (t.whole * t.brake / self._mean(unit) for unit, t in self._told.items())
-        return max(min(self._recovery.rate(now), *told, math.inf), LEAST_PER_SECOND)
+        quotas = min(*told, math.inf, math.inf) / self.shared_by
+        return max(min(self._recovery.rate(now), quotas), LEAST_PER_SECOND)
 
     def wait(self, now: float) -> float:
         """Seconds until the next request may start."""

@@ -14,6 +14,7 @@ class Outcome(enum.StrEnum):
 
     CAPTIONED = "captioned"
     COPIED = "copied from a photo with the same content"
+    ELSEWHERE = "done by another worker"
     MOVED = "kept the caption they had before they were moved"
     SUBMITTED = "sent in a batch job, to be answered later"
     OPENED = "opened without error"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import OUTSIDE
@@ -100,8 +100,16 @@ SAME_BYTES, SAME_SHOT = "same_bytes", "same_shot"
 """Why a caption was copied: the files are one, or a RAW and the JPEG that was taken with it."""
 
 
+class SeenBytes(NamedTuple):
+    """A file's bytes as somebody saw them who did not decode them."""
+
+    content_sha256: str
+    size: int
+    mtime_ns: int
+
+
 def copied_record(
-    photo: Photo, loaded: LoadedImage, source: Record, because: str = SAME_BYTES
+    photo: Photo, loaded: LoadedImage | SeenBytes, source: Record, because: str = SAME_BYTES
 ) -> Record:
     """The caption of a photo with the same bytes, or of the same shot, at no cost."""
     return replace(

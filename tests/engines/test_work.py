@@ -1,0 +1,223 @@
+"""Several processes at one library: real workers, a real server, and what kills them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from picture_captioner.settings import ServerAddress
+from tests.support import caption, command, effective, environment, library, records
+
+pytestmark = pytest.mark.needs("psycopg")
+
+PHOTOS = 100
+
+
+class Club:
+    """Workers at one collection, each with a journal of its own."""
+
+    def __init__(self, folder: Path, collection: ServerAddress, plugin: str) -> None:
+        self.folder, self.collection = folder, collection
+        self.photos = folder / "photos"
+        self.environment = {"PYTHONPATH": plugin, "CAPTION_LIBRARY": collection.url}
+
+    def words(self, name: str, *arguments: object, **options: object) -> list[object]:
+        """The command line of a worker; its requests are noted in NAME.requests."""
+        pairs = [f"--option={key}={value}" for key, value in options.items()]
+        return [
+            "work", f"--collection={self.collection.collection}", "--backend=service",
+            f"--photos-dir={self.photos}", f"--captions-jsonl={name}.jsonl",
+            f"--option=log={self.folder / name}.requests", "--decode-workers=1", "--lease=2",
+            *pairs, *arguments,
+        ]  # fmt: skip
+
+    def start(self, name: str, *arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.output").open("ab") as output:
+            return subprocess.Popen(
+                command(*self.words(name, *arguments, **options)),
+                cwd=self.folder,
+                env=environment(**self.environment),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def run(self, name: str, *arguments: object, **options: object):
+        words = self.words(name, *arguments, **options)
+        return caption(*words, cwd=self.folder, **self.environment)
+
+    def said(self, name: str) -> str:
+        return (self.folder / f"{name}.output").read_text()
+
+    def requests(self) -> int:
+        logs = self.folder.glob("*.requests")
+        return sum(len(log.read_text().splitlines()) for log in logs)
+
+    def journals(self) -> list[Path]:
+        return sorted(self.folder.glob("*.jsonl"))
+
+    def done(self) -> Counter[str]:
+        """How many lines each photo has, in all journals together."""
+        return Counter(r["rel_path"] for path in self.journals() for r in records(path))
+
+    def wait_for(self, lines: int) -> None:
+        deadline = time.monotonic() + 60
+        while sum(path.read_bytes().count(b"\n") for path in self.journals()) < lines:
+            assert time.monotonic() < deadline, [p.read_text() for p in self.folder.glob("*.out*")]
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def club(tmp_path: Path, collection: ServerAddress, plugin: str) -> Club:
+    return Club(tmp_path, collection, plugin)
+
+
+def claims(one_server, club: Club, what: str) -> list[tuple]:
+    return one_server.sql(f'SELECT {what} FROM "{club.collection.collection}".claims')
+
+
+def test_workers_share_the_photos_and_a_third_of_them_is_killed(club, one_server):
+    library(club.photos, PHOTOS)
+    workers = [club.start(f"w{i}", delay=0.2) for i in range(5)]
+    club.wait_for(PHOTOS // 4)
+    for worker in workers[::3]:
+        worker.kill()
+    codes = [worker.wait(90) for worker in workers]
+    assert [codes[i] for i in (1, 2, 4)] == [0, 0, 0], club.said("w1")
+    assert set(club.done()) == {f"{i // 100:03d}/{i:05d}.jpg" for i in range(PHOTOS)}
+    under_way = 2 * 8  # a service's requests at a time, of the two
+    assert PHOTOS <= club.requests() <= PHOTOS + under_way + sum(club.done().values()) - PHOTOS
+    assert claims(one_server, club, "count(*), count(done_at), count(worker)") == [
+        (PHOTOS, PHOTOS, 0)
+    ]
+    first, *others = club.journals()
+    for other in others:
+        merged = caption("journal", "merge", other, "--captions-jsonl", first, cwd=club.folder)
+        assert merged.returncode == 0, merged.stderr
+    assert {r["status"] for r in effective(first).values()} == {"success"}
+    assert len(effective(first)) == PHOTOS
+
+
+def test_a_ceiling_holds_over_all_workers(club):
+    library(club.photos, PHOTOS)
+    workers = [club.start(f"w{i}", "--max-requests=40", delay=0.05) for i in range(3)]
+    assert {worker.wait(60) for worker in workers} == {3}, club.said("w0")
+    assert 40 - 3 * 8 < club.requests() <= 40
+    assert "stopped at --max-requests 40: all workers together" in club.said("w0")
+    before = club.requests()
+    prices = {"service-1": {"input_per_million": 10, "output_per_million": 10}}
+    (club.folder / "prices.json").write_text(json.dumps(prices))
+    done = club.run("w0", "--max-cost=0.05", "--prices-file=prices.json")
+    assert done.returncode == 3, done.stderr
+    assert before < club.requests() <= 50  # a request costs 0.001
+    assert "all workers together have cost 0.0" in done.stderr
+
+
+def test_a_photo_that_kills_its_workers_is_tried_three_times_then_recorded(club, one_server):
+    club.photos.mkdir()
+    for i in range(24):
+        Image.new("RGB", (16, 16), (5 * i, 0, i)).save(club.photos / f"{i:02d}.png")
+    Image.new("RGB", (16, 16), (250, 0, 0)).save(club.photos / "poison.png")
+    poisoned = {"fail": "killed", "fail_red": 250}
+    codes = [club.run(f"w{i}", **poisoned).returncode for i in range(3)]
+    assert codes == [-signal.SIGKILL] * 3
+    assert claims(one_server, club, "max(deaths)") == [(2,)]  # the third is found out by the next
+    assert club.run("last", **poisoned).returncode == 0
+    (record,) = [r for r in records(club.folder / "last.jsonl") if r["caption"] is None]
+    assert (record["rel_path"], record["status"]) == ("poison.png", "error_model")
+    assert record["error"]["code"] == "worker_died"
+    assert len(club.done()) == 25
+
+
+def test_what_is_known_of_other_machines_is_copied_and_paid_once(club):
+    library(club.photos, 6)
+    assert club.run("home").returncode == 0
+    club.photos = club.folder / "copy" / "elsewhere"
+    shutil.copytree(club.folder / "photos", club.photos / "2024")
+    done = club.run("attic")
+    assert done.returncode == 0, done.stderr
+    assert club.requests() == 6
+    copies = records(club.folder / "attic.jsonl")
+    assert {r["rel_path"] for r in copies} == {f"2024/000/{i:05d}.jpg" for i in range(6)}
+    assert all(r["copied_from"] == r["rel_path"].removeprefix("2024/") for r in copies)
+    assert "6 copied from a photo with the same content" in done.stderr
+
+
+def test_the_server_restarts_in_the_middle(club, one_server):
+    library(club.photos, 30)
+    worker = club.start("w", "--max-workers=1", "--patience=60", delay=0.2)
+    club.wait_for(5)
+    one_server.stop(signal.SIGQUIT)
+    time.sleep(1)
+    one_server.start()
+    assert worker.wait(60) == 0, club.said("w")
+    assert set(club.done().values()) == {1}
+    assert len(club.done()) == club.requests() == 30
+
+
+def test_a_server_that_stays_away_ends_the_worker_and_loses_nothing(club, one_server):
+    library(club.photos, 60)
+    worker = club.start("w", "--max-workers=1", "--no-library", delay=0.3)
+    club.wait_for(5)
+    one_server.stop(signal.SIGQUIT)
+    try:
+        assert worker.wait(90) == 69, club.said("w")
+        assert "Run the same command again" in club.said("w")
+        assert len(records(club.folder / "w.jsonl")) == club.requests() < 60
+    finally:
+        one_server.start()
+    address = f"--collection={club.collection.collection}"
+    known = caption(
+        "sync", address, "--captions-jsonl=w.jsonl", cwd=club.folder, **club.environment
+    )
+    assert known.returncode == 0, known.stderr
+    assert "of w.jsonl brought to postgresql://club@127.0.0.1" in known.stderr
+    assert club.run("other").returncode == 0
+    assert club.requests() == len(club.done()) == 60
+
+
+def test_ctrl_c_lets_go_of_what_was_claimed(club, one_server):
+    library(club.photos, 60)
+    worker = club.start("w", delay=0.5)
+    club.wait_for(5)
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(30) == 130, club.said("w")
+    done = len(records(club.folder / "w.jsonl"))
+    assert done == club.requests()
+    assert claims(one_server, club, "count(done_at), count(worker), sum(deaths)") == [(done, 0, 0)]
+
+
+@pytest.mark.torture
+def test_a_worker_that_slept_goes_on_as_another(club):
+    library(club.photos, 40)
+    asleep = club.start("asleep", "--max-workers=1", delay=0.2)
+    club.wait_for(2)
+    asleep.send_signal(signal.SIGSTOP)
+    awake = club.start("awake", delay=0.1)
+    assert awake.wait(60) == 0, club.said("awake")
+    assert len(club.done()) == 40
+    asleep.send_signal(signal.SIGCONT)
+    assert asleep.wait(60) == 0, club.said("asleep")
+
+
+def test_five_hundred_requests_at_a_time(club):
+    library(club.photos, 200)
+    done = club.run("w", "--parallel=500", delay=0.5)
+    assert done.returncode == 0, done.stderr
+    assert club.requests() == len(club.done()) == 200
+
+
+def test_work_says_what_it_is_for_where_there_is_no_server(club):
+    library(club.photos, 1)
+    done = caption("work", "--photos-dir", club.photos, cwd=club.folder)
+    assert done.returncode == 64
+    assert "--library postgresql://user@host/database" in done.stderr
