@@ -98,7 +98,16 @@ def test_pictures_that_differ_are_not_taken_for_the_same():
         psnr(picture, picture.resize((30, 40), Image.Resampling.BOX))
 
 
-@pytest.mark.parametrize("name", ["api_fanout", "rate_limited", "several_hosts", *STAGES])
+def test_batch_jobs():
+    found = quick("batch_jobs")
+    assert [row["jobs"] for row in found["rows"]] == [4] * 5
+    assert all(row["disk MB"] <= row["job MB"] for row in found["rows"])
+
+
+APART = ("api_fanout", "batch_jobs", "rate_limited", "several_hosts")
+
+
+@pytest.mark.parametrize("name", [*APART, *STAGES])
 def test_benchmarks_stay_outside_the_wheel(name):
     import tomllib
 
