@@ -8,9 +8,11 @@ copied from elsewhere) is indexed from its beginning. Which caption holds is the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from picture_captioner.errors import Status
 from picture_captioner.journal import (
@@ -26,6 +28,9 @@ from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.query import spaced
 from picture_captioner.library.stems import stems_of_text
+
+_AT_ONCE = 500
+"""Lines of the journal that are taken in together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +86,21 @@ def _take_in(connection: Connection, tail: JournalTail, tags: TagDecisions) -> F
         connection.execute("DELETE FROM captions")
         connection.execute("DELETE FROM caption_tags")
         connection.execute("DELETE FROM caption_words")
-    records = 0
-    for record in tail.records():
-        records += 1
-        _apply(connection, tags.applied(record))
+    number = take_in(connection, tail.records(), tags)
     position = f"{tail.position()}\n{tags.digest}" if tags.digest else tail.position()
     connection.execute("INSERT OR REPLACE INTO indexed_journal VALUES (1, ?)", (position,))
-    return Followed(records, tail.damaged)
+    return Followed(number, tail.damaged)
 
 
-def take_in(connection: Connection, records: Iterable[Record], tags: TagDecisions) -> None:
-    """Index records that came after those that are indexed."""
-    for record in records:
-        _apply(connection, tags.applied(record))
+def take_in(connection: Connection, records: Iterable[Record], tags: TagDecisions) -> int:
+    """Index records that came after those that are indexed; how many there were."""
+    connection.alone("index captions")  # which gives ids
+    waiting, last = iter(records), _last_id(connection)
+    number = 0
+    while some := [tags.applied(record) for record in islice(waiting, _AT_ONCE)]:
+        last = _apply(connection, some, last)
+        number += len(some)
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,76 +115,126 @@ class _Known:
     dry_run: bool = False
 
 
-def _before(connection: Connection, key: bytes) -> Fold[Line]:
-    row = connection.execute(
-        "SELECT caption IS NOT NULL, placeholder, edited, withdrawn, content FROM captions "
-        "WHERE rel_path = ?",
-        (key,),
-    ).fetchone()
-    if row is None:
-        return Fold()
-    captioned, placeholder, edited, withdrawn, content = row
-    hashed = from_key(content) if content is not None else None
+def _remembered(
+    content: str | None, *, captioned: bool, placeholder: bool, edited: bool, withdrawn: bool
+) -> Fold[Line]:
+    """What a row says of the lines that it came from."""
     status = Status.SUCCESS if captioned else Status.ERROR_MODEL
-    known = _Known(status, bool(placeholder), bool(edited), bool(withdrawn), hashed)
+    known = _Known(status, placeholder, edited, withdrawn, content)
     return Fold(known, known if captioned else None)
 
 
-def _apply(connection: Connection, record: Record) -> None:
-    key = to_key(record.rel_path)
-    before = _before(connection, key)
-    after = fold(before, record)
-    if after is before:
-        return
-    if after.caption is not None and after.caption is before.caption:
-        status = (record.status, key)
-        connection.execute("UPDATE captions SET status = ? WHERE rel_path = ?", status)
-        return
-    if before.last is not None:
-        of_path = "FROM captions WHERE rel_path = ?"
-        connection.execute(
-            f"DELETE FROM caption_words WHERE rowid = (SELECT id {of_path})",  # noqa: S608
-            (key,),
+def _last_id(connection: Connection) -> int:
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM captions").fetchone()
+    return int(last)
+
+
+def _rows_of(
+    connection: Connection, keys: Collection[bytes]
+) -> tuple[dict[bytes, int], dict[bytes, Fold[Line]]]:
+    """The rows of these paths: their ids, and what they remember."""
+    marks = ",".join("?" * len(keys))
+    rows = connection.execute(
+        "SELECT rel_path, id, caption IS NOT NULL, placeholder, edited, withdrawn, content "  # noqa: S608
+        f"FROM captions WHERE rel_path IN ({marks})",
+        tuple(keys),
+    ).fetchall()
+    return {row[0]: row[1] for row in rows}, {
+        key: _remembered(
+            from_key(content) if content is not None else None,
+            captioned=bool(captioned),
+            placeholder=bool(placeholder),
+            edited=bool(edited),
+            withdrawn=bool(withdrawn),
         )
-        connection.execute(f"DELETE {of_path}", (key,))
-        connection.execute("DELETE FROM caption_tags WHERE rel_path = ?", (key,))
-    _add(connection, key, record, holds=after.caption is record)
+        for key, _, captioned, placeholder, edited, withdrawn, content in rows
+    }
 
 
-def _add(connection: Connection, key: bytes, record: Record, *, holds: bool) -> None:
-    title, tags = _title(record), _tags(record)
-    (added,) = connection.execute(
-        "INSERT INTO captions "
-        "(rel_path, placeholder, edited, withdrawn, content, title, caption, tags, status, suspect)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        (
-            key,
-            not is_real(record),
-            record.edited,
-            record.withdrawn,
-            to_key(record.content_sha256) if record.content_sha256 else None,
-            to_text(title) if title else None,
-            to_text(record.caption or "") if holds else None,
-            json.dumps(tags),
-            record.status,
-            bool(record.extra.get("suspect")),
-        ),
-    ).fetchone()
-    if not holds:
-        return
-    rows = [(key, to_text(tag)) for tag in tags]
-    connection.executemany("INSERT OR IGNORE INTO caption_tags VALUES (?, ?)", rows)
+def _apply(connection: Connection, records: Sequence[Record], last: int) -> int:
+    """Take in lines that follow each other, all at once; the last id that was given then.
+
+    One by one each would be several questions to a server that may be far away.
+    """
+    ids, folds = _rows_of(connection, {to_key(record.rel_path) for record in records})
+    added: dict[bytes, tuple[Record, bool]] = {}
+    status: dict[bytes, Status] = {}
+    for record in records:
+        key = to_key(record.rel_path)
+        before = folds.get(key, Fold())
+        after = fold(before, record)
+        if after is before:
+            continue
+        status[key] = record.status
+        if after.caption is not None and after.caption is before.caption:
+            continue
+        holds = after.caption is record
+        added[key] = (record, holds)
+        folds[key] = _remembered(
+            record.content_sha256 or None,
+            captioned=holds,
+            placeholder=not is_real(record),
+            edited=record.edited,
+            withdrawn=record.withdrawn,
+        )
+    _remove(connection, {key: ids[key] for key in added if key in ids})
+    updates = [(status[key], key) for key in status if key not in added]
+    connection.executemany("UPDATE captions SET status = ? WHERE rel_path = ?", updates)
+    _add(connection, [(*added[key], status[key]) for key in added], last)
+    return last + len(added)
+
+
+def _remove(connection: Connection, ids: Mapping[bytes, int]) -> None:
+    numbers = [(number,) for number in ids.values()]
+    connection.executemany("DELETE FROM caption_words WHERE rowid = ?", numbers)
+    connection.executemany("DELETE FROM captions WHERE id = ?", numbers)
+    connection.executemany("DELETE FROM caption_tags WHERE rel_path = ?", [(key,) for key in ids])
+
+
+def _add(connection: Connection, lines: Sequence[tuple[Record, bool, Status]], last: int) -> None:
+    """Add rows of lines, and of those whose captions hold the words."""
+    numbered = list(enumerate(lines, last + 1))
+    connection.executemany(
+        "INSERT INTO captions (id, rel_path, placeholder, edited, withdrawn, content, title, "
+        "caption, tags, status, suspect) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(number, *_row(*line)) for number, line in numbered],
+    )
+    holding = [(number, record) for number, (record, holds, _) in numbered if holds]
+    connection.executemany(
+        "INSERT OR IGNORE INTO caption_tags VALUES (?, ?)",
+        [(to_key(r.rel_path), to_text(tag)) for _, r in holding for tag in _tags(r)],
+    )
+    connection.add_words("caption_words", [(number, *_words(r)) for number, r in holding])
+
+
+def _row(record: Record, holds: bool, status: Status) -> tuple[Any, ...]:
+    title = _title(record)
+    return (
+        to_key(record.rel_path),
+        not is_real(record),
+        record.edited,
+        record.withdrawn,
+        to_key(record.content_sha256) if record.content_sha256 else None,
+        to_text(title) if title else None,
+        to_text(record.caption or "") if holds else None,
+        json.dumps(_tags(record)),
+        status,
+        bool(record.extra.get("suspect")),
+    )
+
+
+def _words(record: Record) -> tuple[str, ...]:
+    """What the full-text index is given of a line, a text for each column."""
     written = [
-        title or "",
+        _title(record) or "",
         record.caption or "",
-        ", ".join(tags),
+        ", ".join(_tags(record)),
         record.text_in_image,
         record.more,
     ]
     # Not `with_suffix`, which refuses what only a journal from elsewhere can name: ".", "..", "/".
     path = record.rel_path.removesuffix(PurePosixPath(record.rel_path).suffix)
-    row = (added, *map(spaced, (*written, path)), stems_of_text(" ".join(written)))
-    connection.add_words("caption_words", [row])
+    return (*map(spaced, (*written, path)), stems_of_text(" ".join(written)))
 
 
 def _title(record: Record) -> str | None:
