@@ -276,7 +276,7 @@ def _step(name: str, told: str) -> None:
 
 _step("daily", "Centroids, empty clusters, statistics, what follows from links, contradictions.")
 _step("weekly", "What is done daily, and medoids, similar clusters, old unassigned faces.")
-_step("health", "Count clusters, faces and links; changes nothing.")
+_step("health", "Count clusters, faces, links and, on a server, workers; changes nothing.")
 _step("check-staleness", "Say whether faces, or the report's themes, should be clustered anew.")
 _step("recompute-centroids", "Compute every cluster's centroid again.")
 _step("update-medoids", "Find the most typical face of every cluster again.")

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from picture_captioner.engines.server import Server
 
@@ -251,3 +251,45 @@ def _bury(connection: Connection, which: str, values: list[str]) -> None:
         "WHERE worker IN (SELECT id FROM dead) AND done_at IS NULL",
         values,
     )
+
+
+def health(connection: Connection) -> dict[str, object]:
+    """How the server, the workers and what is not done stand; changes nothing."""
+
+    def one(sql: str) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = connection.execute(sql).fetchone()
+        return row
+
+    version, size, connections = one(
+        "SELECT current_setting('server_version'), sum(pg_total_relation_size(oid))::bigint, "
+        "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()) "
+        "FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+    )
+    alive, silent, died = one(
+        "SELECT count(*) FILTER (WHERE ended_at IS NULL AND heartbeat_at >= now() - lease), "
+        "count(*) FILTER (WHERE ended_at IS NULL AND heartbeat_at < now() - lease), "
+        "count(*) FILTER (WHERE died) FROM workers"
+    )
+    leased, oldest = one(
+        "SELECT count(*), extract(epoch FROM max(now() - workers.heartbeat_at))::float8 "
+        "FROM claims JOIN workers ON workers.id = claims.worker"
+    )
+    requests, dollars, reserved = one(
+        "SELECT coalesce(sum(requests), 0)::bigint, coalesce(sum(cost_usd), 0), "
+        "coalesce(sum(reserved), 0)::bigint FROM journals"
+    )
+    backlog = connection.execute(
+        "SELECT stage, count(*) FILTER (WHERE done_at IS NULL AND worker IS NULL), "
+        "count(*) FILTER (WHERE done_at IS NULL AND deaths > 0), "
+        "count(*) FILTER (WHERE done_at IS NOT NULL) FROM claims GROUP BY stage ORDER BY stage"
+    )
+    return {
+        "database": {"version": version, "bytes": size, "connections": connections},
+        "workers": {"alive": alive, "silent": silent, "died": died},
+        "leases": {"photos": leased, "oldest_heartbeat_seconds": oldest},
+        "backlog": {
+            stage: {"free": free, "met_a_death": met, "done": done}
+            for stage, free, met, done in backlog
+        },
+        "spent": {"requests": requests, "cost_usd": dollars, "reserved_requests": reserved},
+    }

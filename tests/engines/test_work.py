@@ -55,6 +55,13 @@ class Club:
         words = self.words(name, *arguments, **options)
         return caption(*words, cwd=self.folder, **self.environment)
 
+    def health(self) -> dict:
+        """What 'maintain health' says."""
+        collection = f"--collection={self.collection.collection}"
+        done = caption("maintain", "health", collection, cwd=self.folder, **self.environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     def said(self, name: str) -> str:
         return (self.folder / f"{name}.output").read_text()
 
@@ -191,6 +198,10 @@ def test_ctrl_c_lets_go_of_what_was_claimed(club, one_server):
     club.wait_for(5)
     worker.send_signal(signal.SIGINT)
     assert worker.wait(30) == 130, club.said("w")
+    health = club.health()
+    assert health["workers"] == {"alive": 0, "silent": 0, "died": 0}
+    assert health["leases"]["photos"] == 0
+    assert sum(health["backlog"]["caption"][what] for what in ("free", "done")) == 60
     done = len(records(club.folder / "w.jsonl"))
     assert done == club.requests()
     assert claims(one_server, club, "count(done_at), count(worker), sum(deaths)") == [(done, 0, 0)]

@@ -11,10 +11,12 @@ from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.search_flags import REPORT_DIR
 from picture_captioner.cli.terminal import say, show
 from picture_captioner.config import Settings
+from picture_captioner.engines.claims import health as workers_health
 from picture_captioner.errors import ConfigurationError, ExitCode
 from picture_captioner.extras import how_to_install
 from picture_captioner.library import Library
 from picture_captioner.people.decisions import Decisions
+from picture_captioner.settings import ServerAddress
 
 READ_ONLY = ("health", "check-staleness")
 
@@ -37,7 +39,15 @@ def run_step(flags: Flags, name: str, *, as_json: bool) -> int:
     result: dict[str, object] = {}
     with _held(settings, name) as (library, said):
         for step in steps:
-            result |= STEPS[step](library, said)
+            if step in READ_ONLY:
+                result |= STEPS[step](library, said)
+                continue
+            with library.database.transaction() as connection:
+                connection.alone("cluster faces")  # other machines group and maintain, too
+                result |= STEPS[step](library, said)
+        if name == "health" and isinstance(settings.library_home, ServerAddress):
+            with library.database.reading() as connection:
+                result |= workers_health(connection)
     if "stale" in result:
         result["themes"] = _why_themes_are_stale()
     if as_json or name == "health":
