@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from picture_captioner.declaration import declared
-from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
+from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean, faults_of
 from picture_captioner.foreign_text import keep_secret, keep_secrets_of
 from picture_captioner.settings import KEYS, DeclaredSettings, ServerAddress
 
@@ -259,8 +259,8 @@ def _checked(values: dict[str, Any], flags: Mapping[str, Any], file: ConfigFile)
     try:
         checked = _model().model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise _misfit(str(first["loc"][0]), first["msg"], flags, file) from None
+        where, fault = faults_of(error)[0]
+        raise _misfit(where.partition(".")[0], fault, flags, file) from None
     found = {name: getattr(checked, name) for name in values}
     for name, value in found.items():
         if isinstance(value, Path):
@@ -300,12 +300,11 @@ def _usable_path(path: Path, metavar: str) -> Path:
 def _misfit(
     name: str, reason: str, flags: Mapping[str, Any], file: ConfigFile
 ) -> UsageError | ConfigurationError:
-    told = f"{reason[0].lower()}{reason[1:]}"
     if flags.get(name) is not None:
-        return UsageError(f"--{name.replace('_', '-')} {flags[name]}: {told}")
+        return UsageError(f"--{name.replace('_', '-')} {flags[name]}: {reason}")
     if os.environ.get(variable_of(name)):
-        return ConfigurationError(f"{variable_of(name)} in the environment: {told}")
-    return ConfigurationError(f"{name.upper()} in {file.path}: {told}")
+        return ConfigurationError(f"{variable_of(name)} in the environment: {reason}")
+    return ConfigurationError(f"{name.upper()} in {file.path}: {reason}")
 
 
 def _complaint(path: Path | None, name: str, value: str | None, valid: Iterable[str]) -> str:

@@ -46,7 +46,10 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Collection
-from typing import ClassVar, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 MAX_ERROR_MESSAGE = 500
 """Characters of an error message that a journal record keeps."""
@@ -386,6 +389,18 @@ def exit_code_table() -> str:
     rows = ["| code | meaning | `run_loop.sh` |", "|---|---|---|"]
     rows += [f"| {row.code} | {row.meaning} | {row.run_loop} |" for row in EXIT_CODE_MEANINGS]
     return "\n".join(rows) + "\n"
+
+
+def faults_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Where pydantic found each fault, `fields.3.name`, and what it is, in plain words.
+
+    The values, which may be a key or come from a photo, are not quoted.
+    """
+    told = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        reason = fault["msg"].removeprefix("Value error, ")
+        told.append((".".join(map(str, fault["loc"])), f"{reason[:1].lower()}{reason[1:]}"))
+    return told
 
 
 def did_you_mean(word: str, valid: Collection[str]) -> str:

@@ -52,10 +52,18 @@ def test_a_name_with_a_newline_is_one_photo(tmp_path):
     assert set(effective(tmp_path / "captions.jsonl")) == {"a\nb.jpg"}
 
 
+def test_a_photo_is_found_by_the_name_that_messages_give_it(tmp_path):
+    draw(tmp_path / "photos" / "odd" / "cut.jpg")
+    done = caption("run", "odd/cut.jpg", "--photos-dir=photos", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert set(effective(tmp_path / "captions.jsonl")) == {"odd/cut.jpg"}
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["gone.jpg"], "there is no photo and no folder gone.jpg"),
+        (["gone.jpg", "--photos-dir=more"], "neither here nor in more"),
         (["photos", "more"], "name one folder, or single photos"),
         (["photos", "--photos-dir=more"], "both name a folder"),
         (["photos/000/00000.jpg", "--photos-dir=more"], "not all of these photos are in"),

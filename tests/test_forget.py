@@ -110,6 +110,7 @@ def test_what_was_deleted_is_in_no_new_report_and_gone_forgets_it(kept):
     assert traces_in(folder / "new", content) == []
     shutil.rmtree(folder / "new")
     done = caption("forget", "--gone", "--photos-dir=photos", cwd=folder)
+    assert "still lie" not in done.stderr
     assert (done.returncode, done.stdout) == (0, CANARY + "\n")
     assert traces_in(folder, content) == []
     assert {r["rel_path"] for r in records(folder / "captions.jsonl")} == {
@@ -120,6 +121,7 @@ def test_what_was_deleted_is_in_no_new_report_and_gone_forgets_it(kept):
 def test_a_folder_is_forgotten_with_what_is_in_it(kept):
     folder, content = kept
     done = caption("forget", folder / "photos" / "000", "--photos-dir=photos", cwd=folder)
+    assert "6 files of them still lie in photos, untouched" in done.stderr
     assert len(done.stdout.splitlines()) == 6
     assert (folder / "captions.jsonl").read_bytes() == b""
     assert traces_in(folder, content) == []

@@ -30,7 +30,7 @@ from picture_captioner.backends.field_values import (
 )
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.backends.vocabulary import EnumLimit, Vocabulary
-from picture_captioner.errors import ModelError
+from picture_captioner.errors import ModelError, faults_of
 
 CAPTION_ONLY = ("caption",)
 FULL = "full"
@@ -160,7 +160,8 @@ class FieldsAsked:
         try:
             checked = _model(self.names).model_validate(_shaped(values), context=context)
         except ValidationError as error:
-            raise ModelError(_faults(error), code="validation") from None
+            faults = "; ".join(": ".join(fault) for fault in faults_of(error)[:3])
+            raise ModelError(faults, code="validation") from None
         return checked.model_dump() | ({OUTSIDE: outside} if outside else {})
 
     def description(self, name: str) -> str:
@@ -291,12 +292,3 @@ def _loaded(text: str, *, whole: bool = True) -> object:
         return decoder.decode(text) if whole else decoder.raw_decode(text)[0]
     except (ValueError, RecursionError):
         return None
-
-
-def _faults(error: ValidationError) -> str:
-    """The first faults in plain words; the values, which come from the photo, are not quoted."""
-    told = []
-    for fault in error.errors(include_url=False, include_input=False, include_context=False)[:3]:
-        reason = fault["msg"].removeprefix("Value error, ")
-        told.append(f"{'.'.join(map(str, fault['loc']))}: {reason[:1].lower()}{reason[1:]}")
-    return "; ".join(told)

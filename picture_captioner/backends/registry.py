@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 
 from picture_captioner.backends.base import BackendOptions, BackendSettings, CaptionBackend
-from picture_captioner.errors import UsageError, did_you_mean
+from picture_captioner.errors import UsageError, did_you_mean, faults_of
 from picture_captioner.registry import Plugin, Registry
 
 BUILT_IN = (
@@ -146,10 +146,9 @@ def parse_options(
     try:
         return backend.Options.model_validate(values | dict(flags))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
+        name, fault = faults_of(error)[0]
         given_by = f"--{name.replace('_', '-')}" if name in flags else f"--option {name}"
-        raise UsageError(f"{given_by}: {first['msg']}") from error
+        raise UsageError(f"{given_by}: {fault}") from error
 
 
 def _unknown_option(backend: type[CaptionBackend], name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import sys
@@ -106,8 +107,9 @@ def output_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        why = "it is closed" if error.errno == errno.EBADF else error.strerror
         raise OutputError(
-            f"cannot write to stdout: {error.strerror}; what was written there is incomplete"
+            f"cannot write to stdout: {why}; what was written there is incomplete"
         ) from error
 
 
@@ -121,7 +123,8 @@ def reopen_closed_streams() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            # Takes the lowest free number: this one. What is shown on a closed stdout is an error.
+            os.open(os.devnull, os.O_RDONLY if name == "stdout" else os.O_RDWR)
             os.set_inheritable(descriptor, True)  # decoder processes need it as well
             setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
 

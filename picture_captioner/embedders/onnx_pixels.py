@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from picture_captioner.errors import ConfigurationError
+from picture_captioner.errors import ConfigurationError, faults_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,9 +67,8 @@ class Preprocessing(BaseModel):
         try:
             return cls.model_validate(json.loads(path.read_text("utf-8")))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise ConfigurationError(f"{path.name}: {where}: {first['msg']}") from error
+            where, fault = faults_of(error)[0]
+            raise ConfigurationError(f"{path.name}: {where or 'the file'}: {fault}") from error
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{path.name} cannot be read: fetch it again") from error
 

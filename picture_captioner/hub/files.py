@@ -23,7 +23,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from picture_captioner.errors import BackendUnavailableError, ConfigurationError
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError, faults_of
 
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
@@ -92,9 +92,8 @@ def _read(manifest: Path) -> Manifest:
     try:
         return Manifest.model_validate(json.loads(manifest.read_text("utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigurationError(f"{manifest.name}: {where}: {first['msg']}") from error
+        where, fault = faults_of(error)[0]
+        raise ConfigurationError(f"{manifest.name}: {where}: {fault}") from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{manifest.name} cannot be read as JSON") from error
 

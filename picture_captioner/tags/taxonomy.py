@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from picture_captioner.errors import UsageError
+from picture_captioner.errors import UsageError, faults_of
 
 MAX_TERMS = 5_000
 MAX_BYTES = 4 << 20
@@ -108,9 +108,8 @@ def _category(named: str, name: str, value: Any) -> Category:
     try:
         category = Category.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, (name, *first["loc"])))
-        raise UsageError(f"{named}: {place}: {first['msg'].lower()}") from None
+        where, fault = faults_of(error)[0]
+        raise UsageError(f"{named}: {name}{where and f'.{where}'}: {fault}") from None
     for prompt in category.prompts:
         if "{}" not in prompt:
             raise UsageError(f"{named}: {name}.prompts: {prompt!r} has no {{}} for the term")

@@ -110,9 +110,9 @@ def test_further_fields_are_added_by_a_flag_and_a_wrong_one_is_named(tmp_path, s
     server.models, server.contract = ("one",), contract("compatible")
     flags = ("--backend=compatible", f"--base-url={server.base_url}", "--photos-dir=photos")
     for wrong, told in (
-        ("{", "--extra-body: Invalid JSON"),
-        ("[1]", "--extra-body: Input should be a valid dictionary"),
-        ('{"model": "x"}', "--extra-body: Value error, model cannot be set here"),
+        ("{", "--extra-body: invalid JSON"),
+        ("[1]", "--extra-body: input should be a valid dictionary"),
+        ('{"model": "x"}', "--extra-body: model cannot be set here"),
     ):
         done = caption("run", *flags, "--extra-body", wrong, cwd=tmp_path)
         assert done.returncode == 64
@@ -127,7 +127,7 @@ def test_further_fields_are_added_by_a_flag_and_a_wrong_one_is_named(tmp_path, s
         assert "--service-tier: the anthropic backend has no such option" in done.stderr
     done = caption("run", *flags, "--service-tier=fast", cwd=tmp_path)
     assert done.returncode == 64
-    assert "--service-tier: Input should be 'flex'" in done.stderr
+    assert "--service-tier: input should be 'flex'" in done.stderr
 
 
 def test_openai_says_when_a_model_shuts_down(server):

@@ -31,7 +31,7 @@ STAGES = {
     "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.examine",
     "asking": "picture_captioner.pipeline.asking.service:BackendService.ask",
     "writing": "picture_captioner.journal.writing:Journal.append",
-    "syncing": "picture_captioner.journal.writing:sync",
+    "syncing": "picture_captioner.journal.append_only:sync",
     "the last verdicts": "picture_captioner.pipeline.runner:CaptionRun._finish",
     "the summary": "picture_captioner.cli.commands.run:tell_summary",
 }

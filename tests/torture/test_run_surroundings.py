@@ -235,11 +235,12 @@ def test_data_for_a_full_disk_is_74_in_one_line(tmp_path, preloaded, share, trie
     assert preloaded.run(*RUN, cwd=tmp_path).returncode == 0
     chosen, wrong = share([OUTPUTS[0], OUTPUTS[-1]], OUTPUTS), []
     for arguments in chosen:
-        line = ["bash", "-c", f"{shlex.join(command(*arguments))} >/dev/full"]
-        status, said = end(tmp_path, line, env=environment(PYTHONUNBUFFERED=unbuffered))
-        full = "cannot write to stdout: No space left on device" in said.splitlines()[-1]
-        good = status == 74 and full and "Traceback" not in said
-        wrong += [] if good else [f"{arguments}: {status}: {said[-400:]}"]
+        for where, why in ((">/dev/full", "No space left on device"), (">&-", "it is closed")):
+            line = ["bash", "-c", f"{shlex.join(command(*arguments))} {where}"]
+            status, said = end(tmp_path, line, env=environment(PYTHONUNBUFFERED=unbuffered))
+            told = f"cannot write to stdout: {why}" in said.splitlines()[-1]
+            good = status == 74 and told and "Traceback" not in said
+            wrong += [] if good else [f"{arguments} {where}: {status}: {said[-400:]}"]
     how = "unbuffered" if unbuffered else "buffered"
     tried(f"data for a full disk ({how})", len(chosen), lost=len(wrong))
     assert not wrong, "\n".join(wrong)

@@ -56,7 +56,8 @@ def context_for(
             f"choose from {', '.join(TOLD)}"
         )
     if library is None:
-        raise UsageError("--context needs what library.db knows; leave --no-library out")
+        cure = "leave --no-library out" if flags.no_library else "and it cannot be opened"
+        raise UsageError(f"--context needs what library.db knows; {cure}")
     if backend.placeholder:
         say(f"--context does nothing: {backend.name} writes placeholders")
         return None

@@ -62,7 +62,7 @@ def forget_photos(
         _forget_in_jobs(journal.path, jobs, traces)
         _forget_elsewhere(out, settings, traces)
         forget_lines(journal, traces)
-    _tell(traces, out)
+    _tell(traces, settings.photos_dir, out)
     return ExitCode.DONE
 
 
@@ -80,12 +80,17 @@ def _is_gone(settings: Settings) -> Callable[[str], bool]:
         pure = PurePosixPath(rel_path)
         if pure.is_absolute() or ".." in pure.parts or "\0" in rel_path:
             return True  # no photo of this directory; nothing is looked at outside
-        try:
-            return not os.path.lexists(photos_dir / rel_path)
-        except UnicodeEncodeError:
-            return True
+        return not _lies_in(photos_dir, rel_path)
 
     return forgets
+
+
+def _lies_in(photos_dir: Path, rel_path: str) -> bool:
+    """Whether there is something of that name, even a link to nothing."""
+    try:
+        return os.path.lexists(photos_dir / rel_path)
+    except (UnicodeEncodeError, ValueError):  # a name that no file can have, or a NUL in it
+        return False
 
 
 def _is_named(names: Sequence[str], settings: Settings) -> Callable[[str], bool]:
@@ -151,12 +156,19 @@ def _forget_elsewhere(out: Path, settings: Settings, traces: Traces) -> None:
 _REPORT = ("cluster_state.npz", "cluster_report.html", "cluster_report.md", "cluster_export.csv")
 
 
-def _tell(traces: Traces, out: Path) -> None:
+def _tell(traces: Traces, photos_dir: Path | None, out: Path) -> None:
     paid = f"{count(traces.requests, 'request')}, {traces.cost_usd:,.4f} USD"
     say(
         f"Forgot {count(len(traces.paths))} ({count(traces.lines, 'line')} of the journal). What "
         f"they had cost is forgotten, too, and counts for no ceiling any more: {paid}"
     )
+    there = photos_dir and sum(_lies_in(photos_dir, path) for path in traces.paths)
+    if there:
+        say(
+            f"{count(there, 'file')} of them still {'lies' if there == 1 else 'lie'} in "
+            f"{photos_dir}, untouched: the next run captions what is there, unless it is deleted "
+            "or left out (--exclude)"
+        )
     say(
         f"Reports in other folders than {out}, copies of the journal and backups were not "
         "looked at; merging such a copy brings the photos back"

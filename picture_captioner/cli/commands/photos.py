@@ -49,17 +49,15 @@ def photos_dir_of(settings: Settings) -> Path:
 def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:
     """The flags with `run DIR` as its photos directory, or with the photos of `run IMG.jpg ...`.
 
-    Single photos are looked for in PHOTOS_DIR if they are there, else in the folder they share.
+    Single photos are looked for here, then in the photos directory, as journal and messages name
+    them; the library is PHOTOS_DIR if they are in it, else the folder they share.
 
     Raises:
         UsageError: neither one folder nor files, or together with a flag that says the same.
     """
     if not words:
         return flags
-    paths = [Path(word).expanduser() for word in words]
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"there is no photo and no folder {path}")
+    paths = [_existing(word, flags) for word in words]
     if any(path.is_dir() for path in paths):
         if len(paths) > 1:
             raise UsageError("name one folder, or single photos: each library has its own journal")
@@ -75,6 +73,18 @@ def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:
             raise UsageError(f"not all of these photos are in --photos-dir {library}")
         library = Path(os.path.commonpath([path.parent for path in named]))
     return replace(flags, given={**flags.given, "photos_dir": library}, named=named)
+
+
+def _existing(word: str, flags: RunFlags) -> Path:
+    path = Path(word).expanduser()
+    if path.exists():
+        return path
+    library = flags.settings().photos_dir
+    if library is None or path.is_absolute():
+        raise UsageError(f"there is no photo and no folder {path}")
+    if (library / path).is_file():
+        return library / path
+    raise UsageError(f"there is no photo and no folder {path}, neither here nor in {library}")
 
 
 def read_files_beside(
