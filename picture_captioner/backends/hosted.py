@@ -6,7 +6,7 @@ by `workers.supervisor`; here photos and captions are packed for the way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -34,6 +34,7 @@ from picture_captioner.errors import (
     UsageError,
 )
 from picture_captioner.workers.messages import Open
+from picture_captioner.workers.starting import Started, start_child
 from picture_captioner.workers.supervisor import RENEW_EVERY, Blamed, Supervisor
 
 if TYPE_CHECKING:
@@ -70,9 +71,14 @@ class HostedBackend(CaptionBackend):
     """Stands in for a backend whose model is in a child process."""
 
     def __init__(
-        self, kind: type[CaptionBackend], settings: BackendSettings, renew_every: int
+        self,
+        kind: type[CaptionBackend],
+        settings: BackendSettings,
+        renew_every: int,
+        start: Callable[[], Started] = start_child,
     ) -> None:
         """`kind` is made here too, for what it knows without its model: edges, names, prompts."""
+        self.made_of = (kind, settings, renew_every)
         self._inner = kind(settings)
         super().__init__(self._inner.settings)
         self.Options = kind.Options  # type: ignore[misc]  # as the class that it stands in for
@@ -81,8 +87,12 @@ class HostedBackend(CaptionBackend):
         arguments = {"backend": kind.name, "settings": _packed_settings(settings)}
         threads = min(max(kind.batch_threads, kind.max_workers), _MOST_THREADS)
         self._supervisor = Supervisor(
-            Open(_TARGET, arguments, threads), settings.notice, settings.timeout, renew_every
+            Open(_TARGET, arguments, threads), settings.notice, settings.timeout, renew_every, start
         )
+
+    def copy(self, start: Callable[[], Started]) -> HostedBackend:
+        """The same once more, with a child that `start` starts."""
+        return HostedBackend(*self.made_of, start)
 
     @property
     def batch_now(self) -> int:

@@ -14,7 +14,12 @@ from picture_captioner.pipeline.asking.fallback import FallbackChain
 from picture_captioner.pipeline.asking.reask import Read
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget
-from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
+from picture_captioner.pipeline.decoding.decode_ahead import (
+    DecodedPhoto,
+    Decoding,
+    MakeDecoder,
+    decoder_here,
+)
 from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcomes
@@ -55,6 +60,7 @@ class RunOptions:
     taken with them, whose caption is theirs. `read`
     knows the lines that were read in a content; None if nobody read it. `feed` hands the photos of
     the run out bit by bit, in a thread of its own, until it returns; without it all are pending.
+    `make_decoder` makes what each decoder thread decodes with.
     """
 
     photos_dir: Path
@@ -71,6 +77,7 @@ class RunOptions:
     shots: Mapping[str, Photo] = field(default_factory=dict)
     read: Callable[[str], Read] = lambda _: None
     feed: Callable[[WorkQueue], None] | None = None
+    make_decoder: MakeDecoder = decoder_here
 
 
 class CaptionRun:
@@ -225,6 +232,7 @@ def decoding_of(
         facts=options.facts,
         follow_links=options.follow_links,
         shots=SameShots(options.shots, journal.index, rules),
+        make_decoder=options.make_decoder,
     )
 
 

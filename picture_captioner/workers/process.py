@@ -25,8 +25,7 @@ from picture_captioner.errors import (
     PhotoError,
     TransientError,
 )
-from picture_captioner.workers.ending import cause_of_death, kill_group
-from picture_captioner.workers.environment import child_environment
+from picture_captioner.workers.ending import cause_of_death
 from picture_captioner.workers.messages import (
     Answer,
     Close,
@@ -42,7 +41,7 @@ from picture_captioner.workers.messages import (
     decode_reply,
     frame,
 )
-from picture_captioner.workers.starting import start, streams
+from picture_captioner.workers.starting import Started, start_child, streams
 
 LINES_KEPT = 40
 REAP_SECONDS = 10.0
@@ -112,7 +111,13 @@ class ChildProcess:
     LOAD_SECONDS = 1200.0
     """To load a model: 7.5 GB from a network disk take some minutes."""
 
-    def __init__(self, request: Open, clock: Clock, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        request: Open,
+        clock: Clock,
+        notice: Callable[[str], None],
+        start: Callable[[], Started] = start_child,
+    ) -> None:
         """Start it, and send the request; `wait_until_ready` waits for what comes of it.
 
         Raises:
@@ -134,10 +139,8 @@ class ChildProcess:
         self._killed_as: tuple[str, str] | None = None
         self._death: tuple[str, str] | None = None
         self._closing = False
-        # Without -P the folder that a person is in would come before the library.
-        command = [sys.executable, "-P", "-m", "picture_captioner.workers.child", str(os.getpid())]
         try:
-            self._process = start(command, child_environment())
+            self._process = start()
             self._stdin, self._stdout, self._stderr = streams(self._process)
             self._opening = self._expect(Call(0, "open", [], 1.0))
             self._threads = [
@@ -311,7 +314,7 @@ class ChildProcess:
         try:
             code: int | None = self._process.wait(REAP_SECONDS)
         except subprocess.TimeoutExpired:
-            kill_group(self._process.pid)
+            self._process.kill_group()
             code = None
         with self._lock:
             self.out_of_memory = self._killed_as is None and code == -signal.SIGKILL
@@ -326,7 +329,7 @@ class ChildProcess:
         with self._lock:
             self._killed_as = self._killed_as or (cause, code)
         if self._process.poll() is None:
-            kill_group(self._process.pid)
+            self._process.kill_group()
 
     def reap(self) -> None:
         """Kill what is left of it, and wait until it is gone: the next one needs its memory.

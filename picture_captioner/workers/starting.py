@@ -1,16 +1,51 @@
-"""How a child is started: by one thread that never ends, with three pipes."""
+"""How a child is started: by one thread that never ends, with three pipes.
+
+`Started` is all that `process.py` knows of it: a child on another machine is one, too
+(engines/ray_engine.py).
+"""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import queue
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, Any, Protocol
+
+from picture_captioner.workers.ending import kill_group
+from picture_captioner.workers.environment import child_environment
 
 _PIPE_BYTES = 1 << 20  # what an unprivileged process may ask for; a batch has some MB
+
+
+class Started(Protocol):
+    """A child that runs, as `subprocess.Popen` has it, with a way to end all that it started."""
+
+    pid: int
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+
+    def poll(self) -> int | None:
+        """The exit status, once it has ended."""
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The exit status, if it can be had; `subprocess.TimeoutExpired` if it takes longer."""
+
+    def kill_group(self) -> None:
+        """SIGKILL for it and its children."""
+
+
+class _ChildHere(subprocess.Popen[bytes]):
+    """A child on this machine, in a process group of its own."""
+
+    def kill_group(self) -> None:
+        """As in `Started`."""
+        kill_group(self.pid)
 
 
 class _Starter:
@@ -26,17 +61,17 @@ class _Starter:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def start(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def start(self, command: list[str], environment: Mapping[str, str]) -> _ChildHere:
         """`subprocess.Popen` with three pipes and a process group of its own."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True, name="starter")
                 self._thread.start()
-        answer: queue.SimpleQueue[subprocess.Popen[bytes] | BaseException] = queue.SimpleQueue()
+        answer: queue.SimpleQueue[_ChildHere | BaseException] = queue.SimpleQueue()
         pipe = subprocess.PIPE
         self._jobs.put(
             (
-                lambda: subprocess.Popen(  # noqa: S603 - our own module
+                lambda: _ChildHere(
                     command,
                     bufsize=0,
                     stdin=pipe,
@@ -65,12 +100,14 @@ class _Starter:
 _starter = _Starter()
 
 
-def start(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a child, by the thread that never ends."""
-    return _starter.start(command, environment)
+def start_child() -> _ChildHere:
+    """A child that ends with this process; raises `OSError` where there is no room for one."""
+    # Without -P the folder that a person is in would come before the library.
+    command = [sys.executable, "-P", "-m", "picture_captioner.workers.child", str(os.getpid())]
+    return _starter.start(command, child_environment())
 
 
-def streams(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+def streams(process: Started) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
     """The ends of its pipes: stdin, made larger, stdout and stderr."""
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise RuntimeError("a child was started without its pipes")

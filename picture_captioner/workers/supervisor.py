@@ -20,6 +20,7 @@ from picture_captioner.errors import BackendUnavailableError, FatalError, Transi
 from picture_captioner.workers.child import PLAIN
 from picture_captioner.workers.messages import Open
 from picture_captioner.workers.process import Call, ChildProcess, Clock, DiedError
+from picture_captioner.workers.starting import Started, start_child
 
 _log = logging.getLogger("caption.model")
 
@@ -51,6 +52,7 @@ class Supervisor:
         notice: takes a line for the person.
         timeout: seconds that the child may be silent; None for what its own past suggests.
         renew_every: items after which the child is replaced.
+        start: starts a child: on this machine, or where else there is room.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class Supervisor:
         notice: Callable[[str], None],
         timeout: float | None = None,
         renew_every: int = RENEW_EVERY,
+        start: Callable[[], Started] = start_child,
     ) -> None:
-        self._request, self._notice = request, notice
+        self._request, self._notice, self._start = request, notice, start
         self._clock = Clock(timeout)
         self._renew_every = renew_every
         self._child: ChildProcess | None = None
@@ -199,7 +202,7 @@ class Supervisor:
                 raise TransientError("the model's process ended while the run is being stopped")
             started = time.monotonic()
             opening = self._opening()
-            child = self._child = ChildProcess(opening, self._clock, self._notice)
+            child = self._child = ChildProcess(opening, self._clock, self._notice, self._start)
             try:
                 child.wait_until_ready()
             except DiedError as death:

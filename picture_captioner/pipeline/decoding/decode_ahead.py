@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,6 +37,15 @@ class DecodedPhoto(NamedTuple):
     item: Item
     loaded: LoadedImage
     image: Image
+
+
+MakeDecoder = Callable[[Path | None], Decoder]
+"""Makes a thread's decoder, which opens nothing outside of the given directory."""
+
+
+def decoder_here(within: Path | None) -> Decoder:
+    """A decoder process of this machine."""
+    return Decoder(within=within)
 
 
 @dataclass(slots=True)
@@ -77,6 +87,7 @@ class Decoding:
         facts: takes what else is found out of a photo that is decoded anyway.
         follow_links: read photos outside of `photos_dir`, too, where links lead there.
         shots: RAW files that wait for the caption of another photo.
+        make_decoder: makes what each thread decodes with.
     """
 
     def __init__(
@@ -96,6 +107,7 @@ class Decoding:
         facts: FactsOnTheWay | None = None,
         follow_links: bool = False,
         shots: SameShots,
+        make_decoder: MakeDecoder = decoder_here,
     ) -> None:
         self._photos_dir = photos_dir
         self._within = None if follow_links else photos_dir
@@ -111,10 +123,11 @@ class Decoding:
         self._unchanged_if = unchanged_if
         self._facts = facts
         self._shots = shots
+        self._make_decoder = make_decoder
 
     def run(self) -> None:
         """Decode until the feed has nothing more."""
-        with Decoder(within=self._within) as loader:
+        with self._make_decoder(self._within) as loader:
             while (item := self._queue.next()) is not None:
                 self._decode(loader, item)
 

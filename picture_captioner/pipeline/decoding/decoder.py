@@ -137,7 +137,7 @@ class Decoder:
         """
         options = (jpeg_quality, allow_reduced, accept_truncated)
         request = LoadRequest(path.suffix, edge, *options, for_backend=for_backend)
-        return self._loaded(path, request, known).loaded
+        return self.loaded(path, request, known).loaded
 
     def examine(
         self,
@@ -156,11 +156,12 @@ class Decoder:
         `for_backend`: the picture is one that `load` would return.
         """
         options = (jpeg_quality, allow_reduced, accept_truncated, True, for_backend, keep)
-        return self._loaded(path, LoadRequest(path.suffix, edge, *options), known)
+        return self.loaded(path, LoadRequest(path.suffix, edge, *options), known)
 
-    def _loaded(
+    def loaded(
         self, path: Path | OpenedPhoto, request: LoadRequest, known: Container[str]
     ) -> ExaminedImage:
+        """What one photo's request brings; `load` and `examine` make the request."""
         edge, quality = request.edge, request.jpeg_quality
         if edge is not None and edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
@@ -349,7 +350,7 @@ class _Reported(Exception):
 
 def _expect(reply: Reply, kind: type[_ReplyT]) -> _ReplyT:
     if isinstance(reply, Failed):
-        raise _Reported(_error(reply))
+        raise _Reported(error_of(reply))
     if not isinstance(reply, kind):
         raise DecoderCrashError("the decoder sent a reply that makes no sense")
     return reply
@@ -379,12 +380,13 @@ def _traits(found: Examined, thumbnail: bytes, clean: bytes | None) -> Traits:
 
 def _header_or_error(reply: Reply) -> ImageHeader | CaptionerError:
     if isinstance(reply, Failed):
-        return _error(reply)
+        return error_of(reply)
     header = _expect(reply, Header)
     return ImageHeader(header.width, header.height, header.format, header.size)
 
 
-def _error(failed: Failed) -> CaptionerError:
+def error_of(failed: Failed) -> CaptionerError:
+    """The exception that a decoder reports."""
     kind = _REPORTABLE.get(failed.error, CorruptImageError)
     if issubclass(kind, PhotoError):
         return kind(failed.message, code=failed.code)

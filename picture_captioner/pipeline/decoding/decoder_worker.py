@@ -319,7 +319,7 @@ def _serve_photo(pipe: Connection, request: LoadRequest, photo: OpenedPhoto) -> 
             loaded = replace(loaded, image=roomy(loaded.image, request.edge))
         jpeg = encode_jpeg(loaded.image, quality=quality) if quality and loaded.image else None
     except CaptionerError as error:
-        _send(pipe, _failed(error))
+        _send(pipe, failure_of(error))
         return
     _send(pipe, _facts(loaded, examined=traits is not None))
     if traits is not None:
@@ -366,7 +366,7 @@ def _header(photo: OpenedPhoto) -> Header | Failed:
     try:
         header: ImageHeader = read_header(photo)
     except CaptionerError as error:
-        return _failed(error)
+        return failure_of(error)
     return Header(header.width, header.height, header.format, header.size)
 
 
@@ -390,7 +390,8 @@ def _examined(traits: Traits) -> Examined:
     return Examined(traits.metadata, traits.sharpness, traits.perceptual_hash, *sizes)
 
 
-def _failed(error: CaptionerError) -> Failed:
+def failure_of(error: CaptionerError) -> Failed:
+    """What the other side needs to raise the same."""
     code = error.code if isinstance(error, PhotoError) else None
     return Failed(type(error).__name__, str(error), code)
 
