@@ -31,6 +31,7 @@ EXTRA_OF = {
     "litellm": "litellm",
     "num2words": "local",
     "rapidocr": "ocr",
+    "ray": "ray",
     "torch": "local",
     "torchvision": "local",
     "transformers": "local",

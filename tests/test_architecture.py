@@ -62,6 +62,7 @@ HEAVY = {
     "psycopg_pool",
     "rapidocr",
     "rawpy",
+    "ray",
     "reverse_geocode",
     "safetensors",
     "scipy",

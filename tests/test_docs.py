@@ -75,10 +75,11 @@ def test_every_flag_that_a_document_names_exists():
     foreign |= {
         "--user",
         "--now",
+        "--address",
         "--region",
         "--bucket",
         "--lifecycle-configuration",
-    }  # systemctl, aws
+    }  # systemctl, ray start, aws
     for file in (ROOT / "benchmarks").rglob("*.py"):
         foreign |= set(
             re.findall(r'add_argument\(\s*"(--[a-z][a-z0-9-]+)"', file.read_text("utf-8"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from picture_captioner.cli.flags import Flags
 from picture_captioner.declaration import HOW, WHICH, WHO, Flag
@@ -12,6 +12,7 @@ from picture_captioner.declaration import HOW, WHICH, WHO, Flag
 _RUN = "run batch_submit"
 _JOBS = "Batch jobs (half price)"
 _MODEL = "A model on this machine (--backend local)"
+_MANY = "Several machines (docs/scale.md)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +249,37 @@ class RunFlags(Flags):
             "N",
             "Load the model afresh after N photos, which gives leaked memory back (default 5000).",
             _MODEL,
+            least=1,
+        ),
+    ] = None
+    engine: Annotated[
+        Literal["here", "ray"],
+        Flag(
+            "run",
+            "NAME",
+            "ray: decode, and run a local model, on the nodes of a Ray cluster; the journal and "
+            "all requests to providers stay here.",
+            _MANY,
+        ),
+    ] = "here"
+    ray_address: Annotated[
+        str | None,
+        Flag(
+            "run",
+            "HOST:PORT",
+            "A Ray cluster that this machine has joined, or auto (default: a Ray on this machine, "
+            "for this run).",
+            _MANY,
+        ),
+    ] = None
+    model_copies: Annotated[
+        int | None,
+        Flag(
+            "run",
+            "N",
+            "So many copies of the model on the cluster, several on a GPU if need be (default: one "
+            "for each GPU; without any, one for each node).",
+            _MANY,
             least=1,
         ),
     ] = None

@@ -1,7 +1,11 @@
-"""Several machines at one library: who works on which photo, and what all of them may spend.
+"""More than one machine: several at one library, and the nodes of a Ray cluster for one run.
 
-server.py    short transactions on a server that may go away for a while
-claims.py    photos claimed in batches, by workers that say every few seconds that they live
-ceilings.py  requests and money, taken in small prepaid shares
-working.py   feeds the pipeline with what was claimed
+server.py        short transactions on a server that may go away for a while
+claims.py        photos claimed in batches, by workers that say every few seconds that they live
+ceilings.py      requests and money, taken in small prepaid shares
+working.py       feeds the pipeline with what was claimed
+ray_engine.py    starts or joins Ray, for one run
+ray_decoders.py  decoders on its nodes, and photos of which they die
+ray_models.py    copies of a model on its nodes, behind one backend
+on_node.py       what runs there
 """

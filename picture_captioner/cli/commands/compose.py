@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from picture_captioner.backends import registry
 from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings, CaptionBackend
@@ -20,6 +22,9 @@ from picture_captioner.config import LOOP_VARIABLE, Settings, base_url_name
 from picture_captioner.errors import ConfigurationError, UsageError
 from picture_captioner.pipeline.asking.hosts import SeveralHosts
 from picture_captioner.pipeline.asking.prices import Prices, read_price_file
+
+if TYPE_CHECKING:
+    from picture_captioner.engines.ray_engine import RayEngine
 
 
 def settings_for(flags: RunFlags) -> Settings:
@@ -50,6 +55,26 @@ def _prompt(flags: RunFlags) -> str | None:
     if not prompt:
         raise UsageError(f"--prompt-file {flags.prompt_file}: the file is empty")
     return prompt
+
+
+def engine_for(
+    flags: RunFlags, photos_dir: Path, notice: Callable[[str], None]
+) -> RayEngine | None:
+    """Where decoders and models live, if not here; nothing is started yet.
+
+    Raises:
+        UsageError, ConfigurationError: flags that exclude each other, or Ray is not installed.
+    """
+    if flags.engine != "ray":
+        if flags.ray_address or flags.model_copies:
+            raise UsageError("--ray-address and --model-copies go with --engine ray")
+        return None
+    if flags.batch or flags.in_process:
+        flag = "--batch" if flags.batch else "--in-process"
+        raise UsageError(f"--engine ray and {flag} exclude each other; leave one out")
+    from picture_captioner.engines.ray_engine import RayEngine
+
+    return RayEngine(flags.ray_address, flags.model_copies, photos_dir, notice)
 
 
 def make_backend(

@@ -48,6 +48,7 @@ EXTRAS = {
     "raw": ("rawpy",),
     "places": ("reverse_geocode",),
     "postgres": ("psycopg", "psycopg_pool"),
+    "ray": ("ray",),
 }
 """What an extra brings, as far as its presence shows in these packages."""
 

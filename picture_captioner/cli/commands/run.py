@@ -7,17 +7,18 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import read_jobs, reserved
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
+    engine_for,
     make_backend,
     make_fallbacks,
     prices_for,
@@ -56,6 +57,7 @@ from picture_captioner.journal import Journal
 from picture_captioner.library import CleanImages, Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
+from picture_captioner.pipeline.decoding.decode_ahead import decoder_here
 from picture_captioner.pipeline.estimate import cost_per_photo
 from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
@@ -71,6 +73,9 @@ from picture_captioner.pipeline.selecting.selection import (
 )
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import WorkQueue
+
+if TYPE_CHECKING:
+    from picture_captioner.engines.ray_engine import RayEngine
 
 _log = logging.getLogger("caption.run")
 
@@ -105,9 +110,10 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
         )
     photos_dir = photos_dir_of(settings)
     reporter = ProgressReporter()
-    backends = _backends(flags, settings, reporter)
+    engine = engine_for(flags, photos_dir, reporter.notice)
+    backends = _backends(flags, settings, reporter, engine)
     configure_logging(settings.log_file, settings.log_level)
-    with ExitStack() as held:
+    with engine or nullcontext(), ExitStack() as held:
         hints = hints_for(flags)
         rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
         journal = held.enter_context(Journal(settings.captions_jsonl))
@@ -147,6 +153,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
             batch=batch,
             reporter=reporter,
             shots=shots,
+            engine=engine,
             ceilings=Ceilings(
                 settings.max_cost, settings.max_requests, settings.max_photo_cost, *reserved(jobs)
             ),
@@ -187,6 +194,7 @@ class Job:
     batch: Batch
     reporter: ProgressReporter
     shots: dict[str, Photo]
+    engine: RayEngine | None
     ceilings: Ceilings
 
 
@@ -278,6 +286,8 @@ def leave(job: Job, code: int, *, abandoned: bool) -> None:
         for backend in job.backends:
             backend.abandon()
         job.journal.run_ends()
+        if job.engine is not None:
+            job.engine.close()
         logging.shutdown()
         os._exit(code)  # a request that hangs must not keep the process from ending
     for backend in job.backends:
@@ -317,12 +327,14 @@ def available_backends(job: Job) -> list[ChosenBackend]:
 
 
 def _backends(
-    flags: RunFlags, settings: Settings, reporter: ProgressReporter
+    flags: RunFlags, settings: Settings, reporter: ProgressReporter, engine: RayEngine | None
 ) -> list[CaptionBackend]:
     """The backend and its fallbacks, each with the name of its model."""
     backend = make_backend(flags, settings, reporter.notice)
     backends = [backend, *make_fallbacks(flags, settings, backend, reporter.notice)]
-    reporter.status = backend.status
+    if engine is not None:
+        backends = [engine.hosting(backend) for backend in backends]
+    reporter.status = backends[0].status
     for nameless in (b for b in backends if not b.settings.model):
         say(f"Asking {nameless.destination} which model it has; no photo is sent", always=True)
         nameless.check()  # finds out the name of the only model, which records and rules go by
@@ -348,10 +360,14 @@ def run_options(job: Job) -> RunOptions:
     settings, library = job.settings, job.library
     if library is not None:
         read_files_beside(job.photos_dir, job.batch.photos, library, settings.captions_jsonl)
+    decoders = default_decoders()
+    if job.engine is not None:
+        within = None if settings.follow_links else job.photos_dir
+        decoders = job.engine.place_decoders(within)
     return RunOptions(
         photos_dir=job.photos_dir,
         workers=workers_for(job.backends[0], settings),
-        decoders=min(settings.decode_workers or default_decoders(), len(job.batch.photos)),
+        decoders=min(settings.decode_workers or decoders, len(job.batch.photos)),
         edge=edge_for(job.backends, settings),
         dry_run=job.flags.dry_run,
         accept_truncated=job.flags.accept_truncated,
@@ -363,6 +379,7 @@ def run_options(job: Job) -> RunOptions:
         follow_links=settings.follow_links,
         shots=job.shots,
         read=partial(_lines_of, library),
+        make_decoder=job.engine.decoders.for_thread if job.engine is not None else decoder_here,
     )
 
 
