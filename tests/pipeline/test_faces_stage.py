@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from picture_captioner.errors import ModelError
 from picture_captioner.hub import catalogue
 from picture_captioner.image_loader import LoadedImage, Traits
 from picture_captioner.library import Library
 from picture_captioner.metadata import Metadata
+from picture_captioner.people import face_host
 from picture_captioner.people.faces import Box
 from picture_captioner.pipeline.stages.base import StagePhoto, StageSettings
 from picture_captioner.pipeline.stages.faces import FacesStage, _numbers
+from tests.people.dying_host import GREEN, RED
 from tests.people.labelled import needs_faces, portraits
 
 
@@ -23,7 +26,8 @@ from tests.people.labelled import needs_faces, portraits
 def stage(tmp_path, known_models):
     made = FacesStage(StageSettings(models_dir=known_models))
     made.check()
-    return made
+    yield made
+    made.close()
 
 
 def photo_of(image, *, content="c" * 64, width=None, oriented=False):
@@ -80,6 +84,22 @@ def test_photos_without_a_face(stage, size):
     assert stage.work([photo_of(Image.new("RGB", size, "gray"))]) == [[]]
 
 
+def test_a_photo_that_takes_the_models_along_costs_itself(known_models, monkeypatch):
+    """Their process dies of one photo and hangs on another; the others in the batch are done."""
+    monkeypatch.setattr(face_host, "HOST", "tests.people.dying_host:host_faces")
+    notices = []
+    made = FacesStage(StageSettings(models_dir=known_models, notice=notices.append))
+    made.check()
+    colours = ["gray", RED, "white", GREEN, "gray"]
+    photos = [photo_of(Image.new("RGB", (64, 64), colour)) for colour in colours]
+    found = made.work(photos)
+    made.close()
+    assert [found[i] for i in (0, 2, 4)] == [[], [], []]
+    assert [(type(found[i]), found[i].code) for i in (1, 3)] == [(ModelError, "process_died")] * 2
+    assert "took over 30 s" in str(found[3])
+    assert any("asked again, one at a time" in notice for notice in notices)
+
+
 @needs_faces
 def test_what_is_stored_is_found_again_under_its_number(stage, tmp_path):
     photo = photo_of(next(portraits())[1])
@@ -110,6 +130,7 @@ def test_the_version_tells_the_detector_the_threshold_and_the_recogniser(known_m
         made = FacesStage(StageSettings(models_dir=known_models, face_score=score))
         made.check()
         versions.add(made.version)
+        made.close()
     assert versions == {
         "yunet:0.6+sface-2021dec:five-points",
         "yunet:0.8+sface-2021dec:five-points",
@@ -120,5 +141,6 @@ def test_the_version_tells_the_detector_the_threshold_and_the_recogniser(known_m
         shutil.copy(path, renamed / f"{number}.bin")
     made = FacesStage(StageSettings(models_dir=renamed))
     made.check()
+    made.close()
     assert made.version in versions
     assert catalogue.model_files("sface", renamed)[0].suffix == ".bin"

@@ -56,7 +56,11 @@ def run_stages(flags: ProcessFlags, path: Path | None) -> int:
         runs = {stage.name for stage in stages}
         if refused and flags.stage and runs.isdisjoint(flags.stage):
             return refused[0].exit_code  # what was asked for cannot be done: no photo is opened
-        code = _run(flags, settings, photos_dir, photos, library, stages)
+        try:
+            code = _run(flags, settings, photos_dir, photos, library, stages)
+        finally:
+            for stage in stages:
+                stage.close()
     if code == ExitCode.DONE and flags.stage and refused:
         return refused[0].exit_code
     return code
@@ -119,8 +123,6 @@ def _run(
     if result.abandoned:
         logging.shutdown()
         os._exit(code)  # a decoder that hangs must not keep the process from ending
-    for stage in stages:
-        stage.close()
     return code
 
 

@@ -1,37 +1,27 @@
-"""The stage that finds the faces in a photo and turns each into a vector."""
+"""The stage that finds the faces in a photo and turns each into a vector, in another process."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL.Image import Image, Transpose
-
-from picture_captioner.errors import ModelMissingError, PhotoError
+from picture_captioner.errors import ModelError, ModelMissingError, PhotoError
 from picture_captioner.hub import model_files
 from picture_captioner.library import Library, StoredFace
 from picture_captioner.people.decisions import SAME_BOX
-from picture_captioner.people.faces import Box, Detector, Face, Recogniser, Vectors
+from picture_captioner.people.faces import Box, Face
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto
+from picture_captioner.workers.messages import Open
+from picture_captioner.workers.supervisor import Blamed, Supervisor
 
 if TYPE_CHECKING:
-    from picture_captioner.people.attributes import Attributes
+    from picture_captioner.people.face_host import FoundFace
 
 DETECTORS = ("yunet-any-size", "yunet")
 """The first one of which the file is here is taken; the last one is asked for if none is."""
 LEAST_SIDE = 16
 """Pixels of a photo's shorter side: no face is recognised below."""
-
-
-class FoundFace(NamedTuple):
-    """A face in pixels of the full-size photo, and what was read from it."""
-
-    face: Face
-    seen: float
-    vector: Vectors
-    age: Vectors | None
-    gender: float | None
 
 
 class FacesStage(Stage):
@@ -47,63 +37,49 @@ class FacesStage(Stage):
         Raises:
             ModelMissingError: one is not here.
         """
-        from picture_captioner.people.sface import SFace
-        from picture_captioner.people.yunet import YuNet
+        from picture_captioner.people.face_host import HOST
+        from picture_captioner.workers.onnx_graph import pick_providers
 
         own = self.settings
-        name, path = DETECTORS[-1], None
-        for name in DETECTORS[:-1]:
-            try:
-                (path,) = model_files(name, own.models_dir)
-                break
-            except ModelMissingError:
-                name = DETECTORS[-1]
-        if path is None:
-            (path,) = model_files(name, own.models_dir)
-        (recogniser,) = model_files("sface", own.models_dir)
-        self._detect: Detector = YuNet(path, own.device, own.face_score, name=name)
-        self._recognise: Recogniser = SFace(recogniser, own.device)
-        self.version = f"{self._detect.version}+{self._recognise.version}"
-        self._attributes: Attributes | None = None
-        if own.attributes:
-            from picture_captioner.people.attributes import Attributes
+        pick_providers(own.device)  # aloud here: there is no such device, or no package
+        detector = self._detector_file()
+        files = {name: model_files(name, own.models_dir)[0] for name in ("sface", *own.attributes)}
+        arguments = {
+            "detector": detector,
+            "files": {name: str(path) for name, path in files.items()},
+            "device": own.device,
+            "score": own.face_score,
+        }
+        self._models = Supervisor(Open(HOST, arguments, threads=1), own.notice)
+        try:
+            self._models.start()
+        except BaseException:  # Ctrl+C while they load
+            self._models.kill()
+            raise
+        self._detector, self._recogniser, *_ = versions = self._models.state["versions"]
+        self.version = "+".join(versions)
 
-            files = {n: model_files(n, own.models_dir)[0] for n in own.attributes}
-            self._attributes = Attributes(files.get("age"), files.get("gender"), own.device)
-            self.version += f"+{self._attributes.version}"
+    def _detector_file(self) -> tuple[str, str]:
+        for name in DETECTORS[:-1]:
+            with suppress(ModelMissingError):
+                return name, str(model_files(name, self.settings.models_dir)[0])
+        return DETECTORS[-1], str(model_files(DETECTORS[-1], self.settings.models_dir)[0])
 
     def work(self, photos: Sequence[StagePhoto]) -> list[list[FoundFace] | PhotoError]:
-        """The faces of each photo, the surest first."""
-        return [self._faces(photo) for photo in photos]
+        """The faces of each photo in pixels of the full-size one, the surest first."""
+        answers = iter(self._asked([photo for photo in photos if _is_shown(photo)]))
+        return [next(answers) if _is_shown(photo) else [] for photo in photos]
 
-    def _faces(self, photo: StagePhoto) -> list[FoundFace]:
-        image = photo.image
-        if image is None or min(image.size) < LEAST_SIDE:
+    def _asked(self, photos: Sequence[StagePhoto]) -> list[list[FoundFace] | PhotoError]:
+        if not photos:
             return []
-        oriented = "Orientation" in photo.traits.metadata.exif
-        faces = self._found(image, oriented=oriented)
-        vectors = self._recognise(image, faces)
-        factor = photo.loaded.width / image.width
-        full = (photo.loaded.width, photo.loaded.height)
-        guess = self._attributes or (lambda _image, _face: (None, None))
-        return [
-            FoundFace(
-                _within(face.scaled(factor), full),
-                max(face.box.width, face.box.height),  # a lying face is as wide as it is high
-                vector,
-                *guess(image, face),
-            )
-            for face, vector in zip(faces, vectors, strict=True)
-        ]
+        items = [_packed(photo) for photo in photos]
+        answers = self._models.ask("faces", items, {}, len(items))
+        return [_read(*pair) for pair in zip(photos, answers, strict=True)]
 
-    def _found(self, image: Image, *, oriented: bool) -> list[Face]:
-        """The faces; where nobody said which side is up, lying ones if there are no others."""
-        if (faces := self._detect(image)) or oriented:
-            return faces
-        tried = [(self._detect(image.transpose(turn)), back) for turn, back in _TURNS]
-        # One way round they stand on their heads, which the detector sees too, less surely.
-        faces, back = max(tried, key=lambda found: sum(face.score for face in found[0]))
-        return [back(face, image.width, image.height) for face in faces]
+    def close(self) -> None:
+        """End the models' process."""
+        self._models.close()
 
     def store(self, library: Library, photo: StagePhoto, result: Any) -> None:
         """Save the faces; one that was there before keeps its number."""
@@ -125,7 +101,7 @@ class FacesStage(Stage):
             )
             for number, found in zip(numbers, result, strict=True)
         ]
-        library.faces.save(content, self._detect.version, self._recognise.version, rows)
+        library.faces.save(content, self._detector, self._recogniser, rows)
 
 
 def _numbers(boxes: Sequence[Box], before: dict[int, Box]) -> list[int]:
@@ -152,18 +128,28 @@ def _within(face: Face, size: tuple[int, int]) -> Face:
     return Face(Box(left, upper, right - left, lower - upper), face.score, face.landmarks)
 
 
-def _from_left(face: Face, width: int, height: int) -> Face:  # noqa: ARG001
-    """A face of the picture that was turned by 90 degrees counter-clockwise, turned back."""
-    x, y, wide, high = face.box
-    marks = np.stack([width - face.landmarks[:, 1], face.landmarks[:, 0]], axis=1)
-    return Face(Box(width - y - high, x, high, wide), face.score, marks.astype(np.float32))
+def _is_shown(photo: StagePhoto) -> bool:
+    return photo.image is not None and min(photo.image.size) >= LEAST_SIDE
 
 
-def _from_right(face: Face, width: int, height: int) -> Face:  # noqa: ARG001
-    """The same for one that was turned clockwise."""
-    x, y, wide, high = face.box
-    marks = np.stack([face.landmarks[:, 1], height - face.landmarks[:, 0]], axis=1)
-    return Face(Box(y, height - x - wide, high, wide), face.score, marks.astype(np.float32))
+def _packed(photo: StagePhoto) -> dict[str, Any]:
+    assert photo.image is not None  # noqa: S101 - the others were not asked for
+    image = photo.image.convert("RGB") if photo.image.mode != "RGB" else photo.image
+    oriented = "Orientation" in photo.traits.metadata.exif
+    return {"size": image.size, "pixels": image.tobytes(), "oriented": oriented}
 
 
-_TURNS = ((Transpose.ROTATE_90, _from_left), (Transpose.ROTATE_270, _from_right))
+def _read(photo: StagePhoto, answer: Any) -> list[FoundFace] | PhotoError:
+    """A photo's faces in its own pixels, or why there are none to be had."""
+    from picture_captioner.people.face_host import unpacked
+
+    match answer:
+        case Blamed(code=code, message=message):
+            return ModelError(message, code=code)
+        case Exception():
+            return ModelError(f"{type(answer).__name__}: {answer}", code="exception")
+    assert photo.image is not None  # noqa: S101 - the others were not asked for
+    factor = photo.loaded.width / photo.image.width
+    size = (photo.loaded.width, photo.loaded.height)
+    faces = map(unpacked, answer)
+    return [found._replace(face=_within(found.face.scaled(factor), size)) for found in faces]
