@@ -7,7 +7,10 @@ import struct
 import zlib
 from pathlib import Path
 
+import pillow_heif
 from PIL import Image, ImageCms, PngImagePlugin
+
+pillow_heif.register_heif_opener()  # whichever test comes first in its process
 
 ORIENTATION = 0x0112
 

@@ -16,12 +16,11 @@ ROOM_FOR_JOURNAL = 100_000_000
 
 
 def has_room(folder: Path) -> bool:
-    """Whether the disk has room for more than the journal.
-
-    Raises:
-        OSError: the folder is not there.
-    """
-    return shutil.disk_usage(folder).free >= ROOM_FOR_JOURNAL
+    """Whether the disk has room for more than the journal; what cannot be asked has."""
+    try:
+        return shutil.disk_usage(folder).free >= ROOM_FOR_JOURNAL
+    except OSError:
+        return True
 
 
 def sync(descriptor: int) -> None:

@@ -56,6 +56,19 @@ def test_a_disk_that_is_unmounted_during_the_run_is_66(tmp_path, plugin, tried):
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_last_room_on_a_disk_is_left_to_the_journal(tmp_path, plugin):
+    library(tmp_path / "photos", 6)
+    (tmp_path / "small").mkdir()
+    mounted = "mount -t tmpfs -o size=90m tmpfs small && cd small"
+    program = " ".join(command(*service(tmp_path, "--photos-dir=../photos")))
+    script = f"{mounted} && {program} && cp captions.jsonl .."
+    status, said = end(tmp_path, script, plugin)
+    assert status == 0, said
+    assert said.count("nearly full: what is left is for the journal. Captioning goes on") == 1
+    found = records(tmp_path / "captions.jsonl")
+    assert [record["status"] for record in found] == ["success"] * 6
+
+
 @pytest.mark.torture
 def test_photos_on_a_read_only_disk_are_captioned(tmp_path, plugin, tried):
     library(tmp_path / "photos", 6)

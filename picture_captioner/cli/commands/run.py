@@ -59,7 +59,7 @@ from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import decoder_here
 from picture_captioner.pipeline.estimate import cost_per_photo
-from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
+from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay, check_room
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
 from picture_captioner.pipeline.selecting.hints import Hints
@@ -359,7 +359,11 @@ def run_options(job: Job) -> RunOptions:
     """How the photos are decoded and sent; what lies beside them is read here."""
     settings, library = job.settings, job.library
     if library is not None:
-        read_files_beside(job.photos_dir, job.batch.photos, library, settings.captions_jsonl)
+        try:
+            check_room(library)
+            read_files_beside(job.photos_dir, job.batch.photos, library, settings.captions_jsonl)
+        except LibraryError as error:
+            say(f"{error}. The files beside the photos are not read")
     decoders = default_decoders()
     if job.engine is not None:
         within = None if settings.follow_links else job.photos_dir

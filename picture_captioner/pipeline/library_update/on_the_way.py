@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from picture_captioner.errors import LibraryError, PhotoError
 from picture_captioner.image_loader import ExaminedImage, LoadedImage, Traits
+from picture_captioner.journal import has_room
 from picture_captioner.library import Library, is_open
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.decoding.kept import examine_kept, keep
@@ -24,6 +25,17 @@ from picture_captioner.pipeline.work_queue import Buffer
 _BATCH, _LINGER_SECONDS = 64, 1.0
 _WAITING = 256
 """Photos that may wait to be stored: 4 MB of thumbnails."""
+
+
+def check_room(library: Library) -> None:
+    """See that the disk of library.db has more room than the journal needs.
+
+    Raises:
+        LibraryError: it has not.
+    """
+    path = library.database.path
+    if path is not None and not has_room(path.parent):
+        raise LibraryError(f"the disk of {path} is nearly full: what is left is for the journal")
 
 
 class _Found(NamedTuple):
@@ -97,6 +109,7 @@ class FactsOnTheWay:
             self._put(found)
             return
         try:
+            check_room(self._library)
             with self._library.transaction():
                 self._store(found)
         except LibraryError as error:
@@ -110,6 +123,7 @@ class FactsOnTheWay:
         """Store batch after batch until nothing more comes."""
         while batch := self._found.take(_BATCH, _LINGER_SECONDS):
             try:
+                check_room(self._library)
                 with self._library.transaction():
                     for found in batch:
                         self._store(found)
