@@ -55,7 +55,8 @@ class Desk:
         return json.loads(self.said.splitlines()[-1])
 
     def records(self) -> list[dict[str, Any]]:
-        return records(self.folder / "captions.jsonl")
+        path = self.folder / "captions.jsonl"
+        return records(path) if path.exists() else []  # it was killed before there was one
 
     def of_jobs(self) -> list[dict[str, Any]]:
         return [record for record in self.records() if record.get("batch_job")]
@@ -63,6 +64,8 @@ class Desk:
     def age_ledger(self, seconds: float = 3600) -> None:
         """As if everything in the ledger had been written so long ago."""
         path = self.folder / "captions.jobs.jsonl"
+        if not path.exists():
+            return
         text = path.read_text()
         path.write_text(re.sub(r'"at":"2\d{3}-', '"at":"2025-', text))
 
