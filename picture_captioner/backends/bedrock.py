@@ -82,6 +82,9 @@ PASSED_ON = {
 BUCKET_AND_FOLDER = r"^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/[-!_*'().a-z0-9A-Z]+)*/?$"
 """The form of botocore's `S3Uri`, without `s3://`."""
 
+_NAMED: set[str] = set()
+"""Hosts for credentials that this process has named: `batch wait` asks them every minute."""
+
 _STOPPED = {
     "guardrail_intervened": ("a guardrail of this account blocks this photo", "refused"),
     "content_filtered": ("the model refuses to describe this photo", "refused"),
@@ -231,7 +234,8 @@ class BedrockBackend(CaptionBackend):
         return endpoint(default, replace(self.settings, base_url=url))
 
     def _sign_in(self) -> None:
-        for host in self._account.asks_elsewhere():
+        for host in set(self._account.asks_elsewhere()) - _NAMED:
+            _NAMED.add(host)
             self.settings.notice(f"Asking {host} for AWS credentials; no photo is sent there")
         try:
             self._account.sign_in()

@@ -100,15 +100,7 @@ class AnthropicJobs(BatchService):
 
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
         """The lines behind `results_url`, which has to be at the host that gets the key."""
-        lines = 0
-        for answered in self._results(remote):
-            lines += 1
-            yield answered
-        if lines < remote.total:
-            raise ResultsCutError(
-                f"{self.host} has {remote.total:,} results of {remote.id} and handed out "
-                f"{lines:,}; collect again"
-            )
+        return self.counted(self._results(remote), remote.answered, remote)
 
     def _results(self, remote: RemoteJob) -> Iterator[Answered]:
         self._check_url(remote.results)
@@ -117,10 +109,7 @@ class AnthropicJobs(BatchService):
                 for line in self.client.messages.batches.results(remote.id):
                     yield Answered(str(getattr(line, "custom_id", "")), self._answer(line))
             except (httpx2.HTTPError, ValueError) as error:
-                raise ResultsCutError(
-                    f"the results from {self.host} broke off ({type(error).__name__}); those that "
-                    "arrived are kept, collect again for the rest"
-                ) from None
+                raise self.broken_off(error) from None
 
     def _check_url(self, url: object) -> None:
         """Refuse to ask another host for results: the SDK would send it the key.
@@ -148,12 +137,7 @@ class AnthropicJobs(BatchService):
     def _failure(self, error: Any) -> Answer:
         inner = getattr(error, "error", None) or error
         kind, text = str(getattr(inner, "type", "")), str(getattr(inner, "message", ""))
-        status = _STATUS_OF.get(kind, 500)
-        account = self.backend.provider.account_error(
-            status, kind, text, self.backend.settings.model
-        )
-        answer: Answer = account or self.backend.provider.failed(status, {}, clean(text, 300))
-        return answer
+        return self.verdict(_STATUS_OF.get(kind, 500), kind, clean(text, 300))
 
     def cancel(self, remote_id: str) -> None:
         """Cancel the job."""

@@ -32,7 +32,6 @@ from picture_captioner.batch.service import (
     Limits,
     NotAnsweredError,
     RemoteJob,
-    ResultsCutError,
     id_in,
 )
 from picture_captioner.errors import (
@@ -176,19 +175,12 @@ class BedrockJobs(BatchService):
 
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
         """The lines of the files of answers, counted against what the job and its manifest say."""
-        lines, said = 0, remote.answered
-        for place, tag, size in self._files(remote.results):
-            if place.key.endswith(f"/{_MANIFEST}"):
-                said = max(said, _succeeded(b"".join(self._pieces(place, tag, size))))
-            elif place.key.endswith(".jsonl.out"):
-                for answered in self._lines(place, tag, size):
-                    lines += not isinstance(answered.answer, NotAnsweredError)
-                    yield answered
-        if lines < said:
-            raise ResultsCutError(
-                f"{self.host} has {said:,} answers of {remote.ours} and handed out {lines:,}; "
-                "collect again later"
-            )
+        files = list(self._files(remote.results))
+        manifests = [file for file in files if file[0].key.endswith(f"/{_MANIFEST}")]
+        said = [_succeeded(b"".join(self._pieces(*manifest))) for manifest in manifests]
+        outputs = [file for file in files if file[0].key.endswith(".jsonl.out")]
+        lines = itertools.chain.from_iterable(itertools.starmap(self._lines, outputs))
+        return self.counted(lines, max([remote.answered, *said]), remote)
 
     def _files(self, folder: str | None) -> Iterator[tuple[_Place, str, int]]:
         """What lies in a job's folder, with each one's tag and size."""
@@ -211,10 +203,7 @@ class BedrockJobs(BatchService):
                     Bucket=place.bucket, Key=place.key, IfMatch=tag, Range=f"bytes={first}-{last}"
                 )["Body"].read()
             if len(part) != last + 1 - first:
-                raise ResultsCutError(
-                    f"the answers from {self._s3_host} broke off; those that arrived are kept, "
-                    "collect again for the rest"
-                )
+                raise self.broken_off()
             yield part
 
     def _lines(self, place: _Place, tag: str, size: int) -> Iterator[Answered]:
@@ -230,10 +219,7 @@ class BedrockJobs(BatchService):
             found = json.loads(line)
             name = str(found["recordId"])
         except (ValueError, KeyError, TypeError):
-            raise ResultsCutError(
-                f"a line of the answers from {self._s3_host} is cut off; those before it are kept, "
-                "collect again for the rest"
-            ) from None
+            raise self.broken_off() from None
         body, error = found.get("modelOutput"), found.get("error")
         if isinstance(body, dict):
             return Answered(name, self.read(body))

@@ -28,7 +28,6 @@ from picture_captioner.batch.service import (
     JobGoneError,
     Limits,
     RemoteJob,
-    ResultsCutError,
     id_in,
 )
 from picture_captioner.foreign_text import clean
@@ -102,10 +101,7 @@ class GeminiJobs(BatchService):
             found = json.loads(line)
             key = str(found["key"])
         except (ValueError, KeyError, TypeError):
-            raise ResultsCutError(
-                f"a line of the answers from {self.host} is cut off; those before it are kept, "
-                "collect again for the rest"
-            ) from None
+            raise self.broken_off() from None
         response = found.get("response")
         if isinstance(response, dict):
             return Answered(key, self.read(response))
@@ -115,11 +111,7 @@ class GeminiJobs(BatchService):
         details = error if isinstance(error, dict) else {}
         code = details.get("code")
         status = _STATUS_OF.get(code, code) if isinstance(code, int) else 500
-        text = clean(str(details.get("message") or ""), 300)
-        model = self.backend.settings.model
-        account = self.backend.provider.account_error(status, "", text, model)
-        answer: Answer = account or self.backend.provider.failed(max(status, 400), {}, text)
-        return answer
+        return self.verdict(max(status, 400), "", clean(str(details.get("message") or ""), 300))
 
     def cancel(self, remote_id: str) -> None:
         """Cancel the job."""
@@ -160,7 +152,7 @@ class GeminiJobs(BatchService):
                     raise JobGoneError(f"{self.host} does not have what was asked for") from None
                 raise
             except httpx2.RemoteProtocolError:
-                raise ResultsCutError(f"the answer from {self.host} broke off") from None
+                raise self.broken_off() from None
 
 
 def _remote(job: types.BatchJob) -> RemoteJob:

@@ -28,7 +28,6 @@ from picture_captioner.batch.service import (
     Limits,
     NotAnsweredError,
     RemoteJob,
-    ResultsCutError,
     count_in,
     id_in,
 )
@@ -96,16 +95,8 @@ class OpenAIFiles(BatchService):
 
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
         """The lines of the output file, then those of the error file."""
-        lines = 0
-        for file_id in remote.results:
-            for custom_id, answer in self._lines(file_id):
-                lines += not isinstance(answer, NotAnsweredError)
-                yield Answered(custom_id, answer)
-        if lines < remote.answered:
-            raise ResultsCutError(
-                f"{self.host} has {remote.answered:,} answers of {remote.id} and handed out "
-                f"{lines:,}; collect again later"
-            )
+        lines = itertools.chain.from_iterable(map(self._lines, remote.results))
+        return self.counted(lines, remote.answered, remote)
 
     def _lines(self, file_id: str) -> Iterator[Answered]:
         with self.faults(), self._content(file_id) as response:
@@ -114,10 +105,7 @@ class OpenAIFiles(BatchService):
                     if line.strip():
                         yield self._answered(json.loads(line))
             except (httpx2.HTTPError, ValueError) as error:
-                raise ResultsCutError(
-                    f"the answers from {self.host} broke off ({type(error).__name__}); those that "
-                    "arrived are kept, collect again for the rest"
-                ) from None
+                raise self.broken_off(error) from None
 
     def _content(self, file_id: str) -> Any:
         return self.client.files.with_streaming_response.content(file_id)

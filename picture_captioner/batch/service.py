@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, ClassVar, NamedTuple, TypeAlias
@@ -206,6 +206,39 @@ class BatchService(ABC):
         if file_id:
             with contextlib.suppress(CaptionerError):
                 self.delete(RemoteJob(job_id, "", ended=True, files=(file_id,)))
+
+    def counted(
+        self, answers: Iterable[Answered], said: int, remote: RemoteJob
+    ) -> Iterator[Answered]:
+        """These answers, which the provider says are `said` at the least.
+
+        Raises:
+            ResultsCutError: they are fewer.
+        """
+        arrived = 0
+        for answered in answers:
+            arrived += not isinstance(answered.answer, NotAnsweredError)
+            yield answered
+        if arrived < said:
+            raise ResultsCutError(
+                f"{self.host} has {said:,} answers of {remote.id} and handed out {arrived:,}; "
+                "collect again later"
+            )
+
+    def broken_off(self, error: object = "") -> ResultsCutError:
+        """For answers that end in the middle of one."""
+        why = f" ({type(error).__name__})" if error else ""
+        return ResultsCutError(
+            f"the answers from {self.host} broke off{why}; those that arrived are kept, collect "
+            "again for the rest"
+        )
+
+    def verdict(self, status: int, kind: str, text: str) -> CaptionerError:
+        """What a request of a job says by the HTTP status that a single one would have had."""
+        provider, model = self.backend.provider, self.backend.settings.model
+        account = provider.account_error(status, kind, text, model)
+        failed: CaptionerError = account or provider.failed(status, {}, text)
+        return failed
 
     def read(self, body: dict[str, Any]) -> Answer:
         """The caption in an answer's body, or the verdict that it stands for."""

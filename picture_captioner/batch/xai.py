@@ -18,7 +18,6 @@ from picture_captioner.batch.service import (
     Limits,
     NotAnsweredError,
     RemoteJob,
-    ResultsCutError,
 )
 from picture_captioner.errors import TransientError
 
@@ -52,16 +51,12 @@ class XaiJobs(OpenAIFiles):
 
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
         """The results, page by page."""
-        lines = 0
-        for page in self._pages(f"/batches/{remote.id}/results", None):
-            for line in page.get("results") or ():
-                lines += 1
-                yield Answered(str(line.get("batch_request_id")), self._result(line))
-        if lines < remote.answered:
-            raise ResultsCutError(
-                f"{self.host} has {remote.answered:,} answers of {remote.id} and handed out "
-                f"{lines:,}; collect again later"
-            )
+        lines = (
+            Answered(str(line.get("batch_request_id")), self._result(line))
+            for page in self._pages(f"/batches/{remote.id}/results", None)
+            for line in page.get("results") or ()
+        )
+        return self.counted(lines, remote.answered, remote)
 
     def _result(self, line: dict[str, Any]) -> Answer:
         result = line.get("batch_result") or {}
