@@ -103,7 +103,7 @@ class DeclaredSettings:
     library: Annotated[
         str,
         Flag(
-            _LIBRARY,
+            f"{_LIBRARY} library_index",
             "URL",
             "A PostgreSQL server in place of library.db: postgresql://user@host/database.",
             WHERE,
@@ -114,7 +114,7 @@ class DeclaredSettings:
     collection: Annotated[
         str,
         Flag(
-            f"{_LIBRARY} library_copy",
+            f"{_LIBRARY} library_copy library_index",
             "NAME",
             "Which of the libraries on that server.",
             WHERE,

@@ -9,7 +9,8 @@ import typer
 from picture_captioner.cli.flags import Command, Flags, make_app, takes_flags
 
 library_app = make_app(
-    help="The library itself: copy it to a server and back.", no_args_is_help=True
+    help="The library itself: copy it to a server and back; index vectors there.",
+    no_args_is_help=True,
 )
 
 
@@ -28,3 +29,12 @@ def library_copy(
     from picture_captioner.cli.commands.library import copy_library
 
     return copy_library(flags, source, target)
+
+
+@library_app.command("index", cls=Command)
+@takes_flags
+def library_index(flags: Flags) -> int:
+    """Index the vectors of a library on a server, where there are many; others go on meanwhile."""
+    from picture_captioner.cli.commands.library import index_library
+
+    return index_library(flags)

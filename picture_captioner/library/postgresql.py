@@ -15,9 +15,10 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from picture_captioner.library import postgresql_migrating, postgresql_words
+from picture_captioner.library import postgresql_migrating, postgresql_vectors, postgresql_words
 from picture_captioner.library.home import Connection, Cursor, Part, Phrase
 from picture_captioner.library.postgresql_access import (
     arguments_of,
@@ -219,14 +220,7 @@ class ServedConnection:
         self, model: int, query: NDArray[np.float32], at_most: int | None
     ) -> Iterator[tuple[bytes, float]]:
         """All keys of a model (or `at_most` some), with their products with `query`, best first."""
-        # Cast to 32 bits: half of the query's would rank otherwise than library.db does.
-        wanted = f"[{','.join(map(repr, query.tolist()))}]"
-        rows = self.execute(
-            "SELECT key, -(CAST(vector AS vector) <#> CAST(? AS vector)) AS product FROM vectors "
-            "WHERE model = ? ORDER BY product DESC, key LIMIT ?",
-            (wanted, model, at_most),
-        )
-        yield from rows
+        yield from islice(postgresql_vectors.nearest(self._raw, model, query), at_most)
 
     def _translated(self, sql: str) -> bytes:
         upsert = re.match(r"INSERT OR REPLACE INTO (\w+)", sql)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
 LEAST_SERVER = 130000
-"""PostgreSQL 13: the oldest that pgvector 0.7 runs on, the first with 16-bit floats."""
+"""PostgreSQL 13: the oldest that pgvector 0.8 runs on, which has all that is asked of it."""
 
 _STEP_SECONDS = 600
 """How long another process may take to bring the collection to a new version."""

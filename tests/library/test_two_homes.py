@@ -6,12 +6,19 @@ import itertools
 import json
 import random
 import re
+import time
 
 import numpy as np
 import pytest
 
 from picture_captioner.errors import LibraryError, UsageError
-from picture_captioner.library import Library, Lookups, Selection, copying
+from picture_captioner.library import (
+    Library,
+    Lookups,
+    Selection,
+    copying,
+    postgresql_vectors,
+)
 from tests import needs
 from tests.library.whole import THINGS, fill_whole
 from tests.server import PASSWORD
@@ -113,6 +120,40 @@ def test_searches_by_vectors_and_words_have_one_answer(whole):
     near = [library.nearest("made-up:1", vector, 30) for library in whole]
     assert [key for key, _ in near[0]] == [key for key, _ in near[1]]
     assert np.allclose([c for _, c in near[0]], [c for _, c in near[1]], atol=1e-6)
+
+
+def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, monkeypatch):
+    monkeypatch.setattr(postgresql_vectors, "LEAST_VECTORS", 500)
+    monkeypatch.setattr(postgresql_vectors, "_BY_INDEX", 50)
+    monkeypatch.setattr(postgresql_vectors, "_CANDIDATES", 100)
+    number = 2_000
+    array = np.random.default_rng(2).normal(size=(number, 16)).astype(np.float32)
+    array /= np.linalg.norm(array, axis=1, keepdims=True)
+    keys = [f"{i:064x}" for i in range(number)]
+    address = one_server.new_collection()
+    with Library.open(address, lambda said: None) as served:
+        served.save_vectors("few:1", keys[:100], array[:100])
+        served.save_vectors("many:1", keys, array)
+        exact = served.nearest("many:1", array[7], number)
+    said = list(postgresql_vectors.index_vectors(address))
+    assert "need no index" in said[0]
+    assert "indexing 2,000 vectors" in said[1]
+    assert "are indexed" in list(postgresql_vectors.index_vectors(address))[1]
+    with Library.open(address, pytest.fail) as served:
+        found = served.nearest("many:1", array[7], number)
+    assert len(set(found[:50]) & set(exact[:50])) >= 48
+    assert sorted(found) == sorted(exact)
+    index = f"'{address.collection}.vectors_near_2'::regclass"
+    scans = f"SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelid = {index}"
+    deadline = time.monotonic() + 10  # a connection that ends tells what it did
+    while one_server.sql(scans) == [(0,)] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert one_server.sql(scans) == [(1,)]
+    # One that a killed process left half made.
+    one_server.sql(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = {index}")
+    with Library.open(address, pytest.fail) as served:
+        assert served.nearest("many:1", array[7], number) == exact
+    assert "indexing 2,000 vectors" in list(postgresql_vectors.index_vectors(address))[1]
 
 
 def test_all_else_has_one_answer(whole):

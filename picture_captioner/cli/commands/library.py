@@ -1,4 +1,4 @@
-"""`library copy`."""
+"""`library copy`, `library index`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import Settings
-from picture_captioner.errors import ConfigurationError, ExitCode
+from picture_captioner.errors import ConfigurationError, ExitCode, UsageError
 from picture_captioner.library import Library
 from picture_captioner.settings import ServerAddress
 
@@ -31,6 +31,24 @@ def copy_library(flags: Flags, source: str, target: str) -> int:
         f"Copied {count(sum(rows.values()), 'row')} of {count(tables, 'table')} from {old} to "
         f"{new}: read again there, each table has the same rows"
     )
+    return ExitCode.DONE
+
+
+def index_library(flags: Flags) -> int:
+    """Index the vectors of a library on a server.
+
+    Raises:
+        UsageError: the library is a file.
+        LibraryError: it cannot be indexed.
+    """
+    home = flags.settings().library_home
+    if isinstance(home, Path):
+        raise UsageError("library index is for a library on a server: name one with --library")
+    from picture_captioner.library.postgresql_vectors import index_vectors
+
+    Library.open(home, say).close()  # brings it to this version
+    for told in index_vectors(home):
+        say(told)
     return ExitCode.DONE
 
 
