@@ -78,6 +78,14 @@ def run(
 @takes_flags
 def work(
     flags: RunFlags,
+    stages: Annotated[
+        str,
+        typer.Option(
+            metavar="STAGE[,STAGE]",
+            help="What is done: caption, and the stages of 'process', such as faces.",
+            rich_help_panel=HOW,
+        ),
+    ] = "caption",
     lease: Annotated[
         float,
         typer.Option(
@@ -89,10 +97,10 @@ def work(
     ] = 60.0,
     as_json: AsJson = False,
 ) -> int:
-    """As 'run', on as many machines as you like: they share the photos of one --library."""
+    """Caption as 'run' does, on many machines: they share the photos of one --library."""
     from picture_captioner.cli.commands.work import work_together
 
-    return work_together(replace(flags, as_json=as_json), lease)
+    return work_together(replace(flags, as_json=as_json), stages, lease)
 
 
 @app.command(cls=Command)

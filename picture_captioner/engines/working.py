@@ -1,8 +1,7 @@
-"""Feeds the pipeline of a run with photos that were claimed from the library's server.
+"""Feeds the pipeline with photos that were claimed from the library's server.
 
-One thread does all that the server is asked for: it says that this worker lives, brings what the
-journal has (which settles claims), and claims as many photos as the decoders are about to take. The
-journal is written first, by the pipeline, as in every run; the server only follows it.
+One thread does all that the server is asked for: it says that this worker lives, settles what is
+done (settling.py), and claims as many photos as the decoders are about to take.
 """
 
 from __future__ import annotations
@@ -13,33 +12,30 @@ import random
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
-from picture_captioner.engines.ceilings import SharedBudget
 from picture_captioner.engines.claims import ALONE_AFTER, BLAMED_AFTER, Claims, SeenFile
-from picture_captioner.engines.server import Server
-from picture_captioner.errors import PhotoSkipped, Status, UnreadableFileError
-from picture_captioner.journal import Journal, Record, RecordError, TagDecisions, utc_now
-from picture_captioner.library import captions_of, from_key, index_words, sync, to_key
+from picture_captioner.engines.settling import Settling
+from picture_captioner.errors import PhotoSkipped, UnreadableFileError
+from picture_captioner.journal import RecordError
+from picture_captioner.library import from_key, to_key
 from picture_captioner.pipeline.decoding.opening import Opener
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
-from picture_captioner.pipeline.recording.records import (
-    SAME_BYTES,
-    SAME_SHOT,
-    SeenBytes,
-    copied_record,
-)
-from picture_captioner.pipeline.selecting.selection import Identity
+from picture_captioner.pipeline.recording.records import SAME_BYTES, SAME_SHOT
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import WorkQueue
 
 READY = 16
 """Photos that lie ready for the decoders; fewer, and more are claimed."""
 
-SYNC_SHARE = 0.2
-"""Of the time is spent on bringing records to the server, at most: a busy one gets them in larger
-pieces. What it does not know yet others ask about again if we die."""
+SETTLING_SHARE = 0.2
+"""Of the time is spent on telling the server what is done, at most: a busy one is told more in one
+go. What it does not know yet others do again if we die."""
+
+WORKER_DIED = RecordError(
+    "worker_died",
+    f"{BLAMED_AFTER} workers died while they had this photo, the last time it was the only one",
+)
 
 POLL_SECONDS = 0.02
 WAIT_SECONDS = 2.0
@@ -55,34 +51,27 @@ class Feeder:
     """What a worker's feeding thread does; `end` is for the main thread, afterwards.
 
     Args:
-        pending: the photos that the worker's own journal does not have.
+        pending: the photos that are not known to be done.
         shots: RAW files and the photos taken with them: claimed, and captioned, together.
     """
 
     def __init__(
         self,
-        server: Server,
         claims: Claims,
-        budget: SharedBudget,
-        journal: Journal,
+        settling: Settling,
         photos_dir: Path,
         pending: Sequence[Photo],
         shots: Mapping[str, Photo],
-        identity: Identity,
         outcomes: Outcomes,
         *,
         follow_links: bool = False,
     ) -> None:
-        self._server = server
         self._claims = claims
-        self.budget = budget
-        self._journal = journal
+        self._settling = settling
         self._photos_dir = photos_dir
         self._opener = Opener(None if follow_links else photos_dir)
-        self._identity = identity
         self._outcomes = outcomes
-        self.shared_by: Callable[[int], None] = lambda _: None
-        """Told how many workers share the rate of the service."""
+        self._share: Callable[[int], None] = lambda _: None
         paths = {photo.rel_path for photo in pending}
         self._raw_of: dict[str, list[Photo]] = defaultdict(list)
         self._unread: deque[Photo] = deque()
@@ -94,9 +83,9 @@ class Feeder:
                 self._unread.append(photo)
         self._by_content: dict[bytes, list[Photo]] = defaultdict(list)
         self._held: set[bytes] = set()
+        self._taken: set[bytes] = set()
         self._passed: set[bytes] = set()
-        self._sync_again_at = 0.0
-        self._synced_records = -1
+        self._settle_again_at = 0.0
         self._alone = False
 
     def feed(self, queue: WorkQueue) -> None:
@@ -105,16 +94,16 @@ class Feeder:
         Raises:
             FatalError: the server stays away, or the photos directory does.
         """
-        self._sync()
+        self._settle()
         self._claims.register()
         self._take_what_was_seen()
         wait = POLL_SECONDS
         while not queue.stopped:
             if (live := self._claims.lives(self._held)) is not None:
-                self.shared_by(live)
+                self._share(live)
             more = self._read_some()
             busy = self._refill(queue) or more
-            self._sync_now_and_then()
+            self._settle_now_and_then()
             if busy or not queue.idle():
                 wait = POLL_SECONDS
             elif self._is_over(queue):
@@ -125,12 +114,15 @@ class Feeder:
             if not busy:
                 self._sleep(queue, wait)
 
+    def share_rate(self, share: Callable[[int], None]) -> None:
+        """`share` is told how many workers use the service."""
+        self._share = share
+
     def end(self) -> None:
         """Bring what is in the journal, and let go of everything."""
         self._opener.close()
-        self._sync()
-        self._server.run(partial(index_words, tags=TagDecisions.beside(self._journal.path)))
-        self.budget.end()
+        self._settle()
+        self._settling.end()
         self._claims.end()
 
     def _sleep(self, queue: WorkQueue, seconds: float) -> None:
@@ -226,13 +218,14 @@ class Feeder:
             ]
             if photos:
                 self._held.add(content)
+                self._taken.add(content)
                 queue.add(photos)
             else:  # it is not here any more
                 self._passed.add(content)
 
     def _is_over(self, queue: WorkQueue) -> bool:
         """Whether nothing is left for anybody; what this worker could not settle is given back."""
-        self._sync()
+        self._settle()
         self._passed.update(self._claims.give_back())
         self._held.clear()
         if alone := self._claims.claim(self._passed, deaths=ALONE_AFTER):
@@ -249,79 +242,45 @@ class Feeder:
         """Record photos that three workers died of, so that no fourth one does."""
         for content in contents:
             for photo in self._by_content.get(content, ()):
-                error = RecordError(
-                    "worker_died",
-                    f"{BLAMED_AFTER} workers died while they had this photo, the last time it was "
-                    "the only one",
-                )
-                self._journal.append(_died(photo, content, error, self._identity))
-                self._outcomes.fail(FailedPhoto(photo.rel_path, Outcome.MODEL_ERROR, *error))
+                self._settling.blame(photo, from_key(content), WORKER_DIED)
+                self._outcomes.fail(FailedPhoto(photo.rel_path, Outcome.MODEL_ERROR, *WORKER_DIED))
             self._passed.add(content)
-        self._sync()
+        self._settle()
 
     def _tell_the_others(self) -> None:
-        """Count what other workers did; captions of photos that only this machine has are copied.
-
-        Those have the content of a photo that another machine captioned under its name there.
-        """
-        missing = {
+        """Count what other workers did, and take over of it what is only here."""
+        theirs = {
             photo.rel_path: (photo, content)
             for content, photos in self._by_content.items()
             for photo in photos
-            if content not in self._passed
-            and not self._journal.is_done(photo.rel_path, placeholders_count=True)
+            if content not in self._passed and content not in self._taken
         }
-        contents = [from_key(content) for _, content in missing.values()]
-        find = partial(captions_of, rel_paths=list(missing), contents=contents)
-        found = {} if self._identity.placeholder else self._server.run(find)
-        for rel_path, (photo, content) in missing.items():
+        contents = {path: from_key(content) for path, (_, content) in theirs.items()}
+        found = self._settling.of_others(contents)
+        for rel_path, (photo, content) in theirs.items():
             raws = self._raw_of.get(rel_path, ())
-            if rel_path in found:
-                self._copy(photo, content, found[rel_path], SAME_BYTES)
-            for raw in raws if rel_path in found else ():
-                self._copy(raw, self._hash(raw), found[rel_path], SAME_SHOT)
-            for _ in (photo, *raws) if rel_path not in found else ():
-                self._outcomes.settle(Outcome.ELSEWHERE)
-        self._sync()
+            if rel_path not in found:
+                for _ in (photo, *raws):
+                    self._outcomes.settle(Outcome.ELSEWHERE)
+                continue
+            found[rel_path](photo, from_key(content), SAME_BYTES)
+            self._outcomes.settle(Outcome.COPIED)
+            for raw in raws:
+                if (own := self._hash(raw)) is not None:
+                    found[rel_path](raw, from_key(own), SAME_SHOT)
+                    self._outcomes.settle(Outcome.COPIED)
+        self._settle()
 
-    def _copy(self, photo: Photo, content: bytes | None, source: Record, because: str) -> None:
-        if content is None:
-            return
-        bytes_of = SeenBytes(from_key(content), photo.size, photo.mtime_ns)
-        self._journal.append(copied_record(photo, bytes_of, source, because))
-        self._outcomes.settle(Outcome.COPIED)
-
-    # What the server is told.
-
-    def _sync_now_and_then(self) -> None:
-        news = self._journal.written != self._synced_records
-        if news and time.monotonic() > self._sync_again_at:
-            self._sync()
-
-    def _sync(self) -> None:
-        self._synced_records, begun = self._journal.written, time.monotonic()
-        synced = sync(self._server.run, self._journal.path)
-        self.budget.settled(synced.requests)
+    def _settle(self) -> None:
+        begun = time.monotonic()
+        self._settling.settle()
         now = time.monotonic()
-        self._sync_again_at = now + (now - begun) * (1 / SYNC_SHARE - 1)
+        self._settle_again_at = now + (now - begun) * (1 / SETTLING_SHARE - 1)
+
+    def _settle_now_and_then(self) -> None:
+        if time.monotonic() > self._settle_again_at and self._settling.has_news():
+            self._settle()
 
 
 def _overdue() -> UnreadableFileError:
     return UnreadableFileError("the disk does not answer")
-
-
-def _died(photo: Photo, content: bytes, error: RecordError, identity: Identity) -> Record:
-    return Record(
-        rel_path=photo.rel_path,
-        caption=None,
-        status=Status.ERROR_MODEL,
-        error=error,
-        placeholder=identity.placeholder,
-        backend=identity.backend,
-        model=identity.model,
-        prompt_sha256=identity.prompt_for(photo.rel_path, from_key(content)),
-        content_sha256=from_key(content),
-        size=photo.size,
-        mtime_ns=photo.mtime_ns,
-        created_at=utc_now(),
-    )

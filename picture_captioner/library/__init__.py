@@ -58,6 +58,7 @@ from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import HAS, STATUSES, Selection, Term, checked
 from picture_captioner.library.store import Library
 from picture_captioner.library.syncing import (
+    CAPTION,
     Synced,
     captions_of,
     index_words,
@@ -70,6 +71,7 @@ from picture_captioner.library.texts import Words
 from picture_captioner.metadata import TakenFrom
 
 __all__ = [
+    "CAPTION",
     "HAS",
     "MAX_ATTEMPTS",
     "STATUSES",

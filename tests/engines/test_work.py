@@ -131,8 +131,8 @@ def test_a_ceiling_holds_over_all_workers(club):
 
 def test_a_photo_that_kills_its_workers_is_tried_three_times_then_recorded(club, one_server):
     club.photos.mkdir()
-    for i in range(24):
-        Image.new("RGB", (16, 16), (5 * i, 0, i)).save(club.photos / f"{i:02d}.png")
+    for i in range(9):
+        Image.new("RGB", (16, 16), (9 * i, 0, i)).save(club.photos / f"{i:02d}.png")
     Image.new("RGB", (16, 16), (250, 0, 0)).save(club.photos / "poison.png")
     poisoned = {"fail": "killed", "fail_red": 250}
     codes = [club.run(f"w{i}", **poisoned).returncode for i in range(3)]
@@ -142,7 +142,7 @@ def test_a_photo_that_kills_its_workers_is_tried_three_times_then_recorded(club,
     (record,) = [r for r in records(club.folder / "last.jsonl") if r["caption"] is None]
     assert (record["rel_path"], record["status"]) == ("poison.png", "error_model")
     assert record["error"]["code"] == "worker_died"
-    assert len(club.done()) == 25
+    assert len(club.done()) == 10
 
 
 def test_what_is_known_of_other_machines_is_copied_and_paid_once(club):
@@ -220,6 +220,24 @@ def test_a_worker_that_slept_goes_on_as_another(club):
     assert asleep.wait(60) == 0, club.said("asleep")
 
 
+def test_stages_are_shared_too(club, one_server):
+    library(club.photos, PHOTOS)
+    workers = [club.start(f"w{i}", "--stages=normalize,metadata") for i in range(3)]
+    workers[0].kill()
+    assert [worker.wait(60) for worker in workers] == [-9, 0, 0], club.said("w1")
+    schema = club.collection.collection
+    done = one_server.sql(
+        f'SELECT stage, count(*), sum(attempts) FROM "{schema}".stages GROUP BY stage ORDER BY 1'
+    )
+    assert [(stage, photos) for stage, photos, _ in done] == [
+        ("metadata", PHOTOS),
+        ("normalize", PHOTOS),
+    ]
+    assert f"{PHOTOS} photos processed (normalize, metadata), 0 failed" in club.said("w1")
+    assert claims(one_server, club, "count(done_at), count(worker)") == [(PHOTOS, 0)]
+
+
+@pytest.mark.torture
 def test_five_hundred_requests_at_a_time(club):
     library(club.photos, 200)
     done = club.run("w", "--parallel=500", delay=0.5)

@@ -17,6 +17,7 @@ from picture_captioner.library import (
     Lookups,
     Selection,
     copying,
+    postgresql_schema,
     postgresql_vectors,
 )
 from tests import needs
@@ -91,9 +92,11 @@ def every_row(library):
 def test_no_table_is_left_out_of_a_copy(whole):
     for library in whole:
         with library.database.reading() as connection:
-            assert {table for table, _ in connection.columns()} == set(copying.TABLES)
+            tables = {table for table, _ in connection.columns()}
+        assert tables - postgresql_schema.OF_WORKERS == set(copying.TABLES)
         empty = {table for table, rows in every_row(library).items() if not rows}
-        assert empty == {"told_pending"}
+        # on a server each journal has a place of its own in `journals`
+        assert empty - postgresql_schema.OF_WORKERS - {"indexed_journal"} == {"told_pending"}
 
 
 @pytest.mark.parametrize("typed", SEARCHES)

@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
@@ -23,18 +23,26 @@ from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, UsageE
 from picture_captioner.journal import read_index
 from picture_captioner.library import CleanImages, Library, Standing, standing
 from picture_captioner.pipeline.library_update.processing import process_photos
-from picture_captioner.pipeline.recording.outcomes import Outcome
+from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import default_decoders
 from picture_captioner.pipeline.stages.base import ATTRIBUTES, Stage, StageSettings
 from picture_captioner.pipeline.stages.registry import STAGES, make_stages, stage_info
+from picture_captioner.pipeline.work_queue import WorkQueue
 
 if TYPE_CHECKING:
     from picture_captioner.pipeline.library_update.processing import ProcessingResult
     from picture_captioner.pipeline.selecting.walk import Photo
 
 
-def run_stages(flags: ProcessFlags, path: Path | None) -> int:
+Feed: TypeAlias = Callable[[WorkQueue, Outcomes], None]
+Share: TypeAlias = Callable[[Library, Path, Sequence["Photo"], Sequence[Stage]], Feed]
+
+
+def run_stages(flags: ProcessFlags, path: Path | None, share: Share | None = None) -> int:
     """Do what the chosen stages, or all, have not done yet; returns the exit code.
+
+    Args:
+        share: makes what shares the photos with other workers; without it all are this process's.
 
     Raises:
         FatalError: nothing can be done, or a stage that was named cannot run: the others are
@@ -56,8 +64,9 @@ def run_stages(flags: ProcessFlags, path: Path | None) -> int:
         runs = {stage.name for stage in stages}
         if refused and flags.stage and runs.isdisjoint(flags.stage):
             return refused[0].exit_code  # what was asked for cannot be done: no photo is opened
+        feed = share(library, photos_dir, photos, stages) if share is not None else None
         try:
-            code = _run(flags, settings, photos_dir, photos, library, stages)
+            code = _run(flags, settings, photos_dir, photos, library, stages, feed)
         finally:
             for stage in stages:
                 stage.close()
@@ -99,6 +108,7 @@ def _run(
     photos: Sequence[Photo],
     library: Library,
     stages: Sequence[Stage],
+    feed: Feed | None,
 ) -> int:
     read_files_beside(photos_dir, photos, library, settings.captions_jsonl)
     reporter = ProgressReporter()
@@ -115,6 +125,7 @@ def _run(
                 follow_links=settings.follow_links,
                 interrupted=interrupts.requested,
                 decoders=settings.decode_workers,
+                feed=feed,
             )
         finally:
             reporter.close()
@@ -132,7 +143,7 @@ def _tell(result: ProcessingResult, stages: Sequence[Stage]) -> None:
     if not counts:
         say(f"Nothing to do: {count(result.known)} done before ({names})")
     else:
-        done = counts[Outcome.EXAMINED] + counts[Outcome.RECOGNISED]
+        done = sum(counts[o] for o in (Outcome.EXAMINED, Outcome.RECOGNISED, Outcome.ELSEWHERE))
         failed = counts.total() - done
         say(f"{count(done)} processed ({names}), {failed:,} failed, {result.known:,} done before")
         for reason, number in result.outcomes.reasons.most_common():

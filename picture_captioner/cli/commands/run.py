@@ -11,7 +11,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import read_jobs, reserved
@@ -198,21 +198,15 @@ class Job:
     ceilings: Ceilings
 
 
-class Sharing(Protocol):
-    """What a worker does besides, which shares the photos with others (engines/)."""
+@dataclass(frozen=True)
+class Sharing:
+    """What a worker does that shares the photos with others (engines/)."""
 
-    shared_by: Callable[[int], None]
-    """Told how many workers there are."""
-
-    @property
-    def budget(self) -> Budget:
-        """What all of them may spend."""
-
-    def feed(self, queue: WorkQueue) -> None:
-        """Hand out photos until nothing is left."""
-
-    def end(self) -> None:
-        """Let go of what was not done."""
+    budget: Budget
+    feed: Callable[[WorkQueue], None]
+    end: Callable[[], None]
+    share_rate: Callable[[Callable[[int], None]], None]
+    """Takes what is to be told how many workers share the rate of the service."""
 
 
 def caption_pending(
@@ -257,7 +251,7 @@ def caption_pending(
         reporter.start(len(batch.photos))
         try:
             if sharing is not None:
-                sharing.shared_by = captioning.share_rate
+                sharing.share_rate(captioning.share_rate)
             captioning.run(interrupts.requested)
         except FatalError as stopped:
             error = stopped

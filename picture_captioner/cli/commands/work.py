@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from picture_captioner.cli.commands.compose import settings_for
-from picture_captioner.cli.commands.run import Job, caption_pending, with_pending
+from picture_captioner.cli.commands.process import Feed, run_stages
+from picture_captioner.cli.commands.rules import words_in
+from picture_captioner.cli.commands.run import Job, Sharing, caption_pending, with_pending
 from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import Settings
 from picture_captioner.engines.ceilings import SharedBudget
 from picture_captioner.engines.claims import Claims
 from picture_captioner.engines.server import Server
+from picture_captioner.engines.settling import Captions, Stages
 from picture_captioner.engines.working import Feeder
 from picture_captioner.errors import ExitCode, Usage, UsageError
-from picture_captioner.library import Library, journal_name, stage_of
+from picture_captioner.library import CAPTION, Library, journal_name, stage_of
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.recording.outcomes import Outcomes
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.stages.base import Stage
+from picture_captioner.pipeline.stages.registry import STAGES
+from picture_captioner.pipeline.work_queue import WorkQueue
 from picture_captioner.settings import ServerAddress
 
 SOON_SECONDS = 2.0
@@ -28,19 +38,63 @@ SOON_SECONDS = 2.0
 and has a patience of its own."""
 
 
-def work_together(flags: RunFlags, lease: float) -> int:
-    """Caption what no machine has captioned yet; returns the exit code.
+def work_together(flags: RunFlags, stages: str, lease: float) -> int:
+    """Do what no machine has done yet; returns the exit code of the first that did not end well.
 
     Raises:
         FatalError: it cannot start, or had to stop.
     """
-    settings = settings_for(flags)
+    names = words_in("--stages", stages, [info.name for info in STAGES])
+    settings = settings_for(flags) if CAPTION in names else flags.settings()
     home = _served(settings, "work")
-    with Library.open(home, say, restart_seconds=SOON_SECONDS) as library:
-        code = with_pending(flags, partial(_share, library, lease), in_order=False)
-        if code == ExitCode.DONE and settings.captions_jsonl.exists():
-            library.follow_journal(settings.captions_jsonl)
+    code: int = ExitCode.DONE
+    if CAPTION in names:
+        with Library.open(home, say, restart_seconds=SOON_SECONDS) as library:
+            code = with_pending(flags, partial(_share, library, lease), in_order=False)
+            if code == ExitCode.DONE and settings.captions_jsonl.exists():
+                library.follow_journal(settings.captions_jsonl)
+    others = [name for name in names if name != CAPTION]
+    if others and code == ExitCode.DONE:
+        chosen = ProcessFlags(
+            given=flags.given,
+            config=flags.config,
+            stage=others,
+            include=flags.include,
+            exclude=flags.exclude,
+        )
+        code = run_stages(chosen, None, partial(_share_stages, flags, settings, lease))
     return code
+
+
+def _share_stages(
+    flags: RunFlags,
+    settings: Settings,
+    lease: float,
+    library: Library,
+    photos_dir: Path,
+    photos: Sequence[Photo],
+    stages: Sequence[Stage],
+) -> Feed:
+    def feed(queue: WorkQueue, outcomes: Outcomes) -> None:
+        server = Server(library.database, settings.patience, outcomes.notice)
+        ledger = Stages(server, library, stages)
+        name = f"{socket.gethostname()}:{os.getpid()} {ledger.name}"
+        claims = Claims(server, ledger.name, _place(flags, photos_dir), name, lease)
+        feeder = Feeder(
+            claims,
+            ledger,
+            photos_dir,
+            photos,
+            {},
+            outcomes,
+            follow_links=settings.follow_links,
+        )
+        try:
+            feeder.feed(queue)
+        finally:
+            feeder.end()
+
+    return feed
 
 
 def _served(settings: Settings, command: str) -> ServerAddress:
@@ -55,35 +109,30 @@ def _served(settings: Settings, command: str) -> ServerAddress:
 
 
 def _share(library: Library, lease: float, job: Job) -> int:
-    def feeder(chosen: Sequence[ChosenBackend], outcomes: Outcomes, edge: int) -> Feeder:
+    def feeder(chosen: Sequence[ChosenBackend], outcomes: Outcomes, edge: int) -> Sharing:
         identity, name = job.rules.identity, journal_name(job.journal.path)
         server = Server(library.database, job.settings.patience, job.reporter.notice)
         stage = stage_of(identity.backend, placeholder=identity.placeholder)
-        claims = Claims(server, stage, _place(job), name, lease)
-        budget = SharedBudget(
-            job.ceilings, job.journal.index, server, name, _dollars_of_one(chosen[0], edge)
-        )
-        return Feeder(
-            server,
-            claims,
-            budget,
-            job.journal,
+        expected = _dollars_of_one(chosen[0], edge)
+        budget = SharedBudget(job.ceilings, job.journal.index, server, name, expected)
+        feeder = Feeder(
+            Claims(server, stage, _place(job.flags, job.photos_dir), name, lease),
+            Captions(server, job.journal, identity, budget),
             job.photos_dir,
             job.batch.photos,
             job.shots,
-            identity,
             outcomes,
             follow_links=job.settings.follow_links,
         )
+        return Sharing(budget, feeder.feed, feeder.end, feeder.share_rate)
 
     return caption_pending(job, feeder)
 
 
-def _place(job: Job) -> str:
+def _place(flags: RunFlags, photos_dir: Path) -> str:
     """Names the photos that this machine sees, as far as the flags choose them."""
-    flags = job.flags
     chosen = [*(flags.include or ()), "|", *(flags.exclude or ()), "|", flags.files_from or ""]
-    return " ".join([f"{socket.gethostname()}:{job.photos_dir.resolve()}", *chosen])
+    return " ".join([f"{socket.gethostname()}:{photos_dir.resolve()}", *chosen])
 
 
 def _dollars_of_one(chosen: ChosenBackend, edge: int) -> float:

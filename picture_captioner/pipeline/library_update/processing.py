@@ -98,6 +98,7 @@ def process_photos(
     batch_size: int = BATCH_SIZE,
     decoders: int = 0,
     grace_seconds: float = GRACE_SECONDS,
+    feed: Callable[[WorkQueue, Outcomes], None] | None = None,
 ) -> ProcessingResult:
     """Do what the stages have not done yet with these photos.
 
@@ -109,6 +110,7 @@ def process_photos(
         interrupted: asked ten times a second; True ends the pass after what is under way.
         batch_size: photos in a transaction.
         decoders: worker processes; 0: one per processor.
+        feed: hands the photos out bit by bit, until it returns; without it all that are open are.
 
     Photos that cannot be decoded or read are counted, with their reason, and passed over.
 
@@ -118,7 +120,9 @@ def process_photos(
         FatalError: what a stage raised.
     """
     still_open = OpenStages(library, stages, force=force)
-    pending = [photo for photo in photos if still_open.of_file(photo)]
+    pending = list(photos)
+    if feed is None:
+        pending = [photo for photo in photos if still_open.of_file(photo)]
     known, left = len(photos) - len(pending), 0
     if limit is not None:
         pending, left = pending[:limit], max(0, len(pending) - limit)
@@ -135,6 +139,7 @@ def process_photos(
         reporter,
         batch_size,
         follow_links=follow_links,
+        feed=feed,
     )
     reporter.start(len(pending))
     workers = min(decoders or default_decoders(), len(pending))
@@ -161,10 +166,12 @@ class _Flow:
         batch_size: int,
         *,
         follow_links: bool,
+        feed: Callable[[WorkQueue, Outcomes], None] | None,
     ) -> None:
         self.stop = Stop()
         self.outcomes = Outcomes(reporter)
-        queue = WorkQueue(pending)
+        self._feed = feed
+        self._queue = queue = WorkQueue(pending if feed is None else (), fed=feed is not None)
         shared = SharedContent(lambda sha256: not still_open.of_content(sha256))
         self._ready: Buffer[ExaminedPhoto] = Buffer(max(2 * batch_size, 4))
         self._keeper = Keeper(
@@ -188,8 +195,15 @@ class _Flow:
 
     def run(self, group: ThreadGroup, decoders: int) -> bool:
         """Work until all is settled or it is stopped; True if a thread had to be left behind."""
+        feeding = group.start(self._hand_out, 1) if self._feed is not None else []
         examiners = group.start(self._examining.run, decoders)
         keepers = group.start(self._keeper.run, 1)
-        ended = group.wait(examiners)
+        fed = group.wait(feeding)
+        ended = group.wait(examiners) and fed
         self._ready.close()
         return not (group.wait(keepers) and ended)
+
+    def _hand_out(self) -> None:
+        if self._feed is not None:
+            self._feed(self._queue, self.outcomes)
+        self._queue.end()
