@@ -16,6 +16,7 @@
     |   |-- UnreadableFileError           gone, no permission, the disk does not answer
     |   |-- FormatUnavailableError        the extra for this format is not installed
     |   `-- SidecarError                  a sidecar is left alone: no XMP, read-only, a full disk
+    |       `-- NotEmbeddableError            a photo cannot hold words; a sidecar will
     |-- TransientError            may pass by itself: retry, bounded
     `-- FatalError                stop the run with an exit code
         |-- CeilingReachedError           3
@@ -256,6 +257,10 @@ class SidecarError(PhotoSkipped):
     """A photo's sidecar cannot be read or written; it was left as it is."""
 
     code = "sidecar"
+
+
+class NotEmbeddableError(SidecarError):
+    """Nothing can be written into this photo, or not without loss: its words go into a sidecar."""
 
 
 class TransientError(CaptionerError):

@@ -145,3 +145,12 @@ def test_what_would_forget_too_much_is_refused(kept, arguments, code, said):
     assert done.returncode == code
     assert said in done.stderr
     assert (folder / "captions.jsonl").read_bytes() == before
+
+
+def test_what_write_put_beside_a_photo_is_forgotten_too(kept):
+    folder, content = kept
+    assert caption("write", "--photos-dir=photos", cwd=folder).returncode == 0
+    assert CANARY in (folder / "captions.undo.jsonl").read_text()
+    assert caption("forget", CANARY, "--photos-dir=photos", cwd=folder).returncode == 0
+    left = [where for where in traces_in(folder, content) if "undo" in where]
+    assert left == []

@@ -13,6 +13,18 @@ from picture_captioner.declaration import HOW, WHICH, Flag
 class WriteFlags(Flags):
     """The flags of `write` as they were given."""
 
+    to: Annotated[
+        str,
+        Flag(
+            "write",
+            "WHERE",
+            "sidecar; embedded: into the photos themselves, by exiftool; or both.",
+            HOW,
+        ),
+    ] = "sidecar"
+    keep_times: Annotated[
+        bool, Flag("write", "", "Photos that are written into keep their file's times.", HOW)
+    ] = False
     reader: Annotated[
         str | None,
         Flag(

@@ -49,6 +49,7 @@ from picture_captioner.image_loader.measures import perceptual_hash
 from picture_captioner.image_loader.reading import OpenedPhoto, open_descriptor, read_file
 from picture_captioner.image_loader.resizing import roomy
 from picture_captioner.image_loader.samples import decode_samples, import_all, samples
+from picture_captioner.image_loader.tiff import directories as tiff_directories
 from picture_captioner.metadata import Metadata
 
 __all__ = [
@@ -78,4 +79,5 @@ __all__ = [
     "room_asked_for",
     "roomy",
     "samples",
+    "tiff_directories",
 ]

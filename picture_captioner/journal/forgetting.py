@@ -63,12 +63,13 @@ def find_traces(journal: Journal, forgets: Callable[[str], bool]) -> Traces:
             _count(traces, entry, fields)
     for entry, fields in _records(journal.path):
         if entry.rel_path not in traces.paths:
-            traces.kept_hashes |= traces.hashes.intersection(_texts(fields, "content_sha256"))
+            traces.kept_hashes |= traces.hashes.intersection(_texts(fields, *_HASHES))
             traces.kept_captions |= traces.captions.intersection(_texts(fields, *_SAID))
     return traces
 
 
 _SAID = ("caption", "title")
+_HASHES = ("content_sha256", "carried_from")
 
 
 def _records(path: Path) -> Iterator[tuple[Entry, dict[str, object]]]:
@@ -82,7 +83,7 @@ def _records(path: Path) -> Iterator[tuple[Entry, dict[str, object]]]:
 def _count(traces: Traces, entry: Entry, fields: dict[str, object]) -> None:
     traces.lines += 1
     traces.paths.add(entry.rel_path)
-    traces.hashes.update(_texts(fields, "content_sha256"))
+    traces.hashes.update(_texts(fields, *_HASHES))
     traces.captions.update(_texts(fields, *_SAID))
     traces.cost_usd += entry.cost_usd or 0.0
     if is_count(requests := fields.get("requests")):

@@ -10,7 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, NoReturn, TypeGuard
 
@@ -129,6 +129,27 @@ class Record:
             created_at=utc_now(),
         )
 
+    def without_cost(self) -> Record:
+        """The same, as a line that cost nothing: what was billed stands in another one."""
+        nothing: dict[str, Any] = dict.fromkeys(_BILLED)
+        return replace(self, **nothing)
+
+    def carried(self, content_sha256: str, size: int, mtime_ns: int) -> Record:
+        """The line for the same photo after other metadata were written into its file.
+
+        Its picture is the same, so the caption holds; its bytes have another hash.
+        """
+        extra = {**self.extra, "carried_from": self.content_sha256}
+        return replace(
+            self.without_cost(),
+            batch=False,
+            batch_job=None,
+            content_sha256=content_sha256,
+            size=size,
+            mtime_ns=mtime_ns,
+            extra=extra,
+        )
+
     @classmethod
     def from_mapping(cls, line: dict[str, Any]) -> Record:
         """The record in a parsed line; `line` has passed `parse_entry`."""
@@ -152,6 +173,18 @@ def _texts(value: object) -> list[str]:
         return [value]
     return [text for one in value for text in _texts(one)] if isinstance(value, list) else []
 
+
+_BILLED = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "service_tier",
+    "cost_usd",
+    "requests",
+    "latency_ms",
+)
 
 _NAMES = frozenset(f.name for f in fields(Record)) - {"extra"}
 _OPTIONAL = tuple(

@@ -15,6 +15,7 @@ import msgspec
 from picture_captioner.journal import TagDecisions, Traces, tag_key
 from picture_captioner.library import (
     captions,
+    carrying,
     copying,
     forgetting,
     ledger,
@@ -182,6 +183,14 @@ class Library:
         row = (to_key(rel_path), size, mtime_ns, to_key(content_sha256))
         with self.database.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row)
+
+    def carry(
+        self, rel_path: str, old_sha256: str, new_sha256: str, size: int, mtime_ns: int
+    ) -> None:
+        """The file has other metadata now: what is known of its picture goes along."""
+        with self.database.transaction() as connection:
+            carrying.carry(connection, rel_path, old_sha256, new_sha256)
+            self.save_file(rel_path, size, mtime_ns, new_sha256)
 
     def stages_of_file(self, rel_path: str, size: int, mtime_ns: int) -> list[StageRow]:
         """What was done to the content of a file that has not changed since it was looked at."""

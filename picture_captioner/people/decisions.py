@@ -29,6 +29,7 @@ KINDS = (
     "apart",  # persons: two persons who are never one
     "merge",  # person, into: the one is the other
     "hide",  # person, hidden: not to be shown
+    "carried",  # content, into: other metadata were written into the photo, whose hash is new
 )
 
 
@@ -185,6 +186,29 @@ class Decisions:
     def _cannot_link(self, line: Mapping[str, Any]) -> None:
         self.cannot_link.add(frozenset(self._faces(line)))
 
+    def _carried(self, line: Mapping[str, Any]) -> None:
+        """What was said of the faces of one content holds of another that is the same picture.
+
+        It goes on holding of the first: a copy of the photo may have been left as it is.
+        """
+        old, new = str(line["content"]), str(line["into"])
+
+        def moved(face: str) -> str:
+            content, _, box = face.rpartition(":")
+            return f"{new}:{box}" if content == old else face
+
+        for group in [g for g in self.must_link if any(moved(f) != f for f in g)]:
+            self.must_link.append(tuple(map(moved, group)))
+        self.cannot_link |= {frozenset(map(moved, pair)) for pair in self.cannot_link}
+        self.not_person |= {(moved(face), person) for face, person in self.not_person}
+        for face, person in list(self.holder.items()):
+            if (same := moved(face)) != face:
+                said = self.persons.get(self.person(person), PersonSaid())
+                kind = self._confirm if face in said.confirmed else self._member
+                kind({"person": person, "faces": [same]})
+        for face in [face for face in self.not_faces if moved(face) != face]:
+            self._not_face({"face": moved(face)})
+
     def _apart(self, line: Mapping[str, Any]) -> None:
         self.apart.add(frozenset(self.person(str(p)) for p in line["persons"]))
 
@@ -210,6 +234,10 @@ def without_faces(row: Mapping[str, Any], contents: Collection[str]) -> dict[str
     def stays(face: object) -> bool:
         return _content(str(face)) not in contents
 
+    if row.get("kind") == "carried" and not {row.get("content"), row.get("into")}.isdisjoint(
+        contents
+    ):
+        return None
     kept = dict(row)
     if isinstance(faces := row.get("faces"), list):
         kept["faces"] = [face for face in faces if stays(face)]

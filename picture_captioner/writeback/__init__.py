@@ -1,7 +1,11 @@
-"""Our words into sidecars that other programs read; nothing of theirs is lost, all can be undone.
+"""Our words into sidecars and photos; nothing of anybody else's is lost, all can be undone.
 
-words.py     what is to be written of a photo: from its record, its tags and its people
-sidecars.py  where a sidecar lies, and our words merged into what it holds
-regions.py   named faces as areas of the stored picture
-undo.py      captions.undo.jsonl: what every write changed, and how it is taken back
+words.py       what is to be written of a photo: from its record, its tags and its people
+sidecars.py    where a sidecar lies, and our words merged into what it holds
+regions.py     named faces as areas of the stored picture
+embedded.py    a photo's new bytes, proven to be the same picture, in the place of the old ones
+containers.py  a photo's file taken apart
+exiftool.py    the program that writes into photos, kept open
+patch.py       how to get the old bytes from the new ones
+undo.py        captions.undo.jsonl: what every write changed, and how it is taken back
 """

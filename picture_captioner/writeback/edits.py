@@ -109,21 +109,12 @@ def edited(
 def human(record: Record, who: str) -> Record:
     """The same, as a human's word of now, which costs nothing."""
     return replace(
-        record,
+        record.without_cost(),
         status=Status.SUCCESS,
         error=None,
         edited=True,
         withdrawn=False,
         placeholder=False,
-        input_tokens=None,
-        output_tokens=None,
-        cached_tokens=None,
-        cache_write_tokens=None,
-        cache_write_1h_tokens=None,
-        service_tier=None,
-        cost_usd=None,
-        requests=None,
-        latency_ms=None,
         created_at=utc_now(),
         extra={n: v for n, v in record.extra.items() if n != "suspect"} | {"edited_by": who},
     )

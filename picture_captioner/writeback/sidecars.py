@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from picture_captioner.image_loader import RAW_EXTENSIONS
 from picture_captioner.metadata.told import is_camera_text
 from picture_captioner.metadata.xmp_packet import XmpPacket
 from picture_captioner.writeback.regions import REGIONS, add_people, take_out_people
@@ -88,6 +89,13 @@ def sidecar_of(photo: Path, reader: Reader | None, *, is_raw: bool, siblings: in
     if not full.exists() and short.exists() and (is_raw or not siblings):
         return short
     return full
+
+
+def files_of(rel_path: str) -> set[str]:
+    """Where words of a photo may stand: inside it, and beside it."""
+    path = PurePosixPath(rel_path)
+    short = {str(path.with_suffix(".xmp"))} if path.suffix.lower() in RAW_EXTENSIONS else set()
+    return {rel_path, f"{rel_path}.xmp", *short}
 
 
 def merge(
@@ -180,7 +188,7 @@ def _set(packet: XmpPacket, name: str, value: str, added: Added) -> None:
 
 def _merge_keywords(packet: XmpPacket, words: Words, own: Own, added: Added) -> None:
     """The union of what the photo and its sidecar have and of ours, into every list."""
-    paths = [*_keywords_in(packet), *own.keywords, *words.keywords]
+    paths = [*keywords_in(packet), *own.keywords, *words.keywords]
     united = Words(keywords=tuple(_without_shorter(paths)))
     lists = LISTS | {name: how for name, how in FOREIGN_LISTS.items() if packet.items(name)}
     for name, (kind, separator) in lists.items():
@@ -191,7 +199,7 @@ def _merge_keywords(packet: XmpPacket, words: Words, own: Own, added: Added) -> 
             added.items[name] = items
 
 
-def _keywords_in(packet: XmpPacket) -> list[tuple[str, ...]]:
+def keywords_in(packet: XmpPacket) -> list[tuple[str, ...]]:
     """The keywords of the lists, the most telling first."""
     found: list[tuple[str, ...]] = []
     for name, (_, separator) in (LISTS | FOREIGN_LISTS).items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from itertools import chain
@@ -20,7 +20,10 @@ from typing import Any, NamedTuple
 from picture_captioner.errors import SidecarError
 from picture_captioner.journal import RowFile, replacing, utc_now
 from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
-from picture_captioner.writeback.sidecars import FOREIGN_LISTS, LISTS, Added
+from picture_captioner.writeback.embedded import EXIF_TEXT, put_photo, read_photo, with_words
+from picture_captioner.writeback.exiftool import ExifTool
+from picture_captioner.writeback.patch import Patch
+from picture_captioner.writeback.sidecars import FOREIGN_LISTS, LISTS, Added, files_of
 
 NAME = "captions.undo.jsonl"
 
@@ -32,6 +35,26 @@ class UndoFile(RowFile):
     noun = "undo file"
     setting = "the journal with --captions-jsonl: the undo file lies beside it"
 
+    @classmethod
+    def forget(cls, path: Path, photos: Collection[str]) -> None:
+        """Take the writes of photos that are forgotten out; they cannot be undone any more.
+
+        Raises:
+            JournalError: it cannot be rewritten, and is as it was.
+        """
+        if not path.exists():
+            return
+        files = {file for photo in photos for file in files_of(photo)}
+        rows, _ = cls.read(path)
+        gone = {row["id"] for row in rows if row.get("path") in files}
+        if gone:
+            cls.rewrite(path, lambda row: None if row["id"] in gone else row)
+
+
+def undo_path(journal: Path) -> Path:
+    """Where the undo file of a journal is: beside it."""
+    return journal.with_name(f"{journal.stem}.undo.jsonl")
+
 
 class Undone(StrEnum):
     """What undoing a write came to."""
@@ -42,8 +65,26 @@ class Undone(StrEnum):
     FAILED = "could not be undone"
 
 
+class Inside(NamedTuple):
+    """What is kept of a photo that was written into.
+
+    `picture`: the hash of all but its words, by which a photo that was edited since is known.
+    `keywords`: those that it had itself.
+    """
+
+    before_sha256: str
+    mtime_ns: int
+    atime_ns: int
+    picture: str
+    keywords: list[str]
+    patch: Patch
+
+
 class Write(NamedTuple):
-    """One change of one file, as the undo file keeps it."""
+    """One change of one file, as the undo file keeps it.
+
+    Of a sidecar its old bytes are kept, of a photo (`inside`) how to get them from the new ones.
+    """
 
     identity: str
     run: str
@@ -51,37 +92,53 @@ class Write(NamedTuple):
     before: bytes | None
     after_sha256: str
     added: Added
+    inside: Inside | None = None
+
+    @property
+    def before_sha256(self) -> str | None:
+        """The old file's hash; None if there was none."""
+        if self.inside is not None:
+            return self.inside.before_sha256
+        return None if self.before is None else sha256(self.before)
 
     def row(self) -> dict[str, Any]:
         """As a line."""
-        old = None if self.before is None else zlib.compress(self.before, 6)
-        return {
+        line = {
             "id": self.identity,
             "run": self.run,
             "path": self.path,
-            "before_sha256": None if self.before is None else sha256(self.before),
+            "before_sha256": self.before_sha256,
             "after_sha256": self.after_sha256,
-            "before_zlib": None if old is None else base64.b64encode(old).decode(),
             "added": vars(self.added),
             "created_at": utc_now(),
         }
+        if self.inside is not None:
+            patch = self.inside.patch.to_json()
+            return line | {"inside": self.inside._asdict() | {"patch": patch}}
+        old = None if self.before is None else zlib.compress(self.before, 6)
+        return line | {"before_zlib": None if old is None else base64.b64encode(old).decode()}
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> Write:
+    def of(cls, row: Mapping[str, Any]) -> Write:
         """From a line.
 
         Raises:
             ValueError: the line was changed by somebody.
         """
         try:
-            packed = row["before_zlib"]
+            packed = row.get("before_zlib")
             before = None if packed is None else zlib.decompress(base64.b64decode(packed))
+            inside = None
+            if (fields := row.get("inside")) is not None:
+                inside = Inside(**fields | {"patch": Patch.from_json(fields["patch"])})
             added = Added(**{n: v for n, v in row["added"].items() if n in vars(Added())})
             added.texts = {name: (old, new) for name, (old, new) in added.texts.items()}
-            found = cls(row["id"], row["run"], row["path"], before, row["after_sha256"], added)
+            found = cls(
+                row["id"], row["run"], row["path"], before, row["after_sha256"], added, inside
+            )
         except (KeyError, TypeError, ValueError, zlib.error) as error:
             raise ValueError(f"a line of {NAME} cannot be read: {error}") from None
-        if before is not None and sha256(before) != row.get("before_sha256"):
+        if before is not None and found.before_sha256 != row.get("before_sha256"):
             raise ValueError(f"the old bytes of {found.path} in {NAME} are damaged")
         return found
 
@@ -160,6 +217,8 @@ def words_of_ours(rows: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
             write = Write.of(row)
             mine = found.setdefault(write.path, set())
             theirs = _keywords(write.before) - mine
+            if write.inside is not None:
+                theirs = set(map(_leaf, write.inside.keywords)) - mine
             mine.update(" ".join(new.split()).casefold() for _, new in write.added.texts.values())
             mine.update(name.casefold() for name in write.added.people)
             mine.update(set(map(_leaf, chain(*write.added.items.values()))) - theirs)
@@ -189,13 +248,25 @@ def take_back(
     file: UndoFile,
     photos_dir: Path,
     writes: Iterable[Write],
+    tool: ExifTool,
+    carry: Callable[[str, str, str], None],
     tell: Callable[[Write, Undone, str], None],
 ) -> Iterator[Undone]:
-    """Undo these writes, the newest first, each as soon as it is asked for."""
+    """Undo these writes, the newest first, each as soon as it is asked for.
+
+    Args:
+        tool: needed only for a photo that somebody changed since.
+        carry: told of a photo whose bytes are others now: its path, the old hash and the new one.
+    """
     for write in sorted(writes, key=lambda w: w.identity, reverse=True):
-        why = ""
+        why, path = "", photos_dir / write.path
         try:
-            done = _undo(write, photos_dir / write.path)
+            if write.inside is None:
+                done = _undo(write, path)
+            else:
+                done, now = _undo_inside(write, write.inside, path, tool)
+                if now is not None:
+                    carry(write.path, write.after_sha256, now)
         except SidecarError as error:
             done, why = Undone.FAILED, str(error)
         else:
@@ -223,11 +294,54 @@ def _undo(write: Write, path: Path) -> Undone:
     return Undone.TAKEN_OUT
 
 
+def _undo_inside(
+    write: Write, inside: Inside, path: Path, tool: ExifTool
+) -> tuple[Undone, str | None]:
+    """The same for a photo; also its hash now, if it is the picture that it was."""
+    if not path.exists():
+        return Undone.NOTHING, None
+    photo = read_photo(path)
+    now = sha256(photo.data)
+    if now == inside.before_sha256:
+        return Undone.NOTHING, now
+    if now == write.after_sha256:
+        put_photo(photo, _old_bytes(inside, photo.data), (inside.atime_ns, inside.mtime_ns))
+        return Undone.RESTORED, inside.before_sha256
+    try:
+        packet = photo.packet()
+    except XmpError as error:
+        raise SidecarError(f"{path} was changed since, and {error}; it is left alone") from None
+    same = photo.parts.rest == inside.picture
+    taken = _take_out(packet, write.added)
+    description = None
+    if EXIF_TEXT in write.added.texts:
+        tool.check()
+        old, ours = write.added.texts[EXIF_TEXT]
+        if tool.description_in(photo.data, path.suffix.lower()) == ours:
+            description = old or ""
+    if not taken and description is None:
+        return Undone.NOTHING, now if same else None
+    tool.check()
+    new = with_words(tool, photo, packet, description)
+    put_photo(photo, new.data, None)
+    return Undone.TAKEN_OUT, sha256(new.data) if same else None
+
+
+def _old_bytes(inside: Inside, data: bytes) -> bytes:
+    try:
+        old = inside.patch.apply(data)
+    except ValueError as error:
+        raise SidecarError(f"the line of {NAME} is damaged: {error}") from None
+    if sha256(old) != inside.before_sha256:
+        raise SidecarError(f"the old bytes in {NAME} are damaged; the photo is left as it is")
+    return old
+
+
 def _take_out(packet: XmpPacket, added: Added) -> bool:
     """Remove what is still as we left it; whether there was anything."""
     changed = False
     for name, (old, new) in added.texts.items():
-        if packet.text(name) == new:
+        if name != EXIF_TEXT and packet.text(name) == new:
             packet.set_default(name, old) if old is not None else packet.remove_default(name)
             changed = True
     for name, values in added.items.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from picture_captioner.backends.base import TOLD, CaptionBackend
@@ -70,7 +70,16 @@ def context_for(
         if names is None:
             say("Places without a name are not told: 'caption.py doctor' names the extra places")
     people = _names_by_photo(library, settings) if "people" in kinds else {}
-    return Context(kinds, library, people, names)
+    return Context(kinds, library, people, names, _ours(settings))
+
+
+def _ours(settings: Settings) -> Callable[[str], Collection[str]]:
+    """The words that `write` put into photos: read back, they would be told as somebody's own."""
+    from picture_captioner.writeback import undo
+
+    rows, _ = undo.UndoFile.read(undo.undo_path(settings.captions_jsonl))
+    ours = undo.words_of_ours(row for row in rows if row.get("inside") or row.get("undone"))
+    return lambda rel_path: ours.get(rel_path, ())
 
 
 def _names_by_photo(library: Library, settings: Settings) -> dict[str, list[str]]:

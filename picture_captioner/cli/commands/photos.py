@@ -100,7 +100,7 @@ def read_files_beside(
 
     @cache
     def ours() -> dict[str, set[str]]:  # only if a folder has to be read
-        rows, _ = undo.UndoFile.read(journal.with_name(f"{journal.stem}.undo.jsonl"))
+        rows, _ = undo.UndoFile.read(undo.undo_path(journal))
         return undo.words_of_ours(rows)
 
     def words(rel_path: str) -> set[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import read_jobs, reserved
+from picture_captioner.cli.commands.carrying import settle_writes
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
@@ -124,6 +125,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
         root = root_id(photos_dir)
+        settle_writes(settings, photos_dir, journal)
         photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
         require_own_journal(photos, journal, rules)
         if journal.begun:

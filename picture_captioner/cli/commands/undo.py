@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 
+from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.photos import photos_dir_of
-from picture_captioner.cli.commands.write import TOGETHER, undo_path
+from picture_captioner.cli.commands.write import TOGETHER, work_folder
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.errors import ExitCode, UsageError
 from picture_captioner.writeback import undo
+from picture_captioner.writeback.exiftool import ExifTool
 
 
 def undo_writes(
@@ -23,21 +26,23 @@ def undo_writes(
         UsageError: neither a run nor all was asked for, or there is no such run.
         JournalError: the undo file cannot be read or written.
     """
-    path = undo_path(flags.settings().captions_jsonl)
+    path = undo.undo_path(flags.settings().captions_jsonl)
     photos_dir = photos_dir_of(flags.settings())
     if not path.exists():
         raise UsageError(f"nothing was ever written: there is no {path}")
-    with closing(undo.UndoFile(path)) as file:
+    settings = flags.settings()
+    with ExitStack() as held:
+        file = held.enter_context(closing(undo.UndoFile(path)))
         for warning in (*file.repairs, *file.warnings()):
             say(warning)
         writes = undo.open_writes(file)
         undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
         runs = Counter(write.run for write in writes)
         if not runs and run is None:
-            say("Nothing to take back: every sidecar is as it was")
+            say("Nothing to take back: every file is as it was")
         if list_runs:
             for name, number in sorted(runs.items()):
-                show(name, count(number, "sidecar"))
+                show(name, count(number, _noun(w for w in writes if w.run == name)))
             return ExitCode.DONE
         if everything == (run is not None):
             raise UsageError(
@@ -48,14 +53,22 @@ def undo_writes(
                 f"there is no run {run} to undo; 'caption.py undo --list' shows those there are"
             )
         chosen = [write for write in writes if everything or write.run == run]
-        outcome = Counter(
-            str(done) for done in undo.take_back(file, photos_dir, chosen, _tell_undone)
-        )
+        tool = held.enter_context(ExifTool(work_folder(settings.captions_jsonl)))
+        carrier = held.enter_context(Carrier(settings, photos_dir))
+        if any(write.inside for write in chosen):
+            carrier.open()
+            carrier.settle(file.rows)
+        undone = undo.take_back(file, photos_dir, chosen, tool, carrier.carry, _tell_undone)
+        outcome = Counter(str(done) for done in undone)
     if as_json:
         show(json.dumps(dict(outcome)))
     for what, number in sorted(outcome.items()):
-        say(f"{count(number, 'sidecar'):>14} {what}")
+        say(f"{count(number, _noun(chosen)):>14} {what}")
     return ExitCode.IO_FAILED if outcome[undo.Undone.FAILED] else ExitCode.DONE
+
+
+def _noun(writes: Iterable[undo.Write]) -> str:
+    return "file" if any(write.inside for write in writes) else "sidecar"
 
 
 def _tell_undone(write: undo.Write, done: undo.Undone, why: str) -> None:

@@ -13,11 +13,12 @@ from picture_captioner.errors import Status, UsageError
 from picture_captioner.journal import Record, TagDecisions, parse_time, read_captions, read_index
 from picture_captioner.library import Placed
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
-from picture_captioner.writeback.sidecars import Conflict, Reader
+from picture_captioner.writeback.sidecars import Conflict, Reader, files_of
 from picture_captioner.writeback.words import FIELDS
 
 Named = Mapping[str, Sequence[tuple[str, Placed]]]
 """For each path the faces of who has a name."""
+PLACES = ("sidecar", "embedded", "both")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Choices:
     fields: tuple[str, ...]
     conflict: Conflict | None
     reader: Reader | None
+    inside: bool
+    beside: bool
+    keep_times: bool
 
     @classmethod
     def of(cls, flags: WriteFlags) -> Choices:
@@ -39,12 +43,16 @@ class Choices:
         for word in fields:
             _known("--fields", word, FIELDS)
         _known("--conflict", flags.conflict, [*Conflict, "ask"])
+        _known("--to", flags.to, PLACES)
         if flags.reader is not None:
             _known("--for", flags.reader, list(Reader))
         return cls(
             fields,
             None if flags.conflict == "ask" else Conflict(flags.conflict),
             None if flags.reader is None else Reader(flags.reader),
+            inside=flags.to != "sidecar",
+            beside=flags.to != "embedded",
+            keep_times=flags.keep_times,
         )
 
 
@@ -67,10 +75,10 @@ def records_to_write(
     for record in map(tags.applied, read_captions(journal, index)):
         seen.add(record.rel_path)
         young = since is None or (record.created_at and parse_time(record.created_at) >= since)
-        if young and takes(record.rel_path) and f"{record.rel_path}.xmp" not in written:
+        if young and takes(record.rel_path) and written.isdisjoint(files_of(record.rel_path)):
             yield record
     for path in sorted(people.keys() - seen) if since is None else ():
-        if takes(path) and f"{path}.xmp" not in written:
+        if takes(path) and written.isdisjoint(files_of(path)):
             yield Record(rel_path=path, caption=None, status=Status.SUCCESS)
     if not seen and not people and index.entries:
         say("No captions to write: what this journal has are placeholders or failures")

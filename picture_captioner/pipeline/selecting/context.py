@@ -34,6 +34,8 @@ class Context:
         kinds: of `TOLD`.
         people: the names of those whom the faces of a content show.
         place_names: towns by coordinates; None where nobody can say.
+        ours: for a path the words in lower case that this program wrote into the photo; they are
+            no facts.
     """
 
     def __init__(
@@ -42,11 +44,13 @@ class Context:
         library: Library,
         people: Mapping[str, Sequence[str]],
         place_names: PlaceNames | None,
+        ours: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
         self.kinds = tuple(kind for kind in TOLD if kind in kinds)
         self._library = library
         self._people = people
         self._place_names = place_names
+        self._ours = ours
         self._towns: dict[tuple[float, float], str | None] = {}
 
     def told(self, rel_path: str, content_sha256: str | None) -> tuple[Told, ...]:
@@ -72,7 +76,9 @@ class Context:
             return self._places(facts)
         said = {"people": Kind.PERSON, "album": Kind.ALBUM, "keywords": Kind.KEYWORD}[kind]
         seen = self._people.get(facts.content_sha256, ()) if kind == "people" else ()
-        return [*seen, *(one.value for one in facts.told if one.kind is said and not one.guessed)]
+        told = [one.value for one in facts.told if one.kind is said and not one.guessed]
+        ours = self._ours(rel_path) if told else ()
+        return [*seen, *(value for value in told if value.casefold() not in ours)]
 
     def _places(self, facts: PhotoFacts) -> list[str]:
         """What somebody wrote down, else the town nearby."""

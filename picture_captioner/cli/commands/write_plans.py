@@ -1,0 +1,274 @@
+"""What `write` is going to change, photo by photo: nothing is changed here."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from picture_captioner.cli.commands.write_choices import Choices, Named
+from picture_captioner.cli.progress import ProgressReporter
+from picture_captioner.cli.terminal import say
+from picture_captioner.config import Settings
+from picture_captioner.errors import FatalError, NotEmbeddableError, SidecarError
+from picture_captioner.image_loader import RAW_EXTENSIONS
+from picture_captioner.journal import Record
+from picture_captioner.library import Library, PhotoFacts, Placed
+from picture_captioner.metadata.told import is_camera_text
+from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
+from picture_captioner.pipeline.library_update.processing import OpenStages, process_photos
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.stages.base import StageSettings
+from picture_captioner.pipeline.stages.registry import make_stages
+from picture_captioner.writeback import embedded, undo
+from picture_captioner.writeback.exiftool import ExifTool
+from picture_captioner.writeback.regions import orientation_of, region_of, stored_size
+from picture_captioner.writeback.sidecars import (
+    DESCRIPTIONS,
+    Added,
+    Conflict,
+    keywords_in,
+    merge,
+    sidecar_of,
+)
+from picture_captioner.writeback.words import Own, Words, own_words, words_of
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A photo that is to be written into: as it is, and its new bytes (none for a dry run)."""
+
+    photo: embedded.Photo
+    new: embedded.New | None
+    keywords: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One file that is about to change: a sidecar, or a photo (`inside`)."""
+
+    path: Path
+    before: bytes | None
+    after: bytes
+    added: Added
+    inside: Inside | None = None
+
+
+@dataclass(frozen=True)
+class Before:
+    """What earlier writes left, by file: texts by their property, and names."""
+
+    texts: Mapping[str, Mapping[str, str]]
+    people: Mapping[str, set[str]]
+
+
+@dataclass
+class Planner:
+    """Finds out for each record what is to change; what is not, is counted in `outcome`."""
+
+    photos_dir: Path
+    library: Library
+    settings: Settings
+    how: Choices
+    before: Before
+    people: Named
+    tool: ExifTool
+    out: Mapping[str, str]
+    dry_run: bool
+    outcome: Counter[str]
+    _stems: dict[Path, dict[str, int]] = field(default_factory=dict)
+
+    def plans(self, records: Sequence[Record]) -> Iterator[Plan]:
+        """What is to change."""
+        _look_inside(records, self.photos_dir, self.library, self.settings, self.people)
+        for record in records:
+            try:
+                yield from self._of_photo(record)
+            except (SidecarError, XmpError) as error:
+                say(f"{record.rel_path}: {error}; left alone")
+                self.outcome["failed"] += 1
+
+    def _of_photo(self, record: Record) -> Iterator[Plan]:
+        photo = self.photos_dir / record.rel_path
+        status = photo.stat()
+        facts = self.library.facts(record.rel_path, status.st_size, status.st_mtime_ns)
+        regions = _regions(facts, self.people.get(record.rel_path, ()))
+        words = words_of(record, self.how.fields, regions)
+        found, beside = 0, self.how.beside
+        if self.how.inside and record.rel_path in self.out:
+            job = self.out[record.rel_path]
+            raise SidecarError(f"job {job} has it; 'batch collect' first, then write")
+        if self.how.inside:
+            try:
+                plan = self._inside(record.rel_path, facts, words)
+            except NotEmbeddableError as why:
+                self._instead(record.rel_path, str(why))
+                beside = True
+            else:
+                if plan is not None:
+                    yield plan
+                    found += 1
+        if beside and (plan := self._beside(record.rel_path, facts, words)) is not None:
+            yield plan
+            found += 1
+        if not found:
+            self.outcome["unchanged"] += 1
+
+    def _instead(self, rel_path: str, why: str) -> None:
+        """Say why the words of a photo go into a sidecar; of each kind of file once."""
+        kind = f"instead of {Path(rel_path).suffix.lower()}"
+        if why.startswith("nothing is written into") and not self.outcome[kind]:
+            say(f"{rel_path}: {why}; their words go into sidecars")
+        elif not why.startswith("nothing is written into"):
+            say(f"{rel_path}: {why}; its words go into a sidecar")
+        self.outcome[kind] += 1
+        self.outcome["beside instead"] += 1
+
+    def _inside(self, rel_path: str, facts: PhotoFacts | None, words: Words) -> Plan | None:
+        names = self.before.people.get(rel_path, set())
+        if not words and not names:
+            return None
+        photo = embedded.read_photo(self.photos_dir / rel_path)
+        packet, own = photo.packet(), self._own(rel_path, rel_path, facts)
+        keywords = [path[-1] for path in (*own.keywords, *keywords_in(packet))]
+        added = self._merged(rel_path, rel_path, packet, words, own, facts)
+        if not added:
+            return None
+        description = self._exif_text(rel_path, facts, packet, added)
+        new = None
+        if not self.dry_run:
+            new = embedded.with_words(self.tool, photo, packet, description)
+        inside = Inside(photo, new, keywords)
+        return Plan(photo.path, photo.data, new.data if new else b"", added, inside)
+
+    def _exif_text(
+        self, rel_path: str, facts: PhotoFacts | None, packet: XmpPacket, added: Added
+    ) -> str | None:
+        """What EXIF's description is to be: a camera's would hide ours (Immich takes it first)."""
+        there = facts.metadata.exif.get("ImageDescription") if facts is not None else None
+        ours = self.before.texts.get(rel_path, {}).get(embedded.EXIF_TEXT)
+        text = packet.text(DESCRIPTIONS[0])
+        if not isinstance(there, str) or not text or DESCRIPTIONS[0] not in added.texts:
+            return None
+        if there != ours and not is_camera_text(there):
+            return None
+        added.texts[embedded.EXIF_TEXT] = (there, text)
+        return text
+
+    def _beside(self, rel_path: str, facts: PhotoFacts | None, words: Words) -> Plan | None:
+        photo = self.photos_dir / rel_path
+        if photo.parent not in self._stems:
+            names = (p.stem for p in photo.parent.iterdir() if p.suffix != ".xmp")
+            self._stems[photo.parent] = Counter(names)
+        sidecar = sidecar_of(
+            photo,
+            self.how.reader,
+            is_raw=photo.suffix.lower() in RAW_EXTENSIONS,
+            siblings=self._stems[photo.parent][photo.stem] - 1,
+        )
+        named = str(sidecar.relative_to(self.photos_dir))
+        if not words and not self.before.people.get(named):
+            return None
+        before = undo.read(sidecar)
+        packet = XmpPacket() if before is None else XmpPacket(before)
+        own = self._own(rel_path, named, facts)
+        added = self._merged(rel_path, named, packet, words, own, facts)
+        return Plan(sidecar, before, packet.to_bytes(), added) if added else None
+
+    def _own(self, rel_path: str, named: str, facts: PhotoFacts | None) -> Own:
+        """What the photo itself says; not what we wrote into it."""
+        own = own_words(facts.metadata) if facts is not None else Own()
+        ours = {*self.before.texts.get(rel_path, {}).values()}
+        ours |= {*self.before.texts.get(named, {}).values()}
+        return replace(
+            own,
+            description="" if own.description in ours else own.description,
+            title="" if own.title in ours else own.title,
+        )
+
+    def _merged(
+        self,
+        rel_path: str,
+        named: str,
+        packet: XmpPacket,
+        words: Words,
+        own: Own,
+        facts: PhotoFacts | None,
+    ) -> Added:
+        """Our words in the packet of a file; what that adds."""
+        names = self.before.people.get(named, set()) if "people" in self.how.fields else set()
+        conflict = self.how.conflict or _ask(rel_path, packet, words, own)
+        size = (facts.width, facts.height) if facts is not None else (0, 0)
+        turn = orientation_of(facts.metadata) if facts is not None else 1
+        texts = dict(self.before.texts.get(named, {}))
+        added = merge(packet, words, own, conflict, texts, stored_size(size, turn), names)
+        if added and added.kept:
+            self.outcome["kept"] += 1
+        return added
+
+
+def _look_inside(
+    records: Sequence[Record],
+    photos_dir: Path,
+    library: Library,
+    settings: Settings,
+    people: Named,
+) -> None:
+    """Read what is written in photos that library.db does not know yet: it must not be hidden.
+
+    An older version did not note where areas of people are, nor how a HEIC was turned.
+    """
+    status = ((r.rel_path, (photos_dir / r.rel_path).stat()) for r in records)
+    photos = [Photo(rel_path, s.st_size, s.st_mtime_ns) for rel_path, s in status]
+    settings_of_stages = StageSettings(photos=len(photos), notice=say)
+    stages = make_stages(["normalize", "metadata"], settings_of_stages, _cannot)
+    still_open = OpenStages(library, stages)
+    unknown = [
+        p
+        for p in photos
+        if library.facts(p.rel_path, p.size, p.mtime_ns) is None
+        or (p.rel_path in people and still_open.of_file(p))
+    ]
+    if unknown:
+        reporter = ProgressReporter()
+        try:
+            process_photos(
+                photos_dir,
+                unknown,
+                library,
+                stages,
+                reporter,
+                follow_links=settings.follow_links,
+                decoders=settings.decode_workers,
+            )
+        finally:
+            reporter.close()
+
+
+def _cannot(_: str, error: FatalError) -> None:
+    raise error
+
+
+def _regions(facts: PhotoFacts | None, faces: Sequence[tuple[str, Placed]]) -> list[Region]:
+    """Named faces as areas of the stored picture; none of a photo that has changed since."""
+    if facts is None:
+        return []
+    size, turn = (facts.width, facts.height), orientation_of(facts.metadata)
+    own = (face for face in faces if face[1].content_sha256 == facts.content_sha256)
+    found = (region_of(name, face.box, size, turn) for name, face in own)
+    return [region for region in found if region is not None]
+
+
+def _ask(rel_path: str, packet: XmpPacket, words: Words, own: Own) -> Conflict:
+    """What the person wants for this photo; without a terminal theirs is kept."""
+    trial = XmpPacket(packet.to_bytes())
+    if not merge(trial, words, own).kept or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return Conflict.KEEP
+    import typer
+
+    theirs = packet.text("dc:description") or own.description
+    say(f"{rel_path}\n  theirs: {theirs}\n  ours:   {words.description}")
+    wanted = typer.confirm("Append ours to it?", default=False, err=True)
+    return Conflict.APPEND if wanted else Conflict.KEEP
