@@ -128,3 +128,38 @@ def test_forget_takes_what_was_said_too(here):
     assert done.returncode == 0, done.stderr
     assert b"canoe" not in (here / "library.db").read_bytes()
     assert b"boat" not in (here / "library.db").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Takeout/Google Photos", "Takeout 2/Google Photos"),
+        ("part1/Takeout/Google Fotos", "part2/Takeout/Google Fotos"),
+        ("takeout-20240101T000000Z-001/Takeout/Google Photos",
+         "takeout-20240101T000000Z-002/Takeout/Google Photos"),
+        ("1/Google Photos", "2/Google Photos"),
+    ],
+)  # fmt: skip
+def test_a_takeout_in_several_parts_has_photos_and_their_files_apart(tmp_path, one, other):
+    (tmp_path / "config.env").write_text("PHOTOS_DIR=photos\nBACKEND=mock\n")
+    first, second = (tmp_path / "photos" / part / "Ferien" for part in (one, other))
+    draw(first / "IMG_1.jpg", 1)
+    draw(first / "IMG_1-edited.jpg", 2)
+    draw(first / "IMG_2.jpg", 3)
+    draw(second / "IMG_2.jpg", 4)  # another account's, which has no file
+    draw(second / "IMG_3.jpg", 5)
+    names = {first: ["IMG_2"], second: ["IMG_1"]}
+    for folder, titles in names.items():
+        for title in titles:
+            said = as_bytes(about(f"{title}.jpg", description=f"Words about {title}"))
+            (folder / f"{title}.jpg.supplemental-metadata.json").write_bytes(said)
+    (tmp_path / "photos" / "elsewhere" / "Ferien").mkdir(parents=True)
+    caption("process", "--stage", "normalize", "--stage", "metadata", cwd=tmp_path)
+    assert sorted(found(tmp_path, "words")) == [
+        f"{one}/Ferien/IMG_1-edited.jpg", f"{one}/Ferien/IMG_1.jpg", f"{one}/Ferien/IMG_2.jpg",
+    ]  # fmt: skip
+    (second / "IMG_3.jpg.supplemental-metadata.json").write_bytes(
+        as_bytes(about("IMG_3.jpg", description="Words about IMG_3"))
+    )
+    caption("process", "--stage", "normalize", "--stage", "metadata", cwd=tmp_path)
+    assert f"{other}/Ferien/IMG_3.jpg" in found(tmp_path, "words")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import PurePosixPath
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,6 +34,22 @@ def is_beside(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
+class Part(NamedTuple):
+    """A folder of a Takeout as it is in another part: its photos' names, its files."""
+
+    photos: Collection[str]
+    beside: Collection[str]
+    read: Callable[[str], bytes | None]
+
+
+def _json_values(names: Iterable[str], read: Callable[[str], bytes | None]) -> dict[str, Any]:
+    return {
+        name: takeout.read_json(data)
+        for name in names
+        if name.lower().endswith(".json") and (data := read(name)) is not None
+    }
+
+
 class Folder:
     """The photos of one folder, and what the files beside them say.
 
@@ -41,6 +58,7 @@ class Folder:
         read: a file's bytes, or None where it cannot be read.
         raw: suffixes (lower case) of raw photos: `IMG.xmp` is theirs.
         dumps: osxphotos' dumps that lie in this folder or above it.
+        parts: the same folder in other parts of a Takeout.
     """
 
     def __init__(
@@ -50,18 +68,16 @@ class Folder:
         read: Callable[[str], bytes | None],
         raw: Collection[str] = (),
         dumps: Dumps | None = None,
+        parts: Iterable[Part] = (),
     ) -> None:
+        self._parts = list(parts)
         self._photos = photos
         self._read = read
         self._raw = raw
         self._dumps = dumps or {}
         files = sorted(beside)
         self._packets = [name for name in files if name.lower().endswith(".xmp")]
-        self._values = {
-            name: takeout.read_json(data)
-            for name in files
-            if name.lower().endswith(".json") and (data := read(name)) is not None
-        }
+        self._values = _json_values(files, read)
 
     def facts(self) -> dict[str, Metadata]:
         """What is said of each photo of which something is said."""
@@ -102,10 +118,23 @@ class Folder:
         return chosen[0] if len(chosen) == 1 else None
 
     def _of_takeout(self) -> dict[str, Metadata]:
-        values = {n: value for n, value in self._values.items() if takeout.is_about_a_photo(value)}
+        """Takeout packs a folder into several files: a photo into one, its JSON into another.
+
+        The names of all parts are looked at together, so that a file has no two owners. A photo
+        that is in another part, too, has its own file: two accounts may lie side by side.
+        """
+        values, media = dict[str, Any](), set[str]()
+        for part in self._parts:
+            values = _json_values(part.beside, part.read) | values
+            media |= set(part.photos)
+        values = {n: v for n, v in (values | self._values).items() if takeout.is_about_a_photo(v)}
         titles = {name: takeout.title_of(value) for name, value in values.items()}
-        found = pairs(self._photos, titles)
-        return {photo: takeout.from_takeout(values[name]) for photo, name in found.items()}
+        found = pairs([*self._photos, *sorted(media - set(self._photos))], titles)
+        return {
+            photo: takeout.from_takeout(values[name])
+            for photo, name in found.items()
+            if photo in self._photos and (name in self._values or photo not in media)
+        }
 
     def _of_sidecars(self) -> dict[str, Metadata]:
         """By the name alone; without the photo's ending where only one photo has that name."""

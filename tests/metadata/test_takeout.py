@@ -5,7 +5,7 @@ import random
 import pytest
 
 from picture_captioner.metadata import Kind, TakenFrom
-from picture_captioner.metadata.beside import Folder
+from picture_captioner.metadata.beside import Folder, Part
 from picture_captioner.metadata.takeout import album_of, from_takeout
 from picture_captioner.metadata.takeout_names import pairs
 from tests.metadata.takeout_trees import ALBUMS, about, album, as_bytes, folder
@@ -71,6 +71,32 @@ def test_made_up_trees_with_every_way_of_naming():
     assert wrong == 0
     assert right / (right + missing) >= 0.99, (right, missing)
     assert right > 3000
+
+
+def test_made_up_trees_that_takeout_packed_into_three_parts():
+    right = wrong = missing = 0
+    for seed in range(10):
+        rng = random.Random(seed)
+        photos, files = folder(rng)
+        said = {n: as_bytes({**value, "description": f"of {n}"}) for n, value in files.items()}
+        where = {name: rng.randrange(3) for name in (*photos, *files)}
+        parts = [
+            Part([p for p in photos if where[p] == i], [f for f in files if where[f] == i],
+                 said.__getitem__)
+            for i in range(3)
+        ]  # fmt: skip
+        for part in parts:
+            others = [other for other in parts if other is not part]
+            sizes = dict.fromkeys(part.photos, 1)
+            found = Folder(sizes, part.beside, part.read, parts=others).facts()
+            for photo in part.photos:
+                told = {f.value for f in found[photo].facts} if photo in found else set()
+                right += photos[photo] is not None and f"of {photos[photo]}" in told
+                wrong += bool(told - {f"of {photos[photo]}"})
+                missing += photos[photo] is not None and not told
+    assert wrong == 0
+    assert right / (right + missing) >= 0.99, (right, missing)
+    assert right > 700
 
 
 def test_what_a_file_says():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -19,7 +20,15 @@ import msgspec
 from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS, VIDEO_EXTENSIONS
 from picture_captioner.library import Library
 from picture_captioner.metadata import Metadata
-from picture_captioner.metadata.beside import Dumps, Folder, by_name, is_beside, is_nobodys, stem_of
+from picture_captioner.metadata.beside import (
+    Dumps,
+    Folder,
+    Part,
+    by_name,
+    is_beside,
+    is_nobodys,
+    stem_of,
+)
 from picture_captioner.metadata.osxphotos import MAX_DUMP_BYTES, read_dump
 from picture_captioner.pipeline.selecting.walk import Photo
 
@@ -27,6 +36,8 @@ READER = "1"
 """Of what is read in these files; another one reads them again."""
 
 MAX_FILE_BYTES = 16 << 20
+_TAKEOUT = re.compile(r"takeout\b.*|google (photos|fotos?|foto.s|фото)", re.IGNORECASE)
+"""A part of a Takeout, and the folder in it, as many languages call it."""
 _MEDIA = PHOTO_EXTENSIONS | VIDEO_EXTENSIONS
 
 Ours = Callable[[str], Collection[str]]
@@ -65,34 +76,78 @@ class _Reader:
         self._ours = ours
         self._listings: dict[str, _Listing] = {}
         self._dumps: dict[str, Dumps] = {}
+        self._inside: dict[str, list[str]] = {}
 
     def read(self, folder: str, library: Library) -> bool:
         """Read a folder if anything that is about its photos changed."""
         above = ["", *(f"{p}" for p in reversed(PurePosixPath(folder).parents) if f"{p}" != ".")]
         above = [*above, folder] if folder else above
-        listing = self._listing(folder)
-        stamp = _stamp([*listing.beside, *(f for name in above for f in self._nobodys(name))])
+        listing, parts = self._listing(folder), self._parts(folder)
+        files = [*listing.beside, *(f for name in above for f in self._nobodys(name))]
+        stamp = _stamp([*files, *(f for part in parts for f in self._listing(part).beside)])
         known = library.stamp_beside(folder)
         if stamp == (known or ""):
             return False
         dumps: Dumps = {}
         for name in reversed(above):
             dumps = dumps or self._dump(name)
-        library.save_beside(folder, stamp, self._facts(folder, listing, dumps))
+        library.save_beside(folder, stamp, self._facts(folder, listing, dumps, parts))
         return True
 
-    def _facts(self, folder: str, listing: _Listing, dumps: Dumps) -> dict[str, Metadata]:
-        small = [file.name for file in listing.beside if file.size <= MAX_FILE_BYTES]
-
-        def read(name: str) -> bytes | None:
-            return _read(self._root / folder / name, MAX_FILE_BYTES)
-
-        said = Folder(listing.media, small, read, RAW_EXTENSIONS, dumps).facts()
+    def _facts(
+        self, folder: str, listing: _Listing, dumps: Dumps, parts: Iterable[str]
+    ) -> dict[str, Metadata]:
+        own, others = self._part(folder), map(self._part, parts)
+        said = Folder(listing.media, own.beside, own.read, RAW_EXTENSIONS, dumps, others).facts()
         prefix = f"{folder}/" if folder else ""
         return {
             prefix + name: _without(metadata, self._ours(prefix + name))
             for name, metadata in said.items()
         }
+
+    def _part(self, folder: str) -> Part:
+        listing = self._listing(folder)
+
+        def read(name: str) -> bytes | None:
+            return _read(self._root / folder / name, MAX_FILE_BYTES)
+
+        small = [file.name for file in listing.beside if file.size <= MAX_FILE_BYTES]
+        return Part(listing.media, small, read)
+
+    def _parts(self, folder: str) -> list[str]:
+        """The same folder in other parts of a Takeout that were unpacked side by side.
+
+        `Takeout/Google Photos/Rome` and `Takeout 2/Google Photos/Rome`, or `part1/Takeout/...` and
+        `part2/Takeout/...`.
+        """
+        steps = PurePosixPath(folder).parts
+        marked = [i for i, step in enumerate(steps) if _TAKEOUT.fullmatch(step)]
+        if not marked or marked[-1] == len(steps) - 1:
+            return []
+        head, tail = steps[: marked[0]], "/".join(steps[marked[-1] + 1 :])
+        roots = self._takeouts("/".join(head))
+        if head:
+            for beside in self._folders("/".join(head[:-1])):
+                roots += self._takeouts(beside)
+        found = {f"{root}/{tail}" for root in roots} - {folder}
+        return sorted(name for name in found if self._listing(name).beside)
+
+    def _takeouts(self, folder: str, depth: int = 3) -> list[str]:
+        """The folders below that are called as Takeout calls its own."""
+        found = []
+        for name in self._folders(folder):
+            if depth and _TAKEOUT.fullmatch(name.rpartition("/")[2]):
+                found += [name, *self._takeouts(name, depth - 1)]
+        return found
+
+    def _folders(self, folder: str) -> list[str]:
+        if folder not in self._inside:
+            prefix = f"{folder}/" if folder else ""
+            with suppress(OSError), os.scandir(self._root / folder) as entries:
+                self._inside[folder] = sorted(
+                    prefix + e.name for e in entries if e.is_dir(follow_symlinks=False)
+                )
+        return self._inside.get(folder, [])
 
     def _listing(self, folder: str) -> _Listing:
         if folder not in self._listings:
