@@ -114,6 +114,18 @@ def test_accepted_and_rejected(here, plugin):
     assert "1.jpg" in exported(here)
 
 
+def test_a_rejected_caption_is_not_had_back_from_a_copy_of_the_photo(here, plugin):
+    for name in ("copy.jpg", "later.jpg"):
+        (here / "photos" / name).write_bytes((here / "photos" / "1.jpg").read_bytes())
+        assert run(here, plugin, "--include=copy.jpg").returncode == 0
+    assert effective(here / "c.jsonl")["copy.jpg"]["copied_from"] == "1.jpg"
+    caption("reject", *HERE, "1.jpg", "--reason=wrong", cwd=here)
+    assert run(here, plugin).returncode == 0
+    anew, later = (effective(here / "c.jsonl")[name] for name in ("1.jpg", "later.jpg"))
+    assert {anew.get("copied_from"), later.get("copied_from")} & {None}, "somebody was asked"
+    assert "copy.jpg" not in {anew.get("copied_from"), later.get("copied_from")}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [

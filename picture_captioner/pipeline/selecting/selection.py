@@ -267,14 +267,22 @@ def find_sources(
     """Records that may caption a pending photo with the same bytes.
 
     Either this run would have made the same record (same backend, model and prompt), or the
-    record's photo is gone and would count as done if it were still there: it was moved.
+    record's photo is gone and would count as done if it were still there: it was moved. What was
+    rejected for one photo, or withdrawn, is not had back from a copy that kept it.
     """
     if rules.force or rules.dry_run or rules.retry_only:
         return {}
     sizes = {photo.size for photo in pending}
     pending_paths = {photo.rel_path for photo in pending}
+    withdrawn = {
+        last.content_sha256: last.created_at or ""
+        for last in index.entries.values()
+        if last.withdrawn and last.content_sha256
+    }
     sources: Sources = {}
     for entry in index.captions():
+        if (entry.created_at or "") < withdrawn.get(entry.content_sha256 or "", ""):
+            continue
         if entry.size not in sizes or not _may_be_copied(entry) or entry.rel_path in pending_paths:
             continue
         same = not rules.identity.placeholder and any(i.made(entry) for i in rules.chain)
