@@ -192,22 +192,24 @@ class Decisions:
         It goes on holding of the first: a copy of the photo may have been left as it is.
         """
         old, new = str(line["content"]), str(line["into"])
+        pairs = {
+            face: self._face(f"{new}:{face.rpartition(':')[2]}")
+            for face in [*self.boxes.get(old, ())]
+        }
 
-        def moved(face: str) -> str:
-            content, _, box = face.rpartition(":")
-            return f"{new}:{box}" if content == old else face
+        def moved(group: Iterable[str]) -> list[str]:
+            return [pairs.get(face, face) for face in group]
 
-        for group in [g for g in self.must_link if any(moved(f) != f for f in g)]:
-            self.must_link.append(tuple(map(moved, group)))
-        self.cannot_link |= {frozenset(map(moved, pair)) for pair in self.cannot_link}
-        self.not_person |= {(moved(face), person) for face, person in self.not_person}
-        for face, person in list(self.holder.items()):
-            if (same := moved(face)) != face:
+        self.must_link += [tuple(moved(g)) for g in self.must_link if pairs.keys() & set(g)]
+        self.cannot_link |= {frozenset(moved(pair)) for pair in self.cannot_link}
+        self.not_person |= {(pairs.get(face, face), person) for face, person in self.not_person}
+        for face, same in pairs.items():
+            if (person := self.holder.get(face)) is not None:
                 said = self.persons.get(self.person(person), PersonSaid())
-                kind = self._confirm if face in said.confirmed else self._member
-                kind({"person": person, "faces": [same]})
-        for face in [face for face in self.not_faces if moved(face) != face]:
-            self._not_face({"face": moved(face)})
+                give = self._confirm if face in said.confirmed else self._member
+                give({"person": person, "faces": [same]})
+            if face in self.not_faces:
+                self._not_face({"face": same})
 
     def _apart(self, line: Mapping[str, Any]) -> None:
         self.apart.add(frozenset(self.person(str(p)) for p in line["persons"]))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.people.clustering import cluster
-from picture_captioner.people.decisions import Decisions, FaceKey, rekeyed
+from picture_captioner.people.decisions import Decisions, FaceKey, rekeyed, without_faces
 from picture_captioner.people.faces import Box
 from picture_captioner.people.grouping import find_people
 from picture_captioner.people.persons import Status
@@ -193,3 +193,30 @@ def test_hardly_any_faces(count):
     )
     assert people.persons == {}
     assert people.of_face == [None] * count
+
+
+def test_what_was_said_of_faces_holds_of_the_same_picture_with_another_hash():
+    """Both ways, and the last word counts, wherever it was said."""
+    old, new = "aa:10,10,100,100", "bb:10,10,100,100"
+    other = "aa:300,10,100,100"
+    rows = [
+        {"kind": "name", "person": "anna", "name": "Anna"},
+        {"kind": "confirm", "person": "anna", "faces": [old]},
+        {"kind": "not_face", "face": other},
+        {"kind": "cannot_link", "faces": [old, "cc:1,1,9,9"]},
+        {"kind": "carried", "content": "aa", "into": "bb"},
+    ]
+    said = Decisions.fold(rows)
+    assert said.persons["anna"].confirmed == {old, new}
+    assert said.not_faces == {other, "bb:300,10,100,100"}
+    assert frozenset((new, "cc:1,1,9,9")) in said.cannot_link
+    rows += [
+        {"kind": "not_person", "person": "anna", "face": new},
+        {"kind": "confirm", "person": "ben", "faces": [new]},
+        {"kind": "carried", "content": "bb", "into": "aa"},
+    ]
+    said = Decisions.fold(rows)
+    assert said.persons["ben"].confirmed == {old, new}
+    assert said.persons["anna"].confirmed == set()
+    assert without_faces(rows[4], {"bb"}) is None
+    assert without_faces(rows[4], {"dd"}) == rows[4]
