@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import read_jobs, reserved
-from picture_captioner.cli.commands.carrying import settle_writes
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
@@ -68,6 +67,7 @@ from picture_captioner.pipeline.selecting.photos_root import FileId, root_id
 from picture_captioner.pipeline.selecting.selection import (
     Batch,
     SelectionRules,
+    Stale,
     cut,
     find_sources,
     select,
@@ -125,7 +125,10 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
         root = root_id(photos_dir)
-        settle_writes(settings, photos_dir, journal)
+        if Stale.CONTENT in rules.stale:
+            from picture_captioner.cli.commands.carrying import settle_writes
+
+            settle_writes(settings, photos_dir, journal)
         photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
         require_own_journal(photos, journal, rules)
         if journal.begun:
