@@ -160,7 +160,7 @@ class BatchService(ABC):
 
     @abstractmethod
     def create(self, job_id: str, file_id: str, body: IO[bytes]) -> str:
-        """Create the job, with one request that is never repeated; the provider's id of it.
+        """Create the job; the provider's id of it. What could make a second one is not repeated.
 
         Raises:
             TransientError: it may have been created or not.

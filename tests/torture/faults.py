@@ -187,9 +187,13 @@ def disk_turns_read_only(directory: str, after: int) -> None:
 
 
 def bedrock_takes_small_jobs() -> None:
-    """As if Amazon took jobs of a single photo: a hundred for each test would take long."""
-    jobs = importlib.import_module("picture_captioner.batch.bedrock").BedrockJobs
-    jobs.limits = replace(jobs.limits, least=1)
+    """As if Amazon took jobs of a single photo: a hundred for each test would take long.
+
+    Answers are read in pieces as much smaller, so that lines lie across two of them.
+    """
+    module = importlib.import_module("picture_captioner.batch.bedrock")
+    module.BedrockJobs.limits = replace(module.BedrockJobs.limits, least=1)
+    module._PIECE_BYTES = 5_000
 
 
 def die_at_step(number: int) -> None:
