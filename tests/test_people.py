@@ -12,6 +12,7 @@ import pytest
 from picture_captioner.cli.caption_app import execute
 from picture_captioner.library import Library, StoredFace
 from picture_captioner.pipeline.people.people_file import PeopleFile
+from picture_captioner.settings import ServerAddress
 from tests.people.test_clustering import crowd
 from tests.support import caption
 
@@ -24,11 +25,11 @@ def content_of(number):
     return hashlib.sha256(b"%d" % number).hexdigest()
 
 
-def fill(folder, faces=range(FACES), *, shift=0.0):
+def fill(home, faces=range(FACES), *, shift=0.0):
     """A library with these faces, two in each photo, of two persons."""
     order = np.random.default_rng(3).permutation(FACES)
     photos = [order[i : i + 2] for i in range(0, FACES, 2)]
-    with Library.open(folder / "library.db", pytest.fail) as library:
+    with Library.open(home, pytest.fail) as library:
         for number, photo in enumerate(photos):
             content = content_of(number)
             library.save_file(f"{number:03d}.jpg", 1, number, content)
@@ -52,10 +53,19 @@ def fill(folder, faces=range(FACES), *, shift=0.0):
 
 
 @pytest.fixture
-def people(tmp_path, monkeypatch, capsys):
-    """Run a command in a folder with a filled library: exit code, stdout, stderr."""
+def at_home(home, tmp_path, monkeypatch):
+    """The commands of this process know where the library is."""
     monkeypatch.chdir(tmp_path)
-    fill(tmp_path)
+    if isinstance(home, ServerAddress):
+        monkeypatch.setenv("CAPTION_LIBRARY", home.url)
+        monkeypatch.setenv("CAPTION_COLLECTION", home.collection)
+    return home
+
+
+@pytest.fixture
+def people(at_home, capsys):
+    """Run a command in a folder with a filled library: exit code, stdout, stderr."""
+    fill(at_home)
 
     def run(*arguments):
         code = execute(["people", *map(str, arguments)])
@@ -106,12 +116,13 @@ def test_a_list_has_the_promised_form(people):
     assert len(everything) == FACES
 
 
+@pytest.mark.parametrize("home", ["file"], indirect=True)
 def test_a_name_outlives_library_db_another_threshold_and_a_new_clustering(people, tmp_path):
     anna = largest(people)
     assert people("name", anna["id"], "Anna")[0] == 0
     had = {f["rel_path"] for f in anna["faces"]}
     (tmp_path / "library.db").unlink()
-    fill(tmp_path, shift=7.0)  # another detector: the boxes moved a little
+    fill(tmp_path / "library.db", shift=7.0)  # another detector: the boxes moved a little
     assert people("cluster")[0] == 0
     [again] = [p for p in listed(people)["persons"] if p["name"] == "Anna"]
     assert again["id"] == anna["id"]
@@ -202,13 +213,12 @@ def test_names_come_back_from_a_spreadsheet(people, tmp_path):
     assert (code, "line 2" in err) == (64, True)
 
 
-def test_new_faces_join_without_a_new_clustering(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    fill(tmp_path, faces=range(0, FACES, 1 + 1))
+def test_new_faces_join_without_a_new_clustering(at_home, capsys):
+    fill(at_home, faces=range(0, FACES, 1 + 1))
     run = lambda *a: (execute(["people", *a]), *capsys.readouterr())  # noqa: E731
     assert run("cluster")[0] == 0
     before = json.loads(run("list", "--json")[1])
-    fill(tmp_path)
+    fill(at_home)
     assert "in no group yet" in run("list")[2]
     code, out, err = run("cluster", "--json")
     told = json.loads(out)
@@ -259,14 +269,15 @@ def maintain(*arguments):
     return execute(["maintain", *arguments])
 
 
-def test_health_has_the_promised_fields_and_maintenance_changes_no_person(people, capsys):
+def test_health_has_the_promised_fields_and_maintenance_changes_no_person(people, home, capsys):
     before = listed(people)
     for command in ("daily", "weekly", "weekly", "update-medoids", "recompute-centroids"):
         assert maintain(command) == 0
     capsys.readouterr()
     assert maintain("health") == 0
     told = json.loads(capsys.readouterr().out)
-    assert set(told) == {
+    served = {"database", "workers", "backlog", "leases", "spent"}
+    assert set(told) - (served if isinstance(home, ServerAddress) else set()) == {
         "total_clusters",
         "empty_clusters",
         "clusters_without_centroids",
@@ -337,7 +348,7 @@ def test_themes_are_stale_when_a_tenth_was_assigned(people, tmp_path, capsys, as
     assert "no state of a report" in capsys.readouterr().out
 
 
-def test_forget_takes_faces_and_decisions_along(people, tmp_path):
+def test_forget_takes_faces_and_decisions_along(people, home, tmp_path):
     anna = largest(people)
     people("name", anna["id"], "Anna")
     face = anna["faces"][0]["rel_path"]
@@ -345,20 +356,24 @@ def test_forget_takes_faces_and_decisions_along(people, tmp_path):
     (tmp_path / "captions.jsonl").write_text("")
     with open(tmp_path / "people.jsonl") as file:
         assert content in file.read()
-    done = caption("forget", face, cwd=tmp_path)
+    served = isinstance(home, ServerAddress)
+    named = ("--library", home.url, "--collection", home.collection) if served else ()
+    done = caption("forget", face, *named, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for path in tmp_path.iterdir():
         data = path.read_bytes()
         assert content.encode() not in data, path
         assert bytes.fromhex(content) not in data, path
+    with Library.open(home, pytest.fail) as library:
+        assert library.faces.of_photo(content) == []
     assert "Anna" in people("list")[1], "who is on other photos too is not forgotten"
 
 
-def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, tmp_path):
+def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, home, tmp_path):
     from picture_captioner.library import PhotoFacts
     from picture_captioner.metadata import Metadata, NamedFace
 
-    with Library.open(tmp_path / "library.db", pytest.fail) as library:
+    with Library.open(home, pytest.fail) as library:
         facts = PhotoFacts(content_sha256=content_of(0), width=1000, height=500)
         library.save_facts("000.jpg", 1, 0, facts)
         near = NamedFace("Anna", 0.03, 0.07, 0.08, 0.12, "sidecar")  # larger than ours
@@ -377,15 +392,14 @@ def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, 
     face = next(f for f in faces_of(people, "Anna") if f["rel_path"] == "000.jpg")
     assert people("not-this-person", face["face"], "Anna")[0] == 0
     for shift in (0.0, 4.0):  # another detector's box is the same face
-        fill(tmp_path, shift=shift)
+        fill(home, shift=shift)
         assert "named in other programs" not in people("cluster")[2], "what is decided here holds"
 
 
-def test_two_photos_are_enough_to_name_somebody(tmp_path, monkeypatch, capsys):
+def test_two_photos_are_enough_to_name_somebody(at_home, capsys):
     """Fewer faces than a group needs: one is named by itself, and the next one like it follows."""
-    monkeypatch.chdir(tmp_path)
     run = lambda *a: (execute(["people", *a]), *capsys.readouterr())  # noqa: E731
-    fill(tmp_path, faces=[i for i in range(FACES) if WHO[i] == 0][:2])
+    fill(at_home, faces=[i for i in range(FACES) if WHO[i] == 0][:2])
     assert "in no group yet" in run("review")[2]
     assert run("cluster")[0] == 0
     assert "people show nobody" in run("list")[2]
@@ -402,9 +416,9 @@ def test_two_photos_are_enough_to_name_somebody(tmp_path, monkeypatch, capsys):
     assert (code, anna["id"] in err) == (64, True)
 
 
-def test_clusters_that_lost_their_faces_are_dropped_and_the_others_stay(people, tmp_path, capsys):
+def test_clusters_that_lost_their_faces_are_dropped_and_the_others_stay(people, home, capsys):
     before = listed(people)
-    with Library.open(tmp_path / "library.db", pytest.fail) as db:
+    with Library.open(home, pytest.fail) as db:
         table = db.faces.table("recogniser")
         gone = {c for c, label in zip(table.contents, table.labels, strict=True) if label == 1}
         for content in gone:
@@ -420,7 +434,7 @@ def test_clusters_that_lost_their_faces_are_dropped_and_the_others_stay(people, 
     told = json.loads(capsys.readouterr().out)
     assert (told["empty_clusters"], told["total_clusters"]) == (0, PEOPLE - empty)
     assert told["clusters_without_medoids"] == told["clusters_without_centroids"] == 0
-    with Library.open(tmp_path / "library.db", pytest.fail) as db:
+    with Library.open(home, pytest.fail) as db:
         left = db.faces.table("recogniser")
         run = db.face_runs.active_run()
         for label in range(len(run.births)):
