@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from picture_captioner.library import Connection
 
 CLAIMED_AT_ONCE = 16
-"""12,100 claims a second with 64 connections, one at a time 309 with 500 (docs/scale.md)."""
+"""One statement for 16: the round trips of one take longer than the server does (docs/log.md)."""
 
 LEASE_SECONDS = 60.0
 BEATS_PER_LEASE = 4
