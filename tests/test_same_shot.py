@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -103,3 +104,17 @@ def test_each_name_of_a_file_has_its_record_and_is_paid_once(tmp_path, server):
     (photos / "a.jpg").unlink()
     done, _ = run(tmp_path, server)
     assert len(server.captions_asked()) == 1
+
+
+def test_an_estimate_counts_a_shot_once(shots, server):
+    def estimate():
+        asked = ("--backend=openai", "--photos-dir=photos", "--json")
+        done = caption("estimate", *asked, cwd=shots, OPENAI_API_KEY="sk-test-0123456789")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        return found["photos"], found["done"], found["remaining"], found["same_shot"]
+
+    assert estimate() == (7, 0, 5, 2)
+    done, _ = run(shots, server, "--include=IMG_1.jpg")
+    assert done.returncode == 0, done.stderr
+    assert estimate() == (7, 1, 4, 2), "a caption that is there is taken over, too"

@@ -41,7 +41,17 @@ _RAW_ZEROS_AT_END = 4096
 """Sensor data that are not compressed may hold zeros, but not as many in a row."""
 
 _UNCOMPRESSED = 1
-_INTERRUPTED = "the picture's data run into zeros: was a copy of it interrupted?"
+INTERRUPTED = "the picture's data run into zeros: was a copy of it interrupted?"
+
+
+def ends_in_zeros(data: bytes) -> bool:
+    """Whether what should be the end of a broken file is zeros: 64 bytes, and one in a hundred.
+
+    A JPEG may be padded behind its end mark, and an uncompressed TIFF or BMP may end in black.
+    """
+    written = data.rstrip(b"\0")
+    zeros = len(data) - len(written)
+    return zeros >= max(64, len(data) // 100) and not written.endswith(b"\xff\xd9")
 
 
 def damage(data: bytes, image_format: str) -> CorruptImageError | None:
@@ -59,7 +69,7 @@ def damage(data: bytes, image_format: str) -> CorruptImageError | None:
             return _png_damage(data)
         case _:
             return None
-    return TruncatedImageError(_INTERRUPTED) if broken else None
+    return TruncatedImageError(INTERRUPTED) if broken else None
 
 
 def has_jpeg2000_end(data: bytes) -> bool:
@@ -73,7 +83,7 @@ def raw_damage(data: bytes) -> CorruptImageError | None:
         if end > len(data):
             return TruncatedImageError("the file ends too early: sensor data are missing")
         if end - start > _RAW_ZEROS_AT_END and _is_zero(data, end - _RAW_ZEROS_AT_END, end):
-            return TruncatedImageError(_INTERRUPTED)
+            return TruncatedImageError(INTERRUPTED)
     return None
 
 
@@ -98,7 +108,7 @@ def _png_damage(data: bytes) -> CorruptImageError | None:
                 return TruncatedImageError("the file ends too early: part of it is missing")
             if zlib.crc32(memoryview(data)[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
                 if _is_zero(data, end - min(size, _ZEROS_AT_END), end):
-                    return TruncatedImageError(_INTERRUPTED)
+                    return TruncatedImageError(INTERRUPTED)
                 return CorruptImageError("the picture's data do not match their checksum")
         elif kind == b"IEND":
             return None

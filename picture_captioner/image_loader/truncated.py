@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from PIL import ImageFile, UnidentifiedImageError
 
 from picture_captioner.errors import CorruptImageError, TruncatedImageError, UnknownFormatError
-from picture_captioner.image_loader.damage import damage, has_jpeg2000_end
+from picture_captioner.image_loader.damage import (
+    INTERRUPTED,
+    damage,
+    ends_in_zeros,
+    has_jpeg2000_end,
+)
 from picture_captioner.image_loader.decoding import Decoded, decode
 from picture_captioner.image_loader.formats import sniff
 from picture_captioner.image_loader.tiff import first_directory, is_uncompressed, unsupported
@@ -111,9 +116,17 @@ def _sharper(error: CorruptImageError, data: bytes) -> CorruptImageError:
     cut = ends_early(data)
     if type(error) is CorruptImageError and cut:
         return TruncatedImageError(f"the file ends too early ({error})")
+    if type(error) is CorruptImageError and _has_a_lost_end(data):
+        return TruncatedImageError(INTERRUPTED)
     asked = not cut and sniff(data) == "TIFF" and _no_decoder_takes(error, data)
     kind = unsupported(data) if asked else None
     return UnknownFormatError(f"unsupported kind of TIFF: {kind}") if kind else error
+
+
+def _has_a_lost_end(data: bytes) -> bool:
+    """Whether a broken file's end is zeros; of a TIFF only where its directory was to be there."""
+    directory = first_directory(data) if sniff(data) == "TIFF" else None
+    return ends_in_zeros(data) and not (directory and directory.fields)
 
 
 def _no_decoder_takes(error: CorruptImageError, data: bytes) -> bool:

@@ -43,14 +43,14 @@ def loaded(tmp_path, data, **options):
     return load_image(tmp_path / "photo", 200, **options)
 
 
-@pytest.mark.parametrize("percent", [5, 8, 20, 50, 90])
+@pytest.mark.parametrize("percent", [5, 8, 20, 50, 90, 98])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_copy_that_was_interrupted_is_not_a_picture(tmp_path, layout, percent, capfd):
     data = file_of(layout)
     zeros = len(data) * percent // 100
     with pytest.raises(CorruptImageError) as caught:
         loaded(tmp_path, data[:-zeros] + bytes(zeros))
-    assert caught.value.code in {"truncated", "corrupt"}
+    assert caught.value.code == "truncated"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -15,6 +15,7 @@ from picture_captioner.cli.commands.compose import (
     workers_for,
 )
 from picture_captioner.cli.commands.estimate_table import rows
+from picture_captioner.cli.commands.pending import shots_of
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, spread
 from picture_captioner.cli.commands.rules import hints_for, rules_for
 from picture_captioner.cli.commands.trial import Trial, try_out
@@ -23,6 +24,7 @@ from picture_captioner.cli.terminal import say, show, table
 from picture_captioner.errors import ExitCode
 from picture_captioner.journal import JournalIndex, read_again, read_index
 from picture_captioner.pipeline.asking.prices import Prices
+from picture_captioner.pipeline.dedup import SameShots
 from picture_captioner.pipeline.estimate import (
     Dimensions,
     asked_alike,
@@ -74,7 +76,16 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
             f"The journal {settings.captions_jsonl} seems to be another library's: {differing}. "
             "A run would stop: name this library's journal with --captions-jsonl FILE"
         )
-    pending = select(photos, index, rules).pending
+    taken = select(photos, index, rules).pending
+    shots = shots_of(photos, rules)
+    own = SameShots(shots, index, rules)
+    asked = {photo.rel_path for photo in taken} - shots.keys()
+    pending = [
+        photo
+        for photo in taken
+        if (leader := shots.get(photo.rel_path)) is None
+        or (leader.rel_path not in asked and own.caption(photo.rel_path) is None)
+    ]
     dimensions = read_dimensions(photos_dir, pending, follow_links=settings.follow_links)
     records = read_again(
         settings.captions_jsonl, asked_alike(index.entries.values(), rules.identity)
@@ -90,8 +101,9 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
         "backend": backend.name,
         "model": backend.settings.model,
         "photos": len(photos),
-        "done": len(photos) - len(pending),
+        "done": len(photos) - len(taken),
         "remaining": len(pending),
+        "same_shot": len(taken) - len(pending),
         "bytes_remaining": sum(photo.size for photo in pending),
         **_sizes(dimensions, edge),
         **_time(index, rules, backend, billed, len(pending), workers),

@@ -25,6 +25,7 @@ def rows(values: dict[str, Any]) -> list[tuple[str, str]]:
         ("photos", f"{values['photos']:,}"),
         ("done", f"{values['done']:,}"),
         ("remaining", f"{values['remaining']:,} ({size(values['bytes_remaining'])})"),
+        *_same_shot(values),
         *_dimensions(values),
         ("time", _time(values)),
     ]
@@ -40,6 +41,12 @@ def rows(values: dict[str, Any]) -> list[tuple[str, str]]:
     if values["basis"] == "billed" and values["rule_cost_usd"] is not None:
         found.append(("by rule", _by_rule(values)))
     return found
+
+
+def _same_shot(values: dict[str, Any]) -> list[tuple[str, str]]:
+    if not (raws := values["same_shot"]):
+        return []
+    return [("same shot", f"{raws:,} more, RAW files that take the caption of their JPEG or HEIC")]
 
 
 def _model(values: dict[str, Any]) -> str:
