@@ -12,9 +12,9 @@ import hypothesis
 import pytest
 
 from tests import needs
+from tests.preloaded import Preloaded, shared
 from tests.support import install_plugin, library
 from tests.torture.figures import HEAD, figures_in, write_figures
-from tests.torture.preloaded import Preloaded
 
 if TYPE_CHECKING:
     from picture_captioner.settings import ServerAddress
@@ -139,10 +139,9 @@ def browser(one_browser: Browser) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def preloaded() -> Iterator[Preloaded]:
+def preloaded() -> Preloaded:
     """Starts runs of the program in milliseconds, with faults in them if asked."""
-    with Preloaded() as server:
-        yield server
+    return shared()
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,17 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
 
+from tests.preloaded import shared
+
 ROOT = Path(__file__).parent.parent
 SETTINGS_IN_ENVIRONMENT = ("PHOTOS_DIR", "CAPTIONS_JSONL", "BACKEND", "MODEL", "PROMPT")
+READ_AT_START = ("LANG", "LC_", "LD_", "PYTHONUTF8", "PYTHONIO", "PYTHONUNB", "PYTHONWARN", "OMP_")
+"""By python and its libraries, when they are started or imported."""
 SET_BY_OTHERS = ("NUMBA_CACHE_DIR", "UV_RUN_RECURSION_DEPTH")
 """By reports that are made in this process, and by `uv run` around the tests, which would stand
 in each suggested command."""
@@ -37,25 +41,43 @@ def command(*arguments: object, program: str = "caption.py") -> list[str]:
 
 def caption(*arguments: object, cwd: Path, timeout: float = 60, **env: str):
     """Run the program to its end; stdout and stderr are text with surrogate escapes."""
-    return _run(command(*arguments), cwd, timeout, env)
+    return _run("caption.py", arguments, cwd, timeout, env)
 
 
 def report(*arguments: object, cwd: Path, timeout: float = 120, **env: str):
     """Run `cluster_report.py` in the same way."""
-    return _run(command(*arguments, program="cluster_report.py"), cwd, timeout, env)
+    return _run("cluster_report.py", arguments, cwd, timeout, env)
 
 
-def _run(arguments: list[str], cwd: Path, timeout: float, env: dict[str, str]):
+def _run(
+    program: str, arguments: Sequence[object], cwd: Path, timeout: float, env: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    line = command(*arguments, program=program)
+    own = environment(**env)
+    if not _read_at_start(env):
+        ended = shared().capture(program, *arguments, cwd=cwd, seconds=timeout, env=own)
+        return subprocess.CompletedProcess(line, *ended)
     return subprocess.run(
-        arguments,
+        line,
         cwd=cwd,
-        env=environment(**env),
+        env=own,
         capture_output=True,
         stdin=subprocess.DEVNULL,
         encoding="utf-8",
         errors="surrogateescape",
         timeout=timeout,
         check=False,
+    )
+
+
+def _read_at_start(env: dict[str, str]) -> bool:
+    """Whether an interpreter of its own is needed: by variables, or for what hides packages."""
+    if any(name.startswith(READ_AT_START) for name in env):
+        return True
+    searched = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+    return any(
+        Path(folder, "sitecustomize.py").exists() or not any(Path(folder).glob("*.dist-info"))
+        for folder in searched
     )
 
 

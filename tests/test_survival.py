@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from picture_captioner.pipeline.threads import GRACE_SECONDS
+from tests.preloaded import wait_for
 from tests.support import (
     ROOT,
     caption,
@@ -23,7 +26,6 @@ from tests.support import (
     records,
     start,
 )
-from tests.torture.preloaded import wait_for
 
 FAULTS = ROOT / "tests" / "faults" / "decoder"
 
@@ -38,10 +40,10 @@ def lines_of(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
-def decoders() -> set[str]:
-    """Command lines of decoder processes that are alive."""
-    done = subprocess.run(["pgrep", "-f", "multiprocessing.forkserver"], capture_output=True)
-    return set(done.stdout.decode().split())
+def alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 # --- killed --------------------------------------------------------------------------------
@@ -49,13 +51,13 @@ def decoders() -> set[str]:
 
 def test_no_decoder_outlives_a_killed_run(tmp_path, plugin):
     library(tmp_path / "photos", 200)
-    before = decoders()
     run = start(*service(tmp_path, delay=0.2), cwd=tmp_path, PYTHONPATH=plugin)
     wait_for(lambda: lines_of(tmp_path / "captions.jsonl") > 3)
-    assert decoders() - before
+    decoders = psutil.Process(run.pid).children(recursive=True)
+    assert decoders
     run.kill()
     run.wait()
-    wait_for(lambda: not decoders() - before, seconds=10)
+    wait_for(lambda: not any(map(alive, decoders)), seconds=10)
 
 
 # --- interrupted ---------------------------------------------------------------------------

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.preloaded import Preloaded
 from tests.providers import anthropic_server, gemini_server
 from tests.providers.hostile import Client, Hostile
 from tests.providers.openai_server import completion
 from tests.support import library, records
 from tests.torture.faults import POINTS
 from tests.torture.paid import captioned, photo_in
-from tests.torture.preloaded import Preloaded
 
 KEY = "sk-canary-0123456789abcdef"
 BACKENDS = ("openai", "anthropic", "gemini", "ollama")
@@ -158,16 +158,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library(tmp_path_factory.mktemp("library"), PHOTOS)
 
 
-@pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest) -> Iterator[Preloaded]:
-    """The one that all tests share, or one that has imported every SDK."""
-    if not request.config.getoption("--torture"):
-        yield request.getfixturevalue("preloaded")
-        return
-    with Preloaded("all") as running:
-        yield running
-
-
 def stormy(rng: random.Random, fault: bytes) -> Iterator[bytes | None]:
     """Two of five requests meet the fault, but no photo meets it five times."""
     while True:
@@ -176,7 +166,7 @@ def stormy(rng: random.Random, fault: bytes) -> Iterator[bytes | None]:
 
 @pytest.mark.timeout(3600)
 def test_a_fault_that_passes_and_a_kill_cost_no_photo_and_little_money(
-    tmp_path, photos, server, share, tried
+    tmp_path, photos, preloaded, share, tried
 ):
     every = list(itertools.product(BACKENDS, PASSING, POINTS))
     chosen = share([("openai", "503", "written"), ("ollama", "429", "torn")], every)
@@ -184,7 +174,7 @@ def test_a_fault_that_passes_and_a_kill_cost_no_photo_and_little_money(
     for number, (backend, name, point) in enumerate(chosen):
         rng = random.Random(number)
         with Provider(backend) as provider:
-            case = Library(server, tmp_path / str(number), photos, provider)
+            case = Library(preloaded, tmp_path / str(number), photos, provider)
             provider.rule = stormy(rng, PASSING[name])
             kills = 0
             for when in (rng.randint(1, 4), rng.randint(1, 3)):
@@ -211,7 +201,7 @@ def _drop_failures(journal: Path) -> None:
 
 @pytest.mark.timeout(1200)
 def test_a_fault_that_ends_the_run_leaves_no_record_and_is_resumed(
-    tmp_path, photos, server, share, tried
+    tmp_path, photos, preloaded, share, tried
 ):
     every = list(itertools.product(BACKENDS, ENDING, (0, 3)))
     chosen = share([("openai", "401", 3), ("ollama", "301", 0)], every)
@@ -219,7 +209,7 @@ def test_a_fault_that_ends_the_run_leaves_no_record_and_is_resumed(
     for number, (backend, name, good) in enumerate(chosen):
         fault, statuses = ENDING[name]
         with Provider(backend) as provider:
-            case = Library(server, tmp_path / str(number), photos, provider)
+            case = Library(preloaded, tmp_path / str(number), photos, provider)
             provider.rule = itertools.chain([None] * good, itertools.repeat(fault))
             run = case.run()
             what = f"{backend}, {name} after {good}: {run.returncode}: {run.said[-400:]}"
@@ -244,14 +234,14 @@ def verdict(backend: str, name: str) -> bytes:
 
 @pytest.mark.timeout(1200)
 def test_a_verdict_is_one_record_and_is_asked_again_only_when_told_to(
-    tmp_path, photos, server, share, tried
+    tmp_path, photos, preloaded, share, tried
 ):
     every = list(itertools.product(BACKENDS, VERDICTS))
     chosen = share([("openai", "empty")], every)
     wrong: list[str] = []
     for number, (backend, name) in enumerate(chosen):
         with Provider(backend) as provider:
-            case = Library(server, tmp_path / str(number), photos, provider)
+            case = Library(preloaded, tmp_path / str(number), photos, provider)
             refused = itertools.repeat(verdict(backend, name), 3 if name == "empty" else 1)
             provider.rule = itertools.chain([None, None], refused, itertools.repeat(None))
             codes = [case.run("--max-workers=1").returncode, case.run().returncode]

@@ -152,8 +152,8 @@ def test_a_pause_of_an_age_of_the_world_is_a_day_and_ends_at_a_signal(tmp_path, 
     """The run holds, says so, and Ctrl+C still ends it at once."""
     import signal
 
+    from tests.preloaded import wait_for
     from tests.support import library
-    from tests.torture.preloaded import wait_for
 
     library(tmp_path / "photos", 3)
     busy = OpenAIReply(429, {"error": {"message": "slow down"}}, {"Retry-After": "9" * 30})

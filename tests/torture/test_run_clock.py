@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.needs import need
+from tests.preloaded import wait_for
 from tests.support import command, environment, library, records
-from tests.torture.preloaded import wait_for
 
 CLOCK = r"""
 #define _GNU_SOURCE

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.needs import need
+from tests.preloaded import wait_for
 from tests.support import command, effective, environment, library, records
-from tests.torture.preloaded import wait_for
 
 MOMENTS = {
     "selecting": "picture_captioner.cli.commands.run:select",

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.preloaded import Preloaded
 from tests.support import library
 from tests.torture.faults import POINTS
 from tests.torture.paid import PaidProvider, captioned
-from tests.torture.preloaded import Preloaded
 
 PHOTOS = 24
 WORKERS = 4
@@ -81,7 +81,7 @@ class Life:
         run = self._server.start(
             *self._flags(provider), cwd=self._folder, faults=[fault], OPENAI_API_KEY="sk-test"
         )
-        if point == "any moment" and not self._server.readable(self._rng.uniform(0.0, 1.2)):
+        if point == "any moment" and not run.ends_within(self._rng.uniform(0.0, 1.2)):
             run.kill()
         status = run.wait(60)
         assert status in (-9, 0), run.said

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.preloaded import wait_for
 from tests.providers.openai_server import OpenAIServer, failure
 from tests.support import command, environment, library, records
-from tests.torture.preloaded import wait_for
 
 PHOTOS = 6
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import time
 
+from tests.preloaded import wait_for
 from tests.support import command, environment, library, records
-from tests.torture.preloaded import wait_for
 
 
 def test_a_terminal_that_hangs_up_ends_the_run_after_what_is_under_way(tmp_path, plugin, tried):
