@@ -27,6 +27,7 @@ from picture_captioner.errors import CaptionerError, PhotoError, RefusedInWordsE
 from picture_captioner.image_loader import LoadedImage
 from picture_captioner.journal import Journal, Record, read_job
 from picture_captioner.pipeline.asking.prices import Prices, usage_of
+from picture_captioner.pipeline.asking.reask import invented_in
 from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.recording.records import (
     copied_record,
@@ -140,6 +141,8 @@ class Collecting:
     def _captioned(self, photo: AskedPhoto, answer: Caption) -> list[Record]:
         usage = self._prices.billed(usage_of(answer), 1, answer.model_version)
         answer = replace(answer, **usage)
+        if names := invented_in(answer, photo.told, None):  # a job is not asked again
+            answer = replace(answer, fields={**answer.fields, "suspect": names})
         record = success_record(
             _photo(photo), _loaded(photo), answer, self._identity(photo), latency_ms=0
         )

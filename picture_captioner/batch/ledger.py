@@ -52,7 +52,10 @@ OUT = frozenset({JobState.INTENT, JobState.CREATING, JobState.CREATED, JobState.
 
 
 class AskedPhoto(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A photo in a job: what its record will say of the file. `n` is its number in the job."""
+    """A photo in a job: what its record will say of the file. `n` is its number in the job.
+
+    `told`: the facts and tags that the question named; other names in the answer are made up.
+    """
 
     n: int
     rel_path: str
@@ -61,6 +64,7 @@ class AskedPhoto(msgspec.Struct, omit_defaults=True, kw_only=True):
     mtime_ns: int
     prompt_sha256: str
     truncated: bool = False
+    told: tuple[str, ...] = ()
 
 
 class Copy(msgspec.Struct, kw_only=True):

@@ -9,6 +9,7 @@ from typing import Any
 
 import tenacity
 
+from picture_captioner.backends.base import REJECTED
 from picture_captioner.batch.ledger import AskedPhoto, Copy, Job, JobLedger, JobState
 from picture_captioner.batch.parts import Part
 from picture_captioner.batch.service import BatchService
@@ -178,6 +179,7 @@ class Submission:
             mtime_ns=loaded.mtime_ns,
             prompt_sha256=self._chosen.identity.prompt_for(rel_path, loaded.content_sha256),
             truncated=loaded.truncated,
+            told=tuple(str(tag) for tag in tags if getattr(tag, "kind", "") != REJECTED),
         )
         part.add(photo, line, tokens, dollars)
         self._asked[loaded.content_sha256] = part.job_id, photo.n

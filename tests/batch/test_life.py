@@ -203,6 +203,13 @@ def test_context_is_told_in_a_job_and_is_part_of_the_question(desk):
     assert "1 captioned" in desk.said
 
 
+def test_names_that_nobody_told_are_marked_in_a_jobs_answers(desk):
+    (desk.photos / "000").rename(desk.photos / "Paris")
+    desk.server.answer = lambda outcome, body: "A red square in Paris, seen by Gustave Eiffel."
+    submitted(desk, "--context=folder")
+    assert {tuple(record["suspect"]) for record in desk.of_jobs()} == {("Gustave Eiffel",)}
+
+
 def test_the_raw_file_of_a_photo_that_is_out_waits_for_its_caption(desk):
     (desk.photos / "000/00005.nef").write_bytes(b"II*\0" + bytes(200))
     bodies = submitted(desk)

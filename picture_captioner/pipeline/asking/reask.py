@@ -129,7 +129,7 @@ class Reasker:
         answers, seconds, fatal = list(reasked.answers), reasked.seconds, reasked.fatal
         for place, (image, tags, lines) in enumerate(zip(images, hints, read, strict=True)):
             first = answers[place]
-            if not isinstance(first, Caption) or not (names := _invented(first, tags, lines)):
+            if not isinstance(first, Caption) or not (names := invented_in(first, tags, lines)):
                 continue
             asks = self._minds_names or any(getattr(tag, "kind", "") in TOLD for tag in tags)
             if asks and self._codes and fatal is None:
@@ -148,7 +148,7 @@ class Reasker:
                     second = self._billed(asked.answer[0], asked.attempts)
                     if isinstance(second, Caption):
                         first = _costing(second, usage_of(first))
-                        names = _invented(first, tags, lines)
+                        names = invented_in(first, tags, lines)
                     elif isinstance(second, PhotoError):
                         first = _costing(first, second.usage)
             marked = {**first.fields, "suspect": names} if names else first.fields
@@ -164,7 +164,7 @@ class Reasker:
         return [self._ask_again(image, tags, fault)]
 
 
-def _invented(caption: Caption, tags: Tags, lines: Read) -> list[str]:
+def invented_in(caption: Caption, tags: Sequence[str], lines: Read) -> list[str]:
     """The names that nobody told; the model's own transcript counts as read."""
     fields = caption.fields
     texts = [caption.text, *(fields.get(name) for name in _SPOKEN)]
