@@ -63,6 +63,12 @@ def test_several_hosts():
     assert all(row["captions/s"] > 0 for row in found["rows"])
 
 
+def test_claims():
+    need("psycopg")
+    found = quick("claims")
+    assert [row["claimed"] for row in found["rows"]] == [200, 200]
+
+
 STAGES = {
     "decode_jpeg": ["Pillow", "this program", "floor: libjpeg-turbo alone"],
     "decode_pool": ["one thread", "one process", "two processes"],
