@@ -18,7 +18,7 @@ from tests.preloaded import shared
 
 ROOT = Path(__file__).parent.parent
 SETTINGS_IN_ENVIRONMENT = ("PHOTOS_DIR", "CAPTIONS_JSONL", "BACKEND", "MODEL", "PROMPT")
-READ_AT_START = ("LANG", "LC_", "LD_", "PYTHONUTF8", "PYTHONIO", "PYTHONUNB", "PYTHONWARN", "OMP_")
+READ_AT_START = ("HF_", "HOME", "LANG", "LC_", "LD_", "OMP_", "PYTHONIO", "PYTHONUNB", "PYTHONUTF8")
 """By python and its libraries, when they are started or imported."""
 SET_BY_OTHERS = ("NUMBA_CACHE_DIR", "UV_RUN_RECURSION_DEPTH")
 """By reports that are made in this process, and by `uv run` around the tests, which would stand
