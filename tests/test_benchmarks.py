@@ -69,6 +69,13 @@ def test_claims():
     assert [row["claimed"] for row in found["rows"]] == [200, 200]
 
 
+def test_ray_models():
+    need("ray")
+    found = quick("ray_models")
+    assert [row["copies"] for row in found["rows"]] == [1, 2]
+    assert all(row["captions/s"] > 0 for row in found["rows"])
+
+
 STAGES = {
     "decode_jpeg": ["Pillow", "this program", "floor: libjpeg-turbo alone"],
     "decode_pool": ["one thread", "one process", "two processes"],

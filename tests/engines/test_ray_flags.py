@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.needs import need
@@ -42,3 +44,30 @@ def test_a_cluster_that_is_not_there_is_a_service_that_is_down(tmp_path):
     assert done.returncode == 69
     assert "no Ray cluster at 127.0.0.1:1 takes this machine in" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("gpus", "nodes", "wanted", "share", "copies"),
+    [
+        (2, 2, None, 1, 2),
+        (2, 2, 4, 0.5, 4),
+        (3, 2, 4, 0.5, 4),
+        (1, 1, 3, 1 / 3, 3),
+        (0, 3, None, 0, 3),
+        (0, 1, 2, 0, 2),
+    ],
+)
+def test_copies_share_the_gpus(tmp_path, monkeypatch, gpus, nodes, wanted, share, copies):
+    need("ray")
+    from picture_captioner.engines.ray_engine import RayEngine
+
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "")  # which the engine sets, for Ray's processes to inherit
+    engine = RayEngine("127.0.0.1:6379", wanted, tmp_path, pytest.fail)
+    alive = [{"Alive": True}] * nodes + [{"Alive": False}]
+    engine._ray = SimpleNamespace(
+        is_initialized=lambda: True,
+        cluster_resources=lambda: {"GPU": float(gpus)} if gpus else {},
+        nodes=lambda: alive,
+    )
+    assert engine.share_of_gpu() == (pytest.approx(share), copies)
