@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.contest import contest, rows
 from benchmarks.page import performance_page
+from benchmarks.read_text import wrong
 from benchmarks.run import BenchmarkError, names, run_one
 from benchmarks.slow_disk import slow_syncs
 from tests.needs import need
@@ -74,6 +75,22 @@ def test_ray_models():
     found = quick("ray_models")
     assert [row["copies"] for row in found["rows"]] == [1, 2]
     assert all(row["captions/s"] > 0 for row in found["rows"])
+
+
+def test_read_text():
+    need("rapidocr")
+    (row,) = quick("read_text")["rows"]
+    assert row.pop("text") == "English"
+    assert row.pop("CPU s each") > 0
+    assert max(row.values()) < 0.05, row
+
+
+@pytest.mark.parametrize(
+    ("read", "written", "share"),
+    [("same", "same", 0), ("sane", "same", 0.25), ("", "same", 1), ("sames", "same", 0.25)],
+)
+def test_wrong_characters_are_counted(read, written, share):
+    assert wrong(read, written) == share
 
 
 STAGES = {
