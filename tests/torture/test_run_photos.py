@@ -21,7 +21,7 @@ MOMENTS = {
     "selecting": "picture_captioner.cli.commands.run:select",
     "looking for copies": "picture_captioner.cli.commands.run:find_sources",
     "checking the service": "picture_captioner.cli.commands.run:available_backends",
-    "announcing": "picture_captioner.cli.commands.run:_announce",
+    "announcing": "picture_captioner.cli.commands.run:announce",
     "starting decoders": "picture_captioner.pipeline.decoding.decoder_process:DecoderProcess._start",  # noqa: E501
     "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.examine",
     "asking": "picture_captioner.pipeline.asking.service:BackendService.ask",

@@ -11,8 +11,8 @@ from picture_captioner.batch.following import follow, require_no_strangers
 from picture_captioner.batch.ledger import JobLedger, read_jobs, to_ask_again
 from picture_captioner.batch.service import BatchService, service_for
 from picture_captioner.batch.submitting import JobTerms, Submission
+from picture_captioner.cli.commands.announcement import price_in_words, what_is_sent
 from picture_captioner.cli.commands.compose import check_ceilings
-from picture_captioner.cli.commands.price import price_in_words
 from picture_captioner.cli.commands.run import (
     Job,
     available_backends,
@@ -20,7 +20,6 @@ from picture_captioner.cli.commands.run import (
     exit_code,
     leave,
     run_options,
-    what_is_sent,
     with_pending,
 )
 from picture_captioner.cli.interrupts import note_signals

@@ -135,3 +135,9 @@ def tell_context(
 
 def _file(photo: Photo) -> tuple[str, int, int]:
     return photo.rel_path, photo.size, photo.mtime_ns
+
+
+def lines_read(library: Library | None, content_sha256: str) -> list[str] | None:
+    """What was read in a photo; None if nobody read it."""
+    lines = library.text_of(content_sha256) if library is not None else None
+    return None if lines is None else [line.text for line in lines]

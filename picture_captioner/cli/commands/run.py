@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import read_jobs, reserved
+from picture_captioner.cli.commands.announcement import announce
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
@@ -25,7 +26,7 @@ from picture_captioner.cli.commands.compose import (
     settings_for,
     workers_for,
 )
-from picture_captioner.cli.commands.context import context_for, rejected_because, tell_context
+from picture_captioner.cli.commands.context import context_for, lines_read, rejected_because
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import (
     leave_out_copies_of_what_is_out,
@@ -37,7 +38,6 @@ from picture_captioner.cli.commands.pending import (
     tell_selection,
 )
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
-from picture_captioner.cli.commands.price import price_in_words
 from picture_captioner.cli.commands.rules import hears_context, hints_for, rules_for
 from picture_captioner.cli.commands.summary import tell_summary
 from picture_captioner.cli.interrupts import Interrupts, note_signals
@@ -58,7 +58,6 @@ from picture_captioner.library import CleanImages, Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import decoder_here
-from picture_captioner.pipeline.estimate import cost_per_photo
 from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay, check_room
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
@@ -249,7 +248,7 @@ def caption_pending(
         Budget(job.ceilings, journal.index) if sharing is None else sharing.budget,
         job.hints,
     )
-    _announce(chosen_backends, job, options.edge)
+    announce(chosen_backends, job, options.edge)
     started = time.monotonic()
     error: FatalError | None = None
     with note_signals(reporter.notice, journal.run_ends) as interrupts:
@@ -381,53 +380,9 @@ def run_options(job: Job) -> RunOptions:
         else None,
         follow_links=settings.follow_links,
         shots=job.shots,
-        read=partial(_lines_of, library),
+        read=partial(lines_read, library),
         make_decoder=job.engine.decoders.for_thread if job.engine is not None else decoder_here,
     )
-
-
-def _lines_of(library: Library | None, content_sha256: str) -> list[str] | None:
-    """What was read in a photo; None if nobody read it."""
-    lines = library.text_of(content_sha256) if library is not None else None
-    return None if lines is None else [line.text for line in lines]
-
-
-def _announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> None:
-    """Say who is about to receive the photos and at what price, before the first one."""
-    photos = job.batch.photos
-    first, *others = chosen_backends
-    sent = what_is_sent(job, first)
-    if reasons := len(job.hints.reasons):
-        sent = f"{sent}, and why {count(reasons, 'caption')} of these were rejected"
-    if first.backend.destination:
-        billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
-        price = price_in_words(first.backend, first.prices, edge, billed, len(photos))
-        say(
-            f"Sending {count(len(photos))} to {first.backend.destination}: {sent}; {price}",
-            always=True,
-        )
-    for chosen in others:
-        to = chosen.backend.destination or "no other machine"
-        without = "" if chosen.hears_context or not job.hints.context else ", without the facts"
-        say(f"What that cannot caption goes to {to} ({chosen}){without}", always=True)
-    about = {"backend": first.backend.name, "model": first.backend.settings.model}
-    _log.info("run started", extra={"event": "run_started", **about, "photos": len(photos)})
-
-
-def what_is_sent(job: Job, first: ChosenBackend) -> str:
-    """What leaves of each photo, in words; an example of its facts is told, if any leave."""
-    photos = job.batch.photos
-    sent = "pixels and the prompt, no names, no metadata"
-    tags = job.hints.with_context(None)
-    if hinted := sum(bool(tags.tags(photo.rel_path, None)) for photo in photos):
-        sent = f"pixels, the prompt and the hints of {hinted:,}, no names, no metadata"
-    elif tags:
-        sent = "pixels, the prompt and hints, no names, no metadata"
-    if context := job.hints.context:
-        sent = f"pixels, the prompt and facts ({', '.join(context.kinds)}), no other metadata"
-        if first.hears_context:
-            tell_context(context, job.library, job.photos_dir, photos, first.backend.destination)
-    return sent
 
 
 def exit_code(
