@@ -142,8 +142,8 @@ def test_a_server_that_is_not_there(manifest, tmp_path):
         ({"name": "/etc/model.onnx"}, "leads out of the model's folder"),
         ({"url": "file:///etc/passwd"}, "only https:// is fetched"),
         ({"url": "http://example.org/model.onnx"}, "only https:// is fetched"),
-        ({"sha256": "abc"}, "sha256: String should match"),
-        ({"size": -1}, "size: Input should be greater"),
+        ({"sha256": "abc"}, "sha256: string should match"),
+        ({"size": -1}, "size: input should be greater"),
     ],
 )
 def test_a_manifest_that_makes_no_sense(manifest, tmp_path, changes, told):
