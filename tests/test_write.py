@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,19 @@ def test_what_somebody_changed_since_stays(here):
     assert b'z:Attribute="changed"' in left
     assert b"Square" not in left
     assert b"Grandma in Rome" in left
+
+
+def test_the_way_back_that_is_shown_and_the_short_one_work(here):
+    before = contents(here)
+    written = caption("write", *HERE, cwd=here)
+    shown = next(line for line in written.stderr.splitlines() if "To take it back" in line)
+    words = shlex.split(shown.partition(" undo ")[2])
+    assert words[:2] == list(HERE)
+    assert caption("undo", *words, cwd=here).returncode == 0
+    assert contents(here) == before
+    caption("write", *HERE, cwd=here)
+    undone = caption("undo", "--all", HERE[1], cwd=here)  # where the photos are was noted
+    assert (undone.returncode, contents(here)) == (0, before)
 
 
 def test_one_run_of_two_is_undone(here):

@@ -72,6 +72,14 @@ class Flags:
         return load_settings(self.config, **{**self.given, **more})
 
 
+def where_words(flags: Flags, *names: str) -> list[str]:
+    """The flags by which another command finds the same files, as they were typed."""
+    words = [f"--config={flags.config}"] if flags.config else []
+    chosen = names or ("photos_dir", "captions_jsonl", "library_db", "library", "collection")
+    given = {name: flags.given.get(name) for name in chosen}
+    return words + [f"--{n.replace('_', '-')}={v}" for n, v in given.items() if v is not None]
+
+
 def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command its flags; its own parameters come first, such as arguments."""
     hints = get_type_hints(function, include_extras=True)

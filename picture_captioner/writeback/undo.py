@@ -84,6 +84,7 @@ class Write(NamedTuple):
     """One change of one file, as the undo file keeps it.
 
     Of a sidecar its old bytes are kept, of a photo (`inside`) how to get them from the new ones.
+    `photos_dir` is where `path` begins, as it was called then.
     """
 
     identity: str
@@ -93,6 +94,7 @@ class Write(NamedTuple):
     after_sha256: str
     added: Added
     inside: Inside | None = None
+    photos_dir: str = ""
 
     @property
     def before_sha256(self) -> str | None:
@@ -107,6 +109,7 @@ class Write(NamedTuple):
             "id": self.identity,
             "run": self.run,
             "path": self.path,
+            "photos_dir": self.photos_dir,
             "before_sha256": self.before_sha256,
             "after_sha256": self.after_sha256,
             "added": vars(self.added),
@@ -134,7 +137,14 @@ class Write(NamedTuple):
             added = Added(**{n: v for n, v in row["added"].items() if n in vars(Added())})
             added.texts = {name: (old, new) for name, (old, new) in added.texts.items()}
             found = cls(
-                row["id"], row["run"], row["path"], before, row["after_sha256"], added, inside
+                row["id"],
+                row["run"],
+                row["path"],
+                before,
+                row["after_sha256"],
+                added,
+                inside,
+                str(row.get("photos_dir", "")),
             )
         except (KeyError, TypeError, ValueError, zlib.error) as error:
             raise ValueError(f"a line of {NAME} cannot be read: {error}") from None

@@ -8,6 +8,7 @@ import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from picture_captioner.cli.flags import where_words
 from picture_captioner.cli.program import program, report_program
 from picture_captioner.cli.terminal import count, duration, rate, say, show
 from picture_captioner.errors import TruncatedImageError
@@ -178,10 +179,6 @@ def _words(name: str, value: Any) -> list[str]:
 
 def _look_at_them(flags: RunFlags) -> list[str]:
     """The report and the search, for this library and journal."""
-    where = [f"--config={flags.config}"] if flags.config else []
-    journal = flags.given.get("captions_jsonl")
-    where += [f"--captions-jsonl={journal}"] if journal else []
-    photos = flags.given.get("photos_dir")
-    report = [*report_program(), *where, *([f"--photos-dir={photos}"] if photos else [])]
-    search = [*program(), "search", *where, "WORDS"]
+    report = [*report_program(), *where_words(flags, "captions_jsonl", "photos_dir")]
+    search = [*program(), "search", *where_words(flags, "captions_jsonl"), "WORDS"]
     return [f"Next, to see the library: {shlex.join(report)}; to find photos: {shlex.join(search)}"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.photos import photos_dir_of
 from picture_captioner.cli.commands.write import TOGETHER, work_folder
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, UsageError
 from picture_captioner.writeback import undo
 from picture_captioner.writeback.exiftool import ExifTool
@@ -26,16 +28,16 @@ def undo_writes(
         UsageError: neither a run nor all was asked for, or there is no such run.
         JournalError: the undo file cannot be read or written.
     """
-    path = undo.undo_path(flags.settings().captions_jsonl)
-    photos_dir = photos_dir_of(flags.settings())
+    settings = flags.settings()
+    path = undo.undo_path(settings.captions_jsonl)
     if not path.exists():
         raise UsageError(f"nothing was ever written: there is no {path}")
-    settings = flags.settings()
     with ExitStack() as held:
         file = held.enter_context(closing(undo.UndoFile(path)))
         for warning in (*file.repairs, *file.warnings()):
             say(warning)
         writes = undo.open_writes(file)
+        photos_dir = _photos_dir(settings, writes)
         undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
         runs = Counter(write.run for write in writes)
         if not runs and run is None:
@@ -65,6 +67,15 @@ def undo_writes(
     for what, number in sorted(outcome.items()):
         say(f"{count(number, _noun(chosen)):>14} {what}")
     return ExitCode.IO_FAILED if outcome[undo.Undone.FAILED] else ExitCode.DONE
+
+
+def _photos_dir(settings: Settings, writes: Sequence[undo.Write]) -> Path:
+    """Where the photos are: as set, or else where `write` last found them."""
+    known = writes[-1].photos_dir if writes else ""
+    if settings.photos_dir is None and known and Path(known).is_dir():
+        say(f"Photos: {known}, where 'caption.py write' wrote last")
+        return Path(known)
+    return photos_dir_of(settings)
 
 
 def _noun(writes: Iterable[undo.Write]) -> str:

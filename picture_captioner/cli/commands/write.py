@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -18,6 +19,7 @@ from picture_captioner.cli.commands.search import selected
 from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.commands.write_choices import Choices, Named, records_to_write
 from picture_captioner.cli.commands.write_plans import Before, Inside, Plan, Planner
+from picture_captioner.cli.flags import where_words
 from picture_captioner.cli.program import program
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.cli.write_flags import WriteFlags
@@ -79,7 +81,10 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
                 _show_plan(plan, photos_dir, as_json=flags.as_json)
         else:
             run = f"{utc_now()[:19].replace(':', '')}-{secrets.token_hex(3)}"
-            writing = Writing(file, run, photos_dir, carrier, outcome, keep_times=how.keep_times)
+            back = shlex.join([*program(), "undo", *where_words(flags)])
+            writing = Writing(
+                file, run, photos_dir, carrier, outcome, back, keep_times=how.keep_times
+            )
             writing.all(plans)
     return _tell(outcome, flags)
 
@@ -139,6 +144,7 @@ class Writing:
     photos_dir: Path
     carrier: Carrier
     outcome: Counter[str]
+    undo_command: str
     keep_times: bool
     _number: int = 0
     _waiting: list[Plan] = field(default_factory=list)
@@ -154,7 +160,7 @@ class Writing:
                 self._sidecars()
         self._sidecars()
         if self._number:
-            say(f"To take it back: {_undo_command(self.run)}")
+            say(f"To take it back: {self.undo_command} --run={self.run}")
 
     def _line(self, plan: Plan, after: bytes, inside: undo.Inside | None = None) -> undo.Write:
         named = str(plan.path.relative_to(self.photos_dir))
@@ -162,7 +168,8 @@ class Writing:
         before = plan.before if inside is None else None
         self._number += 1
         hashed = undo.sha256(after)
-        return undo.Write(identity, self.run, named, before, hashed, plan.added, inside)
+        where = str(self.photos_dir.resolve())
+        return undo.Write(identity, self.run, named, before, hashed, plan.added, inside, where)
 
     def _sidecars(self) -> None:
         plans, self._waiting = self._waiting, []
@@ -204,10 +211,6 @@ class Writing:
     def _failed(self, error: SidecarError) -> None:
         say(str(error))
         self.outcome["failed"] += 1
-
-
-def _undo_command(run: str) -> str:
-    return " ".join([*program(), "undo", f"--run={run}"])
 
 
 def _tell(outcome: Counter[str], flags: WriteFlags) -> int:
