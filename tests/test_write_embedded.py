@@ -227,6 +227,25 @@ def test_a_photo_that_somebody_edited_since_loses_our_words_alone(here):
     assert records(here / "c.jsonl")[-1]["content_sha256"] == sha(photo)
 
 
+def test_keywords_that_exiftool_moved_to_its_own_spelling_are_taken_out(here):
+    own = XmpPacket()
+    own.set_items("MicrosoftPhoto:LastKeywordXMP", ["grandma"])
+    photo = draw(here / "photos" / "a.jpg", 1, (64, 48), xmp=own.to_bytes())
+    write(here, "--include=a.jpg")
+    assert packet(photo).items("MicrosoftPhoto:LastKeywordXMP") == [
+        "grandma",
+        "square",
+        "Animal/Dog",
+    ]
+    command = [need("exiftool"), "-q", "-overwrite_original", "-XMP:Rating=5", photo]
+    subprocess.run(command, check=True)
+    assert caption("undo", *HERE, "--all", cwd=here).returncode == 0
+    command = [need("exiftool"), "-j", "-XMP:All", photo]
+    said = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)[0]
+    assert (said["LastKeywordXMP"], said["Rating"]) == ("grandma", 5)
+    assert b"square" not in photo.read_bytes()
+
+
 def test_a_photo_whose_picture_somebody_changed_is_stale_as_it_should_be(here):
     write(here, "--include=a.jpg")
     photo = here / "photos" / "a.jpg"

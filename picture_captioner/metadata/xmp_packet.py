@@ -33,6 +33,8 @@ NAMESPACES = {
     "stDim": "http://ns.adobe.com/xap/1.0/sType/Dimensions#",
     "xml": "http://www.w3.org/XML/1998/namespace",
 }
+_OTHER_SPELLINGS = {"MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0"}
+"""What exiftool makes of a namespace, whatever it changes in a photo."""
 MOST_BYTES = 16 << 20
 """A sidecar with every setting of a raw converter has 0.3 MB; more than this is no sidecar."""
 
@@ -113,9 +115,9 @@ class XmpPacket:
     def text(self, name: str) -> str | None:
         """A simple value, or of alternatives the default language's; None if there is none."""
         for description in self._descriptions():
-            if (value := description.get(tag(name))) is not None:
+            if (value := description.get(self._tag(name))) is not None:
                 return str(value)
-            for element in description.findall(tag(name)):
+            for element in description.findall(self._tag(name)):
                 items = self._items_of(element)
                 if not items and element.find("*") is None:
                     return element.text or ""
@@ -127,9 +129,9 @@ class XmpPacket:
     def items(self, name: str) -> list[str]:
         """The values of a list; a simple value counts as a list of one."""
         for description in self._descriptions():
-            if (value := description.get(tag(name))) is not None:
+            if (value := description.get(self._tag(name))) is not None:
                 return [str(value)]
-            for element in description.findall(tag(name)):
+            for element in description.findall(self._tag(name)):
                 items = self._items_of(element)
                 if not items and element.find("*") is None:
                     return [element.text] if element.text and element.text.strip() else []
@@ -139,7 +141,8 @@ class XmpPacket:
     def has(self, name: str) -> bool:
         """Whether the property is there, be it empty."""
         return any(
-            description.get(tag(name)) is not None or description.find(tag(name)) is not None
+            description.get(self._tag(name)) is not None
+            or description.find(self._tag(name)) is not None
             for description in self._descriptions()
         )
 
@@ -167,17 +170,17 @@ class XmpPacket:
     def set_simple(self, name: str, value: str) -> None:
         """A value without a list around it, in the place where it stands already."""
         for description in self._descriptions():
-            if tag(name) in description.attrib:
-                description.set(tag(name), value)
+            if self._tag(name) in description.attrib:
+                description.set(self._tag(name), value)
                 return
         self._fresh(name).text = value
 
     def set_default(self, name: str, value: str) -> None:
         """The text in the default language; what stands there in other languages stays."""
         for description in self._descriptions():
-            if tag(name) in description.attrib:
-                del description.attrib[tag(name)]
-            for element in description.findall(tag(name)):
+            if self._tag(name) in description.attrib:
+                del description.attrib[self._tag(name)]
+            for element in description.findall(self._tag(name)):
                 for item in self._items_of(element):
                     if item.get(tag("xml:lang")) == "x-default":
                         item.text = value
@@ -205,8 +208,8 @@ class XmpPacket:
     def set_items(self, name: str, values: Sequence[str], kind: str = "Bag") -> None:
         """Make the list hold these; items that stay keep their place and their attributes."""
         for description in self._descriptions():
-            if tag(name) in description.attrib:
-                del description.attrib[tag(name)]
+            if self._tag(name) in description.attrib:
+                del description.attrib[self._tag(name)]
         element = self._element(name)
         holder = next((h for k in _LISTS if (h := element.find(tag(f"rdf:{k}"))) is not None), None)
         if holder is None:
@@ -225,8 +228,8 @@ class XmpPacket:
     def remove(self, name: str) -> None:
         """Take the property out, and a Description that holds nothing any more."""
         for description in self._descriptions():
-            description.attrib.pop(tag(name), None)
-            for element in description.findall(tag(name)):
+            description.attrib.pop(self._tag(name), None)
+            for element in description.findall(self._tag(name)):
                 _take_out(element)
         for description in self._descriptions()[1:]:
             if len(description) == 0 and set(description.attrib) <= {tag("rdf:about")}:
@@ -244,7 +247,7 @@ class XmpPacket:
     def remove_default(self, name: str) -> None:
         """Take the default language's text out; without another language, the property."""
         for description in self._descriptions():
-            for element in description.findall(tag(name)):
+            for element in description.findall(self._tag(name)):
                 for item in self._items_of(element):
                     if item.get(tag("xml:lang")) == "x-default":
                         _take_out(item)
@@ -287,6 +290,17 @@ class XmpPacket:
 
     # --- helpers ---
 
+    def _tag(self, name: str) -> str:
+        """The property as lxml writes it, in the spelling of its namespace that stands here."""
+        prefix, _, local = name.partition(":")
+        other = f"{{{_OTHER_SPELLINGS.get(prefix, '')}}}{local}"
+        if prefix in _OTHER_SPELLINGS and any(
+            description.get(other) is not None or description.find(other) is not None
+            for description in self._descriptions()
+        ):
+            return other
+        return tag(name)
+
     def _descriptions(self) -> list[Any]:
         return list(self._rdf.findall(tag("rdf:Description")))
 
@@ -301,14 +315,14 @@ class XmpPacket:
     def _element(self, name: str) -> Any:
         """The property's element, made if need be."""
         for description in self._descriptions():
-            if (element := description.find(tag(name))) is not None:
+            if (element := description.find(self._tag(name))) is not None:
                 return element
         return self._fresh(name)
 
     def _fresh(self, name: str) -> Any:
         """A new element, in a Description that has the property's namespace, else the last."""
         for description in self._descriptions():
-            for element in description.findall(tag(name)):
+            for element in description.findall(self._tag(name)):
                 description.remove(element)
         prefix = name.partition(":")[0]
         homes = self._descriptions()
@@ -318,7 +332,7 @@ class XmpPacket:
             homes = [home]
         own = [home for home in homes if NAMESPACES[prefix] in home.nsmap.values()]
         home = (own or homes)[-1]
-        element = etree.SubElement(home, tag(name), nsmap=_prefix(prefix))
+        element = etree.SubElement(home, self._tag(name), nsmap=_prefix(prefix))
         before = element.getprevious()
         if before is not None:  # indented like the others
             element.tail, before.tail = before.tail, home.text or "\n   "
