@@ -46,8 +46,8 @@ _ALL = f"{_RUN} estimate compare report process read status doctor"
 
 
 _LIBRARY = (
-    f"{_RUN} sync batch_collect search report process read status forget write export doctor "
-    f"{_PEOPLE} {_TAGS}"
+    f"{_RUN} sync batch_collect search report process read status forget write undo export "
+    f"doctor {_PEOPLE} {_TAGS}"
 )
 
 
@@ -91,8 +91,8 @@ class DeclaredSettings:
     library_db: Annotated[
         Path | None,
         Flag(
-            f"{_RUN} batch_collect search report process read status forget write export {_PEOPLE} "
-            f"{_TAGS}",
+            f"{_RUN} batch_collect search report process read status forget write undo export "
+            f"{_PEOPLE} {_TAGS}",
             "FILE",
             "What is known besides captions.",
             WHERE,

@@ -121,6 +121,65 @@ def test_one_run_of_two_is_undone(here):
     assert not (here / "photos" / "sub" / "c.jpg.xmp").exists()
 
 
+def test_what_is_not_there_can_still_be_taken_back(here):
+    before = contents(here)
+    caption("write", *HERE, cwd=here)
+    photos, away = here / "photos", here / "away"
+    photos.rename(away)
+    for _ in range(2):  # the disk is not mounted: no folder, then an empty one
+        done = caption("undo", "--all", HERE[1], cwd=here)
+        assert (done.returncode, "is its disk mounted?" in done.stderr) == (66, True), done.stderr
+        photos.mkdir(exist_ok=True)
+    photos.rmdir()
+    away.rename(photos)
+    (photos / "sub").rename(here / "sub")
+    (photos / "b.jpg.xmp").rename(here / "b.jpg.xmp")
+    done = caption("undo", *HERE, "--all", "--json", cwd=here)
+    assert done.returncode == 66
+    assert json.loads(done.stdout) == {
+        "restored byte for byte": 1, "not there now: can still be taken back": 2,
+    }  # fmt: skip
+    assert "2 sidecars not there now" in done.stderr
+    (here / "sub").rename(photos / "sub")
+    (here / "b.jpg.xmp").rename(photos / "b.jpg.xmp")
+    assert caption("undo", *HERE, "--all", cwd=here).returncode == 0
+    assert contents(here) == before
+
+
+def test_a_sidecar_of_ours_that_was_deleted_is_as_it_was(here):
+    caption("write", *HERE, "--include=a.jpg", cwd=here)
+    (here / "photos" / "a.jpg.xmp").unlink()
+    done = caption("undo", *HERE, "--all", "--json", cwd=here)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"as they were already": 1})
+
+
+def test_runs_are_listed_without_photos_and_as_json(here):
+    listed = caption("undo", HERE[1], "--list", "--json", cwd=here)
+    assert (listed.returncode, json.loads(listed.stdout)) == (0, {})
+    caption("write", *HERE, cwd=here)
+    (here / "photos").rename(here / "away")
+    assert "3 sidecars" in caption("undo", HERE[1], "--list", cwd=here).stdout
+    listed = caption("undo", HERE[1], "--list", "--json", cwd=here)
+    assert list(json.loads(listed.stdout).values()) == [3]
+    (here / "away").rename(here / "photos")
+    caption("undo", *HERE, "--all", cwd=here)
+    assert json.loads(caption("undo", HERE[1], "--list", "--json", cwd=here).stdout) == {}
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--include=nothing.jpg"], "Nothing to write"),
+        (["--", "-square", "-cat", "-dog", "-deleted"], "Nothing to write"),
+        (["--captions-jsonl=empty.jsonl"], "No captions to write"),
+    ],
+)
+def test_nothing_to_write_is_said(here, flags, told):
+    (here / "empty.jsonl").touch()
+    done = caption("write", *HERE, *flags, cwd=here)
+    assert (done.returncode, told in done.stderr) == (0, True), done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "told"),
     [

@@ -246,6 +246,40 @@ def test_keywords_that_exiftool_moved_to_its_own_spelling_are_taken_out(here):
     assert b"square" not in photo.read_bytes()
 
 
+def test_photos_that_are_not_there_can_still_be_taken_back(here):
+    before = contents(here)
+    write(here)
+    photo, away = here / "photos" / "a.jpg", here / "a.jpg"
+    photo.rename(away)
+    done = caption("undo", *HERE, "--all", "--json", cwd=here)
+    assert (done.returncode, "not there now" in done.stdout) == (66, True), done.stderr
+    away.rename(photo)
+    assert caption("undo", *HERE, "--all", cwd=here).returncode == 0
+    assert contents(here) == before
+
+
+def test_undo_tells_the_library_that_was_named_and_makes_none(here):
+    photo = here / "photos" / "a.jpg"
+    old, named = sha(photo), "--library-db=other.db"
+    written = write(here, "--include=a.jpg", named)
+    assert f"undo {' '.join(HERE)} {named} --run=" in written.stderr
+    assert caption("undo", *HERE, named, "--all", cwd=here).returncode == 0
+    with Library.open(here / "other.db", pytest.fail) as db:
+        assert db.facts(photo.name, *facts_of_file(photo)).content_sha256 == old
+    write(here, "--include=a.jpg", named)
+    caption("undo", *HERE, "--all", cwd=here)
+    assert sha(photo) == old
+    assert not (here / "library.db").exists()
+
+
+@pytest.mark.parametrize("words", [("undo", "--list"), ("forget", "b.png")])
+def test_the_copy_that_a_killed_write_left_goes(here, words):
+    write(here, "--include=a.jpg")
+    left = draw(here / ".c.exiftool" / "photo.jpg", 1).parent
+    assert caption(*words, *HERE, cwd=here).returncode == 0
+    assert not left.exists()
+
+
 def test_a_photo_whose_picture_somebody_changed_is_stale_as_it_should_be(here):
     write(here, "--include=a.jpg")
     photo = here / "photos" / "a.jpg"

@@ -187,6 +187,11 @@ def _reason(said: str) -> str:
     return said.strip().splitlines()[-1][:200] if said.strip() else "it says nothing"
 
 
+def work_folder(journal: Path) -> Path:
+    """Where it works, with a copy of one photo: beside the journal, gone afterwards."""
+    return journal.with_name(f".{journal.stem}.exiftool")
+
+
 def remove(folder: Path) -> None:
     """Remove the folder that it worked in, also one that a killed process left."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picture_captioner.errors import SidecarError
+from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
 from picture_captioner.journal import RowFile, replacing, utc_now
 from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
 from picture_captioner.writeback.embedded import EXIF_TEXT, put_photo, read_photo, with_words
@@ -62,6 +64,7 @@ class Undone(StrEnum):
     RESTORED = "restored byte for byte"
     TAKEN_OUT = "changed since: our own values taken out"
     NOTHING = "as they were already"
+    MISSING = "not there now: can still be taken back"
     FAILED = "could not be undone"
 
 
@@ -264,14 +267,21 @@ def take_back(
 ) -> Iterator[Undone]:
     """Undo these writes, the newest first, each as soon as it is asked for.
 
+    A write whose file is not there stays open, and so do the earlier ones of that file: its disk
+    may come back.
+
     Args:
         tool: needed only for a photo that somebody changed since.
         carry: told of a photo whose bytes are others now: its path, the old hash and the new one.
     """
+    missing: set[str] = set()
     for write in sorted(writes, key=lambda w: w.identity, reverse=True):
         why, path = "", photos_dir / write.path
         try:
-            if write.inside is None:
+            if write.path in missing or _is_missing(write, path):
+                missing.add(write.path)
+                done = Undone.MISSING
+            elif write.inside is None:
                 done = _undo(write, path)
             else:
                 done, now = _undo_inside(write, write.inside, path, tool)
@@ -279,10 +289,30 @@ def take_back(
                     carry(write.path, write.after_sha256, now)
         except SidecarError as error:
             done, why = Undone.FAILED, str(error)
-        else:
+        if done not in (Undone.FAILED, Undone.MISSING):
             file.put({"id": write.identity, "run": write.run, "undone": utc_now()})
         tell(write, done, why)
         yield done
+
+
+def _is_missing(write: Write, path: Path) -> bool:
+    """Whether the file is elsewhere; a sidecar of ours that goes while its photo stays is gone."""
+    if os.path.lexists(path):
+        return False
+    return write.before_sha256 is not None or not _has_photo(path)
+
+
+def _has_photo(sidecar: Path) -> bool:
+    """Whether the photo of `IMG.jpg.xmp` or `IMG.xmp` is there."""
+    if sidecar.with_suffix("").exists():
+        return True
+    kinds = PHOTO_EXTENSIONS | RAW_EXTENSIONS
+    with suppress(OSError):
+        return any(
+            other.stem == sidecar.stem and other.suffix.lower() in kinds
+            for other in sidecar.parent.iterdir()
+        )
+    return False
 
 
 def _undo(write: Write, path: Path) -> Undone:
@@ -308,8 +338,6 @@ def _undo_inside(
     write: Write, inside: Inside, path: Path, tool: ExifTool
 ) -> tuple[Undone, str | None]:
     """The same for a photo; also its hash now, if it is the picture that it was."""
-    if not path.exists():
-        return Undone.NOTHING, None
     photo = read_photo(path)
     now = sha256(photo.data)
     if now == inside.before_sha256:

@@ -15,7 +15,7 @@ from picture_captioner.config import Settings
 from picture_captioner.journal import Journal
 from picture_captioner.library import Library
 from picture_captioner.pipeline.people.people_file import PeopleFile
-from picture_captioner.writeback import undo
+from picture_captioner.writeback import exiftool, undo
 
 
 class Carrier:
@@ -27,6 +27,7 @@ class Carrier:
         self._settings, self._photos_dir = settings, photos_dir
         self._held = ExitStack()
         self._journal = journal
+        self._is_open = False
         self._library: Library | None = None
         self._people: PeopleFile | None = None
 
@@ -37,25 +38,27 @@ class Carrier:
         self._held.close()
 
     def open(self) -> None:
-        """Open them.
+        """Open them; where there is no library yet, none is made.
 
         Raises:
             JournalLockedError: a run has the journal; it would record what is no more.
             JournalError, LibraryError: one cannot be written.
         """
-        if self._library is not None:
+        if self._is_open:
             return
         settings, hold = self._settings, self._held.enter_context
         if self._journal is None:
             self._journal = hold(Journal(settings.captions_jsonl))
-        self._library = hold(Library.open(settings.library_home, lambda _: None))
+        if settings.has_library:
+            self._library = hold(Library.open(settings.library_home, lambda _: None))
         if settings.people_path.exists():
             self._people = hold(PeopleFile(settings.people_path))
+        self._is_open = True
 
     def carry(self, rel_path: str, old: str, new: str) -> None:
         """The photo with this old hash has this new one. A second time it does nothing."""
         self.open()
-        if self._journal is None or self._library is None:
+        if self._journal is None:
             raise RuntimeError("it is open")
         status = (self._photos_dir / rel_path).stat()
         size, mtime_ns = status.st_size, status.st_mtime_ns
@@ -66,7 +69,8 @@ class Carrier:
         records = [self._journal.read_record(entry) for entry in unique]
         if self._people is not None and self._decided(old, new):
             self._people.decide({"kind": "carried", "content": old, "into": new})
-        self._library.carry(rel_path, old, new, size, mtime_ns)
+        if self._library is not None:
+            self._library.carry(rel_path, old, new, size, mtime_ns)
         if records:  # the last: by the journal it is known whether a photo was carried
             self._journal.append(*(r.carried(new, size, mtime_ns) for r in records))
 
@@ -113,9 +117,12 @@ class Carrier:
 def settle_writes(settings: Settings, photos_dir: Path, journal: Journal) -> None:
     """What a killed `write` or `undo` left, before a run looks at what has changed.
 
+    The copy of a photo that exiftool had goes, too.
+
     Raises:
         JournalError, LibraryError: a file cannot be read or written.
     """
+    exiftool.remove(exiftool.work_folder(journal.path))
     rows, _ = undo.UndoFile.read(undo.undo_path(journal.path))
     with Carrier(settings, photos_dir, journal) as carrier:
         carrier.settle(rows)

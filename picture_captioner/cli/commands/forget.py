@@ -19,7 +19,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.journal import Journal, Traces, find_traces, forget_in_log, forget_lines
 from picture_captioner.library import Library, forget_clean_images
-from picture_captioner.writeback import undo
+from picture_captioner.writeback import exiftool, undo
 
 
 def forget_photos(
@@ -60,6 +60,7 @@ def forget_photos(
             forget_clean_images(settings.library_path, traces.own_hashes)
             library.forget(traces.paths, traces.own_hashes, traces.own_captions)
         _forget_people(settings, traces)
+        exiftool.remove(exiftool.work_folder(journal.path))  # a killed `write` left a copy there
         undo.UndoFile.forget(undo.undo_path(journal.path), traces.paths)
         _forget_in_jobs(journal.path, jobs, traces)
         _forget_elsewhere(out, settings, traces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -10,13 +11,14 @@ from pathlib import Path
 
 from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.photos import photos_dir_of
-from picture_captioner.cli.commands.write import TOGETHER, work_folder
+from picture_captioner.cli.commands.write import TOGETHER
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, UsageError
+from picture_captioner.errors import ExitCode, NoPhotosError, UsageError
+from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
 from picture_captioner.writeback import undo
-from picture_captioner.writeback.exiftool import ExifTool
+from picture_captioner.writeback.exiftool import ExifTool, work_folder
 
 
 def undo_writes(
@@ -27,55 +29,93 @@ def undo_writes(
     Raises:
         UsageError: neither a run nor all was asked for, or there is no such run.
         JournalError: the undo file cannot be read or written.
+        NoPhotosError: the photos directory is not there, or has no photo.
     """
     settings = flags.settings()
     path = undo.undo_path(settings.captions_jsonl)
     if not path.exists():
-        raise UsageError(f"nothing was ever written: there is no {path}")
+        if not list_runs:
+            raise UsageError(f"nothing was ever written: there is no {path}")
+        say(f"Nothing to take back: there is no {path}")
+        return _list_runs([], as_json=as_json)
     with ExitStack() as held:
         file = held.enter_context(closing(undo.UndoFile(path)))
+        tool = held.enter_context(ExifTool(work_folder(settings.captions_jsonl)))
         for warning in (*file.repairs, *file.warnings()):
             say(warning)
         writes = undo.open_writes(file)
-        photos_dir = _photos_dir(settings, writes)
-        undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
-        runs = Counter(write.run for write in writes)
-        if not runs and run is None:
+        if not writes and run is None:
             say("Nothing to take back: every file is as it was")
         if list_runs:
-            for name, number in sorted(runs.items()):
-                show(name, count(number, _noun(w for w in writes if w.run == name)))
-            return ExitCode.DONE
-        if everything == (run is not None):
-            raise UsageError(
-                "say what to undo: --run ID ('caption.py undo --list' shows them), or --all"
-            )
-        if run is not None and run not in runs:
-            raise UsageError(
-                f"there is no run {run} to undo; 'caption.py undo --list' shows those there are"
-            )
-        chosen = [write for write in writes if everything or write.run == run]
-        tool = held.enter_context(ExifTool(work_folder(settings.captions_jsonl)))
-        carrier = held.enter_context(Carrier(settings, photos_dir))
-        if any(write.inside for write in chosen):
-            carrier.open()
-            carrier.settle(file.rows)
-        undone = undo.take_back(file, photos_dir, chosen, tool, carrier.carry, _tell_undone)
-        outcome = Counter(str(done) for done in undone)
+            return _list_runs(writes, as_json=as_json)
+        chosen = _chosen(writes, run, everything=everything)
+        outcome: Counter[str] = Counter()
+        if chosen:
+            photos_dir = _photos_dir(settings, writes)
+            undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
+            carrier = held.enter_context(Carrier(settings, photos_dir))
+            if any(write.inside for write in chosen):
+                carrier.open()
+                carrier.settle(file.rows)
+            undone = undo.take_back(file, photos_dir, chosen, tool, carrier.carry, _tell_undone)
+            outcome.update(str(done) for done in undone)
     if as_json:
         show(json.dumps(dict(outcome)))
-    for what, number in sorted(outcome.items()):
-        say(f"{count(number, _noun(chosen)):>14} {what}")
-    return ExitCode.IO_FAILED if outcome[undo.Undone.FAILED] else ExitCode.DONE
+    return _tell(outcome, _noun(chosen))
+
+
+def _list_runs(writes: Sequence[undo.Write], *, as_json: bool) -> int:
+    runs = Counter(write.run for write in writes)
+    if as_json:
+        show(json.dumps(dict(sorted(runs.items()))))
+        return ExitCode.DONE
+    for name, number in sorted(runs.items()):
+        show(name, count(number, _noun(w for w in writes if w.run == name)))
+    return ExitCode.DONE
+
+
+def _chosen(writes: Sequence[undo.Write], run: str | None, *, everything: bool) -> list[undo.Write]:
+    if everything == (run is not None):
+        raise UsageError(
+            "say what to undo: --run ID ('caption.py undo --list' shows them), or --all"
+        )
+    chosen = [write for write in writes if everything or write.run == run]
+    if run is not None and not chosen:
+        raise UsageError(
+            f"there is no run {run} to undo; 'caption.py undo --list' shows those there are"
+        )
+    return chosen
 
 
 def _photos_dir(settings: Settings, writes: Sequence[undo.Write]) -> Path:
     """Where the photos are: as set, or else where `write` last found them."""
-    known = writes[-1].photos_dir if writes else ""
-    if settings.photos_dir is None and known and Path(known).is_dir():
+    known = writes[-1].photos_dir
+    if settings.photos_dir is None and known:
         say(f"Photos: {known}, where 'caption.py write' wrote last")
-        return Path(known)
-    return photos_dir_of(settings)
+        photos_dir = Path(known)
+    else:
+        photos_dir = photos_dir_of(settings)
+    kinds = PHOTO_EXTENSIONS | RAW_EXTENSIONS
+    names = (name for _, _, names in os.walk(photos_dir) for name in names)
+    if not any(Path(name).suffix.lower() in kinds for name in names):
+        raise NoPhotosError(
+            f"no photos found below {photos_dir}: is its disk mounted? Nothing was taken back, "
+            "and all of it still can be; where they moved, name the folder with --photos-dir"
+        )
+    return photos_dir
+
+
+def _tell(outcome: Counter[str], noun: str) -> int:
+    for what, number in sorted(outcome.items()):
+        say(f"{count(number, noun):>14} {what}")
+    if outcome[undo.Undone.MISSING]:
+        say(
+            "Put back what is not there, or name its folder with --photos-dir, and run the same "
+            "command again; 'caption.py forget --gone' gives up photos that were deleted"
+        )
+    if outcome[undo.Undone.FAILED]:
+        return ExitCode.IO_FAILED
+    return ExitCode.NO_PHOTOS if outcome[undo.Undone.MISSING] else ExitCode.DONE
 
 
 def _noun(writes: Iterable[undo.Write]) -> str:

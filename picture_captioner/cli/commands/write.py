@@ -55,7 +55,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
             say(warning)
         writes = undo.open_writes(file)
         undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
-        tool = held.enter_context(exiftool.ExifTool(work_folder(journal)))
+        tool = held.enter_context(exiftool.ExifTool(exiftool.work_folder(journal)))
         carrier = held.enter_context(Carrier(settings, photos_dir))
         if how.inside:
             tool.check()
@@ -65,8 +65,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         before = Before(undo.ours_before(writes), undo.people_before(writes))
         people = _people(settings, before) if "people" in how.fields else {}
         written = {w.path for w in writes} if flags.only_new else set()
-        chosen = records_to_write(journal, flags, written, people)
-        records = (r for r in chosen if among is None or r.rel_path in among)
+        records = records_to_write(journal, flags, written, people, among)
         outcome: Counter[str] = Counter()
         known = [r for r in records if (photos_dir / r.rel_path).is_file() or _is_gone(outcome)]
         library = held.enter_context(Library.open(settings.library_home, say))
@@ -87,11 +86,6 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
             )
             writing.all(plans)
     return _tell(outcome, flags)
-
-
-def work_folder(journal: Path) -> Path:
-    """Where exiftool works, with a copy of one photo: beside the journal, gone afterwards."""
-    return journal.with_name(f".{journal.stem}.exiftool")
 
 
 def _people(settings: Settings, before: Before) -> Named:

@@ -62,26 +62,43 @@ def _known(flag: str, word: str, valid: Sequence[str]) -> None:
 
 
 def records_to_write(
-    journal: Path, flags: WriteFlags, written: set[str], people: Named
+    journal: Path, flags: WriteFlags, written: set[str], people: Named, among: set[str] | None
 ) -> Iterator[Record]:
-    """The records whose captions are to be written, then photos of which only people are known."""
+    """The records whose captions are to be written, then photos of which only people are known.
+
+    Args:
+        written: files that are left out, since they were written before.
+        among: the photos that words selected; None: all.
+    """
     index = read_index(journal)
     for warning in index.warnings(journal.name):
         say(warning)
     since = _time(flags.since)
-    takes = PathFilter(flags.include or (), flags.exclude or ()).takes_file
-    seen = set()
+    named = PathFilter(flags.include or (), flags.exclude or ()).takes_file
+
+    def takes(path: str) -> bool:
+        chosen = named(path) and (among is None or path in among)
+        return chosen and written.isdisjoint(files_of(path))
+
+    seen, taken = set(), 0
     tags = TagDecisions.beside(journal)
     for record in map(tags.applied, read_captions(journal, index)):
         seen.add(record.rel_path)
         young = since is None or (record.created_at and parse_time(record.created_at) >= since)
-        if young and takes(record.rel_path) and written.isdisjoint(files_of(record.rel_path)):
+        if young and takes(record.rel_path):
+            taken += 1
             yield record
     for path in sorted(people.keys() - seen) if since is None else ():
-        if takes(path) and written.isdisjoint(files_of(path)):
+        if takes(path):
+            taken += 1
             yield Record(rel_path=path, caption=None, status=Status.SUCCESS)
-    if not seen and not people and index.entries:
-        say("No captions to write: what this journal has are placeholders or failures")
+    if not seen and not people:
+        what = (
+            "what this journal has are placeholders or failures" if index.entries else "it has none"
+        )
+        say(f"No captions to write: {what} ({journal})")
+    elif not taken:
+        say("Nothing to write: no photo that has something to write is selected by these flags")
 
 
 def _time(text: str | None) -> datetime | None:
