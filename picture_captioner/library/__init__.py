@@ -40,7 +40,8 @@ from picture_captioner.library.clean_images import (
     forget_clean_images,
     kept_clean_images,
 )
-from picture_captioner.library.database import fault_of
+from picture_captioner.library.copying import opened_to_copy
+from picture_captioner.library.database import fault_of, may_be_replaced
 from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.face_runs import FaceRuns, RunRow
 from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredFace
@@ -110,6 +111,8 @@ __all__ = [
     "is_open",
     "journal_name",
     "kept_clean_images",
+    "may_be_replaced",
+    "opened_to_copy",
     "stage_of",
     "standing",
     "sync",

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from picture_captioner.errors import LibraryError, UsageError
+from picture_captioner.errors import LibraryError, LibraryNewerError, UsageError
+from picture_captioner.library import schema
+from picture_captioner.library.database import BEGINNING, BUSY_SECONDS, FileConnection
 from picture_captioner.library.home import Connection, Database
+from picture_captioner.library.migrating import version_of
+from picture_captioner.settings import ServerAddress
+
+_RESTART_SECONDS = 30.0
+"""How long a server that goes away meanwhile is waited for."""
 
 TABLES: Mapping[str, str] = {
     "photos": "content",
@@ -44,7 +54,94 @@ WORDS: Mapping[str, Sequence[str]] = {
 }
 
 
-def copy(source: Database, target: Database) -> dict[str, int]:
+class _OnlyRead(FileConnection):
+    def read_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[Any]:
+        """All rows; damage is told here, or it would be taken for that of the other library."""
+        try:
+            yield from super().read_rows(table, columns, order)
+        except sqlite3.DatabaseError as error:
+            raise LibraryError(
+                f"{table} of the library to copy from cannot be read ({error}): nothing is copied"
+            ) from error
+
+
+@contextlib.contextmanager
+def opened_to_copy(home: Path | ServerAddress) -> Iterator[Connection]:
+    """A library as it is at this moment; it is neither made, nor moved, nor written.
+
+    Raises:
+        LibraryError: it is not there, damaged, of another version or something else.
+    """
+    if isinstance(home, Path):
+        with contextlib.closing(_file(home)) as connection:
+            _check_file(home, connection)
+            yield connection
+        return
+    with contextlib.closing(_collection(home)) as database, database.snapshot() as served:
+        yield served
+
+
+def _file(path: Path) -> _OnlyRead:
+    if not path.is_file() or not path.stat().st_size:
+        raise LibraryError(f"there is no library to copy from in {path}")
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with path.open("rb") as stream:
+            beginning = stream.read(len(BEGINNING))
+        connection = sqlite3.connect(
+            address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, factory=_OnlyRead
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise LibraryError(f"cannot copy from {path}: {error}") from error
+    if beginning != BEGINNING:
+        connection.close()
+        raise LibraryError(f"{path} is no library: nothing is copied")
+    return connection
+
+
+def _check_file(path: Path, connection: _OnlyRead) -> None:
+    """Look into the file; all that follows sees it as it is now."""
+    try:
+        connection.execute("BEGIN")
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        version = version_of(connection)
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise LibraryError(f"cannot copy from {path} ({error}): nothing is copied") from error
+    if owner != schema.APPLICATION_ID:
+        raise LibraryError(f"{path} is no library of this program: nothing is copied")
+    _refuse_other_version(str(path), version, len(schema.MIGRATIONS))
+    if found != "ok":
+        raise LibraryError(f"{path} is damaged: nothing is copied")
+
+
+def _collection(address: ServerAddress) -> Database:
+    from picture_captioner.library import postgresql_migrating, postgresql_schema
+    from picture_captioner.library.postgresql import PostgresDatabase
+    from picture_captioner.library.postgresql_access import connect, telling
+
+    with telling(address), contextlib.closing(connect(address)) as raw:
+        version = postgresql_migrating.version_of(raw, address.collection)
+    if version == 0:
+        raise LibraryError(f"there is no collection '{address.collection}' in {address}")
+    _refuse_other_version(str(address), version, len(postgresql_schema.MIGRATIONS))
+    return PostgresDatabase(address, lambda _: None, _RESTART_SECONDS)
+
+
+def _refuse_other_version(shown: str, version: int, known: int) -> None:
+    if version < known:
+        raise LibraryError(
+            f"{shown} is of an older version ({version}, this program has {known}): open it once "
+            "with 'status', which brings it to this one, then copy it"
+        )
+    if version > known:
+        raise LibraryNewerError(
+            f"{shown} was written by a newer version of this program (tables {version}, this one "
+            f"knows {known}): update the program"
+        )
+
+
+def copy(old: Connection, target: Database) -> dict[str, int]:
     """Copy every row, and read each again in its new place before anything is kept; the counts.
 
     Raises:
@@ -52,7 +149,7 @@ def copy(source: Database, target: Database) -> dict[str, int]:
         LibraryError: a row came back in another way; the target is as it was.
     """
     counts: dict[str, int] = {}
-    with source.snapshot() as old, target.transaction() as new:
+    with target.transaction() as new:
         new.alone("copy a library")
         for table, columns, order in _tables(old, new):
             if new.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608

@@ -1,8 +1,9 @@
 """library.db as a file: opened by one rule, private, replaced when it is not what it should be.
 
-It holds nothing that photos and journal do not, so a file that is broken or foreign is moved aside,
-never deleted, and an empty one takes its place, aloud. What took hours to compute stays: one of an
-older version is brought to ours (migrating.py), one of a newer version is left alone.
+It holds nothing that photos and journal do not, so one that is broken is moved aside, never
+deleted, and an empty one takes its place, aloud. What took hours to compute stays: one of an older
+version is brought to ours (migrating.py), one of a newer version is left alone. So is whatever else
+a person named by mistake: a photo, the journal, another program's database.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from picture_captioner.errors import LibraryError, LibraryLockedError, LibraryNewerError
+from picture_captioner.errors import (
+    ConfigurationError,
+    LibraryError,
+    LibraryLockedError,
+    LibraryNewerError,
+)
 from picture_captioner.library import schema
 from picture_captioner.library.checking import drop_unsound_rows
 from picture_captioner.library.home import Connection, Part, Phrase
@@ -29,6 +35,12 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 20.0
 """How long another writer's transaction is waited for; ours take milliseconds."""
+
+OWN_NAME = "library.db"
+"""Whatever has this name is taken for a library, however broken it is."""
+
+BEGINNING = b"SQLite format 3\0"
+"""Of every file of SQLite's that is not empty."""
 
 _RETRY_SECONDS = 0.02
 
@@ -121,6 +133,7 @@ class FileDatabase:
         LibraryError: no room, no permission, a disk error; or damage that came to light: the
             file is then moved aside and the next `FileDatabase` starts an empty one.
         LibraryNewerError: from the constructor alone: a later version of this program wrote it.
+        ConfigurationError: the file is something else; it is left as it is.
     """
 
     def __init__(self, path: Path | None, notice: Notice) -> None:
@@ -321,12 +334,35 @@ def _create_private(path: Path) -> None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise LibraryError(f"{path} is not a regular file; name another with --library-db")
+        if path.name != OWN_NAME and os.read(descriptor, len(BEGINNING)) not in {b"", BEGINNING}:
+            raise _no_library(path)
     finally:
         os.close(descriptor)
 
 
+def may_be_replaced(path: Path) -> bool:
+    """Whether the file is a library, as far as its name or what is left of it tells."""
+    with path.open("rb") as stream:
+        head = stream.read(72)
+    own = head[68:] == schema.APPLICATION_ID.to_bytes(4, "big")
+    return path.name == OWN_NAME or (head.startswith(BEGINNING) and own)
+
+
+def _no_library(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is no library of this program and is left as it is: name another file with "
+        "--library-db (library copy: --to)"
+    )
+
+
 def move_aside(path: Path) -> Path:
-    """Rename the file and its -wal to a name that is free; the new path."""
+    """Rename the file and its -wal to a name that is free; the new path.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if not may_be_replaced(path):
+        raise _no_library(path)
     number, aside = 1, path.with_name(f"{path.name}.broken")
     while aside.exists():
         number += 1

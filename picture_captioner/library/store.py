@@ -114,14 +114,14 @@ class Library:
         """Close the file."""
         self.database.close()
 
-    def copy_to(self, other: Library) -> Mapping[str, int]:
-        """Copy every row into an empty library, compared row by row; how many, by table.
+    def copy_from(self, other: Connection) -> Mapping[str, int]:
+        """Copy every row of another library, compared row by row; how many, by table.
 
         Raises:
-            UsageError: the other is not empty.
-            LibraryError: a row came out differently; the other is as it was.
+            UsageError: this one is not empty.
+            LibraryError: a row came out differently; this one is as it was.
         """
-        return copying.copy(self.database, other.database)
+        return copying.copy(other, self.database)
 
     def transaction(self) -> AbstractContextManager[object]:
         """What is saved in this block is kept as a whole, or not at all."""

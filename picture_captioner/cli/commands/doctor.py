@@ -150,10 +150,12 @@ def _library(settings: Settings) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("absent", "library", f"no {path} yet", "a report or search makes it")
         return
-    from picture_captioner.library import fault_of, kept_clean_images
+    from picture_captioner.library import fault_of, kept_clean_images, may_be_replaced
 
     if reason := fault_of(path):
-        remedy = "delete it: a report computes it again"
+        remedy = "it is no library: name another file with LIBRARY_DB"
+        if path.is_file() and may_be_replaced(path):
+            remedy = "delete it: a report computes it again"
         yield Finding("broken", "library", f"{path}: {reason}", remedy)
     else:
         number, taken = kept_clean_images(path)

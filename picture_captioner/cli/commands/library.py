@@ -7,8 +7,8 @@ from pathlib import Path
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import Settings
-from picture_captioner.errors import ConfigurationError, ExitCode, UsageError
-from picture_captioner.library import Library
+from picture_captioner.errors import ExitCode, UsageError
+from picture_captioner.library import Library, opened_to_copy
 from picture_captioner.settings import ServerAddress
 
 
@@ -17,15 +17,13 @@ def copy_library(flags: Flags, source: str, target: str) -> int:
 
     Raises:
         UsageError: the other is not empty, or no such address.
-        ConfigurationError: there is no such file to copy from.
-        LibraryError: one of them cannot be used; nothing is copied.
+        LibraryError: one of them is not there or cannot be used; nothing is copied.
+        ConfigurationError: the other is a file of another kind, or an address has a fault.
     """
     settings = flags.settings()
     old, new = _home(settings, source), _home(settings, target)
-    if isinstance(old, Path) and not old.is_file():
-        raise ConfigurationError(f"there is no {old} to copy from")
-    with Library.open(old, say) as library, Library.open(new, say) as other:
-        rows = library.copy_to(other)
+    with opened_to_copy(old) as library, Library.open(new, say) as other:
+        rows = other.copy_from(library)
     tables = sum(number > 0 for number in rows.values())
     say(
         f"Copied {count(sum(rows.values()), 'row')} of {count(tables, 'table')} from {old} to "
@@ -53,4 +51,5 @@ def index_library(flags: Flags) -> int:
 
 
 def _home(settings: Settings, named: str) -> Path | ServerAddress:
-    return settings.served_library(named) if "://" in named else Path(named).expanduser()
+    is_address = "://" in named or named.startswith(("postgres:", "postgresql:"))
+    return settings.served_library(named) if is_address else Path(named).expanduser()
