@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean, faults_of
@@ -37,7 +37,8 @@ UNPREFIXED = frozenset({"PHOTOS_DIR", "CAPTIONS_JSONL"})
 """Names that nobody else uses; the others are `PREFIX` and the name in config.env."""
 
 MISSED = ("BACKEND", "MODEL", "PROMPT")
-"""Were read from the environment without a prefix; whoever still sets one is told."""
+"""Were read from the environment without a prefix; whoever still sets one is told. So is whoever
+has an address of a database in LIBRARY."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,9 @@ class Settings(DeclaredSettings):
 
         Raises:
             UsageError: no such address or name.
+            ConfigurationError: an address with a fault.
         """
-        _keep_password_of(url)
+        _check_address(url)
         if not re.match(r"postgres(?:ql)?://", url):
             raise UsageError("a library on a server is postgresql://user@host/database")
         if not re.fullmatch(
@@ -176,9 +178,12 @@ class Settings(DeclaredSettings):
                 plain = {name.removeprefix(PREFIX)} & UNPREFIXED
                 hint = did_you_mean(name.removeprefix(PREFIX) if plain else name, plain or read)
                 sentences.append(f"{name} in the environment is not a setting{hint}")
-        if missed := [name for name in MISSED if os.environ.get(name)]:
+        missed = [name for name in MISSED if os.environ.get(name)]
+        if os.environ.get("LIBRARY", "").startswith("postgres"):
+            missed.append("LIBRARY")
+        if missed:
             sentences.append(
-                f"{' and '.join(missed)} in the environment: no longer read, because other "
+                f"{' and '.join(missed)} in the environment: not read, because other "
                 f"programs set such names; say {PREFIX}{missed[0]}, or write it into config.env"
             )
         return sentences
@@ -227,7 +232,8 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
 
     Raises:
         UsageError: a flag's value does not fit.
-        ConfigurationError: a value from the environment or config.env does not fit.
+        ConfigurationError: a value from the environment or config.env does not fit, or the address
+            of the library has a fault.
     """
     file = read_config(config)
     keep_secrets_of({**os.environ, **file.lines})
@@ -239,17 +245,40 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
         if value is not None:
             values[name] = value
     checked = Settings(**_checked(values, flags, file), file=file)
-    _keep_password_of(checked.library)
+    _check_address(checked.library)
     return checked
 
 
-def _keep_password_of(url: str) -> None:
-    """Let no message or log show the password in the address of a database server."""
-    address = urlsplit(url.strip())
-    given = [value for name, value in parse_qsl(address.query) if "password" in name]
-    raw = address.netloc.rpartition("@")[0].partition(":")[2]
+def _check_address(url: str) -> None:
+    """Let no message or log show the password in the address of a database server.
+
+    Where a password ends that holds an `@` or `/` cannot be known, and libpq and others would each
+    take another part of it for a host or port, which everybody shows.
+
+    Raises:
+        ConfigurationError: it has a fault, of which nothing is quoted.
+    """
+    rest = url.strip().partition("://")[2]
+    raw = rest.rpartition("@")[0].partition(":")[2]
+    given = [value for name, value in parse_qsl(rest.partition("?")[2]) if "password" in name]
     for password in (raw, unquote(raw), *given):
         keep_secret(password)
+    bare = r"%(?![0-9A-Fa-f]{2})"
+    fault = ""
+    if re.search(rf"[@/?#\[\]\s]|{bare}", raw):
+        fault = (
+            "the password must be percent-encoded (@ is %40, / is %2F, ? is %3F, % is %25), or "
+            "stand in PGPASSWORD or in the file that PGPASSFILE names"
+        )
+    elif re.search(bare, rest):
+        fault = "a % in it must be written %25"
+    elif not all(
+        re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(:\d*)?", host)
+        for host in re.split(r"[/?]", rest.rpartition("@")[2])[0].split(",")
+    ):
+        fault = "after the host come a colon and the number of its port"
+    if fault:
+        raise ConfigurationError(f"the address of the library (--library, LIBRARY): {fault}")
 
 
 def _checked(values: dict[str, Any], flags: Mapping[str, Any], file: ConfigFile) -> dict[str, Any]:

@@ -59,8 +59,9 @@ class ServerAddress:
     collection: str
 
     def __str__(self) -> str:
-        """As it is shown: without the password."""
-        return re.sub(r"(?<=://)(?:([^/@:]*)(?::[^/@]*)?@)", r"\1@", self.url.partition("?")[0])
+        """As it is shown: without the password, wherever that may end."""
+        shown = re.sub(r"(?<=://)([^:]*):.*@", r"\1@", self.url, flags=re.DOTALL)
+        return shown.partition("?")[0]
 
 
 @dataclass(frozen=True)

@@ -152,4 +152,4 @@ def test_the_environment_of_other_programs_changes_nothing_that_is_asked(place):
             assert done.returncode == 0, done.stderr
             bodies.append([request.body for request in server.captions_asked()])
     assert bodies[0] == bodies[1] != []
-    assert "BACKEND and MODEL and PROMPT in the environment: no longer read" in done.stderr
+    assert "BACKEND and MODEL and PROMPT in the environment: not read" in done.stderr

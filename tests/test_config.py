@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from picture_captioner.config import Settings, load_settings, variable_of
 from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, UsageError
 from picture_captioner.settings import KEYS
-from tests.support import ROOT
+from tests.support import ROOT, caption
 
 SECRET = "sk-test-4711"
 OWN = {*(name.upper() for name in declared(Settings)), *KEYS}
@@ -103,7 +104,7 @@ def test_other_programs_settings_change_nothing(monkeypatch):
         monkeypatch.setenv(name, value)
     assert load_settings() == before
     (told,) = unknown_settings()
-    assert told.startswith("BACKEND and MODEL and PROMPT in the environment: no longer read")
+    assert told.startswith("BACKEND and MODEL and PROMPT in the environment: not read")
     assert "CAPTION_BACKEND" in told
 
 
@@ -341,3 +342,67 @@ def test_no_config_env_brings_anything_but_settings_or_a_sentence(lines, noise):
         return
     assert isinstance(settings, Settings)
     assert all("config.env" in sentence for sentence in unknown_settings())
+
+
+@pytest.mark.parametrize("command", ["status", "run", "work", "doctor"])
+@pytest.mark.parametrize("given_by", ["flag", "environment"])
+@pytest.mark.parametrize("password", ["SEC/RETPART", "SECR@ETPART", "SEC?RETPART", "SEC[RETPART"])
+def test_nothing_of_a_password_that_is_not_encoded_is_shown(command, given_by, password, tmp_path):
+    (tmp_path / "photos").mkdir()
+    url = f"postgresql://club:{password}@127.0.0.1:1/postgres"
+    flags, env = (
+        ([f"--library={url}"], {}) if given_by == "flag" else ([], {"CAPTION_LIBRARY": url})
+    )
+    done = caption(command, "--photos-dir=photos", *flags, cwd=tmp_path, **env)
+    assert done.returncode == 78, done.stderr
+    assert "password must be percent-encoded" in done.stderr
+    assert "PGPASSFILE" in done.stderr
+    written = "".join(p.read_text() for p in tmp_path.iterdir() if p.is_file())
+    for part in re.split(r"[^A-Z]", password):
+        assert part not in done.stdout + done.stderr + written
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        ("postgresql://club:100%@127.0.0.1:1/postgres", "percent-encoded"),
+        ("postgresql://club:a b@127.0.0.1:1/postgres", "percent-encoded"),
+        ("postgresql://club@127.0.0.1:1/postgres?password=100%", "must be written %25"),
+        ("postgresql://club@127.0.0.1:abc/postgres", "the number of its port"),
+        ("postgresql://club:x@[::1/postgres", "the number of its port"),
+        ("postgresql://club:SECRETPART", "the number of its port"),
+    ],
+)
+def test_an_address_with_a_fault_is_refused_and_not_quoted(url, word, monkeypatch):
+    with pytest.raises(ConfigurationError, match=word) as told:
+        load_settings(library=url)
+    assert not re.search("100|a b|abc|SECRET", str(told.value))
+    monkeypatch.setenv("CAPTION_LIBRARY", url)
+    with pytest.raises(ConfigurationError, match=word):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://host/db",
+        "postgresql://anna@host:5432/db?sslmode=require",
+        "postgresql://anna:p%40w%2Fd@[::1]:5432/db",
+        "postgresql://anna:x:y@host1:1,host2,[::2]:3/db?application_name=a",
+        "postgresql://anna@host/db?application_name=a@b",
+        "postgresql:///db?host=/tmp",
+        "postgresql://%2Frun%2Fpostgresql/db",
+    ],
+)
+def test_an_address_that_libpq_takes_is_taken(url):
+    assert load_settings(library=url).served_library(url).url == url
+
+
+def test_a_library_that_the_environment_names_without_the_prefix_is_pointed_at(monkeypatch):
+    monkeypatch.setenv("LIBRARY", "postgresql://club:SECRETPART@127.0.0.1/postgres")
+    (told,) = unknown_settings()
+    assert told.startswith("LIBRARY in the environment: not read")
+    assert "say CAPTION_LIBRARY" in told
+    assert "SECRETPART" not in told
+    monkeypatch.setenv("LIBRARY", "/usr/lib")
+    assert unknown_settings() == []

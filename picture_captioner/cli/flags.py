@@ -20,6 +20,7 @@ from typer.core import TyperCommand
 from picture_captioner.cli.terminal import set_verbosity
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
 from picture_captioner.declaration import HOW, WHERE, Declared, Flag, declared
+from picture_captioner.settings import ServerAddress
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 
@@ -77,6 +78,8 @@ def where_words(flags: Flags, *names: str) -> list[str]:
     words = [f"--config={flags.config}"] if flags.config else []
     chosen = names or ("photos_dir", "captions_jsonl", "library_db", "library", "collection")
     given = {name: flags.given.get(name) for name in chosen}
+    if url := given.get("library"):  # the password belongs into no command that is shown
+        given["library"] = str(ServerAddress(url, ""))
     return words + [f"--{n.replace('_', '-')}={v}" for n, v in given.items() if v is not None]
 
 

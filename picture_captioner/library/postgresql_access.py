@@ -39,8 +39,16 @@ def connect(address: ServerAddress) -> psycopg.Connection[Any]:
 
 
 def arguments_of(address: ServerAddress) -> dict[str, Any]:
-    """What psycopg is told besides the URL."""
-    given = needed_psycopg().conninfo.conninfo_to_dict(address.url)
+    """What psycopg is told besides the URL.
+
+    Raises:
+        LibrarySetupError: the URL has a fault.
+    """
+    psycopg = needed_psycopg()
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(address.url)
+    except psycopg.ProgrammingError as error:
+        raise _faulty(address, str(error)) from None
     patience = {name: value for name, value in _PATIENCE.items() if name not in given}
     if sys.platform != "linux":
         patience.pop("tcp_user_timeout", None)
@@ -64,7 +72,15 @@ def needed_psycopg() -> Any:
     return psycopg
 
 
+_INVALID = re.compile(r"connection is bad: invalid|bad value for ")
+"""What libpq and psycopg say of a parameter, before anything is sent."""
+
 _DENIED = re.compile(r"password|authentication|pg_hba|role |permission|SSL", re.IGNORECASE)
+
+
+def _faulty(address: ServerAddress, said: str) -> LibrarySetupError:
+    fault = " ".join(said.removeprefix("connection is bad: ").splitlines()[0][:200].split())
+    return LibrarySetupError(f"the address of the library, {address}, has a fault: {fault}")
 
 
 def sentence(address: ServerAddress, error: psycopg.Error) -> LibraryError:
@@ -88,6 +104,8 @@ def sentence(address: ServerAddress, error: psycopg.Error) -> LibraryError:
         return LibrarySetupError(f"{address}: {said}; an administrator makes it: docs/scale.md")
     if code in {"25006", "58030"} or (code and code[:2] not in {"08", "53", "57"}):
         return LibraryError(f"{address} cannot be used: {said}")
+    if not code and _INVALID.match(said):
+        return _faulty(address, said)
     if not code and _DENIED.search(said):
         return LibraryDeniedError(
             f"{address} lets nobody in with that: {said}. The password may stand in PGPASSWORD or "

@@ -130,6 +130,23 @@ def test_who_cannot_get_in_reads_why(one_server, how, kind, code, word):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ("?sslmode=bogus", 'invalid sslmode value: "bogus"'),
+        ("?passwordd=horse-3", 'invalid URI query parameter: "passwordd"'),
+        ("?connect_timeout=soon", "bad value for connect_timeout"),
+        ("?port=99999", 'invalid port number: "99999"'),
+    ],
+)
+def test_a_fault_of_the_address_is_said_to_be_one(more, word):
+    url = f"postgresql://club:secret-horse@127.0.0.1:1/postgres{more}"
+    with pytest.raises(LibrarySetupError, match="has a fault") as told:
+        Library.open(ServerAddress(url, "photos"), pytest.fail)
+    assert (told.value.exit_code, word in str(told.value)) == (78, True), told.value
+    assert "horse" not in str(told.value)
+
+
 def test_the_password_may_come_from_the_environment(one_server, collection, monkeypatch, tmp_path):
     address = dataclasses.replace(collection, url=one_server.url(password=None))
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
@@ -151,6 +168,7 @@ def test_the_password_may_come_from_the_environment(one_server, collection, monk
         ("postgresql://host/db", "postgresql://host/db"),
         ("postgresql://anna@host1,host2/db", "postgresql://anna@host1,host2/db"),
         ("postgresql:///db?host=/tmp", "postgresql:///db"),
+        ("postgresql://anna:p/w@pw?pw@h:1/db", "postgresql://anna@h:1/db"),
     ],
 )
 def test_an_address_is_shown_without_its_password(url, shown):

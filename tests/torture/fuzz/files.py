@@ -163,7 +163,7 @@ def flags(data: bytes, folder: Path) -> None:
     known = declared(Settings)
     given = {name.lower(): value for name, _, value in pairs if name.lower() in known}
     with contextlib.chdir(folder), _no_settings():
-        with contextlib.suppress(UsageError):
+        with contextlib.suppress(UsageError, ConfigurationError):  # an address with a fault is 78
             _usable(load_settings(**given))
         for name, value in given.items():
             if "\0" not in value:
