@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections import Counter
 
 import pytest
 
 from tests.images import encoded, gradient
-from tests.support import caption, draw, open_database, records, report
+from tests.support import caption, draw, library, open_database, records, report, start
 
 
 def run(cwd, photos, *arguments):
@@ -123,6 +124,62 @@ def test_a_library_that_breaks_on_the_way_stops_no_caption(tmp_path, photos):
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("the report will look at the photos itself") == 1
     assert len(records(tmp_path / "captions.jsonl")) == 6
+
+
+@pytest.mark.needs("psycopg")
+def test_a_server_that_goes_down_in_the_middle_stops_no_caption(
+    tmp_path, photos, collection, one_server, plugin
+):
+    library(photos, 40)
+    journal = tmp_path / "captions.jsonl"
+    words = (
+        "run", "--backend=service", f"--photos-dir={photos}", "--parallel=2", "--decode-workers=1",
+        f"--library={collection.url}", f"--collection={collection.collection}",
+        "--option=delay=0.2", "--context=date,folder",
+    )  # fmt: skip
+    running = start(*words, cwd=tmp_path, PYTHONPATH=plugin)
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 5:
+        assert time.monotonic() < deadline, (tmp_path / "output.txt").read_text()
+        time.sleep(0.05)
+    one_server.stop()
+    began = time.monotonic()
+    try:
+        code = running.wait(90)
+    finally:
+        one_server.start()
+    said = (tmp_path / "output.txt").read_text()
+    assert code == 0, said
+    assert time.monotonic() - began < 40  # 4 s of captions, and one wait of 5 s
+    assert said.count("does not answer") == said.count("Captioning goes on") == 1
+    assert {r["status"] for r in records(journal)} == {"success"}
+    assert len(records(journal)) == 40
+
+
+@pytest.mark.needs("psycopg")
+def test_a_connection_that_is_cut_is_no_reason_to_do_without_the_server(collection, one_server):
+    from picture_captioner.library import Library
+    from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
+
+    with Library.open(collection, pytest.fail, restart_seconds=20) as opened:
+        known = DispensableLibrary(opened, pytest.fail)
+        tries = []
+
+        def save(db):
+            with db.transaction():
+                db.save_thumbnail("a" * 64, b"webp")
+                if not tries:
+                    one_server.stop()
+                    one_server.start()
+                tries.append(True)
+                db.save_thumbnail("b" * 64, b"webp")
+            return "saved"
+
+        assert known.ask(save, None) == "saved"
+        assert len(tries) == 2
+        assert known.ask(lambda db: db.thumbnail("a" * 64), None) == b"webp"
+        assert known.lines_read("a" * 64) is None
+        assert not known.gone
 
 
 def test_a_photo_that_was_changed_is_looked_at_again(tmp_path, photos):

@@ -22,6 +22,7 @@ from picture_captioner.pipeline.selecting.selection import Identity
 from picture_captioner.pipeline.selecting.walk import Photo
 
 if TYPE_CHECKING:
+    from picture_captioner.library import Connection
     from picture_captioner.pipeline.stages.base import Stage
 
 TakeOver: TypeAlias = Callable[[Photo, str, str], None]
@@ -139,9 +140,12 @@ class Stages(Settling):
 
     def blame(self, photo: Photo, content_sha256: str, why: RecordError) -> None:  # noqa: ARG002
         """Count as many failures as leave it alone from now on."""
-        with self._library.transaction():
+
+        def note(_: Connection) -> None:  # the library's calls join the transaction around them
             for name, version in self._stages * MAX_ATTEMPTS:
                 self._library.note_stage(content_sha256, name, version, error=why.code)
+
+        self._server.run(note)
 
     def of_others(self, contents: Mapping[str, str]) -> Mapping[str, TakeOver]:  # noqa: ARG002
         """Nothing: what is known of a content is known of all its paths."""

@@ -13,6 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from picture_captioner.engines.server import Server
+from picture_captioner.engines.settling import Stages
+from picture_captioner.engines.working import WORKER_DIED
+from picture_captioner.library import MAX_ATTEMPTS, Library
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.stages.facts import NormalizeStage
 from picture_captioner.settings import ServerAddress
 from tests.support import caption, command, effective, environment, library, records
 
@@ -173,12 +179,15 @@ def test_the_server_restarts_in_the_middle(club, one_server):
 
 def test_a_server_that_stays_away_ends_the_worker_and_loses_nothing(club, one_server):
     library(club.photos, 60)
-    worker = club.start("w", "--max-workers=1", "--no-library", delay=0.3)
+    worker = club.start("w", "--max-workers=1", "--patience=4", delay=0.3)
     club.wait_for(5)
     one_server.stop(signal.SIGQUIT)
+    began = time.monotonic()
     try:
         assert worker.wait(90) == 69, club.said("w")
+        assert time.monotonic() - began < 25  # it waited 30 s for facts alone
         assert "Run the same command again" in club.said("w")
+        assert "Captioning goes on" not in club.said("w")
         assert len(records(club.folder / "w.jsonl")) == club.requests() < 60
     finally:
         one_server.start()
@@ -190,6 +199,27 @@ def test_a_server_that_stays_away_ends_the_worker_and_loses_nothing(club, one_se
     assert "of w.jsonl brought to postgresql://club@127.0.0.1" in known.stderr
     assert club.run("other").returncode == 0
     assert club.requests() == len(club.done()) == 60
+
+
+def test_blame_is_told_again_if_the_connection_is_cut(collection, one_server, monkeypatch):
+    said = []
+    with Library.open(collection, pytest.fail, restart_seconds=2) as known:
+        stages = Stages(Server(known.database, 60, said.append), known, [NormalizeStage()])
+        note, tries = known.note_stage, []
+
+        def cut_off_once(*arguments, **options):
+            note(*arguments, **options)
+            tries.append(arguments)
+            if len(tries) == 1:
+                one_server.stop()
+                one_server.start()
+
+        monkeypatch.setattr(known, "note_stage", cut_off_once)
+        stages.blame(Photo("a.jpg", 1, 1), "a" * 64, WORKER_DIED)
+        (row,) = known.stages_of_content("a" * 64)
+    assert (row.stage, row.attempts) == ("normalize", MAX_ATTEMPTS)
+    assert len(tries) == 1 + MAX_ATTEMPTS
+    assert said[-1] == "The library's server is back"
 
 
 def test_ctrl_c_lets_go_of_what_was_claimed(club, one_server):

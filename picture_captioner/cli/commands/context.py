@@ -12,7 +12,8 @@ from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
 from picture_captioner.errors import UsageError
 from picture_captioner.journal import Journal
-from picture_captioner.library import Library
+from picture_captioner.library import Library, PhotoFacts
+from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
 from picture_captioner.pipeline.selecting.context import Context
@@ -39,7 +40,10 @@ class _Silent:
 
 
 def context_for(
-    flags: RunFlags, settings: Settings, backend: CaptionBackend, library: Library | None
+    flags: RunFlags,
+    settings: Settings,
+    backend: CaptionBackend,
+    library: DispensableLibrary | None,
 ) -> Context | None:
     """The facts that the person lets the backend know; None if none was named.
 
@@ -69,8 +73,8 @@ def context_for(
         names = place_names()
         if names is None:
             say("Places without a name are not told: 'caption.py doctor' names the extra places")
-    people = _names_by_photo(library, settings) if "people" in kinds else {}
-    return Context(kinds, library, people, names, _ours(settings))
+    people = _names_by_photo(library.library, settings) if "people" in kinds else {}
+    return Context(kinds, library.facts_of, people, names, _ours(settings))
 
 
 def _ours(settings: Settings) -> Callable[[str], Collection[str]]:
@@ -110,7 +114,7 @@ def rejected_because(journal: Journal, photos: Sequence[Photo]) -> dict[str, str
 
 def tell_context(
     context: Context,
-    library: Library | None,
+    library: DispensableLibrary | None,
     photos_dir: Path,
     photos: Sequence[Photo],
     destination: str | None,
@@ -118,11 +122,20 @@ def tell_context(
     """One line: the kinds, the host, and what is told of one of these photos."""
     kinds, to = ", ".join(context.kinds), destination or "the model on this machine"
     example, told = "", dict[str, str]()
-    if library is not None and not library.facts(*_file(photos[0])):
+
+    def facts_of(photo: Photo) -> PhotoFacts | None:
+        seen = (photo.rel_path, photo.size, photo.mtime_ns)
+        return library.ask(lambda known: known.facts(*seen), None) if library is not None else None
+
+    if library is not None and not facts_of(photos[0]):
         stages = [NormalizeStage(), MetadataStage()]
-        process_photos(photos_dir, photos[:1], library, stages, _Silent(), decoders=1)
+        one = photos[:1]
+        library.ask(
+            lambda known: process_photos(photos_dir, one, known, stages, _Silent(), decoders=1),
+            None,
+        )
     for photo in photos[:LOOKED_AT]:
-        facts = library.facts(*_file(photo)) if library is not None else None
+        facts = facts_of(photo)
         content = facts.content_sha256 if facts is not None else None
         found = {fact.kind: str(fact) for fact in context.told(photo.rel_path, content)}
         if len(found) > len(told):
@@ -131,13 +144,3 @@ def tell_context(
     of = f"of {example}" if example else "of the first photos"
     say(f"Telling {to} of each photo what is known of: {kinds}. For instance, {of}: {shown}",
         always=True)  # fmt: skip
-
-
-def _file(photo: Photo) -> tuple[str, int, int]:
-    return photo.rel_path, photo.size, photo.mtime_ns
-
-
-def lines_read(library: Library | None, content_sha256: str) -> list[str] | None:
-    """What was read in a photo; None if nobody read it."""
-    lines = library.text_of(content_sha256) if library is not None else None
-    return None if lines is None else [line.text for line in lines]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from picture_captioner.cli.commands.compose import (
     settings_for,
     workers_for,
 )
-from picture_captioner.cli.commands.context import context_for, lines_read, rejected_because
+from picture_captioner.cli.commands.context import context_for, rejected_because
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import (
     leave_out_copies_of_what_is_out,
@@ -58,7 +57,7 @@ from picture_captioner.library import CleanImages, Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import decoder_here
-from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay, check_room
+from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary, FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
 from picture_captioner.pipeline.selecting.hints import Hints
@@ -117,7 +116,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
         hints = hints_for(flags)
         rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
         journal = held.enter_context(Journal(settings.captions_jsonl))
-        library = _library(flags, settings, reporter, held)
+        library = _library(flags, settings, reporter, held, alone=in_order)
         if (context := context_for(flags, settings, backends[0], library)) is not None:
             hints = hints.with_context(context)
             rules = rules_for(flags, backends, hints)
@@ -176,9 +175,7 @@ def _tell_loop(journal: Journal) -> None:
     photo, because a process that dies says nothing at its end.
     """
     if path := os.environ.get(LOOP_VARIABLE):
-        with contextlib.suppress(
-            OSError
-        ):  # the loop then stops, and says that nothing was recorded
+        with contextlib.suppress(OSError):  # the loop stops, and says that nothing was recorded
             Path(path).write_text(str(journal.written), encoding="ascii")
 
 
@@ -194,7 +191,7 @@ class Job:
     hints: Hints
     rules: SelectionRules
     journal: Journal
-    library: Library | None
+    library: DispensableLibrary | None
     batch: Batch
     reporter: ProgressReporter
     shots: dict[str, Photo]
@@ -340,14 +337,17 @@ def _backends(
 
 
 def _library(
-    flags: RunFlags, settings: Settings, reporter: ProgressReporter, held: ExitStack
-) -> Library | None:
+    flags: RunFlags, settings: Settings, reporter: ProgressReporter, held: ExitStack, *, alone: bool
+) -> DispensableLibrary | None:
     """Where facts and thumbnails go on the way; a run does without it, for captions come first."""
     if flags.dry_run or flags.no_library:
         return None
     try:
         kept = CleanImages.up_to(settings.keep_clean, settings.library_path, reporter.notice)
-        return held.enter_context(Library.open(settings.library_home, reporter.notice, kept))
+        seconds = min(DispensableLibrary.WAIT_SECONDS, settings.patience)
+        home, notice = settings.library_home, reporter.notice
+        library = held.enter_context(Library.open(home, notice, kept, restart_seconds=seconds))
+        return DispensableLibrary(library, notice, alone=alone)
     except LibraryError as error:
         say(f"{error}. Captioning goes on without it")
         return None
@@ -358,8 +358,9 @@ def run_options(job: Job) -> RunOptions:
     settings, library = job.settings, job.library
     if library is not None:
         try:
-            check_room(library)
-            read_files_beside(job.photos_dir, job.batch.photos, library, settings.captions_jsonl)
+            library.check_room()
+            known, journal = library.library, settings.captions_jsonl
+            read_files_beside(job.photos_dir, job.batch.photos, known, journal)
         except LibraryError as error:
             say(f"{error}. The files beside the photos are not read")
     decoders = default_decoders()
@@ -375,12 +376,10 @@ def run_options(job: Job) -> RunOptions:
         accept_truncated=job.flags.accept_truncated,
         patience=job.settings.patience,
         root=job.root,
-        facts=FactsOnTheWay(library, job.reporter.notice, at_once=job.hints.context is not None)
-        if library is not None
-        else None,
+        facts=FactsOnTheWay(library, at_once=job.hints.context is not None) if library else None,
         follow_links=settings.follow_links,
         shots=job.shots,
-        read=partial(lines_read, library),
+        read=library.lines_read if library else lambda _: None,
         make_decoder=job.engine.decoders.for_thread if job.engine is not None else decoder_here,
     )
 

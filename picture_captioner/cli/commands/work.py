@@ -24,7 +24,15 @@ from picture_captioner.engines.server import Server
 from picture_captioner.engines.settling import Captions, Stages
 from picture_captioner.engines.working import Feeder
 from picture_captioner.errors import ExitCode, Usage, UsageError
-from picture_captioner.library import CAPTION, Library, journal_name, stage_of
+from picture_captioner.journal import TagDecisions
+from picture_captioner.library import (
+    CAPTION,
+    Library,
+    index_words,
+    journal_name,
+    stage_of,
+    sync,
+)
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.selecting.walk import Photo
@@ -52,7 +60,7 @@ def work_together(flags: RunFlags, stages: str, lease: float) -> int:
         with Library.open(home, say, restart_seconds=SOON_SECONDS) as library:
             code = with_pending(flags, partial(_share, library, lease), in_order=False)
             if code == ExitCode.DONE and settings.captions_jsonl.exists():
-                library.follow_journal(settings.captions_jsonl)
+                _bring(Server(library.database, settings.patience, say), settings.captions_jsonl)
     others = [name for name in names if name != CAPTION]
     if others and code == ExitCode.DONE:
         chosen = ProcessFlags(
@@ -64,6 +72,12 @@ def work_together(flags: RunFlags, stages: str, lease: float) -> int:
         )
         code = run_stages(chosen, None, partial(_share_stages, flags, settings, lease))
     return code
+
+
+def _bring(server: Server, journal: Path) -> None:
+    """Bring the journal of a worker that found nothing to do, too."""
+    sync(server.run, journal)
+    server.run(partial(index_words, tags=TagDecisions.beside(journal)))
 
 
 def _share_stages(

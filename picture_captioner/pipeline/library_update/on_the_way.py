@@ -2,19 +2,21 @@
 
 The decoders have each photo in their hands anyway, and wait for the backend. What they find is
 stored by one thread, in batches, so that the report does not open the photos again. Captions come
-first: where library.db cannot be written the run goes on without it, and says so once.
+first: where the library fails the run goes on without it, and says so once.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Container, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
-from picture_captioner.errors import LibraryError, PhotoError
+from picture_captioner.errors import LibraryError, LibraryUnreachableError, PhotoError
 from picture_captioner.image_loader import ExaminedImage, LoadedImage, Traits
 from picture_captioner.journal import has_room
-from picture_captioner.library import Library, is_open
+from picture_captioner.library import Library, PhotoFacts, is_open
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.decoding.kept import examine_kept, keep
 from picture_captioner.pipeline.selecting.walk import Photo
@@ -22,20 +24,15 @@ from picture_captioner.pipeline.stages.base import StagePhoto
 from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
 from picture_captioner.pipeline.work_queue import Buffer
 
+T = TypeVar("T")
+U = TypeVar("U")
+
+_CUT_SECONDS = 1.0
+"""A call that a server ends sooner was cut off, not waited for: the server may be restarting."""
+
 _BATCH, _LINGER_SECONDS = 64, 1.0
 _WAITING = 256
 """Photos that may wait to be stored: 4 MB of thumbnails."""
-
-
-def check_room(library: Library) -> None:
-    """See that the disk of library.db has more room than the journal needs.
-
-    Raises:
-        LibraryError: it has not.
-    """
-    path = library.database.path
-    if path is not None and not has_room(path.parent):
-        raise LibraryError(f"the disk of {path} is nearly full: what is left is for the journal")
 
 
 class _Found(NamedTuple):
@@ -49,37 +46,108 @@ class _Found(NamedTuple):
     seconds: float
 
 
+class DispensableLibrary:
+    """The library of a run, which does without it from its first failure on. Thread-safe.
+
+    Args:
+        notice: told once that it failed, and what that means.
+        alone: this process fills it, and nobody else speaks of the server's failures.
+    """
+
+    WAIT_SECONDS = 5.0
+    """A server that went away is waited for so long, once; a restart takes seconds."""
+
+    def __init__(
+        self, library: Library, notice: Callable[[str], None], *, alone: bool = True
+    ) -> None:
+        self.library = library
+        self._notice = notice
+        self._alone = alone
+        self._lock = threading.Lock()
+        self._gone = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether it failed."""
+        return self._gone
+
+    def check_room(self) -> None:
+        """See that the disk of library.db has more room than the journal needs.
+
+        Raises:
+            LibraryError: it has not.
+        """
+        path = self.library.database.path
+        if path is not None and not has_room(path.parent):
+            raise LibraryError(
+                f"the disk of {path} is nearly full: what is left is for the journal"
+            )
+
+    def ask(self, work: Callable[[Library], T], otherwise: U) -> T | U:
+        """What `work` returns; `otherwise` if the library fails or has failed before.
+
+        `work` is called again if the server cut it off.
+        """
+        if self._gone:
+            return otherwise
+        began = time.monotonic()
+        try:
+            try:
+                return work(self.library)
+            except LibraryUnreachableError:
+                if time.monotonic() - began > _CUT_SECONDS:
+                    raise
+                return work(self.library)
+        except LibraryError as error:
+            self._give_up(error)
+            return otherwise
+
+    def facts_of(self, rel_path: str, content_sha256: str) -> PhotoFacts | None:
+        """As `Library.facts_of`; None without the library."""
+        return self.ask(lambda library: library.facts_of(rel_path, content_sha256), None)
+
+    def lines_read(self, content_sha256: str) -> list[str] | None:
+        """What was read in a photo; None if nobody read it, or without the library."""
+        lines = self.ask(lambda library: library.text_of(content_sha256), None)
+        return None if lines is None else [line.text for line in lines]
+
+    def _give_up(self, error: LibraryError) -> None:
+        with self._lock:
+            told, self._gone = self._gone, True
+        if told:
+            return
+        if self._alone:
+            self._notice(f"{error}. Captioning goes on; the report will look at the photos itself")
+            return
+        left = "Facts of the photos from here on are left to 'caption.py process'"
+        down = isinstance(error, LibraryUnreachableError)  # the worker itself says so
+        self._notice(left if down else f"{error}. {left}")
+
+
 class FactsOnTheWay:
     """Takes what decoders find, from any thread; `run` is for one thread and ends with `close`.
 
     `at_once`: what was found of a photo is stored before it is captioned, which needs it.
     """
 
-    def __init__(
-        self, library: Library, notice: Callable[[str], None], *, at_once: bool = False
-    ) -> None:
+    def __init__(self, library: DispensableLibrary, *, at_once: bool = False) -> None:
         self._library = library
         self._at_once = at_once
-        self._notice = notice
         self._stages = (NormalizeStage(), MetadataStage())
         self._found: Buffer[_Found] = Buffer(_WAITING)
-        self._given_up = threading.Event()
 
     def wants(self, photo: Photo) -> bool:
         """Whether the facts of this file are to be found out: it is new, or was changed."""
-        if self._given_up.is_set():
-            return False
-        try:
-            rows = self._library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns)
-        except LibraryError as error:
-            self._give_up(error)
-            return False
-        return any(is_open(rows, stage.name, stage.version) for stage in self._stages)
+        seen = (photo.rel_path, photo.size, photo.mtime_ns)
+        rows = self._library.ask(lambda library: library.stages_of_file(*seen), None)
+        return rows is not None and any(
+            is_open(rows, stage.name, stage.version) for stage in self._stages
+        )
 
     @property
     def keeps(self) -> bool:
         """Whether clean images are kept."""
-        return self._library.clean_images is not None and not self._given_up.is_set()
+        return self._library.library.clean_images is not None and not self._library.gone
 
     def kept(
         self,
@@ -93,27 +161,20 @@ class FactsOnTheWay:
         if not self.keeps:
             return None
         wanted = (photo, edge, known, jpeg_quality)
-        try:
-            found = examine_kept(self._library, decoder, *wanted, for_backend=True)
-        except LibraryError as error:
-            self._give_up(error)
-            return None
+        found = self._library.ask(
+            lambda library: examine_kept(library, decoder, *wanted, for_backend=True), None
+        )
         return found.loaded if found is not None else None
 
     def found(self, photo: Photo, examined: ExaminedImage, seconds: float) -> None:
         """Keep what was found; without traits it is at most a copy of what is known."""
-        examined = keep(self._library, examined)
+        examined = keep(self._library.library, examined)
         loaded, traits = examined.loaded, examined.traits
         found = _Found(photo, loaded.content_sha256, loaded, traits, None, seconds)
-        if not self._at_once or self._given_up.is_set():
+        if self._at_once:
+            self._library.ask(partial(self._store_all, [found]), None)
+        else:
             self._put(found)
-            return
-        try:
-            check_room(self._library)
-            with self._library.transaction():
-                self._store(found)
-        except LibraryError as error:
-            self._give_up(error)
 
     def undecodable(self, photo: Photo, content_sha256: str, error: PhotoError) -> None:
         """Keep that there is nothing to be found out of these bytes."""
@@ -122,13 +183,9 @@ class FactsOnTheWay:
     def run(self) -> None:
         """Store batch after batch until nothing more comes."""
         while batch := self._found.take(_BATCH, _LINGER_SECONDS):
-            try:
-                check_room(self._library)
-                with self._library.transaction():
-                    for found in batch:
-                        self._store(found)
-            except LibraryError as error:
-                self._give_up(error)
+            self._library.ask(partial(self._store_all, batch), None)
+            if self._library.gone:
+                self._found.close(discard=True)
                 return
 
     def close(self) -> None:
@@ -136,27 +193,34 @@ class FactsOnTheWay:
         self._found.close()
 
     def _put(self, found: _Found) -> None:
-        if not self._given_up.is_set():
+        if not self._library.gone:
             self._found.put(found)
 
-    def _store(self, found: _Found) -> None:
+    def _store_all(self, batch: Sequence[_Found], library: Library) -> None:
+        self._library.check_room()
+        with library.transaction():
+            for found in batch:
+                self._store(found, library)
+
+    def _store(self, found: _Found, library: Library) -> None:
         photo, content = found.photo, found.content_sha256
-        rows = self._library.stages_of_content(content)
+        rows = library.stages_of_content(content)
         open_stages = [s for s in self._stages if is_open(rows, s.name, s.version)]
         if found.loaded is not None and found.traits is not None:
-            self._save(open_stages, photo, found.loaded, found.traits, found.seconds)
+            self._save(library, open_stages, photo, found.loaded, found.traits, found.seconds)
         elif found.error is not None:
             for stage in open_stages:
-                self._library.note_stage(content, stage.name, stage.version, error=found.error.code)
+                library.note_stage(content, stage.name, stage.version, error=found.error.code)
         elif open_stages:
             return  # its facts were not looked for: the report opens it
         size, mtime_ns = photo.size, photo.mtime_ns
         if found.loaded is not None:
             size, mtime_ns = found.loaded.size, found.loaded.mtime_ns
-        self._library.save_file(photo.rel_path, size, mtime_ns, content)
+        library.save_file(photo.rel_path, size, mtime_ns, content)
 
     def _save(
         self,
+        library: Library,
         stages: Sequence[NormalizeStage | MetadataStage],
         photo: Photo,
         loaded: LoadedImage,
@@ -165,12 +229,6 @@ class FactsOnTheWay:
     ) -> None:
         seen = StagePhoto(photo.rel_path, loaded, traits, None)
         for stage in stages:
-            stage.store(self._library, seen, traits)
+            stage.store(library, seen, traits)
             took = seconds if stage.name == "normalize" else 0.0
-            self._library.note_stage(loaded.content_sha256, stage.name, stage.version, took=took)
-
-    def _give_up(self, error: LibraryError) -> None:
-        if not self._given_up.is_set():
-            self._given_up.set()
-            self._found.close(discard=True)
-            self._notice(f"{error}. Captioning goes on; the report will look at the photos itself")
+            library.note_stage(loaded.content_sha256, stage.name, stage.version, took=took)

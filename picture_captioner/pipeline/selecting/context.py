@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from picture_captioner.backends.base import TOLD, Told
-from picture_captioner.library import Library, PhotoFacts
+from picture_captioner.library import PhotoFacts
 from picture_captioner.metadata import Kind
 
+FactsOf = Callable[[str, str], PhotoFacts | None]
 PlaceNames = Callable[[Sequence[tuple[float, float]]], Sequence[str | None]]
 
 MOST_OF_A_KIND = 20
@@ -32,6 +33,7 @@ class Context:
 
     Args:
         kinds: of `TOLD`.
+        facts_of: what is known of a path and a content.
         people: the names of those whom the faces of a content show.
         place_names: towns by coordinates; None where nobody can say.
         ours: for a path the words in lower case that this program wrote into the photo; they are
@@ -41,13 +43,13 @@ class Context:
     def __init__(
         self,
         kinds: Collection[str],
-        library: Library,
+        facts_of: FactsOf,
         people: Mapping[str, Sequence[str]],
         place_names: PlaceNames | None,
         ours: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
         self.kinds = tuple(kind for kind in TOLD if kind in kinds)
-        self._library = library
+        self._facts_of = facts_of
         self._people = people
         self._place_names = place_names
         self._ours = ours
@@ -55,7 +57,7 @@ class Context:
 
     def told(self, rel_path: str, content_sha256: str | None) -> tuple[Told, ...]:
         """The facts, in the order of the kinds; what holds numbers like coordinates is left out."""
-        facts = self._library.facts_of(rel_path, content_sha256) if content_sha256 else None
+        facts = self._facts_of(rel_path, content_sha256) if content_sha256 else None
         found: list[Told] = []
         for kind in self.kinds:
             values = map(_clean, self._values(kind, rel_path, facts))
