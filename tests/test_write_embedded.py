@@ -307,13 +307,31 @@ def test_no_exiftool_is_told_before_anything_is_done(here):
     assert caption("write", *HERE, cwd=here, PATH="/nowhere").returncode == 0
 
 
-def test_read_only_photos_and_folders_are_left_alone_and_the_others_go_on(here):
-    (here / "photos" / "a.jpg").chmod(0o444)
-    before = (here / "photos" / "a.jpg").read_bytes()
-    done = write(here, code=74)
-    assert "a.jpg is read-only" in done.stderr
-    assert (here / "photos" / "a.jpg").read_bytes() == before
+@pytest.mark.parametrize("to", ["embedded", "both"])
+def test_the_words_of_a_read_only_photo_go_into_a_sidecar(here, to):
+    photo = here / "photos" / "a.jpg"
+    photo.chmod(0o444)
+    before = photo.read_bytes()
+    done = write(here, f"--to={to}")
+    assert "a.jpg: it is read-only" in done.stderr
+    assert "its words go into a sidecar" in done.stderr
+    assert photo.read_bytes() == before
+    beside = XmpPacket((here / "photos" / "a.jpg.xmp").read_bytes())
+    assert beside.text("dc:description") == "A square, a.jpg"
     assert packet(here / "photos" / "b.png").text("dc:description") == "A square, b.png"
+    assert json.loads(write(here, f"--to={to}").stdout)["unchanged"] == 3
+    undone = caption("undo", *HERE, "--all", cwd=here)
+    assert undone.returncode == 0, undone.stderr
+    assert list((here / "photos").glob("*.xmp")) == []
+
+
+def test_a_read_only_photo_that_has_its_words_is_no_failure_but_to_undo(here):
+    write(here)
+    (here / "photos" / "a.jpg").chmod(0o444)
+    assert "read-only" not in write(here).stderr
+    assert not (here / "photos" / "a.jpg.xmp").exists()
+    undone = caption("undo", *HERE, "--all", cwd=here)
+    assert (undone.returncode, "a.jpg: it is read-only" in undone.stderr) == (74, True)
 
 
 def test_names_that_only_this_photo_shows_are_areas_inside_it(here):

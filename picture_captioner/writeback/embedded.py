@@ -55,7 +55,7 @@ def read_photo(path: Path) -> Photo:
 
     Raises:
         NotEmbeddableError: it cannot be, by its kind.
-        SidecarError: it cannot be read, or is read-only.
+        SidecarError: it cannot be read.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise NotEmbeddableError(f"nothing is written into {path.suffix.lower() or 'such'} files")
@@ -69,7 +69,7 @@ def read_photo(path: Path) -> Photo:
         raise SidecarError(f"cannot read {path}: {error.strerror}") from error
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
-        _check(path, status)
+        _check(status)
         try:
             data = stream.read()
         except OSError as error:
@@ -80,7 +80,7 @@ def read_photo(path: Path) -> Photo:
         raise NotEmbeddableError(str(error)) from None
 
 
-def _check(path: Path, status: os.stat_result) -> None:
+def _check(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise NotEmbeddableError("it is no plain file")
     if status.st_nlink > 1:
@@ -89,8 +89,16 @@ def _check(path: Path, status: os.stat_result) -> None:
         )
     if status.st_size > MOST_BYTES:
         raise NotEmbeddableError(f"it has over {MOST_BYTES >> 20} MiB")
-    if not status.st_mode & 0o222 or not os.access(path, os.W_OK):
-        raise SidecarError(f"{path} is read-only: 'chmod u+w' it, or leave it as it is")
+
+
+def check_writable(photo: Photo) -> None:
+    """Leave a read-only photo alone: whoever made it so did not want it changed.
+
+    Raises:
+        NotEmbeddableError: it is read-only.
+    """
+    if not photo.status.st_mode & 0o222 or not os.access(photo.path, os.W_OK):
+        raise NotEmbeddableError("it is read-only ('chmod u+w' would let it be changed)")
 
 
 class New(NamedTuple):
@@ -154,8 +162,9 @@ def put_photo(photo: Photo, data: bytes, times: tuple[int, int] | None) -> os.st
         times: last access and change in ns since 1970; None: now.
 
     Raises:
-        SidecarError: the disk is full, the folder read-only, somebody changed the photo meanwhile.
+        SidecarError: the disk is full, photo or folder read-only, the photo changed meanwhile.
     """
+    check_writable(photo)
     path, was = photo.path, photo.status
     try:
         with replacing(path) as stream:

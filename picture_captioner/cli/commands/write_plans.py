@@ -136,6 +136,7 @@ class Planner:
         added = self._merged(rel_path, rel_path, packet, words, own, facts)
         if not added:
             return None
+        embedded.check_writable(photo)
         description = self._exif_text(rel_path, facts, packet, added)
         new = None
         if not self.dry_run:
