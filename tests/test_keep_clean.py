@@ -92,6 +92,15 @@ def test_there_are_never_more_than_were_allowed(tmp_path, large):
     assert left.stat().st_mtime > 1, "the older ones made room"
 
 
+def test_a_lower_bound_holds_also_for_what_is_used_again(tmp_path, large):
+    run(tmp_path)
+    smaller = min(f.stat().st_size for f in kept(tmp_path))
+    for image in kept(tmp_path):
+        os.utime(image, (2**32, 2**32))  # a clock was wrong
+    run(tmp_path, "--force", keep=f"{(smaller + 10) / 1e9:.9f}")
+    assert sum(f.stat().st_size for f in kept(tmp_path)) <= smaller + 10
+
+
 def test_forget_deletes_the_kept_image_and_off_keeps_none(tmp_path, large):
     run(tmp_path, keep="0")
     assert not (tmp_path / FOLDER).exists()

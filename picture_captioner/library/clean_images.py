@@ -1,13 +1,15 @@
 """Clean images kept beside library.db: small JPEGs, upright, in sRGB, named by content.
 
 A cache, of which anything may be deleted at any time. It is bounded; what was kept or used longest
-ago goes first. What this process kept or used stays: a pass over more photos than fit would else
-throw each image away shortly before the next pass asks for it.
+ago goes first, down to the bound as soon as a pass begins. What this pass kept or used then stays,
+and no more is kept: a pass over more photos than fit would else throw each image away shortly
+before the next pass asks for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import threading
@@ -40,11 +42,13 @@ class CleanImages:
         self._folder = folder_of(library_path)
         self._most = most_bytes
         self._notice = notice
-        self._began = time.time()
+        self._began = math.inf
         self._lock = threading.Lock()
         self._older: deque[Path] | None = None
         self._bytes = 0
         self._given_up = False
+        self._shrink()
+        self._began = time.time()
 
     @classmethod
     def up_to(cls, gigabytes: float, library: Path, notice: Callable[[str], None]) -> Self | None:
@@ -70,8 +74,18 @@ class CleanImages:
                     _write(path, jpeg)
                     self._bytes += len(jpeg)
             except OSError as error:
-                self._given_up = True
-                self._notice(f"cannot keep clean images in {self._folder}: {error.strerror}")
+                self._give_up(error)
+
+    def _shrink(self) -> None:
+        try:
+            if self._folder.is_dir():
+                self._made_room(0)
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._given_up = True
+        self._notice(f"cannot keep clean images in {self._folder}: {error.strerror}")
 
     def drop(self, content_sha256: str) -> None:
         """Take out an image that is no use."""
