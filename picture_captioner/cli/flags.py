@@ -8,6 +8,7 @@ declaration names the command, and every field of that class; a field may also c
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hin
 import typer
 from typer.core import TyperCommand
 
+from picture_captioner.cli.program import program
 from picture_captioner.cli.terminal import set_verbosity
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
 from picture_captioner.declaration import HOW, WHERE, Declared, Flag, declared
@@ -81,6 +83,25 @@ def where_words(flags: Flags, *names: str) -> list[str]:
     if url := given.get("library"):  # the password belongs into no command that is shown
         given["library"] = str(ServerAddress(url, ""))
     return words + [f"--{n.replace('_', '-')}={v}" for n, v in given.items() if v is not None]
+
+
+def suggested(flags: Flags, command: str, *more: str) -> str:
+    """Another command as this person would type it, with the settings given here that it takes."""
+    words = [f"--config={flags.config}"] if flags.config else []
+    for name, one in declared(Settings).items():
+        if command.replace(" ", "_") in one.flag.on.split():
+            words += as_typed(name, flags.given.get(name))
+    return shlex.join([*program(), *command.split(), *words, *more])
+
+
+def as_typed(name: str, value: Any) -> list[str]:
+    """A flag as it is typed; one that says yes has no value."""
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, list):
+        return [f"{flag}={one}" for one in value]
+    if value is True:
+        return [flag]
+    return [] if value is None or value is False else [f"{flag}={value}"]
 
 
 def takes_flags(function: Callable[..., int]) -> Callable[..., int]:

@@ -39,15 +39,18 @@ class Desk:
             words += ["--photos-dir=photos", "--decode-workers=1"]
         if words[:2] == ["batch", "submit"] or words[0] == "run":
             words += [word for word in given if word not in address]
-        run = self._preloaded.run(
+        run = self.typed(*words, f"--captions-jsonl={journal}", faults=faults)
+        self.said = run.said
+        return run.returncode
+
+    def typed(self, *words: str, faults: Any = ()) -> Any:
+        """Run one command as it is, with nothing added."""
+        return self._preloaded.run(
             *words,
-            f"--captions-jsonl={journal}",
             cwd=self.folder,
             faults=[*self.server.process_faults, *faults],
             **self.server.environment(KEY),
         )
-        self.said = run.said
-        return run.returncode
 
     def jobs(self, journal: str = "captions.jsonl") -> list[dict[str, Any]]:
         """What `batch list --json` says."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 
 from tests.batch.conftest import KEY
@@ -36,6 +38,18 @@ def test_a_job_from_submit_to_the_last_record(any_desk):
     assert not server.paid_twice()
     _check_records(desk)
     _check_bodies(desk)
+
+
+def test_the_commands_that_submit_names_work_as_they_are_printed(desk):
+    assert desk.run("batch", "submit", "--min-batch=2") == 0, desk.said
+    named = re.findall(r"^  '(.+ batch (?:status|wait|collect) .+)' ", desk.said, re.MULTILINE)
+    assert len(named) == 3, desk.said
+    for command in named:
+        words = shlex.split(command)
+        run = desk.typed(*words[words.index("batch") :], *["--poll=0.1"] * ("wait" in words))
+        assert run.returncode == 0, run.said
+    (job,) = desk.jobs()
+    assert job["code"] == "deleted"
 
 
 def _check_records(desk) -> None:

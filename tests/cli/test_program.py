@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.program import as_called, program
 
 
@@ -33,6 +35,15 @@ def test_python_is_named_so_where_that_is_the_one_that_runs(monkeypatch):
     monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
     monkeypatch.setattr("shutil.which", {"python": sys.executable}.get)
     assert program() == ["python", "caption.py"]
+
+
+def test_a_suggested_command_has_the_flags_given_here_that_it_takes(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/caption"])
+    given = {"photos_dir": Path("my photos"), "allow_http": True, "backend": "compatible"}
+    flags = Flags(given=given, config=Path("c.env"))
+    told = "caption batch status --config=c.env '--photos-dir=my photos' --allow-http"
+    assert suggested(flags, "batch status") == told
+    assert suggested(flags, "stats", "x") == "caption stats --config=c.env x"
 
 
 def test_commands_in_messages_are_what_this_person_types(monkeypatch):

@@ -14,7 +14,7 @@ from picture_captioner.batch.ledger import Job, JobLedger, JobState, add_up, rea
 from picture_captioner.cli.commands.batch_parties import open_ledger, services_of
 from picture_captioner.cli.commands.batch_submit import asking
 from picture_captioner.cli.commands.compose import settings_for
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.program import program
 from picture_captioner.cli.progress import ProgressReporter
@@ -73,7 +73,7 @@ def wait(flags: RunFlags) -> int:
     if interrupts.exit_status is not None:
         return interrupts.exit_status
     if any(job.state is JobState.ENDED for job in read_jobs(settings.captions_jsonl).values()):
-        say("All jobs have ended; next: 'batch collect'")
+        say(f"All jobs have ended; next: '{suggested(flags, 'batch collect')}'")
     return ExitCode.DONE
 
 
@@ -154,7 +154,8 @@ def cancel(flags: RunFlags, wanted: Sequence[str], *, everything: bool) -> int:
                     say(f"Job {job.id}: {service.host} was asked to stop it")
             with asking(service):
                 follow(service, ledger, say)
-    say("Next: 'batch collect' fetches what was answered before, which is billed")
+    collect = suggested(flags, "batch collect")
+    say(f"Next: '{collect}' fetches what was answered before, which is billed")
     return ExitCode.DONE
 
 
@@ -175,7 +176,7 @@ def adopt(flags: Flags, remote_id: str, source: Path | None, job_id: str | None)
             job_id = _lost_job(ledger, remote_id, job_id)
         if not ledger.jobs()[job_id].remote_id:
             ledger.note(job_id, JobState.CREATED, remote_id=remote_id)
-    say(f"{remote_id} is job {job_id} now; 'batch status' asks how far it is")
+    say(f"{remote_id} is job {job_id} now; '{suggested(flags, 'batch status')}' asks how far it is")
     return ExitCode.DONE
 
 

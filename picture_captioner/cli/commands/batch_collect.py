@@ -11,6 +11,7 @@ from picture_captioner.cli.commands.batch_parties import flags_as, open_ledger, 
 from picture_captioner.cli.commands.batch_submit import asking, submit
 from picture_captioner.cli.commands.compose import settings_for
 from picture_captioner.cli.commands.run import caption_pending, with_pending
+from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, dollars, say
 from picture_captioner.config import Settings
@@ -68,7 +69,7 @@ def collect_ended(flags: RunFlags) -> int:
         jobs = ledger.jobs()
     running = sum(job.is_out and job.state is not JobState.ENDED for job in jobs.values())
     if running:
-        say(f"Still running: {count(running, 'job')}; 'batch wait' waits")
+        say(f"Still running: {count(running, 'job')}; '{suggested(flags, 'batch wait')}' waits")
     code = _repair(flags, settings, jobs, failed)
     return ExitCode.UNAVAILABLE if stuck and code == ExitCode.DONE else code
 

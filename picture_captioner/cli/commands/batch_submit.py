@@ -22,6 +22,7 @@ from picture_captioner.cli.commands.run import (
     run_options,
     with_pending,
 )
+from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say
@@ -131,7 +132,9 @@ def _send(job: Job, service: BatchService, ledger: JobLedger) -> int:
             error = stopped
         finally:
             job.reporter.close()
-    _tell(outcomes, job.batch, submission.made if submission else [], time.monotonic() - started)
+    _tell(outcomes, job.batch, time.monotonic() - started)
+    if submission and submission.made:
+        _tell_next(job.flags, len(submission.made))
     code = exit_code(error, interrupts, outcomes, job.batch)
     leave(job, code, abandoned=submission is not None and submission.abandoned)
     return code
@@ -234,13 +237,18 @@ def _announce(
     )
 
 
-def _tell(outcomes: Outcomes, batch: Batch, made: Sequence[str], seconds: float) -> None:
+def _tell(outcomes: Outcomes, batch: Batch, seconds: float) -> None:
     say(f"{outcomes.settled:,} of {count(len(batch.photos))} worked through in {duration(seconds)}")
     for outcome in Outcome:
         if number := outcomes.counts[outcome]:
             say(f"  {number:>7,} {outcome}")
-    if made:
-        say(
-            f"Made {count(len(made), 'job')}. Next: 'batch status' says how far they are, 'batch "
-            "wait' waits, 'batch collect' fetches the captions"
-        )
+
+
+def _tell_next(flags: RunFlags, made: int) -> None:
+    say(f"Made {count(made, 'job')}. Next:")
+    for command, does in (
+        ("batch status", "says how far they are"),
+        ("batch wait", "waits until they have ended"),
+        ("batch collect", "fetches the captions"),
+    ):
+        say(f"  '{suggested(flags, command)}' {does}")

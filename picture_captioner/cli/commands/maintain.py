@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from picture_captioner.cli.commands.people import deciding, decisions_of
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, suggested, where_words
+from picture_captioner.cli.program import report_program
 from picture_captioner.cli.search_flags import REPORT_DIR
 from picture_captioner.cli.terminal import say, show
 from picture_captioner.config import Settings
@@ -56,9 +58,10 @@ def run_step(flags: Flags, name: str, *, as_json: bool) -> int:
     for field, value in result.items():
         show(field.replace("_", " "), str(value))
     if result.get("stale"):
-        say("Next: caption.py people cluster --rebuild")
+        say(f"Next: {suggested(flags, 'people cluster', '--rebuild')}")
     if result.get("themes"):
-        say("Next: cluster_report.py")
+        where = where_words(flags, "captions_jsonl", "photos_dir")
+        say(f"Next: {shlex.join([*report_program(), *where])}")
     return ExitCode.DONE
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.cli.commands.process import run_stages
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
@@ -131,7 +131,7 @@ def scan_faces(flags: ProcessFlags, path: Path | None) -> int:
             new = sum(face.status is None for face in faces)
         say(f"{count(len(faces), 'face')}, {new:,} of them in no group yet")
         if new:
-            say("Next: caption.py people cluster")
+            say(f"Next: {suggested(flags, 'people cluster')}")
     return code
 
 
@@ -156,7 +156,7 @@ def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
     """Group faces into persons."""
     settings = flags.settings()
     if not settings.has_library:
-        say("No faces yet: find them with 'caption.py people scan'")
+        say(f"No faces yet: find them with '{suggested(flags, 'people scan')}'")
         grouped = None
     else:
         with deciding(settings) as (library, file):
@@ -170,7 +170,7 @@ def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
         say(f"Clustered {count(len(grouped.table), 'face')} anew, {grouped.anew}")
     else:
         say(f"{count(grouped.added, 'new face')} added to the groups")
-    _tell_grouped(grouped)
+    _tell_grouped(flags, grouped)
     if as_json:
         show(json.dumps(_counts(grouped)))
     return ExitCode.DONE
@@ -186,7 +186,7 @@ def _take_over_names(library: Library, file: PeopleFile) -> None:
         say(f"{count(faces, 'face')} named in other programs: confirmed")
 
 
-def _tell_grouped(grouped: Grouped) -> None:
+def _tell_grouped(flags: Flags, grouped: Grouped) -> None:
     people = grouped.people
     pending = len(people.doubts)
     free = sum(person is None for person in people.of_face)
@@ -197,9 +197,10 @@ def _tell_grouped(grouped: Grouped) -> None:
     for violation in people.violations:
         say(f"Contradiction: {violation}")
     if grouped.stale:
-        say(f"Stale: {grouped.stale}. 'caption.py people cluster --rebuild' clusters anew")
+        again = suggested(flags, "people cluster", "--rebuild")
+        say(f"Stale: {grouped.stale}. '{again}' clusters anew")
     if pending or people.suggestions or people.violations:
-        say("Next: caption.py people review")
+        say(f"Next: {suggested(flags, 'people review')}")
 
 
 def _counts(grouped: Grouped | None) -> dict[str, object]:
@@ -240,13 +241,14 @@ def print_people(flags: Flags, *, hidden: bool, as_json: bool) -> int:
                 faces = count(len(person.faces), "face")
                 show(person.identity, person.name or "-", faces, count(photos))
     if not view.persons and not view.unassigned:
-        say("No faces yet: find them with 'caption.py people scan'")
+        say(f"No faces yet: find them with '{suggested(flags, 'people scan')}'")
     elif new:
-        say(f"{count(new, 'face')} in no group yet: run 'caption.py people cluster'")
+        say(f"{count(new, 'face')} in no group yet: '{suggested(flags, 'people cluster')}'")
     elif view.unassigned:
         say(
-            f"{count(len(view.unassigned), 'face')} nobody's: 'people show nobody' lists them, "
-            "'people name FACE NAME' makes one somebody"
+            f"{count(len(view.unassigned), 'face')} nobody's: "
+            f"'{suggested(flags, 'people show', 'nobody')}' lists them, "
+            f"'{suggested(flags, 'people name', 'FACE', 'NAME')}' makes one somebody"
         )
     if left_out:
         say(f"{left_out:,} hidden: --all shows them")
@@ -331,7 +333,7 @@ def print_review(flags: Flags, *, as_json: bool) -> int:
     if not asked:
         say("Nothing to decide")
     if new:
-        say(f"{count(new, 'face')} in no group yet: run 'caption.py people cluster'")
+        say(f"{count(new, 'face')} in no group yet: '{suggested(flags, 'people cluster')}'")
     return ExitCode.DONE
 
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 
 from picture_captioner.cli.commands.people import Known, deciding, group
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ConfigurationError, ExitCode, UsageError
 from picture_captioner.library import Placed
@@ -82,10 +82,8 @@ def name_person(flags: Flags, person: str, name: str) -> int:
         found = known.person(person)
         for other in known.view.find(cleaned):
             if other.identity != found.identity:
-                say(
-                    f"{other.identity} is called {other.name} too; if they are one person: "
-                    f"caption.py people merge {other.identity} {found.identity}"
-                )
+                merge = suggested(flags, "people merge", other.identity, found.identity)
+                say(f"{other.identity} is called {other.name} too; if they are one person: {merge}")
         say(f"{found.identity} is {cleaned} ({count(len(found.faces), 'face')})")
         return naming(found, cleaned)
 

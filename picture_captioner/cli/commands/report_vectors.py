@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TEXTS_AT_A_TIME = 256
 
 TO_GO_BY_CAPTIONS = (
-    "the captions say more than that: caption.py models download minilm (91 MB), and make the "
+    "the captions say more than that: 'caption.py models download minilm' (91 MB), and make the "
     "report again"
 )
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import count, say, show, table
 from picture_captioner.errors import ExitCode, JournalError
 from picture_captioner.journal import Summary, summarize
@@ -48,7 +48,8 @@ def print_stats(flags: Flags, *, as_json: bool) -> int:
         for line in table(_rows(path, summary)):
             show(line)
         if summary.suspect:
-            say("Suspect captions name what nobody told: caption.py search status:suspect")
+            found = suggested(flags, "search", "status:suspect")
+            say(f"Suspect captions name what nobody told: {found}")
     return ExitCode.DONE
 
 

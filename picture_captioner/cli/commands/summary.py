@@ -8,7 +8,7 @@ import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.cli.flags import where_words
+from picture_captioner.cli.flags import as_typed, where_words
 from picture_captioner.cli.program import program, report_program
 from picture_captioner.cli.terminal import count, duration, rate, say, show
 from picture_captioner.errors import TruncatedImageError
@@ -163,18 +163,8 @@ def _command(flags: RunFlags, *additions: str) -> str:
     given: dict[str, Any] = {n: v for n, v in flags.given.items() if n not in left_out}
     given |= {name: getattr(flags, name) for name in _REPEATED}
     words = [f"--config={flags.config}"] if flags.config else []
-    words += [word for name, value in given.items() for word in _words(name, value)]
+    words += [word for name, value in given.items() for word in as_typed(name, value)]
     return shlex.join([*program(), "run", *words, *map(str, flags.named), *additions])
-
-
-def _words(name: str, value: Any) -> list[str]:
-    """A flag as it is typed; one that says yes has no value."""
-    flag = f"--{name.replace('_', '-')}"
-    if isinstance(value, list):
-        return [f"{flag}={one}" for one in value]
-    if value is True:
-        return [flag]
-    return [] if value is None or value is False else [f"{flag}={value}"]
 
 
 def _look_at_them(flags: RunFlags) -> list[str]:
