@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import zlib
 from base64 import b64decode
@@ -97,7 +98,8 @@ def test_the_canary_is_nowhere_after_it_was_forgotten(kept):
     assert (folder / "captions.jsonl.broken").read_bytes() == photo("x.jpg").to_line()
     assert os.stat(folder / "captions.jsonl").st_mode & 0o777 == 0o600
     again = caption("forget", CANARY, cwd=folder)
-    assert (again.returncode, again.stdout) == (0, "")
+    assert (again.returncode, again.stdout) == (64, "")
+    assert f"nothing is known of {CANARY}" in again.stderr
     made = report("--photos-dir=photos", "--embedder=pixels", cwd=folder)
     assert made.returncode == 0, made.stderr
 
@@ -147,10 +149,40 @@ def test_what_would_forget_too_much_is_refused(kept, arguments, code, said):
     assert (folder / "captions.jsonl").read_bytes() == before
 
 
+def test_a_photo_is_named_by_its_path_from_here_too(kept):
+    folder, content = kept
+    named = ("--photos-dir=photos", "photos/nowhere.jpg")
+    done = caption("forget", f"photos/{CANARY}", *named, cwd=folder)
+    assert (done.returncode, done.stdout) == (64, CANARY + "\n")
+    assert "nothing is known of photos/nowhere.jpg: " in done.stderr
+    assert traces_in(folder, content) == [], "what is known is forgotten all the same"
+    inside = folder / "photos" / "000"
+    flags = ("--photos-dir=..", "--captions-jsonl=../../captions.jsonl", "--dry-run")
+    assert caption("forget", "00002.jpg", *flags, cwd=inside).stdout == "000/00002.jpg\n"
+
+
+def test_a_path_that_means_two_photos_is_refused(kept):
+    folder, _ = kept
+    with Journal(folder / "captions.jsonl") as journal:
+        journal.append(photo("photos/000/00001.jpg"))
+    name, flags = "photos/000/00001.jpg", ("--photos-dir=photos", "--dry-run")
+    done = caption("forget", name, *flags, cwd=folder)
+    assert (done.returncode, done.stdout) == (64, "")
+    for meant in ("000/00001.jpg", "photos/000/00001.jpg"):
+        path = folder / "photos" / meant
+        assert str(path) in done.stderr
+        assert caption("forget", path, *flags, cwd=folder).stdout == f"{meant}\n"
+
+
 def test_what_write_put_beside_a_photo_is_forgotten_too(kept):
     folder, content = kept
     assert caption("write", "--photos-dir=photos", cwd=folder).returncode == 0
     assert CANARY in (folder / "captions.undo.jsonl").read_text()
-    assert caption("forget", CANARY, "--photos-dir=photos", cwd=folder).returncode == 0
+    looked = caption("forget", CANARY, "--photos-dir=photos", "--dry-run", cwd=folder)
+    (told,) = [line for line in looked.stderr.splitlines() if "1 file with what" in line]
+    assert re.search(r" First: .* undo --photos-dir=photos --run=\S+$", told)
+    done = caption("forget", CANARY, "--photos-dir=photos", cwd=folder)
+    assert done.returncode == 0
+    assert f"({CANARY}.xmp): left as they are, and 'undo' cannot" in done.stderr
     left = [where for where in traces_in(folder, content) if "undo" in where]
     assert left == []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from picture_captioner.batch.ledger import Job, JobLedger, ledger_path, read_jobs
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
@@ -20,6 +20,7 @@ from picture_captioner.errors import (
 from picture_captioner.journal import Journal, Traces, find_traces, forget_in_log, forget_lines
 from picture_captioner.library import Library, forget_clean_images
 from picture_captioner.writeback import exiftool, undo
+from picture_captioner.writeback.sidecars import files_of
 
 
 def forget_photos(
@@ -28,14 +29,15 @@ def forget_photos(
     """Forget them; the journal goes last, since it says what else there is to find.
 
     Raises:
-        UsageError: no photo was named, or both ways of naming were used.
+        UsageError: no photo was named, or both ways of naming were used; nothing is known of one
+            that was named, which is said when the others are forgotten.
         NoPhotosError: the photos directory is not there or empty: everything would count as gone.
         JournalError, LibraryError: one file cannot be rewritten; the same command goes on there.
     """
     if gone == bool(paths):
         raise UsageError("name the photos or folders to forget, or give --gone for deleted ones")
     settings = flags.settings()
-    forgets = _is_gone(settings) if gone else _is_named(paths, settings)
+    is_gone = _is_gone(settings) if gone else None
     if not settings.captions_jsonl.exists():
         raise JournalError(
             f"there is no journal at {settings.captions_jsonl}; name it with --captions-jsonl"
@@ -43,20 +45,24 @@ def forget_photos(
     with Journal(settings.captions_jsonl) as journal:
         for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
             say(warning)
-        traces = find_traces(journal, forgets)
         jobs = read_jobs(journal.path)
+        known = {*journal.index.entries, *(path for job in jobs.values() for path in job.paths)}
+        names = {name: _in_library(name, settings.photos_dir, known) for name in paths}
+        forgets = is_gone or (lambda path: any(_is_at(path, name) for name in names.values()))
+        traces = find_traces(journal, forgets)
         traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
         with Library.open(settings.library_home, say) as library:
             library.add_traces(traces, forgets)
             for path in sorted(traces.paths):
                 show(path)
-            if not traces.paths:
-                named = ", ".join(paths) or "photos that are gone"
-                say(f"Nothing is known of {named}")
-                return ExitCode.DONE
-            if dry_run:
+            if traces.paths:
+                _tell_what_is_written(flags, settings, traces.paths, dry_run=dry_run)
+            if gone and not traces.paths:
+                say("Nothing is known of photos that are gone")
+            if traces.paths and dry_run:
                 say(f"{count(len(traces.paths))} would be forgotten (nothing done: --dry-run)")
-                return ExitCode.DONE
+            if dry_run or not traces.paths:
+                return _refuse_unknown(names, traces.paths)
             forget_clean_images(settings.library_path, traces.own_hashes)
             library.forget(traces.paths, traces.own_hashes, traces.own_captions)
         _forget_people(settings, traces)
@@ -66,6 +72,16 @@ def forget_photos(
         _forget_elsewhere(out, settings, traces)
         forget_lines(journal, traces)
     _tell(traces, settings.photos_dir, out)
+    return _refuse_unknown(names, traces.paths)
+
+
+def _refuse_unknown(names: Mapping[str, str], known: Collection[str]) -> int:
+    unknown = [typed for typed, name in names.items() if not any(_is_at(p, name) for p in known)]
+    if unknown:
+        raise UsageError(
+            f"nothing is known of {', '.join(unknown)}: name photos and folders as the journal "
+            "does, or give --photos-dir and their paths"
+        )
     return ExitCode.DONE
 
 
@@ -96,26 +112,61 @@ def _lies_in(photos_dir: Path, rel_path: str) -> bool:
         return False
 
 
-def _is_named(names: Sequence[str], settings: Settings) -> Callable[[str], bool]:
+def _is_at(rel_path: str, name: str) -> bool:
     """A photo is named by its path in the photos directory, or by a folder that it is in."""
-    wanted = [_in_library(name, settings.photos_dir) for name in names]
-
-    def forgets(rel_path: str) -> bool:
-        return any(rel_path == name or rel_path.startswith(f"{name}/") for name in wanted)
-
-    return forgets
+    return name == "." or rel_path == name or rel_path.startswith(f"{name}/")
 
 
-def _in_library(name: str, photos_dir: Path | None) -> str:
-    if photos_dir is not None and Path(name).is_absolute():
-        for root in (photos_dir.absolute(), photos_dir.resolve()):
-            if Path(name).is_relative_to(root):
-                name = Path(name).relative_to(root).as_posix()
-                break
-    cleaned = os.path.normpath(name) if name else ""
-    if cleaned in {"", "."}:
-        raise UsageError(f"forget {name!r}: name a photo or a folder, not all; --gone for deleted")
-    return cleaned
+def _in_library(typed: str, photos_dir: Path | None, known: Collection[str]) -> str:
+    """What the journal calls it, which was typed so, or as a path from here."""
+    name = os.path.normpath(typed) if typed else "."
+    here = _below(photos_dir, name) if photos_dir is not None else None
+    if photos_dir is not None and here is not None and here != name:
+        by_name, by_path = (any(_is_at(p, one) for p in known) for one in (name, here))
+        if by_name and by_path:
+            raise UsageError(
+                f"{typed} is {here} or {name} in {photos_dir}: give {photos_dir.absolute() / here} "
+                f"or {photos_dir.absolute() / name}"
+            )
+        if by_path or (not by_name and _lies_in(photos_dir, here)):
+            name = here
+    if name == ".":
+        raise UsageError(f"forget {typed!r}: name a photo or a folder, not all; --gone for deleted")
+    return name
+
+
+def _below(photos_dir: Path, name: str) -> str | None:
+    path = Path(os.path.normpath(Path(name).absolute()))
+    for root in (Path(os.path.normpath(photos_dir.absolute())), photos_dir.resolve()):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return None
+
+
+def _tell_what_is_written(
+    flags: Flags, settings: Settings, paths: Collection[str], *, dry_run: bool
+) -> None:
+    """Say which files hold words of ours that only the undo lines can take out."""
+    path = undo.undo_path(settings.captions_jsonl)
+    if not path.exists():
+        return
+    files = {file for photo in paths for file in files_of(photo)}
+    last = {row["id"]: row for row in undo.UndoFile.read(path)[0]}.values()
+    rows = [row for row in last if row.get("path") in files and not row.get("undone")]
+    where = settings.photos_dir
+    rows = [r for r in rows if _lies_in(where or Path(str(r.get("photos_dir", ""))), r["path"])]
+    if not rows:
+        return
+    written = sorted({row["path"] for row in rows})
+    runs = sorted({str(row["run"]) for row in rows})
+    which = f"--run={runs[0]}" if len(runs) == 1 else "--list"
+    command = suggested(flags, "undo", which)
+    some = ", ".join(written[:3]) + (", ..." if len(written) > 3 else "")
+    holds = f"{count(len(written), 'file')} with what 'caption.py write' put there ({some})"
+    if dry_run:
+        say(f"{holds}: 'undo' cannot take it out when its lines are forgotten. First: {command}")
+    else:
+        say(f"{holds}: left as they are, and 'undo' cannot take it out any more", always=True)
 
 
 def _forget_people(settings: Settings, traces: Traces) -> None:
