@@ -72,10 +72,11 @@ class Server:
                     continue
                 except LibraryUnreachableError as error:
                     lost_at = lost_at or self._lost(error)
-                    if self._stopped() or time.monotonic() - lost_at >= self._patience:
+                    left = self._patience - (time.monotonic() - lost_at)
+                    if self._stopped() or left <= 0:
                         self._gone = error
                         raise
-                    time.sleep(random.uniform(pause / 2, pause))  # noqa: S311
+                    time.sleep(min(left, random.uniform(pause / 2, pause)))  # noqa: S311
                     pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
                     continue
                 if lost_at:

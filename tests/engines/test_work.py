@@ -185,7 +185,7 @@ def test_a_server_that_stays_away_ends_the_worker_and_loses_nothing(club, one_se
     began = time.monotonic()
     try:
         assert worker.wait(90) == 69, club.said("w")
-        assert time.monotonic() - began < 25  # it waited 30 s for facts alone
+        assert time.monotonic() - began < 20  # it waited 30 s for facts alone
         assert "Run the same command again" in club.said("w")
         assert "Captioning goes on" not in club.said("w")
         assert len(records(club.folder / "w.jsonl")) == club.requests() < 60
