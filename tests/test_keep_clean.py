@@ -146,6 +146,18 @@ def test_a_stage_is_given_the_kept_image(tmp_path, large):
         assert max(abs(a - b) for a, b in zip(pixel, by_photo[size], strict=True)) < 8
 
 
+def test_an_image_that_was_dropped_does_not_end_the_keeping(tmp_path):
+    hashes = [f"{number:064x}" for number in range(5)]
+    kept = CleanImages(tmp_path / "library.db", 250, pytest.fail)
+    kept.save(hashes[0], b"x" * 100)
+    kept.save(hashes[1], b"x" * 100)
+    later = CleanImages(tmp_path / "library.db", 250, pytest.fail)
+    later.drop(hashes[0])
+    for content in hashes[2:4]:
+        later.save(content, b"x" * 100)
+    assert [later.find(content) is not None for content in hashes[:4]] == [False, False, True, True]
+
+
 def test_the_last_room_on_the_disk_is_left_to_the_journal(tmp_path, monkeypatch):
     usage = namedtuple("usage", "free")
     told = []

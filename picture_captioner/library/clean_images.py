@@ -44,7 +44,7 @@ class CleanImages:
         self._notice = notice
         self._began = math.inf
         self._lock = threading.Lock()
-        self._older: deque[Path] | None = None
+        self._older: deque[tuple[Path, int]] | None = None
         self._bytes = 0
         self._given_up = False
         self._shrink()
@@ -103,13 +103,16 @@ class CleanImages:
             found = [(e.stat(follow_symlinks=False), e.path) for e in os.scandir(self._folder)]
             self._bytes = sum(status.st_size for status, _ in found)
             found.sort(key=lambda one: one[0].st_mtime)
-            self._older = deque(Path(path) for _, path in found)
+            self._older = deque((Path(path), status.st_size) for status, path in found)
         while self._bytes + size > self._most and self._older:
-            oldest = self._older.popleft()
-            status = oldest.stat()
-            if status.st_mtime < self._began:
+            oldest, its_size = self._older.popleft()
+            try:
+                if oldest.stat().st_mtime >= self._began:
+                    continue  # used since
                 oldest.unlink()
-                self._bytes -= status.st_size
+            except FileNotFoundError:  # dropped since, as no use
+                pass
+            self._bytes -= its_size
         return self._bytes + size <= self._most and has_room(self._folder)
 
 
