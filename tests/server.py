@@ -27,7 +27,9 @@ from tests import needs
 PASSWORD = "correct-horse-7"
 """Of the role `club`, which may make collections and nothing else, and of the superuser."""
 
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST = {"fsync": "off", "full_page_writes": "off"}
+"""A crash of the server still keeps what was committed, one of the machine does not."""
+
 SMALL = {"shared_buffers": "32MB", "log_min_messages": "fatal"}
 
 
