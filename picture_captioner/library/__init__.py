@@ -41,11 +41,11 @@ from picture_captioner.library.clean_images import (
     kept_clean_images,
 )
 from picture_captioner.library.copying import opened_to_copy
-from picture_captioner.library.database import fault_of, may_be_replaced
 from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.face_runs import FaceRuns, RunRow
 from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredFace
 from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.file_access import fault_of, may_be_replaced
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.ledger import (
     MAX_ATTEMPTS,

@@ -8,7 +8,6 @@ before the next pass asks for it.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import re
@@ -89,8 +88,10 @@ class CleanImages:
 
     def drop(self, content_sha256: str) -> None:
         """Take out an image that is no use."""
-        with contextlib.suppress(OSError):
-            self._path(content_sha256).unlink()
+        try:
+            self._path(content_sha256).unlink(missing_ok=True)
+        except OSError as error:
+            self._give_up(error)
 
     def _path(self, content_sha256: str) -> Path:
         if not _HASH.fullmatch(content_sha256):  # it came out of a decoder

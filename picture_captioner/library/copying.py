@@ -11,7 +11,8 @@ from typing import Any
 
 from picture_captioner.errors import LibraryError, LibraryNewerError, UsageError
 from picture_captioner.library import schema
-from picture_captioner.library.database import BEGINNING, BUSY_SECONDS, FileConnection
+from picture_captioner.library.database import FileConnection
+from picture_captioner.library.file_access import BEGINNING, BUSY_SECONDS
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.migrating import version_of
 from picture_captioner.settings import ServerAddress

@@ -9,38 +9,31 @@ a person named by mistake: a photo, the journal, another program's database.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from picture_captioner.errors import (
-    ConfigurationError,
-    LibraryError,
-    LibraryLockedError,
-    LibraryNewerError,
-)
+from picture_captioner.errors import LibraryError, LibraryNewerError
 from picture_captioner.library import schema
 from picture_captioner.library.checking import drop_unsound_rows
+from picture_captioner.library.file_access import (
+    BROKEN,
+    BUSY,
+    BUSY_SECONDS,
+    code_of,
+    create_private,
+    move_aside,
+    sentence,
+)
 from picture_captioner.library.home import Connection, Part, Phrase
 from picture_captioner.library.migrating import migrate, version_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-BUSY_SECONDS = 20.0
-"""How long another writer's transaction is waited for; ours take milliseconds."""
-
-OWN_NAME = "library.db"
-"""Whatever has this name is taken for a library, however broken it is."""
-
-BEGINNING = b"SQLite format 3\0"
-"""Of every file of SQLite's that is not empty."""
 
 _RETRY_SECONDS = 0.02
 
@@ -50,10 +43,6 @@ _WEIGHTS = "2.0, 1.0, 2.0, 1.0, 0.5, 0.5, 2.0"
 ROWS_AT_ONCE = 500
 EVERY_VECTOR = "SELECT key, vector FROM vectors NOT INDEXED WHERE model = ?"
 """The index would send SQLite back and forth between its keys and the rows."""
-
-_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 Notice = Callable[[str], None]
 T = TypeVar("T")
@@ -208,7 +197,7 @@ class FileDatabase:
 
     def _open(self, path: Path, notice: Notice) -> str | None:
         """Open the file, or say what is wrong with it."""
-        _create_private(path)
+        create_private(path)
         with self._told(may_be_moved=False):
             self._connection = _connect(path)
             try:
@@ -222,7 +211,7 @@ class FileDatabase:
                 self._connection.close()
                 raise LibraryNewerError(f"{path} {error}") from None
             except sqlite3.DatabaseError as error:
-                if _code(error) not in _BROKEN:
+                if code_of(error) not in BROKEN:
                     self._connection.close()
                     raise
                 reason = f"is damaged ({error})"
@@ -235,17 +224,17 @@ class FileDatabase:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            path, code = self.path, _code(error)
+            path, code = self.path, code_of(error)
             if path is None:
                 raise
-            if code in _BROKEN and may_be_moved:
+            if code in BROKEN and may_be_moved:
                 self._connection.close()
                 aside = move_aside(path)
                 raise LibraryError(
                     f"{path} is damaged ({error}); it is {aside.name} now. Run the same command "
                     "again: what it held is computed again"
                 ) from error
-            raise _sentence(path, code, error) from error
+            raise sentence(path, code, error) from error
 
 
 def _connect(path: Path | str) -> FileConnection:
@@ -272,7 +261,7 @@ def _patiently(look: Callable[[sqlite3.Connection], T], connection: sqlite3.Conn
         try:
             return look(connection)
         except sqlite3.OperationalError as error:
-            if _code(error) not in _BUSY or time.monotonic() > deadline:
+            if code_of(error) not in BUSY or time.monotonic() > deadline:
                 raise
             if connection.in_transaction:
                 connection.rollback()
@@ -319,98 +308,3 @@ def _stranger(connection: sqlite3.Connection) -> str | None:
             f"{known}): update the program, or name another file with --library-db"
         )
     return None
-
-
-def _create_private(path: Path) -> None:
-    """SQLite gives its -wal and -shm the mode of the database."""
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise LibraryError(
-            f"cannot write {path}: {error.strerror}; name another place with --library-db "
-            "(LIBRARY_DB in config.env)"
-        ) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise LibraryError(f"{path} is not a regular file; name another with --library-db")
-        if path.name != OWN_NAME and os.read(descriptor, len(BEGINNING)) not in {b"", BEGINNING}:
-            raise _no_library(path)
-    finally:
-        os.close(descriptor)
-
-
-def may_be_replaced(path: Path) -> bool:
-    """Whether the file is a library, as far as its name or what is left of it tells."""
-    with path.open("rb") as stream:
-        head = stream.read(72)
-    own = head[68:] == schema.APPLICATION_ID.to_bytes(4, "big")
-    return path.name == OWN_NAME or (head.startswith(BEGINNING) and own)
-
-
-def _no_library(path: Path) -> ConfigurationError:
-    return ConfigurationError(
-        f"{path} is no library of this program and is left as it is: name another file with "
-        "--library-db (library copy: --to)"
-    )
-
-
-def move_aside(path: Path) -> Path:
-    """Rename the file and its -wal to a name that is free; the new path.
-
-    Raises:
-        ConfigurationError: it is something else.
-    """
-    if not may_be_replaced(path):
-        raise _no_library(path)
-    number, aside = 1, path.with_name(f"{path.name}.broken")
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.broken-{number}")
-    try:
-        path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    except OSError as error:
-        raise LibraryError(
-            f"{path} cannot be used, nor moved out of the way: {error.strerror}; delete it, "
-            "nothing in it is lost"
-        ) from error
-    return aside
-
-
-def _code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; the upper bits of the extended one say more than we need."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _sentence(path: Path, code: int, error: sqlite3.Error) -> LibraryError:
-    if code in _BUSY:
-        return LibraryLockedError(
-            f"{path} is being written by another process; wait for it and run this again"
-        )
-    if code == sqlite3.SQLITE_FULL:
-        return LibraryError(
-            f"no room to write {path}: free some space and run the same command again; what was "
-            "saved so far is kept"
-        )
-    if code in _FORBIDDEN:
-        return LibraryError(
-            f"cannot write {path} ({error}): check its permissions, or name another place with "
-            "--library-db (LIBRARY_DB in config.env)"
-        )
-    if code == sqlite3.SQLITE_IOERR:
-        return LibraryError(f"the disk failed while {path} was used: {error}")
-    return LibraryError(f"{path} cannot be used: {error}")
-
-
-def fault_of(path: Path) -> str | None:
-    """What is wrong with a library.db, which is only read; None if it is well."""
-    try:
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as found:
-            (answer,) = found.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
-        return str(error)
-    return None if answer == "ok" else str(answer)

@@ -1,0 +1,121 @@
+"""How the file of a library is begun, looked at and moved aside, and what is said when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from picture_captioner.errors import ConfigurationError, LibraryError, LibraryLockedError
+from picture_captioner.library import schema
+
+BUSY_SECONDS = 20.0
+"""How long another writer's transaction is waited for; ours take milliseconds."""
+
+OWN_NAME = "library.db"
+"""Whatever has this name is taken for a library, however broken it is."""
+
+BEGINNING = b"SQLite format 3\0"
+"""Of every file of SQLite's that is not empty."""
+
+BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
+
+def create_private(path: Path) -> None:
+    """SQLite gives its -wal and -shm the mode of the database."""
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise LibraryError(
+            f"cannot write {path}: {error.strerror}; name another place with --library-db "
+            "(LIBRARY_DB in config.env)"
+        ) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise LibraryError(f"{path} is not a regular file; name another with --library-db")
+        if path.name != OWN_NAME and os.read(descriptor, len(BEGINNING)) not in {b"", BEGINNING}:
+            raise _no_library(path)
+    finally:
+        os.close(descriptor)
+
+
+def may_be_replaced(path: Path) -> bool:
+    """Whether the file is a library, as far as its name or what is left of it tells."""
+    with path.open("rb") as stream:
+        head = stream.read(72)
+    own = head[68:] == schema.APPLICATION_ID.to_bytes(4, "big")
+    return path.name == OWN_NAME or (head.startswith(BEGINNING) and own)
+
+
+def _no_library(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is no library of this program and is left as it is: name another file with "
+        "--library-db (library copy: --to)"
+    )
+
+
+def move_aside(path: Path) -> Path:
+    """Rename the file and its -wal to a name that is free; the new path.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if not may_be_replaced(path):
+        raise _no_library(path)
+    number, aside = 1, path.with_name(f"{path.name}.broken")
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.broken-{number}")
+    try:
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise LibraryError(
+            f"{path} cannot be used, nor moved out of the way: {error.strerror}; delete it, "
+            "nothing in it is lost"
+        ) from error
+    return aside
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; the upper bits of the extended one say more than we need."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def sentence(path: Path, code: int, error: sqlite3.Error) -> LibraryError:
+    """What happened to the file, and what to do about it."""
+    if code in BUSY:
+        return LibraryLockedError(
+            f"{path} is being written by another process; wait for it and run this again"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return LibraryError(
+            f"no room to write {path}: free some space and run the same command again; what was "
+            "saved so far is kept"
+        )
+    if code in _FORBIDDEN:
+        return LibraryError(
+            f"cannot write {path} ({error}): check its permissions, or name another place with "
+            "--library-db (LIBRARY_DB in config.env)"
+        )
+    if code == sqlite3.SQLITE_IOERR:
+        return LibraryError(f"the disk failed while {path} was used: {error}")
+    return LibraryError(f"{path} cannot be used: {error}")
+
+
+def fault_of(path: Path) -> str | None:
+    """What is wrong with a library.db, which is only read; None if it is well."""
+    try:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as found:
+            (answer,) = found.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if answer == "ok" else str(answer)
