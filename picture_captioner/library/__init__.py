@@ -6,23 +6,22 @@ source of truth.
     store.py       `Library`: facts, thumbnails and vectors by content hash
     captions.py    the full-text index, which follows the journal
     selection.py   `Selection`: what is asked for, and its grammar
-    searching.py   from a selection to photos: words, filters, vectors
+    searching.py   from a selection to photos: words, filters, vectors in one ranking
     conditions.py  filters in SQL
-    fusion.py      one ranking from words and vectors
     query.py       from words to expressions that FTS5 accepts
     stems.py       `dogs` finds `dog`, in 20 languages
     texts.py       what is written in photos
     tags.py        tags, of captions and of pictures
     told.py        what other programs and people say of photos
     times.py       the surest time of each photo, kept for searches
-    facts.py       `PhotoFacts`, and how they are read from a row
+    facts.py       `PhotoFacts`: width, time, place, ..., and the names of places
     faces.py       `Faces`: faces, and whose each is
     face_runs.py   `FaceRuns`: clustering runs, and which face is in which cluster
     forgetting.py  photos out of every table and free page
     clean_images.py  small clean copies of photos, in a folder beside the file
     vectors.py     half-precision vectors by model and key
     home.py        what a database has to be able to do
-    database.py    the file: private, checked, moved aside when it is broken
+    database.py    the file: its transactions; file_access.py begins it, moves a broken one aside
     postgresql.py  a server: postgresql_access.py reaches it, postgresql_migrating.py prepares it
                    (postgresql_schema.py: its tables), postgresql_words.py finds words there
     copying.py     a library copied from one home to the other

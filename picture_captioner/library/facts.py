@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from picture_captioner.library import told
-from picture_captioner.library.encoding import from_key
+from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.home import Connection
 from picture_captioner.library.times import read_metadata, surest_time
 from picture_captioner.metadata import (
     NOTHING_WRITTEN,
@@ -20,6 +24,13 @@ from picture_captioner.metadata import (
 
 _SIGN = 1 << 63
 """SQLite's integers are signed, a perceptual hash is not."""
+
+_FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
+"""Times that are not written in the photo."""
+
+_COLUMNS = (
+    "content, width, height, taken_at, camera, latitude, longitude, sharpness, perceptual_hash"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +86,7 @@ class PhotoFacts:
         return replace(self, taken_at=time, taken_from=TakenFrom.FILE)
 
 
-def facts_in(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
+def _facts_in(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
     """The facts in a row of `photos`, with what is written in the photo and beside it."""
     content, width, height, taken_at, camera, *place, sharpness, bits, written, others = row
     metadata, beside = read_metadata(written), told.beside_of(others)
@@ -97,6 +108,75 @@ def facts_in(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
     )
 
 
-def signed(bits: int | None) -> int | None:
-    """A perceptual hash as it is stored."""
-    return None if bits is None else bits - _SIGN
+def of_file(connection: Connection, rel_path: str, size: int, mtime_ns: int) -> PhotoFacts | None:
+    """What is known of a file that has not changed since it was looked at."""
+    row = connection.execute(
+        "SELECT photos.*, written.metadata, beside.metadata "
+        "FROM files JOIN photos USING (content) LEFT JOIN written USING (content) "
+        "LEFT JOIN beside ON beside.rel_path = files.rel_path "
+        "WHERE files.rel_path = ? AND size = ? AND mtime_ns = ?",
+        (to_key(rel_path), size, mtime_ns),
+    ).fetchone()
+    return _facts_in(row, rel_path) if row is not None else None
+
+
+def of_content(connection: Connection, rel_path: str, content_sha256: str) -> PhotoFacts | None:
+    """What is known of a file that has this content, whenever it was looked at."""
+    row = connection.execute(
+        "SELECT photos.*, written.metadata, (SELECT metadata FROM beside WHERE rel_path = ?) "
+        "FROM photos LEFT JOIN written USING (content) WHERE photos.content = ?",
+        (to_key(rel_path), to_key(content_sha256)),
+    ).fetchone()
+    return _facts_in(row, rel_path) if row is not None else None
+
+
+def save(connection: Connection, facts: PhotoFacts) -> None:
+    """Keep the facts of a content."""
+    written = facts.taken_at if facts.taken_from not in _FROM_FILE else None
+    bits = facts.perceptual_hash
+    row = (
+        to_key(facts.content_sha256),
+        facts.width,
+        facts.height,
+        written.isoformat() if written else None,
+        to_text(facts.camera) if facts.camera else None,
+        facts.latitude,
+        facts.longitude,
+        facts.sharpness,
+        None if bits is None else bits - _SIGN,
+    )
+    marks = ",".join("?" * len(row))
+    connection.execute(f"INSERT OR REPLACE INTO photos ({_COLUMNS}) VALUES ({marks})", row)  # noqa: S608
+    if facts.metadata != NOTHING_WRITTEN:
+        connection.execute(
+            "INSERT OR REPLACE INTO written VALUES (?, ?)",
+            (row[0], msgspec.json.encode(facts.metadata).decode()),
+        )
+        told.tell_written(connection, row[0], facts.metadata)
+
+
+def name_places(
+    connection: Connection,
+    names: Callable[[Sequence[tuple[float, float]]], Sequence[str | None]],
+) -> None:
+    """Keep the towns of photos whose position is new, by the photo or by what lies beside it."""
+    rows = connection.execute(
+        "SELECT content, photos.latitude, photos.longitude FROM photos "
+        "LEFT JOIN places USING (content) WHERE photos.latitude IS NOT NULL "
+        "AND photos.longitude IS NOT NULL AND (places.latitude IS NOT photos.latitude "
+        "OR places.longitude IS NOT photos.longitude) UNION "
+        "SELECT content, south.latitude, south.longitude FROM "
+        "(SELECT files.content, beside.latitude, beside.longitude, row_number() OVER "
+        "(PARTITION BY files.content ORDER BY beside.latitude, beside.longitude) AS place "
+        "FROM beside JOIN files USING (rel_path) LEFT JOIN photos USING (content) "
+        "WHERE photos.latitude IS NULL AND beside.latitude IS NOT NULL) AS south "
+        "LEFT JOIN places USING (content) "
+        "WHERE place = 1 AND south.latitude IS NOT places.latitude"
+    ).fetchall()
+    if not rows:
+        return
+    found = names([(latitude, longitude) for _, latitude, longitude in rows])
+    connection.executemany(
+        "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)",
+        [(*row, name) for row, name in zip(rows, found, strict=True)],
+    )

@@ -6,7 +6,7 @@ all, one here and one there. Filters are one statement. Paths stay keys (bytes) 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -17,7 +17,6 @@ from picture_captioner.library import vectors
 from picture_captioner.library.captions import caption_of
 from picture_captioner.library.conditions import PersonContents, TagName, where
 from picture_captioner.library.encoding import from_key, to_key
-from picture_captioner.library.fusion import fuse
 from picture_captioner.library.home import Connection, Part
 from picture_captioner.library.query import exact_phrase, form_phrases, word_phrases
 from picture_captioner.library.selection import WORDS, Selection, Term
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Scores: TypeAlias = dict[bytes, float]
+
+_RANK_OFFSET = 60
+"""Of the paper on fusing ranks; it keeps the first places from outweighing everything."""
 
 _NEAR_BITS = 5
 _FLAT_BITS = 6
@@ -357,6 +359,18 @@ class Looks:
         for part in parts:
             self._parts.setdefault(part, []).append(bits)
         return False
+
+
+def fuse(rankings: Iterable[Sequence[bytes]]) -> Scores:
+    """The scores of what stands in several rankings, best first in each, best first here.
+
+    Reciprocal rank fusion: Cormack, Clarke and Buettcher, SIGIR 2009.
+    """
+    scores: Scores = {}
+    for ranking in rankings:
+        for place, item in enumerate(ranking, start=1):
+            scores[item] = scores.get(item, 0.0) + 1 / (_RANK_OFFSET + place)
+    return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
 
 
 def _paths_of(connection: Connection, content: bytes) -> list[bytes]:

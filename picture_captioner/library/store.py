@@ -10,13 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import msgspec
-
 from picture_captioner.journal import TagDecisions, Traces, tag_key
 from picture_captioner.library import (
     captions,
     carrying,
     copying,
+    facts,
     forgetting,
     ledger,
     tags,
@@ -27,31 +26,26 @@ from picture_captioner.library import (
 from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.database import FileDatabase, Notice
-from picture_captioner.library.encoding import from_key, to_key, to_text
+from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.face_runs import FaceRuns
 from picture_captioner.library.faces import Faces
-from picture_captioner.library.facts import PhotoFacts, facts_in, signed
+from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.ledger import StageHistory, StageRow
 from picture_captioner.library.searching import Hits, Lookups, Search
 from picture_captioner.library.selection import Selection
 from picture_captioner.library.syncing import index_words, sync
-from picture_captioner.metadata import NOTHING_WRITTEN, Metadata, NamedFace, TakenFrom
+from picture_captioner.metadata import Metadata, NamedFace
 from picture_captioner.settings import ServerAddress
 
 RESTART_SECONDS = 30.0
 """How long a server that went away is waited for; a restart takes seconds."""
-
-_FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
-"""Times that are not written in the photo."""
 
 T = TypeVar("T")
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_FACTS = "content, width, height, taken_at, camera, latitude, longitude, sharpness, perceptual_hash"
 
 
 class Library:
@@ -133,50 +127,18 @@ class Library:
         A capture time that EXIF does not state is taken from the file's name.
         """
         with self.database.reading() as connection:
-            row = connection.execute(
-                "SELECT photos.*, written.metadata, beside.metadata "
-                "FROM files JOIN photos USING (content) LEFT JOIN written USING (content) "
-                "LEFT JOIN beside ON beside.rel_path = files.rel_path "
-                "WHERE files.rel_path = ? AND size = ? AND mtime_ns = ?",
-                (to_key(rel_path), size, mtime_ns),
-            ).fetchone()
-        return facts_in(row, rel_path) if row is not None else None
+            return facts.of_file(connection, rel_path, size, mtime_ns)
 
     def facts_of(self, rel_path: str, content_sha256: str) -> PhotoFacts | None:
         """What is known of a file that has this content, whenever it was looked at."""
         with self.database.reading() as connection:
-            row = connection.execute(
-                "SELECT photos.*, written.metadata, "
-                "(SELECT metadata FROM beside WHERE rel_path = ?) "
-                "FROM photos LEFT JOIN written USING (content) WHERE photos.content = ?",
-                (to_key(rel_path), to_key(content_sha256)),
-            ).fetchone()
-        return facts_in(row, rel_path) if row is not None else None
+            return facts.of_content(connection, rel_path, content_sha256)
 
-    def save_facts(self, rel_path: str, size: int, mtime_ns: int, facts: PhotoFacts) -> None:
+    def save_facts(self, rel_path: str, size: int, mtime_ns: int, found: PhotoFacts) -> None:
         """Keep the facts of the content, and that this file has it."""
-        written = facts.taken_at if facts.taken_from not in _FROM_FILE else None
-        row = (
-            to_key(facts.content_sha256),
-            facts.width,
-            facts.height,
-            written.isoformat() if written else None,
-            to_text(facts.camera) if facts.camera else None,
-            facts.latitude,
-            facts.longitude,
-            facts.sharpness,
-            signed(facts.perceptual_hash),
-        )
         with self.database.transaction() as connection:
-            marks = ",".join("?" * len(row))
-            connection.execute(f"INSERT OR REPLACE INTO photos ({_FACTS}) VALUES ({marks})", row)  # noqa: S608
-            if facts.metadata != NOTHING_WRITTEN:
-                connection.execute(
-                    "INSERT OR REPLACE INTO written VALUES (?, ?)",
-                    (row[0], msgspec.json.encode(facts.metadata).decode()),
-                )
-                told.tell_written(connection, row[0], facts.metadata)
-            self.save_file(rel_path, size, mtime_ns, facts.content_sha256)
+            facts.save(connection, found)
+            self.save_file(rel_path, size, mtime_ns, found.content_sha256)
 
     def save_file(self, rel_path: str, size: int, mtime_ns: int, content_sha256: str) -> None:
         """Keep that this file has content that is known from another one."""
@@ -373,26 +335,7 @@ class Library:
     ) -> None:
         """Let searches know the towns of photos with a position; asked for new ones only."""
         with self.database.transaction() as connection:
-            rows = connection.execute(
-                "SELECT content, photos.latitude, photos.longitude FROM photos "
-                "LEFT JOIN places USING (content) WHERE photos.latitude IS NOT NULL "
-                "AND photos.longitude IS NOT NULL AND (places.latitude IS NOT photos.latitude "
-                "OR places.longitude IS NOT photos.longitude) UNION "
-                "SELECT content, south.latitude, south.longitude FROM "
-                "(SELECT files.content, beside.latitude, beside.longitude, row_number() OVER "
-                "(PARTITION BY files.content ORDER BY beside.latitude, beside.longitude) AS place "
-                "FROM beside JOIN files USING (rel_path) LEFT JOIN photos USING (content) "
-                "WHERE photos.latitude IS NULL AND beside.latitude IS NOT NULL) AS south "
-                "LEFT JOIN places USING (content) "
-                "WHERE place = 1 AND south.latitude IS NOT places.latitude"
-            ).fetchall()
-            if not rows:
-                return
-            found = names([(latitude, longitude) for _, latitude, longitude in rows])
-            connection.executemany(
-                "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)",
-                [(*row, name) for row, name in zip(rows, found, strict=True)],
-            )
+            facts.name_places(connection, names)
 
     def words(self) -> texts.Words:
         """Tags, texts and places of the pictures themselves, by content."""

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from picture_captioner.errors import JournalError, LibraryError, Status, UsageError
 from picture_captioner.journal import Journal, Record, RecordError, compact
 from picture_captioner.library import Library, Selection
-from picture_captioner.library.fusion import fuse
 from picture_captioner.library.query import spaced
+from picture_captioner.library.searching import fuse
 
 
 def record(rel_path, caption, **given):
