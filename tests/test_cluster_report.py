@@ -34,6 +34,21 @@ def error(rel_path: str) -> Record:
     )
 
 
+def test_the_report_opens_no_photo_that_the_run_has_read(tmp_path):
+    photos = library(tmp_path / "photos", 4)
+    assert caption("run", f"--photos-dir={photos}", cwd=tmp_path).returncode == 0
+    for path in photos.rglob("*.jpg"):  # other bytes under the same size and time
+        status = path.stat()
+        path.write_bytes(b"?" * status.st_size)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    done = report(
+        f"--photos-dir={photos}", "--embedder=pixels", "--out=seen", "--json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)["captioned"], "4/4 photos" in done.stderr) == (4, True)
+    assert "broken" not in done.stderr
+
+
 def test_photos_and_captions_become_a_report(tmp_path):
     photos = library(tmp_path / "photos", 6)
     assert caption("run", f"--photos-dir={photos}", "--limit=4", cwd=tmp_path).returncode == 0

@@ -75,8 +75,9 @@ class Embedder(ABC):
     extra: ClassVar[str | None] = None
     default_model: ClassVar[str] = ""
     default_batch_size: ClassVar[int] = 32
-    preferred_edge: ClassVar[int] = 384
-    """Pixels on the longer side of the images that it wants to be handed."""
+    preferred_edge: ClassVar[int | None] = 384
+    """Pixels on the longer side of the images that it wants to be handed; None: the thumbnail that
+    library.db keeps is enough, and no photo is opened a second time for it."""
 
     embeds_images: bool = False
     embeds_texts: bool = False

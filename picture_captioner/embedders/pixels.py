@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating[Any]]
 """float32 where it counts; numpy's histograms sum in float64."""
 
-VERSION = 1
+VERSION = 2
 """Raise it with every change of the numbers: vectors are stored under it."""
 
 SIDE = 96
@@ -86,7 +86,7 @@ class PixelsEmbedder(Embedder):
     summary = "colours, texture and layout, measured; no model, always works"
     goes_by = "colours, texture and layout, not by what the photos show"
     extra = "report"
-    preferred_edge = 256
+    preferred_edge = None
     embeds_images = True
 
     dimension = (
@@ -95,7 +95,7 @@ class PixelsEmbedder(Embedder):
 
     @property
     def identity(self) -> str:
-        """`pixels:1`."""
+        """`pixels:2`."""
         return f"{self.name}:{VERSION}"
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:

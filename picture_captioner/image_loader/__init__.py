@@ -31,6 +31,7 @@ from picture_captioner.image_loader.examining import (
     ExaminedImage,
     Traits,
     examine_image,
+    opened_thumbnail,
     reduced,
 )
 from picture_captioner.image_loader.formats import (
@@ -72,6 +73,7 @@ __all__ = [
     "load_image",
     "open_descriptor",
     "open_encoded",
+    "opened_thumbnail",
     "perceptual_hash",
     "read_file",
     "read_header",

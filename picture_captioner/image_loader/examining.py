@@ -105,6 +105,15 @@ def thumbnail(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def opened_thumbnail(webp: bytes) -> Image.Image | None:
+    """The picture that `thumbnail` made, RGB; None if its bytes are damaged."""
+    try:
+        with Image.open(io.BytesIO(webp), formats=["WEBP"]) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
 def _clean(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     reduced(image, CLEAN_EDGE).save(buffer, "JPEG", quality=CLEAN_QUALITY)

@@ -39,7 +39,7 @@ def test_rows_have_unit_length(embedder, vectors):
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert embedder.embed_images([]).shape == (0, embedder.dimension)
-    assert embedder.identity == "pixels:1"
+    assert embedder.identity == "pixels:2"
 
 
 def test_scenes_of_twelve_themes_are_told_apart(vectors):

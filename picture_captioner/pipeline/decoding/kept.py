@@ -1,4 +1,4 @@
-"""Photos by the clean images that were kept of them (`--keep-clean`), not by their own bytes."""
+"""Photos by what was kept of them, their thumbnails and clean images, not by their own bytes."""
 
 from __future__ import annotations
 
@@ -41,26 +41,33 @@ def examine_kept(
 ) -> ExaminedImage | None:
     """`Decoder.examine`, by the kept image and what library.db says; None where that will not do.
 
+    Without an `edge` no more than the thumbnail is wanted, so no clean image is needed.
+
     The photo is not opened: it was looked at under this size and time, and what is found is told of
     those bytes. `known` is asked only if there is an image.
 
     Raises:
         LibraryError: library.db cannot be read.
     """
-    if library.clean_images is None or edge is None or edge > CLEAN_EDGE:
+    if edge is not None and (library.clean_images is None or edge > CLEAN_EDGE):
         return None
     facts = library.facts(photo.rel_path, photo.size, photo.mtime_ns)
     if facts is None or facts.sharpness is None or facts.perceptual_hash is None:
         return None
     content = facts.content_sha256
-    kept, thumbnail = library.clean_images.find(content), library.thumbnail(content)
-    if kept is None or thumbnail is None:
+    thumbnail = library.thumbnail(content)
+    if thumbnail is None:
         return None
-    try:
-        image = _pixels(kept, decoder, edge, jpeg_quality, for_backend=for_backend)
-    except (CorruptImageError, UnreadableFileError, OSError):
-        library.clean_images.drop(content)  # cut off by a power cut, or evicted meanwhile
-        return None
+    image = None
+    if edge is not None and library.clean_images is not None:
+        kept = library.clean_images.find(content)
+        if kept is None:
+            return None
+        try:
+            image = _pixels(kept, decoder, edge, jpeg_quality, for_backend=for_backend)
+        except (CorruptImageError, UnreadableFileError, OSError):
+            library.clean_images.drop(content)  # cut off by a power cut, or evicted meanwhile
+            return None
     size = (facts.width, facts.height)
     loaded = LoadedImage(image, content, photo.size, photo.mtime_ns, *size, "JPEG")
     if content in known:

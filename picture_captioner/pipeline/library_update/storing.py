@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from picture_captioner.errors import PhotoError, PhotoSkipped
-from picture_captioner.image_loader import LoadedImage, Traits, reduced
+from picture_captioner.image_loader import LoadedImage, Traits, opened_thumbnail, reduced
 from picture_captioner.library import Library
 from picture_captioner.pipeline.dedup import Follower, SharedContent
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
@@ -165,9 +165,11 @@ class Keeper:
 def _as_seen_by(stage: Stage, examined: ExaminedPhoto) -> StagePhoto:
     """The photo with its picture at the edge that the stage asks for."""
     item, loaded, traits, _ = examined
-    image = loaded.image if stage.edge is not None else None
-    if image is not None and stage.edge is not None:
-        image = reduced(image, stage.edge)
+    image = None
+    if stage.of_thumbnail:
+        image = opened_thumbnail(traits.thumbnail)
+    elif stage.edge is not None and loaded.image is not None:
+        image = reduced(loaded.image, stage.edge)
     return StagePhoto(item.photo.rel_path, loaded, traits, image)
 
 

@@ -72,7 +72,8 @@ class Stage(ABC):
     `version` changes when the model or the parameters do: what an older one brought is stale then
     and computed again. It may be a property that reads the model's name; it is asked after `check`.
     `edge` is the longer side of the picture that it wants (None: no picture), `batch_size` the most
-    photos that suit it at once; `of_photo` says that a kept clean image will not do. Which stages
+    photos that suit it at once; `of_photo` says that a kept clean image will not do, `of_thumbnail`
+    that the picture it wants is the thumbnail, for which no photo is opened twice. Which stages
     must come before it stands in the registry.
     """
 
@@ -80,6 +81,7 @@ class Stage(ABC):
     version: str
     edge: int | None = None
     of_photo: ClassVar[bool] = False
+    of_thumbnail: bool = False
     batch_size: int = 32
 
     def __init__(self, settings: StageSettings | None = None) -> None:

@@ -26,11 +26,12 @@ class EmbedStage(Stage):
 
     name = "embed"
 
-    def __init__(self, embed_images: EmbedImages, identity: str, edge: int) -> None:
+    def __init__(self, embed_images: EmbedImages, identity: str, edge: int | None) -> None:
         super().__init__()
         self._embed_images = embed_images
         self.version = identity
         self.edge = edge
+        self.of_thumbnail = edge is None
         self._embedder: Embedder | None = None
 
     @classmethod
@@ -62,6 +63,8 @@ class EmbedStage(Stage):
         import numpy as np
 
         images = [photo.image for photo in photos if photo.image is not None]
+        if len(images) < len(photos):
+            raise ModelError("its thumbnail in library.db is damaged", code="bad_thumbnail")
         array = self._embed_images(images)
         if array.ndim != 2 or len(array) != len(photos):
             raise ValueError(f"{len(photos)} images need as many vectors, not {array.shape}")

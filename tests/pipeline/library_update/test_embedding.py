@@ -55,12 +55,12 @@ def log(tmp_path):
 def embed(photos_dir, library, log):
     """Run the flow over what the walk finds."""
 
-    def run(embedder="counting", identity=IDENTITY, **given):
+    def run(embedder="counting", identity=IDENTITY, edge=32, **given):
         if embedder == "counting":
             embedder = CountingEmbedder(log)
         given = {"decoders": 1, "batch_size": 5} | given
         return embed_photos(
-            photos_dir, find(photos_dir), library, embedder, identity, 32, Silent(), **given
+            photos_dir, find(photos_dir), library, embedder, identity, edge, Silent(), **given
         )
 
     return run
@@ -91,12 +91,17 @@ def test_every_photo_gets_facts_thumbnail_and_vector(embed, library, photos_dir,
         assert (thumbnail.format, thumbnail.size) == ("WEBP", (24, 16))
 
 
-def test_the_second_time_no_file_is_opened(embed, photos_dir, log):
-    embed()
-    for path in photos_dir.rglob("*.png"):  # whoever opened one would notice
+def spoil(photos_dir):
+    """Other bytes under the same size and time: whoever opened a photo would notice."""
+    for path in photos_dir.rglob("*.png"):
         status = path.stat()
         path.write_bytes(b"?" * status.st_size)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_the_second_time_no_file_is_opened(embed, photos_dir, log):
+    embed()
+    spoil(photos_dir)
     result = embed()
     assert (result.known, result.outcomes.settled) == (12, 0)
     assert len(embedded(log)) == 12
@@ -135,6 +140,20 @@ def test_facts_and_thumbnails_without_an_embedder(embed, library, photos_dir):
         assert embed(identity=identity).outcomes.counts == {Outcome.EXAMINED: 12}
     assert library.identities() == {IDENTITY: 12, "other:1": 12}
     assert embed(None, None).known == 12
+
+
+def test_an_embedder_of_thumbnails_opens_no_photo_whose_facts_are_known(
+    embed, library, photos_dir, log
+):
+    embed(None, None)
+    spoil(photos_dir)
+    damaged = all_facts(library, photos_dir)["1/4.png"].content_sha256
+    library.save_thumbnail(damaged, b"RIFF\0\0\0\0WEBP no picture")
+    result = embed(edge=None)
+    assert result.outcomes.counts == {Outcome.EXAMINED: 11, Outcome.MODEL_ERROR: 1}
+    assert [failure.code for failure in result.outcomes.failures] == ["bad_thumbnail"]
+    assert len(embedded(log)) == 11
+    assert library.identities() == {IDENTITY: 11}
 
 
 def test_broken_photos_and_their_copies_cost_themselves_only(embed, photos_dir, log):
