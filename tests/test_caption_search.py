@@ -155,7 +155,7 @@ def test_captions_are_searched_alone_aloud_where_it_cannot(with_vectors, capsys)
 
 PLUGIN = """
 import numpy as np
-from picture_captioner.embedders.base import Embedder
+from picture_captioner.embedders.base import (Embedder)
 
 class Words(Embedder):
     name = "words"

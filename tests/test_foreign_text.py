@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from picture_captioner import foreign_text
 from picture_captioner.backends import (
     fields,
-    gemini_errors,
+    gemini_protocol,
     http_errors,
     openai_errors,
     rate_limits,
@@ -195,7 +195,7 @@ HANDLERS: dict[str, Callable[[str], object]] = {
     "retry-after": lambda said: http_errors.retry_after_seconds({"retry-after": said}),
     "quotas": _quotas,
     "OpenAI's errors": _openai_error,
-    "Gemini's errors": lambda said: gemini_errors._FORMAT.search(said),
+    "Gemini's errors": lambda said: gemini_protocol._FORMAT.search(said),
     "a journal line": _parse_line,
     "EXIF's time": lambda said: (times._TIME.match(said), times._OFFSET.match(said)),
     "a decoder's words": decode_errors._CUT_SHORT.search,

@@ -31,7 +31,7 @@ from anthropic.types import (
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 from pydantic import Field
 
-from picture_captioner.backends.answer_hook import AnswerHook
+from picture_captioner.backends.answer_limits import AnswerHook
 from picture_captioner.backends.anthropic_answer import is_answer, read_answer
 from picture_captioner.backends.base import (
     BackendOptions,
@@ -47,7 +47,6 @@ from picture_captioner.backends.encoding import (
     encode_jpeg,
 )
 from picture_captioner.backends.endpoint import endpoint
-from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.http_service import (
     NO_PROTOCOL,
     BareHeaders,
@@ -56,8 +55,8 @@ from picture_captioner.backends.http_service import (
     quiet_libraries,
     retirement,
 )
-from picture_captioner.backends.image_tokens import anthropic_tokens
 from picture_captioner.backends.prompt import question
+from picture_captioner.backends.tokens import anthropic_tokens, expected_tokens
 from picture_captioner.backends.vocabulary import EnumLimit
 from picture_captioner.errors import (
     ApiError,

@@ -17,7 +17,7 @@ import httpx2
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field
 
-from picture_captioner.backends.answer_hook import AnswerHook
+from picture_captioner.backends.answer_limits import AnswerHook
 from picture_captioner.backends.base import (
     BackendOptions,
     BackendSettings,
@@ -41,7 +41,6 @@ from picture_captioner.backends.encoding import (
     encode_jpeg,
 )
 from picture_captioner.backends.endpoint import Endpoint, endpoint
-from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.http_service import (
     FLEX_TIMEOUT,
     NO_PROTOCOL,
@@ -49,11 +48,15 @@ from picture_captioner.backends.http_service import (
     quiet_libraries,
     usable_key,
 )
-from picture_captioner.backends.image_tokens import anthropic_tokens
 from picture_captioner.backends.prompt import question
-from picture_captioner.backends.reasoning import without_reasoning
-from picture_captioner.backends.thinking import ROOM
-from picture_captioner.backends.usage import count, one_request, total
+from picture_captioner.backends.reasoning import ROOM, without_reasoning
+from picture_captioner.backends.tokens import (
+    anthropic_tokens,
+    count,
+    expected_tokens,
+    one_request,
+    total,
+)
 from picture_captioner.errors import CaptionerError, ModelError, Usage
 from picture_captioner.foreign_text import keep_secret
 

@@ -65,7 +65,7 @@ class Endpoint:
         """
         import httpx2
 
-        from picture_captioner.backends.deadline import keep_deadline
+        from picture_captioner.backends.answer_limits import keep_deadline
 
         try:
             client = httpx2.Client(

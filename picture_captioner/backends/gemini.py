@@ -19,7 +19,7 @@ from google.genai import errors as genai_errors
 from google.genai import types
 from pydantic import Field
 
-from picture_captioner.backends.answer_hook import AnswerHook
+from picture_captioner.backends.answer_limits import AnswerHook
 from picture_captioner.backends.base import (
     BackendOptions,
     BackendSettings,
@@ -34,10 +34,12 @@ from picture_captioner.backends.encoding import (
     encode_jpeg,
 )
 from picture_captioner.backends.endpoint import CONNECT_TIMEOUT, endpoint
-from picture_captioner.backends.expected_tokens import expected_tokens
-from picture_captioner.backends.gemini_answer import read_answer, thinking_in
-from picture_captioner.backends.gemini_errors import GeminiFailure
-from picture_captioner.backends.gemini_request import GeminiRequest
+from picture_captioner.backends.gemini_protocol import (
+    GeminiFailure,
+    GeminiRequest,
+    read_answer,
+    thinking_in,
+)
 from picture_captioner.backends.http_service import (
     FLEX_TIMEOUT,
     NO_PROTOCOL,
@@ -47,9 +49,9 @@ from picture_captioner.backends.http_service import (
     quiet_libraries,
     retirement,
 )
-from picture_captioner.backends.image_tokens import gemini_tokens
 from picture_captioner.backends.prompt import question
-from picture_captioner.backends.thinking import ROOM, Headroom, least, room_for
+from picture_captioner.backends.reasoning import ROOM, Headroom, least, room_for
+from picture_captioner.backends.tokens import expected_tokens, gemini_tokens
 from picture_captioner.backends.vocabulary import EnumLimit
 from picture_captioner.errors import (
     CaptionerError,

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from picture_captioner.backends.account_errors import account_problem
 from picture_captioner.backends.http_errors import (
+    account_problem,
     certificate_problem,
     retry_after_seconds,
     root_cause,

@@ -38,7 +38,7 @@ from picture_captioner.backends.endpoint import endpoint
 from picture_captioner.backends.http_errors import retry_after_seconds
 from picture_captioner.backends.openai_errors import OpenAIProvider, mapped
 from picture_captioner.backends.prompt import question
-from picture_captioner.backends.thinking import Effort, least
+from picture_captioner.backends.reasoning import Effort, least
 from picture_captioner.errors import CaptionerError, ConfigurationError, TransientError
 from picture_captioner.foreign_text import keep_secrets_of, without_secrets
 

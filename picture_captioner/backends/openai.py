@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from picture_captioner.backends.base import ExpectedTokens
-from picture_captioner.backends.expected_tokens import expected_tokens
 from picture_captioner.backends.openai_sdk import OpenAIFamilyBackend
-from picture_captioner.backends.openai_tokens import openai_tokens
+from picture_captioner.backends.tokens import expected_tokens, openai_tokens
 
 _CACHES_AT_A_PRICE = re.compile(r"gpt-(?:5\.[6-9]|[6-9]|\d\d)")
 """From GPT-5.6 on a prompt of over 1,024 tokens is written into a cache at 1.25 times its price.

@@ -18,8 +18,7 @@ import msgspec
 import openai
 from openai.types.chat import ChatCompletion
 
-from picture_captioner.backends.accepted_fields import AcceptedFields
-from picture_captioner.backends.answer_hook import AnswerHook
+from picture_captioner.backends.answer_limits import AnswerHook
 from picture_captioner.backends.base import (
     BackendOptions,
     BackendSettings,
@@ -39,7 +38,6 @@ from picture_captioner.backends.encoding import (
     json_data_url,
 )
 from picture_captioner.backends.endpoint import Endpoint, endpoint
-from picture_captioner.backends.expected_tokens import cut_notice, expected_tokens
 from picture_captioner.backends.http_service import (
     FLEX_TIMEOUT,
     NO_PROTOCOL,
@@ -47,7 +45,6 @@ from picture_captioner.backends.http_service import (
     retirement,
     usable_key,
 )
-from picture_captioner.backends.image_tokens import qwen_tokens
 from picture_captioner.backends.local_server import ServedModel, not_local
 from picture_captioner.backends.openai_errors import (
     OpenAIProvider,
@@ -56,9 +53,14 @@ from picture_captioner.backends.openai_errors import (
     mapped_failure,
     no_completion,
 )
-from picture_captioner.backends.openai_options import OpenAIOptions, response_format
+from picture_captioner.backends.openai_options import (
+    AcceptedFields,
+    OpenAIOptions,
+    response_format,
+)
 from picture_captioner.backends.prompt import question
-from picture_captioner.backends.thinking import Headroom, least, room_for
+from picture_captioner.backends.reasoning import Headroom, least, room_for
+from picture_captioner.backends.tokens import cut_notice, expected_tokens, qwen_tokens
 from picture_captioner.backends.vocabulary import EnumLimit
 from picture_captioner.errors import (
     BackendUnavailableError,

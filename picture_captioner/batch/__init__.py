@@ -6,7 +6,7 @@
     following.py   what became of a job, and of one whose creation nobody confirmed
     collecting.py  from answers to records
     service.py     what a provider's batch API is; the table of those there are
-    openai_files.py, xai.py, anthropic.py, gemini.py, bedrock.py, run_files.py  the providers
+    openai_files.py, xai.py, anthropic.py, gemini.py, bedrock.py  the providers
 
 A photo is paid for once: a request that creates a job is never repeated (but with a token that
 makes no second one, at Bedrock), and what it may have created is looked for before its photos are

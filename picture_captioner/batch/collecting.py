@@ -14,6 +14,7 @@ from typing import Any
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import CAPTION_ONLY, FieldsAsked
+from picture_captioner.backends.tokens import usage_of
 from picture_captioner.backends.vocabulary import Vocabulary
 from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState
 from picture_captioner.batch.service import (
@@ -26,10 +27,10 @@ from picture_captioner.batch.service import (
 from picture_captioner.errors import CaptionerError, PhotoError, RefusedInWordsError
 from picture_captioner.image_loader import LoadedImage
 from picture_captioner.journal import Journal, Record, read_job
-from picture_captioner.pipeline.asking.prices import Prices, usage_of
+from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.reask import invented_in
 from picture_captioner.pipeline.recording.answers import judge_answer
-from picture_captioner.pipeline.recording.records import (
+from picture_captioner.pipeline.recording.recorder import (
     copied_record,
     failure_record,
     success_record,

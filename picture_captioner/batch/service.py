@@ -272,7 +272,7 @@ def service_for(backend: CaptionBackend, folder: Path | None = None) -> BatchSer
         UsageError: there is none; the message names those that have one.
     """
     if folder is not None:
-        from picture_captioner.batch.run_files import RunFiles
+        from picture_captioner.batch.openai_files import RunFiles
 
         return RunFiles(_transport(backend), folder)
     target = _SERVICES.get(backend.name)

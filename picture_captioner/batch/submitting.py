@@ -35,8 +35,7 @@ from picture_captioner.pipeline.runner import RunOptions, decoding_of
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.selection import SelectionRules, Sources
 from picture_captioner.pipeline.selecting.walk import Photo
-from picture_captioner.pipeline.stopping import Stop
-from picture_captioner.pipeline.threads import ThreadGroup
+from picture_captioner.pipeline.threads import Stop, ThreadGroup
 from picture_captioner.pipeline.work_queue import Buffer, WorkQueue
 
 _UPLOADS = 3

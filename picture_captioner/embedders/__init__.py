@@ -18,7 +18,5 @@ What they share
     towers.py      image and text towers that run in transformers
     minilm.py      where the sentence encoder is
     bert.py        a BERT encoder on numpy
-    onnx_encoder.py   one ONNX graph, with a limit on its time
-    onnx_pixels.py    from images to what an encoder was trained on
-    download.py    files by URL, verified by SHA-256
+    onnx_encoder.py   one ONNX graph, with a limit on its time, and images as it was trained on them
 """

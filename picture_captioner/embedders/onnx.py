@@ -22,8 +22,7 @@ from PIL import Image as PillowImage
 
 from picture_captioner.embedders.base import Embedder, TextScale
 from picture_captioner.embedders.models import ModelFiles, digest
-from picture_captioner.embedders.onnx_encoder import OnnxEncoder
-from picture_captioner.embedders.onnx_pixels import Preprocessing
+from picture_captioner.embedders.onnx_encoder import OnnxEncoder, Preprocessing
 from picture_captioner.embedders.tokenizing import encodable, read_tokenizer
 from picture_captioner.embedders.vectors import batches, stacked, unit_rows
 from picture_captioner.errors import ConfigurationError

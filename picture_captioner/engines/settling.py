@@ -17,7 +17,7 @@ from picture_captioner.library import (
     index_words,
     sync,
 )
-from picture_captioner.pipeline.recording.records import SeenBytes, copied_record
+from picture_captioner.pipeline.recording.recorder import SeenBytes, copied_record
 from picture_captioner.pipeline.selecting.selection import Identity
 from picture_captioner.pipeline.selecting.walk import Photo
 

@@ -21,7 +21,7 @@ from picture_captioner.journal import RecordError
 from picture_captioner.library import from_key, to_key
 from picture_captioner.pipeline.decoding.opening import Opener
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
-from picture_captioner.pipeline.recording.records import SAME_BYTES, SAME_SHOT
+from picture_captioner.pipeline.recording.recorder import SAME_BYTES, SAME_SHOT
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import WorkQueue
 

@@ -6,16 +6,14 @@ decode_errors.py  whatever a decoder raises becomes one of our errors
 decoding.py   bytes to a clean image: the smallest useful decode, upright, RGB, no metadata
 resizing.py   Lanczos, with vector instructions where they can be had
 jpeg.py       a JPEG's pixels, with what the decoder thinks of them
-damage.py     zeros where compressed data should be, checksums that fail
 tiff.py       where a TIFF says that its pixels lie
 colour.py     any pixel mode and any ICC profile to sRGB on white
-truncated.py  files that end too early: how to tell, and what is left of the picture
+truncated.py  files that end too early or have holes: how to tell, what is left of the picture
 jxl.py        JPEG XL for Pillow
 raw.py        camera RAW through its embedded preview, with the `raw` extra
 loading.py    `load_image` and `read_header`
-measures.py   sharpness and a perceptual hash, at one size for all photos
 samples.py    small pictures that every decoder must be able to read, wherever it runs
-examining.py  `examine_image`: facts, thumbnail and pixels from one decode
+examining.py  `examine_image`: facts, measures, thumbnail and pixels from one decode
 
 Decoders crash, hang and eat memory on bad files, so the program calls them through
 pipeline/decoding/decoder.py, in worker processes with one thread each. Called directly they are
@@ -32,6 +30,7 @@ from picture_captioner.image_loader.examining import (
     Traits,
     examine_image,
     opened_thumbnail,
+    perceptual_hash,
     reduced,
 )
 from picture_captioner.image_loader.formats import (
@@ -46,7 +45,6 @@ from picture_captioner.image_loader.loading import (
     open_encoded,
     read_header,
 )
-from picture_captioner.image_loader.measures import perceptual_hash
 from picture_captioner.image_loader.reading import OpenedPhoto, open_descriptor, read_file
 from picture_captioner.image_loader.resizing import roomy
 from picture_captioner.image_loader.samples import decode_samples, import_all, samples

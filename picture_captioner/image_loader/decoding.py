@@ -24,7 +24,7 @@ from PIL import (
 )
 
 from picture_captioner.errors import CorruptImageError, ImageTooLargeError, UnknownFormatError
-from picture_captioner.image_loader.colour import clean_rgb, resizable
+from picture_captioner.image_loader.colour import HLG, PQ, clean_rgb, resizable, to_sdr
 from picture_captioner.image_loader.decode_errors import (
     DECODER_ERRORS,
     check_jpeg_memory,
@@ -36,7 +36,6 @@ from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
 from picture_captioner.image_loader.jxl import JxlImageFile
 from picture_captioner.image_loader.resizing import Box, resize
 from picture_captioner.image_loader.tiff import COLORMAP, misread
-from picture_captioner.image_loader.tone import HLG, PQ, to_sdr
 from picture_captioner.metadata import Metadata, merged
 from picture_captioner.metadata.boxes import (
     clean_aperture,

@@ -23,13 +23,13 @@ from picture_captioner.errors import (
 )
 from picture_captioner.extras import how_to_install
 from picture_captioner.image_loader.colour import clean_rgb
-from picture_captioner.image_loader.damage import raw_damage
 from picture_captioner.image_loader.decode_errors import (
     check_memory,
     decoder_errors,
 )
 from picture_captioner.image_loader.decoding import Decoded, decode, fitting, turn_upright
-from picture_captioner.metadata.raw_blocks import from_raw
+from picture_captioner.image_loader.truncated import raw_damage
+from picture_captioner.metadata.exif import from_raw
 
 FORMAT = "RAW"
 

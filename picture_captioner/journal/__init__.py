@@ -5,10 +5,8 @@
     reading.py   lines, damage, the index of what they add up to
     append_only.py  what every such file has: lock, repair, appends that share one sync
     writing.py   `Journal`, open for writing
-    rows.py      other files of that kind: people, tags, jobs, undo
-    tag_decisions.py  tags renamed, merged, deleted by a human
-    lock.py      one writer at a time
-    durable.py   sync, directory sync, atomic replacement
+    rows.py      other files of that kind: people, jobs, undo, and tags as a human decided them
+    durable.py   one writer at a time; sync, directory sync, atomic replacement
     forgetting.py photos out of the journal and the files beside it
     maintenance.py  check, compact, merge
     summary.py   what `stats` prints
@@ -45,9 +43,8 @@ from picture_captioner.journal.record import (
     read_fields,
     utc_now,
 )
-from picture_captioner.journal.rows import RowFile
+from picture_captioner.journal.rows import TAGS_FILE, RowFile, TagDecisions, TagsFile, tag_key
 from picture_captioner.journal.summary import Summary, summarize
-from picture_captioner.journal.tag_decisions import TAGS_FILE, TagDecisions, TagsFile, tag_key
 from picture_captioner.journal.tail import JournalTail
 from picture_captioner.journal.writing import Journal
 

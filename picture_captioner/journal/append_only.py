@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, Generic, Self, TypeVar
 
 from picture_captioner.errors import ConfigurationError, JournalError
-from picture_captioner.journal.durable import append_durably, sync, sync_directory
-from picture_captioner.journal.lock import WriterLock
+from picture_captioner.journal.durable import WriterLock, append_durably, sync, sync_directory
 from picture_captioner.journal.reading import (
     MAX_LINE_BYTES,
     Damage,

@@ -12,8 +12,7 @@ source of truth.
     stems.py       `dogs` finds `dog`, in 20 languages
     texts.py       what is written in photos
     tags.py        tags, of captions and of pictures
-    told.py        what other programs and people say of photos
-    times.py       the surest time of each photo, kept for searches
+    told.py        what other programs and people say of photos; the surest time of each
     facts.py       `PhotoFacts`: width, time, place, ..., and the names of places
     faces.py       `Faces`: faces, and whose each is
     face_runs.py   `FaceRuns`: clustering runs, and which face is in which cluster
@@ -23,14 +22,13 @@ source of truth.
     home.py        what a database has to be able to do
     database.py    the file: its transactions; file_access.py begins it, moves a broken one aside
     postgresql.py  a server: postgresql_access.py reaches it, postgresql_migrating.py prepares it
-                   (postgresql_schema.py: its tables), postgresql_words.py finds words there
+                   (postgresql_schema.py: its tables), postgresql_search.py finds words
+                   and near vectors there
     copying.py     a library copied from one home to the other
     ledger.py      what each stage did to each photo
     syncing.py     journals of several machines into one library, on a server
-    schema.py      its tables, as numbered migrations
-    checking.py    drops rows that this program never wrote
-    migrating.py   from an older version to ours
-    encoding.py    text that SQLite would not take
+    schema.py      its tables, as numbered migrations; text that SQLite would not take
+    migrating.py   from an older version to ours; drops rows that this program never wrote
 """
 
 from picture_captioner.library.captions import Followed, StoredCaption
@@ -40,7 +38,6 @@ from picture_captioner.library.clean_images import (
     kept_clean_images,
 )
 from picture_captioner.library.copying import opened_to_copy
-from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.face_runs import FaceRuns, RunRow
 from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredFace
 from picture_captioner.library.facts import PhotoFacts
@@ -54,6 +51,7 @@ from picture_captioner.library.ledger import (
     is_open,
     standing,
 )
+from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import HAS, STATUSES, Selection, Term, checked
 from picture_captioner.library.store import Library

@@ -24,9 +24,9 @@ from picture_captioner.journal import (
     fold,
     is_real,
 )
-from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.query import spaced
+from picture_captioner.library.schema import from_key, to_key, to_text
 from picture_captioner.library.stems import stems_of_text
 
 _AT_ONCE = 500

@@ -6,8 +6,8 @@ by which all of it is kept, is another.
 
 from __future__ import annotations
 
-from picture_captioner.library.encoding import to_key
 from picture_captioner.library.home import Connection
+from picture_captioner.library.schema import to_key
 
 
 def carry(connection: Connection, rel_path: str, old: str, new: str) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from picture_captioner.errors import UsageError
-from picture_captioner.library.encoding import to_key
 from picture_captioner.library.home import Connection, Part
+from picture_captioner.library.schema import to_key
 from picture_captioner.library.selection import ALTERNATIVES, WORDS, Selection, Term
 
 PersonContents: TypeAlias = Callable[[str], Collection[str]]

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from picture_captioner.errors import LibraryError, LibraryNewerError
 from picture_captioner.library import schema
-from picture_captioner.library.checking import drop_unsound_rows
 from picture_captioner.library.file_access import (
     BROKEN,
     BUSY,
@@ -29,7 +28,7 @@ from picture_captioner.library.file_access import (
     sentence,
 )
 from picture_captioner.library.home import Connection, Part, Phrase
-from picture_captioner.library.migrating import migrate, version_of
+from picture_captioner.library.migrating import drop_unsound_rows, migrate, version_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.home import Database
+from picture_captioner.library.schema import from_key, to_key
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from picture_captioner.library import told
-from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.home import Connection
-from picture_captioner.library.times import read_metadata, surest_time
+from picture_captioner.library.schema import from_key, to_key, to_text
+from picture_captioner.library.told import read_metadata, surest_time
 from picture_captioner.metadata import (
     NOTHING_WRITTEN,
     Fact,

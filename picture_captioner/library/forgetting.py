@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from picture_captioner.library.encoding import to_key
 from picture_captioner.library.face_runs import drop_leftovers
 from picture_captioner.library.home import Database
+from picture_captioner.library.schema import to_key
 
 _KEY_COLUMNS = {"content", "key", "rel_path"}
 """Columns with a path, or the hash of a photo's bytes or of a caption that was embedded."""

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from picture_captioner.library.encoding import to_key, to_text
 from picture_captioner.library.home import Connection
+from picture_captioner.library.schema import to_key, to_text
 
 MAX_ATTEMPTS = 3
 """A stage that failed so often for a photo is left alone until somebody forces it."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from picture_captioner.library import postgresql_migrating, postgresql_vectors, postgresql_words
+from picture_captioner.library import postgresql_migrating, postgresql_search
 from picture_captioner.library.home import Connection, Cursor, Part, Phrase
 from picture_captioner.library.postgresql_access import (
     arguments_of,
@@ -109,7 +109,7 @@ class PostgresDatabase:
             tables = {table for table, _ in connection.columns()}
         with telling(self._address), contextlib.closing(connect(self._address)) as raw:
             raw.autocommit = True
-            for table in sorted({*tables, *postgresql_words.WEIGHTS}):
+            for table in sorted({*tables, *postgresql_search.WEIGHTS}):
                 raw.execute(f'VACUUM (FULL) "{self._address.collection}"."{table}"'.encode())
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ class ServedConnection:
         """Every table and each of its columns, but for those of full-text indexes."""
         tables = self._keys.items()
         named = [(table, column) for table, (columns, _) in tables for column in columns]
-        return [name for name in named if name[0] not in postgresql_words.WEIGHTS]
+        return [name for name in named if name[0] not in postgresql_search.WEIGHTS]
 
     def alone(self, task: str) -> None:
         """Wait until no other process does this task; until the transaction's end none does."""
@@ -172,11 +172,11 @@ class ServedConnection:
 
     def add_words(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Put rows (id, text of each column) into a full-text index."""
-        postgresql_words.add(self, table, rows)
+        postgresql_search.add(self, table, rows)
 
     def find_words(self, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
         """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
-        return postgresql_words.find(self, table, phrases, column)
+        return postgresql_search.find(self, table, phrases, column)
 
     def read_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[Any]:
         """All rows of a table, some at a time; also of a full-text index, by `rowid`."""
@@ -186,7 +186,7 @@ class ServedConnection:
 
     def write_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Put rows into a table or full-text index, with the ids that they have."""
-        if table in postgresql_words.WEIGHTS:
+        if table in postgresql_search.WEIGHTS:
             self.add_words(table, rows)
             return
         found = self.execute(
@@ -220,7 +220,7 @@ class ServedConnection:
         self, model: int, query: NDArray[np.float32], at_most: int | None
     ) -> Iterator[tuple[bytes, float]]:
         """All keys of a model (or `at_most` some), with their products with `query`, best first."""
-        yield from islice(postgresql_vectors.nearest(self._raw, model, query), at_most)
+        yield from islice(postgresql_search.nearest(self._raw, model, query), at_most)
 
     def _translated(self, sql: str) -> bytes:
         upsert = re.match(r"INSERT OR REPLACE INTO (\w+)", sql)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from picture_captioner.library.encoding import to_text
 from picture_captioner.library.home import Phrase
+from picture_captioner.library.schema import to_text
 from picture_captioner.library.stems import stems_of_word
 
 FUNCTION_WORDS = frozenset(

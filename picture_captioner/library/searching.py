@@ -16,12 +16,11 @@ from picture_captioner.errors import UsageError
 from picture_captioner.library import vectors
 from picture_captioner.library.captions import caption_of
 from picture_captioner.library.conditions import PersonContents, TagName, where
-from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.home import Connection, Part
 from picture_captioner.library.query import exact_phrase, form_phrases, word_phrases
+from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.selection import WORDS, Selection, Term
-from picture_captioner.library.times import find_times
-from picture_captioner.library.told import tell_pending
+from picture_captioner.library.told import find_times, tell_pending
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from typing import Protocol
 
-from picture_captioner.library.encoding import to_text
+from picture_captioner.library.schema import to_text
 
 _COMMON = {
     "english": "the a and with of in is on are at an to two his her their",

@@ -26,12 +26,12 @@ from picture_captioner.library import (
 from picture_captioner.library.captions import Followed, StoredCaption
 from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.database import FileDatabase, Notice
-from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.face_runs import FaceRuns
 from picture_captioner.library.faces import Faces
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.ledger import StageHistory, StageRow
+from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.searching import Hits, Lookups, Search
 from picture_captioner.library.selection import Selection
 from picture_captioner.library.syncing import index_words, sync

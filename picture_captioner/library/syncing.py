@@ -18,8 +18,8 @@ from typing import NamedTuple, Protocol, TypeVar
 from picture_captioner.errors import Status
 from picture_captioner.journal import JournalTail, Record, TagDecisions, is_real, read_fields
 from picture_captioner.library.captions import take_in
-from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.home import Connection
+from picture_captioner.library.schema import from_key, to_key
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from picture_captioner.library import ledger
-from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.home import Connection
+from picture_captioner.library.schema import from_key, to_key, to_text
 
 STAGE = "tag"
 """The ledger's name for tags that a model gave."""

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from picture_captioner.library.encoding import from_key, to_key, to_text
 from picture_captioner.library.home import Connection
 from picture_captioner.library.query import spaced
+from picture_captioner.library.schema import from_key, to_key, to_text
 from picture_captioner.library.stems import stems_of_text
 from picture_captioner.metadata import Kind
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from picture_captioner.library.database import EVERY_VECTOR, ROWS_AT_ONCE
-from picture_captioner.library.encoding import from_key, to_key
 from picture_captioner.library.home import Connection
+from picture_captioner.library.schema import from_key, to_key
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,7 @@
 
 - `IMG_1.jpg.xmp`, `IMG_1.xmp`: sidecars (digiKam, darktable, Lightroom, osxphotos)
 - `IMG_1.jpg.json`, `IMG_1.json`: osxphotos --sidecar json; exiftool -json
-- `IMG_1.jpg.supplemental-metadata.json` and other names: Google Takeout (takeout_names.py)
+- `IMG_1.jpg.supplemental-metadata.json` and other names: Google Takeout (takeout.py)
 - `metadata.json`, `Metadaten.json`: the album that the folder is
 - any JSON file with many photos: osxphotos dump --json, for this folder and those in it
 """
@@ -18,7 +18,7 @@ import msgspec
 
 from picture_captioner.metadata import osxphotos, takeout
 from picture_captioner.metadata.claims import Metadata, merged
-from picture_captioner.metadata.takeout_names import CUT, pairs
+from picture_captioner.metadata.takeout import CUT, pairs
 from picture_captioner.metadata.told import Fact, Kind, distinct, fact
 from picture_captioner.metadata.xmp import from_xmp
 

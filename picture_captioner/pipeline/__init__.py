@@ -8,8 +8,6 @@ library_update/  what is known besides captions: facts, thumbnails and vectors i
 runner.py        a run: decoders and backend threads around one work queue
 work_queue.py    hands photos out until every one is settled; the buffer before the backend
 dedup.py         identical content is captioned, or examined, once
-threads.py       the threads of a run, and how they end
-stopping.py      ending a run early
-estimate.py      what a run would be: sizes and speed
-forecast.py      what a run would be: tokens and cost
+threads.py       the threads of a run, and ending it early
+forecast.py      what a run would be: sizes and speed, tokens and cost
 """

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from picture_captioner.journal import Journal
-from picture_captioner.pipeline.asking.captioning import Captioning
+from picture_captioner.pipeline.asking.captioning import Captioning, FallbackChain
 from picture_captioner.pipeline.asking.circuit_breaker import PATIENCE_SECONDS
-from picture_captioner.pipeline.asking.fallback import FallbackChain
 from picture_captioner.pipeline.asking.reask import Read
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget
@@ -33,8 +32,7 @@ from picture_captioner.pipeline.selecting.selection import (
     only_content_may_differ,
 )
 from picture_captioner.pipeline.selecting.walk import Photo
-from picture_captioner.pipeline.stopping import Stop
-from picture_captioner.pipeline.threads import GRACE_SECONDS, ThreadGroup
+from picture_captioner.pipeline.threads import GRACE_SECONDS, Stop, ThreadGroup
 from picture_captioner.pipeline.work_queue import Buffer, WorkQueue
 
 MAX_DECODERS = 16

@@ -25,7 +25,6 @@ from picture_captioner.errors import (
     PhotoError,
     TransientError,
 )
-from picture_captioner.workers.ending import cause_of_death
 from picture_captioner.workers.messages import (
     Answer,
     Close,
@@ -41,7 +40,7 @@ from picture_captioner.workers.messages import (
     decode_reply,
     frame,
 )
-from picture_captioner.workers.starting import Started, start_child, streams
+from picture_captioner.workers.starting import Started, cause_of_death, start_child, streams
 
 LINES_KEPT = 40
 REAP_SECONDS = 10.0

@@ -4,7 +4,7 @@ A decoder is a million lines of C that parse what anybody may have made: whoever
 runs code in its process. On Linux that process then holds no key, opens no file, reaches no
 network, starts no program and touches no other process:
 
-- **environment**: a list of names that may pass, none of them a secret's (environment.py)
+- **environment**: a list of names that may pass, none of them a secret's (starting.py)
 - **no_new_privs**: no program that it starts gains rights (and the two below need no root)
 - **Landlock**: no path is opened, made, renamed or removed; no TCP; no signals to others
 - **seccomp**: no opening at all, no sockets, no program or process, no look into other processes

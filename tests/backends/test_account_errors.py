@@ -2,7 +2,7 @@
 
 import pytest
 
-from picture_captioner.backends.account_errors import account_problem
+from picture_captioner.backends.http_errors import account_problem
 
 OPENAI = "You exceeded your current quota, please check your plan and billing details."
 DOCUMENTED = {

@@ -4,13 +4,13 @@ import pytest
 
 from picture_captioner.backends.anthropic import AnthropicBackend
 from picture_captioner.backends.base import BackendSettings
-from picture_captioner.backends.expected_tokens import OUTPUT_TOKENS, text_tokens
 from picture_captioner.backends.gemini import GeminiBackend
 from picture_captioner.backends.hyperbolic import HyperbolicBackend
 from picture_captioner.backends.mock import MockBackend
 from picture_captioner.backends.ollama import OllamaBackend
 from picture_captioner.backends.openai import OpenAIBackend
 from picture_captioner.backends.registry import parse_options
+from picture_captioner.backends.tokens import OUTPUT_TOKENS, text_tokens
 from picture_captioner.backends.xai import XaiBackend
 
 

@@ -7,8 +7,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from picture_captioner.backends.image_tokens import anthropic_tokens, gemini_tokens, qwen_tokens
-from picture_captioner.backends.openai_tokens import _MODELS, openai_tokens
+from picture_captioner.backends.tokens import (
+    _MODELS,
+    anthropic_tokens,
+    gemini_tokens,
+    openai_tokens,
+    qwen_tokens,
+)
 
 CLAUDE = "https://platform.claude.com/docs/en/build-with-claude/vision, table of sizes by tier"
 OPENAI = "https://developers.openai.com/api/docs/guides/images-vision, 'Calculating costs'"

@@ -4,7 +4,7 @@ import pytest
 
 from picture_captioner.backends.compatible import CompatibleBackend
 from picture_captioner.backends.openai import OpenAIBackend
-from picture_captioner.backends.thinking import LADDER, Headroom, next_effort
+from picture_captioner.backends.reasoning import LADDER, Headroom, next_effort
 from picture_captioner.errors import ModelError, UsageError
 from tests.backends.openai_family import PHOTO, backend
 from tests.providers.contracts import contract

@@ -13,8 +13,9 @@ from openai.types.completion_usage import CompletionTokensDetails, PromptTokensD
 from picture_captioner.backends.anthropic_answer import read_answer as read_anthropic
 from picture_captioner.backends.bedrock import read_answer as read_bedrock
 from picture_captioner.backends.chat_answers import caption_from
-from picture_captioner.backends.gemini_answer import read_answer as read_gemini
-from picture_captioner.pipeline.asking.prices import Prices, usage_of
+from picture_captioner.backends.gemini_protocol import read_answer as read_gemini
+from picture_captioner.backends.tokens import usage_of
+from picture_captioner.pipeline.asking.prices import Prices
 
 PRICED = {
     CompletionUsage: {"prompt_tokens", "completion_tokens"},

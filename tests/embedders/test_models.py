@@ -26,7 +26,7 @@ FILES = {
 FIND = """
 import sys
 from pathlib import Path
-from picture_captioner.embedders.base import EmbedderSettings
+from picture_captioner.embedders.base import (EmbedderSettings)
 from picture_captioner.embedders.models import find_model
 from picture_captioner.errors import FatalError
 settings = EmbedderSettings(cache_dir=Path(sys.argv[2]), allow_download=sys.argv[3] == "True")

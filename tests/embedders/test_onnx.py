@@ -11,8 +11,7 @@ import pytest
 
 from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.embedders.onnx import OnnxEmbedder
-from picture_captioner.embedders.onnx_encoder import OnnxEncoder
-from picture_captioner.embedders.onnx_pixels import Preprocessing
+from picture_captioner.embedders.onnx_encoder import OnnxEncoder, Preprocessing
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError
 from picture_captioner.workers import onnx_graph
 from picture_captioner.workers.onnx_graph import pick_providers

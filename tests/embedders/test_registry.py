@@ -18,7 +18,7 @@ from tests.needs import need
 from tests.support import ROOT
 
 MODULE = """
-from picture_captioner.embedders.base import Embedder
+from picture_captioner.embedders.base import (Embedder)
 
 class Theirs(Embedder):
     name = "{name}"

@@ -8,7 +8,7 @@ import pytest
 
 from picture_captioner.errors import CorruptImageError, FormatUnavailableError, TruncatedImageError
 from picture_captioner.image_loader import load_image, read_header
-from picture_captioner.image_loader.damage import raw_damage
+from picture_captioner.image_loader.truncated import raw_damage
 from tests.images import dng, dng_without_sensor_data, encoded, exif, gradient
 
 

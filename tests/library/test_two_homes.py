@@ -18,7 +18,7 @@ from picture_captioner.library import (
     Selection,
     copying,
     postgresql_schema,
-    postgresql_vectors,
+    postgresql_search,
 )
 from tests import needs
 from tests.library.whole import THINGS, fill_whole
@@ -126,9 +126,9 @@ def test_searches_by_vectors_and_words_have_one_answer(whole):
 
 
 def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, monkeypatch):
-    monkeypatch.setattr(postgresql_vectors, "LEAST_VECTORS", 500)
-    monkeypatch.setattr(postgresql_vectors, "_BY_INDEX", 50)
-    monkeypatch.setattr(postgresql_vectors, "_CANDIDATES", 100)
+    monkeypatch.setattr(postgresql_search, "LEAST_VECTORS", 500)
+    monkeypatch.setattr(postgresql_search, "_BY_INDEX", 50)
+    monkeypatch.setattr(postgresql_search, "_CANDIDATES", 100)
     number = 2_000
     array = np.random.default_rng(2).normal(size=(number, 16)).astype(np.float32)
     array /= np.linalg.norm(array, axis=1, keepdims=True)
@@ -138,10 +138,10 @@ def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, mo
         served.save_vectors("few:1", keys[:100], array[:100])
         served.save_vectors("many:1", keys, array)
         exact = served.nearest("many:1", array[7], number)
-    said = list(postgresql_vectors.index_vectors(address))
+    said = list(postgresql_search.index_vectors(address))
     assert "need no index" in said[0]
     assert "indexing 2,000 vectors" in said[1]
-    assert "are indexed" in list(postgresql_vectors.index_vectors(address))[1]
+    assert "are indexed" in list(postgresql_search.index_vectors(address))[1]
     with Library.open(address, pytest.fail) as served:
         found = served.nearest("many:1", array[7], number)
     assert len(set(found[:50]) & set(exact[:50])) >= 48
@@ -156,7 +156,7 @@ def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, mo
     one_server.sql(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = {index}")
     with Library.open(address, pytest.fail) as served:
         assert served.nearest("many:1", array[7], number) == exact
-    assert "indexing 2,000 vectors" in list(postgresql_vectors.index_vectors(address))[1]
+    assert "indexing 2,000 vectors" in list(postgresql_search.index_vectors(address))[1]
 
 
 def test_all_else_has_one_answer(whole):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from picture_captioner.metadata import Metadata
-from picture_captioner.metadata.raw_blocks import from_raw
+from picture_captioner.metadata.exif import from_raw
 from tests.images import encoded, gradient
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from picture_captioner.metadata import Kind, TakenFrom
 from picture_captioner.metadata.beside import Folder, Part
-from picture_captioner.metadata.takeout import album_of, from_takeout
-from picture_captioner.metadata.takeout_names import pairs
+from picture_captioner.metadata.takeout import album_of, from_takeout, pairs
 from tests.metadata.takeout_trees import ALBUMS, about, album, as_bytes, folder
 
 LONG = "Weekend trip to the mountains with the family, part one.jpg"

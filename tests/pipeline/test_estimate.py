@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from picture_captioner.pipeline import estimate
-from picture_captioner.pipeline.estimate import photos_per_second, read_dimensions
+from picture_captioner.pipeline import forecast
+from picture_captioner.pipeline.forecast import photos_per_second, read_dimensions
 from picture_captioner.pipeline.selecting.walk import Photo
 
 START = datetime(2026, 11, 21, 22, tzinfo=UTC)
@@ -51,7 +51,7 @@ def test_copies_and_records_of_others_say_nothing_about_the_speed(timed, identit
 
 
 def test_only_the_last_records_count(timed, identity, monkeypatch):
-    monkeypatch.setattr(estimate, "RECENT_RECORDS", 4)
+    monkeypatch.setattr(forecast, "RECENT_RECORDS", 4)
     slow_then_fast = [0, 10, 20, 30, 40, 41, 42, 43]
     assert photos_per_second(timed(slow_then_fast), identity) == pytest.approx(1.0)
 
@@ -84,7 +84,7 @@ def test_dimensions_come_from_headers_and_broken_files_are_counted(tmp_path):
 
 
 def test_a_large_library_is_sampled_evenly(tmp_path, monkeypatch):
-    monkeypatch.setattr(estimate, "MAX_HEADERS", 3)
+    monkeypatch.setattr(forecast, "MAX_HEADERS", 3)
     photos = [draw(tmp_path, f"{n}.png", (n + 1, 1)) for n in range(10)]
     assert [width for width, _ in read_dimensions(tmp_path, photos).sizes] == [1, 4, 7]
 

@@ -10,15 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.backends.base import Caption
+from picture_captioner.backends.tokens import added, usage_of
 from picture_captioner.errors import CeilingReachedError, Usage
 from picture_captioner.journal import JournalIndex
-from picture_captioner.pipeline.asking.prices import (
-    MOST_PER_MILLION,
-    OwnPrice,
-    Prices,
-    added,
-    usage_of,
-)
+from picture_captioner.pipeline.asking.prices import MOST_PER_MILLION, OwnPrice, Prices
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.recording.answers import judge_answer
 

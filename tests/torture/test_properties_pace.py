@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from picture_captioner.backends.rate_limits import MAX_SECONDS, Quota
 from picture_captioner.pipeline.asking import concurrency
-from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
-from picture_captioner.pipeline.asking.rate_limiter import (
+from picture_captioner.pipeline.asking.concurrency import (
     BURST_SECONDS,
     LEAST_PER_SECOND,
     SHARE,
+    ConcurrencyLimiter,
     RateLimiter,
 )
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picture_captioner.pipeline.selecting.skipped_folders import SKIPPED_FOLDERS
+from picture_captioner.pipeline.selecting.path_filter import SKIPPED_FOLDERS
 from picture_captioner.pipeline.selecting.walk import path_key
 from tests.pipeline.selecting.trees import paths, walk
 

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from picture_captioner.workers import sandbox
-from picture_captioner.workers.environment import clean_environment
+from picture_captioner.workers.starting import clean_environment
 from tests.images import faulty_png
 from tests.support import caption, draw, effective, environment
 

@@ -11,8 +11,7 @@ from picture_captioner.cli.commands.context import tell_context
 from picture_captioner.cli.terminal import count, dollars, say
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
-from picture_captioner.pipeline.estimate import cost_per_photo
-from picture_captioner.pipeline.forecast import dearest
+from picture_captioner.pipeline.forecast import cost_per_photo, dearest
 
 if TYPE_CHECKING:
     from picture_captioner.cli.commands.run import Job

@@ -17,6 +17,7 @@ from PIL.Image import Image
 
 from picture_captioner.backends import registry
 from picture_captioner.backends.base import Caption, CaptionBackend
+from picture_captioner.backends.tokens import usage_of
 from picture_captioner.cli.commands.compose import (
     edge_for,
     make_backend,
@@ -30,7 +31,7 @@ from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import CaptionerError, ExitCode, FatalError, Usage, UsageError
-from picture_captioner.pipeline.asking.prices import Prices, usage_of
+from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.selecting.walk import Photo

@@ -16,7 +16,7 @@ from picture_captioner.library import Library, PhotoFacts
 from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
-from picture_captioner.pipeline.selecting.context import Context
+from picture_captioner.pipeline.selecting.hints import Context
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
 

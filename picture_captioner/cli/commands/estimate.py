@@ -25,13 +25,15 @@ from picture_captioner.errors import ExitCode
 from picture_captioner.journal import JournalIndex, read_again, read_index
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.dedup import SameShots
-from picture_captioner.pipeline.estimate import (
+from picture_captioner.pipeline.forecast import (
     Dimensions,
+    Forecast,
+    as_billed,
     asked_alike,
+    by_rule,
     photos_per_second,
     read_dimensions,
 )
-from picture_captioner.pipeline.forecast import Forecast, as_billed, by_rule
 from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
     of_another_library,

@@ -22,7 +22,7 @@ from picture_captioner.journal import (
     read_again,
     read_index,
 )
-from picture_captioner.pipeline.asking.repeats import SAME_IN_A_ROW
+from picture_captioner.pipeline.asking.circuit_breaker import SAME_IN_A_ROW
 from picture_captioner.pipeline.recording.answers import fault_in
 
 _DAMAGED_LINES = (

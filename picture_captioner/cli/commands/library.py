@@ -42,7 +42,7 @@ def index_library(flags: Flags) -> int:
     home = flags.settings().library_home
     if isinstance(home, Path):
         raise UsageError("library index is for a library on a server: name one with --library")
-    from picture_captioner.library.postgresql_vectors import index_vectors
+    from picture_captioner.library.postgresql_search import index_vectors
 
     Library.open(home, say).close()  # brings it to this version
     for told in index_vectors(home):

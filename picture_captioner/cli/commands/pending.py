@@ -15,7 +15,7 @@ from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ConfigurationError, PhotoError, UnreadableFileError
 from picture_captioner.image_loader import RAW_EXTENSIONS, read_file
 from picture_captioner.journal import Journal
-from picture_captioner.pipeline.selecting.same_shot import find_shots
+from picture_captioner.pipeline.dedup import find_shots
 from picture_captioner.pipeline.selecting.selection import (
     Selection,
     SelectionRules,

@@ -18,8 +18,13 @@ from picture_captioner.errors import ConfigurationError, NoPhotosError, UsageErr
 from picture_captioner.extras import how_to_install
 from picture_captioner.library import Library
 from picture_captioner.pipeline.selecting.file_list import read_file_list
-from picture_captioner.pipeline.selecting.order import Order, in_shard, order_photos, parse_shard
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.selection import (
+    Order,
+    in_shard,
+    order_photos,
+    parse_shard,
+)
 from picture_captioner.pipeline.selecting.walk import (
     Photo,
     PhotoKinds,

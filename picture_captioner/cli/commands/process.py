@@ -25,8 +25,14 @@ from picture_captioner.library import CleanImages, Library, Standing, standing
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import default_decoders
-from picture_captioner.pipeline.stages.base import ATTRIBUTES, Stage, StageSettings
-from picture_captioner.pipeline.stages.registry import STAGES, make_stages, stage_info
+from picture_captioner.pipeline.stages.base import (
+    ATTRIBUTES,
+    STAGES,
+    Stage,
+    StageSettings,
+    make_stages,
+    stage_info,
+)
 from picture_captioner.pipeline.work_queue import WorkQueue
 
 if TYPE_CHECKING:

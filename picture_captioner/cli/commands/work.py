@@ -36,8 +36,7 @@ from picture_captioner.library import (
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.selecting.walk import Photo
-from picture_captioner.pipeline.stages.base import Stage
-from picture_captioner.pipeline.stages.registry import STAGES
+from picture_captioner.pipeline.stages.base import STAGES, Stage
 from picture_captioner.pipeline.work_queue import WorkQueue
 from picture_captioner.settings import ServerAddress
 

@@ -20,8 +20,7 @@ from picture_captioner.metadata.told import is_camera_text
 from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
 from picture_captioner.pipeline.library_update.processing import OpenStages, process_photos
 from picture_captioner.pipeline.selecting.walk import Photo
-from picture_captioner.pipeline.stages.base import StageSettings
-from picture_captioner.pipeline.stages.registry import make_stages
+from picture_captioner.pipeline.stages.base import StageSettings, make_stages
 from picture_captioner.writeback import embedded, undo
 from picture_captioner.writeback.exiftool import ExifTool
 from picture_captioner.writeback.regions import orientation_of, region_of, stored_size

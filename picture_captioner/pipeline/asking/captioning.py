@@ -1,13 +1,15 @@
-"""The backends' side of a run: ask one after the other, and record what came of it."""
+"""The backends' side of a run: ask one after the other (`--fallback`), record what came of it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from picture_captioner.backends.base import Caption, Told
 from picture_captioner.backends.fields import OUTSIDE
+from picture_captioner.backends.tokens import added, usage_of
 from picture_captioner.errors import (
     BackendUnavailableError,
     CeilingReachedError,
@@ -17,19 +19,72 @@ from picture_captioner.errors import (
 )
 from picture_captioner.journal import Record
 from picture_captioner.pipeline.asking.circuit_breaker import Withheld
-from picture_captioner.pipeline.asking.fallback import FallbackChain
-from picture_captioner.pipeline.asking.prices import added, usage_of
 from picture_captioner.pipeline.asking.reask import Answer, Read
 from picture_captioner.pipeline.asking.retry import RunStopped
 from picture_captioner.pipeline.asking.service import Answered, BackendService, ChosenBackend
 from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto
 from picture_captioner.pipeline.recording.outcomes import Outcomes
-from picture_captioner.pipeline.recording.recorder import Captioned, Recorder
-from picture_captioner.pipeline.recording.records import failure_record, success_record
+from picture_captioner.pipeline.recording.recorder import (
+    Captioned,
+    Recorder,
+    failure_record,
+    success_record,
+)
 from picture_captioner.pipeline.selecting.hints import Hints, Tags
 from picture_captioner.pipeline.work_queue import Buffer
 
 _log = logging.getLogger("caption.backend")
+
+
+class FallbackChain:
+    """Who is asked next. Thread-safe.
+
+    A service that is down is put aside aloud for the rest of the run, as long as another is left;
+    without one it ends the run. A rejected key and an empty account always end it.
+    """
+
+    def __init__(self, services: Sequence[BackendService], notice: Callable[[str], None]) -> None:
+        self._services = list(services)
+        self._notice = notice
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[BackendService]:
+        """Those that are not put aside, first choice first; also while one of them is."""
+        tried: set[int] = set()
+        while (service := self._next(tried)) is not None:
+            tried.add(id(service))
+            yield service
+
+    def put_aside(self, service: BackendService, error: BackendUnavailableError) -> None:
+        """Ask this one no more.
+
+        Raises:
+            BackendUnavailableError: `error`, if nobody else is left.
+        """
+        with self._lock:
+            if service not in self._services:
+                return
+            if len(self._services) == 1:
+                raise error
+            self._services.remove(service)
+            heir = self._services[0]
+        _log.warning("backend put aside", extra={"event": "put_aside", "error": str(error)})
+        self._notice(f"{service.chosen} is put aside: {error}. Going on with {heir.chosen}")
+
+    def ensure_going(self) -> None:
+        """To be asked once a photo is recorded: something may have come up while it was mended.
+
+        Raises:
+            FatalError: what ends the run.
+        """
+        for service in self:
+            if service.ended is not None:
+                raise service.ended
+
+    def _next(self, tried: set[int]) -> BackendService | None:
+        with self._lock:
+            return next((s for s in self._services if id(s) not in tried), None)
+
 
 BATCH_LINGER_SECONDS = 0.25
 """How long a batch waits for more photos once it has one."""

@@ -26,14 +26,14 @@ from picture_captioner.backends.base import (
     takes_fault,
 )
 from picture_captioner.backends.rate_limits import Quota
+from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import (
     BackendUnavailableError,
     ConfigurationError,
     FatalError,
     TransientError,
 )
-from picture_captioner.pipeline.asking.prices import usage_of
-from picture_captioner.pipeline.asking.rate_limiter import RateLimiter
+from picture_captioner.pipeline.asking.concurrency import RateLimiter
 from picture_captioner.pipeline.asking.retry import RATE_LIMIT, RunStopped
 
 if TYPE_CHECKING:

@@ -5,27 +5,14 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
-import typing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from picture_captioner.backends.base import Caption
 from picture_captioner.errors import ConfigurationError, Usage
-
-_Counted: TypeAlias = Literal[
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "cost_usd",
-    "requests",
-]
-_COUNTED: tuple[_Counted, ...] = typing.get_args(_Counted)
 
 _USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
 """Names of the tier that list prices are for."""
@@ -64,26 +51,6 @@ def read_price_file(path: Path) -> dict[str, OwnPrice]:
     except (ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
         form = '{"MODEL": {"input_per_million": 0.25, "output_per_million": 2.0}}'
         raise ConfigurationError(f"the price file {path} is not of the form {form}") from error
-
-
-def usage_of(caption: Caption) -> Usage:
-    """What the backend reported of an answer, without what it left out."""
-    usage = Usage()
-    for name in _COUNTED:
-        if (value := getattr(caption, name)) is not None:
-            usage[name] = value
-    if caption.service_tier is not None:
-        usage["service_tier"] = caption.service_tier
-    return usage
-
-
-def added(first: Usage, second: Usage) -> Usage:
-    """What two answers cost together; what neither reports stays unknown."""
-    total = first | second
-    for name in _COUNTED:
-        if name in first and name in second:
-            total[name] = first[name] + second[name]
-    return total
 
 
 class Quote(NamedTuple):

@@ -24,6 +24,7 @@ from picture_captioner.backends.base import (
     CaptionBackend,
     Fault,
 )
+from picture_captioner.backends.tokens import added, usage_of
 from picture_captioner.errors import (
     ApiError,
     FatalError,
@@ -33,7 +34,6 @@ from picture_captioner.errors import (
     TransientError,
     Usage,
 )
-from picture_captioner.pipeline.asking.prices import added, usage_of
 from picture_captioner.pipeline.asking.retry import ATTEMPTS, Retrier, RunStopped
 from picture_captioner.pipeline.recording.invention import invented
 from picture_captioner.pipeline.selecting.hints import Tags

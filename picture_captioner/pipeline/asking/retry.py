@@ -10,12 +10,12 @@ from typing import Generic, NamedTuple, TypeVar
 
 import tenacity
 
+from picture_captioner.backends.tokens import added
 from picture_captioner.errors import ApiError, CaptionerError, TransientError, Usage
 from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
-from picture_captioner.pipeline.asking.prices import added
 from picture_captioner.pipeline.asking.spending import Budget
-from picture_captioner.pipeline.stopping import Stop
+from picture_captioner.pipeline.threads import Stop
 
 _log = logging.getLogger("caption.request")
 

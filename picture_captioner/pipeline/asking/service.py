@@ -12,6 +12,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from picture_captioner.backends.base import Caption, CaptionBackend, Fault, takes_fault
+from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import (
     ApiError,
     BackendUnavailableError,
@@ -27,17 +28,17 @@ from picture_captioner.pipeline.asking.circuit_breaker import (
     PATIENCE_SECONDS,
     UNKNOWN,
     CircuitBreaker,
+    RepeatWatch,
 )
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
-from picture_captioner.pipeline.asking.prices import Prices, usage_of
+from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.reask import Answer, Read, Reasker, with_cost
-from picture_captioner.pipeline.asking.repeats import RepeatWatch
 from picture_captioner.pipeline.asking.retry import Retrier
 from picture_captioner.pipeline.asking.spending import BillGuard, Budget
 from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.selecting.hints import Tags
 from picture_captioner.pipeline.selecting.selection import Identity
-from picture_captioner.pipeline.stopping import Stop
+from picture_captioner.pipeline.threads import Stop
 
 _log = logging.getLogger("caption.backend")
 

@@ -5,5 +5,4 @@ decoder.py         one decoder process behind one pipe: a bad file costs one pho
 decoder_process.py the parent's handle on it: start, talk against a clock, end
 decoder_worker.py  what runs in it
 decoder_server.py  the fork server that starts it
-disk_watch.py      a photo that cannot be read, or a disk that went away
 """

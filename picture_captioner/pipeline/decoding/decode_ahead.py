@@ -20,10 +20,9 @@ from picture_captioner.errors import (
 from picture_captioner.image_loader import LoadedImage
 from picture_captioner.journal import Entry
 from picture_captioner.pipeline.decoding.decoder import Decoder
-from picture_captioner.pipeline.decoding.disk_watch import DiskWatch
 from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.recording.recorder import Recorder
-from picture_captioner.pipeline.selecting.photos_root import FileId
+from picture_captioner.pipeline.selecting.photos_root import DiskWatch, FileId
 from picture_captioner.pipeline.selecting.selection import Source
 from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
 

@@ -37,7 +37,7 @@ from picture_captioner.image_loader import (
     open_encoded,
 )
 from picture_captioner.metadata import best_time
-from picture_captioner.pipeline.decoding.decoder_process import DecoderProcess
+from picture_captioner.pipeline.decoding.decoder_process import DecoderProcess, start_restricted
 from picture_captioner.pipeline.decoding.decoder_worker import (
     DecodeLimits,
     Examined,
@@ -53,9 +53,7 @@ from picture_captioner.pipeline.decoding.decoder_worker import (
     Room,
     Wanted,
 )
-from picture_captioner.pipeline.decoding.memory import BUDGET
-from picture_captioner.pipeline.decoding.opening import Opener
-from picture_captioner.pipeline.decoding.restricting import start_restricted
+from picture_captioner.pipeline.decoding.opening import BUDGET, Opener
 
 __all__ = ["DEFAULT_LIMITS", "DecodeLimits", "Decoder"]
 

@@ -18,7 +18,7 @@ from picture_captioner.image_loader import ExaminedImage, LoadedImage, Traits
 from picture_captioner.journal import has_room
 from picture_captioner.library import Library, PhotoFacts, is_open
 from picture_captioner.pipeline.decoding.decoder import Decoder
-from picture_captioner.pipeline.decoding.kept import examine_kept, keep
+from picture_captioner.pipeline.library_update.examining import examine_kept, keep
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StagePhoto
 from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage

@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.library import Library, StageRow, is_open
-from picture_captioner.pipeline.decoding.disk_watch import DiskWatch
 from picture_captioner.pipeline.dedup import SharedContent
 from picture_captioner.pipeline.library_update.examining import Examining
 from picture_captioner.pipeline.library_update.storing import ExaminedPhoto, Keeper
 from picture_captioner.pipeline.recording.outcomes import Outcomes, Reporter
 from picture_captioner.pipeline.runner import default_decoders
+from picture_captioner.pipeline.selecting.photos_root import DiskWatch
 from picture_captioner.pipeline.stages.base import Stage
-from picture_captioner.pipeline.stopping import Stop
-from picture_captioner.pipeline.threads import GRACE_SECONDS, ThreadGroup
+from picture_captioner.pipeline.threads import GRACE_SECONDS, Stop, ThreadGroup
 from picture_captioner.pipeline.work_queue import Buffer, WorkQueue
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """From an answer or a verdict to a record on the disk.
 
 answers.py         judges an answer: a caption, or the reason why not
-records.py         the journal records of a caption, a failure, a verdict and a copy
-recorder.py        writes what became of a photo, then counts it
+recorder.py        makes the record of what became of a photo, writes it, then counts it
 outcomes.py        the counts, and the reporter that is told
 """

@@ -1,12 +1,19 @@
 """Judges an answer: a caption that may be stored as finished, or the reason why not.
 
+Small models wrap a caption into a Markdown fence, a label, quotation marks or JSON that nobody
+asked for: that comes off (`unpacked`). Others fall into a loop, or print one token for ever (a bad
+quantisation, a wrong chat template): no part of that is a caption (`is_broken`).
+
 What is stored is judged by the same rule (`fault_in`): a journal may be older than a part of it.
 """
+
+# ruff: noqa: RUF001
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +22,8 @@ import msgspec
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import FieldsAsked
 from picture_captioner.backends.reasoning import without_reasoning
+from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import ModelError, RefusedInWordsError
-from picture_captioner.pipeline.asking.prices import usage_of
-from picture_captioner.pipeline.recording.packaging import is_broken, unpacked
 from picture_captioner.pipeline.recording.refusals import refusal_in
 
 
@@ -102,3 +108,108 @@ def _check_writable(answer: Caption) -> None:
         json.dumps(vars(answer), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"the backend's answer is not valid: {error}", code="validation") from None
+
+
+LOOKED_AT = 2_000
+"""Characters in which a fault is looked for: a loop that begins later was a caption before."""
+
+_WRAPPED = 8
+"""Wrappings around one another that are taken off."""
+
+_PICTURE = r"(?:image|photo|photograph|picture|snapshot)"
+_SHOWS = r"(?:shows|depicts|displays|features|captures|portrays|presents|illustrates)"
+_OPENING = re.compile(
+    rf"^(?:(?:this|the) {_PICTURE} (?:{_SHOWS}|is of|is showing)|in (?:this|the) {_PICTURE},)"
+    r"(?: us)?:? +(?=\S)",
+    re.IGNORECASE,
+)
+_FENCE = re.compile(
+    r"^```(?:json|text|txt|plaintext|markdown|md|yaml|xml|html)? ?(.*?) ?```$", re.IGNORECASE
+)
+_LABEL = re.compile(
+    r"^(?:[*_#>-]{1,6} ?)?(?:(?:image|photo|picture|short|suggested|final|generated) ){0,2}"
+    r"(?:caption|description|answer|alt text|bildunterschrift|bildbeschreibung|beschreibung|légende"
+    r"|leyenda|descripción|pie de foto|didascalia|descrizione|legenda|descrição|подпись|описание"
+    r"|图片描述|图片说明|描述|说明|标题|キャプション|説明)(?:[*_]{1,3})? ?[:：]"
+    r" ?(?:[*_]{1,3}(?= |$|[\"“]))? ?",
+    re.IGNORECASE,
+)
+_ANNOUNCED = re.compile(
+    r"^(?:(?:sure|certainly|of course|okay|ok)[,!.]{0,3} ?)?(?:here(?:'s|’s| is)|below is)"
+    r" [^:.!?]{0,60}(?:caption|description|sentence|answer)[^:.!?]{0,60}: ?(?=\S)",
+    re.IGNORECASE,
+)
+_PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "`": "`", "**": "**", "__": "__"}
+_NAMES = ("caption", "description", "text", "answer", "response", "content")
+_RUN = re.compile(r"([^\s\-=_*#~.])\1{24}")
+_LOST = "\ufffd"
+_MOST_LOST = 3
+
+
+def unpacked(text: str) -> str:
+    """The caption on one line, without fence, label, quotation marks, JSON and common opening."""
+    text = " ".join(text.split())
+    for _ in range(_WRAPPED):
+        inner = _inner(text)
+        if inner == text:
+            break
+        text = inner
+    return text
+
+
+def _inner(text: str) -> str:
+    """The text with one wrapping less; what would leave nothing stays."""
+    for pattern in (_ANNOUNCED, _LABEL):
+        if rest := pattern.sub("", text, count=1).strip():
+            text = rest
+    if fence := _FENCE.match(text):
+        text = fence[1] or text
+    for left, right in _PAIRS.items():
+        inner = text[len(left) : -len(right)].strip()
+        if text.startswith(left) and text.endswith(right) and inner and left not in inner:
+            text = inner
+    return _without_opening(_from_json(text))
+
+
+def _from_json(text: str) -> str:
+    """The caption in an object that nobody asked for."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return text
+    try:
+        found = json.loads(text[:LOOKED_AT])
+    except (ValueError, RecursionError):
+        return text
+    values = {str(key).lower(): value for key, value in found.items()}
+    said = next((values[name] for name in _NAMES if isinstance(values.get(name), str)), text)
+    return " ".join(said.split()) or text
+
+
+def _without_opening(text: str) -> str:
+    """The caption without the phrase that every caption of some models begins with."""
+    rest = _OPENING.sub("", text, count=1)
+    return rest[:1].upper() + rest[1:] if rest != text and rest else text
+
+
+def is_broken(text: str) -> bool:
+    """Whether this is no text: marks alone, lost characters, or the same over and over."""
+    cut = text[:LOOKED_AT]
+    if not any(character.isalnum() or ord(character) > 0x2000 for character in cut):
+        return True
+    if cut.count(_LOST) >= _MOST_LOST or _RUN.search(cut):
+        return True
+    words = [word.strip(".,;:!?").lower() for word in cut.split()]
+    if len(words) * 20 >= len(cut):
+        return _loops(words, {1: 8, 2: 6, 3: 5}, 24)
+    return _loops(cut, {1: 16, 2: 10, 3: 8, 4: 6, 5: 6}, 40)  # no spaces: Chinese, Japanese, Thai
+
+
+def _loops(units: Sequence[str], times: dict[int, int], longest: int) -> bool:
+    """Whether some units in a row come again at once, `times` or 4 times."""
+    for period in range(1, min(longest, len(units) // 2) + 1):
+        needed = (times.get(period, 4) - 1) * period
+        same = 0
+        for before, unit in zip(units, units[period:], strict=False):
+            same = same + 1 if before == unit else 0
+            if same >= needed:
+                return True
+    return False

@@ -1,23 +1,107 @@
-"""`--hints`: tags that some tagger gave the photos, told to the model as context.
+"""What is told to the model of a photo: tags (`--hints`), and facts kind by kind (`--context`).
 
-A file of JSON lines, each with a list of `tags` and a key: the photo's `rel_path` as in the
-journal, or its `content_sha256`, which still fits after the photo was renamed. A photo that both
-find gets the tags of both.
+Facts come from library.db. Coordinates are no kind: of a place the name alone is told. Tags are
+what some tagger gave the photos: a file of JSON lines, each with a list of `tags` and a key, the
+photo's `rel_path` as in the journal, or its `content_sha256`, which still fits after the photo was
+renamed. A photo that both find gets the tags of both.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Annotated, TypeAlias
 
 import msgspec
 
-from picture_captioner.backends.base import REJECTED, Told
+from picture_captioner.backends.base import REJECTED, TOLD, Told
 from picture_captioner.errors import UsageError
-from picture_captioner.pipeline.selecting.context import Context
+from picture_captioner.library import PhotoFacts
+from picture_captioner.metadata import Kind
+
+FactsOf = Callable[[str, str], PhotoFacts | None]
+PlaceNames = Callable[[Sequence[tuple[float, float]]], Sequence[str | None]]
+
+MOST_OF_A_KIND = 20
+MAX_CHARACTERS = 200
+
+_NO_NAME = re.compile(
+    r"DCIM|Camera( Roll)?|\d{3}[A-Z_]{5}|\d{1,4}|Takeout|Google (Photos|Fotos)", re.I
+)
+"""Folders that a camera or a program made: their names say nothing of a photo."""
+
+_NUMBERS = re.compile(r"[-+]?\d{1,3}[.,]\d{3,}")
+"""A coordinate, wherever somebody wrote it."""
+
+
+class Context:
+    """What may be told of each photo.
+
+    Args:
+        kinds: of `TOLD`.
+        facts_of: what is known of a path and a content.
+        people: the names of those whom the faces of a content show.
+        place_names: towns by coordinates; None where nobody can say.
+        ours: for a path the words in lower case that this program wrote into the photo; they are
+            no facts.
+    """
+
+    def __init__(
+        self,
+        kinds: Collection[str],
+        facts_of: FactsOf,
+        people: Mapping[str, Sequence[str]],
+        place_names: PlaceNames | None,
+        ours: Callable[[str], Collection[str]] = lambda _: (),
+    ) -> None:
+        self.kinds = tuple(kind for kind in TOLD if kind in kinds)
+        self._facts_of = facts_of
+        self._people = people
+        self._place_names = place_names
+        self._ours = ours
+        self._towns: dict[tuple[float, float], str | None] = {}
+
+    def told(self, rel_path: str, content_sha256: str | None) -> tuple[Told, ...]:
+        """The facts, in the order of the kinds; what holds numbers like coordinates is left out."""
+        facts = self._facts_of(rel_path, content_sha256) if content_sha256 else None
+        found: list[Told] = []
+        for kind in self.kinds:
+            values = (_clean(v, MAX_CHARACTERS) for v in self._values(kind, rel_path, facts))
+            kept = [v for v in dict.fromkeys(values) if v and not _NUMBERS.search(v)]
+            found += [Told(kind, value) for value in kept[:MOST_OF_A_KIND]]
+        return tuple(found)
+
+    def _values(self, kind: str, rel_path: str, facts: PhotoFacts | None) -> list[str]:
+        if kind == "folder":
+            names = [p for p in PurePosixPath(rel_path).parts[:-1] if not _NO_NAME.fullmatch(p)]
+            return [" / ".join(names[-2:])]
+        if facts is None:
+            return []
+        if kind == "date":
+            taken = facts.taken_at
+            return [f"{taken.day} {taken:%B %Y}"] if taken else []
+        if kind == "place":
+            return self._places(facts)
+        said = {"people": Kind.PERSON, "album": Kind.ALBUM, "keywords": Kind.KEYWORD}[kind]
+        seen = self._people.get(facts.content_sha256, ()) if kind == "people" else ()
+        told = [one.value for one in facts.told if one.kind is said and not one.guessed]
+        ours = self._ours(rel_path) if told else ()
+        return [*seen, *(value for value in told if value.casefold() not in ours)]
+
+    def _places(self, facts: PhotoFacts) -> list[str]:
+        """What somebody wrote down, else the town nearby."""
+        if said := [one.value for one in facts.told if one.kind is Kind.PLACE]:
+            return said
+        if facts.latitude is None or facts.longitude is None or self._place_names is None:
+            return []
+        where = (round(facts.latitude, 3), round(facts.longitude, 3))
+        if where not in self._towns:
+            (self._towns[where],) = self._place_names([where])
+        return [self._towns[where] or ""]
+
 
 MAX_TAGS = 50
 MAX_TAG_CHARACTERS = 100
@@ -54,7 +138,7 @@ class Hints:
     def reason(self, rel_path: str) -> Tags:
         """Why a photo's last caption was rejected, if somebody said so."""
         found = self.reasons.get(rel_path)
-        return (Told(REJECTED, _clean(found)),) if found else ()
+        return (Told(REJECTED, _clean(found, MAX_TAG_CHARACTERS)),) if found else ()
 
     def with_context(self, context: Context | None) -> Hints:
         """The same tags, with these facts or none."""
@@ -112,7 +196,7 @@ def _parsed(path: Path, number: int, data: bytes) -> _Line:
 
 
 def _add(line: _Line, by_path: dict[str, Tags], by_content: dict[str, Tags]) -> None:
-    tags = tuple(_clean(tag) for tag in line.tags)
+    tags = tuple(_clean(tag, MAX_TAG_CHARACTERS) for tag in line.tags)
     if line.rel_path is not None:
         rel_path = _nfc(line.rel_path)
         by_path[rel_path] = _merged(by_path.get(rel_path, ()), tags)
@@ -121,10 +205,10 @@ def _add(line: _Line, by_path: dict[str, Tags], by_content: dict[str, Tags]) -> 
         by_content[key] = _merged(by_content.get(key, ()), tags)
 
 
-def _clean(tag: str) -> str:
+def _clean(text: str, most: int) -> str:
     """One line of printable characters: a lone surrogate could not be sent."""
-    printable = "".join(c if c.isprintable() else " " for c in tag)
-    return " ".join(printable.split())[:MAX_TAG_CHARACTERS].rstrip()
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(printable.split())[:most].rstrip()
 
 
 def _merged(first: Tags, second: Tags) -> Tags:

@@ -25,9 +25,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.path_filter import PathFilter, is_skipped
 from picture_captioner.pipeline.selecting.photos_root import FileId, ensure_present, root_id
-from picture_captioner.pipeline.selecting.skipped_folders import is_skipped
 
 EXAMPLES_KEPT = 3
 """Names that a `Sample` keeps to show what it counted."""
@@ -100,7 +99,7 @@ class WalkResult:
     in_icloud: Sample = field(default_factory=Sample)
     """Photos of which only iCloud's placeholder is here: `.IMG_1.HEIC.icloud`."""
     skipped: Sample = field(default_factory=Sample)
-    """Hidden names and folders of `skipped_folders.py`; a folder counts as one."""
+    """Hidden names and folders of `SKIPPED_FOLDERS`; a folder counts as one."""
     excluded: Sample = field(default_factory=Sample)
     """Left out by `--include` or `--exclude`; a folder counts as one."""
     hard_links: Sample = field(default_factory=Sample)

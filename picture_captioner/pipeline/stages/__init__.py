@@ -1,7 +1,6 @@
 """What is computed of each photo, once, and kept in library.db: a small class for each stage.
 
-    base.py      `Stage`: what it needs, its version, how it batches, what it stores
-    registry.py  the table of stages
+    base.py      `Stage`: what it needs, its version, how it batches, what it stores; the table
     facts.py     normalize (size, sharpness, hash, thumbnail) and metadata (EXIF)
     embed.py     a vector of the picture
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from picture_captioner.errors import ApiError, BackendUnavailableError, ModelError, TransientError
 from picture_captioner.pipeline.asking.circuit_breaker import MAX_IN_A_ROW, CircuitBreaker, Withheld
-from picture_captioner.pipeline.recording.records import failure_record
+from picture_captioner.pipeline.recording.recorder import failure_record
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import Item
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from picture_captioner.errors import BackendUnavailableError
-from picture_captioner.pipeline.asking.fallback import FallbackChain
+from picture_captioner.pipeline.asking.captioning import FallbackChain
 
 DOWN = BackendUnavailableError("out of order")
 

@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from picture_captioner.backends.base import Caption
+from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import ConfigurationError, Usage
-from picture_captioner.pipeline.asking.prices import OwnPrice, Prices, read_price_file, usage_of
+from picture_captioner.pipeline.asking.prices import OwnPrice, Prices, read_price_file
 
 TOKENS = Usage(input_tokens=1_000_000, output_tokens=100_000)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from picture_captioner.backends.rate_limits import Quota
-from picture_captioner.pipeline.asking.rate_limiter import (
+from picture_captioner.pipeline.asking.concurrency import (
     BETA,
     LEAST_PER_SECOND,
     RateLimiter,

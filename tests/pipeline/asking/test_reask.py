@@ -19,7 +19,7 @@ from picture_captioner.pipeline.asking.prices import OwnPrice, Prices
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.selecting.selection import Identity
-from picture_captioner.pipeline.stopping import Stop
+from picture_captioner.pipeline.threads import Stop
 
 PHOTO = Image.new("RGB", (4, 3))
 PRICE = OwnPrice(input_per_million=1000.0, output_per_million=1000.0)  # a tenth of a cent a token

@@ -9,7 +9,7 @@ from picture_captioner.backends.base import BackendSettings, Caption
 from picture_captioner.backends.mock import MockBackend
 from picture_captioner.errors import BackendUnavailableError
 from picture_captioner.image_loader import perceptual_hash
-from picture_captioner.pipeline.asking.repeats import RepeatWatch
+from picture_captioner.pipeline.asking.circuit_breaker import RepeatWatch
 
 SAME = Caption("A lovely photo of a beautiful scene.")
 

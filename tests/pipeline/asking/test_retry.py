@@ -20,7 +20,7 @@ from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
 from picture_captioner.pipeline.asking.retry import ATTEMPTS, Retrier, RunStopped
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
-from picture_captioner.pipeline.stopping import Stop
+from picture_captioner.pipeline.threads import Stop
 
 
 class Requests:
@@ -239,10 +239,8 @@ def test_refusals_of_requests_that_were_under_way_together_count_as_one(in_threa
 
 
 def test_a_service_that_refuses_for_ever_ends_the_run(in_threads, monkeypatch):
-    monkeypatch.setattr(
-        "picture_captioner.pipeline.asking.rate_limiter.REFUSALS_APART_SECONDS", 0.0
-    )
-    monkeypatch.setattr("picture_captioner.pipeline.asking.rate_limiter.FIRST_PER_SECOND", 1000.0)
+    monkeypatch.setattr("picture_captioner.pipeline.asking.concurrency.REFUSALS_APART_SECONDS", 0.0)
+    monkeypatch.setattr("picture_captioner.pipeline.asking.concurrency.FIRST_PER_SECOND", 1000.0)
     bench, request = Bench(patience=1), Requests(*[slow_down() for _ in range(1000)])
     ended = []
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from picture_captioner.errors import ImageTooLargeError
-from picture_captioner.pipeline.decoding import decoder, memory
+from picture_captioner.pipeline.decoding import decoder, opening
 from picture_captioner.pipeline.decoding.decoder import Decoder
-from picture_captioner.pipeline.decoding.memory import MemoryBudget
+from picture_captioner.pipeline.decoding.opening import MemoryBudget
 from tests.images import gradient, write
 
 SIDE = 8300
@@ -93,7 +93,7 @@ def test_the_memory_of_a_container_counts(tmp_path, monkeypatch):
     limit, none = tmp_path / "memory.max", tmp_path / "max"
     limit.write_text("1000000\n")
     none.write_text("max\n")
-    monkeypatch.setattr(memory, "_LIMIT_FILES", (str(none), str(tmp_path / "gone")))
-    assert memory.machine_memory() > 1 << 28
-    monkeypatch.setattr(memory, "_LIMIT_FILES", (str(none), str(limit)))
-    assert memory.machine_memory() == 1_000_000
+    monkeypatch.setattr(opening, "_LIMIT_FILES", (str(none), str(tmp_path / "gone")))
+    assert opening.machine_memory() > 1 << 28
+    monkeypatch.setattr(opening, "_LIMIT_FILES", (str(none), str(limit)))
+    assert opening.machine_memory() == 1_000_000

@@ -11,7 +11,7 @@ from picture_captioner.backends.base import Caption
 from picture_captioner.errors import ApiError, EmptyFileError, ModelError, Status, TransientError
 from picture_captioner.journal.record import parse_entry
 from picture_captioner.pipeline.recording.answers import judge_answer
-from picture_captioner.pipeline.recording.records import (
+from picture_captioner.pipeline.recording.recorder import (
     copied_record,
     corrupt_record,
     failure_record,

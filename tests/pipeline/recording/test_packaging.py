@@ -5,8 +5,7 @@ import time
 import pytest
 
 from picture_captioner.errors import ModelError
-from picture_captioner.pipeline.recording.answers import fault_in, judge_answer
-from picture_captioner.pipeline.recording.packaging import is_broken, unpacked
+from picture_captioner.pipeline.recording.answers import fault_in, is_broken, judge_answer, unpacked
 
 DOG = "A dog runs on a beach."
 

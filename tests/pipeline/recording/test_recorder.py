@@ -6,8 +6,7 @@ from picture_captioner.backends.base import Caption
 from picture_captioner.journal import Journal
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
-from picture_captioner.pipeline.recording.recorder import Captioned, Recorder
-from picture_captioner.pipeline.recording.records import success_record
+from picture_captioner.pipeline.recording.recorder import Captioned, Recorder, success_record
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import WorkQueue
 

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picture_captioner.errors import UsageError
-from picture_captioner.pipeline.selecting.order import Order, in_shard, order_photos, parse_shard
+from picture_captioner.pipeline.selecting.selection import (
+    Order,
+    in_shard,
+    order_photos,
+    parse_shard,
+)
 from picture_captioner.pipeline.selecting.walk import Photo
 
 RAW_PATHS = st.binary(min_size=1, max_size=12).filter(lambda raw: b"\0" not in raw)

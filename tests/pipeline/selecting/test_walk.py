@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.errors import ConfigurationError, NoPhotosError
-from picture_captioner.pipeline.selecting.path_filter import PathFilter
+from picture_captioner.pipeline.selecting.path_filter import SKIPPED_FOLDERS, PathFilter
 from picture_captioner.pipeline.selecting.photos_root import ensure_present, root_id
-from picture_captioner.pipeline.selecting.skipped_folders import SKIPPED_FOLDERS
 from picture_captioner.pipeline.selecting.walk import Photo, PhotoKinds, _Seen, walk_photos
 from tests.pipeline.selecting.trees import KINDS, make, paths, walk
 

@@ -12,10 +12,10 @@ from openai.types.chat import ChatCompletion
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.chat_answers import caption_from, failure_inside
 from picture_captioner.backends.fields import FieldsAsked, expand
+from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import ApiError, ModelError, Status
 from picture_captioner.journal import Record
 from picture_captioner.journal.record import parse_entry
-from picture_captioner.pipeline.asking.prices import usage_of
 from picture_captioner.pipeline.recording.answers import judge_answer
 
 ASKED = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from picture_captioner.backends.http_errors import retry_after_seconds
 from picture_captioner.backends.rate_limits import MAX_SECONDS, quotas
 from picture_captioner.foreign_text import clean
-from picture_captioner.pipeline.asking.rate_limiter import RateLimiter
+from picture_captioner.pipeline.asking.concurrency import RateLimiter
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = "sk-canary-4711"

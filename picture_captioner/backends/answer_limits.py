@@ -1,17 +1,25 @@
-"""What is looked at when an answer arrives, before an SDK reads its body.
+"""Limits on an answer, in bytes and in time, which the SDKs and HTTP libraries do not have.
 
 The provider's quotas are in its headers, and the run paces itself by them. The body is read and
 unpacked up to a limit only (`longest_answer`): a caption is a few hundred bytes, and a server that
 sends a gigabyte would fill the memory, once for each worker. So unpacking is done here, in pieces:
 httpx2 unpacks whatever came at once, 1 MB of gzip to 1 GB, and 2 kB to as much where it is packed
 twice.
+
+Their timeouts start anew with every byte: a server that sends one a second, in its headers or its
+body, would hold a worker for a day. Here the clock runs from the first byte of a request to the
+last of its answer, below everything else, at the socket (`keep_deadline`).
 """
 
 from __future__ import annotations
 
+import ssl
+import time
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+import httpcore2
 import httpx2
 
 from picture_captioner.backends.base import CaptionBackend
@@ -78,3 +86,65 @@ def _gunzipped(packed: Iterable[bytes]) -> Iterator[bytes]:
         yield unpacker.flush()
     except zlib.error as error:
         raise httpx2.DecodingError(str(error)) from error
+
+
+def keep_deadline(client: httpx2.Client, seconds: float) -> None:
+    """Give every new connection of a client, through a proxy or not, this much for each answer.
+
+    httpx2 has no parameter for what httpcore2 lets its callers choose, the network below the
+    connections; so it is set where httpx2 keeps it.
+    """
+    for transport in (client._transport, *client._mounts.values()):
+        if isinstance(transport, httpx2.HTTPTransport):
+            transport._pool._network_backend = _Network(seconds)
+
+
+class _Network(httpcore2.SyncBackend):
+    """Connections whose streams keep the deadline."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore2.NetworkStream:
+        return _Stream(super().connect_tcp(*args, **kwargs), self._seconds)
+
+
+class _Stream(httpcore2.NetworkStream):
+    """A connection; the first write after a read begins a request."""
+
+    def __init__(self, stream: httpcore2.NetworkStream, seconds: float) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._until = 0.0
+        self._asking = False
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not self._asking:
+            self._asking = True
+            self._until = time.monotonic() + self._seconds
+        self._stream.write(buffer, self._left(timeout, httpcore2.WriteTimeout))
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._asking = False
+        return self._stream.read(max_bytes, self._left(timeout, httpcore2.ReadTimeout))
+
+    def _left(self, timeout: float | None, overdue: type[httpcore2.TimeoutException]) -> float:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise overdue(f"no whole answer within {self._seconds:g} s")
+        return left if timeout is None else min(timeout, left)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore2.NetworkStream:
+        stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return _Stream(stream, self._seconds)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
