@@ -7,15 +7,29 @@ import random
 import pytest
 
 from tests.batch.conftest import Desk
-from tests.providers.batch_dialects import OpenAIBatches
+from tests.providers.batch_dialects import (
+    AnthropicBatches,
+    GeminiBatches,
+    OpenAIBatches,
+    XaiBatches,
+)
 from tests.providers.bedrock_jobs import BedrockJobsServer
 
 KILLS = 4
-KILLS_IN_TORTURE = 1_000
+KILLS_IN_TORTURE = 200
 MOST_STEPS = 45
 
 
-@pytest.mark.parametrize("kind", [OpenAIBatches, BedrockJobsServer], ids=lambda k: k.dialect)
+QUICK = (OpenAIBatches, BedrockJobsServer)
+LONG = (AnthropicBatches, GeminiBatches, XaiBatches)
+
+
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(
+    "kind",
+    [*QUICK, *(pytest.param(kind, marks=pytest.mark.torture) for kind in LONG)],
+    ids=lambda kind: kind.dialect,
+)
 def test_a_killed_job_is_paid_once_and_none_of_its_answers_is_lost(
     tmp_path, preloaded, kind, request
 ):
