@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import shutil
@@ -74,7 +75,33 @@ def test_a_model_that_sees_nothing_ends_the_run_with_a_sentence(tmp_path):
         done = run(tmp_path, model)
     assert done.returncode == 69
     assert "the first 20 photos all failed the same way (no_image)" in done.stderr
-    assert not (tmp_path / "captions.jsonl").read_text()
+    found = records(tmp_path / "captions.jsonl")
+    assert {(r["status"], r.get("withdrawn"), r["requests"]) for r in found} == {
+        ("error_model", True, 2)
+    }
+    with Model(lambda number: f"Photo {number}.") as model:
+        done = run(tmp_path, model)
+    assert (done.returncode, model.asked) == (0, 25), "all of them are asked about again"
+
+
+def test_what_was_billed_counts_for_the_ceilings_though_no_verdict_is_proved(tmp_path):
+    library(tmp_path / "photos", 25)
+    with Model(lambda number: BLIND) as model:
+        for asked in (40, 50, 50):
+            done = run(tmp_path, model, "--max-requests=50")
+            assert model.asked == asked
+            assert done.returncode == (69 if asked == 40 else 3), done.stderr
+    assert "this journal has taken 50" in done.stderr
+
+
+def test_a_redo_of_which_no_verdict_is_proved_leaves_the_captions(tmp_path):
+    library(tmp_path / "photos", 21)
+    with Model(lambda number: f"Photo {number}.") as model:
+        assert run(tmp_path, model).returncode == 0
+    with Model(lambda number: BLIND) as model:
+        assert run(tmp_path, model, "--force").returncode == 69
+    stats = json.loads(caption("stats", "--json", cwd=tmp_path).stdout)
+    assert (stats["by_status"], stats["requests"]) == ({"success": 21}, 21 + 2 * 20)
 
 
 def different(folder, count):

@@ -194,8 +194,8 @@ class CircuitBreaker:
         if len(self._unknown) >= MAX_IDENTICAL:
             self._down = BackendUnavailableError(
                 f"{len(self._unknown)} photos in a row failed with the same error, which is then "
-                f"no photo's fault: {self._unknown[0]}. Nothing was recorded for them; the log has "
-                "the traceback. Look at the driver and the packages, or try another --backend"
+                f"no photo's fault: {self._unknown[0]}. No verdict was recorded for them; the log "
+                "has the traceback. Look at the driver and the packages, or try another --backend"
             )
             raise self._down
 
@@ -232,14 +232,16 @@ def _may_be_the_services(error: PhotoError | TransientError) -> bool:
 def _unavailable(last: TransientError, seconds: float) -> str:
     return (
         f"no request succeeded for {seconds:.0f} s (--patience), the last failed with: {last}. "
-        "Nothing was recorded for those photos; run the same command again when the service is up"
+        "No verdict was recorded for those photos; run the same command again when the service is "
+        "up"
     )
 
 
 def _systematic(last: PhotoError, count: int) -> str:
     return (
         f"the first {count} photos all failed the same way ({last.code}): {last}. "
-        "Nothing was recorded for them; try another --model, --prompt or --backend"
+        "No verdict was recorded for them, only what was billed; try another --model, --prompt or "
+        "--backend"
     )
 
 

@@ -26,7 +26,7 @@ class Outcome(enum.StrEnum):
     MODEL_ERROR = "failed in the model"
     UNREADABLE = "could not be read (not recorded; tried again next time)"
     WITHDRAWN = "captioned without being seen (withdrawn; tried again next time)"
-    WITHHELD = "unanswered while the service failed (not recorded; tried again next time)"
+    WITHHELD = "failed, perhaps through no fault of theirs (no verdict; tried again next time)"
 
     @property
     def failed(self) -> bool:

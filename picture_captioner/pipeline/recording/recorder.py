@@ -274,7 +274,14 @@ class Recorder:
         return made.copied_because == SAME_SHOT and made.caption == leader.caption
 
     def dropped(self, verdicts: Sequence[Withheld]) -> None:
-        """Count photos whose verdict was never proved: nothing is written."""
+        """Count photos whose verdict was never proved: of what was billed a line is kept.
+
+        Ceilings go by it. The line is withdrawn, so that the next run asks about the photo again,
+        unless that would take an older caption along.
+        """
+        billed = [v.record for v in verdicts if v.record.requests]
+        index = self._journal.index
+        self._write([replace(r, withdrawn=index.caption(r.rel_path) is None) for r in billed])
         for item, _, error in verdicts:
             self._tell(item, Outcome.WITHHELD, error.code, str(error))
 
