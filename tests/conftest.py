@@ -172,13 +172,3 @@ def people_models(tmp_path_factory):
     for name in weights.PACKAGED:
         weights.write(name, folder)
     return folder
-
-
-@pytest.fixture
-def known_models(people_models, monkeypatch):
-    """The same folder, and a catalogue that knows these files by their checksums."""
-    from picture_captioner.hub import catalogue
-    from tests.people import weights
-
-    monkeypatch.setattr(catalogue, "CATALOGUE", weights.known(catalogue.CATALOGUE, people_models))
-    return people_models

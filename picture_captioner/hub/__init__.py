@@ -12,6 +12,7 @@ that command or a person's yes downloads it.
 from picture_captioner.hub.catalogue import (
     CATALOGUE,
     KnownModel,
+    is_published,
     known_model,
     model_files,
     models_for,
@@ -25,6 +26,7 @@ __all__ = [
     "Progress",
     "WebFile",
     "download_manifest",
+    "is_published",
     "known_model",
     "model_files",
     "models_for",

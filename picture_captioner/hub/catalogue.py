@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from picture_captioner.errors import ModelMissingError, UsageError, did_you_mean
-from picture_captioner.hub.files import Progress, WebFile, download_file, is_right
+from picture_captioner.hub.files import Progress, WebFile, download_file, is_right, sha256_of
 
 SAFE_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model")
 """Of a repository that nothing more is known of: no pickles, no code."""
@@ -33,7 +33,11 @@ TOWER_FILES = (
 
 
 class KnownModel(NamedTuple):
-    """A row: either a repository of the hub, or files by URL and checksum."""
+    """A row: either a repository of the hub, or files by URL and checksum.
+
+    `packed` is the checksum of the same weights in 8 bits, as a package of the registry carries
+    them; they are taken where they are here, and not fetched.
+    """
 
     name: str
     purpose: str
@@ -42,6 +46,7 @@ class KnownModel(NamedTuple):
     repository: str = ""
     patterns: tuple[str, ...] = ()
     files: tuple[WebFile, ...] = ()
+    packed: str = ""
 
 
 class Preset(NamedTuple):
@@ -114,6 +119,7 @@ CATALOGUE = (
                 size=232_589,
             ),
         ),
+        packed="49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
     ),
     KnownModel(
         "yunet-any-size",
@@ -144,6 +150,7 @@ CATALOGUE = (
                 size=38_696_353,
             ),
         ),
+        packed="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
     ),
     KnownModel(
         "age",
@@ -218,9 +225,16 @@ def model_files(name: str, models_dir: Path | None = None) -> tuple[Path, ...]:
 def stored_files(model: KnownModel, models_dir: Path | None = None) -> tuple[Path | None, ...]:
     """The path of each of the model's files, None where it is not here.
 
-    In `models_dir` a file may have any name: it is known by its size and SHA-256.
+    In `models_dir` a file may have any name: it is known by its SHA-256. Where none is, one that
+    bears the model's name is taken, of another size than the published file: a person who names the
+    folder may have converted it; of the same size it is damaged.
     """
-    return tuple(_stored(file, models_dir) for file in model.files)
+    return tuple(_stored(model, file, models_dir) for file in model.files)
+
+
+def is_published(model: KnownModel, path: Path) -> bool:
+    """Whether the file is one that the row knows by its checksum."""
+    return sha256_of(path) in {model.packed, *(file.sha256 for file in model.files)}
 
 
 def download_files(model: KnownModel, models_dir: Path | None, progress: Progress) -> list[Path]:
@@ -232,7 +246,7 @@ def download_files(model: KnownModel, models_dir: Path | None, progress: Progres
     """
     folder = models_dir or cache_folder()
     return [
-        _stored(file, models_dir) or download_file(file, folder / file.name, progress)
+        _stored(model, file, models_dir) or download_file(file, folder / file.name, progress)
         for file in model.files
     ]
 
@@ -243,13 +257,18 @@ def cache_folder() -> Path:
     return Path(cache).expanduser() / "picture-captioner" / "models"
 
 
-def _stored(file: WebFile, models_dir: Path | None) -> Path | None:
-    return next((path for path in _candidates(file, models_dir) if is_right(path, file)), None)
+def _stored(model: KnownModel, file: WebFile, models_dir: Path | None) -> Path | None:
+    inside = list(_inside(models_dir)) if models_dir is not None else []
+    for path in (*inside, cache_folder() / file.name):
+        if is_right(path, file):
+            return path
+    for path in inside:
+        if model.packed and path.suffix == ".onnx" and sha256_of(path) == model.packed:
+            return path
+    named = {model.name, PurePath(file.name).stem}
+    return next((p for p in inside if p.stem in named and p.stat().st_size != file.size), None)
 
 
-def _candidates(file: WebFile, models_dir: Path | None) -> Iterator[Path]:
-    if models_dir is not None:
-        yield models_dir / file.name
-        for folder, _, names in os.walk(models_dir):
-            yield from (Path(folder, name) for name in sorted(names))
-    yield cache_folder() / file.name
+def _inside(models_dir: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(models_dir):
+        yield from (path for name in sorted(names) if (path := Path(folder, name)).is_file())

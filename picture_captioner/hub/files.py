@@ -105,10 +105,11 @@ def is_right(path: Path, file: WebFile) -> bool:
             return False
     except OSError:
         return False
-    return _sha256(path) == file.sha256
+    return sha256_of(path) == file.sha256
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The checksum of a file, 64 hex digits."""
     with path.open("rb") as data:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
@@ -127,7 +128,7 @@ def download_file(file: WebFile, path: Path, progress: Progress) -> Path:
             part.unlink()
         if not part.is_file() or part.stat().st_size < file.size:
             _receive(file, part, progress)
-        if _sha256(part) == file.sha256:
+        if sha256_of(part) == file.sha256:
             part.replace(path)
             return path
         part.unlink()

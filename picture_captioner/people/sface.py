@@ -14,6 +14,7 @@ from PIL import Image
 
 from picture_captioner.people.align import aligned
 from picture_captioner.people.faces import Face, Vectors
+from picture_captioner.people.unpacking import runnable
 from picture_captioner.workers.onnx_graph import OnnxGraph
 
 
@@ -23,7 +24,7 @@ class SFace:
     dimension = 128
 
     def __init__(self, path: Path, device: str = "cpu", threads: int = 0) -> None:
-        self._graph = OnnxGraph(path, device, threads=threads)
+        self._graph = OnnxGraph(path, device, threads=threads, data=runnable(path))
         self._input = next(iter(self._graph.inputs))
         [self._output] = self._graph.outputs
         self.version = "sface-2021dec:five-points"

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from picture_captioner.people.faces import Box, Face, Vectors
+from picture_captioner.people.unpacking import runnable
 from picture_captioner.workers.onnx_graph import OnnxGraph
 
 STRIDES = (8, 16, 32)
@@ -35,7 +36,7 @@ class YuNet:
         threads: int = 0,
         name: str = "yunet",
     ) -> None:
-        self._graph = OnnxGraph(path, device, threads=threads)
+        self._graph = OnnxGraph(path, device, threads=threads, data=runnable(path))
         [(self._input, shape)] = self._graph.inputs.items()
         self._fixed = tuple(shape[2:]) if all(isinstance(n, int) for n in shape[2:]) else None
         self._outputs = [f"{kind}_{s}" for kind in ("cls", "obj", "bbox", "kps") for s in STRIDES]

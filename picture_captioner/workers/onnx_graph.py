@@ -56,10 +56,16 @@ class OnnxGraph:
         device: cpu, auto, cuda or mps.
         seconds_each: how long one row of a batch may take.
         threads: of the CPU; 0 leaves it to ONNX Runtime.
+        data: the graph, if it is not in the file as ONNX Runtime wants it.
     """
 
     def __init__(
-        self, path: Path, device: str, seconds_each: float = SECONDS_EACH, threads: int = 0
+        self,
+        path: Path,
+        device: str,
+        seconds_each: float = SECONDS_EACH,
+        threads: int = 0,
+        data: bytes | None = None,
     ) -> None:
         """Load the graph.
 
@@ -75,7 +81,7 @@ class OnnxGraph:
         self.name, self._seconds_each = path.name, seconds_each
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=pick_providers(device)
+                data or str(path), options, providers=pick_providers(device)
             )
         except RUNTIME_ERRORS as error:
             raise ConfigurationError(

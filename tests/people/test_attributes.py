@@ -55,10 +55,10 @@ def test_one_photo_says_less_than_many():
 
 @needs_faces
 def test_nothing_is_guessed_unless_it_is_asked_for(
-    folder, known_models, tmp_path, monkeypatch, capsys
+    folder, people_models, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(known_models, tmp_path / "models")
+    shutil.copytree(people_models, tmp_path / "models")
     for name in ("age-v1.onnx", "gender-v1.onnx"):
         shutil.copy(folder / name, tmp_path / "models")
     (tmp_path / "photos").mkdir()

@@ -46,7 +46,7 @@ def listed():
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch, known_models):
+def home(tmp_path, monkeypatch, people_models):
     """Four photos of each of five people, and the odd ones; scanned and clustered."""
     monkeypatch.chdir(tmp_path)
     photos = tmp_path / "photos"
@@ -66,7 +66,7 @@ def home(tmp_path, monkeypatch, known_models):
     mine[0].crop((0, 0, mine[0].width, mine[0].height // 2)).save(photos / "cut below.jpg")
     Image.new("RGB", (640, 480), "gray").save(photos / "none.jpg")
     Image.new("RGB", (3, 2), "gray").save(photos / "tiny.png")
-    command("scan", "--photos-dir=photos", f"--models-dir={known_models}")
+    command("scan", "--photos-dir=photos", f"--models-dir={people_models}")
     command("cluster")
     return tmp_path
 

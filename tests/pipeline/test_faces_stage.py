@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from picture_captioner.errors import ModelError
-from picture_captioner.hub import catalogue
+from picture_captioner.errors import ModelError, ModelMissingError
 from picture_captioner.image_loader import LoadedImage, Traits
 from picture_captioner.library import Library
 from picture_captioner.metadata import Metadata
@@ -18,13 +17,14 @@ from picture_captioner.people import face_host
 from picture_captioner.people.faces import Box
 from picture_captioner.pipeline.stages.base import StagePhoto, StageSettings
 from picture_captioner.pipeline.stages.faces import FacesStage, _numbers
+from tests.people import weights
 from tests.people.dying_host import GREEN, RED
 from tests.people.labelled import needs_faces, portraits
 
 
 @pytest.fixture
-def stage(tmp_path, known_models):
-    made = FacesStage(StageSettings(models_dir=known_models))
+def stage(tmp_path, people_models):
+    made = FacesStage(StageSettings(models_dir=people_models))
     made.check()
     yield made
     made.close()
@@ -84,11 +84,11 @@ def test_photos_without_a_face(stage, size):
     assert stage.work([photo_of(Image.new("RGB", size, "gray"))]) == [[]]
 
 
-def test_a_photo_that_takes_the_models_along_costs_itself(known_models, monkeypatch):
+def test_a_photo_that_takes_the_models_along_costs_itself(people_models, monkeypatch):
     """Their process dies of one photo and hangs on another; the others in the batch are done."""
     monkeypatch.setattr(face_host, "HOST", "tests.people.dying_host:host_faces")
     notices = []
-    made = FacesStage(StageSettings(models_dir=known_models, notice=notices.append))
+    made = FacesStage(StageSettings(models_dir=people_models, notice=notices.append))
     made.check()
     colours = ["gray", RED, "white", GREEN, "gray"]
     photos = [photo_of(Image.new("RGB", (64, 64), colour)) for colour in colours]
@@ -124,10 +124,10 @@ def test_a_new_face_gets_a_new_number():
     assert _numbers([Box(0, 0, 10, 10)], {}) == [0]
 
 
-def test_the_version_tells_the_detector_the_threshold_and_the_recogniser(known_models, tmp_path):
+def test_the_version_tells_the_detector_the_threshold_and_the_recogniser(people_models, tmp_path):
     versions = set()
     for score in (0.6, 0.8):
-        made = FacesStage(StageSettings(models_dir=known_models, face_score=score))
+        made = FacesStage(StageSettings(models_dir=people_models, face_score=score))
         made.check()
         versions.add(made.version)
         made.close()
@@ -137,10 +137,26 @@ def test_the_version_tells_the_detector_the_threshold_and_the_recogniser(known_m
     }
     renamed = tmp_path / "mine"
     renamed.mkdir()
-    for number, path in enumerate(sorted(known_models.iterdir())):
-        shutil.copy(path, renamed / f"{number}.bin")
-    made = FacesStage(StageSettings(models_dir=renamed))
+    for number, path in enumerate(sorted(weights.FOLDER.glob("*.onnx"))):
+        shutil.copy(path, renamed / f"{number}.onnx")
+    notices = []
+    made = FacesStage(StageSettings(models_dir=renamed, notice=notices.append))
     made.check()
     made.close()
-    assert made.version in versions
-    assert catalogue.model_files("sface", renamed)[0].suffix == ".bin"
+    assert (made.version in versions, notices) == (True, [])
+
+
+def test_a_file_of_ones_own_under_the_models_name_is_used_and_told(people_models, tmp_path):
+    notices = []
+    made = FacesStage(StageSettings(models_dir=people_models, notice=notices.append))
+    made.check()
+    made.close()
+    assert [
+        str(people_models / f"{name}.onnx") in said
+        for name, said in zip(("yunet", "sface"), notices, strict=True)
+    ] == [True, True]
+    damaged = tmp_path / "face_recognition_sface_2021dec.onnx"
+    damaged.write_bytes(bytes(38_696_353))
+    shutil.copy(people_models / "yunet.onnx", tmp_path)
+    with pytest.raises(ModelMissingError, match="sface"):
+        FacesStage(StageSettings(models_dir=tmp_path)).check()

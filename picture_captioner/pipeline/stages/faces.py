@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picture_captioner.errors import ModelError, ModelMissingError, PhotoError
-from picture_captioner.hub import model_files
+from picture_captioner.hub import is_published, known_model, model_files
 from picture_captioner.library import Library, StoredFace
 from picture_captioner.people.decisions import SAME_BOX
 from picture_captioner.people.faces import Box, Face
@@ -44,6 +45,9 @@ class FacesStage(Stage):
         pick_providers(own.device)  # aloud here: there is no such device, or no package
         detector = self._detector_file()
         files = {name: model_files(name, own.models_dir)[0] for name in ("sface", *own.attributes)}
+        for name, path in (detector, ("sface", str(files["sface"]))):
+            if not is_published(known_model(name), Path(path)):
+                own.notice(f"{path} is not the published {name}: it is used as it is")
         arguments = {
             "detector": detector,
             "files": {name: str(path) for name, path in files.items()},
