@@ -63,9 +63,9 @@ def test_what_is_there_is_named_and_asked_after_a_line(tmp_path):
 @pytest.mark.parametrize(
     ("memory", "model"),
     [
-        (8192, "--model Qwen/Qwen2.5-VL-3B-Instruct or --model Qwen/Qwen3-VL-2B-Instruct"),
-        (24564, "--model Qwen/Qwen2.5-VL-7B-Instruct;"),
-        (4096, "--model HuggingFaceTB/SmolVLM2-500M-Video-Instruct;"),
+        (8192, "--model qwen2.5-vl-3b or --model qwen3-vl-2b or --model qwen3-vl-4b;"),
+        (24564, "--model qwen2.5-vl-7b;"),
+        (4096, "--model smolvlm2-500m;"),
         (0, ""),
     ],
 )

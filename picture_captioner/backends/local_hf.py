@@ -41,6 +41,7 @@ from picture_captioner.errors import (
 
 for _package in ("torch", "transformers", "accelerate", "bitsandbytes", "torchvision", "psutil"):
     if importlib.util.find_spec(_package) is None:  # without the seconds that importing them takes
+from picture_captioner.hub import full_name, source_and_name
         raise ModuleNotFoundError(f"No module named {_package!r}", name=_package)
 
 if TYPE_CHECKING:
@@ -100,18 +101,9 @@ class LocalBackend(CaptionBackend):
     Options = LocalOptions
 
     def __init__(self, settings: BackendSettings) -> None:
-        """A folder is named by its last part in records: paths stay out of the journal.
-
-        Raises:
-            UsageError: `--model` is a path that ends in no name.
-        """
-        self._source = settings.model
-        if _is_path(settings.model):
-            name = Path(settings.model).expanduser().resolve().name
-            if not name:
-                raise UsageError(f"--model {settings.model}: this folder has no name")
-            settings = replace(settings, model=name)
-        super().__init__(settings)
+        """`settings.model` is a folder, a name of the hub, or one of `models list`."""
+        self._source, name = source_and_name(settings.model)
+        super().__init__(replace(settings, model=name))
         own = settings.options
         self._options = own if isinstance(own, LocalOptions) else LocalOptions()
         self._batch = BatchSize(1, 64)
@@ -232,7 +224,7 @@ class LocalBackend(CaptionBackend):
         if chosen.family.task is not None:
             notice(f"{chosen.family.title} knows tasks, not questions: asking {chosen.family.task}")
         notice(chosen.sentence(self.settings.model))
-        others = [name for name in chosen.presets() if name != self._source]
+        others = [name for name in chosen.presets() if full_name(name) != self._source]
         if others and self._source == self.default_model:
             notice(f"Others that fit this card: --model {' or --model '.join(others)}")
 

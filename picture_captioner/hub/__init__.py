@@ -12,10 +12,12 @@ that command or a person's yes downloads it.
 from picture_captioner.hub.catalogue import (
     CATALOGUE,
     KnownModel,
+    full_name,
     is_published,
     known_model,
     model_files,
     models_for,
+    source_and_name,
     stored_files,
 )
 from picture_captioner.hub.files import Progress, WebFile, download_manifest
@@ -26,9 +28,11 @@ __all__ = [
     "Progress",
     "WebFile",
     "download_manifest",
+    "full_name",
     "is_published",
     "known_model",
     "model_files",
     "models_for",
+    "source_and_name",
     "stored_files",
 ]

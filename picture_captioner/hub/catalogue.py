@@ -49,30 +49,6 @@ class KnownModel(NamedTuple):
     packed: str = ""
 
 
-class Preset(NamedTuple):
-    """Models for `--backend local` that fit into so much memory, the first one first."""
-
-    gigabytes: float
-    models: tuple[str, ...]
-
-
-_QWEN = "Qwen/Qwen"
-PRESETS = (
-    Preset(22, (f"{_QWEN}2.5-VL-7B-Instruct",)),
-    Preset(11, (f"{_QWEN}2.5-VL-7B-Instruct", f"{_QWEN}2.5-VL-3B-Instruct")),
-    Preset(
-        7, (f"{_QWEN}2.5-VL-3B-Instruct", f"{_QWEN}3-VL-2B-Instruct", f"{_QWEN}3-VL-4B-Instruct")
-    ),
-    Preset(0, ("HuggingFaceTB/SmolVLM2-500M-Video-Instruct",)),
-)
-"""By the sums in docs/self_hosted_models.md; no card has confirmed them yet."""
-
-
-def models_for(gigabytes: float) -> tuple[str, ...]:
-    """What may be given as `--model` on a card of so much memory, all of it counted."""
-    return next(preset.models for preset in PRESETS if gigabytes >= preset.gigabytes)
-
-
 CATALOGUE = (
     KnownModel(
         "qwen2.5-vl-3b",
@@ -80,6 +56,34 @@ CATALOGUE = (
         "Qwen Research, non-commercial",
         7_500_000_000,
         repository="Qwen/Qwen2.5-VL-3B-Instruct",
+    ),
+    KnownModel(
+        "qwen2.5-vl-7b",
+        "captions, --backend local",
+        "Apache-2.0",
+        16_600_000_000,
+        repository="Qwen/Qwen2.5-VL-7B-Instruct",
+    ),
+    KnownModel(
+        "qwen3-vl-2b",
+        "captions, --backend local",
+        "Apache-2.0",
+        4_300_000_000,
+        repository="Qwen/Qwen3-VL-2B-Instruct",
+    ),
+    KnownModel(
+        "qwen3-vl-4b",
+        "captions, --backend local",
+        "Apache-2.0",
+        8_900_000_000,
+        repository="Qwen/Qwen3-VL-4B-Instruct",
+    ),
+    KnownModel(
+        "smolvlm2-500m",
+        "captions, --backend local",
+        "Apache-2.0",
+        2_000_000_000,
+        repository="HuggingFaceTB/SmolVLM2-500M-Video-Instruct",
     ),
     KnownModel(
         "siglip2",
@@ -183,6 +187,47 @@ CATALOGUE = (
         ),
     ),
 )
+
+
+class Preset(NamedTuple):
+    """Models for `--backend local` that fit into so much memory, the first one first."""
+
+    gigabytes: float
+    names: tuple[str, ...]
+
+
+PRESETS = (
+    Preset(22, ("qwen2.5-vl-7b",)),
+    Preset(11, ("qwen2.5-vl-7b", "qwen2.5-vl-3b")),
+    Preset(7, ("qwen2.5-vl-3b", "qwen3-vl-2b", "qwen3-vl-4b")),
+    Preset(0, ("smolvlm2-500m",)),
+)
+"""By the sums in docs/self_hosted_models.md; no card has confirmed them yet."""
+
+
+def models_for(gigabytes: float) -> tuple[str, ...]:
+    """What may be given as `--model` on a card of so much memory, all of it counted."""
+    return next(preset.names for preset in PRESETS if gigabytes >= preset.gigabytes)
+
+
+def full_name(model: str) -> str:
+    """The hub's name of a model that is in the list; any other name as it is."""
+    found = (row.repository for row in CATALOGUE if row.repository and row.name == model.lower())
+    return next(found, model)
+
+
+def source_and_name(model: str) -> tuple[str, str]:
+    """A folder or the hub's name, and what records call it: no paths.
+
+    Raises:
+        UsageError: it is a path that ends in no name.
+    """
+    folder = Path(model).expanduser()
+    if not model.startswith(("/", "./", "../", "~")) and not (folder / "config.json").is_file():
+        return full_name(model), full_name(model)
+    if not (name := folder.resolve().name):
+        raise UsageError(f"--model {model}: this folder has no name")
+    return model, name
 
 
 def known_model(name: str) -> KnownModel:

@@ -25,7 +25,7 @@ from picture_captioner.errors import (
     ModelMissingError,
     UsageError,
 )
-from picture_captioner.hub.catalogue import CATALOGUE, SAFE_FILES, KnownModel
+from picture_captioner.hub.catalogue import CATALOGUE, SAFE_FILES, KnownModel, known_model
 from picture_captioner.hub.files import Progress
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, when the library is imported
@@ -79,11 +79,13 @@ def find_repository(
 
     Raises:
         ModelMissingError: it is not here, or not wholly.
-        UsageError: `model` is no name of the hub.
+        UsageError: `model` is no name of the hub, nor of the list.
     """
     for folder in _places(model, revision, models_dir, cache_dir):
         if not missing_files(folder, needed):
             return folder
+    if "/" not in model:
+        known_model(model)
     raise ModelMissingError(*_how_to_get(model, revision, models_dir))
 
 

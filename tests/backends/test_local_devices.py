@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.needs import need
@@ -131,6 +133,25 @@ def test_a_card_that_fails_before_the_first_photo_is_69_with_advice(
     monkeypatch.setattr(local_loading, where, fail)
     with pytest.raises(BackendUnavailableError, match=reason) as told:
         backend_of(local_model()).check()
+@pytest.mark.parametrize(
+    ("gigabytes", "source", "told"),
+    [
+        (8.6, "Qwen/Qwen2.5-VL-3B-Instruct", "--model qwen3-vl-2b or --model qwen3-vl-4b"),
+        (25.8, "qwen2.5-vl-3b", "--model qwen2.5-vl-7b"),
+        (8.6, "somebody/else", None),
+    ],
+)
+def test_the_first_lines_of_a_run_name_what_fits_the_card(
+    monkeypatch, local_model, gigabytes, source, told
+):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (gigabytes * 1e9, gigabytes * 1e9))
+    said = []
+    backend = LocalBackend(BackendSettings(model=source, notice=said.append))
+    chosen = local_loading.plan(local_model(), "cpu", "none", 50_000, 16)
+    backend._tell(replace(chosen, device="cuda"))
+    assert said[1:] == ([f"Others that fit this card: {told}"] if told else [])
+
+
     for part in (words, "nvidia-smi", "--device cpu"):
         assert part in str(told.value)
 

@@ -53,6 +53,36 @@ def test_every_row_says_what_a_person_decides_by():
         assert not model.files or model.size == sum(file.size for file in model.files)
 
 
+@pytest.mark.parametrize(
+    ("given", "source", "name"),
+    [
+        ("qwen2.5-vl-3b", "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct"),
+        ("Qwen3-VL-2B", "Qwen/Qwen3-VL-2B-Instruct", "Qwen/Qwen3-VL-2B-Instruct"),
+        ("some/body", "some/body", "some/body"),
+        ("yunet", "yunet", "yunet"),
+        ("/models/mine", "/models/mine", "mine"),
+        ("./mine/", "./mine/", "mine"),
+    ],
+)
+def test_a_short_name_stands_for_the_hubs(given, source, name):
+    assert catalogue.source_and_name(given) == (source, name)
+
+
+def test_a_folder_that_is_called_like_a_model_is_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "qwen3-vl-2b").mkdir()
+    assert catalogue.source_and_name("qwen3-vl-2b")[1] == "Qwen/Qwen3-VL-2B-Instruct"
+    (tmp_path / "qwen3-vl-2b" / "config.json").touch()
+    assert catalogue.source_and_name("qwen3-vl-2b") == ("qwen3-vl-2b", "qwen3-vl-2b")
+
+
+def test_every_model_for_a_card_is_in_the_list():
+    rows = {model.name: model for model in CATALOGUE}
+    for gigabytes in (2, 4, 8.6, 12.9, 25.8):
+        assert all("captions" in rows[name].purpose for name in catalogue.models_for(gigabytes))
+    assert catalogue.models_for(8.6)[0] == "qwen2.5-vl-3b"
+
+
 def test_a_name_that_nobody_knows():
     assert known_model("google/siglip2-base-patch16-224").name == "siglip2"
     assert known_model("someone/else").repository == "someone/else"
