@@ -12,7 +12,7 @@ import picture_captioner.cli.caption_app as program
 from picture_captioner.backends import local_engine
 from tests.faulty_local import RED, draw_culprit, install_faulty
 from tests.local_models import NEW_TOKENS, make_model, out_of_memory_above
-from tests.support import caption, library, records
+from tests.support import caption, draw, library, records
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,62 @@ def test_the_program_captions_with_a_model_in_a_folder(model, tmp_path):
     assert str(model) not in (tmp_path / "captions.jsonl").read_text("ascii")
     noise = [line for line in done.stderr.splitlines() if "it/s" in line or "Warning" in line]
     assert noise == []
+
+
+def test_a_run_puts_photos_of_one_length_into_one_batch(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("picture_captioner.pipeline.asking.captioning.BATCH_LINGER_SECONDS", 60.0)
+    shapes = [(120, 90), (90, 120), (100, 100), (300, 60)]
+    for number in range(24):
+        draw(tmp_path / "photos" / f"{number:02d}.png", number, size=shapes[number % 4])
+    batches, prepare = [], local_engine.Engine.prepare
+
+    def watched(engine, images, questions):
+        prepared = prepare(engine, images, questions)
+        batches.append(prepared.tokens)
+        return prepared
+
+    monkeypatch.setattr(local_engine.Engine, "prepare", watched)
+    assert run("--batch-size=4", photos=0) == 0
+    assert sorted(map(len, batches)) == [2, 2, 4, 4, 4, 4, 4], "upright and level go together"
+    assert sum(max(batch) * len(batch) - sum(batch) for batch in batches) == 0
+    answers = {r["rel_path"]: r["caption"] for r in records(tmp_path / "captions.jsonl")}
+    assert len(set(answers.values())) > 12
+    assert run("--batch-size=1", "--force", photos=0) == 0
+    alone = {r["rel_path"]: r["caption"] for r in records(tmp_path / "captions.jsonl")[24:]}
+    assert alone == answers
+
+
+def test_a_model_goes_by_its_short_name_everywhere(tmp_path):
+    make_model("qwen3_vl", tmp_path / "models" / "Qwen" / "Qwen3-VL-2B-Instruct")
+    library(tmp_path / "photos", 2)
+    lines = ["BACKEND=local", "MODEL=Qwen3-VL-2B", "MODELS_DIR=models", "PHOTOS_DIR=photos"]
+    (tmp_path / "config.env").write_text("\n".join(lines) + "\n")
+    flags = ("--device=cpu", "--max-pixels=20000", f"--max-new-tokens={NEW_TOKENS}")
+    done = caption("run", *flags, cwd=tmp_path, timeout=200, OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    assert "Loading Qwen/Qwen3-VL-2B-Instruct (Qwen3-VL) on cpu" in done.stderr
+    named = {record["model"] for record in records(tmp_path / "captions.jsonl")}
+    assert named == {"Qwen/Qwen3-VL-2B-Instruct"}
+    again = caption(
+        "run", *flags, "--model=Qwen/Qwen3-VL-2B-Instruct", "--stale=model", cwd=tmp_path
+    )
+    assert again.returncode == 0
+    assert len(records(tmp_path / "captions.jsonl")) == 2, "both names are one model"
+    compared = caption(
+        "compare", "--backends=local:qwen3-vl-2b,template", cwd=tmp_path, timeout=200
+    )
+    assert compared.returncode == 0, compared.stderr
+    assert "| model | Qwen/Qwen3-VL-2B-Instruct | template-1 |" in compared.stdout
+
+
+def test_a_short_name_that_is_none_is_told_with_the_nearest(tmp_path):
+    library(tmp_path / "photos", 1)
+    done = caption(
+        "run", "--backend=local", "--model=qwen3-vl-3b", "--photos-dir=photos", cwd=tmp_path
+    )
+    assert done.returncode == 64
+    assert "there is no model 'qwen3-vl-3b'; did you mean 'qwen3-vl-4b'?" in done.stderr
+    assert records(tmp_path / "captions.jsonl") == []
 
 
 @pytest.mark.torture

@@ -7,6 +7,6 @@ card.py      driver, kernels, bitsandbytes, 4-bit layers
 loading.py   a model loaded: memory against the sum, tokens a second, the plain loop
 runs.py      `caption.py run`: its rate; killed, hung, squeezed
 memory.py    part 2: running out of memory, and what is reserved over 500 batches
-answers.py   part 2: batches against single photos, 16 bit against 32, windows, embedders
+answers.py   part 2: batches of one length, single photos, 16 bit against 32, windows, embedders
 hog.py       another program that fills the card
 """

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 import time
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from benchmarks.gpu.check import Given, Said
@@ -19,6 +23,7 @@ from picture_captioner.backends.local_engine import Engine
 from picture_captioner.backends.local_windows import pack_windows
 from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.embedders.registry import embedder_class
+from picture_captioner.pipeline.work_queue import BatchBuffer
 
 SAME_DIRECTION = 0.999
 """Cosine between the vectors of a picture in 16 and in 32 bit."""
@@ -43,6 +48,56 @@ def alone_and_together(given: Given, said: Said) -> None:
     said.note(same_alone=sum(map(str.__eq__, goes[0], alone)))
     said.must(goes[0] == goes[1], "the same batches gave other captions")
     said.must(not given.tiny or alone == goes[0], "in 32 bit a photo alone says something else")
+
+
+FORMATS = ((1.0, 1.0), (0.75, 1.0), (1.0, 0.667), (1.0, 0.4))
+"""What is left of a picture's width and height: the formats of a mixed library."""
+
+
+def lengths(given: Given, said: Said) -> None:
+    """Photos of many formats in batches of eight: as they come, and by their number of tokens.
+
+    Both are done twice, in turn; the least time counts.
+    """
+    backend = make_backend(given, model_folder(given), quantization="none", batch_size=8)
+    backend.check()
+    engine = engine_of(backend)
+    images = [
+        image.crop((0, 0, round(image.width * wide), round(image.height * high)))
+        for image in pictures(given, backend, 16)
+        for wide, high in FORMATS
+    ]
+    random.Random(7).shuffle(images)  # noqa: S311 - the same in every run
+    kinds = {"as_they_come": lambda _: None, "by_length": lambda i: backend.batch_kind(i[1].size)}
+    told: dict[str, dict[int, str]] = {}
+    least: dict[str, list[float]] = {}
+    for name in list(kinds) * 2:
+        batches = _batches(images, kinds[name])
+        marks = time.monotonic(), time.process_time()
+        answers = [texts(backend, [image for _, image in batch]) for batch in batches]
+        spent = [time.monotonic() - marks[0], time.process_time() - marks[1]]
+        least[name] = [min(pair) for pair in zip(spent, least.get(name, spent), strict=True)]
+        numbers = [number for batch in batches for number, _ in batch]
+        told[name] = dict(zip(numbers, itertools.chain(*answers), strict=True))
+        tokens = [engine.prepare([i for _, i in b], ["x"] * len(b)).tokens for b in batches]
+        padding = sum(max(batch) * len(batch) - sum(batch) for batch in tokens)
+        said.note(**{f"{name}_padding": padding, f"{name}_batches": len(batches)})
+    for name, (seconds, busy) in least.items():
+        said.note(**{f"{name}_seconds": seconds, f"{name}_cpu_seconds": busy})
+    same = sum(told["by_length"][i] == text for i, text in told["as_they_come"].items())
+    said.note(tokens=sum(map(sum, tokens)), same=same)
+    said.must(not given.tiny or same == len(images), "in 32 bit other neighbours change an answer")
+
+
+def _batches(
+    images: Sequence[Image], kind: Callable[[tuple[int, Image]], Hashable]
+) -> list[list[tuple[int, Image]]]:
+    """All of them, numbered, as a run would hand them over."""
+    buffer = BatchBuffer(len(images), kind)
+    for numbered in enumerate(images):
+        buffer.put(numbered)
+    buffer.close()
+    return list(iter(lambda: buffer.take(8), []))
 
 
 def windows(given: Given, said: Said) -> None:

@@ -70,6 +70,7 @@ CHECKS = {
     "hogs": Check("runs:hogs", 2, 200, needs_card=True),
     "assert": Check("runs:device_assert", 2, 150),
     "alone": Check("answers:alone_and_together", 2, 200),
+    "lengths": Check("answers:lengths", 2, 120),
     "stages": Check("loading:stages", 2, 150),
     "windows": Check("answers:windows", 2, 120),
     "float16": Check("answers:float16", 2, 120),

@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -248,6 +248,10 @@ class CaptionBackend(ABC):
     def batch_limit(self) -> int:
         """The most that `batch_now` may become during a run."""
         return self.batch_size
+
+    def batch_kind(self, size: tuple[int, int]) -> Hashable:
+        """What photos of a batch should have in common, by width and height; None: nothing."""
+        return None
 
     @property
     def edge(self) -> int:

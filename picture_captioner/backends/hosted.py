@@ -6,7 +6,7 @@ by `workers.supervisor`; here photos and captions are packed for the way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -103,6 +103,10 @@ class HostedBackend(CaptionBackend):
     def batch_limit(self) -> int:
         """As the child said last."""
         return int(self._supervisor.state.get("batch_limit", self._inner.batch_limit))
+
+    def batch_kind(self, size: tuple[int, int]) -> Hashable:
+        """As the backend itself has it."""
+        return self._inner.batch_kind(size)
 
     @property
     def edge(self) -> int:

@@ -7,8 +7,9 @@ One row for each `config.model_type`. A family differs in how the size of a pict
 from __future__ import annotations
 
 import enum
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from picture_captioner.errors import ConfigurationError
@@ -119,6 +120,28 @@ def visual_tokens(family: Family, max_pixels: int) -> int:
         return family.tokens
     tiles = max(1, max_pixels // family.unit**2)
     return family.tokens * (tiles + (tiles > 1))  # and the whole picture, small, beside its tiles
+
+
+def same_length(family: Family, size: tuple[int, int], max_pixels: int) -> Hashable:
+    """Pictures for which this is equal cost the same number of tokens.
+
+    That number, where it follows from the size alone (as `limit_pixels` has it scaled: the sides to
+    whole squares, the area between its limits); the same for all, or the size itself, elsewhere.
+    """
+    if family.sizing is Sizing.FIXED:
+        return family.tokens
+    if family.sizing is not Sizing.AREA:
+        return size
+    unit, area = family.unit, math.prod(size)
+    squares = [round(side / unit) for side in size]
+    pixels, least = math.prod(squares) * unit**2, MIN_VISUAL_TOKENS * unit**2
+    if pixels > max_pixels:
+        shrink = math.sqrt(area / max_pixels)
+        squares = [max(1, math.floor(side / shrink / unit)) for side in size]
+    elif pixels < least:
+        grow = math.sqrt(least / area)
+        squares = [math.ceil(side * grow / unit) for side in size]
+    return math.prod(squares)
 
 
 def prompt_text(processor: Processor, family: Family, question: str) -> str:

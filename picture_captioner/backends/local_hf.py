@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import json
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +29,7 @@ from picture_captioner.backends.base import (
     Fault,
 )
 from picture_captioner.backends.local_batching import BatchSize
+from picture_captioner.backends.local_families import FAMILIES, Family, same_length
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.errors import (
@@ -38,10 +41,10 @@ from picture_captioner.errors import (
     Usage,
     UsageError,
 )
+from picture_captioner.hub import full_name, source_and_name
 
 for _package in ("torch", "transformers", "accelerate", "bitsandbytes", "torchvision", "psutil"):
     if importlib.util.find_spec(_package) is None:  # without the seconds that importing them takes
-from picture_captioner.hub import full_name, source_and_name
         raise ModuleNotFoundError(f"No module named {_package!r}", name=_package)
 
 if TYPE_CHECKING:
@@ -111,6 +114,7 @@ class LocalBackend(CaptionBackend):
             self._batch = BatchSize(self._options.batch_size, self._options.batch_size)
         self._engine: Engine | None = None
         self._version: str | None = None
+        self._family: Family | None = None
         self._turn = threading.Lock()
         self._largest_done = 0
         self._lost: str | None = None
@@ -127,6 +131,10 @@ class LocalBackend(CaptionBackend):
         """How many photos it may ever want at a time."""
         return self._batch.limit
 
+    def batch_kind(self, size: tuple[int, int]) -> Hashable:
+        """As many tokens: nothing is padded then, and no mask has a card copy its cache."""
+        return self._family and same_length(self._family, size, self._options.max_pixels)
+
     @property
     def edge(self) -> int:
         """As long as the longer side of a picture of `max_pixels` at a format of 2:1."""
@@ -142,12 +150,14 @@ class LocalBackend(CaptionBackend):
         return {"free": self._free}
 
     def find_files(self) -> None:
-        """Find the model's folder.
+        """Find the model's folder, and what family it says that it is of.
 
         Raises:
             FatalError: it is not on this machine.
         """
-        self._folder()
+        config = self._folder() / "config.json"
+        with suppress(ValueError, KeyError, TypeError, OSError):  # told by whoever loads it
+            self._family = FAMILIES.get(json.loads(config.read_bytes())["model_type"])
 
     def _folder(self) -> Path:
         from picture_captioner.hub.repositories import find_repository, is_snapshot, local_folder
@@ -198,7 +208,7 @@ class LocalBackend(CaptionBackend):
         chosen.check_that_it_fits(self.settings.model)
         if chosen.device == "cuda":
             cap_memory(chosen.free)
-        self._free = chosen.free
+        self._free, self._family = chosen.free, chosen.family
         if options.batch_size == "auto":
             self._batch = BatchSize(1, MAX_AUTO_BATCH[chosen.device])
         if died_with := int(self.before.get("batch_that_was_killed", 0)):
@@ -383,9 +393,3 @@ class LocalBackend(CaptionBackend):
     def seconds(self) -> dict[str, float]:
         """Where the time went: `prepare` on the CPU (overlapped), `generate` on the device."""
         return {"prepare": self._preparing, "generate": self._busy}
-
-
-def _is_path(model: str) -> bool:
-    if model.startswith(("/", "./", "../", "~")):
-        return True
-    return (Path(model) / "config.json").is_file()

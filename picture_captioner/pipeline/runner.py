@@ -33,9 +33,13 @@ from picture_captioner.pipeline.selecting.selection import (
 )
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.threads import GRACE_SECONDS, Stop, ThreadGroup
-from picture_captioner.pipeline.work_queue import Buffer, WorkQueue
+from picture_captioner.pipeline.work_queue import BatchBuffer, Buffer, WorkQueue
 
 MAX_DECODERS = 16
+
+LOOK_AHEAD = 32
+"""Decoded photos beyond two batches among which photos that go well together are looked for: 60 MB
+of 900 x 670 pixels."""
 
 PATIENCE_WITH_FALLBACK = 60.0
 """Seconds without a success where another can be asked."""
@@ -113,7 +117,10 @@ class CaptionRun:
         first = chosen_backends[0].backend
         batch = first.batch_limit
         self._workers = first.batch_threads if batch > 1 else options.workers
-        self._ready: Buffer[DecodedPhoto] = Buffer(max(2 * batch, options.decoders, 4))
+        self._ready: Buffer[DecodedPhoto] = Buffer(max(options.decoders, 4))
+        if batch > 1:
+            room = max(2 * batch + LOOK_AHEAD, options.decoders)
+            self._ready = BatchBuffer(room, lambda photo: first.batch_kind(photo.image.size))
         self._services = [
             BackendService(
                 chosen,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -196,14 +196,20 @@ class Buffer(Generic[T]):
             self._gather(most, linger)
             while not self._items and not self._closed:  # another taker was faster
                 self._gather(most, linger)
-            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            taken = self._pick(most)
             self._room.notify(len(taken))
             return taken
 
     def _gather(self, most: int, linger: float) -> None:
         self._filled.wait_for(lambda: self._closed or bool(self._items))
         if linger and most > 1:
-            self._filled.wait_for(lambda: self._closed or len(self._items) >= most, timeout=linger)
+            self._filled.wait_for(lambda: self._closed or self._suffices(most), timeout=linger)
+
+    def _suffices(self, most: int) -> bool:
+        return len(self._items) >= most
+
+    def _pick(self, most: int) -> list[T]:
+        return [self._items.popleft() for _ in range(min(most, len(self._items)))]
 
     def close(self, *, discard: bool = False) -> None:
         """Take no more items; what is inside can still be taken unless it is discarded."""
@@ -213,3 +219,45 @@ class Buffer(Generic[T]):
                 self._items.clear()
             self._filled.notify_all()
             self._room.notify_all()
+
+
+class BatchBuffer(Buffer[T]):
+    """A buffer whose batches are of one kind where enough of a kind is inside.
+
+    The kind whose oldest item is oldest, of those that fill a batch; else the one of which most
+    are inside, if they fill half of it. Where there is none the oldest go together, whatever they
+    are: half a batch takes a device nearly as long as a whole one. The oldest is passed over
+    `PASSED_OVER` times in a row at most.
+    """
+
+    PASSED_OVER = 16
+
+    def __init__(self, size: int, kind: Callable[[T], Hashable]) -> None:
+        super().__init__(size)
+        self._kind = kind
+        self._passed = 0
+
+    def _places(self) -> list[list[int]]:
+        """Where the items of each kind are; first the kind of the oldest."""
+        places: dict[Hashable, list[int]] = {}
+        for place, item in enumerate(self._items):
+            places.setdefault(self._kind(item), []).append(place)
+        return list(places.values())
+
+    def _suffices(self, most: int) -> bool:
+        if len(self._items) >= self._size:
+            return True
+        return len(self._items) >= most and any(len(same) >= most for same in self._places())
+
+    def _pick(self, most: int) -> list[T]:
+        kinds = self._places()[: 1 if self._passed >= self.PASSED_OVER else None]
+        full = (same for same in kinds if len(same) >= most)
+        chosen = next(full, None) or max(kinds, key=len, default=[])
+        if 2 * len(chosen) < most:
+            chosen = list(range(len(self._items)))
+        chosen = chosen[:most]
+        self._passed = self._passed + 1 if chosen and chosen[0] > 0 else 0
+        taken = [self._items[place] for place in chosen]
+        for place in reversed(chosen):
+            del self._items[place]
+        return taken

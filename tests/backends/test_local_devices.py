@@ -16,7 +16,7 @@ from picture_captioner.backends.local_batching import FORGET_SECONDS, BatchSize
 from picture_captioner.backends.local_devices import choose_device, runs_flash_attention
 from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
-from picture_captioner.workers.device_errors import DeviceFailure, failure_of
+from picture_captioner.workers.device_errors import DeviceFailure, cap_memory, failure_of
 
 
 @pytest.fixture
@@ -101,6 +101,24 @@ def test_flash_attention_only_where_it_runs(pretend, capability, runs):
     assert runs_flash_attention() is runs
 
 
+@pytest.mark.parametrize(("native", "dtype"), [(True, "bfloat16"), (False, "float16")])
+def test_a_card_that_only_emulates_bf16_computes_in_fp16(monkeypatch, native, dtype):
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda *, including_emulation: native or including_emulation,
+    )
+    assert local_loading.choose_dtype("cuda", "auto") is getattr(torch, dtype)
+
+
+def test_a_sixteenth_of_what_is_free_stays_free(monkeypatch):
+    capped = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (6e9, 8e9))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", capped.append)
+    cap_memory(6e9)
+    assert capped == [6 / 8 * 15 / 16]
+
+
 def test_a_full_card_is_told_before_anything_is_loaded(monkeypatch):
     def full():
         raise RuntimeError("CUDA error: out of memory")
@@ -113,6 +131,25 @@ def test_a_full_card_is_told_before_anything_is_loaded(monkeypatch):
 def backend_of(folder, **options):
     settings = BackendSettings(model=str(folder), options=LocalOptions(**options))
     return LocalBackend(settings)
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "source", "told"),
+    [
+        (8.6, "Qwen/Qwen2.5-VL-3B-Instruct", "--model qwen3-vl-2b or --model qwen3-vl-4b"),
+        (25.8, "qwen2.5-vl-3b", "--model qwen2.5-vl-7b"),
+        (8.6, "somebody/else", None),
+    ],
+)
+def test_the_first_lines_of_a_run_name_what_fits_the_card(
+    monkeypatch, local_model, gigabytes, source, told
+):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (gigabytes * 1e9, gigabytes * 1e9))
+    said = []
+    backend = LocalBackend(BackendSettings(model=source, notice=said.append))
+    chosen = local_loading.plan(local_model(), "cpu", "none", 50_000, 16)
+    backend._tell(replace(chosen, device="cuda"))
+    assert said[1:] == ([f"Others that fit this card: {told}"] if told else [])
 
 
 @pytest.mark.parametrize("where", ["choose_device", "_skeleton"])
@@ -133,25 +170,6 @@ def test_a_card_that_fails_before_the_first_photo_is_69_with_advice(
     monkeypatch.setattr(local_loading, where, fail)
     with pytest.raises(BackendUnavailableError, match=reason) as told:
         backend_of(local_model()).check()
-@pytest.mark.parametrize(
-    ("gigabytes", "source", "told"),
-    [
-        (8.6, "Qwen/Qwen2.5-VL-3B-Instruct", "--model qwen3-vl-2b or --model qwen3-vl-4b"),
-        (25.8, "qwen2.5-vl-3b", "--model qwen2.5-vl-7b"),
-        (8.6, "somebody/else", None),
-    ],
-)
-def test_the_first_lines_of_a_run_name_what_fits_the_card(
-    monkeypatch, local_model, gigabytes, source, told
-):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (gigabytes * 1e9, gigabytes * 1e9))
-    said = []
-    backend = LocalBackend(BackendSettings(model=source, notice=said.append))
-    chosen = local_loading.plan(local_model(), "cpu", "none", 50_000, 16)
-    backend._tell(replace(chosen, device="cuda"))
-    assert said[1:] == ([f"Others that fit this card: {told}"] if told else [])
-
-
     for part in (words, "nvidia-smi", "--device cpu"):
         assert part in str(told.value)
 

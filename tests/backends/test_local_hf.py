@@ -7,6 +7,8 @@ import threading
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from tests.needs import need
 
@@ -15,6 +17,8 @@ torch = need("torch")
 from PIL import Image
 
 from picture_captioner.backends.base import BackendSettings, Caption, Fault
+from picture_captioner.backends.local_families import FAMILIES as TABLE
+from picture_captioner.backends.local_families import MIN_VISUAL_TOKENS, same_length
 from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
 from picture_captioner.errors import (
     BackendUnavailableError,
@@ -59,6 +63,12 @@ def make_backend(local_model):
         return backend
 
     return make
+
+
+def draw_picture(size, seed):
+    noise = torch.Generator().manual_seed(seed)
+    coarse = torch.randint(256, (6, 6, 3), generator=noise, dtype=torch.uint8).numpy()
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
 def linear_layers(backend):
@@ -174,6 +184,78 @@ def test_before_loading_it_says_what_where_and_how_much(make_backend):
 def test_a_task_model_says_that_it_takes_no_question(make_backend):
     told = make_backend("florence2").told
     assert "knows tasks, not questions: asking <MORE_DETAILED_CAPTION>" in told[0]
+
+
+# --- batches of one length -----------------------------------------------------------------------
+
+SIDES = [1, 20, 55, 56, 100, 223, 224, 225, 333, 640, 672, 896]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pictures_that_are_said_to_be_of_one_length_are(make_backend, family):
+    backend = make_backend(family)
+    found: dict[object, set[int]] = {}
+    for size in [(w, h) for w in SIDES for h in SIDES if max(w, h) < 100 * min(w, h)][::3]:
+        (tokens,) = backend._engine.prepare([Image.new("RGB", size)], ["What is it?"]).tokens
+        found.setdefault(backend.batch_kind(size), set()).add(tokens)
+    assert all(len(lengths) == 1 for lengths in found.values()), found
+    assert not family.startswith("qwen") or len(found) == len(set().union(*found.values()))
+
+
+@given(
+    size=st.tuples(st.integers(1, 9000), st.integers(1, 9000)),
+    unit=st.sampled_from([28, 32]),
+    most=st.integers(16 * 32 * 32, 3_000_000),
+)
+def test_the_length_is_what_the_processor_makes_of_a_size(size, unit, most):
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+    assume(max(size) <= 200 * min(size))
+    family = next(f for f in TABLE.values() if f.unit == unit)
+    width, height = size
+    high, wide = smart_resize(height, width, unit, MIN_VISUAL_TOKENS * unit**2, most)
+    assert same_length(family, size, most) == high * wide // unit**2
+    assert same_length(family, size[::-1], most) == same_length(family, size, most)
+
+
+def test_the_parent_knows_the_length_without_loading_the_model(local_model):
+    settings = BackendSettings(model=str(local_model()), options=LocalOptions(device="cpu"))
+    backend = LocalBackend(settings)
+    assert backend.batch_kind((640, 480)) is None
+    backend.find_files()
+    assert backend.batch_kind((640, 480)) == backend.batch_kind((480, 640)) == 23 * 17
+    assert backend._engine is None
+
+
+def masks(backend):
+    """Whether each call of attention in the language model has a mask, as they come."""
+    seen = []
+
+    def before(_module, _args, kwargs):
+        seen.append(kwargs["attention_mask"] is not None)
+
+    layer = backend._engine.model.model.language_model.layers[0].self_attn
+    layer.register_forward_pre_hook(before, with_kwargs=True)
+    return seen
+
+
+def test_photos_of_one_length_need_no_mask_and_are_told_the_same(make_backend):
+    backend = make_backend(max_pixels=20_000)
+    shapes = [(300, 200), (200, 300), (240, 240), (400, 100)]
+    mixed = [draw_picture(shape, seed) for seed in range(3) for shape in shapes]
+    alone = [backend.caption(picture, ()) for picture in mixed]
+    seen = masks(backend)
+    assert backend.caption_batch(mixed, no_hints(mixed)) == alone
+    assert all(seen)
+    seen.clear()
+    kinds = [backend.batch_kind(picture.size) for picture in mixed]
+    assert len(set(kinds)) == 3, "upright or not, it is as long"
+    for kind in set(kinds):
+        chosen = [i for i, k in enumerate(kinds) if k == kind]
+        answers = backend.caption_batch([mixed[i] for i in chosen], [()] * len(chosen))
+        assert answers == [alone[i] for i in chosen]
+    assert seen
+    assert not any(seen)
 
 
 # --- memory and device ---------------------------------------------------------------------------

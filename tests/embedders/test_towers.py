@@ -164,6 +164,17 @@ def test_a_card_without_room_for_the_model_is_told_with_advice(folders, monkeypa
         siglip(folders["siglip2"]).check()
 
 
+def test_on_a_card_the_memory_is_capped_before_the_model_goes_there(folders, monkeypatch):
+    done = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2e9, 8e9))
+    monkeypatch.setattr(towers, "cap_memory", done.append)
+    monkeypatch.setattr(torch.nn.Module, "to", lambda model, device: done.append(device) or model)
+    embedder = siglip(folders["siglip2"])
+    embedder._device = torch.device("cuda")
+    embedder.check()
+    assert done == [2e9, torch.device("cuda")]
+
+
 def test_another_error_on_the_device_is_not_taken_for_want_of_memory(folders, monkeypatch):
     embedder = siglip(folders["siglip2"])
 
