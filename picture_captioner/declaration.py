@@ -1,16 +1,19 @@
-"""What a declaration of a setting or flag is: a field of a dataclass, annotated with its `Flag`."""
+"""What declares a setting or flag: a field of a dataclass, made by `flag` or `switch`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 WHERE = "Where"
 WHO = "Who captions"
 WHICH = "Which photos"
 HOW = "How"
+
+EVERY = "*"
+"""In place of the commands' names: all that have the class."""
 
 
 @dataclass(frozen=True)
@@ -18,27 +21,40 @@ class Flag:
     """What a flag is besides the name, type and default of the field that it describes.
 
     Attributes:
-        on: the commands that have it, by the names of their functions; none: config.env only.
         metavar: stands for the value; empty: a switch.
         help: what `--help` says.
+        panel: the section of the help that it stands in.
+        on: the commands that have it, by the names of their functions; none: config.env only.
         name: the flag, where it is not the field's name.
-        default: what holds when nothing is given, in words.
+        show_default: what holds when nothing is given, in words.
         least, most, above: the bounds of a number.
         repeatable: may be given several times; a setting's words are then joined by commas.
         comment: what config.env.example says; empty: as `help`.
     """
 
-    on: str
     metavar: str
     help: str
     panel: str | None = None
+    on: str = EVERY
     name: str = ""
-    default: str = ""
+    show_default: str = ""
     least: float | None = None
     most: float | None = None
     above: float | None = None
     repeatable: bool = False
     comment: str = ""
+
+
+def flag(
+    metavar: str, told: str, panel: str | None = None, *, default: Any = None, **more: Any
+) -> Any:
+    """A field with a flag; `more` are other attributes of `Flag`."""
+    return field(default=default, metadata={"flag": Flag(metavar, told, panel, **more)})
+
+
+def switch(told: str, panel: str | None = None, **more: Any) -> Any:
+    """A field with a flag that takes no value: given, it says yes."""
+    return flag("", told, panel, default=False, **more)
 
 
 @dataclass(frozen=True)
@@ -53,13 +69,10 @@ class Declared:
 
 @cache
 def declared(holder: type) -> Mapping[str, Declared]:
-    """The fields of a dataclass that have a `Flag`, in their order."""
-    hints = get_type_hints(holder, include_extras=True)
-    found = {}
-    for one in fields(holder):
-        if get_origin(hints[one.name]) is Annotated:
-            kind, *notes = get_args(hints[one.name])
-            for flag in notes:
-                if isinstance(flag, Flag):
-                    found[one.name] = Declared(one.name, kind, flag, one.default)
-    return found
+    """The fields of a dataclass that have a flag, in their order."""
+    kinds = get_type_hints(holder)
+    return {
+        one.name: Declared(one.name, kinds[one.name], one.metadata["flag"], one.default)
+        for one in fields(holder)
+        if "flag" in one.metadata
+    }

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from picture_captioner.cli.command_flags import SearchFlags
 from picture_captioner.cli.commands.search import print_search
-from picture_captioner.cli.search_flags import SearchFlags
 from picture_captioner.errors import BackendUnavailableError, Status
 from picture_captioner.journal import Record
 from picture_captioner.library import Library, PhotoFacts

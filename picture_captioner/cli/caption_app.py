@@ -17,22 +17,29 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from picture_captioner.cli.batch_app import batch_app
+from picture_captioner.cli.command_flags import (
+    REPORT_DIR,
+    ProcessFlags,
+    SearchCommand,
+    SearchFlags,
+    TagFlags,
+    WriteFlags,
+)
+from picture_captioner.cli.command_groups import (
+    batch_app,
+    journal_app,
+    library_app,
+    models_app,
+    tags_app,
+)
 from picture_captioner.cli.execution import execute as run_app
-from picture_captioner.cli.flags import AsJson, Command, Flags, make_app, takes_flags
-from picture_captioner.cli.journal_app import journal_app
-from picture_captioner.cli.library_app import library_app
-from picture_captioner.cli.models_app import models_app
+from picture_captioner.cli.flags import App, Flags, Version
 from picture_captioner.cli.people_app import maintain_app, people_app
-from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.search_flags import REPORT_DIR, SearchCommand, SearchFlags
-from picture_captioner.cli.tags_app import TagFlags, tags_app
-from picture_captioner.cli.terminal import reopen_closed_streams, show
-from picture_captioner.cli.write_flags import WriteFlags
+from picture_captioner.cli.terminal import reopen_closed_streams
 from picture_captioner.declaration import HOW, WHICH, WHO
 
-app = make_app(
+app = App(
     name="caption",
     help="Caption a photo library into a journal that survives anything. "
     "Flags without a command are those of 'run'.",
@@ -52,8 +59,7 @@ ProcessedPath: TypeAlias = Annotated[
 ]
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def run(
     flags: RunFlags,
     photos: Annotated[
@@ -64,18 +70,16 @@ def run(
             show_default=False,
         ),
     ] = None,
-    as_json: AsJson = False,
 ) -> int:
     """Caption every photo that has no caption yet; stop and repeat at will."""
     from picture_captioner.cli.commands.photos import with_named_photos
     from picture_captioner.cli.commands.run import run_captions
 
     named = with_named_photos(flags, photos or [])
-    return run_captions(replace(named, as_json=as_json))
+    return run_captions(named)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def work(
     flags: RunFlags,
     stages: Annotated[
@@ -95,16 +99,14 @@ def work(
             rich_help_panel=HOW,
         ),
     ] = 60.0,
-    as_json: AsJson = False,
 ) -> int:
     """Caption as 'run' does, on many machines: they share the photos of one --library."""
     from picture_captioner.cli.commands.work import work_together
 
-    return work_together(replace(flags, as_json=as_json), stages, lease)
+    return work_together(flags, stages, lease)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def sync(flags: Flags) -> int:
     """Bring what is in this journal into the --library on a server; 'work' does it by itself."""
     from picture_captioner.cli.commands.work import sync_journal
@@ -112,8 +114,7 @@ def sync(flags: Flags) -> int:
     return sync_journal(flags)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def estimate(
     flags: RunFlags,
     trial: Annotated[
@@ -126,16 +127,14 @@ def estimate(
             rich_help_panel=HOW,
         ),
     ] = None,
-    as_json: AsJson = False,
 ) -> int:
     """Say what a run would be: photos, tokens, price, time. Sends and writes nothing unasked."""
     from picture_captioner.cli.commands.estimate import print_estimate
 
-    return print_estimate(flags, as_json=as_json, trial=trial)
+    return print_estimate(flags, trial=trial)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def compare(
     flags: RunFlags,
     backends: Annotated[
@@ -150,25 +149,22 @@ def compare(
     limit: Annotated[
         int, typer.Option(min=1, metavar="N", help="How many photos.", rich_help_panel=WHICH)
     ] = 5,
-    as_json: AsJson = False,
 ) -> int:
     """Caption a few photos with several backends or models, side by side, as Markdown."""
     from picture_captioner.cli.commands.compare import print_comparison
 
-    return print_comparison(flags, backends, limit, as_json=as_json)
+    return print_comparison(flags, backends, limit)
 
 
-@app.command(cls=Command)
-@takes_flags
-def stats(flags: Flags, as_json: AsJson = False) -> int:
+@app.command()
+def stats(flags: Flags) -> int:
     """Count what is in a journal; needs no photos and can be asked during a run."""
     from picture_captioner.cli.commands.stats import print_stats
 
-    return print_stats(flags, as_json=as_json)
+    return print_stats(flags)
 
 
 @app.command(cls=SearchCommand)
-@takes_flags
 def search(
     flags: SearchFlags,
     query: Annotated[
@@ -186,8 +182,7 @@ def search(
     return print_search(flags, query or [])
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def forget(
     flags: Flags,
     paths: Annotated[
@@ -215,8 +210,7 @@ def forget(
     return forget_photos(flags, paths or [], gone=gone, out=out, dry_run=dry_run)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def process(flags: ProcessFlags, path: ProcessedPath = None) -> int:
     """Compute what library.db lacks: facts, thumbnails, vectors; stop and repeat at will."""
     from picture_captioner.cli.commands.process import run_stages
@@ -224,8 +218,7 @@ def process(flags: ProcessFlags, path: ProcessedPath = None) -> int:
     return run_stages(flags, path)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def read(flags: ProcessFlags, path: ProcessedPath = None) -> int:
     """Read what is written in photos, on this machine; 'search' finds it then."""
     from picture_captioner.cli.commands.process import run_stages
@@ -233,8 +226,7 @@ def read(flags: ProcessFlags, path: ProcessedPath = None) -> int:
     return run_stages(replace(flags, stage=["text"]), path)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def tag(flags: TagFlags) -> int:
     """Give photos tags from the vectors that library.db has of them (siglip2, clip, onnx)."""
     from picture_captioner.cli.commands.tag import tag_photos
@@ -242,17 +234,15 @@ def tag(flags: TagFlags) -> int:
     return tag_photos(flags)
 
 
-@app.command(cls=Command)
-@takes_flags
-def status(flags: ProcessFlags, path: ProcessedPath = None, as_json: AsJson = False) -> int:
+@app.command()
+def status(flags: ProcessFlags, path: ProcessedPath = None) -> int:
     """Say of each stage how many photos are done, failed, stale and pending, and the time left."""
     from picture_captioner.cli.commands.process import print_status
 
-    return print_status(flags, path, as_json=as_json)
+    return print_status(flags, path)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def write(
     flags: WriteFlags,
     query: Annotated[
@@ -266,8 +256,7 @@ def write(
     return write_words(flags, query or [])
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def export(
     flags: Flags,
     form: Annotated[
@@ -293,8 +282,7 @@ def export(
     return export_photos(flags, form=form, out=out, only=only, embeddings=embeddings)
 
 
-@app.command("import", cls=Command)
-@takes_flags
+@app.command("import")
 def import_(
     flags: Flags,
     file: Annotated[Path, typer.Argument(help="A CSV or JSON Lines file that 'export' wrote.")],
@@ -308,8 +296,7 @@ def import_(
     return import_edits(flags, file, dry_run=dry_run)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def accept(flags: Flags, photos: Annotated[list[str], typer.Argument(metavar="PHOTO...")]) -> int:
     """Keep captions as they are: no later run replaces them."""
     from picture_captioner.cli.commands.edits import accept_captions
@@ -317,8 +304,7 @@ def accept(flags: Flags, photos: Annotated[list[str], typer.Argument(metavar="PH
     return accept_captions(flags, photos)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def reject(
     flags: Flags,
     photos: Annotated[list[str], typer.Argument(metavar="PHOTO...")],
@@ -332,8 +318,7 @@ def reject(
     return reject_captions(flags, photos, reason)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def undo(
     flags: Flags,
     run: Annotated[
@@ -345,16 +330,14 @@ def undo(
     list_runs: Annotated[
         bool, typer.Option("--list", metavar="", help="List the runs that can be taken back.")
     ] = False,
-    as_json: AsJson = False,
 ) -> int:
     """Take back what 'write' wrote: byte for byte, or ours alone where somebody edited since."""
     from picture_captioner.cli.commands.undo import undo_writes
 
-    return undo_writes(flags, run=run, everything=everything, list_runs=list_runs, as_json=as_json)
+    return undo_writes(flags, run=run, everything=everything, list_runs=list_runs)
 
 
-@app.command(cls=Command)
-@takes_flags
+@app.command()
 def backends(
     flags: Flags,
     check: Annotated[
@@ -365,36 +348,24 @@ def backends(
             help="Ask each that is set up for its models and balance; no photo is sent.",
         ),
     ] = False,
-    as_json: AsJson = False,
 ) -> int:
     """List the backends that can be named, or check those that are set up."""
     from picture_captioner.cli.commands.backends import check_backends, print_backends
 
-    return check_backends(flags, as_json=as_json) if check else print_backends(as_json=as_json)
+    return check_backends(flags) if check else print_backends(flags)
 
 
-@app.command(cls=Command)
-@takes_flags
-def doctor(flags: Flags, as_json: AsJson = False) -> int:
+@app.command()
+def doctor(flags: Flags) -> int:
     """Look at settings, keys, photos, journal, disk, GPU, extras, models and servers."""
     from picture_captioner.cli.commands.doctor import print_findings
 
-    return print_findings(flags, as_json=as_json)
+    return print_findings(flags)
 
 
 @app.callback(invoke_without_command=True)
-def version(
-    show_version: Annotated[
-        bool,
-        typer.Option("--version", metavar="", help="Print the version and exit.", is_eager=True),
-    ] = False,
-) -> None:
+def caption(version: Version = False) -> None:
     """Options that need no command."""
-    if show_version:
-        from importlib.metadata import version as installed
-
-        show(installed("picture-captioner-clusterer-chunker"))
-        raise typer.Exit
 
 
 def with_default_command(arguments: list[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """From declarations to flags: what `Settings` and a command's own dataclass declare, typer parses.
 
-A command takes one parameter of a `Flags` class. `takes_flags` gives it every setting whose
-declaration names the command, and every field of that class; a field may also carry typer's own
-`Option`. Nothing heavy is imported here: `--help` needs no more than this.
+A command takes one parameter, `flags`, of a `Flags` class: `takes_flags` gives it every setting and
+every field of that class whose declaration names the command. Nothing heavy is imported here:
+`--help` needs no more than this.
 """
 
 from __future__ import annotations
@@ -10,24 +10,31 @@ from __future__ import annotations
 import inspect
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
 from picture_captioner.cli.program import program
-from picture_captioner.cli.terminal import set_verbosity
+from picture_captioner.cli.terminal import set_verbosity, show
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
-from picture_captioner.declaration import HOW, WHERE, Declared, Flag, declared
+from picture_captioner.declaration import (
+    EVERY,
+    HOW,
+    WHERE,
+    WHICH,
+    Declared,
+    Flag,
+    declared,
+    flag,
+    switch,
+)
 from picture_captioner.settings import ServerAddress
 
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
-
-EVERY = "*"
-"""In place of the commands' names: all that have the class."""
+C = TypeVar("C", bound=Callable[..., int])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,36 +42,40 @@ class Flags:
     """What was typed: settings in `given`, a command's other flags in the fields of its class."""
 
     given: Mapping[str, Any] = field(default_factory=dict)
-    config: Annotated[
-        Path | None,
-        Flag(
-            EVERY,
-            "FILE",
-            f"Read the settings from here [{CONFIG_VARIABLE}; default ./config.env].",
-            WHERE,
-        ),
-    ] = None
-
-    quiet: Annotated[
-        bool,
-        Flag(
-            "run batch_submit batch_wait batch_collect estimate compare report",
-            "",
-            "Say nothing but errors and the hosts that photos go to.",
-            HOW,
-            name="--quiet -q",
-        ),
-    ] = False
-    verbose: Annotated[
-        bool,
-        Flag(
-            "run batch_submit report",
-            "",
-            "Also show what goes into the log.",
-            HOW,
-            name="--verbose -v",
-        ),
-    ] = False
+    config: Path | None = flag(
+        "FILE", f"Read the settings from here [{CONFIG_VARIABLE}; default ./config.env].", WHERE
+    )
+    include: list[str] | None = flag(
+        "PATTERN",
+        "Only photos that match, such as '2023/**' or '*.heic'; repeatable.",
+        WHICH,
+        on="run batch_submit work estimate compare process read status people_scan report write",
+    )
+    exclude: list[str] | None = flag(
+        "PATTERN",
+        "Not photos that match; wins over --include; repeatable.",
+        WHICH,
+        on="run batch_submit work estimate compare process read status people_scan report write",
+    )
+    quiet: bool = switch(
+        "Say nothing but errors and the hosts that photos go to.",
+        HOW,
+        on="run batch_submit batch_wait batch_collect estimate compare report",
+        name="--quiet -q",
+    )
+    verbose: bool = switch(
+        "Also show what goes into the log.",
+        HOW,
+        on="run batch_submit report",
+        name="--verbose -v",
+    )
+    as_json: bool = switch(
+        "Print JSON.",
+        on="run work estimate compare stats search report status write undo backends doctor "
+        "journal_check models_list batch_status batch_list tags_list people_cluster people_list "
+        "people_show people_review people_associate maintain maintain_merge_similar",
+        name="--json",
+    )
 
     def settings(self, **more: Any) -> Settings:
         """The settings with these flags on top.
@@ -96,31 +107,29 @@ def suggested(flags: Flags, command: str, *more: str) -> str:
 
 def as_typed(name: str, value: Any) -> list[str]:
     """A flag as it is typed; one that says yes has no value."""
-    flag = f"--{name.replace('_', '-')}"
+    typed = f"--{name.replace('_', '-')}"
     if isinstance(value, list):
-        return [f"{flag}={one}" for one in value]
+        return [f"{typed}={one}" for one in value]
     if value is True:
-        return [flag]
-    return [] if value is None or value is False else [f"{flag}={value}"]
+        return [typed]
+    return [] if value is None or value is False else [f"{typed}={value}"]
 
 
 def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command its flags; its own parameters come first, such as arguments."""
     hints = get_type_hints(function, include_extras=True)
-    holder = next(n for n, hint in hints.items() if isinstance(hint, type) and _holds(hint))
-    kind = hints[holder]
-    own = [p for p in inspect.signature(function).parameters.values() if p.name != holder]
+    kind = hints["flags"]
+    own = [p for p in inspect.signature(function).parameters.values() if p.name != "flags"]
     settings = {n: one for n, one in declared(Settings).items() if _is_on(one, function)}
     flags = {n: one for n, one in declared(kind).items() if _is_on(one, function)}
-    plain = _with_options_of_typer(kind)
+    listed = sorted(flags.values(), key=lambda one: one.flag.panel is None)  # the others last
 
     def command(**values: Any) -> int:
         typed = {name: values.pop(name) for name in settings}
         given = {name: _joined(value) for name, value in typed.items() if value is not None}
-        rest = {name: values.pop(name) for name in (*flags, *plain)}
-        flags_given = kind(given=given, **rest)
-        set_verbosity(quiet=flags_given.quiet, verbose=flags_given.verbose)
-        return function(**values, **{holder: flags_given})
+        given_flags = kind(given=given, **{name: values.pop(name) for name in flags})
+        set_verbosity(quiet=given_flags.quiet, verbose=given_flags.verbose)
+        return function(flags=given_flags, **values)
 
     parameters = [
         *(p.replace(kind=p.KEYWORD_ONLY, annotation=hints[p.name]) for p in own),
@@ -128,17 +137,12 @@ def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
             _parameter(one, _setting_kind(one), None, _setting_help(one))
             for one in settings.values()
         ),
-        *(_parameter(o, o.kind, o.default, o.flag.help, o.flag) for o in flags.values()),
-        *plain.values(),
+        *(_parameter(o, o.kind, o.default, o.flag.help, o.flag) for o in listed),
     ]
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__annotations__ = {}
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     return command
-
-
-def _holds(hint: type) -> bool:
-    return issubclass(hint, Flags)
 
 
 def _is_on(one: Declared, function: Callable[..., int]) -> bool:
@@ -148,22 +152,6 @@ def _is_on(one: Declared, function: Callable[..., int]) -> bool:
 
 def _joined(value: Any) -> Any:
     return ",".join(value) if isinstance(value, list) else value
-
-
-def _with_options_of_typer(kind: type) -> dict[str, inspect.Parameter]:
-    """The fields that were declared with typer's own `Option`."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {
-        one.name: inspect.Parameter(
-            one.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=one.default,
-            annotation=hints[one.name],
-        )
-        for one in fields(kind)
-        if get_origin(hints[one.name]) is Annotated
-        and any(isinstance(note, type(typer.Option())) for note in get_args(hints[one.name]))
-    }
 
 
 def _parameter(
@@ -196,7 +184,7 @@ def _setting_kind(one: Declared) -> Any:
 
 
 def _setting_help(one: Declared) -> str:
-    default = f"; default {one.flag.default}" if one.flag.default else ""
+    default = f"; default {one.flag.show_default}" if one.flag.show_default else ""
     return f"{one.flag.help[:-1]} [{one.name.upper()}{default}]."
 
 
@@ -218,11 +206,47 @@ class Command(TyperCommand):
                 formatter.write_dl(records)
 
 
-def make_app(**more: Any) -> typer.Typer:
-    """An app without rich, whose errors are told by `execution.py`."""
-    return typer.Typer(
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-        **more,
-    )
+class App(typer.Typer):
+    """An app without rich, whose commands take flags; its errors are told by `execution.py`."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(
+            pretty_exceptions_enable=False,
+            rich_markup_mode=None,
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+            **more,
+        )
+
+    def command(  # type: ignore[override]
+        self, name: str | None = None, cls: type[Command] = Command
+    ) -> Callable[[C], C]:
+        """Make a command of a function; its name is the function's where none is given."""
+        register = super().command(name, cls=cls)
+
+        def registered(function: C) -> C:
+            register(takes_flags(function))
+            return function
+
+        return registered
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from picture_captioner.extras import DISTRIBUTION
+
+        show(version(DISTRIBUTION))
+        raise typer.Exit
+
+
+Version: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--version",
+        metavar="",
+        help="Print the version and exit.",
+        is_eager=True,
+        callback=_print_version,
+    ),
+]

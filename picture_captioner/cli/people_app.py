@@ -7,11 +7,11 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from picture_captioner.cli.flags import AsJson, Command, Flags, make_app, takes_flags
-from picture_captioner.cli.process_flags import ProcessFlags
+from picture_captioner.cli.command_flags import ProcessFlags
+from picture_captioner.cli.flags import App, Flags
 
-people_app = make_app(help="Who is on the photos: find faces, name people.", no_args_is_help=True)
-maintain_app = make_app(
+people_app = App(help="Who is on the photos: find faces, name people.", no_args_is_help=True)
+maintain_app = App(
     help="Keep people and themes in order: daily, weekly, health.", no_args_is_help=True
 )
 
@@ -32,8 +32,7 @@ Faces: TypeAlias = Annotated[
 ]
 
 
-@people_app.command("scan", cls=Command)
-@takes_flags
+@people_app.command("scan")
 def people_scan(
     flags: ProcessFlags,
     path: Annotated[
@@ -47,63 +46,55 @@ def people_scan(
     return scan_faces(flags, path)
 
 
-@people_app.command("cluster", cls=Command)
-@takes_flags
+@people_app.command("cluster")
 def people_cluster(
     flags: Flags,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", metavar="", help="Cluster all faces anew; names stay.")
     ] = False,
-    as_json: AsJson = False,
 ) -> int:
     """Group faces into persons: all the first time, then those that are new."""
     from picture_captioner.cli.commands.people import cluster_faces
 
-    return cluster_faces(flags, rebuild=rebuild, as_json=as_json)
+    return cluster_faces(flags, rebuild=rebuild)
 
 
-@people_app.command("list", cls=Command)
-@takes_flags
+@people_app.command("list")
 def people_list(
     flags: Flags,
     hidden: Annotated[
         bool, typer.Option("--all", metavar="", help="Also those who are hidden.")
     ] = False,
-    as_json: AsJson = False,
 ) -> int:
     """List persons and the number of their faces."""
     from picture_captioner.cli.commands.people import print_people
 
-    return print_people(flags, hidden=hidden, as_json=as_json)
+    return print_people(flags, hidden=hidden)
 
 
-@people_app.command("show", cls=Command)
-@takes_flags
+@people_app.command("show")
 def people_show(
     flags: Flags,
     person: Annotated[
         str,
         typer.Argument(metavar="ID", help="A person's id or name; 'nobody': faces in no group."),
     ],
-    as_json: AsJson = False,
 ) -> int:
     """Print somebody's faces, each with its photo, its box and how it came there."""
     from picture_captioner.cli.commands.people import print_person
 
-    return print_person(flags, person, as_json=as_json)
+    return print_person(flags, person)
 
 
-@people_app.command("review", cls=Command)
-@takes_flags
-def people_review(flags: Flags, as_json: AsJson = False) -> int:
+@people_app.command("review")
+def people_review(flags: Flags) -> int:
     """List what a human should decide: unsure faces, persons that may be one, contradictions."""
     from picture_captioner.cli.commands.people import print_review
 
-    return print_review(flags, as_json=as_json)
+    return print_review(flags)
 
 
-@people_app.command("associate", cls=Command)
-@takes_flags
+@people_app.command("associate")
 def people_associate(
     flags: Flags,
     threshold: Annotated[
@@ -113,16 +104,14 @@ def people_associate(
         ),
     ] = None,
     dry_run: DryRun = False,
-    as_json: AsJson = False,
 ) -> int:
     """Join groups of faces that look alike into persons; two of whom you spoke are never joined."""
     from picture_captioner.cli.commands.people import associate
 
-    return associate(flags, threshold, dry_run=dry_run, as_json=as_json)
+    return associate(flags, threshold, dry_run=dry_run)
 
 
-@people_app.command("name", cls=Command)
-@takes_flags
+@people_app.command("name")
 def people_name(
     flags: Flags,
     person: Annotated[
@@ -136,8 +125,7 @@ def people_name(
     return name_person(flags, person, name)
 
 
-@people_app.command("merge", cls=Command)
-@takes_flags
+@people_app.command("merge")
 def people_merge(
     flags: Flags,
     into: Annotated[str, typer.Argument(metavar="ID", help="Who stays.")],
@@ -149,8 +137,7 @@ def people_merge(
     return merge_persons(flags, into, others)
 
 
-@people_app.command("split", cls=Command)
-@takes_flags
+@people_app.command("split")
 def people_split(flags: Flags, person: Person, faces: Faces = None) -> int:
     """Make another person of these faces; without any, of the groups that look different."""
     from picture_captioner.cli.commands.people_decisions import split_person
@@ -158,8 +145,7 @@ def people_split(flags: Flags, person: Person, faces: Faces = None) -> int:
     return split_person(flags, person, faces or [])
 
 
-@people_app.command("confirm", cls=Command)
-@takes_flags
+@people_app.command("confirm")
 def people_confirm(flags: Flags, person: Person, faces: Faces = None) -> int:
     """Say that faces are this person's; without any, all that are now."""
     from picture_captioner.cli.commands.people_decisions import confirm_faces
@@ -167,8 +153,7 @@ def people_confirm(flags: Flags, person: Person, faces: Faces = None) -> int:
     return confirm_faces(flags, person, faces or [])
 
 
-@people_app.command("not-this-person", cls=Command)
-@takes_flags
+@people_app.command("not-this-person")
 def people_not_this_person(flags: Flags, face: Face, person: Person) -> int:
     """Say that a face is not this person's; it never comes back by itself."""
     from picture_captioner.cli.commands.people_decisions import refuse_person
@@ -176,8 +161,7 @@ def people_not_this_person(flags: Flags, face: Face, person: Person) -> int:
     return refuse_person(flags, face, person)
 
 
-@people_app.command("not-a-face", cls=Command)
-@takes_flags
+@people_app.command("not-a-face")
 def people_not_a_face(
     flags: Flags,
     faces: Annotated[
@@ -190,8 +174,7 @@ def people_not_a_face(
     return refuse_faces(flags, faces)
 
 
-@people_app.command("hide", cls=Command)
-@takes_flags
+@people_app.command("hide")
 def people_hide(
     flags: Flags,
     persons: Annotated[
@@ -211,8 +194,7 @@ def people_hide(
     return hide_persons(flags, persons or [], under, hidden=not undo)
 
 
-@people_app.command("same", cls=Command)
-@takes_flags
+@people_app.command("same")
 def people_same(
     flags: Flags,
     faces: Annotated[list[str], typer.Argument(metavar="FACE FACE...", help="Faces.")],
@@ -223,8 +205,7 @@ def people_same(
     return link_faces(flags, faces)
 
 
-@people_app.command("different", cls=Command)
-@takes_flags
+@people_app.command("different")
 def people_different(
     flags: Flags,
     one: Annotated[str, typer.Argument(metavar="ONE", help="A face or a person.")],
@@ -236,8 +217,7 @@ def people_different(
     return keep_apart(flags, one, other)
 
 
-@people_app.command("export", cls=Command)
-@takes_flags
+@people_app.command("export")
 def people_export(
     flags: Flags,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")],
@@ -248,8 +228,7 @@ def people_export(
     return export_people(flags, file)
 
 
-@people_app.command("import", cls=Command)
-@takes_flags
+@people_app.command("import")
 def people_import(
     flags: Flags,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to read.")],
@@ -264,14 +243,13 @@ def people_import(
 def _step(name: str, told: str) -> None:
     """A maintenance command without flags of its own."""
 
-    @takes_flags
-    def maintain(flags: Flags, as_json: AsJson = False) -> int:
+    def maintain(flags: Flags) -> int:
         from picture_captioner.cli.commands.maintain import run_step
 
-        return run_step(flags, name, as_json=as_json)
+        return run_step(flags, name)
 
     maintain.__doc__ = told
-    maintain_app.command(name, cls=Command, help=told)(maintain)
+    maintain_app.command(name)(maintain)
 
 
 _step("daily", "Centroids, empty clusters, statistics, what follows from links, contradictions.")
@@ -284,8 +262,7 @@ _step("cleanup-empty", "Drop clusters that lost all their faces.")
 _step("update-stats", "Count the faces of every cluster again.")
 
 
-@maintain_app.command("merge-similar", cls=Command)
-@takes_flags
+@maintain_app.command("merge-similar")
 def maintain_merge_similar(
     flags: Flags,
     threshold: Annotated[
@@ -295,9 +272,8 @@ def maintain_merge_similar(
         ),
     ] = None,
     dry_run: DryRun = False,
-    as_json: AsJson = False,
 ) -> int:
     """Join groups of faces that look alike; the same as 'people associate'."""
     from picture_captioner.cli.commands.people import associate
 
-    return associate(flags, threshold, dry_run=dry_run, as_json=as_json)
+    return associate(flags, threshold, dry_run=dry_run)

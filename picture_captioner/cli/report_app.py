@@ -10,43 +10,17 @@ import picture_captioner.cli.quiet_start  # noqa: F401 - before what takes long 
 
 # isort: split
 import sys
-from typing import Annotated
 
-import typer
-
+from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.execution import execute as run_app
-from picture_captioner.cli.flags import Command, make_app, takes_flags
-from picture_captioner.cli.report_flags import ReportFlags
-from picture_captioner.cli.terminal import reopen_closed_streams, show
+from picture_captioner.cli.flags import App, Version
+from picture_captioner.cli.terminal import reopen_closed_streams
 
-app = make_app(
-    name="cluster-report",
-)
+app = App(name="cluster-report")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        show(version("picture-captioner-clusterer-chunker"))
-        raise typer.Exit
-
-
-@app.command(cls=Command)
-@takes_flags
-def report(
-    flags: ReportFlags,
-    version: Annotated[  # noqa: ARG001 - its callback answers
-        bool,
-        typer.Option(
-            "--version",
-            metavar="",
-            help="Print the version and exit.",
-            is_eager=True,
-            callback=_version,
-        ),
-    ] = False,
-) -> int:
+@app.command()
+def report(flags: ReportFlags, version: Version = False) -> int:  # noqa: ARG001 - it prints itself
     """Group photos into themes and events, find duplicates; write CSV, Markdown and a page."""
     from picture_captioner.cli.commands.report import make_report
 

@@ -36,7 +36,7 @@ def example() -> str:
             panel = one.flag.panel
             blocks.append("")
         unset = {"": "Empty", "0": "0"}.get(_value(one))
-        default = f" {unset}: {one.flag.default}." if unset and one.flag.default else ""
+        default = f" {unset}: {one.flag.show_default}." if unset and one.flag.show_default else ""
         blocks.append(_comment((one.flag.comment or one.flag.help) + default))
         blocks.append(f"{one.name.upper()}={_value(one)}")
     blocks += ["", _comment(KEYS_HEAD)]
@@ -51,7 +51,7 @@ def table() -> str:
     rows = ["| config.env | flag | environment | default | |", "|---|---|---|---|---|"]
     for one in declared(Settings).values():
         flag = f"`--{one.name.replace('_', '-')}`" if one.flag.on else ""
-        default = one.flag.default or f"`{_value(one)}`" * bool(_value(one))
+        default = one.flag.show_default or f"`{_value(one)}`" * bool(_value(one))
         told = one.flag.help.replace("|", "\\|")
         name = one.name.upper()
         rows.append(f"| `{name}` | {flag} | `{variable_of(name)}` | {default} | {told} |")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import math
 import os
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 from picture_captioner.cli.program import as_called
 from picture_captioner.errors import OutputError
@@ -84,6 +86,18 @@ def show(*columns: str) -> None:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
+def show_json(value: Any) -> None:
+    """Data for a script, in one line."""
+    show(json.dumps(value))
+
+
+def show_table(rows: Sequence[tuple[str, str]]) -> None:
+    """Two columns, the first one padded."""
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        show(f"{name:<{width}}  {value}")
+
+
 def show_as_it_is(text: str, end: bytes = b"\n") -> None:
     """A path for a script: its bytes, since they need not be UTF-8."""
     try:
@@ -127,12 +141,6 @@ def reopen_closed_streams() -> None:
             os.open(os.devnull, os.O_RDONLY if name == "stdout" else os.O_RDWR)
             os.set_inheritable(descriptor, True)  # decoder processes need it as well
             setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
-
-
-def table(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Two columns, the first one padded."""
-    width = max((len(name) for name, _ in rows), default=0)
-    return [f"{name:<{width}}  {value}" for name, value in rows]
 
 
 def count(number: int, noun: str = "photo") -> str:

@@ -123,7 +123,7 @@ def test_journal_check_names_the_lines_of_flipped_bits(journal_path: Path, share
         changed[byte] ^= 1 << chance.randrange(8)
         journal_path.write_bytes(changed)
         code, shown = (
-            check_journal(Flags(given={"captions_jsonl": journal_path}), as_json=False),
+            check_journal(Flags(given={"captions_jsonl": journal_path})),
             capsys.readouterr().out,
         )
         named = {int(row.split()[1]) for row in shown.splitlines()}
@@ -137,7 +137,7 @@ def test_a_lost_line_end_is_located_by_journal_check(journal_path: Path, capsys)
     data = photo("1.jpg").to_line() + photo("2.jpg").to_line()
     write_lines(journal_path, data[:-1] + b"\x0b")
     assert (
-        check_journal(Flags(given={"captions_jsonl": journal_path}), as_json=False) == ExitCode.DONE
+        check_journal(Flags(given={"captions_jsonl": journal_path})) == ExitCode.DONE
     )  # a run that was killed leaves the same
     assert capsys.readouterr().out.startswith("line 2 (byte ")
     with Journal(journal_path) as journal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
@@ -11,7 +10,7 @@ from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.backends.registry import BACKENDS, backend_class, backends
 from picture_captioner.cli.commands.compose import addresses, common_settings
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import say, show, table
+from picture_captioner.cli.terminal import say, show, show_json, show_table
 from picture_captioner.config import Settings, base_url_name
 from picture_captioner.errors import (
     BackendUnavailableError,
@@ -26,19 +25,18 @@ SECONDS = 10.0
 """For an answer to a free question; a service that is well takes less than one."""
 
 
-def print_backends(*, as_json: bool) -> int:
+def print_backends(flags: Flags) -> int:
     """List every backend with its extra and summary.
 
     Raises:
         ConfigurationError: two packages bring a backend of the same name.
     """
     rows = [_with_own_summary(row) for row in backends().values()]
-    if as_json:
+    if flags.as_json:
         keys = ("name", "extra", "summary")
-        show(json.dumps([{key: getattr(row, key) for key in keys} for row in rows]))
+        show_json([{key: getattr(row, key) for key in keys} for row in rows])
     else:
-        for line in table([(row.name, _described(row.extra, row.summary)) for row in rows]):
-            show(line)
+        show_table([(row.name, _described(row.extra, row.summary)) for row in rows])
     return ExitCode.DONE
 
 
@@ -69,7 +67,7 @@ class Answer:
     exit_code: int = ExitCode.DONE
 
 
-def check_backends(flags: Flags, *, as_json: bool) -> int:
+def check_backends(flags: Flags) -> int:
     """Ask each backend that is set up for its models; the exit code is that of the first failure.
 
     Raises:
@@ -77,8 +75,8 @@ def check_backends(flags: Flags, *, as_json: bool) -> int:
     """
     settings = flags.settings()
     answers = list(_answers(settings))
-    if as_json:
-        show(json.dumps([asdict(answer) for answer in answers]))
+    if flags.as_json:
+        show_json([asdict(answer) for answer in answers])
     else:
         for answer in answers:
             where = (f"{answer.host}, model {answer.model}: " if answer.model else "") + "; ".join(

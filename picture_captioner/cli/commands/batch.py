@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.program import program
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, dollars, say, show
+from picture_captioner.cli.terminal import count, dollars, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import BackendUnavailableError, ExitCode, UsageError
 from picture_captioner.pipeline.recording.outcomes import Outcome
@@ -36,13 +35,13 @@ _WORDS = {
 }
 
 
-def print_jobs(flags: Flags, *, as_json: bool) -> int:
+def print_jobs(flags: Flags) -> int:
     """List the jobs by the ledger alone."""
-    _show(read_jobs(flags.settings().captions_jsonl).values(), as_json=as_json)
+    _show(flags, read_jobs(flags.settings().captions_jsonl))
     return ExitCode.DONE
 
 
-def print_status(flags: RunFlags, *, as_json: bool) -> int:
+def print_status(flags: RunFlags) -> int:
     """Ask the providers, then list the jobs.
 
     Raises:
@@ -53,7 +52,7 @@ def print_status(flags: RunFlags, *, as_json: bool) -> int:
         for service, _ in services_of(flags, settings, ledger):
             with asking(service):
                 follow(service, ledger, say)
-        _show(ledger.jobs().values(), as_json=as_json)
+        _show(flags, ledger.jobs())
     return ExitCode.DONE
 
 
@@ -224,10 +223,10 @@ def ignore(flags: Flags, name: str) -> int:
     return ExitCode.DONE
 
 
-def _show(jobs: Any, *, as_json: bool) -> None:
-    rows = [_row(job) for job in jobs]
-    if as_json:
-        show(json.dumps(rows))
+def _show(flags: Flags, jobs: Mapping[str, Job]) -> None:
+    rows = [_row(job) for job in jobs.values()]
+    if flags.as_json:
+        show_json(rows)
         return
     for row in rows:
         told = f"{row['answered']:,} of {row['photos']:,} answered" if row["running"] else ""

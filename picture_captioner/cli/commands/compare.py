@@ -6,7 +6,6 @@ time, so the speeds compare answers, not whole runs.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,7 @@ from picture_captioner.cli.commands.compose import (
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, spread
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.cli.terminal import count, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import CaptionerError, ExitCode, FatalError, Usage, UsageError
 from picture_captioner.pipeline.asking.prices import Prices
@@ -55,7 +54,7 @@ class Column:
     stopped: FatalError | None = None
 
 
-def print_comparison(flags: RunFlags, backends: str, limit: int, *, as_json: bool) -> int:
+def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
     """Ask every backend about `limit` photos, spread over the library; print both tables.
 
     A backend that cannot be used costs its own column; its exit code is the command's.
@@ -76,8 +75,8 @@ def print_comparison(flags: RunFlags, backends: str, limit: int, *, as_json: boo
             own = replace(settings, backend=name, model=model)
             at = replace(flags, given={**flags.given, "base_url": url}) if url else flags
             columns.append(_ask(at, own, loader, photos_dir, photos))
-    if as_json:
-        show(json.dumps([_as_mapping(column, photos) for column in columns]))
+    if flags.as_json:
+        show_json([_as_mapping(column, photos) for column in columns])
     else:
         for line in (*_captions(photos, columns), "", *_figures(columns)):
             show(line)

@@ -22,7 +22,7 @@ from picture_captioner.cli.commands.compose import addresses
 from picture_captioner.cli.commands.models import where_is
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.program import program
-from picture_captioner.cli.terminal import count, say, show, size
+from picture_captioner.cli.terminal import count, say, show, show_json, size
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ExitCode, FatalError, LibraryError
 from picture_captioner.extras import how_to_install
@@ -65,7 +65,7 @@ class Finding:
     remedy: str = ""
 
 
-def print_findings(flags: Flags, *, as_json: bool) -> int:
+def print_findings(flags: Flags) -> int:
     """Look at everything and print it; 78 if anything is broken.
 
     Raises:
@@ -75,8 +75,8 @@ def print_findings(flags: Flags, *, as_json: bool) -> int:
     found: list[Finding] = []
     for look in LOOKS:
         found += look(settings)
-    if as_json:
-        show(json.dumps([asdict(finding) for finding in found]))
+    if flags.as_json:
+        show_json([asdict(finding) for finding in found])
     else:
         for finding in found:
             do = f"; {finding.remedy}" if finding.remedy else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -20,7 +19,7 @@ from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, sp
 from picture_captioner.cli.commands.rules import hints_for, rules_for
 from picture_captioner.cli.commands.trial import Trial, try_out
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import say, show, table
+from picture_captioner.cli.terminal import say, show_json, show_table
 from picture_captioner.errors import ExitCode
 from picture_captioner.journal import JournalIndex, read_again, read_index
 from picture_captioner.pipeline.asking.prices import Prices
@@ -45,7 +44,7 @@ ASSUMED_SECONDS = 4.0
 network where this is built."""
 
 
-def print_estimate(flags: RunFlags, *, as_json: bool, trial: int | None = None) -> int:
+def print_estimate(flags: RunFlags, trial: int | None = None) -> int:
     """Print photos remaining, total and done, their tokens, the price and the time.
 
     `trial`: caption so many of the remaining photos, and go by the time that this takes.
@@ -54,11 +53,10 @@ def print_estimate(flags: RunFlags, *, as_json: bool, trial: int | None = None) 
         FatalError: the flags or settings make no sense, or there are no photos.
     """
     values = _estimate(flags, trial)
-    if as_json:
-        show(json.dumps(values))
+    if flags.as_json:
+        show_json(values)
     else:
-        for line in table(rows(values)):
-            show(line)
+        show_table(rows(values))
     return ExitCode.DONE
 
 

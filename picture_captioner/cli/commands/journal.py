@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from pathlib import Path
 
 from picture_captioner.batch.ledger import JobLedger, ledger_path, read_jobs
 from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say, show, size
+from picture_captioner.cli.terminal import count, say, show, show_json, size
 from picture_captioner.errors import ExitCode
 from picture_captioner.journal import (
     Entry,
@@ -35,7 +34,7 @@ _NO_LINE_END = (
 )
 
 
-def check_journal(flags: Flags, *, as_json: bool) -> int:
+def check_journal(flags: Flags) -> int:
     """Name every damaged line.
 
     Raises:
@@ -43,16 +42,16 @@ def check_journal(flags: Flags, *, as_json: bool) -> int:
     """
     path = existing_journal(flags)
     index = read_index(path)
-    if as_json:
+    if flags.as_json:
         damage = [{"line": d.line, "reason": str(d)} for d in index.damage]
         torn = str(index.torn) if index.torn else None
         counts = {"records": index.records, "photos": len(index.entries)}
-        show(json.dumps({"journal": str(path), **counts, "damage": damage, "torn": torn}))
-    for damaged in () if as_json else index.damage:
+        show_json({"journal": str(path), **counts, "damage": damage, "torn": torn})
+    for damaged in () if flags.as_json else index.damage:
         show(str(damaged))
     endless = index.torn is not None and index.torn.line in {d.line for d in index.damage}
     if index.torn and not endless:
-        if not as_json:
+        if not flags.as_json:
             show(str(index.torn))
         say(f"{path.name}: discarded 1 malformed line ({index.torn_bytes} bytes, at the end)")
     good = f"{count(index.records, 'record')} of {count(len(index.entries))} in {path}"

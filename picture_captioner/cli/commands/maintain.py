@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from picture_captioner.cli.command_flags import REPORT_DIR
 from picture_captioner.cli.commands.people import deciding, decisions_of
 from picture_captioner.cli.flags import Flags, suggested, where_words
 from picture_captioner.cli.program import report_program
-from picture_captioner.cli.search_flags import REPORT_DIR
-from picture_captioner.cli.terminal import say, show
+from picture_captioner.cli.terminal import say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.engines.claims import health as workers_health
 from picture_captioner.errors import ConfigurationError, ExitCode
@@ -23,7 +22,7 @@ from picture_captioner.settings import ServerAddress
 READ_ONLY = ("health", "check-staleness")
 
 
-def run_step(flags: Flags, name: str, *, as_json: bool) -> int:
+def run_step(flags: Flags, name: str) -> int:
     """Do a step, or those of `daily` or `weekly`, and say what it found.
 
     Raises:
@@ -52,8 +51,8 @@ def run_step(flags: Flags, name: str, *, as_json: bool) -> int:
                 result |= workers_health(connection)
     if "stale" in result:
         result["themes"] = _why_themes_are_stale()
-    if as_json or name == "health":
-        show(json.dumps(result))
+    if flags.as_json or name == "health":
+        show_json(result)
         return ExitCode.DONE
     for field, value in result.items():
         show(field.replace("_", " "), str(value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.progress import told
-from picture_captioner.cli.terminal import say, show, show_as_it_is, size
+from picture_captioner.cli.terminal import say, show, show_as_it_is, show_json, size
 from picture_captioner.errors import ConfigurationError, ExitCode, ModelMissingError
 from picture_captioner.extras import how_to_install
 from picture_captioner.hub import CATALOGUE, KnownModel, Progress, known_model, stored_files
@@ -52,12 +51,12 @@ def _yes(missing: ModelMissingError) -> bool:
     return typer.confirm("Download it now?", default=False, err=True)
 
 
-def print_models(flags: Flags, *, as_json: bool) -> int:
+def print_models(flags: Flags) -> int:
     """List the models that this program names, and where they are."""
     folder = flags.settings().models_dir
     rows = [(model, where_is(model, folder)) for model in CATALOGUE]
-    if as_json:
-        show(json.dumps([_as_mapping(model, where) for model, where in rows]))
+    if flags.as_json:
+        show_json([_as_mapping(model, where) for model, where in rows])
     else:
         for model, where in rows:
             about = f"{size(model.size)}, {model.licence}"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.process import run_stages
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.process_flags import ProcessFlags
-from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.cli.terminal import count, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, ExitCode, UsageError, did_you_mean
 from picture_captioner.extras import how_to_install
@@ -152,7 +151,7 @@ def group(library: Library, said: Decisions, settings: Settings, **how: Any) -> 
     return grouped
 
 
-def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
+def cluster_faces(flags: Flags, *, rebuild: bool) -> int:
     """Group faces into persons."""
     settings = flags.settings()
     if not settings.has_library:
@@ -163,16 +162,16 @@ def cluster_faces(flags: Flags, *, rebuild: bool, as_json: bool) -> int:
             _take_over_names(library, file)
             grouped = group(library, file.said(), settings, rebuild=rebuild)
     if grouped is None:
-        if as_json:
-            show(json.dumps(_counts(None)))
+        if flags.as_json:
+            show_json(_counts(None))
         return ExitCode.DONE
     if grouped.anew:
         say(f"Clustered {count(len(grouped.table), 'face')} anew, {grouped.anew}")
     else:
         say(f"{count(grouped.added, 'new face')} added to the groups")
     _tell_grouped(flags, grouped)
-    if as_json:
-        show(json.dumps(_counts(grouped)))
+    if flags.as_json:
+        show_json(_counts(grouped))
     return ExitCode.DONE
 
 
@@ -217,14 +216,14 @@ def _counts(grouped: Grouped | None) -> dict[str, object]:
     }
 
 
-def print_people(flags: Flags, *, hidden: bool, as_json: bool) -> int:
+def print_people(flags: Flags, *, hidden: bool) -> int:
     """List persons."""
     with known_people(flags) as known:
         view = known.view
         shown = [p for p in view.persons if hidden or not p.hidden]
         left_out = len(view.persons) - len(shown)
         new = sum(face.status is None for face in known.faces())
-        if as_json:
+        if flags.as_json:
             rows = [
                 {
                     "id": person.identity,
@@ -234,7 +233,7 @@ def print_people(flags: Flags, *, hidden: bool, as_json: bool) -> int:
                 for person in shown
             ]
             free = [row for face in view.unassigned for row in _rows(view, face)]
-            show(json.dumps({"persons": rows, "unassigned": free}))
+            show_json({"persons": rows, "unassigned": free})
         else:
             for person in shown:
                 photos = len(view.paths_of(person.faces))
@@ -265,7 +264,7 @@ def _rows(view: Overview, face: Placed) -> list[dict[str, Any]]:
     ]
 
 
-def print_person(flags: Flags, person: str, *, as_json: bool) -> int:
+def print_person(flags: Flags, person: str) -> int:
     """Print somebody's faces."""
     with known_people(flags) as known:
         nobody = PersonShown(NOBODY, faces=known.view.unassigned)
@@ -276,9 +275,9 @@ def print_person(flags: Flags, person: str, *, as_json: bool) -> int:
             for face in found.faces
             for row in _rows(known.view, face)
         ]
-    if as_json:
+    if flags.as_json:
         about: dict[str, object] = {"id": found.identity, "name": found.name}
-        show(json.dumps({**about, "hidden": found.hidden, **guesses, "faces": rows}))
+        show_json({**about, "hidden": found.hidden, **guesses, "faces": rows})
         return ExitCode.DONE
     say(f"{found.called}: {count(len(found.faces), 'face')}" + (", hidden" if found.hidden else ""))
     for name, guess in guesses.items():
@@ -304,18 +303,18 @@ def attributes_of(library: Library, person: PersonShown) -> dict[str, Any]:
     return summary(found, years)
 
 
-def print_review(flags: Flags, *, as_json: bool) -> int:
+def print_review(flags: Flags) -> int:
     """List what a human should decide."""
     with known_people(flags) as known:
         grouped = group(known.library, known.said, known.settings, dry_run=True)
         if grouped is None:
-            if as_json:
-                show(json.dumps({"faces": [], "persons": [], "suspicious": [], "violations": []}))
+            if flags.as_json:
+                show_json({"faces": [], "persons": [], "suspicious": [], "violations": []})
             return ExitCode.DONE
         view, asked = known.view, questions(grouped, known.view)
         new = sum(face.status is None for face in known.faces())
-    if as_json:
-        show(json.dumps(_review_as_json(view, asked)))
+    if flags.as_json:
+        show_json(_review_as_json(view, asked))
         return ExitCode.DONE
     for violation in asked.violations:
         show("contradiction", violation)
@@ -350,7 +349,7 @@ def _review_as_json(view: Overview, asked: Questions) -> dict[str, object]:
     }
 
 
-def associate(flags: Flags, threshold: float | None, *, dry_run: bool, as_json: bool) -> int:
+def associate(flags: Flags, threshold: float | None, *, dry_run: bool) -> int:
     """Join groups of faces that look alike, and say who became part of whom."""
     settings = flags.settings()
     alone = not dry_run and settings.has_library
@@ -367,8 +366,8 @@ def associate(flags: Flags, threshold: float | None, *, dry_run: bool, as_json: 
             old = before.get((table.contents[i], int(table.numbers[i])))
             if old in gone and person is not None:
                 joined[str(old)] = person
-    if as_json:
-        show(json.dumps({"joined": joined, "dry_run": dry_run}))
+    if flags.as_json:
+        show_json({"joined": joined, "dry_run": dry_run})
     else:
         for old, new in sorted(joined.items()):
             show(old, new)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections import Counter
@@ -10,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
+from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
-from picture_captioner.cli.process_flags import ProcessFlags
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, duration, say, show, table
+from picture_captioner.cli.terminal import count, duration, say, show_json, show_table
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, UsageError
 from picture_captioner.journal import read_index
@@ -158,7 +157,7 @@ def _tell(result: ProcessingResult, stages: Sequence[Stage]) -> None:
         say(f"{count(result.left)} left by --limit: run the same command again")
 
 
-def print_status(flags: ProcessFlags, path: Path | None, *, as_json: bool) -> int:
+def print_status(flags: ProcessFlags, path: Path | None) -> int:
     """Print, per stage, how many photos are done, failed, stale and pending, and the time left."""
     settings = flags.settings()
     _, photos = _photos(flags, path, settings)
@@ -167,15 +166,14 @@ def print_status(flags: ProcessFlags, path: Path | None, *, as_json: bool) -> in
         counts = _counts(library, photos, {info.name for info in STAGES})
         counts["caption"] = _captions(settings, photos)
         left = _seconds_left(library, counts)
-    if as_json:
+    if flags.as_json:
         stages = {name: {str(s): number[s] for s in Standing} for name, number in counts.items()}
-        show(json.dumps({"photos": len(photos), "stages": stages, "seconds_left": left}))
+        show_json({"photos": len(photos), "stages": stages, "seconds_left": left})
         return ExitCode.DONE
     rows = [
         (name, ", ".join(f"{number[s]:,} {s}" for s in Standing)) for name, number in counts.items()
     ]
-    for line in table(rows):
-        show(line)
+    show_table(rows)
     if left:
         say(f"About {duration(left)} left for 'caption.py process'")
     return ExitCode.DONE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -12,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.commands.photos import find_photos, read_files_beside
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import Heartbeat, ProgressReporter
-from picture_captioner.cli.report_flags import ReportFlags
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, duration, say, show
+from picture_captioner.cli.terminal import count, duration, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
 from picture_captioner.extras import how_to_install
@@ -354,7 +353,7 @@ def _tell(flags: ReportFlags, built: Built, files: Sequence[Path]) -> None:
     for note in report.head.notes:
         say(note)
     if flags.as_json:
-        show(json.dumps(as_mapping(report, files)))
+        show_json(as_mapping(report, files))
     else:
         for path in files:
             show(str(path))

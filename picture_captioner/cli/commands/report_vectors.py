@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.backends.vocabulary import read_vocabulary
+from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.report_flags import ReportFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ModelMissingError, Status, UsageError
 

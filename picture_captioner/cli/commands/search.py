@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from picture_captioner.cli.search_flags import LISTED, SearchFlags
-from picture_captioner.cli.terminal import count, say, show, show_as_it_is
+from picture_captioner.cli.command_flags import LISTED, SearchFlags
+from picture_captioner.cli.terminal import count, say, show, show_as_it_is, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
     ConfigurationError,
@@ -238,7 +237,7 @@ def _tell(found: Hits, selection: Selection, flags: SearchFlags, settings: Setti
             whole = (folder / hit.rel_path).absolute() if folder else hit.rel_path
             show_as_it_is(str(whole), end=b"\0")
     elif flags.as_json:
-        show(json.dumps([_as_mapping(hit, folder) for hit in hits]))
+        show_json([_as_mapping(hit, folder) for hit in hits])
     else:
         for hit in hits:
             show(hit.rel_path, hit.caption)

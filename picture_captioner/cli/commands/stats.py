@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say, show, table
+from picture_captioner.cli.terminal import count, say, show_json, show_table
 from picture_captioner.errors import ExitCode, JournalError
 from picture_captioner.journal import Summary, summarize
 
@@ -30,7 +29,7 @@ def existing_journal(flags: Flags) -> Path:
     return path
 
 
-def print_stats(flags: Flags, *, as_json: bool) -> int:
+def print_stats(flags: Flags) -> int:
     """Count the journal and print it.
 
     Raises:
@@ -40,13 +39,12 @@ def print_stats(flags: Flags, *, as_json: bool) -> int:
     summary, index = summarize(path)
     for warning in index.warnings(path.name):
         say(warning)
-    if as_json:
-        show(json.dumps(_as_mapping(summary)))
+    if flags.as_json:
+        show_json(_as_mapping(summary))
     elif not summary.records:
         say(f"{path} holds no records yet")
     else:
-        for line in table(_rows(path, summary)):
-            show(line)
+        show_table(_rows(path, summary))
         if summary.suspect:
             found = suggested(flags, "search", "status:suspect")
             say(f"Suspect captions name what nobody told: {found}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from picture_captioner.cli.flags import as_typed, where_words
 from picture_captioner.cli.program import program, report_program
-from picture_captioner.cli.terminal import count, duration, rate, say, show
+from picture_captioner.cli.terminal import count, duration, rate, say, show, show_json
 from picture_captioner.errors import TruncatedImageError
 from picture_captioner.foreign_text import without_secrets
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
@@ -44,17 +43,15 @@ def tell_summary(
     counts = {str(outcome.name.lower()): n for outcome, n in outcomes.counts.items()}
     if flags.as_json:
         failures = [[f.rel_path, f.code, f.message] for f in sorted(outcomes.failures)]
-        show(
-            json.dumps(
-                {
-                    "photos": len(batch.photos),
-                    "counts": counts,
-                    "left": batch.left_by_limit + batch.left_by_restart,
-                    "seconds": round(seconds, 3),
-                    "journal": str(journal.path.absolute()),
-                    "failures": failures,
-                }
-            )
+        show_json(
+            {
+                "photos": len(batch.photos),
+                "counts": counts,
+                "left": batch.left_by_limit + batch.left_by_restart,
+                "seconds": round(seconds, 3),
+                "journal": str(journal.path.absolute()),
+                "failures": failures,
+            }
         )
     _log.info(
         "run ended",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picture_captioner.cli.tags_app import TagFlags
+from picture_captioner.cli.command_flags import TagFlags
 from picture_captioner.cli.terminal import count, duration, say
 from picture_captioner.errors import ConfigurationError, ExitCode, FatalError
 from picture_captioner.library import GivenTag, Library

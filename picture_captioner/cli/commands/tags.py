@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.cli.terminal import count, say, show, show_json
 from picture_captioner.errors import ExitCode, UsageError, did_you_mean
 from picture_captioner.journal import TagDecisions, TagsFile, tag_key
 from picture_captioner.library import Library
@@ -15,15 +14,15 @@ from picture_captioner.library import Library
 LONGEST_TAG = 100
 
 
-def print_tags(flags: Flags, *, as_json: bool) -> int:
+def print_tags(flags: Flags) -> int:
     """Print each tag with the number of photos that have it, the most frequent first.
 
     Raises:
         JournalError, LibraryError: something cannot be read.
     """
     found = _counts(flags)
-    if as_json:
-        show(json.dumps([{"tag": tag, "photos": number} for tag, number in found]))
+    if flags.as_json:
+        show_json([{"tag": tag, "photos": number} for tag, number in found])
         return ExitCode.DONE
     for tag, number in found:
         show(f"{number:>7,}", tag)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.photos import photos_dir_of
 from picture_captioner.cli.commands.write import TOGETHER
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.cli.terminal import count, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, UsageError
 from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
@@ -21,9 +20,7 @@ from picture_captioner.writeback import undo
 from picture_captioner.writeback.exiftool import ExifTool, work_folder
 
 
-def undo_writes(
-    flags: Flags, *, run: str | None, everything: bool, list_runs: bool, as_json: bool
-) -> int:
+def undo_writes(flags: Flags, *, run: str | None, everything: bool, list_runs: bool) -> int:
     """Take back what `write` did: one run of it, or all.
 
     Raises:
@@ -37,7 +34,7 @@ def undo_writes(
         if not list_runs:
             raise UsageError(f"nothing was ever written: there is no {path}")
         say(f"Nothing to take back: there is no {path}")
-        return _list_runs([], as_json=as_json)
+        return _list_runs(flags, [])
     with ExitStack() as held:
         file = held.enter_context(closing(undo.UndoFile(path)))
         tool = held.enter_context(ExifTool(work_folder(settings.captions_jsonl)))
@@ -47,7 +44,7 @@ def undo_writes(
         if not writes and run is None:
             say("Nothing to take back: every file is as it was")
         if list_runs:
-            return _list_runs(writes, as_json=as_json)
+            return _list_runs(flags, writes)
         chosen = _chosen(writes, run, everything=everything)
         outcome: Counter[str] = Counter()
         if chosen:
@@ -59,15 +56,15 @@ def undo_writes(
                 carrier.settle(file.rows)
             undone = undo.take_back(file, photos_dir, chosen, tool, carrier.carry, _tell_undone)
             outcome.update(str(done) for done in undone)
-    if as_json:
-        show(json.dumps(dict(outcome)))
+    if flags.as_json:
+        show_json(dict(outcome))
     return _tell(outcome, _noun(chosen))
 
 
-def _list_runs(writes: Sequence[undo.Write], *, as_json: bool) -> int:
+def _list_runs(flags: Flags, writes: Sequence[undo.Write]) -> int:
     runs = Counter(write.run for write in writes)
-    if as_json:
-        show(json.dumps(dict(sorted(runs.items()))))
+    if flags.as_json:
+        show_json(dict(sorted(runs.items())))
         return ExitCode.DONE
     for name, number in sorted(runs.items()):
         show(name, count(number, _noun(w for w in writes if w.run == name)))

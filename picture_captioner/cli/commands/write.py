@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shlex
 from collections import Counter
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from picture_captioner.batch.ledger import photos_out, read_jobs
+from picture_captioner.cli.command_flags import WriteFlags
 from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.people import decisions_of
 from picture_captioner.cli.commands.photos import photos_dir_of
@@ -21,8 +21,7 @@ from picture_captioner.cli.commands.write_choices import Choices, Named, records
 from picture_captioner.cli.commands.write_plans import Before, Inside, Plan, Planner
 from picture_captioner.cli.flags import where_words
 from picture_captioner.cli.program import program
-from picture_captioner.cli.terminal import count, say, show
-from picture_captioner.cli.write_flags import WriteFlags
+from picture_captioner.cli.terminal import count, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, SidecarError
 from picture_captioner.journal import utc_now
@@ -77,7 +76,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         if flags.dry_run:
             for plan in plans:
                 outcome["would change"] += 1
-                _show_plan(plan, photos_dir, as_json=flags.as_json)
+                _show_plan(flags, plan, photos_dir)
         else:
             run = f"{utc_now()[:19].replace(':', '')}-{secrets.token_hex(3)}"
             back = shlex.join([*program(), "undo", *where_words(flags)])
@@ -102,18 +101,16 @@ def _is_gone(outcome: Counter[str]) -> bool:
     return False
 
 
-def _show_plan(plan: Plan, photos_dir: Path, *, as_json: bool) -> None:
+def _show_plan(flags: WriteFlags, plan: Plan, photos_dir: Path) -> None:
     """The change as a person, or a script, reads it."""
     named = str(plan.path.relative_to(photos_dir))
-    if as_json:
-        show(
-            json.dumps(
-                {
-                    "photo" if plan.inside else "sidecar": named,
-                    "new": plan.before is None,
-                    **vars(plan.added),
-                }
-            )
+    if flags.as_json:
+        show_json(
+            {
+                "photo" if plan.inside else "sidecar": named,
+                "new": plan.before is None,
+                **vars(plan.added),
+            }
         )
         return
     show(f"{'+++' if plan.before is None else '~~~'} {named}")
@@ -209,7 +206,7 @@ class Writing:
 
 def _tell(outcome: Counter[str], flags: WriteFlags) -> int:
     if flags.as_json and not flags.dry_run:
-        show(json.dumps(dict(outcome)))
+        show_json(dict(outcome))
     for what in (
         "written",
         "beside instead",

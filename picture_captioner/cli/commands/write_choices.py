@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from picture_captioner.cli.command_flags import WriteFlags
 from picture_captioner.cli.terminal import say
-from picture_captioner.cli.write_flags import WriteFlags
 from picture_captioner.errors import Status, UsageError
 from picture_captioner.journal import Record, TagDecisions, parse_time, read_captions, read_index
 from picture_captioner.library import Placed
