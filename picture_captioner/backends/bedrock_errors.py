@@ -158,7 +158,7 @@ def _about_the_model(code: str, text: str, service: BedrockProvider) -> Captione
     if _NO_JOBS.search(text):
         return ConfigurationError(
             f"{service.model} has no batch jobs in {service.region}; choose another with --model, "
-            f"or 'run' without --batch{said}"
+            f"or 'caption.py run' without --batch{said}"
         )
     if _ROLE.search(text):
         return ConfigurationError(

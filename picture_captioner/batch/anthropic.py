@@ -58,8 +58,8 @@ class AnthropicJobs(BatchService):
         requests=100_000,
         file_bytes=256_000_000,
         answered_within="24 hours",
-        files_kept="for 29 days, unless they are deleted, which 'batch collect' does; zero data "
-        "retention does not cover batches",
+        files_kept="for 29 days, unless they are deleted, which 'caption.py batch collect' does; "
+        "zero data retention does not cover batches",
     )
     head: ClassVar[bytes] = b'{"requests":['
     between: ClassVar[bytes] = b","

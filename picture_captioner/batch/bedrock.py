@@ -82,7 +82,7 @@ class BedrockJobs(BatchService):
         requests=50_000,
         file_bytes=1_000_000_000,
         answered_within="24 hours (--option job_hours)",
-        files_kept="in your S3 bucket, until 'batch collect' deletes them",
+        files_kept="in your S3 bucket, until 'caption.py batch collect' deletes them",
         least=100,
     )
 

@@ -99,8 +99,8 @@ class Collecting:
         if missing and remote.complete:
             raise ResultsCutError(
                 f"{self._service.host} says that job {self._job.id} is complete and gave no answer "
-                f"for {missing:,} of its photos: collect again later, or give them up with 'batch "
-                f"ignore {self._job.id}'"
+                f"for {missing:,} of its photos: collect again later, or give them up with "
+                f"'caption.py batch ignore {self._job.id}'"
             )
         if missing:
             self.result.unanswered["no answer"] += missing

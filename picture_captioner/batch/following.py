@@ -47,8 +47,8 @@ def _look(
         remote = service.look(job.remote_id)
     except JobGoneError as error:
         notice(
-            f"{error}. If its answers are lost for good, 'batch ignore {job.id}' makes its "
-            f"{len(job.photos):,} photos pending again; they will then be paid for once more"
+            f"{error}. If its answers are lost for good, 'caption.py batch ignore {job.id}' makes "
+            f"its {len(job.photos):,} photos pending again; they will then be paid for once more"
         )
         return
     told = {"status": remote.status, "answered": remote.answered, "problem": remote.problem}
@@ -75,7 +75,8 @@ def _settle(
             left = max(0.0, SETTLE_SECONDS - job.seconds_since(time.time()))
             notice(
                 f"Whether {service.host} took job {job.id} is not known yet; its "
-                f"{len(job.photos):,} photos wait (ask again in {left:.0f} s: 'batch status')"
+                f"{len(job.photos):,} photos wait (ask again in {left:.0f} s: "
+                "'caption.py batch status')"
             )
         else:
             ledger.note(job.id, JobState.ABANDONED, problem="it was never created")
@@ -141,7 +142,7 @@ def require_no_strangers(service: BatchService, ledger: JobLedger) -> None:
 def _stranger(service: BatchService, remote: RemoteJob, what: str) -> ConfigurationError:
     return ConfigurationError(
         f"a job at {service.host}, {remote.id}, {what}: the same photos could be paid for twice. "
-        f"If it is yours, 'batch adopt {remote.id} --from LEDGER' takes it over from the ledger "
-        f"that has it (captions.jobs.jsonl on the other machine); if it is not, 'batch ignore "
-        f"{remote.id}'"
+        f"If it is yours, 'caption.py batch adopt {remote.id} --from LEDGER' takes it over from "
+        "the ledger that has it (captions.jobs.jsonl on the other machine); if it is not, "
+        f"'caption.py batch ignore {remote.id}'"
     )

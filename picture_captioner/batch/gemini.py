@@ -44,7 +44,8 @@ class GeminiJobs(BatchService):
         requests=200_000,
         file_bytes=2_000_000_000,
         answered_within="24 hours, 48 at the most",
-        files_kept="for 48 hours, the answers until they are deleted, which 'batch collect' does",
+        files_kept="for 48 hours, the answers until they are deleted, which "
+        "'caption.py batch collect' does",
     )
 
     def request(self, custom_id: str, body: Mapping[str, Any]) -> dict[str, Any]:

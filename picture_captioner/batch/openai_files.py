@@ -54,7 +54,7 @@ class OpenAIFiles(BatchService):
         requests=50_000,
         file_bytes=200_000_000,
         answered_within="24 hours",
-        files_kept="for 30 days, unless they are deleted, which 'batch collect' does",
+        files_kept="for 30 days, unless they are deleted, which 'caption.py batch collect' does",
     )
 
     def request(self, custom_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class OpenAIFiles(BatchService):
         except JobGoneError:
             raise ConfigurationError(
                 f"{self.host} has no batch jobs (HTTP 404 at /batches); run without them, or write "
-                "files for 'vllm run-batch' with 'batch submit --to-files DIR'"
+                "files for 'vllm run-batch' with 'caption.py batch submit --to-files DIR'"
             ) from None
 
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
@@ -180,7 +180,8 @@ class CompatibleFiles(OpenAIFiles):
         requests=50_000,
         file_bytes=200_000_000,
         answered_within="a time that the server sets",
-        files_kept="for as long as the server likes; 'batch collect' asks it to delete them",
+        files_kept="for as long as the server likes; 'caption.py batch collect' asks it to delete "
+        "them",
     )
 
 
@@ -232,7 +233,7 @@ class RunFiles(OpenAIFiles):
         requests=50_000,
         file_bytes=1_000_000_000,
         answered_within="whatever time it takes you",
-        files_kept="until 'batch collect' deletes them",
+        files_kept="until 'caption.py batch collect' deletes them",
     )
 
     def __init__(self, backend: CaptionBackend, folder: Path) -> None:

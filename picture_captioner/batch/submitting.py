@@ -309,7 +309,8 @@ class Submission:
                 return remote_id
             raise BackendUnavailableError(
                 f"{self._service.host} did not say whether it took job {part.job_id} ({error}). "
-                "Nothing is sent twice: its photos wait until 'batch status' has found out"
+                "Nothing is sent twice: its photos wait until 'caption.py batch status' has found "
+                "out"
             ) from error
         except CaptionerError as error:
             raise self._abandoned(part, file_id, error) from error

@@ -32,7 +32,8 @@ class XaiJobs(OpenAIFiles):
         requests=100_000,
         file_bytes=200_000_000,
         answered_within="24 hours as a rule",
-        files_kept="until they are deleted; 'batch collect' deletes the file with the photos",
+        files_kept="until they are deleted; 'caption.py batch collect' deletes the file with the "
+        "photos",
     )
 
     def create(self, job_id: str, file_id: str, body: IO[bytes]) -> str:  # noqa: ARG002

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -86,23 +86,23 @@ class Flags:
         return load_settings(self.config, **{**self.given, **more})
 
 
-def where_words(flags: Flags, *names: str) -> list[str]:
-    """The flags by which another command finds the same files, as they were typed."""
-    words = [f"--config={flags.config}"] if flags.config else []
-    chosen = names or ("photos_dir", "captions_jsonl", "library_db", "library", "collection")
-    given = {name: flags.given.get(name) for name in chosen}
-    if url := given.get("library"):  # the password belongs into no command that is shown
-        given["library"] = str(ServerAddress(url, ""))
-    return words + [f"--{n.replace('_', '-')}={v}" for n, v in given.items() if v is not None]
+def suggested(flags: Flags, command: str, *more: str, without: Container[str] = ()) -> str:
+    """Another command as this person would type it, with the settings given here that it takes.
 
-
-def suggested(flags: Flags, command: str, *more: str) -> str:
-    """Another command as this person would type it, with the settings given here that it takes."""
-    words = [f"--config={flags.config}"] if flags.config else []
+    `report` is the other program. The password of a database server is in no command.
+    """
+    words = program("cluster_report") if command == "report" else [*program(), *command.split()]
+    words += [f"--config={flags.config}"] if flags.config else []
     for name, one in declared(Settings).items():
-        if command.replace(" ", "_") in one.flag.on.split():
-            words += as_typed(name, flags.given.get(name))
-    return shlex.join([*program(), *command.split(), *words, *more])
+        value = flags.given.get(name)
+        if name == "library" and value:
+            value = str(ServerAddress(value, ""))
+        if name not in without and command.translate(_AS_FUNCTION) in one.flag.on.split():
+            words += as_typed(name, value)
+    return shlex.join([*words, *more])
+
+
+_AS_FUNCTION = str.maketrans(" -", "__")
 
 
 def as_typed(name: str, value: Any) -> list[str]:

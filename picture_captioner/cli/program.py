@@ -8,27 +8,31 @@ import shutil
 import sys
 from pathlib import Path
 
+_LAUNCHERS = ("caption", "cluster_report")
 
-def program() -> list[str]:
+
+def program(name: str = "caption") -> list[str]:
     """The words before the subcommand: `uv run caption.py`, `python caption.py` or `caption`.
 
-    Where `python` is another one, or none, the one that runs this is named by its path.
+    Whichever of the two programs was called, the other one lies beside it. Where `python` is
+    another one, or none, the one that runs this is named by its path.
     """
-    called = sys.argv[0]
-    if not called.endswith(".py"):
-        return [Path(called).name]
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":  # `python -m picture_captioner`, perhaps in a checkout
+        called = called.parent.with_name("caption.py")
+        called = called if called.is_file() else Path("caption")
+    if called.suffix != ".py":
+        return [name.replace("_", "-")]
+    script = str(called.with_name(f"{name}.py"))
     # `uv run` puts this into the environment of what it runs.
     if "UV_RUN_RECURSION_DEPTH" in os.environ:
-        return ["uv", "run", called]
-    return ["python" if shutil.which("python") == sys.executable else sys.executable, called]
+        return ["uv", "run", script]
+    return ["python" if shutil.which("python") == sys.executable else sys.executable, script]
 
 
-def report_program() -> list[str]:
-    """The words that make the report, in the same way."""
-    words = program()
-    called = words[-1]
-    report = "cluster_report.py" if called.endswith(".py") else "cluster-report"
-    return [*words[:-1], str(Path(called).with_name(report))]
+def command(*words: str) -> str:
+    """A command of `caption.py` as this person would type it."""
+    return shlex.join([*program(), *words])
 
 
 def as_called(message: str) -> str:
@@ -36,7 +40,7 @@ def as_called(message: str) -> str:
 
     Rooms below know no launcher: they write `'caption.py status'`.
     """
-    for name, words in (("caption.py", program), ("cluster_report.py", report_program)):
-        if f"'{name} " in message:
-            message = message.replace(f"'{name} ", f"'{shlex.join(words())} ")
+    for name in _LAUNCHERS:
+        if f"'{name}.py " in message:
+            message = message.replace(f"'{name}.py ", f"'{shlex.join(program(name))} ")
     return message

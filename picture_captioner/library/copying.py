@@ -133,7 +133,7 @@ def _refuse_other_version(shown: str, version: int, known: int) -> None:
     if version < known:
         raise LibraryError(
             f"{shown} is of an older version ({version}, this program has {known}): open it once "
-            "with 'status', which brings it to this one, then copy it"
+            "with 'caption.py status', which brings it to this one, then copy it"
         )
     if version > known:
         raise LibraryNewerError(

@@ -209,7 +209,7 @@ def _head(photos: Sequence[ReportPhoto], options: ReportOptions, done: _Clustere
         notes.append("outliers were given their nearest cluster")
     located = any(photo.latitude is not None for photo in photos)
     if located and options.place_names is None:
-        notes.append("no names of places: `caption.py doctor` says how to install the extra places")
+        notes.append("no names of places: 'caption.py doctor' says how to install the extra places")
     return ReportHead(
         made_at=options.made_at,
         embedder=options.embedder,

@@ -228,7 +228,8 @@ class People:
 class ReportHead:
     """How the report was made, for the head of every output.
 
-    `goes_by` is what makes two photos alike, such as `what the captions say`.
+    `goes_by` is what makes two photos alike, such as `what the captions say`; `program` is what the
+    person types before a command.
     """
 
     made_at: datetime
@@ -239,6 +240,7 @@ class ReportHead:
     min_cluster_size: int
     notes: tuple[str, ...] = ()
     goes_by: str = ""
+    program: str = "caption.py"
 
     @property
     def themes_go_by(self) -> str:

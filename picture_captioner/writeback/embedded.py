@@ -134,7 +134,7 @@ def with_words(tool: ExifTool, photo: Photo, packet: XmpPacket, description: str
         raise NotEmbeddableError("exiftool did not write what it was told to")
     patch = Patch.between(photo.data, data)
     if len(patch.literal) > _MOST_OLD_BYTES:
-        raise NotEmbeddableError("too much of it would have to be kept for 'undo'")
+        raise NotEmbeddableError("too much of it would have to be kept for 'caption.py undo'")
     if patch.apply(data) != photo.data:
         raise RuntimeError(f"the patch of {photo.path} does not lead back")
     return New(data, patch)

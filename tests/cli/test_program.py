@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from picture_captioner.cli.caption_app import app
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.program import as_called, program
 
@@ -19,6 +23,9 @@ from picture_captioner.cli.program import as_called, program
         ("../there/caption.py", False, [sys.executable, "../there/caption.py"]),
         ("/somewhere/bin/caption", False, ["caption"]),
         ("/somewhere/bin/caption", True, ["caption"]),
+        ("there/cluster_report.py", True, ["uv", "run", "there/caption.py"]),
+        ("/somewhere/bin/cluster-report", False, ["caption"]),
+        ("/somewhere/picture_captioner/__main__.py", False, ["caption"]),
     ],
 )
 def test_program(monkeypatch, called, by_uv, words):
@@ -54,3 +61,45 @@ def test_commands_in_messages_are_what_this_person_types(monkeypatch):
     )
     assert as_called("'cluster_report.py --out DIR'") == "'uv run cluster_report.py --out DIR'"
     assert as_called("caption.py is a file") == "caption.py is a file"
+
+
+PACKAGE = Path(__file__).parent.parent.parent / "picture_captioner"
+COMMANDS = "|".join(typer.main.get_command(app).commands)
+QUOTED = re.compile(rf"'(?:{COMMANDS})(?: [^']*)?'|`(?:{COMMANDS}|caption.py)[ `]")
+BARE = re.compile(r"(?<!')\b(?:caption|cluster_report)\.py \w")
+HELP = {"flag", "switch", "Option", "Argument", "App"}
+"""What is said there names commands, and suggests none."""
+
+
+def messages(file: Path):
+    """The strings of a module that are neither docstrings nor help."""
+    tree = ast.parse(file.read_text("utf-8"))
+    left_out: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            left_out.add(node.value)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in HELP:
+            left_out.update(ast.walk(node))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and node not in left_out:
+            left_out.update(node.values)
+            parts = (part.value for part in node.values)
+            yield "".join(part if isinstance(part, str) else "{}" for part in parts)
+        elif isinstance(node, ast.Constant) and node not in left_out:
+            yield node.value if isinstance(node.value, str) else ""
+
+
+def test_every_command_in_a_message_has_its_launcher():
+    """`'caption.py status'` becomes what this person types; `'status'` cannot be pasted."""
+    told = [(file, text) for file in sorted(PACKAGE.rglob("*.py")) for text in messages(file)]
+    for pattern in (QUOTED, BARE):
+        found = [
+            f"{file.relative_to(PACKAGE)}: {text}" for file, text in told if pattern.search(text)
+        ]
+        assert found == []
+
+
+def test_the_page_shows_commands_with_the_launcher_that_it_was_told():
+    for script in (PACKAGE / "report" / "page" / "assets").glob("*.js"):
+        code = [line for line in script.read_text("utf-8").splitlines() if line[:2] != "//"]
+        assert "caption.py" not in "\n".join(code), script.name

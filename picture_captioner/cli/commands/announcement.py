@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
-from picture_captioner.cli.commands.context import tell_context
 from picture_captioner.cli.terminal import count, dollars, say
+from picture_captioner.library import PhotoFacts
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.forecast import cost_per_photo, dearest
+from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
+from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
+from picture_captioner.pipeline.selecting.hints import Context
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
 
 if TYPE_CHECKING:
     from picture_captioner.cli.commands.run import Job
 
 _log = logging.getLogger("caption.run")
+
+LOOKED_AT = 50
+"""Photos among which one is looked for of which every kind is known."""
 
 
 def price_in_words(
@@ -35,7 +45,7 @@ def price_in_words(
     each = dearest(backend.expected_tokens, edge, prices)
     if each is not None:
         return f"at most about {dollars(each * photos)}"
-    return "price unknown ('estimate' says why)"
+    return "price unknown ('caption.py estimate' says why)"
 
 
 def announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> None:
@@ -74,3 +84,49 @@ def what_is_sent(job: Job, first: ChosenBackend) -> str:
         if first.hears_context:
             tell_context(context, job.library, job.photos_dir, photos, first.backend.destination)
     return sent
+
+
+class _Silent:
+    """A reporter of a look at one photo, of which nobody need hear."""
+
+    def start(self, total: int) -> None: ...
+
+    def advance(self, outcome: Outcome) -> None: ...
+
+    def failed(self, failure: FailedPhoto) -> None: ...
+
+    def notice(self, text: str) -> None: ...
+
+
+def tell_context(
+    context: Context,
+    library: DispensableLibrary | None,
+    photos_dir: Path,
+    photos: Sequence[Photo],
+    destination: str | None,
+) -> None:
+    """One line: the kinds, the host, and what is told of one of these photos."""
+    kinds, to = ", ".join(context.kinds), destination or "the model on this machine"
+    example, told = "", dict[str, str]()
+
+    def facts_of(photo: Photo) -> PhotoFacts | None:
+        seen = (photo.rel_path, photo.size, photo.mtime_ns)
+        return library.ask(lambda known: known.facts(*seen), None) if library is not None else None
+
+    if library is not None and not facts_of(photos[0]):
+        stages = [NormalizeStage(), MetadataStage()]
+        one = photos[:1]
+        library.ask(
+            lambda known: process_photos(photos_dir, one, known, stages, _Silent(), decoders=1),
+            None,
+        )
+    for photo in photos[:LOOKED_AT]:
+        facts = facts_of(photo)
+        content = facts.content_sha256 if facts is not None else None
+        found = {fact.kind: str(fact) for fact in context.told(photo.rel_path, content)}
+        if len(found) > len(told):
+            example, told = photo.rel_path, found
+    shown = "; ".join(f'{kind} "{value}"' for kind, value in told.items()) or "nothing"
+    of = f"of {example}" if example else "of the first photos"
+    say(f"Telling {to} of each photo what is known of: {kinds}. For instance, {of}: {shown}",
+        always=True)  # fmt: skip

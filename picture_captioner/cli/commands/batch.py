@@ -2,26 +2,99 @@
 
 from __future__ import annotations
 
-import shlex
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from picture_captioner.batch.following import follow, jobs_at
 from picture_captioner.batch.ledger import Job, JobLedger, JobState, add_up, read_jobs
-from picture_captioner.cli.commands.batch_parties import open_ledger, services_of
-from picture_captioner.cli.commands.batch_submit import asking
-from picture_captioner.cli.commands.compose import settings_for
+from picture_captioner.batch.service import BatchService, service_for
+from picture_captioner.cli.commands.batch_submit import NO_SERVER, asking
+from picture_captioner.cli.commands.compose import make_backend, prices_for, settings_for
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.interrupts import Interrupts, note_signals
-from picture_captioner.cli.program import program
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, dollars, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import BackendUnavailableError, ExitCode, UsageError
+from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.recording.outcomes import Outcome
+
+
+class OpenService(NamedTuple):
+    """A provider with jobs of this journal, and what they cost."""
+
+    service: BatchService
+    prices: Prices
+
+
+@contextlib.contextmanager
+def open_ledger(settings: Settings) -> Iterator[JobLedger]:
+    """The ledger, held; what is wrong with it is told."""
+    with JobLedger.beside(settings.captions_jsonl) as ledger:
+        for warning in (*ledger.repairs, *ledger.warnings()):
+            say(warning)
+        yield ledger
+
+
+def services_of(flags: RunFlags, settings: Settings, ledger: JobLedger) -> Iterator[OpenService]:
+    """A service for each provider and model with jobs that are not done with."""
+    done = {JobState.DELETED, JobState.ABANDONED, JobState.IGNORED}
+    jobs = [job for job in ledger.jobs().values() if job.state not in done]
+    seen: set[tuple[Any, ...]] = set()
+    for job in jobs:
+        who = job.facts.get("backend"), job.facts.get("model"), job.facts.get("host")
+        folder = job.facts.get("folder")
+        if who in seen:
+            continue
+        seen.add(who)
+        as_job = flags_as(flags, settings, job)
+        if folder:
+            as_job = replace(as_job, given={"base_url": NO_SERVER, **as_job.given})
+        its_settings = as_job.settings()
+        backend = make_backend(as_job, its_settings)
+        with (
+            contextlib.closing(backend),
+            contextlib.closing(service_for(backend, Path(folder) if folder else None)) as service,
+        ):
+            if service.host != job.facts.get("host"):
+                say(
+                    f"Job {job.id} is at {job.facts.get('host')}, and {backend.name} is set to "
+                    f"{service.host}: passed over; give the --base-url or --option that it was "
+                    "submitted with"
+                )
+                continue
+            if not folder:
+                backend.check()
+            prices = prices_for(backend, its_settings)
+            yield OpenService(service, replace(prices, free=True) if folder else prices)
+
+
+def flags_as(flags: RunFlags, settings: Settings, job: Job, paths: Sequence[str] = ()) -> RunFlags:
+    """The flags, with the backend and the question of a job."""
+    folder = settings.photos_dir or Path()
+    given = {
+        **flags.given,
+        "backend": job.facts["backend"],
+        "model": job.facts["model"],
+        "fields": ",".join(job.facts.get("fields") or ()),
+    }
+    named = tuple(folder.absolute() / path for path in paths)
+    retry = "error_api,error_model"
+    return replace(
+        flags,
+        given=given,
+        named=named,
+        retry_status=retry,
+        batch=False,
+        files_from=None,
+        limit=None,
+    )
+
 
 _WORDS = {
     JobState.INTENT: "prepared, not sent",
@@ -136,7 +209,9 @@ def cancel(flags: RunFlags, wanted: Sequence[str], *, everything: bool) -> int:
         UsageError: no job was named, or one that does not run.
     """
     if everything == bool(wanted):
-        raise UsageError("name the jobs to cancel, as 'batch list' has them, or give --all")
+        raise UsageError(
+            "name the jobs to cancel, as 'caption.py batch list' has them, or give --all"
+        )
     settings = settings_for(flags)
     with open_ledger(settings) as ledger:
         running = {
@@ -144,7 +219,7 @@ def cancel(flags: RunFlags, wanted: Sequence[str], *, everything: bool) -> int:
         }
         for name in wanted:
             if name not in running and not any(j.remote_id == name for j in running.values()):
-                raise UsageError(f"{name} is no job that runs; see 'batch list'")
+                raise UsageError(f"{name} is no job that runs; see 'caption.py batch list'")
         for service, _ in services_of(flags, settings, ledger):
             for job in jobs_at(service, running.values()):
                 if everything or {job.id, job.remote_id} & set(wanted):
@@ -233,7 +308,7 @@ def _show(flags: Flags, jobs: Mapping[str, Job]) -> None:
         cost = dollars(row["cost_usd"]) if row["cost_usd"] is not None else ""
         show(row["job"], row["state"], str(row["photos"]), told or cost, row["host"], row["id"])
     if not rows:
-        say(f"No jobs; '{shlex.join(program())} batch submit' makes some")
+        say("No jobs; 'caption.py batch submit' makes some")
 
 
 def _row(job: Job) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from picture_captioner.batch.collecting import Collected, collect
 from picture_captioner.batch.following import follow, jobs_at
 from picture_captioner.batch.ledger import Job, JobState, to_ask_again
 from picture_captioner.batch.service import JobGoneError, ResultsCutError
-from picture_captioner.cli.commands.batch import wait
-from picture_captioner.cli.commands.batch_parties import flags_as, open_ledger, services_of
+from picture_captioner.cli.commands.batch import flags_as, open_ledger, services_of, wait
 from picture_captioner.cli.commands.batch_submit import asking, submit
 from picture_captioner.cli.commands.compose import settings_for
 from picture_captioner.cli.commands.run import caption_pending, with_pending
@@ -103,7 +102,8 @@ def _repair(
     }
     if flags.repair == "batch":
         if asked := to_ask_again(jobs) & {p for paths in chosen.values() for p in paths}:
-            say(f"The next 'batch submit' asks about {count(len(asked))} of them once more")
+            said = f"asks about {count(len(asked))} of them once more"
+            say(f"The next '{suggested(flags, 'batch submit')}' {said}")
         return ExitCode.DONE
     for job_id, paths in chosen.items():
         if len(paths) < len(failed[job_id]):
@@ -115,10 +115,11 @@ def _repair(
         if not paths:
             continue
         if settings.photos_dir is None:
-            say("Next, to ask again about the failed ones: run --retry-status=all")
+            again = suggested(flags, "run", "--retry-status=all")
+            say(f"Next, to ask again about the failed ones: {again}")
             continue
-        again = flags_as(flags, settings, jobs[job_id], paths)
+        as_job = flags_as(flags, settings, jobs[job_id], paths)
         say(f"Asking again about {count(len(paths))} of job {job_id}, at the usual price")
-        if (code := with_pending(again, caption_pending)) != ExitCode.DONE:
+        if (code := with_pending(as_job, caption_pending)) != ExitCode.DONE:
             return code
     return ExitCode.DONE

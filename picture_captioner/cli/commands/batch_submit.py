@@ -178,7 +178,7 @@ def _learn(
             return [photo for photo in photos if photo not in done]
     raise BackendUnavailableError(
         f"none of the first {count(len(candidates))} got a caption, so no job was "
-        "made; 'run --limit 20' shows more"
+        "made; 'caption.py run --limit 20' shows more"
     )
 
 

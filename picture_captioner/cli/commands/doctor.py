@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import re
-import shlex
 import shutil
 import subprocess
 import urllib.error
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 from picture_captioner.cli.commands.compose import addresses
 from picture_captioner.cli.commands.models import where_is
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.program import program
+from picture_captioner.cli.program import command
 from picture_captioner.cli.terminal import count, say, show, show_json, size
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ExitCode, FatalError, LibraryError
@@ -118,7 +117,7 @@ def _photos(settings: Settings) -> Iterator[Finding]:
 def _journal(settings: Settings) -> Iterator[Finding]:
     path = settings.captions_jsonl.absolute()
     if not path.exists():
-        yield Finding("absent", "journal", f"no {path} yet", f"{_this()} run begins it")
+        yield Finding("absent", "journal", f"no {path} yet", f"{command('run')} begins it")
     else:
         try:
             index = read_index(path)
@@ -128,7 +127,8 @@ def _journal(settings: Settings) -> Iterator[Finding]:
             told = f"{count(index.records, 'record')} of {count(len(index.entries))} in {path}"
             if index.damage:
                 told += f", {count(len(index.damage), 'damaged line')}"
-                yield Finding("broken", "journal", told, f"{_this()} journal check names them")
+                remedy = f"{command('journal', 'check')} names them"
+                yield Finding("broken", "journal", told, remedy)
             else:
                 yield Finding("ok", "journal", told)
     folder = next(parent for parent in path.parents if parent.exists())
@@ -206,7 +206,7 @@ def _what_fits(cards: list[str]) -> str:
     if not largest:
         return ""
     names = " or ".join(f"--model {name}" for name in models_for(largest))
-    return f"--backend local with {names}; {_this()} compare shows their captions side by side"
+    return f"--backend local with {names}; {command('compare')} shows their captions side by side"
 
 
 def _free_memory() -> int | None:
@@ -229,10 +229,6 @@ def _extras(settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", f"extra {extra}", "installed")
 
 
-def _this() -> str:
-    return shlex.join(program())
-
-
 def _is_installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
@@ -246,7 +242,7 @@ def _models(settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", "model", f"{model.name} at {where}")
         else:
             about = f"{model.name} ({size(model.size)}, {model.purpose}) is not here"
-            yield Finding("absent", "model", about, f"{_this()} models download {model.name}")
+            yield Finding("absent", "model", about, command("models", "download", model.name))
 
 
 def _servers(settings: Settings) -> Iterator[Finding]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL.Image import Image
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.commands.compose import (
@@ -14,15 +19,17 @@ from picture_captioner.cli.commands.compose import (
     workers_for,
 )
 from picture_captioner.cli.commands.estimate_table import rows
+from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import shots_of
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, spread
 from picture_captioner.cli.commands.rules import hints_for, rules_for
-from picture_captioner.cli.commands.trial import Trial, try_out
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import say, show_json, show_table
-from picture_captioner.errors import ExitCode
+from picture_captioner.cli.terminal import count, say, show_json, show_table
+from picture_captioner.config import Settings
+from picture_captioner.errors import BackendUnavailableError, CaptionerError, ExitCode, FatalError
 from picture_captioner.journal import JournalIndex, read_again, read_index
 from picture_captioner.pipeline.asking.prices import Prices
+from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.dedup import SameShots
 from picture_captioner.pipeline.forecast import (
     Dimensions,
@@ -33,11 +40,13 @@ from picture_captioner.pipeline.forecast import (
     photos_per_second,
     read_dimensions,
 )
+from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
     of_another_library,
     select,
 )
+from picture_captioner.pipeline.selecting.walk import Photo
 
 ASSUMED_SECONDS = 4.0
 """For one answer of a paid service, until this journal knows better. Not measured: there is no
@@ -191,3 +200,81 @@ def _money(
 def _times(each: float | None, photos: int) -> float | None:
     """For all of them; dollars to a millionth, so that even a single photo's add up."""
     return None if each is None else round(each * photos, 6)
+
+
+class Trial(NamedTuple):
+    """Photos that were captioned, and the mean seconds that one took, decoding left out."""
+
+    photos: int
+    seconds: float
+
+
+def try_out(
+    backend: CaptionBackend,
+    settings: Settings,
+    photos_dir: Path,
+    photos: Sequence[Photo],
+    edge: int,
+) -> Trial:
+    """Caption these photos and forget the captions.
+
+    The first answer is not counted if there are others: a model is loaded for it. A model that
+    works in batches gets them all at once after it, another one by one.
+
+    Raises:
+        FatalError: the backend cannot be used, or had no answer at all.
+    """
+    where = f" to {backend.destination}" if backend.destination else ""
+    say(f"Trying {count(len(photos))}{where}: pixels and the prompt; nothing is recorded")
+    with_models(backend.check, settings.models_dir)
+    try:
+        images = _images(photos_dir, photos, edge, follow_links=settings.follow_links)
+        first, rest = images[:1], images[1:]
+        _answered(backend, first)
+        begun = time.monotonic()
+        done = _answered(backend, rest) if rest else _answered(backend, first)
+        seconds = time.monotonic() - begun
+    finally:
+        backend.close()
+    if not done:
+        raise BackendUnavailableError(f"{backend.name} captioned none of the photos tried")
+    return Trial(done, seconds / done)
+
+
+def _images(
+    photos_dir: Path, photos: Sequence[Photo], edge: int, *, follow_links: bool
+) -> list[Image]:
+    found = []
+    with Decoder(within=None if follow_links else photos_dir) as loader:
+        for photo in photos:
+            try:
+                loaded = loader.load(photos_dir / photo.rel_path, edge)
+            except FatalError:
+                raise
+            except CaptionerError as error:
+                say(f"{photo.rel_path} is not tried: {error}")
+                continue
+            if loaded.image is not None:
+                loaded.image.info["full_size"] = (loaded.width, loaded.height)
+                found.append(loaded.image)
+    return found
+
+
+def _answered(backend: CaptionBackend, images: Sequence[Image]) -> int:
+    """How many of them got a caption."""
+    done = 0
+    step = max(backend.batch_limit, 1)
+    for start in range(0, len(images), step):
+        some = images[start : start + step]
+        for answer in backend.caption_batch(some, [()] * len(some)):
+            try:
+                if isinstance(answer, CaptionerError):
+                    raise answer
+                judge_answer(answer, backend.settings.asked)
+            except FatalError:
+                raise
+            except CaptionerError as error:
+                say(f"no caption: {error}")
+            else:
+                done += 1
+    return done

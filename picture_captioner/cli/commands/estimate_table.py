@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from picture_captioner.cli.commands.compose import own_price_remedy
-from picture_captioner.cli.program import program
+from picture_captioner.cli.program import as_called
 from picture_captioner.cli.terminal import count, dollars, duration, rate, size
 
-
-def _this(arguments: str) -> str:
-    return f"'{shlex.join(program())} {arguments}'"
-
-
-def _ask_again() -> str:
-    return f"caption some with {_this('run --limit 20')}, then ask again"
+_ASK_AGAIN = "caption some with 'caption.py run --limit 20', then ask again"
 
 
 def rows(values: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and sentence, in the order in which one asks."""
+    return [(name, as_called(told)) for name, told in _rows(values)]
+
+
+def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
     found = [
         ("backend", f"{values['backend']}, {_model(values)}"),
         ("photos", f"{values['photos']:,}"),
@@ -61,7 +58,7 @@ def _dimensions(values: dict[str, Any]) -> list[tuple[str, str]]:
         said += f"({count(headers, 'header')} read)"
         found.append(("dimensions", f"{said}; sent with {values['edge']} pixels at most"))
     if values["headers_unreadable"]:
-        told = f"{values['headers_unreadable']:,}; {_this('run --dry-run')} names them"
+        told = f"{values['headers_unreadable']:,}; 'caption.py run --dry-run' names them"
         found.append(("unreadable", told))
     return found
 
@@ -69,7 +66,7 @@ def _dimensions(values: dict[str, Any]) -> list[tuple[str, str]]:
 def _tokens(values: dict[str, Any]) -> str:
     sent, written = values["input_tokens_per_photo"], values["output_tokens_per_photo"]
     if sent is None:
-        return f"unknown: no published rule says what a photo takes here; {_ask_again()}"
+        return f"unknown: no published rule says what a photo takes here; {_ASK_AGAIN}"
     total = f"{values['input_tokens']:,} in, {values['output_tokens']:,} out"
     if values["basis"] == "billed":
         return f"{total} ({sent:,} + {written:,} a photo, {_so_far(values)})"
@@ -86,7 +83,7 @@ def _cost(values: dict[str, Any]) -> str:
     if values["cost_usd"] is None:
         if values["price_source"] is None:
             return f"unknown: no price of {_model(values)} is known. {_remedy(values)}"
-        return f"unknown, like the tokens; {_ask_again()}"
+        return f"unknown, like the tokens; {_ASK_AGAIN}"
     total, each = values["cost_usd"], f"{dollars(values['cost_usd_per_photo'])} a photo"
     said = f"about {dollars(total)}, {each}"
     if values["input_cost_usd"] is not None:
@@ -108,8 +105,8 @@ def _price(values: dict[str, Any]) -> str:
 
 def _batch(values: dict[str, Any]) -> str:
     return (
-        f"about {dollars(values['batch_cost_usd'])} with 'run --batch': the provider's batch jobs, "
-        "answered within a day (docs/batch.md)"
+        f"about {dollars(values['batch_cost_usd'])} with 'caption.py run --batch': the provider's "
+        "batch jobs, answered within a day (docs/batch.md)"
     )
 
 

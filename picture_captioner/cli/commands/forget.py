@@ -164,9 +164,11 @@ def _tell_what_is_written(
     some = ", ".join(written[:3]) + (", ..." if len(written) > 3 else "")
     holds = f"{count(len(written), 'file')} with what 'caption.py write' put there ({some})"
     if dry_run:
-        say(f"{holds}: 'undo' cannot take it out when its lines are forgotten. First: {command}")
+        cannot = "'caption.py undo' cannot take it out when its lines are forgotten"
+        say(f"{holds}: {cannot}. First: {command}")
     else:
-        say(f"{holds}: left as they are, and 'undo' cannot take it out any more", always=True)
+        cannot = "'caption.py undo' cannot take it out any more"
+        say(f"{holds}: left as they are, and {cannot}", always=True)
 
 
 def _forget_people(settings: Settings, traces: Traces) -> None:
@@ -186,7 +188,7 @@ def _forget_in_jobs(journal: Path, jobs: Mapping[str, Job], traces: Traces) -> N
         if held and job.is_out and job.remote_id:
             say(
                 f"{job.facts.get('host')} still has {count(held)} of them in job {job.id}, until "
-                f"it is collected; 'batch cancel {job.id}' stops it",
+                f"it is collected; 'caption.py batch cancel {job.id}' stops it",
                 always=True,
             )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from picture_captioner.cli.command_flags import REPORT_DIR
 from picture_captioner.cli.commands.people import deciding, decisions_of
-from picture_captioner.cli.flags import Flags, suggested, where_words
-from picture_captioner.cli.program import report_program
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.engines.claims import health as workers_health
@@ -59,8 +57,7 @@ def run_step(flags: Flags, name: str) -> int:
     if result.get("stale"):
         say(f"Next: {suggested(flags, 'people cluster', '--rebuild')}")
     if result.get("themes"):
-        where = where_words(flags, "captions_jsonl", "photos_dir")
-        say(f"Next: {shlex.join([*report_program(), *where])}")
+        say(f"Next: {suggested(flags, 'report')}")
     return ExitCode.DONE
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import Job as SentJob
 from picture_captioner.batch.ledger import not_out, photos_out
-from picture_captioner.cli.program import program
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ConfigurationError, PhotoError, UnreadableFileError
@@ -41,11 +39,8 @@ def leave_out_what_is_out(
     out.update(raw for raw, leader in shots.items() if leader.rel_path in out)
     pending = not_out(selection.pending, out)
     if waiting := len(selection.pending) - len(pending):
-        say(
-            f"Passing over {count(waiting)} that batch jobs hold; see '{shlex.join(program())} "
-            "batch status'",
-            always=True,
-        )
+        told = f"Passing over {count(waiting)} that batch jobs hold; see 'caption.py batch status'"
+        say(told, always=True)
     selection.pending[:] = pending
 
 

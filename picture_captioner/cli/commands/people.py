@@ -319,16 +319,17 @@ def print_review(flags: Flags) -> int:
     for violation in asked.violations:
         show("contradiction", violation)
     for crowd in asked.large:
-        show("large", crowd.identity, count(len(crowd.faces), "face"),
-             f"caption.py people split {crowd.identity}")  # fmt: skip
+        split = suggested(flags, "people split", crowd.identity)
+        show("large", crowd.identity, count(len(crowd.faces), "face"), split)
     for one, other, cosine in asked.pairs:
-        show("one person?", asked.called[one], asked.called[other], f"{cosine:.2f}",
-             f"caption.py people merge {one} {other}")  # fmt: skip
+        merge = suggested(flags, "people merge", one, other)
+        show("one person?", asked.called[one], asked.called[other], f"{cosine:.2f}", merge)
     for doubt in asked.faces:
         paths = view.paths.get(doubt.face.content_sha256, ["?"])
         name = asked.called.get(doubt.person, doubt.person)
-        show("whose?", short(doubt.face), paths[0], name, f"{doubt.cosine:.2f}", doubt.why,
-             f"caption.py people confirm {doubt.person} {short(doubt.face)}")  # fmt: skip
+        near, face = f"{doubt.cosine:.2f}", short(doubt.face)
+        confirm = suggested(flags, "people confirm", doubt.person, face)
+        show("whose?", face, paths[0], name, near, doubt.why, confirm)
     if not asked:
         say("Nothing to decide")
     if new:

@@ -15,6 +15,7 @@ from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.commands.photos import find_photos, read_files_beside
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
+from picture_captioner.cli.program import as_called, command
 from picture_captioner.cli.progress import Heartbeat, ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say, show, show_json
@@ -34,7 +35,7 @@ from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.selection import of_another_library
 
 if TYPE_CHECKING:
-    from picture_captioner.cli.commands.report_vectors import Chosen
+    from picture_captioner.cli.commands.report_inputs import Chosen
     from picture_captioner.library import Library, Words
     from picture_captioner.pipeline.selecting.walk import Photo
     from picture_captioner.report.build import Built, ReportOptions
@@ -179,7 +180,7 @@ def _walk(flags: ReportFlags, photos_dir: Path, follow_links: bool) -> list[Phot
 
 
 def _report(flags: ReportFlags, inputs: _Inputs, library: Library) -> int:
-    from picture_captioner.cli.commands.report_vectors import choose_embedder
+    from picture_captioner.cli.commands.report_inputs import choose_embedder
 
     chosen = choose_embedder(flags, len(inputs.walked), inputs.photos)
     try:
@@ -202,9 +203,13 @@ def _made(
     alive: Heartbeat,
 ) -> tuple[list[Path], Built]:
     """The report, written."""
-    from picture_captioner.cli.commands.report_inputs import with_facts, with_words
+    from picture_captioner.cli.commands.report_inputs import (
+        load_vectors,
+        load_vocabulary,
+        with_facts,
+        with_words,
+    )
     from picture_captioner.cli.commands.report_people import people_of
-    from picture_captioner.cli.commands.report_vectors import load_vectors, load_vocabulary
     from picture_captioner.report.build import build_report
     from picture_captioner.report.contradictions import contradictions
 
@@ -218,7 +223,8 @@ def _made(
     options = replace(_options(flags, inputs, chosen, vocabulary), step=alive.step)
     built = build_report(photos, vectors, options, _previous(flags))
     head = built.report.head
-    head = replace(head, notes=(*head.notes, *contradictions(built.report)))
+    notes = map(as_called, (*head.notes, *contradictions(built.report)))
+    head = replace(head, notes=tuple(notes), program=command())
     built = built._replace(report=replace(built.report, head=head))
     if not flags.no_people:
         alive.step("people")

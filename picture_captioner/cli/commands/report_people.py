@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.cli.commands.people import decisions_of
+from picture_captioner.cli.program import command
 from picture_captioner.config import Settings
 from picture_captioner.library import Library, Placed
 from picture_captioner.pipeline.people.crops import make_crops
@@ -157,7 +157,7 @@ def _questions(asked: Questions, where: _Where, crops: Mapping[Key, bytes]) -> l
             about=About.CROWD,
             text="so many faces that they may be several people's",
             persons=(person.identity,),
-            answers=(("Part by looks", _command("split", person.identity)),),
+            answers=(("Part by looks", command("people", "split", person.identity)),),
         )
         for person in asked.large
     ]
@@ -168,8 +168,8 @@ def _questions(asked: Questions, where: _Where, crops: Mapping[Key, bytes]) -> l
             persons=(pair.one, pair.other),
             cosine=round(pair.cosine, 2),
             answers=(
-                ("One person", _command("merge", pair.one, pair.other)),
-                ("Two people", _command("different", pair.one, pair.other)),
+                ("One person", command("people", "merge", pair.one, pair.other)),
+                ("Two people", command("people", "different", pair.one, pair.other)),
             ),
         )
         for pair in asked.pairs
@@ -185,15 +185,10 @@ def _questions(asked: Questions, where: _Where, crops: Mapping[Key, bytes]) -> l
                 crop=crops.get(_key(doubt.face)),
                 cosine=round(doubt.cosine, 2),
                 answers=(
-                    ("Yes", _command("confirm", doubt.person, face)),
-                    ("Somebody else", _command("not-this-person", face, doubt.person)),
-                    ("No face", _command("not-a-face", face)),
+                    ("Yes", command("people", "confirm", doubt.person, face)),
+                    ("Somebody else", command("people", "not-this-person", face, doubt.person)),
+                    ("No face", command("people", "not-a-face", face)),
                 ),
             )
         )
     return found
-
-
-def _command(*words: str) -> str:
-    """What to type; it comes from files that somebody may have edited, so it is quoted."""
-    return f"caption.py people {shlex.join(words)}"

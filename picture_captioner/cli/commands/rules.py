@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.backends.base import TOLD, CaptionBackend
 from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.terminal import say
+from picture_captioner.config import Settings
 from picture_captioner.errors import Status, UsageError, did_you_mean
-from picture_captioner.journal import parse_time
-from picture_captioner.pipeline.selecting.hints import Hints, read_hints
+from picture_captioner.journal import Journal, parse_time
+from picture_captioner.library import Library
+from picture_captioner.pipeline.selecting.hints import Context, Hints, read_hints
 from picture_captioner.pipeline.selecting.selection import (
     HintedPrompts,
     Identity,
@@ -17,7 +21,14 @@ from picture_captioner.pipeline.selecting.selection import (
     Stale,
 )
 
+if TYPE_CHECKING:
+    from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
+    from picture_captioner.pipeline.selecting.walk import Photo
+
 RETRIED_BY_DEFAULT = "error_api,error_model"
+
+UNSAID = frozenset({"by hand", "a human's caption, overwritten on request"})
+"""What stands where nobody gave a reason."""
 
 
 def hints_for(flags: RunFlags) -> Hints:
@@ -27,6 +38,79 @@ def hints_for(flags: RunFlags) -> Hints:
         UsageError: the file makes no sense.
     """
     return read_hints(flags.hints) if flags.hints is not None and not flags.dry_run else Hints()
+
+
+def context_for(
+    flags: RunFlags,
+    settings: Settings,
+    backend: CaptionBackend,
+    library: DispensableLibrary | None,
+) -> Context | None:
+    """The facts that the person lets the backend know; None if none was named.
+
+    Raises:
+        UsageError: a kind that there is not, not every one named for another machine, or facts
+            that nobody keeps.
+    """
+    named = words_in("--context", settings.context, [*TOLD, "all"])
+    if not named or flags.dry_run:
+        return None
+    if "all" in named and backend.destination:
+        raise UsageError(
+            f"--context all: what leaves for {backend.destination} is named kind by kind; "
+            f"choose from {', '.join(TOLD)}"
+        )
+    if library is None:
+        cure = "leave --no-library out" if flags.no_library else "and it cannot be opened"
+        raise UsageError(f"--context needs what library.db knows; {cure}")
+    if backend.placeholder:
+        say(f"--context does nothing: {backend.name} writes placeholders")
+        return None
+    kinds = list(TOLD) if "all" in named else named
+    names = None
+    if "place" in kinds:
+        from picture_captioner.report.places import place_names
+
+        names = place_names()
+        if names is None:
+            say("Places without a name are not told: 'caption.py doctor' names the extra places")
+    people = _names_by_photo(library.library, settings) if "people" in kinds else {}
+    return Context(kinds, library.facts_of, people, names, _ours(settings))
+
+
+def _ours(settings: Settings) -> Callable[[str], Collection[str]]:
+    """The words that `write` put into photos: read back, they would be told as somebody's own."""
+    from picture_captioner.writeback import undo
+
+    rows, _ = undo.UndoFile.read(undo.undo_path(settings.captions_jsonl))
+    ours = undo.words_of_ours(row for row in rows if row.get("inside") or row.get("undone"))
+    return lambda rel_path: ours.get(rel_path, ())
+
+
+def _names_by_photo(library: Library, settings: Settings) -> dict[str, list[str]]:
+    """Whom each photo shows, of those who have a name and are not hidden."""
+    from picture_captioner.pipeline.people.overview import overview
+    from picture_captioner.pipeline.people.people_file import read_decisions
+
+    said, _ = read_decisions(settings.people_path)
+    found: dict[str, list[str]] = {}
+    for person in overview(library, said).persons:
+        if person.name and not person.hidden:
+            for face in person.faces:
+                found.setdefault(face.content_sha256, []).append(person.name)
+    return found
+
+
+def rejected_because(journal: Journal, photos: Sequence[Photo]) -> dict[str, str]:
+    """Why the last captions of these photos were rejected, by path, where somebody said why."""
+    found = {}
+    for photo in photos:
+        last = journal.index.entries.get(photo.rel_path)
+        if last is not None and last.withdrawn:
+            error = journal.read_record(last).error
+            if error is not None and error.code == "rejected" and error.message not in UNSAID:
+                found[photo.rel_path] = error.message
+    return found
 
 
 def hears_context(backend: CaptionBackend, first: CaptionBackend) -> bool:

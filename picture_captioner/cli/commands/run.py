@@ -25,7 +25,6 @@ from picture_captioner.cli.commands.compose import (
     settings_for,
     workers_for,
 )
-from picture_captioner.cli.commands.context import context_for, rejected_because
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import (
     leave_out_copies_of_what_is_out,
@@ -37,7 +36,13 @@ from picture_captioner.cli.commands.pending import (
     tell_selection,
 )
 from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
-from picture_captioner.cli.commands.rules import hears_context, hints_for, rules_for
+from picture_captioner.cli.commands.rules import (
+    context_for,
+    hears_context,
+    hints_for,
+    rejected_because,
+    rules_for,
+)
 from picture_captioner.cli.commands.summary import tell_summary
 from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.logs import configure_logging

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from picture_captioner.cli.flags import as_typed, where_words
-from picture_captioner.cli.program import program, report_program
+from picture_captioner.cli.flags import as_typed, suggested
 from picture_captioner.cli.terminal import count, duration, rate, say, show, show_json
 from picture_captioner.errors import TruncatedImageError
 from picture_captioner.foreign_text import without_secrets
@@ -118,10 +116,11 @@ def _next_steps(
     if flags.dry_run:
         steps.append(f"Next, to caption them: {_command(flags)}")
     elif backend.placeholder and not left:
-        listed = f"'{shlex.join(program())} backends' lists them"
-        steps.append(f"Next, for real captions: {_command(flags, '--backend=NAME')} ({listed})")
+        real = _command(flags, "--backend=NAME")
+        steps.append(f"Next, for real captions: {real} ('caption.py backends' lists them)")
     elif counts[Outcome.CAPTIONED] and not left:
-        steps += _look_at_them(flags)
+        report, search = suggested(flags, "report"), suggested(flags, "search", "WORDS")
+        steps.append(f"Next, to see the library: {report}; to find photos: {search}")
     return steps
 
 
@@ -154,18 +153,8 @@ def _command(flags: RunFlags, *additions: str) -> str:
     A price limit or an address that was left out would be missed; what was asked for once, such as
     --force, is not repeated.
     """
-    left_out = set[str]()
-    if any(addition.startswith("--backend") for addition in additions):
-        left_out = {"backend", "model", "base_url"}
-    given: dict[str, Any] = {n: v for n, v in flags.given.items() if n not in left_out}
-    given |= {name: getattr(flags, name) for name in _REPEATED}
-    words = [f"--config={flags.config}"] if flags.config else []
-    words += [word for name, value in given.items() for word in as_typed(name, value)]
-    return shlex.join([*program(), "run", *words, *map(str, flags.named), *additions])
-
-
-def _look_at_them(flags: RunFlags) -> list[str]:
-    """The report and the search, for this library and journal."""
-    report = [*report_program(), *where_words(flags, "captions_jsonl", "photos_dir")]
-    search = [*program(), "search", *where_words(flags, "captions_jsonl"), "WORDS"]
-    return [f"Next, to see the library: {shlex.join(report)}; to find photos: {shlex.join(search)}"]
+    other = any(addition.startswith("--backend") for addition in additions)
+    photos = [word for name in _REPEATED for word in as_typed(name, getattr(flags, name))]
+    words = (*photos, *map(str, flags.named), *additions)
+    without = {"backend", "model", "base_url"} if other else ()
+    return suggested(flags, "run", *words, without=without)

@@ -117,7 +117,7 @@ def _served(settings: Settings, command: str) -> ServerAddress:
     raise UsageError(
         f"'{command}' is for a library that several machines share: --library "
         "postgresql://user@host/database (LIBRARY in config.env; docs/scale.md). On one machine "
-        "'run' does the same"
+        "'caption.py run' does the same"
     )
 
 

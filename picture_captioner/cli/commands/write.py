@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -17,10 +16,16 @@ from picture_captioner.cli.commands.people import decisions_of
 from picture_captioner.cli.commands.photos import photos_dir_of
 from picture_captioner.cli.commands.search import selected
 from picture_captioner.cli.commands.stats import existing_journal
-from picture_captioner.cli.commands.write_choices import Choices, Named, records_to_write
-from picture_captioner.cli.commands.write_plans import Before, Inside, Plan, Planner
-from picture_captioner.cli.flags import where_words
-from picture_captioner.cli.program import program
+from picture_captioner.cli.commands.write_plans import (
+    Before,
+    Choices,
+    Inside,
+    Named,
+    Plan,
+    Planner,
+    records_to_write,
+)
+from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.terminal import count, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, SidecarError
@@ -79,7 +84,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
                 _show_plan(flags, plan, photos_dir)
         else:
             run = f"{utc_now()[:19].replace(':', '')}-{secrets.token_hex(3)}"
-            back = shlex.join([*program(), "undo", *where_words(flags)])
+            back = suggested(flags, "undo")
             writing = Writing(
                 file, run, photos_dir, carrier, outcome, back, keep_times=how.keep_times
             )

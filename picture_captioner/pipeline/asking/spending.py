@@ -138,6 +138,6 @@ def _message(rel_path: str, usage: Usage, billed: float, why: str) -> str:
     enough = Decimal(f"{2 * billed:.2g}")
     return (
         f"stopped at {rel_path}: it billed {billed:.6f} USD ({tokens}), and {why}. It is recorded. "
-        "If that is what this model costs, see 'estimate', and say what a photo may cost to go "
-        f"on: --max-photo-cost {enough:f} (MAX_PHOTO_COST in config.env)"
+        "If that is what this model costs, see 'caption.py estimate', and say what a photo may "
+        f"cost to go on: --max-photo-cost {enough:f} (MAX_PHOTO_COST in config.env)"
     )

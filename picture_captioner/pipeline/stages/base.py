@@ -168,13 +168,13 @@ STAGES = (
     ),
     StageInfo(
         "text",
-        "what is written in it, by 'read'",
+        "what is written in it, by 'caption.py read'",
         "picture_captioner.pipeline.stages.text:TextStage",
         "pp-ocrv6-small-1",
         extra="ocr",
         asked_for=True,
     ),
-    StageInfo("caption", "a caption, by 'run'", None, None),
+    StageInfo("caption", "a caption, by 'caption.py run'", None, None),
 )
 
 

@@ -69,6 +69,7 @@ def _head(report: Report) -> Json:
         "seed": head.seed,
         "minClusterSize": head.min_cluster_size,
         "notes": [*head.notes],
+        "program": head.program,
         "noiseShare": report.noise_share,
         "vocabularyFallbacks": report.vocabulary_fallbacks,
     }

@@ -46,8 +46,8 @@ function checkedTerm(kind, value, negated) {
   if (["date", "from", "to"].includes(kind)) return { kind: "date", value: periodOf(kind, value), negated };
   if (LISTED[kind] && !LISTED[kind].includes(value)) throw new QueryError(`${kind}:${value} is none; it may be: ${LISTED[kind].join(", ")}.`);
   if (!LISTED[kind] && !hasWord(value)) throw new QueryError(`${kind}:${value} names nothing.`);
-  if (kind === "similar") throw new QueryError("similar: is for the command: caption.py search similar:PATH.");
-  if (kind === "has" && ["face", "vector"].includes(value)) throw new QueryError(`has:${value} is for the command: caption.py search has:${value}.`);
+  if (kind === "similar") throw new QueryError(`similar: is for the command: ${head.program} search similar:PATH.`);
+  if (kind === "has" && ["face", "vector"].includes(value)) throw new QueryError(`has:${value} is for the command: ${head.program} search has:${value}.`);
   return { kind, value, negated };
 }
 

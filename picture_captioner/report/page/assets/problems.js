@@ -8,13 +8,13 @@ const VERDICTS = {
 
 /** What to do about it, by the code that the message begins with, else by the verdict. */
 const NEXT_BY_CODE = {
-  truncated: "copy the file again from where it came, or: caption.py run --retry-status error_corrupt --accept-truncated",
-  refused: "ask another model: caption.py run --retry-status error_model,error_api --fallback BACKEND:MODEL",
+  truncated: `copy the file again from where it came, or: ${head.program} run --retry-status error_corrupt --accept-truncated`,
+  refused: `ask another model: ${head.program} run --retry-status error_model,error_api --fallback BACKEND:MODEL`,
 };
 const NEXT = {
   error_corrupt: "copy the file again from where it came; a file that changed is tried again",
-  error_api: "try again: caption.py run --retry-status error_api",
-  error_model: "try again: caption.py run --retry-status error_model",
+  error_api: `try again: ${head.program} run --retry-status error_api`,
+  error_model: `try again: ${head.program} run --retry-status error_model`,
 };
 const nextStep = (i) => NEXT_BY_CODE[photo.error(i).split(":")[0]] ?? NEXT[photo.status(i)];
 
@@ -49,7 +49,7 @@ function problemItems(groups) {
     for (const i of group) items.push({ kind: "row", i });
   }
   if (pending.length) {
-    items.push({ kind: "header", class: "reason", height: 58, title: "Not captioned yet", note: `${photosText(pending.length)} without a record in the journal · Next: caption.py run` });
+    items.push({ kind: "header", class: "reason", height: 58, title: "Not captioned yet", note: `${photosText(pending.length)} without a record in the journal · Next: ${head.program} run` });
     for (const i of pending) items.push({ kind: "row", i });
   }
   return items;
