@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FAILURES_SHOWN = 5
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_SIGNS = 4.0
 
 
 class _Display(Protocol):
@@ -89,45 +90,32 @@ def _is_terminal() -> bool:
     return sys.stderr.isatty() and min(os.get_terminal_size(sys.stderr.fileno())) > 0
 
 
-class Heartbeat:
-    """Says what goes on when nothing else was said for a while: nobody should wonder if it hangs.
-
-    Work goes on in the caller's thread; a thread of its own looks at the clock.
-    """
-
-    def __init__(self, seconds: float = 4.0) -> None:
-        self._seconds = seconds
-        self._step = ""
-        self._began = time.monotonic()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Heartbeat:
-        with contextlib.suppress(RuntimeError):  # no room for a thread: it works in silence
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def step(self, name: str) -> None:
-        """What is done from here on."""
-        self._step, self._began = name, time.monotonic()
-
-    def _watch(self) -> None:
-        while not self._over.wait(self._seconds):
-            if self._step:
-                say(f"{self._step}, {duration(time.monotonic() - self._began)} so far")
-
-
 @contextlib.contextmanager
-def told(step: str) -> Iterator[None]:
-    """Say every few seconds that this goes on."""
-    with Heartbeat() as alive:
-        alive.step(step)
-        yield
+def told(step: str) -> Iterator[Callable[[str], None]]:
+    """Say every few seconds that this goes on: nobody should wonder if it hangs.
+
+    Work goes on in the caller's thread; another one looks at the clock. What is yielded takes the
+    name of the next step.
+    """
+    began, over = time.monotonic(), threading.Event()
+
+    def begin(name: str) -> None:
+        nonlocal step, began
+        step, began = name, time.monotonic()
+
+    def watch() -> None:
+        while not over.wait(SECONDS_BETWEEN_SIGNS):
+            say(f"{step}, {duration(time.monotonic() - began)} so far")
+
+    thread = threading.Thread(target=watch, daemon=True)
+    with contextlib.suppress(RuntimeError):  # no room for a thread: it works in silence
+        thread.start()
+    try:
+        yield begin
+    finally:
+        over.set()
+        if thread.ident is not None:
+            thread.join()
 
 
 class ProgressReporter:

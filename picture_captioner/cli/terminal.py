@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -69,6 +69,13 @@ def say(line: str = "", *, always: bool = False) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(safe(_bearable(line)) + "\n")
         sys.stderr.flush()
+
+
+def say_all(*groups: Iterable[str]) -> None:
+    """What a file has to say of itself, a line each: repairs, warnings."""
+    for group in groups:
+        for line in group:
+            say(line)
 
 
 def _bearable(line: str) -> str:
@@ -143,9 +150,9 @@ def reopen_closed_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
 
 
-def count(number: int, noun: str = "photo") -> str:
-    """`1 photo`, `1,240 photos`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str = "photo", plural: str = "") -> str:
+    """`1 photo`, `1,240 photos`, `2 people`."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:

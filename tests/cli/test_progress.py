@@ -14,7 +14,7 @@ import pytest
 from picture_captioner.cli import progress
 from picture_captioner.cli.commands import photos
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.progress import FAILURES_SHOWN, Heartbeat, ProgressReporter
+from picture_captioner.cli.progress import FAILURES_SHOWN, ProgressReporter, told
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
 from picture_captioner.pipeline.selecting.walk import Photo, WalkResult
@@ -179,15 +179,16 @@ def test_threads_add_up(reporter, capsys, monkeypatch):
     assert "800/800 photos (100%)" in capsys.readouterr().err
 
 
-def test_a_step_that_takes_long_is_not_silent(capsys):
-    with Heartbeat(seconds=0.05) as alive:
-        alive.step("grouping")
+def test_a_step_that_takes_long_is_not_silent(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_SIGNS", 0.05)
+    with told("reading") as step:
+        step("grouping")
         time.sleep(0.3)
     assert capsys.readouterr().err.count("grouping, ") >= 2
 
 
 def test_neither_a_slow_disk_nor_a_slow_model_is_silent(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(Heartbeat.__init__, "__defaults__", (0.05,))
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_SIGNS", 0.05)
     found = WalkResult(photos=[Photo("a.jpg", 1, 1)])
 
     def slowly(*_, **__):

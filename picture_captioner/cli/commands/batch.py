@@ -18,7 +18,7 @@ from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, dollars, say, show, show_json
+from picture_captioner.cli.terminal import count, dollars, say, say_all, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import BackendUnavailableError, ExitCode, UsageError
 from picture_captioner.pipeline.asking.prices import Prices
@@ -36,8 +36,7 @@ class OpenService(NamedTuple):
 def open_ledger(settings: Settings) -> Iterator[JobLedger]:
     """The ledger, held; what is wrong with it is told."""
     with JobLedger.beside(settings.captions_jsonl) as ledger:
-        for warning in (*ledger.repairs, *ledger.warnings()):
-            say(warning)
+        say_all(ledger.repairs, ledger.warnings())
         yield ledger
 
 
@@ -136,12 +135,11 @@ def wait(flags: RunFlags) -> int:
         FatalError: a provider cannot be asked, again and again.
     """
     settings = settings_for(flags)
-    reporter = ProgressReporter()
-    with note_signals(reporter.notice) as interrupts:
-        try:
-            _wait(flags, settings, reporter, interrupts)
-        finally:
-            reporter.close()
+    with (
+        contextlib.closing(ProgressReporter()) as reporter,
+        note_signals(reporter.notice) as interrupts,
+    ):
+        _wait(flags, settings, reporter, interrupts)
     if interrupts.exit_status is not None:
         return interrupts.exit_status
     if any(job.state is JobState.ENDED for job in read_jobs(settings.captions_jsonl).values()):

@@ -25,7 +25,7 @@ from picture_captioner.cli.commands.run import (
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, duration, say
+from picture_captioner.cli.terminal import count, duration, say, say_all
 from picture_captioner.errors import (
     BackendUnavailableError,
     FatalError,
@@ -91,8 +91,7 @@ def _submit(job: Job) -> int:
         )
         return caption_pending(job)
     with JobLedger.beside(job.journal.path) as ledger, contextlib.closing(service):
-        for warning in (*ledger.repairs, *ledger.warnings()):
-            say(warning)
+        say_all(ledger.repairs, ledger.warnings())
         with asking(service):
             service.check()
             follow(service, ledger, say)

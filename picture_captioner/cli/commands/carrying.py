@@ -7,9 +7,9 @@ same afterwards, so nobody is asked, or paid, for a caption again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from picture_captioner.config import Settings
 from picture_captioner.journal import Journal
@@ -31,10 +31,8 @@ class Carrier:
         self._library: Library | None = None
         self._people: PeopleFile | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Let go of them."""
         self._held.close()
 
     def open(self) -> None:
@@ -124,5 +122,5 @@ def settle_writes(settings: Settings, photos_dir: Path, journal: Journal) -> Non
     """
     exiftool.remove(exiftool.work_folder(journal.path))
     rows, _ = undo.UndoFile.read(undo.undo_path(journal.path))
-    with Carrier(settings, photos_dir, journal) as carrier:
+    with closing(Carrier(settings, photos_dir, journal)) as carrier:
         carrier.settle(rows)

@@ -24,8 +24,9 @@ from picture_captioner.cli.commands.compose import (
     prices_for,
     settings_for,
 )
+from picture_captioner.cli.commands.files import photos_dir_of
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, spread
+from picture_captioner.cli.commands.photos import find_photos, spread
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say, show, show_json
 from picture_captioner.config import Settings

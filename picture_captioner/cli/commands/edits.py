@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.cli.commands.stats import existing_journal
+from picture_captioner.cli.commands.files import existing_journal, index_of, open_journal
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, output_errors, say, show
 from picture_captioner.errors import ExitCode, OutputError, UsageError
@@ -23,7 +23,6 @@ from picture_captioner.journal import (
     Record,
     TagDecisions,
     read_captions,
-    read_index,
 )
 from picture_captioner.library import Library, PhotoFacts
 from picture_captioner.report.csv_export import cell
@@ -99,9 +98,7 @@ def _rows(
     groups: Sequence[str],
     embeddings: bool,
 ) -> Iterator[dict[str, Any]]:
-    index = read_index(journal)
-    for warning in index.warnings(journal.name):
-        say(warning)
+    index = index_of(journal)
     tags = TagDecisions.beside(journal)
     for record in map(tags.applied, read_captions(journal, index, placeholders=True)):
         path = (photos_dir or Path()).absolute() / record.rel_path
@@ -159,9 +156,7 @@ def import_edits(flags: Flags, file: Path, *, dry_run: bool) -> int:
     who = _who()
     tags = TagDecisions.beside(existing_journal(flags))
 
-    with Journal(existing_journal(flags)) as journal:
-        for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
-            say(warning)
+    with open_journal(existing_journal(flags)) as journal:
         names = {cell(path): path for path in journal.index.entries}
         for row in list(read_edits(file, names)):
             entry = journal.index.caption(row["rel_path"])
@@ -193,9 +188,7 @@ def reject_captions(flags: Flags, paths: Sequence[str], reason: str) -> int:
 def _decide(flags: Flags, paths: Sequence[str], decision: Callable[[Record, str], Record]) -> int:
     who, outcome = _who(), Counter[str]()
     photos_dir = flags.settings().photos_dir
-    with Journal(existing_journal(flags)) as journal:
-        for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
-            say(warning)
+    with open_journal(existing_journal(flags)) as journal:
         entries = [journal.index.caption(_named(path, photos_dir, journal)) for path in paths]
         for path, entry in zip(paths, entries, strict=True):
             if entry is None:

@@ -19,15 +19,16 @@ from picture_captioner.cli.commands.compose import (
     workers_for,
 )
 from picture_captioner.cli.commands.estimate_table import rows
+from picture_captioner.cli.commands.files import index_of, photos_dir_of
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import shots_of
-from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, spread
+from picture_captioner.cli.commands.photos import find_photos, spread
 from picture_captioner.cli.commands.rules import hints_for, rules_for
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say, show_json, show_table
 from picture_captioner.config import Settings
 from picture_captioner.errors import BackendUnavailableError, CaptionerError, ExitCode, FatalError
-from picture_captioner.journal import JournalIndex, read_again, read_index
+from picture_captioner.journal import JournalIndex, read_again
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.dedup import SameShots
@@ -76,9 +77,7 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
     rules = rules_for(flags, [backend], hints_for(flags))
     prices, edge = prices_for(backend, settings), edge_for([backend], settings)
     workers = workers_for(backend, settings)
-    index = read_index(settings.captions_jsonl)
-    for warning in index.warnings(settings.captions_jsonl.name):
-        say(warning)
+    index = index_of(settings.captions_jsonl)
     photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
     if differing := of_another_library(photos, index):
         say(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from picture_captioner.batch.ledger import Job, JobLedger, ledger_path, read_jobs
+from picture_captioner.cli.commands.files import existing_journal, open_journal
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import count, say, show
 from picture_captioner.config import Settings
@@ -17,7 +18,7 @@ from picture_captioner.errors import (
     NoPhotosError,
     UsageError,
 )
-from picture_captioner.journal import Journal, Traces, find_traces, forget_in_log, forget_lines
+from picture_captioner.journal import Traces, find_traces, forget_in_log, forget_lines
 from picture_captioner.library import Library, forget_clean_images
 from picture_captioner.writeback import exiftool, undo
 from picture_captioner.writeback.sidecars import files_of
@@ -38,13 +39,7 @@ def forget_photos(
         raise UsageError("name the photos or folders to forget, or give --gone for deleted ones")
     settings = flags.settings()
     is_gone = _is_gone(settings) if gone else None
-    if not settings.captions_jsonl.exists():
-        raise JournalError(
-            f"there is no journal at {settings.captions_jsonl}; name it with --captions-jsonl"
-        )
-    with Journal(settings.captions_jsonl) as journal:
-        for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
-            say(warning)
+    with open_journal(existing_journal(flags)) as journal:
         jobs = read_jobs(journal.path)
         known = {*journal.index.entries, *(path for job in jobs.values() for path in job.paths)}
         names = {name: _in_library(name, settings.photos_dir, known) for name in paths}

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 from picture_captioner.batch.ledger import JobLedger, ledger_path, read_jobs
-from picture_captioner.cli.commands.stats import existing_journal
+from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say, show, show_json, size
+from picture_captioner.cli.terminal import count, say, say_all, show, show_json, size
 from picture_captioner.errors import ExitCode
 from picture_captioner.journal import (
     Entry,
@@ -114,8 +114,7 @@ def recheck_journal(flags: Flags, *, dry_run: bool) -> int:
     with contextlib.ExitStack() as held:
         journal = None if dry_run else held.enter_context(Journal(path))
         index = read_index(path) if journal is None else journal.index
-        for warning in index.warnings(path.name):
-            say(warning)
+        say_all(index.warnings(path.name))
         answers = sorted((e for e in index.captions() if _is_answer(e)), key=lambda e: e.offset)
         for first in range(0, len(answers), _READ_AT_ONCE):
             some = read_again(path, answers[first : first + _READ_AT_ONCE])

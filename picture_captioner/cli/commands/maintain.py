@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from picture_captioner.cli.command_flags import REPORT_DIR
+from picture_captioner.cli.commands.files import library_there
 from picture_captioner.cli.commands.people import deciding, decisions_of
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show, show_json
@@ -81,10 +82,9 @@ def _why_themes_are_stale() -> str:
 @contextmanager
 def _held(settings: Settings, name: str) -> Iterator[tuple[Library, Decisions]]:
     """The library and what was said; who changes something holds people.jsonl's lock."""
-    there = settings.has_library
-    if there and name not in READ_ONLY:
+    if settings.has_library and name not in READ_ONLY:
         with deciding(settings) as (library, file):
             yield library, file.said()
         return
-    with Library.open(settings.library_home, say) if there else Library.in_memory(say) as library:
+    with library_there(settings) as library:
         yield library, decisions_of(settings)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -128,7 +129,7 @@ def _download(name: str, folder: Path | None) -> None:
         f"Downloading {name}{about} from {host}; no photo is sent. It goes on where it was stopped "
         "if the command is repeated"
     )
-    with _Display() as progress:
+    with _shown_progress() as progress:
         if model.repository:
             from picture_captioner.hub.repositories import download_repository
 
@@ -189,28 +190,28 @@ def _as_mapping(model: KnownModel, where: Path | None) -> dict[str, Any]:
     }
 
 
-class _Display:
-    """The progress of a download: a bar in a terminal, else a line every ten seconds."""
+@contextmanager
+def _shown_progress() -> Iterator[Progress]:
+    """The progress of downloads: a bar for each file in a terminal, else a line now and then."""
+    bars: list[tqdm[Any]] = []
+    last = time.monotonic()
 
-    def __init__(self) -> None:
-        self._bar: tqdm[Any] | None = None
-        self._last = time.monotonic()
-
-    def __enter__(self) -> Progress:
-        return self._told
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def _told(self, name: str, done: int, total: int) -> None:
+    def told(name: str, done: int, total: int) -> None:
+        nonlocal last
         if sys.stderr.isatty():
-            if self._bar is None or self._bar.desc != f"{name}: ":
-                self.__exit__()
-                self._bar = tqdm(desc=name, unit="B", unit_scale=True, dynamic_ncols=True)
-            self._bar.total = total or None
-            self._bar.update(done - self._bar.n)
-        elif time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = time.monotonic()
+            if not bars or bars[-1].desc != f"{name}: ":
+                for bar in bars:
+                    bar.close()
+                bars.append(tqdm(desc=name, unit="B", unit_scale=True, dynamic_ncols=True))
+            bars[-1].total = total or None
+            bars[-1].update(done - bars[-1].n)
+        elif time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
             of = f" of {size(total)}" if total else ""
             say(f"{name}: {size(done)}{of} on this machine")
+
+    try:
+        yield told
+    finally:
+        for bar in bars:
+            bar.close()

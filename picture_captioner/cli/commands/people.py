@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.cli.command_flags import ProcessFlags
+from picture_captioner.cli.commands.files import library_there
 from picture_captioner.cli.commands.process import run_stages
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say, show, show_json
+from picture_captioner.cli.terminal import count, say, say_all, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, ExitCode, UsageError, did_you_mean
 from picture_captioner.extras import how_to_install
@@ -89,8 +90,7 @@ class Known:
 def known_people(flags: Flags) -> Iterator[Known]:
     """What is known of people, for who changes nothing. Makes no file."""
     settings = flags.settings()
-    there = settings.has_library
-    with Library.open(settings.library_home, say) if there else Library.in_memory(say) as library:
+    with library_there(settings) as library:
         said = decisions_of(settings)
         yield Known(settings, library, said, overview(library, said))
 
@@ -106,8 +106,7 @@ def deciding(settings: Settings) -> Iterator[tuple[Library, PeopleFile]]:
         Library.open(settings.library_home, say) as library,
         PeopleFile(settings.people_path) as file,
     ):
-        for warning in (*file.repairs, *file.warnings()):
-            say(warning)
+        say_all(file.repairs, file.warnings())
         yield library, file
 
 
@@ -190,7 +189,7 @@ def _tell_grouped(flags: Flags, grouped: Grouped) -> None:
     pending = len(people.doubts)
     free = sum(person is None for person in people.of_face)
     say(
-        f"{count(len(people.persons), 'person').replace('persons', 'people')}; "
+        f"{count(len(people.persons), 'person', 'people')}; "
         f"{free:,} of {count(len(grouped.table), 'face')} nobody's, {pending:,} to be reviewed"
     )
     for violation in people.violations:

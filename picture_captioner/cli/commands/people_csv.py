@@ -55,7 +55,7 @@ def export_people(flags: Flags, path: Path) -> int:
             text.detach()
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    say(f"Wrote {count(len(rows), 'person').replace('persons', 'people')} to {path}")
+    say(f"Wrote {count(len(rows), 'person', 'people')} to {path}")
     return ExitCode.DONE
 
 
@@ -95,7 +95,7 @@ def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
             changed += bool(new)
             made += new
         told = "would be changed (nothing done: --dry-run)" if dry_run else "changed"
-        say(f"{count(changed, 'person').replace('persons', 'people')} {told}")
+        say(f"{count(changed, 'person', 'people')} {told}")
         return [] if dry_run else made
 
     return decide(flags, rows)

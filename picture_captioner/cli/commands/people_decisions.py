@@ -229,7 +229,7 @@ def hide_persons(flags: Flags, persons: Sequence[str], under: int | None, *, hid
         if under is not None:
             few = (p for p in known.view.persons if not p.name and len(p.faces) < under)
             chosen |= {p.identity: p for p in few if p.hidden is not hidden}
-        say(f"{count(len(chosen), 'person').replace('persons', 'people')} "
+        say(f"{count(len(chosen), 'person', 'people')} "
             f"{'hidden' if hidden else 'shown again'}")  # fmt: skip
         return [
             row

@@ -13,8 +13,7 @@ from picture_captioner import image_loader
 from picture_captioner.cli.progress import told
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
-from picture_captioner.config import CONFIG_FILE, Settings
-from picture_captioner.errors import ConfigurationError, NoPhotosError, UsageError
+from picture_captioner.errors import NoPhotosError, UsageError
 from picture_captioner.extras import how_to_install
 from picture_captioner.library import Library
 from picture_captioner.pipeline.selecting.file_list import read_file_list
@@ -35,20 +34,6 @@ from picture_captioner.pipeline.selecting.walk import (
 
 UNREADABLE_NAMED = 5
 KINDS_NAMED = 6
-
-
-def photos_dir_of(settings: Settings) -> Path:
-    """The photos directory.
-
-    Raises:
-        ConfigurationError: none is set.
-    """
-    if settings.photos_dir is None:
-        raise ConfigurationError(
-            "which photos? Give --photos-dir DIR, or add the line PHOTOS_DIR=DIR to "
-            f"{settings.file.path or CONFIG_FILE.absolute()}"
-        )
-    return settings.photos_dir
 
 
 def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:

@@ -6,12 +6,14 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from picture_captioner.cli.command_flags import ProcessFlags
+from picture_captioner.cli.commands.files import library_there, photos_dir_of
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
+from picture_captioner.cli.commands.photos import find_photos, read_files_beside
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import ProgressReporter
@@ -116,30 +118,31 @@ def _run(
     feed: Feed | None,
 ) -> int:
     read_files_beside(photos_dir, photos, library, settings.captions_jsonl)
-    reporter = ProgressReporter()
-    with note_signals(reporter.notice) as interrupts:
-        try:
-            result = process_photos(
-                photos_dir,
-                photos,
-                library,
-                stages,
-                reporter,
-                force=flags.force,
-                limit=flags.limit,
-                follow_links=settings.follow_links,
-                interrupted=interrupts.requested,
-                decoders=settings.decode_workers,
-                feed=feed,
-            )
-        finally:
-            reporter.close()
+    with closing(ProgressReporter()) as reporter, note_signals(reporter.notice) as interrupts:
+        result = process_photos(
+            photos_dir,
+            photos,
+            library,
+            stages,
+            reporter,
+            force=flags.force,
+            limit=flags.limit,
+            follow_links=settings.follow_links,
+            interrupted=interrupts.requested,
+            decoders=settings.decode_workers,
+            feed=feed,
+        )
     code = interrupts.exit_status or ExitCode.DONE
     _tell(result, stages)
+    leave_if_abandoned(result, code)
+    return code
+
+
+def leave_if_abandoned(result: ProcessingResult, code: int) -> None:
+    """End the process at once where a decoder hangs: it must not keep us from ending."""
     if result.abandoned:
         logging.shutdown()
-        os._exit(code)  # a decoder that hangs must not keep the process from ending
-    return code
+        os._exit(code)
 
 
 def _tell(result: ProcessingResult, stages: Sequence[Stage]) -> None:
@@ -161,8 +164,7 @@ def print_status(flags: ProcessFlags, path: Path | None) -> int:
     """Print, per stage, how many photos are done, failed, stale and pending, and the time left."""
     settings = flags.settings()
     _, photos = _photos(flags, path, settings)
-    there = settings.has_library  # asking makes no file
-    with Library.open(settings.library_home, say) if there else Library.in_memory(say) as library:
+    with library_there(settings) as library:
         counts = _counts(library, photos, {info.name for info in STAGES})
         counts["caption"] = _captions(settings, photos)
         left = _seconds_left(library, counts)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from picture_captioner.cli.command_flags import ReportFlags
+from picture_captioner.cli.commands.files import index_of
 from picture_captioner.cli.commands.photos import find_photos, read_files_beside
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.program import as_called, command
-from picture_captioner.cli.progress import Heartbeat, ProgressReporter
+from picture_captioner.cli.progress import ProgressReporter, told
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say, show, show_json
 from picture_captioner.config import Settings
@@ -29,7 +30,6 @@ from picture_captioner.journal import (
     TagDecisions,
     make_folders,
     read_again,
-    read_index,
 )
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.selection import of_another_library
@@ -121,9 +121,7 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         )
     notes = () if photos_dir else ("made from the journal alone, without the photos",)
     walked = _walk(flags, photos_dir, settings.follow_links) if photos_dir else []
-    index = read_index(journal)
-    for warning in index.warnings(journal.name):
-        say(warning)
+    index = index_of(journal)
     if differing := of_another_library(walked, index):
         notes = (f"{journal.name} seems to be another library's and is left out: {differing}",)
         index = JournalIndex()
@@ -186,8 +184,8 @@ def _report(flags: ReportFlags, inputs: _Inputs, library: Library) -> int:
     try:
         if code := _examine(inputs, chosen, library, flags.settings().captions_jsonl):
             return code
-        with Heartbeat() as alive:
-            files, built = _made(flags, inputs, chosen, library, alive)
+        with told("reading what is known of the photos") as step:
+            files, built = _made(flags, inputs, chosen, library, step)
     finally:
         if chosen is not None:
             chosen.embedder.close()
@@ -200,7 +198,7 @@ def _made(
     inputs: _Inputs,
     chosen: Chosen | None,
     library: Library,
-    alive: Heartbeat,
+    step: Callable[[str], None],
 ) -> tuple[list[Path], Built]:
     """The report, written."""
     from picture_captioner.cli.commands.report_inputs import (
@@ -213,24 +211,23 @@ def _made(
     from picture_captioner.report.build import build_report
     from picture_captioner.report.contradictions import contradictions
 
-    alive.step("reading what is known of the photos")
     walked = {photo.rel_path: photo for photo in inputs.walked}
     photos = with_facts(inputs.photos, walked, library.facts)
     photos = with_words(photos, _words(library), inputs.tags)
-    alive.step("vectors")
+    step("vectors")
     vectors = load_vectors(library, chosen, photos)
     vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)
-    options = replace(_options(flags, inputs, chosen, vocabulary), step=alive.step)
+    options = replace(_options(flags, inputs, chosen, vocabulary), step=step)
     built = build_report(photos, vectors, options, _previous(flags))
     head = built.report.head
     notes = map(as_called, (*head.notes, *contradictions(built.report)))
     head = replace(head, notes=tuple(notes), program=command())
     built = built._replace(report=replace(built.report, head=head))
     if not flags.no_people:
-        alive.step("people")
+        step("people")
         people = people_of(library, flags.settings(), inputs.photos_dir, photos, walked)
         built = built._replace(report=replace(built.report, people=people))
-    alive.step("writing the report")
+    step("writing the report")
     return _write(flags, inputs, built, library), built
 
 
@@ -246,6 +243,7 @@ def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library, journal: 
     """Bring the library up to date with the photos; an exit code if that was interrupted."""
     if inputs.photos_dir is None or not inputs.walked or chosen is None:
         return ExitCode.DONE
+    from picture_captioner.cli.commands.process import leave_if_abandoned
     from picture_captioner.pipeline.library_update.processing import process_photos
     from picture_captioner.pipeline.stages.base import Stage
     from picture_captioner.pipeline.stages.embed import EmbedStage
@@ -257,23 +255,18 @@ def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library, journal: 
         stages.append(EmbedStage(embedder.embed_images, embedder.identity, embedder.preferred_edge))
     read_files_beside(inputs.photos_dir, inputs.walked, library, journal)
     reporter = ProgressReporter(seconds_between_lines=4.0)
-    with note_signals(reporter.notice) as interrupts:
-        try:
-            result = process_photos(
-                inputs.photos_dir,
-                inputs.walked,
-                library,
-                stages,
-                reporter,
-                follow_links=inputs.follow_links,
-                interrupted=interrupts.requested,
-            )
-        finally:
-            reporter.close()
+    with closing(reporter), note_signals(reporter.notice) as interrupts:
+        result = process_photos(
+            inputs.photos_dir,
+            inputs.walked,
+            library,
+            stages,
+            reporter,
+            follow_links=inputs.follow_links,
+            interrupted=interrupts.requested,
+        )
     code = interrupts.exit_status or ExitCode.DONE
-    if result.abandoned:
-        logging.shutdown()
-        os._exit(code)  # a decoder that hangs must not keep the process from ending
+    leave_if_abandoned(result, code)
     return code
 
 

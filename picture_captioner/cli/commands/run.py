@@ -25,6 +25,7 @@ from picture_captioner.cli.commands.compose import (
     settings_for,
     workers_for,
 )
+from picture_captioner.cli.commands.files import photos_dir_of
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import (
     leave_out_copies_of_what_is_out,
@@ -35,7 +36,7 @@ from picture_captioner.cli.commands.pending import (
     shots_of,
     tell_selection,
 )
-from picture_captioner.cli.commands.photos import find_photos, photos_dir_of, read_files_beside
+from picture_captioner.cli.commands.photos import find_photos, read_files_beside
 from picture_captioner.cli.commands.rules import (
     context_for,
     hears_context,
@@ -48,7 +49,7 @@ from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, say
+from picture_captioner.cli.terminal import count, say, say_all
 from picture_captioner.config import LOOP_VARIABLE, Settings
 from picture_captioner.errors import (
     BackendUnavailableError,
@@ -125,8 +126,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
         if (context := context_for(flags, settings, backends[0], library)) is not None:
             hints = hints.with_context(context)
             rules = rules_for(flags, backends, hints)
-        for warning in (*journal.repairs, *journal.index.warnings(journal.path.name)):
-            say(warning)
+        say_all(journal.repairs, journal.index.warnings(journal.path.name))
         root = root_id(photos_dir)
         if Stale.CONTENT in rules.stale:
             from picture_captioner.cli.commands.carrying import settle_writes

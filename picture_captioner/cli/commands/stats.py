@@ -5,28 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say, show_json, show_table
-from picture_captioner.errors import ExitCode, JournalError
+from picture_captioner.cli.terminal import count, say, say_all, show_json, show_table
+from picture_captioner.errors import ExitCode
 from picture_captioner.journal import Summary, summarize
-
-
-def existing_journal(flags: Flags) -> Path:
-    """The journal that is there.
-
-    Raises:
-        JournalError: it is not, or cannot be looked at.
-    """
-    path = flags.settings().captions_jsonl
-    try:
-        path.stat()
-    except FileNotFoundError as error:
-        raise JournalError(
-            f"there is no journal at {path}; name it with --captions-jsonl"
-        ) from error
-    except OSError as error:
-        raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
-    return path
 
 
 def print_stats(flags: Flags) -> int:
@@ -37,8 +20,7 @@ def print_stats(flags: Flags) -> int:
     """
     path = existing_journal(flags)
     summary, index = summarize(path)
-    for warning in index.warnings(path.name):
-        say(warning)
+    say_all(index.warnings(path.name))
     if flags.as_json:
         show_json(_as_mapping(summary))
     elif not summary.records:

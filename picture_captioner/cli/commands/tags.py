@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.cli.command_flags import TagFlags
-from picture_captioner.cli.commands.stats import existing_journal
+from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, duration, say, show, show_json
+from picture_captioner.cli.terminal import count, duration, say, say_all, show, show_json
 from picture_captioner.errors import (
     ConfigurationError,
     ExitCode,
@@ -129,8 +129,7 @@ def _decide(flags: Flags, kind: str, **what: object) -> int:
         JournalError: it may not be on the disk.
     """
     with TagsFile(flags.settings().tags_path) as file:
-        for warning in (*file.repairs, *file.warnings()):
-            say(warning)
+        say_all(file.repairs, file.warnings())
         file.decide(kind, **what)
     return ExitCode.DONE
 

@@ -9,10 +9,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from picture_captioner.cli.commands.carrying import Carrier
-from picture_captioner.cli.commands.photos import photos_dir_of
+from picture_captioner.cli.commands.files import photos_dir_of
 from picture_captioner.cli.commands.write import TOGETHER
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say, show, show_json
+from picture_captioner.cli.terminal import count, say, say_all, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, UsageError
 from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
@@ -38,8 +38,7 @@ def undo_writes(flags: Flags, *, run: str | None, everything: bool, list_runs: b
     with ExitStack() as held:
         file = held.enter_context(closing(undo.UndoFile(path)))
         tool = held.enter_context(ExifTool(work_folder(settings.captions_jsonl)))
-        for warning in (*file.repairs, *file.warnings()):
-            say(warning)
+        say_all(file.repairs, file.warnings())
         writes = undo.open_writes(file)
         if not writes and run is None:
             say("Nothing to take back: every file is as it was")
@@ -50,7 +49,7 @@ def undo_writes(flags: Flags, *, run: str | None, everything: bool, list_runs: b
         if chosen:
             photos_dir = _photos_dir(settings, writes)
             undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
-            carrier = held.enter_context(Carrier(settings, photos_dir))
+            carrier = held.enter_context(closing(Carrier(settings, photos_dir)))
             if any(write.inside for write in chosen):
                 carrier.open()
                 carrier.settle(file.rows)

@@ -12,10 +12,9 @@ from pathlib import Path
 from picture_captioner.batch.ledger import photos_out, read_jobs
 from picture_captioner.cli.command_flags import WriteFlags
 from picture_captioner.cli.commands.carrying import Carrier
+from picture_captioner.cli.commands.files import existing_journal, photos_dir_of
 from picture_captioner.cli.commands.people import decisions_of
-from picture_captioner.cli.commands.photos import photos_dir_of
 from picture_captioner.cli.commands.search import selected
-from picture_captioner.cli.commands.stats import existing_journal
 from picture_captioner.cli.commands.write_plans import (
     Before,
     Choices,
@@ -26,7 +25,7 @@ from picture_captioner.cli.commands.write_plans import (
     records_to_write,
 )
 from picture_captioner.cli.flags import suggested
-from picture_captioner.cli.terminal import count, say, show, show_json
+from picture_captioner.cli.terminal import count, say, say_all, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, SidecarError
 from picture_captioner.journal import utc_now
@@ -55,12 +54,11 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
     among = selected(query, settings)
     with ExitStack() as held:
         file = held.enter_context(closing(undo.UndoFile(undo.undo_path(journal))))
-        for warning in (*file.repairs, *file.warnings()):
-            say(warning)
+        say_all(file.repairs, file.warnings())
         writes = undo.open_writes(file)
         undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
         tool = held.enter_context(exiftool.ExifTool(exiftool.work_folder(journal)))
-        carrier = held.enter_context(Carrier(settings, photos_dir))
+        carrier = held.enter_context(closing(Carrier(settings, photos_dir)))
         if how.inside:
             tool.check()
             if not flags.dry_run:

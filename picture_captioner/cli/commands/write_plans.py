@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from picture_captioner.cli.command_flags import WriteFlags
+from picture_captioner.cli.commands.files import index_of
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
@@ -21,7 +23,7 @@ from picture_captioner.errors import (
     UsageError,
 )
 from picture_captioner.image_loader import RAW_EXTENSIONS
-from picture_captioner.journal import Record, TagDecisions, parse_time, read_captions, read_index
+from picture_captioner.journal import Record, TagDecisions, parse_time, read_captions
 from picture_captioner.library import Library, PhotoFacts, Placed
 from picture_captioner.metadata.told import is_camera_text
 from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
@@ -98,9 +100,7 @@ def records_to_write(
         written: files that are left out, since they were written before.
         among: the photos that words selected; None: all.
     """
-    index = read_index(journal)
-    for warning in index.warnings(journal.name):
-        say(warning)
+    index = index_of(journal)
     since = _time(flags.since)
     named = PathFilter(flags.include or (), flags.exclude or ()).takes_file
 
@@ -333,8 +333,7 @@ def _look_inside(
         or (p.rel_path in people and still_open.of_file(p))
     ]
     if unknown:
-        reporter = ProgressReporter()
-        try:
+        with closing(ProgressReporter()) as reporter:
             process_photos(
                 photos_dir,
                 unknown,
@@ -344,8 +343,6 @@ def _look_inside(
                 follow_links=settings.follow_links,
                 decoders=settings.decode_workers,
             )
-        finally:
-            reporter.close()
 
 
 def _cannot(_: str, error: FatalError) -> None:

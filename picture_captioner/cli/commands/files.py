@@ -1,0 +1,68 @@
+"""The files that a command works on, as the settings name them; what is wrong with one is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.terminal import say, say_all
+from picture_captioner.config import CONFIG_FILE, Settings
+from picture_captioner.errors import ConfigurationError, JournalError
+from picture_captioner.journal import Journal, JournalIndex, read_index
+from picture_captioner.library import Library
+
+
+def photos_dir_of(settings: Settings) -> Path:
+    """The photos directory.
+
+    Raises:
+        ConfigurationError: none is set.
+    """
+    if settings.photos_dir is None:
+        raise ConfigurationError(
+            "which photos? Give --photos-dir DIR, or add the line PHOTOS_DIR=DIR to "
+            f"{settings.file.path or CONFIG_FILE.absolute()}"
+        )
+    return settings.photos_dir
+
+
+def existing_journal(flags: Flags) -> Path:
+    """The journal that is there.
+
+    Raises:
+        JournalError: it is not, or cannot be looked at.
+    """
+    path = flags.settings().captions_jsonl
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise JournalError(
+            f"there is no journal at {path}; name it with --captions-jsonl"
+        ) from error
+    except OSError as error:
+        raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
+    return path
+
+
+def index_of(journal: Path) -> JournalIndex:
+    """What the journal says, for who only reads it."""
+    index = read_index(journal)
+    say_all(index.warnings(journal.name))
+    return index
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[Journal]:
+    """The journal, for who writes to it."""
+    with Journal(path) as journal:
+        say_all(journal.repairs, journal.index.warnings(path.name))
+        yield journal
+
+
+def library_there(settings: Settings) -> Library:
+    """The library, or an empty one in memory where there is none: asking makes no file."""
+    if settings.has_library:
+        return Library.open(settings.library_home, say)
+    return Library.in_memory(say)
