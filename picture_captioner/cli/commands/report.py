@@ -144,8 +144,8 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     for record in _records(journal, moved.values()):
         records.append(replace(record, rel_path=now_at[record.rel_path]))
     if suspect := sum(bool(record.extra.get("suspect")) for record in records):
-        told = "name what nobody told: 'caption.py search status:suspect' shows them"
-        notes = (*notes, f"{count(suspect, 'caption')} {told}")
+        does = "name what nobody told: 'caption.py search status:suspect' shows them"
+        notes = (*notes, f"{count(suspect, 'caption')} {does}")
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
     redo_errors = {r.rel_path: record_error(r) or str(r.status) for r in failed_since}
     photos = report_photos(walked, records, redo_errors)
