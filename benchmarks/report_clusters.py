@@ -102,8 +102,8 @@ def run_one(name: str, photos: int, dim: int, seed: int) -> None:
     import numpy as np
 
     vectors, theme = made_vectors(photos, dim, seed)
-    from picture_captioner.report.compiled import keep_compiled_code
     from picture_captioner.report.density import automatic_min_cluster_size
+    from picture_captioner.report.layout import keep_compiled_code
 
     keep_compiled_code()  # for the contender too: what it can keep, it may
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -4,29 +4,22 @@
     build.py         `build_report`: from photos and vectors to a `Report`
 
 Clusters
-    compiled.py      numba's code kept between runs
-    neighbours.py    each photo's nearest neighbours
-    layout.py        the map (t-SNE for a small library, UMAP)
+    layout.py        the map (t-SNE for a small library, UMAP with numba's code kept between runs)
     identical.py     photos with the same vector: one place, one cluster
-    density.py       groups in the map (HDBSCAN)
-    few_photos.py    the same for a handful of photos
+    density.py       groups in the map (HDBSCAN), and of a handful of photos
     engines.py       the table behind --engine
-    geometry.py      unit vectors, centroids, cosine distances
-    identity.py      which cluster is which of the previous run
+    geometry.py      unit vectors, centroids, cosine distances, principal components
+    clustering.py    an engine's groups as clusters, named as in the previous run
     run_state.py     what a run leaves behind for the next
     assigning.py     new photos and outliers into clusters that exist
 
 Words
     labels.py        a label for each photo
-    naming.py        what clusters are called
-    keywords.py      class-based TF-IDF
-    words.py         captions into words
-    stop_words.py    words that say nothing of a photo, by language
+    keywords.py      class-based TF-IDF, and what clusters are called
+    words.py         captions into words that say something of a photo
 
 Time
-    chunks.py        events, days and trips as chunks
-    events.py        adaptive gaps in capture time (PhotoTOC)
-    trips.py         days in a row that belong together
+    chunks.py        events (adaptive gaps in capture time), days and trips
     places.py        names of places, offline
 
 Likeness

@@ -14,8 +14,10 @@ from picture_captioner.errors import UsageError
 from picture_captioner.report.assigning import assign, is_stale
 from picture_captioner.report.chunks import make_chunks
 from picture_captioner.report.clustering import (
+    FIRST_ID,
     centroids_of,
     cluster_vectors,
+    keep_ids,
     outwards,
     reassign_noise,
 )
@@ -23,8 +25,7 @@ from picture_captioner.report.density import automatic_min_cluster_size
 from picture_captioner.report.duplicates import find_duplicates
 from picture_captioner.report.engines import DEFAULT_ENGINE, engine_info
 from picture_captioner.report.geometry import members_of, unit_rows
-from picture_captioner.report.identity import FIRST_ID, keep_ids
-from picture_captioner.report.keywords import keywords
+from picture_captioner.report.keywords import cluster_names, keywords, speakers_of
 from picture_captioner.report.labels import Labels, Vocabulary, label_photos
 from picture_captioner.report.model import (
     Cluster,
@@ -34,7 +35,6 @@ from picture_captioner.report.model import (
     ReportHead,
     ReportPhoto,
 )
-from picture_captioner.report.naming import cluster_names, speakers_of
 from picture_captioner.report.places import PlaceNames
 from picture_captioner.report.run_state import RunState, digests
 

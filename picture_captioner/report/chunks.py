@@ -1,21 +1,32 @@
-"""The timeline in chunks: events, the days they lie in, and the trips that the days belong to."""
+"""The timeline in chunks: events, the days they lie in, and the trips that the days belong to.
+
+Events end at adaptive gaps in capture time: J. C. Platt, M. Czerwinski, B. A. Field, "PhotoTOC:
+Automatic Clustering for Browsing Personal Photographs", IEEE Pacific Rim Conference on Multimedia
+2003. Gap g_N begins an event if
+
+    log g_N  >=  K + mean of log g_i over the gaps i = N-d ... N+d,  K = log 17, d = 10
+
+with the gaps beyond either end left out of the mean. A trip is days in a row that belong together:
+away from home, or busier than everyday life.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from statistics import median
 from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from picture_captioner.report.events import event_starts
 from picture_captioner.report.geometry import centroid, unit_rows
 from picture_captioner.report.keywords import keywords
 from picture_captioner.report.model import Chunk, Indices, Level, ReportPhoto
-from picture_captioner.report.places import PlaceNames
-from picture_captioner.report.trips import PhotoDay, find_trips, median_place
+from picture_captioner.report.places import PlaceNames, kilometres
 
 DAY_BEGINS_AT = 4
 """Hour of the clock. A party that ends at two belongs to the day on which it began."""
@@ -184,3 +195,98 @@ def _places(
 def _commonest(names: Sequence[str | None]) -> str | None:
     counted = Counter(name for name in names if name is not None)
     return counted.most_common(1)[0][0] if counted else None
+
+
+THRESHOLD = math.log(17)
+WINDOW = 10
+
+SHORTEST_GAP = 60.0
+"""Seconds; smaller gaps count as this one. The paper's rule alone would end an event 17 s after a
+burst of one photo per second; so nothing under 17 minutes ends one."""
+
+LONGEST_GAP = 12 * 3600.0
+"""Seconds; larger ones count as this one and always begin an event. The paper's rule alone finds
+no events at all in a library with a photo a month."""
+
+
+def event_starts(seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of n times in ascending order, which are the first of an event; the first one is."""
+    starts = np.zeros(len(seconds), dtype=np.bool_)
+    starts[:1] = True
+    gaps = np.diff(seconds)
+    if len(gaps):
+        logs = np.log(np.clip(gaps, SHORTEST_GAP, LONGEST_GAP))
+        starts[1:] = (logs >= THRESHOLD + _local_mean(logs)) | (gaps >= LONGEST_GAP)
+    return starts
+
+
+def _local_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of each value's neighbourhood of `WINDOW` to both sides, cut at the ends."""
+    summed = np.concatenate(([0.0], np.cumsum(values)))
+    index = np.arange(len(values))
+    low = np.maximum(index - WINDOW, 0)
+    high = np.minimum(index + WINDOW + 1, len(values))
+    return np.asarray((summed[high] - summed[low]) / (high - low), dtype=np.float64)
+
+
+AWAY_KM = 50.0
+BUSY_PHOTOS = 20
+LONGEST_DAYS = 30
+"""Without places, a longer run of busy days is a way of life and no trip."""
+
+_HOME_CELL_DEGREES = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoDay:
+    """A day with photos: how many, and the median of their coordinates in degrees."""
+
+    day: date
+    photos: int
+    place: tuple[float, float] | None
+
+
+def median_place(places: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The middle of some coordinates; one wrong position does not move it."""
+    if not places:
+        return None
+    east = [longitude for _, longitude in places]
+    if max(east) - min(east) > 180:  # on both sides of the date line, as in Fiji
+        east = [longitude % 360 for longitude in east]
+    return median(p[0] for p in places), (median(east) + 180) % 360 - 180
+
+
+def find_trips(days: Sequence[PhotoDay]) -> list[tuple[int, int]]:
+    """Runs [first, last] of two days or more, as indices of `days`, which are in order.
+
+    When most days have a place: days over `AWAY_KM` from home, home being where most days are; a
+    day without a place or photos in between does not end the trip. Else: calendar days in a row
+    with `BUSY_PHOTOS` each, up to `LONGEST_DAYS`.
+    """
+    if sum(day.place is not None for day in days) * 2 > len(days):
+        away = _away(days)
+        return _runs(days, away, holes=1)
+    busy = [day.photos >= BUSY_PHOTOS for day in days]
+    runs = _runs(days, busy, holes=0)
+    return [(a, b) for a, b in runs if (days[b].day - days[a].day).days < LONGEST_DAYS]
+
+
+def _away(days: Sequence[PhotoDay]) -> list[bool]:
+    places = [day.place for day in days if day.place is not None]
+    cells = Counter(
+        (round(lat / _HOME_CELL_DEGREES), round(lon / _HOME_CELL_DEGREES)) for lat, lon in places
+    )
+    cell = cells.most_common(1)[0][0]
+    home = (cell[0] * _HOME_CELL_DEGREES, cell[1] * _HOME_CELL_DEGREES)
+    return [day.place is not None and kilometres(day.place, home) > AWAY_KM for day in days]
+
+
+def _runs(days: Sequence[PhotoDay], wanted: Sequence[bool], holes: int) -> list[tuple[int, int]]:
+    """Maximal runs of wanted days, with up to `holes` calendar days missing between two."""
+    runs: list[tuple[int, int]] = []
+    for i in (i for i, is_wanted in enumerate(wanted) if is_wanted):
+        if runs and (days[i].day - days[runs[-1][1]].day).days <= holes + 1:
+            runs[-1] = (runs[-1][0], i)
+        else:
+            runs.append((i, i))
+    return [(first, last) for first, last in runs if last > first]

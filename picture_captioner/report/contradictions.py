@@ -9,59 +9,13 @@ from picture_captioner.report.model import Level, Likeness, Report
 
 MOST_LISTED = 20
 
-_KINDS = frozenset(
-    [
-        "bridge",
-        "tower",
-        "lake",
-        "castle",
-        "church",
-        "cathedral",
-        "chapel",
-        "abbey",
-        "square",
-        "beach",
-        "park",
-        "mountain",
-        "mount",
-        "peak",
-        "river",
-        "island",
-        "street",
-        "avenue",
-        "museum",
-        "palace",
-        "temple",
-        "mosque",
-        "station",
-        "hotel",
-        "stadium",
-        "airport",
-        "harbor",
-        "harbour",
-        "bay",
-        "canyon",
-        "falls",
-        "waterfall",
-        "valley",
-        "garden",
-        "gardens",
-        "brücke",
-        "turm",
-        "see",
-        "schloss",
-        "kirche",
-        "pont",
-        "tour",
-        "lac",
-        "château",
-        "église",
-        "pont",
-        "puente",
-        "torre",
-        "lago",
-    ]
-)
+_PLACES = """
+  bridge tower lake castle church cathedral chapel abbey square beach park mountain mount peak
+  river island street avenue museum palace temple mosque station hotel stadium airport harbor
+  harbour bay canyon falls waterfall valley garden gardens brücke turm see schloss kirche pont
+  tour lac château église puente torre lago
+"""
+_KINDS = frozenset(_PLACES.split())
 """What a place's name ends with, or begins with, where there may be one of it in a picture."""
 
 

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.errors import UsageError, did_you_mean
-from picture_captioner.report.density import FEW, Grouping, dense_groups
-from picture_captioner.report.few_photos import group_few
+from picture_captioner.report.density import FEW, Grouping, dense_groups, group_few
+from picture_captioner.report.geometry import principal_components
 from picture_captioner.report.identical import distinct, of_kinds
 from picture_captioner.report.layout import lay_out
 from picture_captioner.report.model import NOISE
-from picture_captioner.report.neighbours import principal_components
 
 Engine: TypeAlias = Callable[[NDArray[np.float32], int, "int | None"], Grouping]
 """Unit rows (n, d), the smallest cluster, and the seed; without one, all cores may race."""

@@ -1,4 +1,6 @@
-"""What a group's captions speak of and others do not: class-based TF-IDF (Grootendorst 2022).
+"""What a group's captions speak of and others do not, and what the group is called by it.
+
+Keywords are found by class-based TF-IDF (Grootendorst 2022).
 
 M. Grootendorst, "BERTopic: Neural topic modeling with a class-based TF-IDF procedure",
 arXiv:2203.05794. A group's captions are one document; the weight of word t in group c is
@@ -10,9 +12,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from picture_captioner.report.stop_words import telling_words
+from picture_captioner.report.model import Indices
+from picture_captioner.report.words import telling_words
 
 KEYWORDS = 5
 
@@ -85,3 +88,49 @@ def _one_word(a: str, b: str) -> bool:
     if ending == long and short:
         return False
     return ending in {"", "s", "es"} or (len(short) >= LEAST_STEM and len(ending) <= LONGEST_ENDING)
+
+
+LEAST_WORDS = 2
+
+
+def cluster_names(words_of: Sequence[Sequence[str]]) -> list[str]:
+    """For each cluster, the largest first, as few of its keywords as no other is called by.
+
+    Empty for a cluster without keywords.
+    """
+    taken: set[str] = set()
+    return [_claim(_candidates(words), taken) if words else "" for words in words_of]
+
+
+def speakers_of(members: Sequence[Indices], texts: Sequence[str]) -> list[tuple[int, str]]:
+    """For each cluster, the largest first, the photo whose caption speaks for it, and the caption.
+
+    `members` begin with the most typical photo. Where a larger cluster has that caption, the next
+    that is nobody's is taken, and the caption with a number if there is none.
+    """
+    taken: set[str] = set()
+    found = []
+    for photos in members:
+        speaker = next((i for i in photos.tolist() if texts[i] not in taken), int(photos[0]))
+        text = texts[speaker]
+        found.append((speaker, _claim(_numbered(text), taken) if text else ""))
+    return found
+
+
+def _candidates(words: Sequence[str]) -> Iterator[str]:
+    names = [", ".join(words[:n]) for n in range(min(LEAST_WORDS, len(words)), len(words) + 1)]
+    yield from (name[:1].upper() + name[1:] for name in names)
+    yield from _numbered(names[0][:1].upper() + names[0][1:], 2)
+
+
+def _numbered(text: str, first: int = 1) -> Iterator[str]:
+    number = first
+    while True:
+        yield text if number == 1 else f"{text} ({number})"
+        number += 1
+
+
+def _claim(candidates: Iterator[str], taken: set[str]) -> str:
+    name = next(name for name in candidates if name not in taken)
+    taken.add(name)
+    return name

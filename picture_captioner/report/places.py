@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
-
-from picture_captioner.report.trips import kilometres
 
 NEAR_KM = 50.0
 """A town further away says nothing: the photo was taken at sea or in a desert."""
 
 LEAST_POPULATION = 1000
+_EARTH_KM = 6371.0
 
 PlaceNames: TypeAlias = Callable[[Sequence[tuple[float, float]]], list[str | None]]
 """For each (latitude, longitude) in degrees a name such as `Konstanz, Germany`, or None."""
@@ -44,3 +44,13 @@ def _name(town: dict[str, Any], place: tuple[float, float]) -> str | None:
     if kilometres((town["latitude"], town["longitude"]), place) > NEAR_KM:
         return None
     return ", ".join(part for part in (town["city"], town.get("country")) if part)
+
+
+def kilometres(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """The distance of two places given as latitude and longitude in degrees (haversine)."""
+    (lat_a, lon_a), (lat_b, lon_b) = ((math.radians(x), math.radians(y)) for x, y in (a, b))
+    h = (
+        math.sin((lat_b - lat_a) / 2) ** 2
+        + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+    )
+    return 2 * _EARTH_KM * math.asin(math.sqrt(min(1.0, h)))

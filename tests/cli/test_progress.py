@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from picture_captioner.cli import progress
 from picture_captioner.cli.commands import photos
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.progress import FAILURES_SHOWN, ProgressReporter, told

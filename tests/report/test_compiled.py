@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from picture_captioner.report.compiled import import_umap
+from picture_captioner.report.layout import import_umap
 from tests.support import ROOT, environment
 
 CODE = """
 import os, sys
-from picture_captioner.report.compiled import keep_compiled_code
+from picture_captioner.report.layout import keep_compiled_code
 keep_compiled_code()
 assert "numba" not in sys.modules
 print(os.environ.get("NUMBA_CACHE_DIR"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from picture_captioner.report.events import event_starts
+from picture_captioner.report.chunks import event_starts
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 

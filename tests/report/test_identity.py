@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picture_captioner.report.identity import keep_ids
+from picture_captioner.report.clustering import keep_ids
 
 NOISE = -1
 

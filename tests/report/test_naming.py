@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from picture_captioner.report.naming import cluster_names, speakers_of
+from picture_captioner.report.keywords import cluster_names, speakers_of
 from tests.report.support import build, photo
 
 

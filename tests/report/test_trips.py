@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from picture_captioner.report.trips import median_place
+from picture_captioner.report.chunks import median_place
 
 
 @pytest.mark.parametrize(

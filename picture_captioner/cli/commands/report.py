@@ -88,7 +88,7 @@ def _require_packages() -> None:
         raise ConfigurationError(
             f"the report needs the package {error.name}: run {how_to_install('report')}"
         ) from error
-    from picture_captioner.report.compiled import keep_compiled_code
+    from picture_captioner.report.layout import keep_compiled_code
 
     keep_compiled_code()
 

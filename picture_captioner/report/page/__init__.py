@@ -2,10 +2,8 @@
 
     writer.py       `write_page`: thumbnails first, then the page in one replacement
     document.py     template, style, script and data become one file
-    payload.py      a report as columns that a browser unpacks quickly
-    people.py       the same for who is on them
+    payload.py      a report, and who is on its photos, as columns that a browser unpacks quickly
     columns.py      numbers as base64, texts once each, JSON that cannot end its script element
-    links.py        which photos may be linked, and how their names are written in a link
     thumbnails.py   the folder of thumbnails, without litter
     palette.py      colours for clusters
     assets/         the page itself: HTML, CSS and JavaScript, with no build step

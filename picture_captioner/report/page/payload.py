@@ -2,23 +2,43 @@
 
 Photos are named by their index everywhere. Coordinates stay out: nobody who is handed the page
 learns from it where a photo was taken, beyond the name of a place.
+
+A journal may come from elsewhere, so a path in it is only linked when the walk of the photos
+directory found that photo, and never out of that directory. A link is relative and built from
+percent-encoded bytes alone: no name can bring a scheme, a query or a fragment.
+
+The page finds `dog` where `dogs` is sought and has no stemmers: it gets, for each language, the
+words of its photos that share a stem.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.errors import Status
-from picture_captioner.report.model import Chunk, Cluster, DuplicateGroup, Report, ReportPhoto
+from picture_captioner.library.stems import language_of, stem_of, words_of
+from picture_captioner.report.model import (
+    Chunk,
+    Cluster,
+    DuplicateGroup,
+    People,
+    Person,
+    Question,
+    Report,
+    ReportPhoto,
+)
 from picture_captioner.report.page.columns import Json, Texts, floats, integers
-from picture_captioner.report.page.links import photo_link, quoted, shown_by_browsers
 from picture_captioner.report.page.palette import colours
-from picture_captioner.report.page.word_forms import word_forms
+from picture_captioner.report.page.thumbnails import NO_THUMBNAIL
 
 STATUSES: tuple[Status | None, ...] = (None, *Status)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -194,3 +214,116 @@ def wall_seconds(moment: datetime | None) -> float:
     if moment is None:
         return float("nan")
     return (moment.replace(tzinfo=UTC) - EPOCH).total_seconds()
+
+
+SHOWN_BY_BROWSERS = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
+
+
+def root_link(photos_dir: Path, out_dir: Path) -> str:
+    """The way from the page to the photos directory, percent-encoded.
+
+    Symbolic links are left alone: the browser, too, takes `..` by the letters of the path.
+    """
+    return quote(os.fsencode(os.path.relpath(photos_dir.absolute(), out_dir.absolute())))
+
+
+def photo_link(photo: ReportPhoto) -> str | None:
+    """The photo below the photos directory, percent-encoded; None if it must not be linked."""
+    parts = photo.rel_path.split("/")
+    if not photo.present or not set(parts).isdisjoint({"", ".", ".."}):
+        return None
+    return quoted(photo.rel_path)
+
+
+def quoted(path: str) -> str | None:
+    """The path's bytes on disk, percent-encoded; None for a text that no file can be named."""
+    try:
+        return quote(path.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return None
+
+
+def shown_by_browsers(rel_path: str) -> bool:
+    """Whether browsers show this format by themselves; HEIC, TIFF and RAW they do not."""
+    return PurePosixPath(rel_path).suffix.lower() in SHOWN_BY_BROWSERS
+
+
+Keep = Callable[[bytes | None], bytes]
+"""Puts a picture into the page's folder and returns its digest."""
+
+
+def people_payload(people: People | None, keep: Keep) -> Json:
+    """Persons and questions; nothing where nobody is to be shown."""
+    if people is None or not people.persons:
+        return None
+    return {
+        "persons": [_person(person, keep) for person in people.persons],
+        "questions": [_question(question, keep) for question in people.questions],
+        "more": people.more,
+    }
+
+
+def _person(person: Person, keep: Keep) -> Json:
+    return {
+        "id": person.id,
+        "name": person.name,
+        "faces": person.faces,
+        "size": len(person.members),
+        "members": integers(person.members),
+        "crop": _picture(person.crop, keep),
+    }
+
+
+def _question(question: Question, keep: Keep) -> Json:
+    return {
+        "about": question.about.value,
+        "text": question.text,
+        "persons": [*question.persons],
+        "photo": question.photo,
+        "crop": _picture(question.crop, keep),
+        "cosine": question.cosine,
+        "answers": [[answer, command] for answer, command in question.answers],
+    }
+
+
+def _picture(webp: bytes | None, keep: Keep) -> str | None:
+    digest = keep(webp)
+    return None if digest == NO_THUMBNAIL else digest.hex()
+
+
+class WordForms(NamedTuple):
+    """The languages, the place of each photo's (-1: no words), and groups of words for each."""
+
+    languages: list[str]
+    language: list[int]
+    forms: list[list[str]]
+
+
+def word_forms(photos: Iterable[ReportPhoto]) -> WordForms:
+    """The forms that occur; a word that is the only one of its stem is left out."""
+    words: dict[str, set[str]] = {}
+    spoken: list[str] = []
+    for photo in photos:
+        parts = (photo.title, photo.caption, *photo.tags, photo.text, photo.more)
+        found = words_of(" ".join(filter(None, parts)))
+        spoken.append(language_of(found) if found else "")
+        words.setdefault(spoken[-1], set()).update(found)
+    languages = sorted(name for name in words if name)
+    every = set().union(*words.values())
+    places = {name: place for place, name in enumerate(languages)}
+    return WordForms(
+        languages,
+        [places.get(name, -1) for name in spoken],
+        [_groups(name, every, words[name]) for name in languages],
+    )
+
+
+def _groups(language: str, words: Iterable[str], spoken: Iterable[str]) -> list[str]:
+    """Words that share a stem by the rules of a language, one of which its photos have."""
+    groups: dict[str, set[str]] = {}
+    for word in words:
+        stem, plain = stem_of(language, word)
+        groups.setdefault(stem, set()).add(plain)
+    wanted = {stem_of(language, word)[0] for word in spoken}
+    shared = (sorted(group) for stem, group in groups.items() if stem in wanted)
+    return sorted(" ".join(group) for group in shared if len(group) > 1)

@@ -12,9 +12,7 @@ from pathlib import Path
 from picture_captioner.journal import make_folders
 from picture_captioner.report.model import Report, ThumbnailSource
 from picture_captioner.report.page.document import document
-from picture_captioner.report.page.links import root_link
-from picture_captioner.report.page.payload import payload
-from picture_captioner.report.page.people import people_payload
+from picture_captioner.report.page.payload import payload, people_payload, root_link
 from picture_captioner.report.page.thumbnails import ThumbnailFolder
 
 PAGE_NAME = "cluster_report.html"

@@ -17,7 +17,7 @@ from picture_captioner.report.model import (
     ReportHead,
 )
 from picture_captioner.report.page import write_page
-from picture_captioner.report.page.links import photo_link
+from picture_captioner.report.page.payload import photo_link
 from tests.report.page.reports import HEAD, clustering, no_thumbnail, photo, thumbnail
 from tests.support import draw
 

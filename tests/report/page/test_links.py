@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picture_captioner.report.model import ReportPhoto
-from picture_captioner.report.page.links import photo_link, root_link, shown_by_browsers
+from picture_captioner.report.page.payload import photo_link, root_link, shown_by_browsers
 
 NAME = st.text(st.characters(codec=None, exclude_characters="/\0"), min_size=1, max_size=20)
 
