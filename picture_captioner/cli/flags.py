@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -32,6 +32,7 @@ from picture_captioner.declaration import (
     flag,
     switch,
 )
+from picture_captioner.errors import UsageError, did_you_mean
 from picture_captioner.settings import ServerAddress
 
 C = TypeVar("C", bound=Callable[..., int])
@@ -186,6 +187,28 @@ def _setting_kind(one: Declared) -> Any:
 def _setting_help(one: Declared) -> str:
     default = f"; default {one.flag.show_default}" if one.flag.show_default else ""
     return f"{one.flag.help[:-1]} [{one.name.upper()}{default}]."
+
+
+def words_in(name: str, text: str, valid: Iterable[str]) -> list[str]:
+    """The words of a list with commas.
+
+    Raises:
+        UsageError: one that is not valid.
+    """
+    return [one_of(name, word.strip(), valid) for word in text.split(",") if word.strip()]
+
+
+def one_of(name: str, word: str, valid: Iterable[str]) -> str:
+    """The word.
+
+    Raises:
+        UsageError: it is not valid.
+    """
+    known = list(valid)
+    if word not in known:
+        hint = did_you_mean(word, known)
+        raise UsageError(f"{name} {word}: expected {', '.join(known)}{hint}")
+    return word
 
 
 class Command(TyperCommand):

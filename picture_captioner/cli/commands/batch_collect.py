@@ -10,11 +10,11 @@ from picture_captioner.cli.commands.batch import flags_as, open_ledger, services
 from picture_captioner.cli.commands.batch_submit import asking, submit
 from picture_captioner.cli.commands.compose import settings_for
 from picture_captioner.cli.commands.run import caption_pending, with_pending
-from picture_captioner.cli.flags import suggested
+from picture_captioner.cli.flags import one_of, suggested
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, dollars, say
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, UsageError
+from picture_captioner.errors import ExitCode
 from picture_captioner.journal import Journal
 
 _MENDED_BY_ASKING = frozenset(
@@ -40,8 +40,7 @@ def collect_ended(flags: RunFlags) -> int:
     Raises:
         FatalError: a provider cannot be asked, or the journal cannot be written.
     """
-    if flags.repair not in {"single", "batch"}:
-        raise UsageError(f"--repair {flags.repair}: expected single or batch")
+    one_of("--repair", flags.repair, ("single", "batch"))
     settings = settings_for(flags)
     failed: dict[str, dict[str, str]] = {}
 

@@ -15,7 +15,7 @@ from picture_captioner.backends.base import DEFAULT_PROMPT, BackendSettings, Cap
 from picture_captioner.backends.fields import CHOICES, DEFAULT_MAX_TAGS, expand
 from picture_captioner.backends.hosted import make_backend_of
 from picture_captioner.backends.vocabulary import MAX_TOLD, read_vocabulary
-from picture_captioner.cli.commands.rules import words_in
+from picture_captioner.cli.flags import words_in
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import LOOP_VARIABLE, Settings, base_url_name

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picture_captioner.cli.commands.files import existing_journal, index_of, open_journal
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, one_of, words_in
 from picture_captioner.cli.terminal import count, output_errors, say, show
 from picture_captioner.errors import ExitCode, OutputError, UsageError
 from picture_captioner.journal import (
@@ -32,8 +32,6 @@ from picture_captioner.writeback.export import GROUPS, SPREADSHEET, identity_of,
 if TYPE_CHECKING:
     from typing import TextIO
 
-FORMATS = ("jsonl", "csv")
-
 
 def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embeddings: bool) -> int:
     """Write a line for each photo that has a caption.
@@ -42,12 +40,8 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
         UsageError: a word that is not known.
         JournalError, LibraryError, OutputError: something cannot be read or written.
     """
-    groups = [word.strip() for word in only.split(",") if word.strip()]
-    for word in groups:
-        if word not in GROUPS:
-            raise UsageError(f"--only {word}: expected {', '.join(GROUPS)}")
-    if form not in FORMATS:
-        raise UsageError(f"--format {form}: expected {', '.join(FORMATS)}")
+    groups = words_in("--only", only, GROUPS)
+    one_of("--format", form, ("jsonl", "csv"))
     settings = flags.settings()
     journal = existing_journal(flags)
     before = _written(out) if form == "jsonl" else set()

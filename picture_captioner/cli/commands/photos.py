@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from picture_captioner import image_loader
+from picture_captioner.cli.flags import one_of
 from picture_captioner.cli.progress import told
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
@@ -116,19 +117,13 @@ def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> lis
     if flags.shard is not None:
         index, shards = parse_shard(flags.shard)
         photos = [photo for photo in photos if in_shard(photo.rel_path, index, shards)]
-    return order_photos(photos, _order(flags.order))
+    return order_photos(photos, Order(one_of("--order", flags.order, Order)))
 
 
 def spread(photos: Sequence[Photo], limit: int) -> list[Photo]:
     """Photos at equal distances: neighbours in a folder look alike."""
     most = min(limit, len(photos))
     return [photos[i * len(photos) // most] for i in range(most)]
-
-
-def _order(word: str) -> Order:
-    if word not in set(Order):
-        raise UsageError(f"--order {word}: expected {', '.join(Order)}")
-    return Order(word)
 
 
 def _look(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> WalkResult:

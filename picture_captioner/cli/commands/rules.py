@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import TOLD, CaptionBackend
+from picture_captioner.cli.flags import words_in
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
-from picture_captioner.errors import Status, UsageError, did_you_mean
+from picture_captioner.errors import Status, UsageError
 from picture_captioner.journal import Journal, parse_time
 from picture_captioner.library import Library
 from picture_captioner.pipeline.selecting.hints import Context, Hints, read_hints
@@ -152,7 +153,7 @@ def rules_for(flags: RunFlags, backends: Sequence[CaptionBackend], hints: Hints)
         force=flags.force,
         again=flags.again,
         overwrite_edits=flags.overwrite_edits,
-        since=_since(flags.since),
+        since=since(flags.since),
         dry_run=flags.dry_run,
     )
 
@@ -163,21 +164,12 @@ def _statuses(text: str) -> frozenset[Status]:
     return frozenset(errors) if "all" in words else frozenset(Status(word) for word in words)
 
 
-def words_in(flag: str, text: str, valid: Iterable[str]) -> list[str]:
-    """The words of a list with commas.
+def since(text: str | None) -> datetime | None:
+    """The time of `--since`.
 
     Raises:
-        UsageError: one that is not valid.
+        UsageError: it is none.
     """
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    for word in words:
-        if word not in set(valid):
-            listed = ", ".join(valid)
-            raise UsageError(f"{flag} {word}: expected {listed}{did_you_mean(word, list(valid))}")
-    return words
-
-
-def _since(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:

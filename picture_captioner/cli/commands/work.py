@@ -12,9 +12,8 @@ from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.compose import settings_for
 from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.commands.process import Feed, run_stages
-from picture_captioner.cli.commands.rules import words_in
 from picture_captioner.cli.commands.run import Job, Sharing, caption_pending, with_pending
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, words_in
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import Settings

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from picture_captioner.cli.command_flags import WriteFlags
 from picture_captioner.cli.commands.files import index_of
+from picture_captioner.cli.commands.rules import since
+from picture_captioner.cli.flags import one_of, words_in
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
@@ -20,7 +21,6 @@ from picture_captioner.errors import (
     NotEmbeddableError,
     SidecarError,
     Status,
-    UsageError,
 )
 from picture_captioner.image_loader import RAW_EXTENSIONS
 from picture_captioner.journal import Record, TagDecisions, parse_time, read_captions
@@ -48,7 +48,6 @@ from picture_captioner.writeback.words import FIELDS, Own, Words, own_words, wor
 
 Named = Mapping[str, Sequence[tuple[str, Placed]]]
 """For each path the faces of who has a name."""
-PLACES = ("sidecar", "embedded", "both")
 
 
 @dataclass(frozen=True)
@@ -69,26 +68,16 @@ class Choices:
         Raises:
             UsageError: a word that is not known.
         """
-        fields = tuple(word.strip() for word in flags.fields.split(",") if word.strip())
-        for word in fields:
-            _known("--fields", word, FIELDS)
-        _known("--conflict", flags.conflict, [*Conflict, "ask"])
-        _known("--to", flags.to, PLACES)
-        if flags.reader is not None:
-            _known("--for", flags.reader, list(Reader))
+        conflict = one_of("--conflict", flags.conflict, [*Conflict, "ask"])
+        one_of("--to", flags.to, ("sidecar", "embedded", "both"))
         return cls(
-            fields,
-            None if flags.conflict == "ask" else Conflict(flags.conflict),
-            None if flags.reader is None else Reader(flags.reader),
+            tuple(words_in("--fields", flags.fields, FIELDS)),
+            None if conflict == "ask" else Conflict(conflict),
+            None if flags.reader is None else Reader(one_of("--for", flags.reader, Reader)),
             inside=flags.to != "sidecar",
             beside=flags.to != "embedded",
             keep_times=flags.keep_times,
         )
-
-
-def _known(flag: str, word: str, valid: Sequence[str]) -> None:
-    if word not in valid:
-        raise UsageError(f"{flag} {word}: expected {', '.join(valid)}")
 
 
 def records_to_write(
@@ -101,7 +90,7 @@ def records_to_write(
         among: the photos that words selected; None: all.
     """
     index = index_of(journal)
-    since = _time(flags.since)
+    younger = since(flags.since)
     named = PathFilter(flags.include or (), flags.exclude or ()).takes_file
 
     def takes(path: str) -> bool:
@@ -112,11 +101,11 @@ def records_to_write(
     tags = TagDecisions.beside(journal)
     for record in map(tags.applied, read_captions(journal, index)):
         seen.add(record.rel_path)
-        young = since is None or (record.created_at and parse_time(record.created_at) >= since)
+        young = younger is None or (record.created_at and parse_time(record.created_at) >= younger)
         if young and takes(record.rel_path):
             taken += 1
             yield record
-    for path in sorted(people.keys() - seen) if since is None else ():
+    for path in sorted(people.keys() - seen) if younger is None else ():
         if takes(path):
             taken += 1
             yield Record(rel_path=path, caption=None, status=Status.SUCCESS)
@@ -127,13 +116,6 @@ def records_to_write(
         say(f"No captions to write: {what} ({journal})")
     elif not taken:
         say("Nothing to write: no photo that has something to write is selected by these flags")
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        return parse_time(text) if text else None
-    except ValueError:
-        raise UsageError(f"--since {text}: expected a time such as 2026-11-21T22:00:00Z") from None
 
 
 @dataclass(frozen=True)
