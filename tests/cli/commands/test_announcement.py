@@ -30,8 +30,8 @@ class Silent(BackendService):
         (BackendService, Prices(None, "m", OWN), None, "at most about 0.11 USD"),
         (BackendService, Prices(None, "m", OWN), 0.02, "about 2.00 USD, as billed so far"),
         (Silent, Prices(None, "m"), 0.02, "about 2.00 USD, as billed so far"),
-        (Silent, Prices(None, "m", OWN), None, "price unknown ('estimate' says why)"),
-        (BackendService, Prices(None, "m"), None, "price unknown ('estimate' says why)"),
+        (Silent, Prices(None, "m", OWN), None, "price unknown ('caption.py estimate' says why)"),
+        (BackendService, Prices(None, "m"), None, "price unknown ('caption.py estimate' says why)"),
         (BackendService, Prices(None, "m", free=True), None, "free"),
     ],
 )
