@@ -33,7 +33,7 @@ def runnable(path: Path) -> bytes:
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"{path.name} holds its weights in 8 bits, and the package that unpacks them is not "
-            "here: 'uv pip install onnx', or take the 32-bit file ('models download')"
+            "here: 'uv pip install onnx', or take the 32-bit file ('caption.py models download')"
         ) from error
     try:
         model = onnx.load_model_from_string(data)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import say, say_all
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ConfigurationError, JournalError
 from picture_captioner.journal import Journal, JournalIndex, read_index
-from picture_captioner.library import Library
+
+if TYPE_CHECKING:
+    from picture_captioner.library import Library
 
 
 def photos_dir_of(settings: Settings) -> Path:
@@ -63,6 +66,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
 
 def library_there(settings: Settings) -> Library:
     """The library, or an empty one in memory where there is none: asking makes no file."""
+    from picture_captioner.library import Library  # `stats` and others do without it
+
     if settings.has_library:
         return Library.open(settings.library_home, say)
     return Library.in_memory(say)
