@@ -45,6 +45,40 @@ def test_single_photos_may_be_named(tmp_path, set_before):
     }
 
 
+def test_a_folder_inside_the_library_is_a_part_of_it(tmp_path):
+    photos = library(tmp_path / "photos", 2)
+    library(photos / "2022" / "Paris", 2)
+    (tmp_path / "config.env").write_text(f"PHOTOS_DIR={photos}\n")
+    part = photos / "2022" / "Paris"
+    assert caption("run", part, cwd=tmp_path).returncode == 0
+    paris = {"2022/Paris/000/00000.jpg", "2022/Paris/000/00001.jpg"}
+    assert set(effective(tmp_path / "captions.jsonl")) == paris
+    outside = library(tmp_path / "outside", 1) / "000" / "00000.jpg"
+    done = caption("run", part / "000" / "00000.jpg", outside, cwd=tmp_path)
+    assert done.returncode == 64
+    assert f"{outside} is not in the photos directory" in done.stderr
+    assert set(effective(tmp_path / "captions.jsonl")) == paris
+
+
+def test_a_part_of_a_recorded_library_is_not_taken_for_a_library_of_its_own(tmp_path):
+    photos = library(tmp_path / "photos", 2)
+    part = photos / "2022" / "Paris"
+    for name in ("a", "b"):
+        draw(part / f"{name}.jpg", seed=ord(name))
+    assert caption("run", photos, cwd=tmp_path).returncode == 0
+    before = (tmp_path / "captions.jsonl").read_bytes()
+    done = caption("run", part, "--force", cwd=tmp_path)
+    assert done.returncode == 78
+    assert "knows these photos as 2022/Paris/..." in done.stderr
+    assert (tmp_path / "captions.jsonl").read_bytes() == before
+    (command,) = re.findall(r"'(\S+ .*run --photos-dir=.*Paris)'", done.stderr)
+    again = subprocess.run(
+        shlex.split(command), cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert again.returncode == 0, again.stderr
+    assert "Skipping 2 already processed" in again.stderr
+
+
 def test_a_name_with_a_newline_is_one_photo(tmp_path):
     draw(tmp_path / "a\nb.jpg")
     done = caption("run", tmp_path / "a\nb.jpg", cwd=tmp_path)
@@ -65,9 +99,15 @@ def test_a_photo_is_found_by_the_name_that_messages_give_it(tmp_path):
         (["gone.jpg"], "there is no photo and no folder gone.jpg"),
         (["gone.jpg", "--photos-dir=more"], "neither here nor in more"),
         (["photos", "more"], "name one folder, or single photos"),
-        (["photos", "--photos-dir=more"], "both name a folder"),
-        (["photos/000/00000.jpg", "--photos-dir=more"], "not all of these photos are in"),
+        (["photos", "--photos-dir=more"], "photos is not in --photos-dir more"),
+        (
+            ["photos/000/00000.jpg", "--photos-dir=more"],
+            "00000.jpg is not in the photos directory more",
+        ),
         (["photos/000/00000.jpg", "--files-from=-"], "exclude each other"),
+        (["--photos-dir="], "'--photos-dir': it is empty"),
+        (["--captions-jsonl", ""], "'--captions-jsonl': it is empty"),
+        ([""], "named by nothing"),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(tmp_path, words, told):

@@ -167,7 +167,7 @@ def _parameter(
         rich_help_panel=flag.panel,
         min=bounds.least if bounds else None,
         max=bounds.most if bounds else None,
-        readable=flag.metavar != "DIR",  # asked when it is opened: access lists may allow it
+        parser=_named_path if Path in {kind, *get_args(kind)} else None,
     )
     return inspect.Parameter(
         one.name,
@@ -175,6 +175,16 @@ def _parameter(
         default=default,
         annotation=Annotated[kind, option],
     )
+
+
+def _named_path(word: str) -> Path:
+    """A path that is not empty: for pathlib `--photos-dir "$NOT_SET"` is the working folder.
+
+    Whether it can be read is asked when it is opened: access lists may allow it.
+    """
+    if not word:
+        raise typer.BadParameter("it is empty; is a variable not set?")
+    return Path(word)
 
 
 def _setting_kind(one: Declared) -> Any:

@@ -223,3 +223,4 @@ class RunFlags(Flags):
     )
     again: frozenset[str] = frozenset()  # photos whose last answer was of no use
     named: tuple[Path, ...] = ()  # the single photos that are arguments
+    below: str = ""  # the part of the photos directory that is one

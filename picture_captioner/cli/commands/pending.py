@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import Job as SentJob
 from picture_captioner.batch.ledger import not_out, photos_out
+from picture_captioner.cli.program import command
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ConfigurationError, PhotoError, UnreadableFileError
@@ -18,6 +19,7 @@ from picture_captioner.pipeline.selecting.selection import (
     Selection,
     SelectionRules,
     Stale,
+    known_below,
     of_another_library,
 )
 from picture_captioner.pipeline.selecting.walk import Photo
@@ -83,12 +85,22 @@ def reverse_after_a_death(journal: Journal, selection: Selection) -> bool:
     return True
 
 
-def require_own_journal(photos: Sequence[Photo], journal: Journal, rules: SelectionRules) -> None:
-    """Check that what is recorded is of these photos.
+def require_own_journal(
+    photos_dir: Path, photos: Sequence[Photo], journal: Journal, rules: SelectionRules
+) -> None:
+    """Check that what is recorded is of these photos, under the names that they have here.
 
     Raises:
-        ConfigurationError: it seems to be of another library.
+        ConfigurationError: it seems to be of another library, or of a folder above.
     """
+    if folder := known_below(photos_dir, photos, journal.index):
+        above = photos_dir.resolve().parents[len(PurePosixPath(folder).parts) - 1]
+        raise ConfigurationError(
+            f"the journal {journal.path} knows these photos as {folder}/...: they are a part of "
+            f"the library {above}. To take that part: "
+            f"'{command('run', f'--photos-dir={above}', str(photos_dir))}', or "
+            "give them a journal of their own with --captions-jsonl FILE"
+        )
     if rules.force or Stale.CONTENT in rules.stale:
         return  # what is recorded of other files is then superseded
     if differing := of_another_library(photos, journal.index):

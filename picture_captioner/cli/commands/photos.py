@@ -38,35 +38,58 @@ KINDS_NAMED = 6
 
 
 def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:
-    """The flags with `run DIR` as its photos directory, or with the photos of `run IMG.jpg ...`.
+    """The flags with what `run DIR` or `run IMG.jpg ...` names.
 
+    A folder or photos inside PHOTOS_DIR are a part of it, under the names that they have there;
+    another folder is the library itself, and of other photos it is the folder that they share.
     Single photos are looked for here, then in the photos directory, as journal and messages name
-    them; the library is PHOTOS_DIR if they are in it, else the folder they share.
+    them.
 
     Raises:
-        UsageError: neither one folder nor files, or together with a flag that says the same.
+        UsageError: neither one folder nor files, together with a flag that says the same, or some
+            inside PHOTOS_DIR and some not.
     """
     if not words:
         return flags
     paths = [_existing(word, flags) for word in words]
+    library = flags.settings().photos_dir
+    inside = [library is not None and is_inside(path, library) for path in paths]
     if any(path.is_dir() for path in paths):
         if len(paths) > 1:
             raise UsageError("name one folder, or single photos: each library has its own journal")
+        if library is not None and all(inside):
+            return replace(flags, below=below(paths[0], library))
         if flags.given.get("photos_dir") is not None:
-            raise UsageError(f"--photos-dir and {paths[0]} both name a folder; give one of them")
+            raise UsageError(f"{paths[0]} is not in --photos-dir {library}; name one of them")
         return replace(flags, given={**flags.given, "photos_dir": paths[0]})
     if flags.files_from is not None:
         raise UsageError("--files-from and photos that are named exclude each other")
+    outside = [path for path, within in zip(paths, inside, strict=True) if not within]
+    if outside and (any(inside) or flags.given.get("photos_dir") is not None):
+        raise UsageError(
+            f"{outside[0]} is not in the photos directory {library}: caption it by itself, with a "
+            "journal of its own (--captions-jsonl FILE)"
+        )
     named = tuple(path.absolute() for path in paths)
-    library = flags.settings().photos_dir
-    if library is None or not all(path.is_relative_to(library.absolute()) for path in named):
-        if flags.given.get("photos_dir") is not None:
-            raise UsageError(f"not all of these photos are in --photos-dir {library}")
+    if not any(inside):
         library = Path(os.path.commonpath([path.parent for path in named]))
     return replace(flags, given={**flags.given, "photos_dir": library}, named=named)
 
 
+def is_inside(path: Path, photos_dir: Path) -> bool:
+    """Whether the path leads to the photos directory or below it."""
+    return path.resolve().is_relative_to(photos_dir.resolve())
+
+
+def below(path: Path, photos_dir: Path) -> str:
+    """A path inside the photos directory, as photos are named there; empty for all of it."""
+    name = path.resolve().relative_to(photos_dir.resolve()).as_posix()
+    return "" if name == "." else name
+
+
 def _existing(word: str, flags: RunFlags) -> Path:
+    if not word:
+        raise UsageError("a photo or folder is named by nothing: a variable that is not set?")
     path = Path(word).expanduser()
     if path.exists():
         return path
@@ -112,7 +135,7 @@ def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> lis
         found = _look(flags, photos_dir, follow_links=follow_links)
     _tell_what_was_left_out(found)
     if not found.photos:
-        raise NoPhotosError(_nothing_found(found, photos_dir))
+        raise NoPhotosError(_nothing_found(found, photos_dir / flags.below))
     photos = found.photos
     if flags.shard is not None:
         index, shards = parse_shard(flags.shard)
@@ -133,7 +156,7 @@ def _look(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> WalkResul
         video=image_loader.VIDEO_EXTENSIONS,
         raw_available=importlib.util.find_spec("rawpy") is not None,
     )
-    path_filter = PathFilter(flags.include or (), flags.exclude or ())
+    path_filter = PathFilter(flags.include or (), flags.exclude or (), flags.below)
     if flags.files_from is not None or flags.named:
         source = flags.named or flags.files_from or "-"
         return read_file_list(source, photos_dir, kinds, path_filter, follow_links=follow_links)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.files import library_there, photos_dir_of
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.commands.photos import find_photos, read_files_beside
+from picture_captioner.cli.commands.photos import (
+    below,
+    find_photos,
+    is_inside,
+    read_files_beside,
+)
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say, show_json, show_table
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, FatalError, NoPhotosError, UsageError
+from picture_captioner.errors import ExitCode, FatalError, UsageError
 from picture_captioner.journal import read_index
 from picture_captioner.library import CleanImages, Library, Standing, standing
 from picture_captioner.pipeline.library_update.processing import process_photos
@@ -243,26 +248,12 @@ def _photos(flags: ProcessFlags, path: Path | None, settings: Settings) -> tuple
     Raises:
         NoPhotosError: there is none.
     """
-    photos_dir = settings.photos_dir
-    inside = path is not None and photos_dir is not None and _is_inside(path, photos_dir)
-    if path is not None and not inside:
-        photos_dir, path = (path, None) if path.is_dir() else (path.parent, path)
+    photos_dir, part = settings.photos_dir, ""
+    if path is not None and photos_dir is not None and is_inside(path, photos_dir):
+        part = below(path, photos_dir)
+    elif path is not None:
+        photos_dir = path if path.is_dir() else path.parent
+        part = "" if path.is_dir() else path.name
     root = photos_dir or photos_dir_of(settings)
-    wanted = RunFlags(include=flags.include, exclude=flags.exclude)
-    found = find_photos(wanted, root, follow_links=settings.follow_links)
-    if path is not None:
-        below = PurePath(os.path.relpath(path.resolve(), root.resolve())).as_posix()
-        found = list(_below(found, below))
-        if not found:
-            raise NoPhotosError(f"no photos found at {path}")
-    return root, found
-
-
-def _is_inside(path: Path, photos_dir: Path) -> bool:
-    return path.resolve().is_relative_to(photos_dir.resolve())
-
-
-def _below(photos: Sequence[Photo], below: str) -> Iterator[Photo]:
-    for photo in photos:
-        if below == "." or photo.rel_path == below or photo.rel_path.startswith(f"{below}/"):
-            yield photo
+    wanted = RunFlags(include=flags.include, exclude=flags.exclude, below=part)
+    return root, find_photos(wanted, root, follow_links=settings.follow_links)

@@ -133,7 +133,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
 
             settle_writes(settings, photos_dir, journal)
         photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
-        require_own_journal(photos, journal, rules)
+        require_own_journal(photos_dir, photos, journal, rules)
         if journal.begun:
             say(f"Beginning a new journal: {journal.path}")
         jobs = read_jobs(journal.path)

@@ -25,25 +25,37 @@ class PathFilter:
     what an earlier line took) would be a second way to say `--include`.
     """
 
-    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
-        """Raises `UsageError` for a pattern that cannot be read."""
+    def __init__(
+        self, include: Sequence[str] = (), exclude: Sequence[str] = (), below: str = ""
+    ) -> None:
+        """Take nothing but what is `below` a folder, or that one photo, if either is named.
+
+        Raises:
+            UsageError: a pattern cannot be read.
+        """
+        self._below = below
         self._include = _compile(include, "--include") if include else None
         self._exclude = _compile(exclude, "--exclude") if exclude else None
 
     @property
     def is_empty(self) -> bool:
         """Whether it lets everything pass."""
-        return self._include is None and self._exclude is None
+        return self._include is None and self._exclude is None and not self._below
 
     def takes_file(self, rel_path: str) -> bool:
         """Whether the file passes."""
+        if self._below and not f"{rel_path}/".startswith(f"{self._below}/"):
+            return False
         path = _nfc(rel_path)
         if self._exclude is not None and self._exclude.fullmatch(path):
             return False
         return self._include is None or self._include.fullmatch(path) is not None
 
     def enters(self, rel_dir: str) -> bool:
-        """Whether anything below the folder can pass; only an exclude closes one."""
+        """Whether anything below the folder can pass."""
+        inside = f"{rel_dir}/".startswith(f"{self._below}/")
+        if self._below and not inside and not self._below.startswith(f"{rel_dir}/"):
+            return False
         return self._exclude is None or not self._exclude.fullmatch(_nfc(rel_dir) + "/")
 
 

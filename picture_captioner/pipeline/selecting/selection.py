@@ -185,6 +185,27 @@ def of_another_library(photos: Iterable[Photo], index: JournalIndex) -> str | No
     return f"{differing:,} of {compared:,} photos that it has a caption of have another size here"
 
 
+def known_below(photos_dir: Path, photos: Sequence[Photo], index: JournalIndex) -> str:
+    """The folder under which most of these photos are recorded, if it is the one they lie in.
+
+    A part of a library that is taken for a library of its own would double its photos' names.
+    """
+    where = photos_dir.resolve().as_posix()
+    new = {p.rel_path: p.size for p in photos if p.rel_path not in index.entries}
+    if 2 * len(new) <= len(photos):
+        return ""
+    folders = Counter[str]()
+    for path, entry in index.entries.items():
+        steps = path.split("/")
+        for cut in range(1, len(steps)):
+            rest = "/".join(steps[cut:])
+            if entry.size is not None and new.get(rest) == entry.size:
+                folders["/".join(steps[:cut])] += 1
+    fits = {folder: n for folder, n in folders.items() if where.endswith(f"/{folder}")}
+    folder, known = max(fits.items(), key=lambda item: item[1], default=("", 0))
+    return folder if 2 * known > len(photos) else ""
+
+
 @dataclass
 class Selection:
     """The pending photos in order, and what was passed over."""
