@@ -31,6 +31,7 @@ _WIDTH, _HEIGHT, _BITS, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 256, 257, 258, 277, 
 _UNCOMPRESSED, _SEPARATE = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _FORMAT_NAMES = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOAT: "float"}
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _STRIPS, _TILES = (273, 279), (324, 325)
 
 
@@ -89,7 +90,7 @@ def misread(data: bytes) -> str | None:
 
     Tried with 192 kinds (tests/image_loader/test_tiff.py): 16-bit planes one after the other come
     out as noise, unsigned 32 bits and signed 8 wrap round, compressed big-endian floats are taken
-    for little-endian.
+    for little-endian, and over 8 bits white as zero gives the negative.
     """
     directory = first_directory(data)
     if directory is None:
@@ -102,6 +103,7 @@ def misread(data: bytes) -> str | None:
         or (bits == 32 and sample == _UNSIGNED)
         or (bits == 8 and sample == _SIGNED)
         or (bits >= 16 and sample != _UNSIGNED and packed and directory.order == ">")
+        or (bits > 8 and directory.number(_PHOTOMETRIC, 1) == _WHITE_IS_ZERO)
     )
     return _kind(directory) if wrong else None
 
@@ -134,6 +136,8 @@ def _kind(directory: Directory) -> str:
     ]
     if directory.number(_PLANES, 1) == _SEPARATE:
         parts.append("in planes")
+    if directory.number(_PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
+        parts.append("white is zero")
     order = "big-endian" if directory.order == ">" else "little-endian"
     big = directory.data[2:4] in {b"+\0", b"\0+"}
     return ", ".join([*parts, f"{order} {'BigTIFF' if big else 'TIFF'}"])

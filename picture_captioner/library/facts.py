@@ -74,6 +74,13 @@ class PhotoFacts:
         """Whether the day of the capture is known and its time is not: noon stands for it."""
         return self.taken_from is TakenFrom.DATE
 
+    @property
+    def captured_at(self) -> str | None:
+        """When the photo was taken, as ISO 8601: the day where no more is known."""
+        if self.taken_at is None:
+            return None
+        return (self.taken_at.date() if self.day_only else self.taken_at).isoformat()
+
     def or_file_time(self, mtime_ns: int) -> PhotoFacts:
         """These facts, with the file's time where no other is known.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -20,7 +20,7 @@ from picture_captioner.library.home import Connection, Part
 from picture_captioner.library.query import exact_phrase, form_phrases, word_phrases
 from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.selection import WORDS, Selection, Term
-from picture_captioner.library.told import find_times, tell_pending
+from picture_captioner.library.told import day_alone, find_times, tell_pending
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ class Hit:
     score: float
     why: str
     all_words: bool
-    captured_at: datetime | None
+    captured_at: datetime | date | None
     caption: str
 
 
@@ -311,9 +311,17 @@ class Search:
             score=score,
             why="; ".join(self._why(path)),
             all_words=all(path in self._term(term) for term in self._terms),
-            captured_at=datetime.fromisoformat(row.taken_at) if row.taken_at else None,
+            captured_at=self._captured_at(path, row.taken_at),
             caption=said.caption if said else "",
         )
+
+    def _captured_at(self, path: bytes, taken_at: str | None) -> datetime | date | None:
+        """When it was taken; the day where no more is known, for which noon is stored."""
+        if taken_at is None:
+            return None
+        time = datetime.fromisoformat(taken_at)
+        noon = taken_at.endswith("T12:00:00")
+        return time.date() if noon and day_alone(self._connection, path) else time
 
     def _why(self, path: bytes) -> Iterator[str]:
         """By what a photo was found: words where they are written, pictures, filters."""

@@ -61,25 +61,38 @@ def find_times(connection: Connection, path: bytes | None = None) -> None:
     # One condition for both would have SQLite read the whole table for one path.
     which = " AND located.rel_path = ?" if path is not None else ""
     unknown = connection.execute(
-        "SELECT located.rel_path, located.content, photos.taken_at, written.metadata, "  # noqa: S608
-        "beside.metadata "
-        "FROM located LEFT JOIN capture_times AS known ON known.rel_path = located.rel_path "
-        "LEFT JOIN photos ON photos.content = located.content "
-        "LEFT JOIN written ON written.content = located.content "
-        "LEFT JOIN beside ON beside.rel_path = located.rel_path "
+        f"{_SAID_OF_TIME} "
+        "LEFT JOIN capture_times AS known ON known.rel_path = located.rel_path "
         "WHERE (known.rel_path IS NULL OR known.content IS NOT located.content)"
         f"{which} ORDER BY located.rel_path",
         (path,) if path is not None else (),
     ).fetchall()
+    times = [(key, content, _best(key, *known)) for key, content, *known in unknown]
     connection.executemany(
         "INSERT OR REPLACE INTO capture_times VALUES (?, ?, ?)",
-        [(key, content, _time(key, *known)) for key, content, *known in unknown],
+        [(key, content, best.time.isoformat() if best else None) for key, content, best in times],
     )
 
 
-def _time(key: bytes, exif: str | None, written: str | None, beside: str | None) -> str | None:
-    best = surest_time(read_metadata(written), exif, from_key(key), read_metadata(beside))
-    return best.time.isoformat() if best is not None else None
+def day_alone(connection: Connection, path: bytes) -> bool:
+    """Whether no more than the day of a photo's capture is known; noon stands for it."""
+    row = connection.execute(f"{_SAID_OF_TIME} WHERE located.rel_path = ?", (path,)).fetchone()
+    best = _best(path, *row[2:]) if row is not None else None
+    return best is not None and best.source is TakenFrom.DATE
+
+
+_SAID_OF_TIME = (
+    "SELECT located.rel_path, located.content, photos.taken_at, written.metadata, beside.metadata "
+    "FROM located LEFT JOIN photos ON photos.content = located.content "
+    "LEFT JOIN written ON written.content = located.content "
+    "LEFT JOIN beside ON beside.rel_path = located.rel_path"
+)
+
+
+def _best(
+    key: bytes, exif: str | None, written: str | None, beside: str | None
+) -> TimeClaim | None:
+    return surest_time(read_metadata(written), exif, from_key(key), read_metadata(beside))
 
 
 _UNSEARCHED = {Kind.FAVOURITE}

@@ -27,7 +27,7 @@ from typing import NamedTuple
 _FIRST_PHOTOGRAPH = 1826
 _TIME = re.compile(
     r"\s*(\d{4})[:/.-]([ \d]\d)[:/.-]([ \d]\d)"
-    r"(?:[ T]([ \d]\d):([ \d]\d)(?::([ \d]\d)(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d\d:?\d\d)?)?",
+    r"(?:[ T]([ \d]?\d):([ \d]\d)(?::([ \d]\d)(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d\d:?\d\d)?)?",
     re.ASCII,
 )
 _OFFSET = re.compile(r"\s*([+-])(\d\d):?(\d\d)\s*", re.ASCII)
@@ -107,10 +107,10 @@ _FIRST_YEAR = 1990
 
 _DAY = r"(?<!\d)(?P<year>\d{4})(?P<a>[-_.]?)(?P<month>\d\d)(?P=a)(?P<day>\d\d)"
 _CLOCK = (
-    r"(?P<hour>\d{1,2})(?P<b>[-_.:h]?)(?P<minute>\d\d)(?P=b)(?P<second>\d\d)"
+    r"(?P<hour>\d{1,2})(?P<b>[-_.:h]?)(?P<minute>\d\d)(?:(?P=b)|(?<=h\d\d)[_m])(?P<second>\d\d)"
     r"(?:\d{3})?(?!\d)(?:[ \u00a0\u202f]?(?P<half>[AP])\.?M\b)?"
 )
-_AT = r"(?:[-_ T.]|[ _](?:at|um|à|a las|alle|om|kl\.?|às)[ _])"
+_AT = r"(?:[-_ T.]|[ _](?:at|um|à|a las|alle|om|kl\.?|às|в)[ _])"
 _WITH_TIME = re.compile(rf"{_DAY}{_AT}{_CLOCK}", re.IGNORECASE)
 _COMPACT = re.compile(
     r"(?<!\d)(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)"

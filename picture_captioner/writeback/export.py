@@ -68,7 +68,7 @@ def _facts(facts: PhotoFacts) -> dict[str, Any]:
         "content_sha256": facts.content_sha256,
         "width": facts.width,
         "height": facts.height,
-        "captured_at": facts.taken_at.isoformat() if facts.taken_at else None,
+        "captured_at": facts.captured_at,
         "captured_from": str(facts.taken_from) if facts.taken_from else None,
         "camera": facts.camera,
         "latitude": facts.latitude,

@@ -79,6 +79,14 @@ def test_16_bits_in_planes_and_32_unsigned_ones_are_unsupported(tmp_path):
     assert verdict(path, RGB) == "right"
 
 
+def test_white_as_zero_is_right_in_8_bits_and_unsupported_in_16(tmp_path):
+    path = tmp_path / "white.tif"
+    tifffile.imwrite(path, (255 - GRAY * 255).astype("u1"), photometric="miniswhite")
+    assert verdict(path, GRAY) == "right"
+    tifffile.imwrite(path, (65_535 - GRAY * 65_535).astype("u2"), photometric="miniswhite")
+    assert verdict(path, GRAY) == "unsupported"
+
+
 @pytest.mark.parametrize("white", [255, 65535], ids=["8 bits in 16", "16 bits"])
 def test_a_colour_map_shows_its_colours_in_either_range(tmp_path, white):
     path = tmp_path / "photo.tif"

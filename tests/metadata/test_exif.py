@@ -159,6 +159,10 @@ def test_raw_files_that_are_built_like_tiff(tmp_path):
     [
         ({"inner": {ORIGINAL: "2024:01:31 14:22:33"}}, local(2024, 1, 31, 14, 22, 33)),
         (
+            {"inner": {ORIGINAL: "2004: 5: 7  8: 9: 0"}},  # two blanks become one on the way
+            local(2004, 5, 7, 8, 9),
+        ),
+        (
             {"inner": {ORIGINAL: "0000:00:00 00:00:00", DIGITIZED: "2001:02:03 04:05:06"}},
             local(2001, 2, 3, 4, 5, 6),
         ),

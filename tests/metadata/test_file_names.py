@@ -41,6 +41,8 @@ def local(*parts):
         "2024.01.31 14.22.33.jpg",
         "Burst 12 20240131142233.jpg",
         "00100lPORTRAIT_00100_BURST20240131142233123_COVER.jpg",
+        "2024-01-31_14h22_33.png",
+        "Снимок экрана 2024-01-31 в 14.22.33.png",
         "Screenshot 2024-01-31 at 2.22.33 PM.png",
         "Screenshot 2024-01-31 at 2.22.33\u202fPM (2).png",
         "Bildschirmfoto 2024-01-31 um 14.22.33.png",
