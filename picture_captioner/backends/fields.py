@@ -230,6 +230,12 @@ def _shape(schema: dict[str, Any]) -> str:
     return _LEAVES[schema["type"]]
 
 
+def find_object(text: str) -> dict[str, Any] | None:
+    """The first JSON object in a text, nearly right or in an envelope, by lower-case keys."""
+    found = _find_object(text)
+    return None if found is None else _shaped(found)
+
+
 def _find_object(text: str) -> dict[str, Any] | None:
     """The first JSON object in a text: all of it, inside of a fence, or between words.
 

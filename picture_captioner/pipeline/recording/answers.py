@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from picture_captioner.backends.base import Caption
-from picture_captioner.backends.fields import FieldsAsked
+from picture_captioner.backends.fields import FieldsAsked, find_object
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import ModelError, RefusedInWordsError
@@ -136,11 +136,33 @@ _LABEL = re.compile(
 )
 _ANNOUNCED = re.compile(
     r"^(?:(?:sure|certainly|of course|okay|ok)[,!.]{0,3} ?)?(?:here(?:'s|’s| is)|below is)"
-    r" [^:.!?]{0,60}(?:caption|description|sentence|answer)[^:.!?]{0,60}: ?(?=\S)",
+    r" [^:.!?]{0,60}(?:caption|description|sentence|answer)[^:.!?]{0,60}: ?(?=\S)"
+    r"|^(?:hier (?:ist|sind|kommt)|voici|aquí (?:está|tienes|tiene)|ecco|aqui está|segue|вот"
+    r"|以下(?:是|は|が))[^:：.!?]{0,40}(?:bildunterschrift|beschreibung|légende|description|leyenda"
+    r"|descripción|didascalia|descrizione|legenda|descrição|подпись|описание|描述|说明|キャプション|説明)"
+    r"[^:：.!?]{0,20} ?[:：] ?(?=\S)",
     re.IGNORECASE,
 )
+_HEADING = re.compile(
+    r"^#{1,6} (?:(?:image|photo) )?(?:caption|description|bildunterschrift|beschreibung|légende"
+    r"|leyenda|didascalia|legenda)\b[*_]{0,2} (?=\S)",
+    re.IGNORECASE,
+)
+_TAGGED = re.compile(
+    r"^<(caption|description|answer|output|result)> ?(.*\S) ?</\1>$", re.IGNORECASE
+)
+_NEXT_SPEAKER = re.compile(r"(?<=[.!?\"”]) ?(?:#{2,3} ?)?(?:ASSISTANT|USER|Human|SYSTEM) ?:.*$")
+"""A model that was not stopped plays the next turn of the talk."""
+_OFFER = re.compile(
+    r"(?<=[.!?\"”]) (?:Please )?(?:Let me know if|Would you like (?:me )?|Feel free to ask"
+    r"|I hope this|Do you want me)\b[^.!?]{0,120}[.!?]?$"
+)
+_ROLES = {"assistant", "user", "system", "model", "human"}
+_UNSEEN = "\u200b\u2060\ufeff "
 _PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "`": "`", "**": "**", "__": "__"}
 _NAMES = ("caption", "description", "text", "answer", "response", "content")
+_UNCLOSED = re.compile(rf'^\{{ ?"(?:{"|".join(_NAMES)})" ?: ?"([^"\\]*[.!?])" ?$', re.IGNORECASE)
+"""A last brace is missing, and the sentence is whole."""
 _RUN = re.compile(r"([^\s\-=_*#~.])\1{24}")
 _LOST = "\ufffd"
 _MOST_LOST = 3
@@ -148,7 +170,8 @@ _MOST_LOST = 3
 
 def unpacked(text: str) -> str:
     """The caption on one line, without fence, label, quotation marks, JSON and common opening."""
-    text = " ".join(text.split())
+    text = _NEXT_SPEAKER.sub("", " ".join(text.split()).strip(_UNSEEN))
+    text = _OFFER.sub("", text)
     for _ in range(_WRAPPED):
         inner = _inner(text)
         if inner == text:
@@ -159,11 +182,13 @@ def unpacked(text: str) -> str:
 
 def _inner(text: str) -> str:
     """The text with one wrapping less; what would leave nothing stays."""
-    for pattern in (_ANNOUNCED, _LABEL):
+    for pattern in (_ANNOUNCED, _HEADING, _LABEL):
         if rest := pattern.sub("", text, count=1).strip():
             text = rest
     if fence := _FENCE.match(text):
         text = fence[1] or text
+    if tagged := _TAGGED.match(text):
+        text = tagged[2]
     for left, right in _PAIRS.items():
         inner = text[len(left) : -len(right)].strip()
         if text.startswith(left) and text.endswith(right) and inner and left not in inner:
@@ -172,16 +197,14 @@ def _inner(text: str) -> str:
 
 
 def _from_json(text: str) -> str:
-    """The caption in an object that nobody asked for."""
-    if not (text.startswith("{") and text.endswith("}")):
+    """The caption in an object that nobody asked for, also where its JSON is nearly right."""
+    if text[:1] not in {"{", "["} or len(text) > LOOKED_AT:
         return text
-    try:
-        found = json.loads(text[:LOOKED_AT])
-    except (ValueError, RecursionError):
-        return text
-    values = {str(key).lower(): value for key, value in found.items()}
-    said = next((values[name] for name in _NAMES if isinstance(values.get(name), str)), text)
-    return " ".join(said.split()) or text
+    found = find_object(text) or {}
+    said = next((found[name] for name in _NAMES if isinstance(found.get(name), str)), None)
+    if said is None and (unclosed := _UNCLOSED.match(text)):
+        said = unclosed[1]
+    return " ".join(said.split()) or text if said else text
 
 
 def _without_opening(text: str) -> str:
@@ -194,6 +217,8 @@ def is_broken(text: str) -> bool:
     """Whether this is no text: marks alone, lost characters, or the same over and over."""
     cut = text[:LOOKED_AT]
     if not any(character.isalnum() or ord(character) > 0x2000 for character in cut):
+        return True
+    if cut.strip().lower() in _ROLES or (len(cut) >= 8 and len(set(cut)) <= 2):
         return True
     if cut.count(_LOST) >= _MOST_LOST or _RUN.search(cut):
         return True

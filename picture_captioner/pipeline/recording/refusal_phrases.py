@@ -34,6 +34,7 @@ LEADS = (
     r"please note that|note that|i regret that|i must inform you that|i regret to inform you that|"
     r"(?:based on|in|with) (?:your|this) (?:message|conversation|chat)|"
     # German
+    r"als (?:ein(?:e|em|er)? )?(?:reine?[srm]? )?(?:ki|sprachmodell|textmodell|künstliche)[\w-]*(?: \w+modell)?|"
     r"hallo|leider|entschuldig(?:ung|en sie(?: bitte)?|e)|(?:es )?tut mir (?:sehr |wirklich )?leid|"
     r"(?:es )?tut uns leid|verzeihung|verzeihen sie|ich bedau(?:e)?re|bedauerlicherweise|aber|"
     r"anscheinend|offenbar|derzeit|danke[^,.!]{0,40}|aus [^,.]{0,20}gründen|"
@@ -70,6 +71,15 @@ LEADS = (
     # Turkish
     r"merhaba|üzgünüm|maalesef|ne yazık ki|özür dilerim|kusura bakmayın|ama|ancak|fakat|"
     r"bir yapay zek[aâ][^,.]{0,30}|görünüşe göre|"
+    # Greek, Vietnamese, Thai, Indonesian, Hungarian, Romanian, Finnish, Hebrew
+    r"λυπάμαι(?: πολύ)?|συγγνώμη|ζητώ συγγνώμη|δυστυχώς|αλλά|όμως|ως [^,.]{0,20}(?:μοντέλο|νοημοσύνη)|"
+    r"(?:tôi )?(?:thành thật |rất )?xin lỗi(?: bạn)?|rất tiếc|tiếc là|nhưng|với tư cách[^,.]{1,40}|"
+    r"ขออภัย(?:ค่ะ|ครับ|ด้วย)?|ขอโทษ(?:ค่ะ|ครับ|ด้วย)?|น่าเสียดาย|แต่|"
+    r"(?:mohon )?maaf(?:kan)?|sayangnya|namun|tetapi|tapi|sebagai [^,.]{1,40}|"
+    r"sajnálom|sajnos|elnézést|bocsánat|azonban|de|mint [^,.]{1,40}|"
+    r"(?:îmi|ne) pare (?:foarte )?rău|din păcate|scuze|dar|însă|ca model [^,.]{1,40}|"
+    r"valitettavasti|pahoittelen|anteeksi|olen pahoillani|mutta|"
+    r"(?:אני )?מצטער(?:ת)?|סליחה|לצערי|אבל|אך|"
     # Arabic, Hindi
     r"عذر[اً]{1,2}|آسف|أنا آسف|نأسف|للأسف|مع الأسف|أعتذر|معذرة|لكن|ولكن|لكنني|يبدو أن|"
     r"क्षमा करें|माफ़? ?करें|माफ़ कीजिए|मुझे खेद है|खेद है(?: कि)?|दुर्भाग्य से|लेकिन|"
@@ -189,6 +199,14 @@ REFUSED = (
     r"(?:这|该|此|這|該)(?:张|个|幅|項|项|張)?(?:图片|照片|请求|内容|图像|圖片|請求)?[^，。]{0,8}(?:我)?(?:无法|無法|不能)(?:被)?(?:帮|描述|提供|处理|協助|协助|回答)",
     r"[^。]{0,24}(?:説明|描写|回答|お手伝い|支援|提供|お応え|応え|お答え|対応|ご要望|リクエスト|ご依頼|キャプション|手助け|識別|処理|生成|サポート|協力|お力)"
     r"[^。]{0,24}(?:できません|出来ません|致しかね|いたしかね|できかね|しかねます|お断り|控えさせて|なれません)",
+    r"δεν (?:μπορώ|είμαι σε θέση|(?:μου )?επιτρέπεται)[^.:;]{0,40}(?:βοηθ|περιγρ|εξυπηρετ|απαντ|αναγνωρ|ταυτοποι|παρέχ|παράσχ|δώσ)",
+    r"(?:tôi|mình|chúng tôi|em)? ?(?:không thể|không được phép|không có khả năng)[^.:]{0,40}(?:giúp|hỗ trợ|mô tả|đáp ứng|nhận dạng|xác định|trả lời|cung cấp|thực hiện)",
+    r"(?:ฉัน|ผม|ดิฉัน|เรา)ไม่สามารถ[^.:]{0,40}(?:ช่วย|อธิบาย|บรรยาย|ตอบ|ระบุ|ดำเนินการ)",
+    r"(?:saya|kami|aku) (?:tidak|tak) (?:dapat|bisa|mampu|diizinkan|diperbolehkan)[^.:]{0,40}(?:bantu|deskrip|jelas|jawab|penuhi|identif|kenali|memberi|proses|lakukan)",
+    r"(?:ebben |ezt |ezzel )?(?:a [^.:]{1,20} )?nem (?:segíthetek|tudok (?:ebben )?segíteni|tudom (?:leírni|teljesíteni|azonosítani)|írhatom le|teljesíthetem)",
+    r"nu (?:pot|putem|sunt în măsură|am voie|îmi este permis)[^.:]{0,40}(?:ajut|descri|oferi|răspun|identific|îndeplin|asist|furniz|proces)",
+    r"(?:minä )?en (?:voi|pysty|saa|kykene|osaa)[^.:]{0,30}(?:autta|kuvailla|kuvata|vastata|tunnistaa|toteuttaa|tehdä (?:tätä|sitä|niin))",
+    r"(?:אני )?(?:לא יכול(?:ה)?|איני יכול(?:ה)?|אינני יכול(?:ה)?|לא ניתן|אין באפשרותי)[^.:]{0,30}(?:לעזור|לסייע|לתאר|לזהות|לענות|לספק|לבצע)",
     r"[^.:]{0,40}(?:도와드릴 수 없|도움을 (?:드릴|줄) 수 없|설명(?:할|해 ?드릴) 수 없|제공(?:할|해 ?드릴) 수 없|답변(?:할|해 ?드릴|드릴) 수 없|응할 수 없|묘사(?:할|해 ?드릴) 수 없|식별할 수 없습니다|처리(?:할|해 ?드릴) 수 없)",
 )  # fmt: skip
 REFUSED_AFTER_A_LEAD = (
@@ -232,12 +250,16 @@ NO_IMAGE = (
     rf"(?:unable|cannot|can't|could not|couldn't|failed|not able)(?: to)? (?:{_EN_SEE}|read|fetch)(?: {_ANY}){{0,3}} {_IMAGE}\W*$",
     r"i(?:'m| am)(?: only| just)? (?:a )?(?:text-based|text-only|language model)",
     rf"(?:{_IMAGE}) (?:is )?(?:not (?:available|provided|found|attached|visible|loaded|supplied)|unavailable|missing)\W*$",
-    rf"(?:without|i need|i would need|i'd need)(?: to see)? (?:{_ANY} )*{_IMAGE}[^.:]{{0,20}}(?:, i (?:can|am)| to (?:describe|provide|caption|help))",
+    rf"(?:the|your|this) {_IMAGE}(?: \w+)? (?:is|seems to be|appears to be|came through) (?:empty|blank|corrupt\w*|broken)(?:,? (?:or|and) (?:did|has|failed|could|was|may)\b|\W*$)",
+    rf"i (?:only|just) see an? (?:blank|black|white|gr[ae]y|empty) (?:{_IMAGE}|square|screen)\W*$",
+    rf"(?:without|i need|i would need|i'd need)(?: to see)? (?:{_ANY} )*{_IMAGE}[^.:]{{0,20}}(?:, i (?:can|am)| to (?:describe|provide|caption|help)|(?: first)?\W*$)",
     # German
     r"(?:(?:ich|wir) )?(?:sehe|erkenne|finde|kann|habe)(?: ich)?(?: (?:hier|leider|aktuell|derzeit|aber|bisher|in deiner nachricht|in ihrer nachricht|"
     r"noch|direkt|jedoch))* (?:kein\w{0,2}|weder|die|das|ihr|dein) (?:\w+ )?(?:bild|foto|grafik|anhang|datei)\w*(?: (?:ein)?\w*)?(?: (?:nicht|sehen|ansehen|"
     r"erhalten|öffnen|anzeigen|laden|finden|betrachten))*",
     r"(?:als [^,.:]{1,30} )?kann ich (?:leider )?keine (?:bilder|fotos)",
+    r"ich kann [^.:]{0,40}keine (?:bilder|fotos) (?:an)?(?:sehen|zeigen|schauen|öffnen|betrachten|empfangen)",
+    r"(?:ich bin|bin ich) [^.:]{0,20}nicht (?:in der lage|imstande)[^.:]{0,20}(?:bild|foto)\w* (?:zu sehen|anzusehen|zu öffnen|anzuschauen)",
     r"(?:es |hier |in ihrer nachricht |in deiner nachricht )?(?:wurde|wurden|ist|sind|liegt|gibt|war|scheint|fehlt)(?: (?:es|hier|leider|mir|wohl))* "
     r"(?:kein\w{0,2}|das) (?:bild|foto|anhang)\w* (?:angehängt|hochgeladen|bereitgestellt|übermittelt|vorhanden|beigefügt|mitgeschickt|mitgesendet|gesendet|"
     r"enthalten|vor\b|angegeben|übergeben)",
@@ -254,7 +276,7 @@ NO_IMAGE = (
     r"je n'ai (?:pas|reçu aucune?|aucune?)[^.:]{0,30}(?:image|photo|pièce jointe)",
     r"aucune (?:image|photo)\w*(?: (?:n'a|n'ait|n'est|ne))?(?: (?:été|semble|soit))*[^.:]{0,15}(?:fourni|joint|télécharg|envoy|transmis|partag|disponible|reçu|détect)",
     r"(?:vous n'avez|tu n'as)[^.:]{0,15}(?:pas|aucune)[^.:]{0,30}(?:image|photo)|il n'y a (?:pas d'|aucune )(?:image|photo)\w* (?:joint|attach|fourni|dans (?:votre|ce|notre)|à (?:décrire|analyser))",
-    r"(?:veuillez|merci de|pourriez-vous|pouvez-vous|s'il vous plaît,?|peux-tu)[^.:]{0,12} (?:télécharg|join|envoy|fourn|partag|téléverser|ajout|import|transmet|charg|renvoy)\w*[^.:]{0,20}(?:image|photo)",
+    r"(?:veuillez|merci de|pourriez-vous|pouvez-vous|s'il vous plaît,?|peux-tu)[^.:]{0,12}[ '](?:télécharg|join|envoy|fourn|partag|téléverser|ajout|import|transmet|charg|renvoy)\w*[^.:]{0,20}(?:image|photo)",
     r"(?:l'image|la photo|votre image|votre photo)[^.:]{0,12} (?:n'a|n'est|ne|semble)[^.:]{0,20}(?:pas|manqu)[^.:]{0,25}(?:chargé|joint|téléchargé|affich|disponible|transmis|fourni|accessible|envoyé|être)",
     # Spanish
     r"(?:yo )?no (?:veo|puedo|encuentro|he recibido|recibí|tengo|detecto|logro|me es posible)(?: (?:ver|acceder|visualizar|abrir|acceso|recibir|cargar|directamente|a|la capacidad|de|o|analizar|procesar))*"
@@ -280,7 +302,7 @@ NO_IMAGE = (
     r"(?:a|sua) (?:imagem|foto) não (?:foi|está|carregou|pôde|pode|aparece|chegou)[^.:]{0,25}(?:carregad|anexad|enviad|disponível|exibid|fornecid|$)",
     # Dutch, Swedish, Danish, Norwegian
     r"ik (?:zie|kan|heb|ontvang)[^.:]{0,25}(?:geen|de|het|niet)[^.:]{0,10}(?:afbeelding|foto|bijlage|bestand)\w*|er is (?:helaas )?geen (?:afbeelding|foto)[^.:]{0,10}(?:bijgevoegd|geüpload|meegestuurd|toegevoegd|verstrekt)|geen (?:afbeelding|foto) (?:bijgevoegd|beschikbaar|ontvangen)|(?:upload|stuur|voeg|deel)\w* (?:alstublieft |alsjeblieft )?(?:de|een|je|uw) (?:afbeelding|foto)",
-    r"(?:jag|jeg) (?:ser|kan|har)[^.:]{0,20}(?:ingen|inte|ikke|inga|ingen)[^.:]{0,20}(?:bild|foto|bilag|billede|bilde)\w*|(?:ingen|det finns ingen|det er (?:ikke |ingen )[^.:]{0,6}) ?(?:bild|billede|bilde)\w*[^.:]{0,12}(?:bifoga|vedhæft|vedlagt|uppladda|lastet opp|tilgængelig)",
+    r"(?:jag|jeg) (?:ser|kan|har)[^.:]{0,20}(?:ingen|inte|ikke|inga|ingen)[^.:]{0,20}(?:bild|foto|bilag|billede|bilde)\w*|det er (?:ikke|ingen)[^.:]{0,20}(?:vedlagt|lastet opp|lagt ved|vedhæft|uploadet)[^.:]{0,12}(?:bild|billede|bilde|foto)|(?:ingen|det finns ingen|det er (?:ikke |ingen )[^.:]{0,6}) ?(?:bild|billede|bilde)\w*[^.:]{0,12}(?:bifoga|vedhæft|vedlagt|uppladda|lastet opp|tilgængelig)",
     # Polish, Czech
     r"nie (?:widzę|mogę|otrzymał\w+|mam)[^.:]{0,30}(?:obraz|zdjęci|załącznik|grafik)\w*|(?:nie (?:został\w?|załączon|ma|dołączon|przesłan)\w*|brak)[^.:]{0,20}(?:obraz|zdjęci)\w*[^.:]{0,20}|proszę (?:o )?(?:prze|za|dołącz|udostępn|wgra)\w*[^.:]{0,20}(?:obraz|zdjęci)\w*",
     r"(?:nevidím|neobdržel\w?|nemohu)[^.:]{0,25}(?:obráz|fotk|fotograf|přílo)\w*|(?:prosím,? )?(?:nahrajte|přiložte|pošlete)[^.:]{0,15}(?:obráz|fotk|fotograf)\w*",
@@ -295,7 +317,16 @@ NO_IMAGE = (
     r"(?:herhangi bir |ekli |bir |hiçbir )*(?:görsel|resim|fotoğraf|görüntü)\w*[^.:]{0,20}(?:görmüyorum|göremiyorum|göremem|eklenmemiş|yüklenmemiş|bulunmuyor|sağlanmadı|yüklenmedi|görüntüleyem)|(?:lütfen )[^.:]{0,20}(?:görsel|resim|resmi|fotoğraf)\w*[^.:]{0,15}(?:yükle|gönder|ekle|paylaş)",
     # Arabic, Hindi
     r"(?:أنا )?(?:لا (?:أرى|أستطيع رؤية|يمكنني رؤية|توجد|يوجد)|لم (?:يتم|أتلق|أجد|ترفق|تقم))[^.:]{0,30}(?:صورة|الصورة|صور|الصور)|(?:يرجى|من فضلك|الرجاء)[^.:]{0,20}(?:تحميل|إرفاق|إرسال|رفع|مشاركة|تقديم)[^.:]{0,15}(?:صورة|الصورة)",
-    r"(?:मुझे|मैं|कोई)[^.:]{0,25}(?:छवि|तस्वीर|फ़ोटो|फोटो|चित्र|इमेज)[^.:]{0,25}(?:नहीं (?:दिख|देख|मिल|है|की गई)|संलग्न नहीं)|कृपया[^.:]{0,20}(?:छवि|तस्वीर|फ़ोटो|फोटो|चित्र|इमेज)[^.:]{0,20}(?:अपलोड|भेज|साझा|संलग्न)",
+    r"(?:मुझे|मैं|कोई)[^.:]{0,25}(?:छवि|तस्वीर|फ़ोटो|फोटो|चित्र|इमेज)[^.:]{0,25}(?:नहीं (?:दिख|देख|मिल|है|की गई)|(?:संलग्न|दिखाई|नज़र) नहीं)|कृपया[^.:]{0,20}(?:छवि|तस्वीर|फ़ोटो|फोटो|चित्र|इमेज)[^.:]{0,20}(?:अपलोड|भेज|साझा|संलग्न)",
+    # Greek, Vietnamese, Thai, Indonesian, Hungarian, Romanian, Finnish, Hebrew
+    r"δεν (?:βλέπω|μπορώ να δω|έχω λάβει|υπάρχει|επισυνάφθηκε|έχει επισυναφθεί)[^.:;]{0,20}(?:εικόν|φωτογραφ)|παρακαλώ[^.:;]{0,20}(?:ανεβάσ|στείλ|επισυνάψ)[^.:;]{0,15}(?:εικόν|φωτογραφ)",
+    r"(?:tôi|mình) (?:không|chưa)(?: thể)? (?:nhìn thấy|thấy|xem|nhận)[^.:]{0,20}(?:hình|ảnh)|(?:vui lòng|hãy|xin)[^.:]{0,15}(?:tải|gửi|đính kèm|cung cấp)[^.:]{0,15}(?:hình|ảnh)|không có (?:hình ảnh|ảnh|hình) nào (?:được|đính)",
+    r"(?:ฉัน|ผม|ดิฉัน)(?:ไม่เห็น|ไม่สามารถ(?:มองเห็น|ดู|เห็น|เปิด)|ไม่พบ)[^.:]{0,12}(?:รูป|ภาพ)|(?:โปรด|กรุณา)[^.:]{0,20}(?:อัปโหลด|แนบ|ส่ง)[^.:]{0,10}(?:รูป|ภาพ)|ไม่มี(?:รูป|ภาพ)[^.:]{0,12}แนบ",
+    r"(?:saya|aku) (?:tidak|tak|belum)(?: dapat| bisa)? (?:melihat|menerima|menemukan|membuka)[^.:]{0,20}(?:gambar|foto)|(?:silakan|mohon|harap|tolong)[^.:]{0,15}(?:unggah|kirim|lampirkan|upload)\w*[^.:]{0,15}(?:gambar|foto)|tidak ada (?:gambar|foto) (?:yang )?(?:dilampirkan|diunggah|terlampir|diberikan)",
+    r"nem (?:látok|láthatok|látom|kaptam|tudom megnyitni)[^.:]{0,20}(?:kép|fot|fénykép)|(?:kérem|kérlek)[^.:]{0,20}(?:tölts|küld|csatol)[^.:]{0,20}(?:kép|fot)|nincs (?:csatolt )?(?:kép|fotó) (?:csatolva|mellékelve|az? üzenet)",
+    r"nu (?:văd|pot vedea|am primit|pot deschide)[^.:]{0,20}(?:imagin|poz|fotograf)|(?:te rog|vă rog)[^.:]{0,20}(?:încarc|încărc|trimite|atașe)[^.:]{0,15}(?:imagin|poz|fotograf)|nu (?:a fost|este)[^.:]{0,10}(?:atașat|încărcat|furnizat)",
+    r"(?:minä )?en (?:näe|pysty näkemään|voi nähdä|saanut)[^.:]{0,15}kuv|(?:ole hyvä ja |ole hyvä, )?(?:lataa|lähetä|liitä) kuva|kuvaa ei (?:ole|löydy|näy)[^.:]{0,5}(?:liitetty|ladattu|\W*$)",
+    r"(?:אני )?(?:לא רואה|איני רואה|אינני רואה|לא יכול(?:ה)? לראות|לא קיבלתי)[^.:]{0,15}(?:תמונ|צילום|קובץ)|(?:אנא|בבקשה)[^.:]{0,15}(?:העל|שלח|צרפ|צרף)[^.:]{0,15}תמונ|לא צורפה תמונה",
     # Chinese, Japanese, Korean
     r"我(?:们)?(?:目前|暂时|这边|这里|在此|並|并)?(?:没有|沒有|没|未|看不到|看不見|看不见|无法|無法|不能)(?:能)?(?:直接)?(?:看到|看见|看見|收到|查看|访问|接收|打开|加载|发现|找到|检测到|读取|觀看|处理)?"
     r"(?:或|分析|任何|您|你|的|到|上传|附加|附上|发送|提供|这张|該|该|直接|所|传|相关){0,6}(?:图片|照片|图像|附件|圖片|圖像|影像|文件)",

@@ -34,11 +34,18 @@ _QUOTED = re.compile(r'"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|»
 _QUOTES = frozenset("\"“”„«»'‘’「」")
 _SENTENCE_END = re.compile(r"[.!?…。！？|।\n]+\s*")
 _LEAD = re.compile(
-    rf"(?:{LEADS})(?:(?<=[ '])|(?=\W|$|[\u3000-\u9fff\uac00-\ud7ff]))[\s,:;、，—–-]*", re.IGNORECASE
+    rf"(?:{LEADS})(?:(?<=[ '])|(?=\W|$|[\u0e00-\u0e7f\u3000-\u9fff\uac00-\ud7ff]))[\s,:;،、，—–-]*",
+    re.IGNORECASE,
 )
 _WRITTEN = re.compile(WRITTEN_IN_THE_PICTURE, re.IGNORECASE)
 _REFUSES = re.compile("|".join(REFUSED), re.IGNORECASE)
 _REFUSES_AFTER = re.compile("|".join(REFUSED_AFTER_A_LEAD), re.IGNORECASE)
+_DESCRIBES_STILL = re.compile(
+    r", (?:but|though|yet) (?:it|he|she|they|there|these|this|the|an?|two|three|several) "
+    r"(?!(?:image|photo|picture|request)\b)",
+    re.IGNORECASE,
+)
+"""`I can't identify the exact bird, but it is a small brown one on a branch.`"""
 _BLIND = re.compile("|".join(NO_IMAGE), re.IGNORECASE)
 
 
@@ -58,7 +65,7 @@ def refusal_in(text: str) -> Refusal | None:
             return found
         if blind:
             return "no_image"
-        if declines and not described:
+        if declines and not described and not _DESCRIBES_STILL.search(sentence):
             found = "refused"
         described = described or bool(rest and found is None)
     return found

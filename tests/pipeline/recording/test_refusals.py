@@ -29,6 +29,15 @@ def test_what_was_written_after_the_code(language, kind, text):
     assert refusal_in(text) == (None if kind == "honest" else kind), language
 
 
+@pytest.mark.parametrize(("kind", "text"), sentences("answers_later.tsv"))
+def test_what_somebody_else_wrote_later(kind, text):
+    """Of these 100 refusals 75 were found at first, of the 89 captions one was called a refusal.
+
+    The 16 in Greek, Vietnamese, Thai, Indonesian, Hungarian, Romanian, Finnish and Hebrew were not.
+    """
+    assert bool(refusal_in(text)) == (kind == "refusal")
+
+
 @pytest.mark.parametrize(
     "text",
     [
