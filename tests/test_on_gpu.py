@@ -76,7 +76,9 @@ def finds(given, said):
 """
 
 
-def test_a_check_that_fails_says_why_and_the_next_goes_on(tmp_path):
+@pytest.fixture
+def faulty(tmp_path):
+    """PYTHONPATH with which the checks are others, most of them faulty."""
     (tmp_path / "faulty_checks.py").write_text(FAULTY)
     (tmp_path / "sitecustomize.py").write_text(
         "import benchmarks.gpu\n"
@@ -86,8 +88,11 @@ def test_a_check_that_fails_says_why_and_the_next_goes_on(tmp_path):
         "for name in ('raises', 'crashes', 'hangs', 'finds', 'good'):\n"
         "    CHECKS[name] = Check(f'faulty_checks:{name}', 1, 2 if name == 'hangs' else 30)\n"
     )
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    done, lines, said = run("--tiny", PYTHONPATH=path)
+    return os.pathsep.join([str(tmp_path), str(ROOT)])
+
+
+def test_a_check_that_fails_says_why_and_the_next_goes_on(faulty):
+    done, lines, said = run("--tiny", PYTHONPATH=faulty)
     assert done.returncode == 1
     assert len(lines) == 5
     assert said["failed"] == {
@@ -97,6 +102,11 @@ def test_a_check_that_fails_says_why_and_the_next_goes_on(tmp_path):
         "finds": ["one is not two", "nor two three"],
     }
     assert said["checks"]["good"]["figures"] == {"figure": 0.1235}
+
+
+def test_on_a_slow_machine_every_check_may_be_given_more_time(faulty):
+    _, _, said = run("--tiny", "--only=hangs", "--seconds=940", PYTHONPATH=faulty)
+    assert said["failed"] == {"hangs": ["not done after 4 s: "]}
 
 
 def test_what_there_is_no_time_for_is_said():
