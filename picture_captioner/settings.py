@@ -264,7 +264,7 @@ class DeclaredSettings:
         "Wait so long for a service that fails; 30 at most if nothing listens there.",
         HOW,
         default=300.0,
-        on=_RUN,
+        on=f"{_RUN} process",
         above=0,
         most=MAX_TIMEOUT,
     )

@@ -30,18 +30,18 @@ PASSWORD = "correct-horse-7"
 FAST = {"fsync": "off", "full_page_writes": "off"}
 """A crash of the server still keeps what was committed, one of the machine does not."""
 
-SMALL = {"shared_buffers": "32MB", "log_min_messages": "fatal"}
+SMALL: dict[str, object] = {"shared_buffers": "32MB", "log_min_messages": "fatal"}
 
 
 class Server:
     """A server that was started; `stop` and `start` may follow each other."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, **settings: object) -> None:
         needs.need("psycopg")
         self.folder = Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path has to be short
         self._data = self.folder / "data"
         self._bin = _binaries(self.folder)
-        self._settings = SMALL if durable else SMALL | FAST
+        self._settings = SMALL | ({} if durable else FAST) | settings
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
@@ -106,6 +106,15 @@ class Server:
             self._process.wait(60)
             self._process = None
 
+    def cpu_seconds(self) -> float:
+        """What all its processes took, those that ended included."""
+        assert self._process is not None
+        name = Path("/proc") / str(self._process.pid)
+        ticks = 0
+        for stat_file in (name / "stat", *(p / "stat" for p in _children(self._process.pid))):
+            ticks += sum(map(int, stat_file.read_text().rpartition(")")[2].split()[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         """Stop, and leave nothing behind."""
         self.stop(signal.SIGQUIT)
@@ -146,6 +155,11 @@ def _drop_root() -> list[str]:
         needs.need("setpriv"), f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
         "--clear-groups", "--pdeathsig=INT", "--",
     ]  # fmt: skip
+
+
+def _children(pid: int) -> list[Path]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [Path("/proc") / child for child in listed]
 
 
 def _nobody() -> pwd.struct_passwd:

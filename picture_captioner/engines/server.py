@@ -32,7 +32,6 @@ class Server:
     Args:
         patience: seconds for which a server that went away is tried again.
         notice: told when it went away, and when it is back.
-        stopped: asked between two tries; True gives up.
     """
 
     def __init__(
@@ -40,12 +39,12 @@ class Server:
         database: Database,
         patience: float = 0.0,
         notice: Callable[[str], None] = lambda _: None,
-        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._database = database
         self._patience = patience
         self._notice = notice
-        self._stopped = stopped
+        self.stopped: Callable[[], bool] = lambda: False
+        """Asked between two tries; True gives up."""
         self._lock = threading.Lock()
         self._gone: LibraryUnreachableError | None = None
         self.up_since = time.monotonic()
@@ -58,22 +57,30 @@ class Server:
             LibraryUnreachableError: the server did not come back in time.
             LibraryError: it refuses.
         """
+
+        def transaction() -> T:
+            with self._database.transaction() as connection:
+                connection.execute(_NO_LONGER, (f"{STOPPED_SECONDS}s",))
+                return work(connection)
+
+        return self.until_done(transaction)
+
+    def until_done(self, work: Callable[[], T]) -> T:
+        """What `work` returns, which may be many transactions; called again as by `run`."""
         with self._lock:
             if self._gone is not None:
                 raise self._gone
             lost_at, pause = 0.0, FIRST_PAUSE_SECONDS
             while True:
                 try:
-                    with self._database.transaction() as connection:
-                        connection.execute(_NO_LONGER, (f"{STOPPED_SECONDS}s",))
-                        result = work(connection)
+                    result = work()
                 except LibraryLockedError:  # two at the same rows: one of them is to try again
                     time.sleep(random.uniform(0, FIRST_PAUSE_SECONDS))  # noqa: S311 - no secret
                     continue
                 except LibraryUnreachableError as error:
                     lost_at = lost_at or self._lost(error)
                     left = self._patience - (time.monotonic() - lost_at)
-                    if self._stopped() or left <= 0:
+                    if self.stopped() or left <= 0:
                         self._gone = error
                         raise
                     time.sleep(min(left, random.uniform(pause / 2, pause)))  # noqa: S311
@@ -85,9 +92,9 @@ class Server:
                 return result
 
     def _lost(self, error: LibraryUnreachableError) -> float:
-        if self._patience and not self._stopped():
+        if self._patience and not self.stopped():
             self._notice(
-                f"{error}. What is under way is finished and written into the journal; the server "
-                f"is tried again for {self._patience:.0f} s (--patience)"
+                f"{error}. What is under way is finished and kept; the server is tried again for "
+                f"{self._patience:.0f} s (--patience)"
             )
         return time.monotonic()

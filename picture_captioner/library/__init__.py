@@ -54,9 +54,10 @@ from picture_captioner.library.ledger import (
 from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import HAS, STATUSES, Selection, Term, checked
-from picture_captioner.library.store import Library
+from picture_captioner.library.store import RESTART_SECONDS, Library
 from picture_captioner.library.syncing import (
     CAPTION,
+    InTransaction,
     Synced,
     captions_of,
     index_words,
@@ -72,6 +73,7 @@ __all__ = [
     "CAPTION",
     "HAS",
     "MAX_ATTEMPTS",
+    "RESTART_SECONDS",
     "STATUSES",
     "CleanImages",
     "Connection",
@@ -83,6 +85,7 @@ __all__ = [
     "GivenTag",
     "Hit",
     "Hits",
+    "InTransaction",
     "Library",
     "Lookups",
     "PhotoFacts",

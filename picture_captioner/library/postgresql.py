@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, cast
 from picture_captioner.library import postgresql_migrating, postgresql_search
 from picture_captioner.library.home import Connection, Cursor, Part, Phrase
 from picture_captioner.library.postgresql_access import (
+    CHECK_SECONDS,
     arguments_of,
     connect,
+    impatient,
     needed_psycopg,
     telling,
 )
@@ -129,15 +131,25 @@ class PostgresDatabase:
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # our sentence says it
         return ConnectionPool(
             self._address.url,
+            connection_class=impatient(),
             kwargs=arguments_of(self._address),
             min_size=0,
             max_size=_MOST_CONNECTIONS,
             timeout=self._restart_seconds,
             num_workers=1,
             configure=lambda raw: self._types.teach(raw),
-            check=ConnectionPool.check_connection,
+            check=_check,
             open=True,
         )
+
+
+def _check(raw: Any) -> None:
+    """See that a connection which nobody used for a while is still one."""
+    from psycopg_pool import ConnectionPool
+
+    raw.silent_seconds, usual = CHECK_SECONDS, raw.silent_seconds
+    ConnectionPool.check_connection(raw)
+    raw.silent_seconds = usual
 
 
 class ServedConnection:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import sys
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,44 @@ _PATIENCE = {
     "tcp_user_timeout": "60000",
 }
 """A peer that fell silent is given up within a minute; the URL may say otherwise."""
+
+
+SILENT_SECONDS = 120.0
+"""A server that says nothing for so long has hung, though its machine answers: a statement takes
+seconds, and locks are waited for `postgresql.BUSY_SECONDS`."""
+
+
+CHECK_SECONDS = 10.0
+"""The same before a connection of the pool is used, which asks for nothing."""
+
+
+@functools.cache
+def impatient() -> type[psycopg.Connection[Any]]:
+    """Connections that are given up when the server says nothing for `silent_seconds`."""
+    psycopg = needed_psycopg()
+
+    class Impatient(psycopg.Connection):  # type: ignore[name-defined,misc]
+        silent_seconds = SILENT_SECONDS
+
+        def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
+            return super().wait(self._limited(gen), *arguments, **options)
+
+        def _limited(self, gen: Any) -> Any:
+            try:
+                wanted, heard = next(gen), time.monotonic()
+                while True:
+                    if ready := (yield wanted):
+                        heard = time.monotonic()
+                    elif time.monotonic() - heard > self.silent_seconds:
+                        self.close()  # or its pool would ask it to roll back
+                        raise psycopg.OperationalError(
+                            f"it said nothing for {self.silent_seconds:.0f} s"
+                        )
+                    wanted = gen.send(ready)
+            except StopIteration as end:
+                return end.value
+
+    return Impatient
 
 
 def connect(address: ServerAddress) -> psycopg.Connection[Any]:

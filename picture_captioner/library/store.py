@@ -264,11 +264,12 @@ class Library:
         """
         if isinstance(self.database, FileDatabase):
             return captions.follow(self.database, journal)
-        synced = sync(self._run, journal)
-        self._run(partial(index_words, tags=TagDecisions.beside(journal)))
+        synced = sync(self.run, journal)
+        self.run(partial(index_words, tags=TagDecisions.beside(journal)))
         return Followed(synced.records, synced.damaged)
 
-    def _run(self, work: Callable[[Connection], T]) -> T:
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, in one transaction."""
         with self.database.transaction() as connection:
             return work(connection)
 

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import JournalTail, Record, TagDecisions, is_real, read_fields
+from picture_captioner.journal import (
+    JournalTail,
+    Record,
+    TagDecisions,
+    is_real,
+    read_fields,
+)
 from picture_captioner.library.captions import take_in
 from picture_captioner.library.home import Connection
 from picture_captioner.library.schema import from_key, to_key
@@ -29,7 +35,7 @@ LINES_AT_ONCE = 2000
 CAPTION = "caption"
 
 
-class Run(Protocol):
+class InTransaction(Protocol):
     """Runs a function in a transaction; what it changed is there when it returns."""
 
     def __call__(self, work: Callable[[Connection], T], /) -> T:
@@ -62,7 +68,7 @@ def journal_name(path: Path) -> str:
     return f"{socket.gethostname()}:{path.resolve()}"
 
 
-def sync(run: Run, path: Path) -> Synced:
+def sync(run: InTransaction, path: Path) -> Synced:
     """Bring the lines of the journal that the database lacks; again is harmless.
 
     Raises:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from picture_captioner.library import MAX_ATTEMPTS, Library
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.facts import NormalizeStage
 from picture_captioner.settings import ServerAddress
-from tests.support import caption, command, effective, environment, library, records
+from tests.support import ROOT, caption, command, effective, environment, library, records
 
 pytestmark = pytest.mark.needs("psycopg")
 
@@ -45,12 +46,15 @@ class Club:
             *pairs, *arguments,
         ]  # fmt: skip
 
-    def start(self, name: str, *arguments: object, **options: object) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, *arguments: object, path: str = "", **options: object
+    ) -> subprocess.Popen[bytes]:
+        surroundings = self.environment | ({"PYTHONPATH": path} if path else {})
         with (self.folder / f"{name}.output").open("ab") as output:
             return subprocess.Popen(
                 command(*self.words(name, *arguments, **options)),
                 cwd=self.folder,
-                env=environment(**self.environment),
+                env=environment(**surroundings),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -83,8 +87,13 @@ class Club:
         return Counter(r["rel_path"] for path in self.journals() for r in records(path))
 
     def wait_for(self, lines: int) -> None:
+        self.wait_until(
+            lambda: sum(path.read_bytes().count(b"\n") for path in self.journals()) >= lines
+        )
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
-        while sum(path.read_bytes().count(b"\n") for path in self.journals()) < lines:
+        while not holds():
             assert time.monotonic() < deadline, [p.read_text() for p in self.folder.glob("*.out*")]
             time.sleep(0.05)
 
@@ -92,6 +101,33 @@ class Club:
 @pytest.fixture
 def club(tmp_path: Path, collection: ServerAddress, plugin: str) -> Club:
     return Club(tmp_path, collection, plugin)
+
+
+ODD_STAGE = """
+import os, time
+from picture_captioner.pipeline.stages.facts import NormalizeStage
+
+work, store = NormalizeStage.work, NormalizeStage.store
+
+def deadly(self, photos):
+    if any(photo.rel_path == "poison.png" for photo in photos):
+        os.kill(os.getpid(), 9)
+    return work(self, photos)
+
+def slow(self, *given):
+    time.sleep(0.03)
+    store(self, *given)
+
+NormalizeStage.work, NormalizeStage.store = deadly, slow
+"""
+
+
+@pytest.fixture
+def odd_stage(tmp_path: Path) -> str:
+    """PYTHONPATH where `normalize` takes its time, and dies of `poison.png`."""
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "sitecustomize.py").write_text(ODD_STAGE)
+    return f"{tmp_path / 'odd'}:{ROOT}"
 
 
 def claims(one_server, club: Club, what: str) -> list[tuple]:
@@ -265,6 +301,54 @@ def test_stages_are_shared_too(club, one_server):
     ]
     assert f"{PHOTOS} photos processed (normalize, metadata), 0 failed" in club.said("w1")
     assert claims(one_server, club, "count(done_at), count(worker)") == [(PHOTOS, 0)]
+
+
+def test_what_is_known_of_people_is_not_to_be_had_while_the_server_is_down(club, one_server):
+    library(club.photos, 1)
+    words = ("run", "--backend=service", f"--photos-dir={club.photos}", "--context=people")
+    one_server.stop()
+    try:
+        done = caption(*words, cwd=club.folder, **club.environment)
+    finally:
+        one_server.start()
+    assert done.returncode == 69, done.stderr
+    (said,) = done.stderr.splitlines()
+    assert "does not answer" in said
+    assert said.endswith("To caption without what it knows, leave --context out")
+
+
+def test_stages_wait_for_a_server_that_restarts(club, one_server, odd_stage):
+    library(club.photos, PHOTOS)
+    worker = club.start("w", "--stages=normalize", "--patience=60", path=odd_stage)
+    stages = f'SELECT count(*) FROM "{club.collection.collection}".stages'
+    club.wait_until(lambda: one_server.sql(stages) > [(0,)])
+    one_server.stop(signal.SIGQUIT)
+    time.sleep(3)
+    one_server.start()
+    assert worker.wait(60) == 0, club.said("w")
+    assert club.said("w").count("(--patience)") == 1
+    assert "The library's server is back" in club.said("w")
+    schema = club.collection.collection
+    done = f'SELECT count(*), max(attempts) FROM "{schema}".stages'
+    assert one_server.sql(done) == [(PHOTOS, 1)]
+    assert claims(one_server, club, "count(done_at), count(worker)") == [(PHOTOS, 0)]
+
+
+def test_a_stage_that_kills_its_workers_leaves_the_photo_alone(club, one_server, odd_stage):
+    club.photos.mkdir()
+    for i in range(9):
+        Image.new("RGB", (16, 16), (9 * i, 0, i)).save(club.photos / f"{i:02d}.png")
+    Image.new("RGB", (16, 16), (250, 0, 0)).save(club.photos / "poison.png")
+    stages = ("--stages=normalize", "--lease=1")
+    for i in range(3):
+        worker = club.start(f"w{i}", *stages, path=odd_stage)
+        assert worker.wait(60) == -signal.SIGKILL, club.said(f"w{i}")
+    last = club.start("last", *stages, path=odd_stage)
+    assert last.wait(60) == 0, club.said("last")
+    schema = club.collection.collection
+    failed = f"SELECT error, attempts FROM \"{schema}\".stages WHERE status = 'failed'"
+    assert one_server.sql(failed) == [("worker_died", MAX_ATTEMPTS)]
+    assert claims(one_server, club, "count(done_at), max(deaths)") == [(10, 3)]
 
 
 @pytest.mark.torture

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,9 +26,10 @@ from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say, show_json, show_table
 from picture_captioner.config import Settings
+from picture_captioner.engines.server import Server
 from picture_captioner.errors import ExitCode, FatalError, UsageError
 from picture_captioner.journal import read_index
-from picture_captioner.library import CleanImages, Library, Standing, standing
+from picture_captioner.library import RESTART_SECONDS, CleanImages, Library, Standing, standing
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import default_decoders
@@ -40,6 +42,7 @@ from picture_captioner.pipeline.stages.base import (
     stage_info,
 )
 from picture_captioner.pipeline.work_queue import WorkQueue
+from picture_captioner.settings import ServerAddress
 
 if TYPE_CHECKING:
     from picture_captioner.pipeline.library_update.processing import ProcessingResult
@@ -47,14 +50,20 @@ if TYPE_CHECKING:
 
 
 Feed: TypeAlias = Callable[[WorkQueue, Outcomes], None]
-Share: TypeAlias = Callable[[Library, Path, Sequence["Photo"], Sequence[Stage]], Feed]
+Share: TypeAlias = Callable[[Server, Library, Path, Sequence["Photo"], Sequence[Stage]], Feed]
 
 
-def run_stages(flags: ProcessFlags, path: Path | None, share: Share | None = None) -> int:
+def run_stages(
+    flags: ProcessFlags,
+    path: Path | None,
+    share: Share | None = None,
+    restart_seconds: float = RESTART_SECONDS,
+) -> int:
     """Do what the chosen stages, or all, have not done yet; returns the exit code.
 
     Args:
         share: makes what shares the photos with other workers; without it all are this process's.
+        restart_seconds: how long one transaction waits for a server that went away.
 
     Raises:
         FatalError: nothing can be done, or a stage that was named cannot run: the others are
@@ -67,7 +76,8 @@ def run_stages(flags: ProcessFlags, path: Path | None, share: Share | None = Non
     photos_dir, photos = _photos(flags, path, settings)
     configure_logging(settings.log_file, settings.log_level)
     images = CleanImages.up_to(settings.keep_clean, settings.library_path, say)
-    with Library.open(settings.library_home, say, images) as library:
+    home = settings.library_home
+    with Library.open(home, say, images, restart_seconds=restart_seconds) as library:
         if flags.dry_run:
             _tell_pending(flags, library, photos)
             return ExitCode.DONE
@@ -76,9 +86,8 @@ def run_stages(flags: ProcessFlags, path: Path | None, share: Share | None = Non
         runs = {stage.name for stage in stages}
         if refused and flags.stage and runs.isdisjoint(flags.stage):
             return refused[0].exit_code  # what was asked for cannot be done: no photo is opened
-        feed = share(library, photos_dir, photos, stages) if share is not None else None
         try:
-            code = _run(flags, settings, photos_dir, photos, library, stages, feed)
+            code = _run(flags, settings, photos_dir, photos, library, stages, share)
         finally:
             for stage in stages:
                 stage.close()
@@ -120,23 +129,32 @@ def _run(
     photos: Sequence[Photo],
     library: Library,
     stages: Sequence[Stage],
-    feed: Feed | None,
+    share: Share | None,
 ) -> int:
-    read_files_beside(photos_dir, photos, library, settings.captions_jsonl)
-    with closing(ProgressReporter()) as reporter, note_signals(reporter.notice) as interrupts:
-        result = process_photos(
-            photos_dir,
-            photos,
-            library,
-            stages,
-            reporter,
-            force=flags.force,
-            limit=flags.limit,
-            follow_links=settings.follow_links,
-            interrupted=interrupts.requested,
-            decoders=settings.decode_workers,
-            feed=feed,
-        )
+    read = partial(read_files_beside, photos_dir, photos, library, settings.captions_jsonl)
+    with closing(ProgressReporter()) as reporter:
+        server: Server | None = None
+        if isinstance(settings.library_home, ServerAddress):
+            server = Server(library.database, settings.patience, reporter.notice)
+        read() if server is None else server.until_done(read)
+        with note_signals(reporter.notice) as interrupts:
+            if server is not None:
+                server.stopped = interrupts.requested
+            feed = share(server, library, photos_dir, photos, stages) if share and server else None
+            result = process_photos(
+                photos_dir,
+                photos,
+                library,
+                stages,
+                reporter,
+                force=flags.force,
+                limit=flags.limit,
+                follow_links=settings.follow_links,
+                interrupted=interrupts.requested,
+                decoders=settings.decode_workers,
+                feed=feed,
+                in_transaction=server.run if server is not None else None,
+            )
     code = interrupts.exit_status or ExitCode.DONE
     _tell(result, stages)
     leave_if_abandoned(result, code)

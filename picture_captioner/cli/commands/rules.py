@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from picture_captioner.cli.flags import words_in
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
-from picture_captioner.errors import Status, UsageError
+from picture_captioner.errors import LibraryError, Status, UsageError
 from picture_captioner.journal import Journal, parse_time
-from picture_captioner.library import Library
+from picture_captioner.library import CleanImages, Library
 from picture_captioner.pipeline.selecting.hints import Context, Hints, read_hints
 from picture_captioner.pipeline.selecting.selection import (
     HintedPrompts,
@@ -41,7 +42,64 @@ def hints_for(flags: RunFlags) -> Hints:
     return read_hints(flags.hints) if flags.hints is not None and not flags.dry_run else Hints()
 
 
-def context_for(
+def library_and_context(
+    flags: RunFlags,
+    settings: Settings,
+    backend: CaptionBackend,
+    notice: Callable[[str], None],
+    held: ExitStack,
+    *,
+    alone: bool,
+) -> tuple[DispensableLibrary | None, Context | None]:
+    """Where facts of the photos go, and what of them the backend is told.
+
+    Args:
+        held: closes it.
+        alone: nobody else of this process speaks of a server's failures.
+
+    Raises:
+        UsageError: what is to be told makes no sense.
+        LibraryError: what is to be told cannot be read.
+    """
+    try:
+        library = _library(flags, settings, notice, held, alone=alone)
+        return library, _context_for(flags, settings, backend, library)
+    except LibraryError as error:
+        cure = "To caption without what it knows, leave --context out"
+        raise type(error)(f"{error}. {cure}") from error
+
+
+def _library(
+    flags: RunFlags,
+    settings: Settings,
+    notice: Callable[[str], None],
+    held: ExitStack,
+    *,
+    alone: bool,
+) -> DispensableLibrary | None:
+    """Where facts and thumbnails go on the way; a run does without it, for captions come first.
+
+    Raises:
+        LibraryError: it cannot be opened, and what it knows is to be told.
+    """
+    from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
+
+    if flags.dry_run or flags.no_library:
+        return None
+    try:
+        kept = CleanImages.up_to(settings.keep_clean, settings.library_path, notice)
+        seconds = min(DispensableLibrary.WAIT_SECONDS, settings.patience)
+        home = settings.library_home
+        library = held.enter_context(Library.open(home, notice, kept, restart_seconds=seconds))
+        return DispensableLibrary(library, notice, alone=alone)
+    except LibraryError as error:
+        if settings.context:
+            raise
+        say(f"{error}. Captioning goes on without it")
+        return None
+
+
+def _context_for(
     flags: RunFlags,
     settings: Settings,
     backend: CaptionBackend,
@@ -52,6 +110,7 @@ def context_for(
     Raises:
         UsageError: a kind that there is not, not every one named for another machine, or facts
             that nobody keeps.
+        LibraryError: what is known of people cannot be read.
     """
     named = words_in("--context", settings.context, [*TOLD, "all"])
     if not named or flags.dry_run:
@@ -62,8 +121,7 @@ def context_for(
             f"choose from {', '.join(TOLD)}"
         )
     if library is None:
-        cure = "leave --no-library out" if flags.no_library else "and it cannot be opened"
-        raise UsageError(f"--context needs what library.db knows; {cure}")
+        raise UsageError("--context needs what library.db knows; leave --no-library out")
     if backend.placeholder:
         say(f"--context does nothing: {backend.name} writes placeholders")
         return None

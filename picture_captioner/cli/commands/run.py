@@ -38,9 +38,9 @@ from picture_captioner.cli.commands.pending import (
 )
 from picture_captioner.cli.commands.photos import find_photos, read_files_beside
 from picture_captioner.cli.commands.rules import (
-    context_for,
     hears_context,
     hints_for,
+    library_and_context,
     rejected_because,
     rules_for,
 )
@@ -59,7 +59,6 @@ from picture_captioner.errors import (
     UsageError,
 )
 from picture_captioner.journal import Journal
-from picture_captioner.library import CleanImages, Library
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import decoder_here
@@ -98,11 +97,12 @@ def run_captions(flags: RunFlags) -> int:
     return with_pending(flags, caption_pending)
 
 
-def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool = True) -> int:
+def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = False) -> int:
     """Find what is pending, and have it done by `work`, with the journal open; its exit code.
 
     Args:
-        in_order: it takes the photos as they come, and in reverse after a run that died.
+        shared: with other workers, whose journals say as much about what is to be redone; else the
+            photos are taken as they come, and in reverse after a run that died.
 
     Raises:
         FatalError: it cannot start, or had to stop.
@@ -122,8 +122,10 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
         hints = hints_for(flags)
         rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
         journal = held.enter_context(Journal(settings.captions_jsonl))
-        library = _library(flags, settings, reporter, held, alone=in_order)
-        if (context := context_for(flags, settings, backends[0], library)) is not None:
+        library, context = library_and_context(
+            flags, settings, backends[0], reporter.notice, held, alone=not shared
+        )
+        if context is not None:
             hints = hints.with_context(context)
             rules = rules_for(flags, backends, hints)
         say_all(journal.repairs, journal.index.warnings(journal.path.name))
@@ -140,7 +142,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, in_order: bool 
         selection = select(photos, journal.index, rules)
         shots = shots_of(photos, rules)
         leave_out_what_is_out(selection, jobs, shots)
-        reverse = in_order and reverse_after_a_death(journal, selection)
+        reverse = not shared and reverse_after_a_death(journal, selection)
         tell_selection(selection, backends[0], flags)
         batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
         if not batch.photos:
@@ -341,23 +343,6 @@ def _backends(
     return backends
 
 
-def _library(
-    flags: RunFlags, settings: Settings, reporter: ProgressReporter, held: ExitStack, *, alone: bool
-) -> DispensableLibrary | None:
-    """Where facts and thumbnails go on the way; a run does without it, for captions come first."""
-    if flags.dry_run or flags.no_library:
-        return None
-    try:
-        kept = CleanImages.up_to(settings.keep_clean, settings.library_path, reporter.notice)
-        seconds = min(DispensableLibrary.WAIT_SECONDS, settings.patience)
-        home, notice = settings.library_home, reporter.notice
-        library = held.enter_context(Library.open(home, notice, kept, restart_seconds=seconds))
-        return DispensableLibrary(library, notice, alone=alone)
-    except LibraryError as error:
-        say(f"{error}. Captioning goes on without it")
-        return None
-
-
 def run_options(job: Job) -> RunOptions:
     """How the photos are decoded and sent; what lies beside them is read here."""
     settings, library = job.settings, job.library
@@ -395,7 +380,7 @@ def exit_code(
     """What the process says of how it ended; an error is told."""
     if error is not None:
         say(str(error), always=True)
-        return error.exit_code
+        return interrupts.exit_status or error.exit_code
     if interrupts.exit_status is not None:
         return interrupts.exit_status
     if unproved := outcomes.counts[Outcome.WITHHELD]:

@@ -56,7 +56,7 @@ def work_together(flags: RunFlags, stages: str, lease: float) -> int:
     code: int = ExitCode.DONE
     if CAPTION in names:
         with Library.open(home, say, restart_seconds=SOON_SECONDS) as library:
-            code = with_pending(flags, partial(_share, library, lease), in_order=False)
+            code = with_pending(flags, partial(_share, library, lease), shared=True)
             if code == ExitCode.DONE and settings.captions_jsonl.exists():
                 _bring(Server(library.database, settings.patience, say), settings.captions_jsonl)
     others = [name for name in names if name != CAPTION]
@@ -68,7 +68,8 @@ def work_together(flags: RunFlags, stages: str, lease: float) -> int:
             include=flags.include,
             exclude=flags.exclude,
         )
-        code = run_stages(chosen, None, partial(_share_stages, flags, settings, lease))
+        share = partial(_share_stages, flags, settings, lease)
+        code = run_stages(chosen, None, share, SOON_SECONDS)
     return code
 
 
@@ -82,13 +83,13 @@ def _share_stages(
     flags: RunFlags,
     settings: Settings,
     lease: float,
+    server: Server,
     library: Library,
     photos_dir: Path,
     photos: Sequence[Photo],
     stages: Sequence[Stage],
 ) -> Feed:
     def feed(queue: WorkQueue, outcomes: Outcomes) -> None:
-        server = Server(library.database, settings.patience, outcomes.notice)
         ledger = Stages(server, library, stages)
         name = f"{socket.gethostname()}:{os.getpid()} {ledger.name}"
         claims = Claims(server, ledger.name, _place(flags, photos_dir), name, lease)
@@ -136,7 +137,12 @@ def _share(library: Library, lease: float, job: Job) -> int:
             outcomes,
             follow_links=job.settings.follow_links,
         )
-        return Sharing(budget, feeder.feed, feeder.end, feeder.share_rate)
+
+        def feed(queue: WorkQueue) -> None:
+            server.stopped = lambda: queue.stopped
+            feeder.feed(queue)
+
+        return Sharing(budget, feed, feeder.end, feeder.share_rate)
 
     return caption_pending(job, feeder)
 

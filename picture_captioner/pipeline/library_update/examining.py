@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from picture_captioner.errors import (
     CorruptImageError,
     DecoderCrashError,
     DecoderTimeoutError,
+    LibraryUnreachableError,
     PhotoSkipped,
     UnreadableFileError,
 )
@@ -179,9 +181,10 @@ class Examining:
 
     def _examined(self, loader: Decoder, path: Path, item: Item, claim: Claim) -> ExaminedImage:
         if not self._keeper.needs_photo(item):
-            found = examine_kept(self._library, loader, item.photo, self._edge, claim)
-            if found is not None:
-                return found
+            with suppress(LibraryUnreachableError):  # the photo itself will do, too
+                found = examine_kept(self._library, loader, item.photo, self._edge, claim)
+                if found is not None:
+                    return found
         keeps = self._library.clean_images is not None
         return keep(self._library, loader.examine(path, self._edge, claim, keep=keeps))
 

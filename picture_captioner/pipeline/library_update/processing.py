@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picture_captioner.library import Library, StageRow, is_open
+from picture_captioner.library import InTransaction, Library, StageRow, is_open
 from picture_captioner.pipeline.dedup import SharedContent
 from picture_captioner.pipeline.library_update.examining import Examining
 from picture_captioner.pipeline.library_update.storing import ExaminedPhoto, Keeper
@@ -56,8 +56,16 @@ class OpenStages:
         force: all of them, once in this pass, whatever was done before.
     """
 
-    def __init__(self, library: Library, stages: Sequence[Stage], *, force: bool = False) -> None:
+    def __init__(
+        self,
+        library: Library,
+        stages: Sequence[Stage],
+        in_transaction: InTransaction | None = None,
+        *,
+        force: bool = False,
+    ) -> None:
         self._library = library
+        self._in_transaction = in_transaction or library.run
         self._stages = stages
         self._force = force
         self._forced: set[str] = set()
@@ -66,13 +74,16 @@ class OpenStages:
         """The stages that are open for a file as the walk saw it."""
         if self._force:
             return list(self._stages)
-        return self._open(self._library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns))
+        seen = (photo.rel_path, photo.size, photo.mtime_ns)
+        return self._open(self._in_transaction(lambda _: self._library.stages_of_file(*seen)))
 
     def of_content(self, content_sha256: str) -> list[Stage]:
         """The stages that are open for some bytes, wherever they lie."""
         if self._force:
             return [] if content_sha256 in self._forced else list(self._stages)
-        return self._open(self._library.stages_of_content(content_sha256))
+        return self._open(
+            self._in_transaction(lambda _: self._library.stages_of_content(content_sha256))
+        )
 
     def done(self, content_sha256: str) -> None:
         """Note that a pass that is forced is through with these bytes."""
@@ -98,6 +109,7 @@ def process_photos(
     decoders: int = 0,
     grace_seconds: float = GRACE_SECONDS,
     feed: Callable[[WorkQueue, Outcomes], None] | None = None,
+    in_transaction: InTransaction | None = None,
 ) -> ProcessingResult:
     """Do what the stages have not done yet with these photos.
 
@@ -110,6 +122,7 @@ def process_photos(
         batch_size: photos in a transaction.
         decoders: worker processes; 0: one per processor.
         feed: hands the photos out bit by bit, until it returns; without it all that are open are.
+        in_transaction: has a server's cuts ridden out: what was computed waits, and is stored then.
 
     Photos that cannot be decoded or read are counted, with their reason, and passed over.
 
@@ -118,7 +131,8 @@ def process_photos(
         LibraryError: library.db cannot be written.
         FatalError: what a stage raised.
     """
-    still_open = OpenStages(library, stages, force=force)
+    in_transaction = in_transaction or library.run
+    still_open = OpenStages(library, stages, in_transaction, force=force)
     pending = list(photos)
     if feed is None:
         pending = [photo for photo in photos if still_open.of_file(photo)]
@@ -133,6 +147,7 @@ def process_photos(
         photos_dir,
         pending,
         library,
+        in_transaction,
         stages,
         still_open,
         reporter,
@@ -159,6 +174,7 @@ class _Flow:
         photos_dir: Path,
         pending: Sequence[Photo],
         library: Library,
+        in_transaction: InTransaction,
         stages: Sequence[Stage],
         still_open: OpenStages,
         reporter: Reporter,
@@ -174,7 +190,15 @@ class _Flow:
         shared = SharedContent(lambda sha256: not still_open.of_content(sha256))
         self._ready: Buffer[ExaminedPhoto] = Buffer(max(2 * batch_size, 4))
         self._keeper = Keeper(
-            library, stages, still_open, queue, shared, self.outcomes, self._ready, batch_size
+            library,
+            in_transaction,
+            stages,
+            still_open,
+            queue,
+            shared,
+            self.outcomes,
+            self._ready,
+            batch_size,
         )
         edge = max((stage.edge for stage in stages if stage.edge), default=None)
         watch = DiskWatch(photos_dir)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from picture_captioner.errors import PhotoError, PhotoSkipped
 from picture_captioner.image_loader import LoadedImage, Traits, opened_thumbnail, reduced
-from picture_captioner.library import Library
+from picture_captioner.library import Connection, InTransaction, Library
 from picture_captioner.pipeline.dedup import Follower, SharedContent
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto
@@ -48,6 +49,7 @@ class Keeper:
     def __init__(
         self,
         library: Library,
+        in_transaction: InTransaction,
         stages: Sequence[Stage],
         still_open: OpenStages,
         queue: WorkQueue,
@@ -57,6 +59,7 @@ class Keeper:
         batch_size: int,
     ) -> None:
         self._library = library
+        self._in_transaction = in_transaction
         self._stages = stages
         self._still_open = still_open
         self._queue = queue
@@ -80,9 +83,7 @@ class Keeper:
             if self._still_open.of_content(loaded.content_sha256):
                 self._queue.put_back([item])
                 continue
-            self._library.save_file(
-                item.photo.rel_path, loaded.size, loaded.mtime_ns, loaded.content_sha256
-            )
+            self._in_transaction(partial(self._save_file, item, loaded))
             self._settle(Outcome.RECOGNISED)
 
     def failed(
@@ -111,13 +112,15 @@ class Keeper:
     def _note_undecodable(
         self, item: Item, error: PhotoError | PhotoSkipped, content_sha256: str
     ) -> None:
-        photo = item.photo
-        with self._library.transaction():
-            self._library.save_file(photo.rel_path, photo.size, photo.mtime_ns, content_sha256)
-            for stage in self._still_open.of_content(content_sha256):
-                self._library.note_stage(
-                    content_sha256, stage.name, stage.version, error=error.code
-                )
+        photo, library = item.photo, self._library
+        failed = self._still_open.of_content(content_sha256)
+
+        def note(_: Connection) -> None:
+            library.save_file(photo.rel_path, photo.size, photo.mtime_ns, content_sha256)
+            for stage in failed:
+                library.note_stage(content_sha256, stage.name, stage.version, error=error.code)
+
+        self._in_transaction(note)
 
     def _keep(self, batch: Sequence[ExaminedPhoto]) -> None:
         wanted = [self._still_open.of_content(e.loaded.content_sha256) for e in batch]
@@ -129,7 +132,7 @@ class Keeper:
                 if stage in stages
             ]
             done += _worked(stage, photos)
-        self._store(batch, done)
+        self._in_transaction(partial(self._store, batch, done))
         failed = {
             d.photo.content_sha256: d.result for d in done if isinstance(d.result, PhotoError)
         }
@@ -142,20 +145,24 @@ class Keeper:
                 self._settle(Outcome.EXAMINED)
             self.recognised(self._shared.release(content))
 
-    def _store(self, batch: Sequence[ExaminedPhoto], done: Sequence[_Done]) -> None:
+    def _store(
+        self, batch: Sequence[ExaminedPhoto], done: Sequence[_Done], connection: Connection
+    ) -> None:
         decoding = {e.loaded.content_sha256: e.seconds for e in batch}
-        with self._library.transaction():
-            for item, loaded, _, _ in batch:
-                self._library.save_file(
-                    item.photo.rel_path, loaded.size, loaded.mtime_ns, loaded.content_sha256
-                )
-            for stage, photo, result, seconds in done:
-                error = result.code if isinstance(result, PhotoError) else None
-                if error is None:
-                    stage.store(self._library, photo, result)
-                content = photo.content_sha256
-                took = seconds + (decoding[content] if stage.name == "normalize" else 0.0)
-                self._library.note_stage(content, stage.name, stage.version, error=error, took=took)
+        for item, loaded, _, _ in batch:
+            self._save_file(item, loaded, connection)
+        for stage, photo, result, seconds in done:
+            error = result.code if isinstance(result, PhotoError) else None
+            if error is None:
+                stage.store(self._library, photo, result)
+            content = photo.content_sha256
+            took = seconds + (decoding[content] if stage.name == "normalize" else 0.0)
+            self._library.note_stage(content, stage.name, stage.version, error=error, took=took)
+
+    def _save_file(self, item: Item, loaded: LoadedImage, _: Connection) -> None:
+        self._library.save_file(
+            item.photo.rel_path, loaded.size, loaded.mtime_ns, loaded.content_sha256
+        )
 
     def _settle(self, outcome: Outcome) -> None:
         self._outcomes.settle(outcome)
