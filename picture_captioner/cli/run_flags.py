@@ -67,30 +67,30 @@ class RunFlags(Flags):
         "STATUS[,STATUS]",
         "Also photos with error_api, error_model or error_corrupt, or 'all' of them.",
         WHICH,
-        on=f"{_RUN} estimate",
+        on=f"{_RUN} work estimate",
     )
     retry_only: bool = switch(
         "Only those of --retry-status (default then: error_api,error_model).",
         WHICH,
-        on=f"{_RUN} estimate",
+        on=f"{_RUN} work estimate",
     )
     stale: str | None = flag(
         "WHAT[,WHAT]",
         "Also photos captioned by another 'model' or 'prompt', or whose 'content' changed.",
         WHICH,
-        on=f"{_RUN} estimate",
+        on=f"{_RUN} work estimate",
     )
     force: bool = switch(
-        "All photos, also those done; adds lines, deletes none.", WHICH, on=f"{_RUN} estimate"
+        "All photos, also those done; adds lines, deletes none.", WHICH, on=f"{_RUN} work estimate"
     )
     overwrite_edits: bool = switch(
-        "Also captions that a human wrote or accepted.", WHICH, on=f"{_RUN} estimate"
+        "Also captions that a human wrote or accepted.", WHICH, on=f"{_RUN} work estimate"
     )
     since: str | None = flag(
         "TIME",
         "A record younger than this ISO 8601 time counts as done, whatever other flags say.",
         WHICH,
-        on=f"{_RUN} estimate",
+        on=f"{_RUN} work estimate",
     )
     restart_every: int | None = flag(
         "N",

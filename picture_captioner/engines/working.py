@@ -11,10 +11,11 @@ import os
 import random
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from picture_captioner.engines.claims import ALONE_AFTER, BLAMED_AFTER, Claims, SeenFile
+from picture_captioner.engines.redoing import Redoing
 from picture_captioner.engines.settling import Settling
 from picture_captioner.errors import PhotoSkipped, UnreadableFileError
 from picture_captioner.journal import RecordError
@@ -53,6 +54,7 @@ class Feeder:
     Args:
         pending: the photos that are not known to be done.
         shots: RAW files and the photos taken with them: claimed, and captioned, together.
+        redoing: says which of the photos are to be done, also if they were; None: what nobody did.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class Feeder:
         outcomes: Outcomes,
         *,
         follow_links: bool = False,
+        redoing: Redoing | None = None,
     ) -> None:
         self._claims = claims
         self._settling = settling
         self._photos_dir = photos_dir
         self._opener = Opener(None if follow_links else photos_dir)
         self._outcomes = outcomes
+        self._redoing = redoing
         self._share: Callable[[int], None] = lambda _: None
         paths = {photo.rel_path for photo in pending}
         self._raw_of: dict[str, list[Photo]] = defaultdict(list)
@@ -190,13 +194,18 @@ class Feeder:
             )
             return None
 
-    def _offer(self, photos: Iterable[tuple[Photo, bytes]]) -> None:
-        contents = []
+    def _offer(self, photos: Sequence[tuple[Photo, bytes]]) -> None:
+        if not photos:
+            return
+        wanted = photos if self._redoing is None else self._redoing.wanted(photos)
+        if self._redoing is not None and self._redoing.only:
+            for _ in range(len(photos) - len(wanted)):
+                self._outcomes.settle(Outcome.ELSEWHERE)
+            photos = wanted
         for photo, content in photos:
             self._by_content[content].append(photo)
-            contents.append(content)
-        if contents:
-            self._claims.enqueue(contents)
+        if wanted:
+            self._claims.enqueue([content for _, content in wanted])
 
     # What is worked on.
 
@@ -207,6 +216,8 @@ class Feeder:
             return False
         contents = self._claims.claim(self._passed)
         self._hand_out(queue, contents)
+        if not self._held.issuperset(contents):
+            self._claims.give_back(except_for=self._held)
         return bool(contents)
 
     def _hand_out(self, queue: WorkQueue, contents: Sequence[bytes]) -> None:
@@ -220,7 +231,7 @@ class Feeder:
                 self._held.add(content)
                 self._taken.add(content)
                 queue.add(photos)
-            else:  # it is not here any more
+            else:  # it is not here any more, or not to be done by this worker
                 self._passed.add(content)
 
     def _is_over(self, queue: WorkQueue) -> bool:

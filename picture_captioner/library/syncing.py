@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from picture_captioner.errors import Status
 from picture_captioner.journal import (
+    JournalIndex,
     JournalTail,
     Record,
     TagDecisions,
     is_real,
+    parse_entry,
     read_fields,
 )
 from picture_captioner.library.captions import take_in
@@ -231,3 +236,30 @@ def captions_of(
         ([to_key(path) for path in rel_paths], [to_key(content) for content in contents]),
     )
     return {from_key(path): _record(line) for path, line in found}
+
+
+def index_of_contents(connection: Connection, files: Sequence[tuple[str, str]]) -> JournalIndex:
+    """What all journals say of these files' bytes, whatever they are called there.
+
+    A line that does not say which bytes it means, since they could not be decoded, counts by its
+    path. The lines of several machines come in the order of their own times.
+
+    Args:
+        files: path and SHA-256 of each.
+    """
+    paths_of: dict[bytes, list[str]] = defaultdict(list)
+    for path, content in files:
+        paths_of[to_key(content)].append(path)
+    names = {to_key(path): path for path, _ in files}
+    found = connection.execute(
+        "SELECT rel_path, content, line FROM journal_records WHERE content = ANY(?::bytea[]) "
+        "OR (content IS NULL AND rel_path = ANY(?::bytea[])) ORDER BY number",
+        (list(paths_of), list(names)),
+    )
+    entries = [(parse_entry(line, 0), path, content) for path, content, line in found]
+    entries.sort(key=lambda said: said[0].created_at or "")
+    index = JournalIndex()
+    for entry, path, content in entries:
+        for name in paths_of[content] if content is not None else [names[path]]:
+            index.apply(msgspec.structs.replace(entry, rel_path=name))
+    return index

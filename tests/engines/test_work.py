@@ -17,6 +17,7 @@ from PIL import Image
 from picture_captioner.engines.server import Server
 from picture_captioner.engines.settling import Stages
 from picture_captioner.engines.working import WORKER_DIED
+from picture_captioner.journal import utc_now
 from picture_captioner.library import MAX_ATTEMPTS, Library
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.facts import NormalizeStage
@@ -349,6 +350,54 @@ def test_a_stage_that_kills_its_workers_leaves_the_photo_alone(club, one_server,
     failed = f"SELECT error, attempts FROM \"{schema}\".stages WHERE status = 'failed'"
     assert one_server.sql(failed) == [("worker_died", MAX_ATTEMPTS)]
     assert claims(one_server, club, "count(done_at), max(deaths)") == [(10, 3)]
+
+
+def test_what_is_to_be_done_again_is_done_once_by_all(club, one_server):
+    library(club.photos, PHOTOS)
+    assert club.run("w0").returncode == 0
+    again = ("--force", f"--since={utc_now()}")
+    workers = [club.start(f"w{i}", *again, delay=0.02) for i in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0], club.said("w0")
+    assert club.requests() == 2 * PHOTOS
+    assert set(club.done().values()) == {2}
+    assert all(records(club.folder / f"w{i}.jsonl") for i in range(2))  # both had a share
+    for name in ("w0", "later"):
+        assert club.run(name, *again).returncode == 0
+    assert club.requests() == 2 * PHOTOS
+    assert claims(one_server, club, "count(*), count(done_at), count(worker)") == [
+        (PHOTOS, PHOTOS, 0)
+    ]
+
+
+def test_failures_of_others_and_other_models_are_had_again(club):
+    library(club.photos, 12)
+    assert club.run("w0", fail="model", fail_red=0).returncode == 0
+    failed = sum(r["status"] != "success" for r in records(club.folder / "w0.jsonl"))
+    only = ("--retry-only", f"--since={utc_now()}")
+    assert club.run("w1", *only).returncode == 0
+    assert len(records(club.folder / "w1.jsonl")) == failed
+    before = club.requests()
+    workers = [club.start(f"w{i}", "--stale=model", "--model=service-2") for i in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0], club.said("w0")
+    assert club.requests() == before + 12
+    for i in range(2):
+        assert club.run(f"w{i}", "--stale=model", "--model=service-2").returncode == 0
+    assert club.requests() == before + 12
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--force", "Give all of them the same time"),
+        ("--retry-status=all", "--since 20"),
+        ("--stages=faces --force", "process --stage faces --force"),
+    ],
+)
+def test_what_each_worker_would_do_again_is_refused(club, given, said):
+    library(club.photos, 1)
+    done = club.run("w", *given.split())
+    assert (done.returncode, said in done.stderr) == (64, True), done.stderr
+    assert not club.journals()
 
 
 @pytest.mark.torture

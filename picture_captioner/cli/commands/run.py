@@ -69,6 +69,7 @@ from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.photos_root import FileId, root_id
 from picture_captioner.pipeline.selecting.selection import (
     Batch,
+    Selection,
     SelectionRules,
     Stale,
     cut,
@@ -139,7 +140,10 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         if journal.begun:
             say(f"Beginning a new journal: {journal.path}")
         jobs = read_jobs(journal.path)
-        selection = select(photos, journal.index, rules)
+        if shared and rules.redoes:
+            selection = Selection(list(photos))
+        else:
+            selection = select(photos, journal.index, rules)
         shots = shots_of(photos, rules)
         leave_out_what_is_out(selection, jobs, shots)
         reverse = not shared and reverse_after_a_death(journal, selection)

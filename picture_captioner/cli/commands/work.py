@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -14,16 +15,18 @@ from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.commands.process import Feed, run_stages
 from picture_captioner.cli.commands.run import Job, Sharing, caption_pending, with_pending
 from picture_captioner.cli.flags import Flags, words_in
+from picture_captioner.cli.program import program
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import Settings
 from picture_captioner.engines.ceilings import SharedBudget
 from picture_captioner.engines.claims import Claims
+from picture_captioner.engines.redoing import Redoing
 from picture_captioner.engines.server import Server
 from picture_captioner.engines.settling import Captions, Stages
 from picture_captioner.engines.working import Feeder
 from picture_captioner.errors import ExitCode, Usage, UsageError
-from picture_captioner.journal import TagDecisions
+from picture_captioner.journal import TagDecisions, utc_now
 from picture_captioner.library import (
     CAPTION,
     Library,
@@ -53,6 +56,7 @@ def work_together(flags: RunFlags, stages: str, lease: float) -> int:
     names = words_in("--stages", stages, [info.name for info in STAGES])
     settings = settings_for(flags) if CAPTION in names else flags.settings()
     home = _served(settings, "work")
+    _check_redoing(flags, names)
     code: int = ExitCode.DONE
     if CAPTION in names:
         with Library.open(home, say, restart_seconds=SOON_SECONDS) as library:
@@ -71,6 +75,33 @@ def work_together(flags: RunFlags, stages: str, lease: float) -> int:
         share = partial(_share_stages, flags, settings, lease)
         code = run_stages(chosen, None, share, SOON_SECONDS)
     return code
+
+
+def _check_redoing(flags: RunFlags, stages: Sequence[str]) -> None:
+    """See that what is done again is done once by all workers together.
+
+    Raises:
+        UsageError: it would not be.
+    """
+    given = {
+        "--force": flags.force,
+        "--retry-status": flags.retry_status,
+        "--retry-only": flags.retry_only,
+        "--stale": flags.stale,
+    }
+    if not (named := next((flag for flag, value in given.items() if value), None)):
+        return
+    if others := [stage for stage in stages if stage != CAPTION]:
+        raise UsageError(
+            f"{named} is about captions; '{shlex.join(program())} process --stage {others[0]} "
+            "--force' does a stage again, on one machine"
+        )
+    if not flags.since and (flags.force or flags.retry_status or flags.retry_only):
+        raise UsageError(
+            f"{named}: a worker that starts later would do again what the others have done again "
+            f"by then. Give all of them the same time, from which on a record counts as done: "
+            f"--since {utc_now()}"
+        )
 
 
 def _bring(server: Server, journal: Path) -> None:
@@ -136,6 +167,7 @@ def _share(library: Library, lease: float, job: Job) -> int:
             job.shots,
             outcomes,
             follow_links=job.settings.follow_links,
+            redoing=Redoing(server, stage, job.rules) if job.rules.redoes else None,
         )
 
         def feed(queue: WorkQueue) -> None:

@@ -86,6 +86,11 @@ class SelectionRules:
     since: datetime | None = None
     dry_run: bool = False
 
+    @property
+    def redoes(self) -> bool:
+        """Whether photos may be taken that are done, though their files did not change."""
+        return self.force or bool(self.retry_status or self.again or self.stale - {Stale.CONTENT})
+
     def takes(self, photo: Photo, index: JournalIndex) -> bool:
         """Whether the photo is pending."""
         if self.dry_run:
