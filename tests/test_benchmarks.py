@@ -70,6 +70,14 @@ def test_claims():
     assert [row["claimed"] for row in found["rows"]] == [200, 200]
 
 
+def test_killed_workers():
+    need("psycopg")
+    found = quick("killed_workers")
+    assert found["met"], found
+    (row,) = found["rows"]
+    assert (row["started"], row["photos done"], row["claims done"]) == (5, 60, 60)
+
+
 def test_ray_models():
     need("ray")
     found = quick("ray_models")
