@@ -89,7 +89,7 @@ def test_a_model_without_a_published_rule_is_unknown_until_it_was_billed(camera,
     lines = said(camera, *flags)
     assert "unknown" in lines["tokens"]
     assert "unknown" in lines["cost"]
-    assert "run --limit 20" in lines["cost"]
+    assert f"run --photos-dir=photos {' '.join(flags)} --limit 20" in lines["cost"]
     assert not lines.keys() & {"batch", "price"}
 
 
@@ -197,6 +197,19 @@ def test_such_a_failure_is_not_handed_on_to_another_backend(tmp_path):
         assert done.returncode == 3, done.stderr
         assert not other.captions_asked()
     assert records(tmp_path / "captions.jsonl")[0]["cost_usd"] > 0.01
+
+
+def test_a_server_of_one_model_is_known_by_what_it_answered(camera):
+    with OpenAIServer() as server:
+        server.models = ("qwen2.5vl:3b",)
+        flags = ("--backend=compatible", f"--base-url={server.base_url}")
+        lines = said(camera, *flags)
+        assert "unknown" in lines["tokens"]
+        assert f"--base-url={server.base_url}" in lines["tokens"]
+        done = caption("run", "--photos-dir=photos", *flags, "--limit=2", cwd=camera)
+        assert done.returncode == 0, done.stderr
+        found = estimate(camera, *flags)
+    assert (found["model"], found["basis"], found["billed_photos"]) == ("qwen2.5vl:3b", "billed", 2)
 
 
 def test_a_trial_says_how_long_a_server_of_ones_own_takes(camera):

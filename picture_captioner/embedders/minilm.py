@@ -29,7 +29,7 @@ def find_caption_model(
     Raises:
         FatalError: as `find_model`; or the package does not hold the published model.
     """
-    packaged = _package_folder() if model == MINILM else None
+    packaged = package_folder() if model == MINILM else None
     if packaged is not None:
         if file_sha256(packaged / "model.safetensors").hex() != WEIGHTS_SHA256:
             raise ConfigurationError(
@@ -40,7 +40,7 @@ def find_caption_model(
     return find_model(model, ENCODER_NEEDS, settings, download=download)
 
 
-def _package_folder() -> Path | None:
+def package_folder() -> Path | None:
     """Where the package keeps the model; its code is never run, it would import torch."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:

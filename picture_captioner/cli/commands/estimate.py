@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from PIL.Image import Image
 
 from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.backends.registry import backend_class
 from picture_captioner.cli.commands.compose import (
     edge_for,
     make_backend,
@@ -24,6 +25,7 @@ from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import shots_of
 from picture_captioner.cli.commands.photos import find_photos, spread
 from picture_captioner.cli.commands.rules import hints_for, rules_for
+from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say, show_json, show_table
 from picture_captioner.config import Settings
@@ -66,18 +68,20 @@ def print_estimate(flags: RunFlags, trial: int | None = None) -> int:
     if flags.as_json:
         show_json(values)
     else:
-        show_table(rows(values))
+        show_table(rows(values, suggested(flags, "run")))
     return ExitCode.DONE
 
 
 def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
     settings = settings_for(flags)
     photos_dir = photos_dir_of(settings)
+    index = index_of(settings.captions_jsonl)
+    if model := _answered_before(index, settings):
+        settings = flags.settings(prompt=settings.prompt, model=model)
     backend = make_backend(flags, settings)
     rules = rules_for(flags, [backend], hints_for(flags))
     prices, edge = prices_for(backend, settings), edge_for([backend], settings)
     workers = workers_for(backend, settings)
-    index = index_of(settings.captions_jsonl)
     photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
     if differing := of_another_library(photos, index):
         say(
@@ -120,6 +124,14 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
         "free": prices.free,
         **_money(backend, prices, billed, rule, len(pending)),
     }
+
+
+def _answered_before(index: JournalIndex, settings: Settings) -> str | None:
+    """The model that answered last, where a server has but one, which nobody names."""
+    if settings.model or not settings.backend or backend_class(settings.backend).default_model:
+        return None
+    entries = reversed(index.entries.values())
+    return next((e.model for e in entries if e.backend == settings.backend and e.model), None)
 
 
 def _sizes(dimensions: Dimensions, edge: int) -> dict[str, Any]:

@@ -8,15 +8,13 @@ from picture_captioner.cli.commands.compose import own_price_remedy
 from picture_captioner.cli.program import as_called
 from picture_captioner.cli.terminal import count, dollars, duration, rate, size
 
-_ASK_AGAIN = "caption some with 'caption.py run --limit 20', then ask again"
+
+def rows(values: dict[str, Any], run: str) -> list[tuple[str, str]]:
+    """Name and sentence, in the order in which one asks; `run` is the command that is priced."""
+    return [(name, as_called(told)) for name, told in _rows(values, run)]
 
 
-def rows(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """Name and sentence, in the order in which one asks."""
-    return [(name, as_called(told)) for name, told in _rows(values)]
-
-
-def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
+def _rows(values: dict[str, Any], run: str) -> list[tuple[str, str]]:
     found = [
         ("backend", f"{values['backend']}, {_model(values)}"),
         ("photos", f"{values['photos']:,}"),
@@ -30,7 +28,7 @@ def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
         return [*found, ("cost", "none: nothing leaves this machine")]
     if not values["remaining"]:
         return found
-    found += [("tokens", _tokens(values)), ("cost", _cost(values))]
+    found += [("tokens", _tokens(values, run)), ("cost", _cost(values, run))]
     if values["cost_usd"] and values["price_source"]:
         found.append(("price", _price(values)))
     if values["batch_cost_usd"]:
@@ -63,27 +61,32 @@ def _dimensions(values: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _tokens(values: dict[str, Any]) -> str:
+def _tokens(values: dict[str, Any], run: str) -> str:
     sent, written = values["input_tokens_per_photo"], values["output_tokens_per_photo"]
     if sent is None:
-        return f"unknown: no published rule says what a photo takes here; {_ASK_AGAIN}"
+        return f"unknown: no published rule says what a photo takes here; {_ask_again(run)}"
     total = f"{values['input_tokens']:,} in, {values['output_tokens']:,} out"
     if values["basis"] == "billed":
         return f"{total} ({sent:,} + {written:,} a photo, {_so_far(values)})"
     return f"{total} ({sent:,} + {written:,} a photo, by the provider's rule; out is assumed)"
 
 
+def _ask_again(run: str) -> str:
+    return f"caption some with '{run} --limit 20', then ask again"
+
+
 def _so_far(values: dict[str, Any]) -> str:
     return f"as billed for {count(values['billed_photos'])} so far"
 
 
-def _cost(values: dict[str, Any]) -> str:
+def _cost(values: dict[str, Any], run: str) -> str:
     if values["free"] and not values["cost_usd"]:
         return "none: the model runs on a machine of your own"
     if values["cost_usd"] is None:
         if values["price_source"] is None:
-            return f"unknown: no price of {_model(values)} is known. {_remedy(values)}"
-        return f"unknown, like the tokens; {_ASK_AGAIN}"
+            which = f"of model {values['model']}" if values["model"] else "without a --model"
+            return f"unknown: no price {which} is known. {_remedy(values)}"
+        return f"unknown, like the tokens; {_ask_again(run)}"
     total, each = values["cost_usd"], f"{dollars(values['cost_usd_per_photo'])} a photo"
     said = f"about {dollars(total)}, {each}"
     if values["input_cost_usd"] is not None:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.progress import told
 from picture_captioner.cli.terminal import say, show, show_as_it_is, show_json, size
+from picture_captioner.embedders.minilm import package_folder
 from picture_captioner.errors import ConfigurationError, ExitCode, ModelMissingError
 from picture_captioner.extras import how_to_install
 from picture_captioner.hub import CATALOGUE, KnownModel, Progress, known_model, stored_files
@@ -160,6 +161,8 @@ def where_is(model: KnownModel, folder: Path | None) -> Path | None:
     if not model.repository:
         paths = stored_files(model, folder)
         return paths[0] if all(paths) else None
+    if model.name == "minilm" and (packaged := package_folder()) is not None:
+        return packaged
     try:
         from picture_captioner.hub.repositories import find_repository
 
