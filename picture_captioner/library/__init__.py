@@ -40,7 +40,7 @@ from picture_captioner.library.clean_images import (
 from picture_captioner.library.copying import opened_to_copy
 from picture_captioner.library.face_runs import FaceRuns, RunRow
 from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredFace
-from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.facts import PhotoFacts, Place
 from picture_captioner.library.file_access import fault_of, may_be_replaced
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.ledger import (
@@ -91,6 +91,7 @@ __all__ = [
     "Lookups",
     "PhotoFacts",
     "PhotoTag",
+    "Place",
     "Placed",
     "RunRow",
     "Selection",

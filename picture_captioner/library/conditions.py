@@ -113,17 +113,19 @@ def _period(value: str) -> Part:
 
 
 def _place(connection: Connection, value: str) -> Part:
-    """Words of the name of the town, or of its country, from the beginning of one on."""
+    """Words of the city, its country, its quarter or its region, from the beginning of one on."""
     wanted = f" {folded(value)}"
     names = connection.execute(
         "SELECT name FROM places WHERE name IS NOT NULL UNION "
+        "SELECT detail FROM places WHERE detail IS NOT NULL UNION "
         "SELECT value FROM told_facts WHERE kind = 'place'"
     )
     fitting = json.dumps([name for (name,) in names if wanted in f" {folded(name)}"])
     return Part(
         "located.content IN (SELECT content FROM places "  # noqa: S608
-        "WHERE name IN (SELECT value FROM json_each(?))) OR " + _TOLD_SO,
-        (fitting, "place", fitting, "place", fitting),
+        "WHERE name IN (SELECT value FROM json_each(?)) "
+        "OR detail IN (SELECT value FROM json_each(?))) OR " + _TOLD_SO,
+        (fitting, fitting, "place", fitting, "place", fitting),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -162,28 +162,44 @@ def save(connection: Connection, facts: PhotoFacts) -> None:
         told.tell_written(connection, row[0], facts.metadata)
 
 
+class Place(NamedTuple):
+    """Where a photo was taken: a city or town with its country, and what else finds it.
+
+    Attributes:
+        name: such as `Lisbon, Portugal`.
+        detail: the quarter and the region, such as `Intendente`; perhaps empty.
+    """
+
+    name: str
+    detail: str = ""
+
+
 def name_places(
     connection: Connection,
-    names: Callable[[Sequence[tuple[float, float]]], Sequence[str | None]],
+    names: Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]],
 ) -> None:
-    """Keep the towns of photos whose position is new, by the photo or by what lies beside it."""
+    """Keep the places of photos whose position is new, by the photo or by what lies beside it.
+
+    One without a detail, not even an empty one, was named by an older version: it is named anew.
+    """
     rows = connection.execute(
         "SELECT content, photos.latitude, photos.longitude FROM photos "
         "LEFT JOIN places USING (content) WHERE photos.latitude IS NOT NULL "
         "AND photos.longitude IS NOT NULL AND (places.latitude IS NOT photos.latitude "
-        "OR places.longitude IS NOT photos.longitude) UNION "
+        "OR places.longitude IS NOT photos.longitude OR detail IS NULL) UNION "
         "SELECT content, south.latitude, south.longitude FROM "
         "(SELECT files.content, beside.latitude, beside.longitude, row_number() OVER "
         "(PARTITION BY files.content ORDER BY beside.latitude, beside.longitude) AS place "
         "FROM beside JOIN files USING (rel_path) LEFT JOIN photos USING (content) "
         "WHERE photos.latitude IS NULL AND beside.latitude IS NOT NULL) AS south "
-        "LEFT JOIN places USING (content) "
-        "WHERE place = 1 AND south.latitude IS NOT places.latitude"
+        "LEFT JOIN places USING (content) WHERE place = 1 "
+        "AND (south.latitude IS NOT places.latitude OR detail IS NULL)"
     ).fetchall()
     if not rows:
         return
     found = names([(latitude, longitude) for _, latitude, longitude in rows])
     connection.executemany(
-        "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)",
-        [(*row, name) for row, name in zip(rows, found, strict=True)],
+        "INSERT OR REPLACE INTO places (content, latitude, longitude, name, detail) "
+        "VALUES (?, ?, ?, ?, ?)",
+        [(*row, *(place or (None, ""))) for row, place in zip(rows, found, strict=True)],
     )

@@ -317,5 +317,8 @@ are the server's."""
 OF_WORKERS = frozenset({"journals", "journal_records", "workers", "seen_files", "claims"})
 """Tables that library.db does not have: it is one machine's."""
 
-MIGRATIONS: tuple[str, ...] = (_ALL_TABLES, _WORKERS)
+_QUARTERS = 'ALTER TABLE places ADD COLUMN detail text COLLATE "C"'
+"""As in schema.py."""
+
+MIGRATIONS: tuple[str, ...] = (_ALL_TABLES, _WORKERS, _QUARTERS)
 """SQL that leads from version n to version n + 1."""

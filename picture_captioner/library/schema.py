@@ -257,6 +257,9 @@ DELETE FROM indexed_journal;
 """
 """Which captions name what nobody told; the journal is read again for it."""
 
+_QUARTERS = "ALTER TABLE places ADD COLUMN detail TEXT;\n"
+"""A place is a city, with quarter and region beside it; where that is NULL, the nearest name."""
+
 MIGRATIONS: tuple[str, ...] = (
     _PHOTOS_VECTORS_CAPTIONS,
     _WHICH_CAPTION_HOLDS,
@@ -267,6 +270,7 @@ MIGRATIONS: tuple[str, ...] = (
     _FACE_CROPS,
     _WHAT_OTHERS_SAY,
     _SUSPECT_CAPTIONS,
+    _QUARTERS,
 )
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""
 

@@ -28,7 +28,7 @@ from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.database import FileDatabase, Notice
 from picture_captioner.library.face_runs import FaceRuns
 from picture_captioner.library.faces import Faces
-from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.facts import PhotoFacts, Place
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.ledger import StageHistory, StageRow
 from picture_captioner.library.schema import from_key, to_key
@@ -332,9 +332,9 @@ class Library:
             return told.named_faces(connection)
 
     def name_places(
-        self, names: Callable[[Sequence[tuple[float, float]]], Sequence[str | None]]
+        self, names: Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]
     ) -> None:
-        """Let searches know the towns of photos with a position; asked for new ones only."""
+        """Let searches know the places of photos with a position; asked for new ones only."""
         with self.database.transaction() as connection:
             facts.name_places(connection, names)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from picture_captioner.library.facts import Place
 from picture_captioner.library.home import Connection
 from picture_captioner.library.query import spaced
 from picture_captioner.library.schema import from_key, to_key, to_text
@@ -29,13 +30,13 @@ class Words(NamedTuple):
     Attributes:
         tags: those that a model gave them.
         text: what is written in them, a line each.
-        places: the towns where they were taken.
+        places: where they were taken.
         keywords, told: what other programs say, keywords apart, by content or by path.
     """
 
     tags: dict[str, list[str]]
     text: dict[str, str]
-    places: dict[str, str]
+    places: dict[str, Place]
     keywords: dict[str, list[str]]
     told: dict[str, list[str]]
 
@@ -49,7 +50,10 @@ def words(connection: Connection) -> Words:
         tags.setdefault(from_key(key), []).append(tag)
     read = connection.execute("SELECT content, lines FROM texts WHERE lines != '[]'")
     text = {from_key(k): "\n".join(line[0] for line in json.loads(rows)) for k, rows in read}
-    named = connection.execute("SELECT content, name FROM places WHERE name IS NOT NULL")
+    rows = connection.execute(
+        "SELECT content, name, coalesce(detail, '') FROM places WHERE name IS NOT NULL"
+    )
+    places = {from_key(key): Place(*named) for key, *named in rows}
     keywords: dict[str, list[str]] = {}
     told: dict[str, list[str]] = {}
     for key, kind, value in connection.execute(
@@ -60,7 +64,7 @@ def words(connection: Connection) -> Words:
     ):
         said = keywords if kind == Kind.KEYWORD else told
         said.setdefault(from_key(key), []).append(value)
-    return Words(tags, text, {from_key(key): name for key, name in named}, keywords, told)
+    return Words(tags, text, places, keywords, told)
 
 
 def save(

@@ -189,7 +189,8 @@ def _places(
     located = sorted({place for place in coordinates if place is not None})
     known = dict(zip(located, names(located), strict=True))
     found = [known[place] if place is not None else None for place in coordinates]
-    return [_commonest([found[i] for i in s.members]) for s in stretches]
+    cities = [place.name if place is not None else None for place in found]
+    return [_commonest([cities[i] for i in s.members]) for s in stretches]
 
 
 def _commonest(names: Sequence[str | None]) -> str | None:

@@ -33,7 +33,8 @@ class ReportPhoto:
     its time. `taken_at` is the local time at which
     it was taken, with a zone only if the camera wrote one. `present` says that the walk of the
     photos directory found it: only then may anything link to the file. `text` is what is written in
-    it, `more` what a model said besides caption, title and tags. `sharpness` is comparable
+    it, `more` what a model said besides caption, title and tags. `place` is a
+    city with its country, `place_detail` its quarter and region. `sharpness` is comparable
     between photos of one report, `perceptual_hash` is 64 bits whose Hamming distance is small
     between pictures that look alike.
     """
@@ -46,6 +47,7 @@ class ReportPhoto:
     text: str | None = None
     more: str | None = None
     place: str | None = None
+    place_detail: str | None = None
     last_error: str | None = None
     placeholder: bool = False
     content_sha256: str | None = None

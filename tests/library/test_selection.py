@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from picture_captioner.errors import Status, UsageError
 from picture_captioner.journal import Record, RecordError
-from picture_captioner.library import Library, Lookups, PhotoFacts, Selection, TakenFrom
+from picture_captioner.library import Library, Lookups, PhotoFacts, Place, Selection, TakenFrom
 
 
 def terms(text):
@@ -151,13 +151,14 @@ def db(home, journal_path):
         ("place:lisb", "1"),
         ("place:portugal beach", "1"),
         ("place:porto", ""),
+        ("place:intend", "1"),
         ("-beach", "2 4 5 6"),
         ("dogs unicorn", ""),
         ("tag:'; DROP TABLE captions --", None),
     ],
 )
 def test_which_photos_that_is(db, typed, found):
-    db.name_places(lambda places: ["Lisbon, Portugal"] * len(places))
+    db.name_places(lambda places: [Place("Lisbon, Portugal", "Intendente")] * len(places))
     if found is None:
         with contextlib.suppress(UsageError):
             db.search(Selection.parse(typed), 10)

@@ -9,7 +9,15 @@ import numpy as np
 
 from picture_captioner.errors import Status
 from picture_captioner.journal import Record, RecordError
-from picture_captioner.library import GivenTag, PhotoFacts, RunRow, Selection, StoredFace, TakenFrom
+from picture_captioner.library import (
+    GivenTag,
+    PhotoFacts,
+    Place,
+    RunRow,
+    Selection,
+    StoredFace,
+    TakenFrom,
+)
 from picture_captioner.metadata import Fact, Kind, Metadata
 
 THINGS = "dog dogs beach snow bike cars child children running Café naïve rock'n'roll close-up sea"
@@ -47,7 +55,7 @@ def fill_whole(db, journal, count=120, seed=3):
         ))
         for i in range(1, count, 10)
     })  # fmt: skip
-    db.name_places(lambda spots: [f"Town {round(lat)}" for lat, _ in spots])
+    db.name_places(lambda spots: [Place(f"Town {round(lat)}", "Old Town") for lat, _ in spots])
     _group(db, numbers)
     assert list(db.select(Selection.parse("has:time")))  # keeps the times
 

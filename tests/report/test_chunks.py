@@ -6,9 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
+from picture_captioner.library import Place
 from picture_captioner.report.chunks import make_chunks
 from picture_captioner.report.model import Level
-from picture_captioner.report.places import place_names
 from tests.report.support import photo
 
 HOME, AWAY = (47.66, 9.18), (41.89, 12.48)
@@ -132,17 +132,9 @@ def test_keywords_of_events():
 
 def test_places_are_the_commonest_of_a_chunk():
     photos = [*day("2024-07-13", 3, HOME), taken("x", "2024-07-13T09:30:00", AWAY)]
-    names = {HOME: "Konstanz, Germany", AWAY: "Rome, Italy"}
+    names = {HOME: Place("Konstanz, Germany", "Paradies"), AWAY: Place("Rome, Italy")}
     (event,) = chunks(photos, Level.EVENT, names=lambda places: [names[p] for p in places])
     assert event.place == "Konstanz, Germany"
-
-
-def test_the_nearest_town_offline():
-    names = place_names()
-    found = names([HOME, AWAY, (0.0, -30.0)])
-    assert found[0].endswith("Germany") or found[0].endswith("Switzerland")
-    assert found[1].endswith("Italy")
-    assert found[2] is None, "the middle of the Atlantic"
 
 
 def test_a_time_at_the_edge_of_the_calendar():

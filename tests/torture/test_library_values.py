@@ -74,7 +74,8 @@ def fill(folder):
                 "INSERT INTO photo_tags SELECT content, 'm', 'c', 'dog', .5 FROM photos"
             )
             connection.execute(
-                "INSERT INTO places SELECT content, latitude, longitude, 'Lisbon' FROM photos"
+                "INSERT INTO places SELECT content, latitude, longitude, 'Lisbon', 'Belém' "
+                "FROM photos"
             )
         for place, content in enumerate(contents):
             corners = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))

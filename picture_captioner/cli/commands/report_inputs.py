@@ -152,12 +152,14 @@ def _with_words(photo: ReportPhoto, words: Words, tags: TagDecisions) -> ReportP
     keys = (photo.rel_path, content)
     keywords = [word for key in keys for word in words.keywords.get(key, ())]
     told = [word for key in keys for word in words.told.get(key, ())]
+    place = words.places.get(content)
     return replace(
         photo,
         tags=tuple(tags.names((*photo.tags, *words.tags.get(content, ()), *keywords))),
         text="\n".join(filter(None, (photo.text, words.text.get(content)))) or None,
         more=" ".join(filter(None, (photo.more, *told))) or None,
-        place=words.places.get(content),
+        place=place.name if place else None,
+        place_detail=place.detail if place else None,
     )
 
 

@@ -19,11 +19,11 @@ import msgspec
 
 from picture_captioner.backends.base import REJECTED, TOLD, Told
 from picture_captioner.errors import UsageError
-from picture_captioner.library import PhotoFacts
+from picture_captioner.library import PhotoFacts, Place
 from picture_captioner.metadata import Kind
 
 FactsOf = Callable[[str, str], PhotoFacts | None]
-PlaceNames = Callable[[Sequence[tuple[float, float]]], Sequence[str | None]]
+PlaceNames = Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]
 
 MOST_OF_A_KIND = 20
 MAX_CHARACTERS = 200
@@ -44,7 +44,7 @@ class Context:
         kinds: of `TOLD`.
         facts_of: what is known of a path and a content.
         people: the names of those whom the faces of a content show.
-        place_names: towns by coordinates; None where nobody can say.
+        place_names: places by coordinates; None where nobody can say.
         ours: for a path the words in lower case that this program wrote into the photo; they are
             no facts.
     """
@@ -62,7 +62,7 @@ class Context:
         self._people = people
         self._place_names = place_names
         self._ours = ours
-        self._towns: dict[tuple[float, float], str | None] = {}
+        self._towns: dict[tuple[float, float], Place | None] = {}
 
     def told(self, rel_path: str, content_sha256: str | None) -> tuple[Told, ...]:
         """The facts, in the order of the kinds; what holds numbers like coordinates is left out."""
@@ -100,7 +100,8 @@ class Context:
         where = (round(facts.latitude, 3), round(facts.longitude, 3))
         if where not in self._towns:
             (self._towns[where],) = self._place_names([where])
-        return [self._towns[where] or ""]
+        town = self._towns[where]
+        return [town.name] if town else []
 
 
 MAX_TAGS = 50

@@ -113,6 +113,7 @@ def _photos(
         "text": texts.column(photo.text for photo in photos),
         "more": texts.column(photo.more for photo in photos),
         "place": texts.column(photo.place for photo in photos),
+        "placeDetail": texts.column(photo.place_detail for photo in photos),
         "language": integers(language),
         "tags": _tags(photos, texts),
         "takenAt": floats([wall_seconds(photo.taken_at) for photo in photos]),

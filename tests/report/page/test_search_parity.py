@@ -12,7 +12,7 @@ from picture_captioner.cli import caption_app
 from picture_captioner.cli.commands.report_inputs import report_photos, with_facts, with_words
 from picture_captioner.errors import Status
 from picture_captioner.journal import Record, TagDecisions
-from picture_captioner.library import GivenTag, Library, PhotoFacts
+from picture_captioner.library import GivenTag, Library, PhotoFacts, Place
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.report.page import write_page
 from tests.report.page.reports import bare_report, no_thumbnail
@@ -25,7 +25,12 @@ DOING = ("running on the beach", "in a garden", "near the river at night", "with
 GERMAN = ("eine Straße im Wald mit der Familie", "zwei Hunde auf der Wiese", "ein Hund im Schnee")
 TAGS = ("snow", "beach", "Animal > Dog", "night", "new york", "garden")
 CAMERAS = ("Pixel 8 Pro", "Canon EOS 80D", None, "samsung SM_G991B")
-PLACES = ("Lisbon, Portugal", "New York, United States", "Konstanz, Germany", None)
+PLACES = (
+    Place("Lisbon, Portugal", "Alfama"),
+    Place("New York, United States"),
+    Place("Potsdam, Germany", "Brandenburg"),
+    None,
+)
 WRITTEN = ("Invoice 4711\nTotal 12.50 EUR", "EXIT", "Bäckerei", None, None)
 
 PIECES = (
@@ -36,7 +41,8 @@ PIECES = (
       "-dog", "-the", "-beach", "img", "2019", "4711", "12.50", "...", "--", "it's", "fire-works",
       '"on the beach"', '"beach on"', '"two children"', '-"a ball"', '"dog run', "http://x"),
     *("tag:snow", "tag:dog", "tag:animal", 'tag:"Animal > Dog"', "TAG:Snow", "-tag:beach",
-      'tag:"new york"', "tag:nothing", "place:lisbon", "place:port", "place:york",
+      'tag:"new york"', "tag:nothing", "place:lisbon", "place:port", "place:alfama",
+      "place:brandenb", "place:york",
       'place:"New York"', "-place:germany", "camera:pixel", "camera:SM_G", "camera:%",
       "-camera:canon", "camera:canon", "text:invoice", "text:total", "-text:exit",
       'text:"invoice 4711"', "text:backerei", "has:caption", "has:text", "-has:text", "has:tag",

@@ -27,8 +27,8 @@ document.getElementById("data").remove();
 
 const count = raw.photos.count;
 const columns = {};
-for (const name of ["folder", "flags", "status", "caption", "title", "error", "camera", "text", "more", "place", "language",
-  "takenAt", "width", "height", "size", "x", "y"]) {
+for (const name of ["folder", "flags", "status", "caption", "title", "error", "camera", "text", "more", "place", "placeDetail",
+  "language", "takenAt", "width", "height", "size", "x", "y"]) {
   columns[name] = column(raw.photos[name], count);
 }
 const tagEnds = column(raw.photos.tags.ends, count);
@@ -52,6 +52,7 @@ const photo = {
   text: (i) => text(columns.text[i]),
   more: (i) => text(columns.more[i]),
   place: (i) => text(columns.place[i]),
+  placeDetail: (i) => text(columns.placeDetail[i]),
   status: (i) => STATUSES[columns.status[i]],
   failed: (i) => columns.status[i] > 1,
   placeholder: (i) => (columns.flags[i] & PLACEHOLDER) !== 0,

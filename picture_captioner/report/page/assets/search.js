@@ -99,7 +99,7 @@ const HAS = {
 function condition({ kind, value }) {
   if (kind === "has") return HAS[value];
   if (kind === "tag") return (wanted => (i) => photo.tags(i).some((tag) => isCalled(tag, wanted)))(fold(value));
-  if (kind === "place") return (wanted => (i) => ` ${fold(photo.place(i))}`.includes(wanted))(` ${fold(value)}`);
+  if (kind === "place") return (wanted => (i) => [photo.place(i), photo.placeDetail(i)].some((name) => ` ${fold(name)}`.includes(wanted)))(` ${fold(value)}`);
   if (kind === "camera") return (wanted => (i) => asciiLower(photo.camera(i)).includes(wanted))(asciiLower(value));
   // A caption whose later try failed is no success: how that ended the page does not know.
   if (kind === "status") return (i) => (photo.status(i) ?? "pending") === value && !(value === "success" && photo.error(i));

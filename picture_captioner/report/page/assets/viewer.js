@@ -11,7 +11,7 @@ function tellFacts(i) {
   return el("dl", {},
     !Number.isNaN(taken) && fact("Taken", `${WEEKDAY.format(date(taken))}, ${TIME.format(date(taken))}`),
     photo.camera(i) && fact("Camera", photo.camera(i)),
-    photo.place(i) && fact("Near", photo.place(i)),
+    photo.place(i) && fact("Near", photo.place(i) + (photo.placeDetail(i) && ` (${photo.placeDetail(i)})`)),
     columns.width[i] > 0 && fact("Size", [`${number(columns.width[i])} × ${number(columns.height[i])}`, columns.size[i] >= 0 && fileSize(columns.size[i])].filter(Boolean).join(" · ")),
     fact("Cluster", cluster
       ? el("a", { href: routeHash({ scope: "cluster", id: cluster.id }), dir: "auto" }, dot(cluster), clusterName(cluster))
