@@ -142,7 +142,7 @@ def _boxes(folder: Path, faces: list[tuple[str, Box, str]]) -> dict[str, Any]:
 def _pairs(path: Path, truth: dict[str, str]) -> dict[str, Any]:
     """Pairs of largest faces: how many of one person are near, how many of two."""
     with Library.open(path, print) as library:
-        table = library.faces.table(library.faces.recogniser() or "")
+        table = library.faces.table()
         paths = library.faces.files()
     largest: dict[str, int] = {}
     for i in np.argsort(table.boxes[:, 2] * table.boxes[:, 3]).tolist():

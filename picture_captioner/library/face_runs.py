@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunRow:
-    """A clustering run. `births`, `persistence` and `centroids` have a row for each cluster."""
+    """A clustering run. `births`, `persistence` and `centroids` have a row for each cluster.
+
+    `tree` is what `save_run` keeps; `active_run` leaves it out: only `FaceRuns.tree` reads it.
+    """
 
     recogniser: str
     parameters: Mapping[str, Any]
@@ -34,7 +37,7 @@ class RunRow:
     persistence: NDArray[np.float32]
     centroids: NDArray[np.float32]
     sizes: NDArray[np.int64]
-    tree: NDArray[np.float64]
+    tree: NDArray[np.float64] | None = None
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     number: int = 0
 
@@ -51,12 +54,12 @@ class FaceRuns:
 
         with self._database.reading() as connection:
             row = connection.execute(
-                "SELECT id, created_at, recogniser, parameters, faces, noise, tree FROM face_runs "
+                "SELECT id, created_at, recogniser, parameters, faces, noise FROM face_runs "
                 "WHERE active"
             ).fetchone()
             if row is None:
                 return None
-            number, created_at, recogniser, parameters, faces, noise, tree = row
+            number, created_at, recogniser, parameters, faces, noise = row
             clusters = connection.execute(
                 "SELECT birth, persistence, faces, centroid FROM face_clusters WHERE run = ? "
                 "ORDER BY label",
@@ -74,10 +77,28 @@ class FaceRuns:
             if _even(centroids)
             else np.zeros((len(clusters), 0), np.float32),
             sizes=np.array([c[2] for c in clusters], np.int64),
-            tree=_unpacked(tree),
             created_at=created_at,
             number=number,
         )
+
+    def tree(self, run: int) -> NDArray[np.float64]:
+        """The condensed trees of a run, as `people.clustering.Clusters` describes them."""
+        import numpy as np
+
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT tree FROM face_runs WHERE id = ?", (run,)).fetchone()
+        if row is None or row[0] is None:
+            return np.empty((0, 5))
+        with np.load(io.BytesIO(row[0]), allow_pickle=False) as held:
+            tree: NDArray[np.float64] = held["tree"]
+        return tree
+
+    def still_holds(self, run: int) -> bool:
+        """Whether this run (0: none) is the active one; no other is until the transaction ends."""
+        with self._database.transaction() as connection:
+            connection.alone("cluster faces")
+            row = connection.execute("SELECT id FROM face_runs WHERE active").fetchone()
+        return run == (row[0] if row else 0)
 
     def save_run(self, run: RunRow, table: FaceTable) -> int:
         """Keep a run, with the table's labels, and let it be the one that holds; its number."""
@@ -208,19 +229,11 @@ def _even(arrays: Sequence[NDArray[np.float32]]) -> bool:
     return bool(arrays) and len({len(array) for array in arrays}) == 1
 
 
-def _packed(tree: NDArray[np.float64]) -> bytes:
+def _packed(tree: NDArray[np.float64] | None) -> bytes | None:
     import numpy as np
 
+    if tree is None:
+        return None
     buffer = io.BytesIO()
     np.savez_compressed(buffer, tree=tree)
     return buffer.getvalue()
-
-
-def _unpacked(data: bytes | None) -> NDArray[np.float64]:
-    import numpy as np
-
-    if data is None:
-        return np.empty((0, 5))
-    with np.load(io.BytesIO(data), allow_pickle=False) as held:
-        tree: NDArray[np.float64] = held["tree"]
-    return tree

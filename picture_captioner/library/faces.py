@@ -6,6 +6,7 @@ number in a photo when it is found again, so that clusters outlive another detec
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,7 @@ class FaceTable:
     for those that the run has not seen; `core` and `lambdas` are NaN where nothing is known.
     """
 
+    recogniser: str
     contents: list[str]
     numbers: NDArray[np.int64]
     boxes: NDArray[np.float64]
@@ -117,27 +119,32 @@ class Faces:
                         (content, number),
                     )
 
-    def recogniser(self) -> str | None:
-        """Whose vectors most faces have."""
-        with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT recogniser FROM faces GROUP BY recogniser ORDER BY count(*) DESC LIMIT 1"
-            ).fetchone()
-        return str(row[0]) if row else None
-
-    def table(self, recogniser: str) -> FaceTable:
-        """Every face of a recogniser, in the order of photo and number. 200,000 take 0.2 GB."""
+    def table(self, recogniser: str | None = None) -> FaceTable:
+        """Every face of a recogniser, by default of that of most, by photo and number."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT content, number, x, y, width, height, score, seen, vector, "
                 "coalesce(label, -2), coalesce(since, FALSE), core, lambda, outlier, person, "
-                "status FROM faces LEFT JOIN face_assignments USING (content, number) "
-                "WHERE recogniser = ? AND length(vector) = (SELECT length(vector) FROM faces "
-                "WHERE recogniser = ? GROUP BY length(vector) ORDER BY count(*) DESC LIMIT 1) "
-                "ORDER BY content, number",
-                (recogniser, recogniser),
+                "status, recogniser FROM faces LEFT JOIN face_assignments USING (content, number) "
+                "ORDER BY content, number"
             ).fetchall()
-        return _table(rows)
+        return _table(rows, recogniser)
+
+    def are_there(self, table: FaceTable, which: Sequence[int]) -> bool:
+        """Whether some faces of a table that was read before are there still."""
+        with self._database.reading() as connection:
+            if len(which) < len(table):
+                query = "SELECT 1 FROM faces WHERE content = ? AND number = ? AND recogniser = ?"
+                keys = ((to_key(table.contents[i]), int(table.numbers[i])) for i in which)
+                return all(
+                    connection.execute(query, (*key, table.recogniser)).fetchone() for key in keys
+                )
+            rows = connection.execute(
+                "SELECT content, number FROM faces WHERE recogniser = ?", (table.recogniser,)
+            ).fetchall()
+        return set(rows).issuperset(
+            zip(map(to_key, table.contents), table.numbers.tolist(), strict=True)
+        )
 
     def save_persons(
         self,
@@ -254,17 +261,25 @@ class Faces:
         return found
 
 
-def _table(rows: Sequence[tuple[Any, ...]]) -> FaceTable:
+def _table(rows: Sequence[tuple[Any, ...]], recogniser: str | None) -> FaceTable:
     import numpy as np
 
-    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 16
+    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 17
+    # Vectors of another length than most have are damaged.
+    kinds = Counter(zip(columns[16], map(len, columns[8]), strict=True))
+    wanted = [kind for kind, _ in kinds.most_common() if recogniser in {None, kind[0]}]
+    kind = wanted[0] if wanted else (recogniser or "", 0)
+    if kinds[kind] < len(rows):
+        rows = [row for row in rows if (row[16], len(row[8])) == kind]
+        columns = list(zip(*rows, strict=True)) or [()] * 17
     (contents, numbers, x, y, width, height, scores, seen) = columns[:8]
-    vectors, labels, since, core, lambdas, outliers, persons, status = columns[8:]
+    vectors, labels, since, core, lambdas, outliers, persons, status = columns[8:16]
     joined = np.frombuffer(b"".join(vectors), VECTOR_DTYPE)
     array = joined.reshape(len(rows), -1) if len(rows) else joined.reshape(0, 0)
     unit = np.nan_to_num(array.astype(np.float32))
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.float32(1e-12))
     return FaceTable(
+        recogniser=kind[0],
         contents=[from_key(content) for content in contents],
         numbers=np.array(numbers, np.int64),
         boxes=np.stack([np.array(part, np.float64) for part in (x, y, width, height)], axis=1),

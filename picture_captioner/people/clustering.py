@@ -111,10 +111,10 @@ def _pieces(
     mutual = np.maximum(distances.ravel(), np.maximum(core[ends[0]], core[ends[1]]))
     near = np.flatnonzero(mutual <= limit)
     # Each pair once, and none of length 0, which a sparse graph does not know: copies of a face.
-    pairs = np.stack([np.minimum(*ends)[near], np.maximum(*ends)[near]], axis=1)
-    pairs, firsts = np.unique(pairs, axis=0, return_index=True)
+    pairs = np.minimum(*ends)[near] * count + np.maximum(*ends)[near]
+    pairs, firsts = np.unique(pairs, return_index=True)
     lengths = np.maximum(mutual[near][firsts], 1e-9)
-    graph = coo_array((lengths, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    graph = coo_array((lengths, np.divmod(pairs, count)), shape=(count, count))
     tree = minimum_spanning_tree(graph.tocsr()).tocoo()
     _, piece = connected_components(tree, directed=False)
     by_piece = np.argsort(piece, kind="stable")

@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
 
 from picture_captioner.people.clustering import MIN_CLUSTER_SIZE, Labels
 from picture_captioner.people.decisions import Decisions, rekeyed
 from picture_captioner.people.faces import Vectors
 from picture_captioner.people.joining import SAME_GROUP, SUGGEST, join_persons, near_pairs
-from picture_captioner.people.neighbours import nearest
+from picture_captioner.people.neighbours import near
 from picture_captioner.people.persons import (
     Doubt,
     People,
@@ -32,13 +35,19 @@ MARGIN = 0.08
 """By how much the nearest person must be nearer than the second."""
 
 
+class Keys(Protocol):
+    """The key of each face, as people.jsonl has it; few of many are asked for."""
+
+    def __getitem__(self, face: int, /) -> str: ...
+
+
 def find_people(
-    keys: Sequence[str],
+    keys: Keys,
     photos: Sequence[str],
     vectors: Vectors,
     labels: Labels,
     said: Decisions,
-    previous: Mapping[str, str] | None = None,
+    previous: Sequence[str | None] | None = None,
     *,
     weak: Collection[int] = frozenset(),
     same_group: float = SAME_GROUP,
@@ -51,32 +60,33 @@ def find_people(
         vectors: unit vectors, shape (n, dim).
         labels: the cluster of each face, negative for none.
         said: what a human decided.
-        previous: the person of each face key in the last run, so that ids stay.
+        previous: the person of each face in the last run, so that ids stay.
         weak: faces that only a human may give to somebody: too small.
         same_group: the cosine above which two groups of faces are one person.
     """
-    finder = _Finder(keys, photos, vectors, labels, said, previous or {})
+    finder = _Finder(keys, photos, vectors, labels, said, previous or [None] * len(photos))
     return finder.run(weak, same_group)
 
 
 class _Finder:
     def __init__(
         self,
-        keys: Sequence[str],
+        keys: Keys,
         photos: Sequence[str],
         vectors: Vectors,
         labels: Labels,
         said: Decisions,
-        previous: Mapping[str, str],
+        previous: Sequence[str | None],
     ) -> None:
         self.keys, self.photos, self.vectors = keys, photos, vectors
         self.labels, self.said, self.previous = labels, said, previous
-        named = rekeyed(said, keys)
-        place = {key: i for i, key in enumerate(keys)} if named else {}
-        self.now = {name: place[key] for name, key in named.items()}
-        self.of_face: list[str | None] = [None] * len(keys)
-        self.status = [Status.UNASSIGNED] * len(keys)
+        place = {keys[i]: i for i, photo in enumerate(photos) if photo in said.boxes}
+        self.now = {name: place[key] for name, key in rekeyed(said, place).items()}
+        self.of_face: list[str | None] = [None] * len(photos)
+        self.status = [Status.UNASSIGNED] * len(photos)
         self.persons: dict[str, Person] = {}
+        self.moved: dict[str, list[int]] = {}  # who got or lost which faces since `_describe`
+        self.unsettled: dict[str, None] = {}  # and since `_settle_conflicts`, in order
         self.doubts: list[Doubt] = []
         self.violations: list[str] = []
         self.refused = {(self.now[f], p) for f, p in said.not_person if f in self.now}
@@ -102,7 +112,9 @@ class _Finder:
             self.persons, self.photos, self.said, self.refused, self.apart_faces, same_group
         )
         for gone, heir in moved.items():
-            for face in self.persons.pop(gone).faces:
+            faces = self.persons.pop(gone).faces
+            self.moved.setdefault(heir, []).extend(faces)
+            for face in faces:
                 self.of_face[face] = heir
         self._assign_single_faces(weak)
         self._settle_conflicts()
@@ -167,36 +179,39 @@ class _Finder:
     # --- clusters ---
 
     def _take_clusters(self) -> None:
-        open_faces: dict[int, list[int]] = defaultdict(list)
-        anchored: dict[int, set[str]] = defaultdict(set)
-        for face, label in enumerate(self.labels.tolist()):
-            holder = self.of_face[face]
-            if label >= 0 and holder is not None:
-                anchored[label].add(holder)
-            elif label >= 0 and self.status[face] is Status.UNASSIGNED:
-                open_faces[label].append(face)
         self._describe()
+        label_of = self.labels.tolist()
+        anchored: dict[int, set[str]] = defaultdict(set)
+        for identity, person in self.persons.items():
+            for face in person.faces:
+                anchored[label_of[face]].add(identity)
+        open_faces: dict[int, list[int]] = defaultdict(list)
+        for face in np.flatnonzero(self.labels >= 0).tolist():
+            if self.status[face] is Status.UNASSIGNED:
+                open_faces[label_of[face]].append(face)
         for label, faces in sorted(open_faces.items()):
             rest = self._without_known(faces, sorted(anchored.get(label, ())))
             if len(rest) >= (MIN_CLUSTER_SIZE if label in anchored else 1):
                 identity = self._previous_of(rest) or self._new_person(rest)
                 self.persons.setdefault(identity, Person(identity))
-                for face in rest:
-                    self._give(face, identity, Status.AUTO)
+                self._give_free(rest, identity)
 
     def _without_known(self, faces: Sequence[int], anchors: Sequence[str]) -> list[int]:
         """Give the faces of a cluster to the known persons in it; those that look like none stay.
 
         A cluster in which one face of somebody strayed does not get that person's name.
         """
+        if not anchors:
+            return list(faces)
         rest = []
-        for face in faces:
-            near = {p: float(self.vectors[face] @ self.persons[p].centroid) for p in anchors}
-            ranked = sorted((p for p in near if self._may_be(face, p)), key=lambda p: (-near[p], p))
-            if not ranked or near[ranked[0]] < REVIEW:
+        centroids = np.stack([self.persons[p].centroid for p in anchors])
+        for face, row in zip(faces, (self.vectors[faces] @ centroids.T).tolist(), strict=True):
+            like = dict(zip(anchors, row, strict=True))
+            ranked = sorted((p for p in like if self._may_be(face, p)), key=lambda p: (-like[p], p))
+            if not ranked or like[ranked[0]] < REVIEW:
                 rest.append(face)
-            elif len(ranked) > 1 and near[ranked[0]] - near[ranked[1]] < MARGIN:
-                self._doubt(face, ranked[0], near[ranked[0]], "between two persons")
+            elif len(ranked) > 1 and like[ranked[0]] - like[ranked[1]] < MARGIN:
+                self._doubt(face, ranked[0], like[ranked[0]], "between two persons")
             else:
                 self._give(face, ranked[0], Status.AUTO)
         return rest
@@ -206,15 +221,16 @@ class _Finder:
     def _settle_conflicts(self) -> None:
         """No person twice in a photo, no two faces together that a human keeps apart."""
         self._describe()
-        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for identity, person in self.persons.items():
-            for face in person.faces:
-                groups[identity, self.photos[face]].append(face)
-        for (identity, _), faces in groups.items():
-            if len(faces) > 1:
-                self._keep_best(
-                    self.persons[identity], faces, "another face of the same photo is nearer"
-                )
+        changed, self.unsettled = self.unsettled, {}
+        for person in [self.persons[p] for p in changed if p in self.persons]:
+            photos = [self.photos[face] for face in person.faces]
+            if len(set(photos)) == len(photos):
+                continue
+            groups: dict[str, list[int]] = defaultdict(list)
+            for photo, face in zip(photos, person.faces, strict=True):
+                groups[photo].append(face)
+            for faces in groups.values():
+                self._keep_best(person, faces, "another face of the same photo is nearer")
         for pair in sorted(self.apart_faces, key=sorted):
             holders = {self.of_face[face] for face in pair}
             if len(pair) == 2 and len(holders) == 1 and (holder := holders.pop()) is not None:
@@ -226,7 +242,7 @@ class _Finder:
     def _keep_best(self, person: Person, faces: list[int], why: str) -> None:
         """Let the confirmed stay, or else the nearest; the others are asked about."""
         firm = [f for f in faces if self.status[f] is Status.CONFIRMED]
-        if len(firm) == len(faces):
+        if len(faces) < 2 or len(firm) == len(faces):
             return
         ranked = sorted(faces, key=lambda f: (-float(self.vectors[f] @ person.centroid), f))
         for face in faces:
@@ -241,25 +257,33 @@ class _Finder:
         self._describe()
         owners, centroids = exemplars(self.persons, self.vectors, self.labels)
         waiting = [f for f, s in enumerate(self.status) if s is Status.UNASSIGNED and f not in weak]
-        if not owners or not waiting:
-            return
-        there = {(p, self.photos[f]) for p, person in self.persons.items() for f in person.faces}
-        found = nearest(self.vectors[waiting], centroids, 16)
-        for face, near, cosines in zip(waiting, found.indices, found.cosines, strict=True):
+        found = near(self.vectors[waiting], centroids, REVIEW)
+        likes: dict[int, list[tuple[float, int]]] = defaultdict(list)
+        for row, owner, cosine in zip(*(part.tolist() for part in found), strict=True):
+            likes[waiting[row]].append((-cosine, owner))
+        photos = {
+            owner: {self.photos[face] for face in self.persons[owner].faces}
+            for owner in {owners[other] for other in np.unique(found.others).tolist()}
+        }
+        for face, candidates in likes.items():
             ranked: dict[str, float] = {}
-            for index, cosine in zip(near.tolist(), cosines.tolist(), strict=True):
-                if self._may_be(face, owners[index]):
-                    ranked.setdefault(owners[index], cosine)
-            best = next(iter(ranked), None)
-            if best is None or ranked[best] < REVIEW:
-                continue
-            second = list(ranked.values())[1] if len(ranked) > 1 else -1.0
-            clear = ranked[best] > ASSIGN and ranked[best] - second >= MARGIN
-            if clear and (best, self.photos[face]) not in there:
-                self._give(face, best, Status.AUTO)
-            else:
-                why = "not near enough" if ranked[best] <= ASSIGN else "between two persons"
-                self._doubt(face, best, ranked[best], why)
+            for cosine, owner in sorted(candidates):
+                if self._may_be(face, owners[owner]):
+                    ranked.setdefault(owners[owner], -cosine)
+            if ranked:
+                self._choose(face, ranked, photos)
+
+    def _choose(
+        self, face: int, ranked: Mapping[str, float], photos: Mapping[str, Collection[str]]
+    ) -> None:
+        """The first of the persons that a face is like, or a question."""
+        [(best, cosine), *others] = ranked.items()
+        clear = cosine > ASSIGN and (not others or cosine - others[0][1] >= MARGIN)
+        if clear and self.photos[face] not in photos[best]:
+            self._give(face, best, Status.AUTO)
+        else:
+            why = "not near enough" if cosine <= ASSIGN else "between two persons"
+            self._doubt(face, best, cosine, why)
 
     # --- helpers ---
 
@@ -268,12 +292,26 @@ class _Finder:
             return False
         return all(self.of_face[f] != identity for f in self.kept_from.get(face, ()))
 
+    def _move(self, face: int, identity: str) -> None:
+        self.moved.setdefault(identity, []).append(face)
+        if (holder := self.of_face[face]) is not None and holder != identity:
+            self.moved.setdefault(holder, []).append(face)
+
     def _give(self, face: int, identity: str, status: Status) -> None:
+        self._move(face, identity)
         if status is not Status.CONFIRMED and (face, identity) in self.refused:
             return
         self.of_face[face], self.status[face] = identity, status
 
+    def _give_free(self, faces: Iterable[int], identity: str) -> None:
+        """The same for faces of nobody, of which there may be 200,000."""
+        given = [f for f in faces if (f, identity) not in self.refused] if self.refused else faces
+        self.moved.setdefault(identity, []).extend(given)
+        for face in given:
+            self.of_face[face], self.status[face] = identity, Status.AUTO
+
     def _doubt(self, face: int, identity: str, cosine: float, why: str) -> None:
+        self._move(face, identity)
         self.of_face[face], self.status[face] = None, Status.PENDING
         self.doubts.append(Doubt(face, identity, round(cosine, 4), why))
 
@@ -289,13 +327,9 @@ class _Finder:
 
     def _previous_of(self, faces: Iterable[int]) -> str | None:
         """Whose these faces mostly were in the last run, unless that person is taken."""
-        if not self.previous:
-            return None
-        counts = Counter(
-            self.previous[k] for k in (self.keys[f] for f in faces) if k in self.previous
-        )
-        for identity, _ in counts.most_common():
-            if identity not in self.persons and identity not in self.said.merged:
+        for identity, _ in Counter(map(self.previous.__getitem__, faces)).most_common():
+            free = identity not in self.persons and identity not in self.said.merged
+            if identity is not None and free:
                 return identity
         return None
 
@@ -303,7 +337,9 @@ class _Finder:
         return self.persons[identity].name or identity
 
     def _describe(self) -> None:
-        describe(self.persons, self.of_face, self.vectors, keep=self.said.persons)
+        describe(self.persons, self.of_face, self.vectors, self.moved, self.said.persons)
+        self.unsettled |= dict.fromkeys(self.moved)
+        self.moved = {}
 
     def _suggestions(self, same_group: float) -> list[Suggestion]:
         """Pairs of persons that may be one, and were not joined."""

@@ -8,13 +8,13 @@ import numpy as np
 
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.people.faces import Vectors
+from picture_captioner.people.neighbours import ROWS, near
 from picture_captioner.people.persons import Person
 
 SAME_GROUP = 0.55
 """Cosine of two clusters' centroids above which they are one person: at .5 nothing was wrong, at
 .45 two actors were one. Between SUGGEST and this a human is asked."""
 SUGGEST = 0.40
-_ROWS = 1024
 
 
 def join_persons(
@@ -70,8 +70,8 @@ def _may_join(
         frozenset((a.identity, b.identity)) in said.apart for a in one for b in other
     ):
         return False
-    near = np.stack([a.centroid for a in one]) @ np.stack([b.centroid for b in other]).T
-    if float(near.min()) <= same_group:
+    cosines = np.stack([a.centroid for a in one]) @ np.stack([b.centroid for b in other]).T
+    if float(cosines.min()) <= same_group:
         return False
     mine, theirs = ([f for person in side for f in person.faces] for side in (one, other))
     if not {photos[f] for f in mine}.isdisjoint(photos[f] for f in theirs):
@@ -86,13 +86,13 @@ def _may_join(
 
 
 def near_pairs(centroids: Vectors, least: float) -> list[tuple[int, int, float]]:
-    """Pairs with a cosine above `least`, the nearest first; in blocks of bounded memory."""
+    """Pairs with a cosine above `least`, the nearest first."""
     found: list[tuple[int, int, float]] = []
-    for start in range(0, len(centroids), _ROWS):
-        near = centroids[start : start + _ROWS] @ centroids[start:].T
-        rows, columns = np.nonzero(near > least)
-        later = columns > rows
-        rows, columns = rows[later], columns[later]
-        values = near[rows, columns].tolist()
-        found += zip((rows + start).tolist(), (columns + start).tolist(), values, strict=True)
+    for start in range(0, len(centroids), ROWS):
+        block = near(centroids[start : start + ROWS], centroids[start:], least)
+        later = block.others > block.rows
+        one, other, cosines = (part[later] for part in block)
+        found += zip(
+            (one + start).tolist(), (other + start).tolist(), cosines.tolist(), strict=True
+        )
     return sorted(found, key=lambda pair: (-pair[2], pair[0], pair[1]))

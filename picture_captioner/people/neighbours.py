@@ -26,6 +26,25 @@ class Neighbours(NamedTuple):
     cosines: Vectors
 
 
+class Near(NamedTuple):
+    """Pairs of a row and another vector, by row, and their cosines; arrays of one length."""
+
+    rows: NDArray[np.int64]
+    others: NDArray[np.int64]
+    cosines: Vectors
+
+
+def near(rows: Vectors, vectors: Vectors, least: float) -> Near:
+    """All pairs with a cosine above `least`, of unit vectors; few are expected."""
+    parts = [Near(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    for start in range(0, len(rows) if len(vectors) else 0, ROWS):
+        cosines = rows[start : start + ROWS] @ vectors.T
+        flat = np.flatnonzero(cosines > least)
+        row, other = np.divmod(flat, len(vectors))
+        parts.append(Near(row + start, other, cosines.ravel()[flat]))
+    return Near(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
 def nearest(queries: Vectors, vectors: Vectors, k: int, *, same: bool = False) -> Neighbours:
     """The `k` nearest of `vectors` for each of `queries`, all of unit length.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -69,30 +69,27 @@ def describe(
     persons: dict[str, Person],
     of_face: Sequence[str | None],
     vectors: Vectors,
-    keep: Container[str] = frozenset(),
+    moved: Mapping[str, Collection[int]],
+    keep: Collection[str] = frozenset(),
 ) -> None:
-    """Bring faces, centroid and medoid of every person up to date; who has no face goes.
+    """Bring faces, centroid and medoid of some persons up to date; who has no face goes.
 
     Args:
+        moved: faces that came to these persons or left them; the others stay as they are, since
+            going through everybody takes 0.3 s for 10,000 persons.
         keep: who stays also without a face: a human spoke of them.
     """
-    names = list(persons)
-    number = {name: i for i, name in enumerate(names)}
-    of = np.array([-1 if p is None else number[p] for p in of_face], np.int64)
-    order = np.flatnonzero(of >= 0)
-    order = order[np.argsort(of[order], kind="stable")]
-    present, firsts = np.unique(of[order], return_index=True)
-    for person in persons.values():
-        person.faces, person.centroid, person.medoid = [], np.zeros(0, np.float32), -1
-    bounds = [*firsts.tolist(), len(order)]
-    for row, index in enumerate(present.tolist()):
-        faces = order[bounds[row] : bounds[row + 1]]
-        person, own = persons[names[index]], vectors[faces]
-        person.faces = faces.tolist()
-        person.centroid = unit(own.mean(axis=0))
-        person.medoid = int(faces[int(np.argmax(own @ person.centroid))])
-    for name in [n for n in names if not persons[n].faces and n not in keep]:
-        del persons[name]
+    for name, faces in moved.items():
+        if (person := persons.get(name)) is None:
+            continue
+        person.faces = sorted(f for f in {*person.faces, *faces} if of_face[f] == name)
+        person.centroid, person.medoid = np.zeros(0, np.float32), -1
+        if person.faces:
+            own = vectors[person.faces]
+            person.centroid = unit(own.mean(axis=0))
+            person.medoid = person.faces[int(np.argmax(own @ person.centroid))]
+        elif name not in keep:
+            del persons[name]
 
 
 def exemplars(
@@ -104,20 +101,20 @@ def exemplars(
     """
     owners: list[str] = []
     centroids: list[Vectors] = []
+    label_of = labels.tolist()
     for identity, person in persons.items():
         if not person.faces:
             continue
-        faces = np.array(person.faces)
-        own = labels[faces]
-        parts, counts = np.unique(own[own >= 0], return_counts=True)
-        chosen = parts[counts > 1]
+        parts = list(map(label_of.__getitem__, person.faces))
+        chosen = [part for part in {*parts} if part >= 0 and parts.count(part) > 1]
         if len(chosen) < 2:
             owners.append(identity)
             centroids.append(person.centroid)
             continue
-        for part in chosen.tolist():
+        faces = np.array(person.faces)
+        for part in sorted(chosen):
             owners.append(identity)
-            centroids.append(unit(vectors[faces[own == part]].mean(axis=0)))
+            centroids.append(unit(vectors[faces[labels[faces] == part]].mean(axis=0)))
     return owners, np.stack(centroids) if centroids else np.zeros(
         (0, vectors.shape[-1]), np.float32
     )

@@ -58,7 +58,7 @@ def test_faces_and_a_run_come_back(db):
     assert again.labels.tolist() == [0, 1, 0]
     assert again.persons == ["p", None, "p"]
     assert run.parameters == {"min_cluster_size": 3}
-    assert np.array_equal(run.tree, np.arange(10.0).reshape(2, 5))
+    assert np.array_equal(db.face_runs.tree(run.number), np.arange(10.0).reshape(2, 5))
     assert [p.status for p in db.faces.placed()] == ["auto", "pending", "auto"]
     assert db.faces.files() == {A: ["a.jpg", "copy.jpg"]}
 

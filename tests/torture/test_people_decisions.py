@@ -23,7 +23,7 @@ from picture_captioner.people.persons import Status
 from picture_captioner.pipeline.people.overview import overview
 from picture_captioner.pipeline.people.people_file import read_decisions
 from picture_captioner.pipeline.people.questions import short
-from picture_captioner.pipeline.people.regrouping import group_faces, keys_of
+from picture_captioner.pipeline.people.regrouping import FaceKeys, group_faces
 from picture_captioner.pipeline.stages.faces import _numbers
 from tests.people.test_clustering import crowd
 
@@ -149,7 +149,7 @@ class Home:
                 for c, b, key in zip(
                     grouped.table.contents,
                     grouped.table.boxes.tolist(),
-                    keys_of(grouped.table),
+                    FaceKeys(grouped.table),
                     strict=True,
                 )
             }

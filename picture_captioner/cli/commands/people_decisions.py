@@ -158,10 +158,7 @@ def _by_looks(known: Known, person: PersonShown) -> list[list[Placed]]:
     """The groups among somebody's faces but the largest, which stays."""
     from picture_captioner.people.clustering import cluster
 
-    recogniser = known.library.faces.recogniser()
-    if recogniser is None:
-        return []
-    table = known.library.faces.table(recogniser)
+    table = known.library.faces.table()
     own = {(face.content_sha256, face.number): face for face in person.faces}
     rows = [
         i

@@ -9,12 +9,13 @@ enough: two tiers, at a cost that grows with the new faces.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from picture_captioner.errors import LibraryLockedError
 from picture_captioner.library import FaceTable, Library, RunRow
 from picture_captioner.people.clustering import (
     MIN_CLUSTER_SIZE,
@@ -39,6 +40,7 @@ SURE = 0.7
 640 pixels gives close portraits .71 to .82, and at .8 left all eleven of one person out."""
 STALE_FROM = 0.1
 """Share of faces that came since the run."""
+ATTEMPTS = 3
 UNSEEN = -2
 """The label of a face that the run has not seen."""
 
@@ -54,14 +56,13 @@ PARAMETERS: Mapping[str, float] = {
 
 @dataclass(frozen=True, eq=False)
 class Grouped:
-    """The outcome: faces with their keys, and whose they are.
+    """The outcome: faces, and whose they are.
 
     `anew`: why all faces were clustered, or empty. `added`: faces that the run had not seen.
     `stale`: why they should be clustered anew, or empty.
     """
 
     table: FaceTable
-    keys: list[str]
     people: People
     anew: str
     added: int
@@ -84,57 +85,64 @@ def group_faces(
         dry_run: change nothing in library.db.
 
     Raises:
+        LibraryLockedError: others kept changing the faces meanwhile.
         LibraryError: it cannot be written.
     """
-    with library.transaction():  # from the first look on: another process may add faces
-        recogniser = library.faces.recogniser()
-        if recogniser is None:
+    for _ in range(ATTEMPTS):
+        with library.transaction():  # one look: labels belong to their run
+            before, table = library.face_runs.active_run(), library.faces.table()
+        if len(table) == 0:
             return None
-        run, table = library.face_runs.active_run(), library.faces.table(recogniser)
-        anew = "as asked" if rebuild else why_anew(run, table, recogniser)
+        # What follows takes half an hour for 200,000 faces: others may write meanwhile.
         new = np.flatnonzero(table.labels == UNSEEN)
+        run: RunRow | None
+        anew = "as asked" if rebuild else why_anew(before, table)
         if anew and not dry_run:
-            run = _cluster_all(table, recogniser, run)
-            library.face_runs.save_run(run, table)
-            changed = np.arange(len(table))
+            run, placed = _cluster_all(table, before), np.arange(len(table))
         else:
-            changed = _predict(table, new, run)
-            if not dry_run:
-                library.face_runs.save_labels(table, changed.tolist())
+            run, placed = before, _predict(table, new, before)
         limit = same_group or float((run.parameters if run else {}).get("same_group", SAME_GROUP))
-        keys = keys_of(table)
-        people = _people(table, keys, said, limit)
-        if not dry_run:
-            if same_group is not None and run is not None:
-                library.face_runs.save_parameters({**run.parameters, "same_group": same_group})
-            _save(library, table, people, changed)
-    return Grouped(table, keys, people, anew, len(new), why_stale(run, table, recogniser))
+        people = _people(table, said, limit)
+        grouped = Grouped(table, people, anew, len(new), why_stale(run, table))
+        if dry_run or run is None:
+            return grouped
+        if same_group is not None:
+            run = replace(run, parameters={**run.parameters, "same_group": same_group})
+        if _saved(library, before, run, table, people, placed):
+            return grouped
+    raise LibraryLockedError(
+        "photos were scanned for faces, or forgotten, while their faces were grouped; nothing is "
+        "changed: run this again when no other command is at work"
+    )
 
 
-def keys_of(table: FaceTable) -> list[str]:
-    """The key of each face, as people.jsonl has it."""
-    return [
-        str(FaceKey(content, Box(*box)))
-        for content, box in zip(table.contents, table.boxes.tolist(), strict=True)
-    ]
+class FaceKeys:
+    """The key of each face, as people.jsonl has it; made when asked for, as few of many are."""
+
+    def __init__(self, table: FaceTable) -> None:
+        self._table = table
+
+    def __getitem__(self, face: int) -> str:
+        box = Box(*self._table.boxes[face].tolist())
+        return str(FaceKey(self._table.contents[face], box))
 
 
-def why_anew(run: RunRow | None, table: FaceTable, recogniser: str) -> str:
+def why_anew(run: RunRow | None, table: FaceTable) -> str:
     """Why adding to the run would be no use; empty if it would."""
     if run is None:
         return "for the first time"
-    if run.recogniser != recogniser:
+    if run.recogniser != table.recogniser:
         return "another model made the vectors"
     if int((table.labels == UNSEEN).sum()) > int((table.labels != UNSEEN).sum()):
         return "most faces are new"
     return ""
 
 
-def why_stale(run: RunRow | None, table: FaceTable, recogniser: str) -> str:
+def why_stale(run: RunRow | None, table: FaceTable) -> str:
     """Why all faces should be clustered anew; empty if the run still fits."""
     if run is None:
         return "nothing was clustered yet"
-    if run.recogniser != recogniser:
+    if run.recogniser != table.recogniser:
         return "another model made the vectors"
     if any(run.parameters.get(name) != value for name, value in PARAMETERS.items()):
         return "the parameters have changed"
@@ -143,7 +151,7 @@ def why_stale(run: RunRow | None, table: FaceTable, recogniser: str) -> str:
     return f"{share:.0%} of the faces came since" if share >= STALE_FROM else ""
 
 
-def _cluster_all(table: FaceTable, recogniser: str, before: RunRow | None) -> RunRow:
+def _cluster_all(table: FaceTable, before: RunRow | None) -> RunRow:
     fit = np.flatnonzero((table.seen >= CLUSTER_FROM) & (table.scores >= SURE))
     found = cluster(table.vectors[fit])
     table.labels[:], table.since[:] = -1, False
@@ -160,7 +168,7 @@ def _cluster_all(table: FaceTable, recogniser: str, before: RunRow | None) -> Ru
     if before is not None and "same_group" in before.parameters:
         parameters["same_group"] = before.parameters["same_group"]
     return RunRow(
-        recogniser=recogniser,
+        recogniser=table.recogniser,
         parameters=parameters,
         faces=len(table),
         noise=int((found.labels < 0).sum()),
@@ -205,33 +213,54 @@ def _predict(table: FaceTable, new: NDArray[np.int64], run: RunRow | None) -> ND
     return new
 
 
-def _people(table: FaceTable, keys: list[str], said: Decisions, same_group: float) -> People:
-    previous = {key: p for key, p in zip(keys, table.persons, strict=True) if p is not None}
+def _people(table: FaceTable, said: Decisions, same_group: float) -> People:
     weak = set(np.flatnonzero(table.seen < ASSIGN_FROM).tolist())
     return find_people(
-        keys,
+        FaceKeys(table),
         table.contents,
         table.vectors,
         table.labels,
         said,
-        previous,
+        table.persons,
         weak=weak,
         same_group=same_group,
     )
 
 
-def _save(library: Library, table: FaceTable, people: People, changed: NDArray[np.int64]) -> None:
-    """Keep what is not there yet: of 200,000 faces a few have changed."""
-    cosines = np.full(len(table), np.nan, np.float32)
-    for person in people.persons.values():
-        if person.faces:
-            cosines[person.faces] = table.vectors[person.faces] @ person.centroid
-    for doubt in people.doubts:
-        cosines[doubt.face] = doubt.cosine
-    fresh = set(changed.tolist())
+def _saved(
+    library: Library,
+    before: RunRow | None,
+    run: RunRow,
+    table: FaceTable,
+    people: People,
+    placed: NDArray[np.int64],
+) -> bool:
+    """Keep what is not there yet: of 200,000 faces a few have changed.
+
+    False, and nothing is kept, if faces are gone or were clustered by another process since they
+    were read. Those that came are for the next time.
+    """
+    fresh = set(placed.tolist())
     moved = [
         i
         for i, (person, status) in enumerate(zip(people.of_face, people.status, strict=True))
         if i in fresh or table.persons[i] != person or table.status[i] != status
     ]
-    library.faces.save_persons(table, moved, people.of_face, people.status, cosines)
+    cosines = np.full(len(table), np.nan, np.float32)
+    for i in moved:
+        if (identity := people.of_face[i]) is not None:
+            cosines[i] = table.vectors[i] @ people.persons[identity].centroid
+    for doubt in people.doubts:
+        cosines[doubt.face] = doubt.cosine
+    runs = library.face_runs
+    with library.transaction():
+        same_run = runs.still_holds(before.number if before else 0)
+        if not same_run or not library.faces.are_there(table, placed.tolist()):
+            return False
+        if run.number == 0:
+            runs.save_run(run, table)
+        else:
+            runs.save_labels(table, placed.tolist())
+            runs.save_parameters(run.parameters)
+        library.faces.save_persons(table, moved, people.of_face, people.status, cosines)
+    return True

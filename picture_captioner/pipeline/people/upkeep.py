@@ -58,10 +58,10 @@ def health(library: Library, said: Decisions) -> Result:
 
 def staleness(library: Library, said: Decisions) -> Result:  # noqa: ARG001
     """Why all faces should be clustered anew, if they should."""
-    recogniser = library.faces.recogniser()
-    if recogniser is None:
+    table = library.faces.table()
+    if len(table) == 0:
         return {"stale": False, "why": ""}
-    why = why_stale(library.face_runs.active_run(), library.faces.table(recogniser), recogniser)
+    why = why_stale(library.face_runs.active_run(), table)
     return {"stale": bool(why), "why": why}
 
 
@@ -142,8 +142,7 @@ WEEKLY = (*DAILY, "update-medoids", "old-unassigned")
 
 def _state(library: Library) -> tuple[RunRow | None, FaceTable]:
     run = library.face_runs.active_run()
-    recogniser = run.recogniser if run else library.faces.recogniser()
-    return run, library.faces.table(recogniser or "")
+    return run, library.faces.table(run.recogniser if run else None)
 
 
 def _sizes(table: FaceTable, run: RunRow | None) -> np.ndarray[Any, np.dtype[np.int64]]:
