@@ -288,6 +288,33 @@ def test_out_of_memory_halves_the_batch_goes_on_and_remembers(make_backend, pict
     ]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        'NVML_SUCCESS == r INTERNAL ASSERT FAILED at "CUDACachingAllocator.cpp":1016',
+        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+        "CUDA error: device not ready",
+    ],
+)
+def test_what_may_be_want_of_memory_is_tried_with_less_before_the_device_is_lost(
+    make_backend, pictures, words
+):
+    backend = make_backend()
+    expected = backend.caption_batch(pictures, no_hints(pictures))
+    room = [2]
+
+    def cramped(photos, _):
+        if photos > room[0]:
+            raise RuntimeError(words)
+
+    on_forward(backend, cramped)
+    assert backend.caption_batch(pictures, no_hints(pictures)) == expected
+    assert backend.batch_now <= 2
+    room[0] = 0
+    with pytest.raises(BackendUnavailableError, match="the device failed"):
+        backend.caption(pictures[0], ())
+
+
 def test_auto_grows_until_memory_runs_out_and_settles_below(make_backend, pictures, monkeypatch):
     monkeypatch.setitem(LocalBackend.check.__globals__["MAX_AUTO_BATCH"], "cpu", 16)
     backend = make_backend(batch_size="auto")
