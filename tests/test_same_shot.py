@@ -72,6 +72,19 @@ def test_a_raw_file_that_comes_later_takes_the_caption_over(shots, server):
     assert found["IMG_1.DNG"]["copied_because"] == "same_shot"
 
 
+def test_a_raw_file_that_a_dry_run_could_not_open_has_the_caption_of_its_jpeg(shots, server):
+    raw = shots / "photos" / "IMG_1.DNG"
+    raw.write_bytes(raw.read_bytes()[:60])
+    os.utime(raw, (NOW, NOW))
+    assert caption("run", "--dry-run", "--photos-dir=photos", cwd=shots).returncode == 0
+    assert effective(shots / "captions.jsonl")["IMG_1.DNG"]["status"] == "error_corrupt"
+    done, found = run(shots, server)
+    assert done.returncode == 0, done.stderr
+    assert found["IMG_1.DNG"]["copied_because"] == "same_shot"
+    assert "copied from a photo with the same content, or of the same shot" in done.stderr
+    assert "every photo is done" in run(shots, server)[0].stderr
+
+
 def test_a_raw_file_whose_jpeg_fails_is_asked_about_itself(shots, server):
     (shots / "photos" / "IMG_1.jpg").write_bytes(b"\xff\xd8 broken")
     os.utime(shots / "photos" / "IMG_1.jpg", (NOW, NOW))

@@ -11,9 +11,9 @@ from picture_captioner.batch.ledger import not_out, photos_out
 from picture_captioner.cli.program import command
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
-from picture_captioner.errors import ConfigurationError, PhotoError, UnreadableFileError
+from picture_captioner.errors import ConfigurationError, PhotoError, Status, UnreadableFileError
 from picture_captioner.image_loader import RAW_EXTENSIONS, read_file
-from picture_captioner.journal import Journal
+from picture_captioner.journal import Journal, JournalIndex, is_real
 from picture_captioner.pipeline.dedup import find_shots
 from picture_captioner.pipeline.selecting.selection import (
     Selection,
@@ -28,6 +28,28 @@ from picture_captioner.pipeline.selecting.walk import Photo
 def shots_of(photos: Sequence[Photo], rules: SelectionRules) -> dict[str, Photo]:
     """RAW files and the photos taken with them; a placeholder costs nothing and is made of each."""
     return {} if rules.identity.placeholder else find_shots(photos, RAW_EXTENSIONS)
+
+
+def take_raws_of_captions(
+    selection: Selection,
+    photos: Sequence[Photo],
+    shots: Mapping[str, Photo],
+    index: JournalIndex,
+) -> None:
+    """Take RAW files that could not be decoded, too, where another photo of the shot has a caption.
+
+    A dry run, or a run with a placeholder, opened them although nobody needs to.
+    """
+    pending = {photo.rel_path for photo in selection.pending}
+    for photo in photos:
+        leader, last = shots.get(photo.rel_path), index.entries.get(photo.rel_path)
+        if leader is None or last is None or last.status is not Status.ERROR_CORRUPT:
+            continue
+        known = index.caption(leader.rel_path)
+        captioned = leader.rel_path in pending or (known is not None and is_real(known))
+        if captioned and photo.rel_path not in pending:
+            selection.pending.append(photo)
+            selection.done[Status.ERROR_CORRUPT] -= 1
 
 
 def leave_out_what_is_out(

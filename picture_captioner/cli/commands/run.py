@@ -34,6 +34,7 @@ from picture_captioner.cli.commands.pending import (
     require_own_journal,
     reverse_after_a_death,
     shots_of,
+    take_raws_of_captions,
     tell_selection,
 )
 from picture_captioner.cli.commands.photos import find_photos, read_files_beside
@@ -145,6 +146,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         else:
             selection = select(photos, journal.index, rules)
         shots = shots_of(photos, rules)
+        take_raws_of_captions(selection, photos, shots, journal.index)
         leave_out_what_is_out(selection, jobs, shots)
         reverse = not shared and reverse_after_a_death(journal, selection)
         tell_selection(selection, backends[0], flags)

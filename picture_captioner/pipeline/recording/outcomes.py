@@ -13,7 +13,7 @@ class Outcome(enum.StrEnum):
     """How one photo left the run; the text is what the summary says."""
 
     CAPTIONED = "captioned"
-    COPIED = "copied from a photo with the same content"
+    COPIED = "copied from a photo with the same content, or of the same shot"
     ELSEWHERE = "done by another worker"
     MOVED = "kept the caption they had before they were moved"
     SUBMITTED = "sent in a batch job, to be answered later"
