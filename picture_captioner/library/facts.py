@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -80,17 +80,6 @@ class PhotoFacts:
         if self.taken_at is None:
             return None
         return (self.taken_at.date() if self.day_only else self.taken_at).isoformat()
-
-    def or_file_time(self, mtime_ns: int) -> PhotoFacts:
-        """These facts, with the file's time where no other is known.
-
-        Only for who asks for it: copying, syncing and editing change the time of a file.
-        """
-        if self.taken_at is not None:
-            return self
-        # Naive and in this machine's zone, as a camera would have written it.
-        time = datetime.fromtimestamp(mtime_ns / 1e9)  # noqa: DTZ006
-        return replace(self, taken_at=time, taken_from=TakenFrom.FILE)
 
 
 def _facts_in(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:

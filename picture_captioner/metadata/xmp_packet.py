@@ -167,14 +167,6 @@ class XmpPacket:
 
     # --- changing ---
 
-    def set_simple(self, name: str, value: str) -> None:
-        """A value without a list around it, in the place where it stands already."""
-        for description in self._descriptions():
-            if self._tag(name) in description.attrib:
-                description.set(self._tag(name), value)
-                return
-        self._fresh(name).text = value
-
     def set_default(self, name: str, value: str) -> None:
         """The text in the default language; what stands there in other languages stays."""
         for description in self._descriptions():

@@ -66,17 +66,13 @@ def test_facts_come_back_as_they_were(path):
         assert db.facts("2024/b.jpg", 100, 7) is None
 
 
-def test_a_name_tells_the_time_where_exif_does_not_and_the_file_only_if_asked(db):
+def test_a_name_tells_the_time_where_exif_does_not(db):
     bare = PhotoFacts(content_sha256=SHA, width=1, height=1)
     names = ("IMG_20240131_142233.jpg", "IMG-20240131-WA0001.jpg", "beach.jpg")
     for name in names:
         db.save_facts(name, 1, 1_706_711_001_000_000_000, bare)
     found = [db.facts(name, 1, 1_706_711_001_000_000_000) for name in names]
     assert [f.taken_from for f in found] == [TakenFrom.NAME, TakenFrom.DATE, None]
-    dated = found[2].or_file_time(1_706_711_001_000_000_000)
-    assert dated.taken_from is TakenFrom.FILE
-    assert dated.taken_at.timestamp() == 1_706_711_001
-    assert found[0].or_file_time(0) == found[0]
 
 
 @given(

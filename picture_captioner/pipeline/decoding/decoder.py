@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar
 
 from PIL import Image
@@ -101,12 +100,7 @@ class Decoder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def load(
@@ -116,15 +110,14 @@ class Decoder:
         known: Container[str] = frozenset(),
         jpeg_quality: int | None = None,
         *,
-        allow_reduced: bool = False,
-        accept_truncated: bool = False,
         for_backend: bool = True,
+        **options: bool,
     ) -> LoadedImage:
         """`image_loader.load_image`, with its arguments and errors, and some more.
 
         With a `jpeg_quality` the process encodes the image as well: the result is then an image
         with its bytes in `info["jpeg"]` (`image_loader.open_encoded`). `for_backend`: no side of it
-        is too short for a vision model.
+        is too short for a vision model. `options`: other fields of `LoadRequest`.
 
         Raises:
             DecoderCrashError: the process died while it worked on this photo.
@@ -133,8 +126,7 @@ class Decoder:
             UnreadableFileError: reading took over `read_seconds`; the disk may be stalled.
             BackendUnavailableError: no decoder process can be started at all.
         """
-        options = (jpeg_quality, allow_reduced, accept_truncated)
-        request = LoadRequest(path.suffix, edge, *options, for_backend=for_backend)
+        request = LoadRequest(path.suffix, edge, jpeg_quality, for_backend=for_backend, **options)
         return self.loaded(path, request, known).loaded
 
     def examine(
@@ -143,18 +135,11 @@ class Decoder:
         edge: int | None,
         known: Container[str] = frozenset(),
         jpeg_quality: int | None = None,
-        *,
-        allow_reduced: bool = False,
-        accept_truncated: bool = False,
-        for_backend: bool = False,
-        keep: bool = False,
+        **options: bool,
     ) -> ExaminedImage:
-        """`image_loader.examine_image`, with its arguments and errors and those of `load`.
-
-        `for_backend`: the picture is one that `load` would return.
-        """
-        options = (jpeg_quality, allow_reduced, accept_truncated, True, for_backend, keep)
-        return self.loaded(path, LoadRequest(path.suffix, edge, *options), known)
+        """`image_loader.examine_image`, with its arguments and errors and those of `load`."""
+        request = LoadRequest(path.suffix, edge, jpeg_quality, examine=True, **options)
+        return self.loaded(path, request, known)
 
     def loaded(
         self, path: Path | OpenedPhoto, request: LoadRequest, known: Container[str]

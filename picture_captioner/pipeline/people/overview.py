@@ -80,12 +80,6 @@ def named_faces(view: Overview) -> dict[str, list[tuple[str, Placed]]]:
     return found
 
 
-def photos_of_person(library: Library, said: Decisions, person: str) -> list[str]:
-    """The paths of all photos that show somebody, by name or id; for `search --person`."""
-    view = overview(library, said)
-    return view.paths_of(face for found in view.find(person) for face in found.faces)
-
-
 def key_of(face: Placed) -> str:
     """The face's key in people.jsonl."""
     return str(FaceKey(face.content_sha256, Box(*face.box)))
