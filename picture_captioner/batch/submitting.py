@@ -27,11 +27,9 @@ from picture_captioner.pipeline.asking.captioning import told
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Ceilings
-from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto
-from picture_captioner.pipeline.dedup import ContentIndex
+from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
-from picture_captioner.pipeline.recording.recorder import Recorder
-from picture_captioner.pipeline.runner import RunOptions, decoding_of
+from picture_captioner.pipeline.runner import RunOptions
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.selection import SelectionRules, Sources
 from picture_captioner.pipeline.selecting.walk import Photo
@@ -79,20 +77,16 @@ class Submission:
         self.stop = Stop()
         self.made: list[str] = []
         self.abandoned = False
-        self._queue = WorkQueue(photos)
-        self._content = ContentIndex(sources, photos)
-        recorder = Recorder(journal, self._content, self._queue, outcomes, dry_run=False)
-        self._ready: Buffer[DecodedPhoto] = Buffer(max(options.decoders, 4))
-        self._decoding = decoding_of(
+        self._decoding = decoding = Decoding(
+            WorkQueue(photos),
             photos,
+            sources,
             [chosen],
             journal,
             rules,
             options,
-            self._queue,
-            self._content,
-            recorder,
-            self._ready,
+            outcomes,
+            Buffer(max(options.decoders, 4)),
         )
         self._backend: Any = chosen.backend  # with what a live photo taught it
         self._part: Part | None = None
@@ -102,8 +96,8 @@ class Submission:
             if job.is_out and _same_question(job, terms):
                 self._asked.update({p.content_sha256: (job.id, p.n) for p in job.photos.values()})
         self._out = [job for job in jobs.values() if job.is_out]
-        self.stop.on_stop(self._queue.stop)
-        self.stop.on_stop(lambda: self._ready.close(discard=True))
+        self.stop.on_stop(decoding.queue.stop)
+        self.stop.on_stop(lambda: decoding.ready.close(discard=True))
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Send all, or until `interrupted` says so; a body that is not full then is discarded.
@@ -112,21 +106,13 @@ class Submission:
             FatalError: what stopped it; jobs that were made before are in the ledger.
         """
         group = ThreadGroup(self.stop, interrupted, self._options.grace_seconds)
-        decoders = group.start(self._decoding.run, self._options.decoders)
-        writer = group.start(self._write, 1)
-        facts = self._options.facts
-        storing = group.start(facts.run, 1) if facts is not None else []
-        ended = group.wait(decoders)
-        self._ready.close()
-        if facts is not None:
-            facts.close()
-        self.abandoned = not (group.wait(writer) and group.wait(storing) and ended)
+        self.abandoned = not self._decoding.run_with(group, self._write, 1)
         if self.stop.error is not None:
             raise self.stop.error
 
     def _write(self) -> None:
         try:
-            while taken := self._ready.take(1):
+            while taken := self._decoding.ready.take(1):
                 self._add(taken[0])
             if self._part is not None and not self.stop.requested:
                 self._send()
@@ -136,14 +122,14 @@ class Submission:
 
     def _add(self, decoded: DecodedPhoto) -> None:
         item, loaded, _ = decoded
-        followers = self._content.resolve(loaded.size, loaded.content_sha256, None)
+        followers = self._decoding.content.resolve(loaded.size, loaded.content_sha256, None)
         known = self._asked.get(loaded.content_sha256)
         copies = followers if known is None else [item, *followers]
         if known is None:
             known = self._ask(decoded)
         self._copy(*known, [f.photo for f in copies])
         for _ in (*followers, item):
-            self._queue.settle()
+            self._decoding.queue.settle()
 
     def _ask(self, decoded: DecodedPhoto) -> tuple[str, int]:
         """Put a photo into the body; its job and number."""

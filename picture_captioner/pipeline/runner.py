@@ -19,17 +19,13 @@ from picture_captioner.pipeline.decoding.decode_ahead import (
     MakeDecoder,
     decoder_here,
 )
-from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcomes
-from picture_captioner.pipeline.recording.recorder import Recorder
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.photos_root import FileId
 from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
-    Source,
     Sources,
-    only_content_may_differ,
 )
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.threads import GRACE_SECONDS, Stop, ThreadGroup
@@ -107,20 +103,15 @@ class CaptionRun:
         self._options = options
         self.stop = Stop()
         self.abandoned = False
-        self._queue = WorkQueue(
-            pending if options.feed is None else (),
-            _leading(options.shots, pending),
-            fed=options.feed is not None,
-        )
-        content = ContentIndex(sources, () if rules.identity.placeholder else pending)
-        self._recorder = Recorder(journal, content, self._queue, outcomes, dry_run=options.dry_run)
+        fed = options.feed is not None
+        queue = WorkQueue(() if fed else pending, _leading(options.shots, pending), fed=fed)
         first = chosen_backends[0].backend
         batch = first.batch_limit
         self._workers = first.batch_threads if batch > 1 else options.workers
-        self._ready: Buffer[DecodedPhoto] = Buffer(max(options.decoders, 4))
+        ready: Buffer[DecodedPhoto] = Buffer(max(options.decoders, 4))
         if batch > 1:
             room = max(2 * batch + LOOK_AHEAD, options.decoders)
-            self._ready = BatchBuffer(room, lambda photo: first.batch_kind(photo.image.size))
+            ready = BatchBuffer(room, lambda photo: first.batch_kind(photo.image.size))
         self._services = [
             BackendService(
                 chosen,
@@ -134,29 +125,28 @@ class CaptionRun:
             )
             for chosen in chosen_backends
         ]
-        self._decoding = decoding_of(
+        self._decoding = decoding = Decoding(
+            queue,
             pending,
+            sources,
             chosen_backends,
             journal,
             rules,
             options,
-            self._queue,
-            content,
-            self._recorder,
-            self._ready,
+            outcomes,
+            ready,
         )
-        chain = FallbackChain(self._services, outcomes.notice)
         self._captioning = Captioning(
-            chain,
+            FallbackChain(self._services, outcomes.notice),
             hints,
-            self._ready,
-            self._recorder,
+            ready,
+            decoding.recorder,
             outcomes,
             lambda: first.batch_now,
             options.read,
         )
-        self.stop.on_stop(self._queue.stop)
-        self.stop.on_stop(lambda: self._ready.close(discard=True))
+        self.stop.on_stop(queue.stop)
+        self.stop.on_stop(lambda: ready.close(discard=True))
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Work until all is settled, or until `interrupted`, asked ten times a second, says so.
@@ -165,17 +155,9 @@ class CaptionRun:
             FatalError: what stopped the run.
         """
         group = ThreadGroup(self.stop, interrupted, self._options.grace_seconds)
-        feeding = group.start(self._feed, 1) if self._options.feed is not None else []
-        decoders = group.start(self._decoding.run, self._options.decoders)
-        backends = group.start(self._captioning.run, self._workers)
-        facts = self._options.facts
-        storing = group.start(facts.run, 1) if facts is not None else []
-        fed = group.wait(feeding)
-        ended = group.wait(decoders) and fed
-        self._ready.close()
-        if facts is not None:
-            facts.close()
-        self.abandoned = not (group.wait(backends) and group.wait(storing) and ended)
+        feed = self._feed if self._options.feed is not None else None
+        ended = self._decoding.run_with(group, self._captioning.run, self._workers, feed)
+        self.abandoned = not ended
         self._finish()
         if self.stop.error is not None:
             raise self.stop.error
@@ -187,20 +169,21 @@ class CaptionRun:
 
     def _feed(self) -> None:
         if self._options.feed is not None:
-            self._options.feed(self._queue)
-        self._queue.end()
+            self._options.feed(self._decoding.queue)
+        self._decoding.queue.end()
 
     def _finish(self) -> None:
         """The last verdicts: written when the run came to its end, else left for the next one."""
+        recorder = self._decoding.recorder
         for service in self._services:
             if not self.stop.requested:
                 service.prove()
             verdicts, unproved = service.breaker.finish()
             if self.stop.requested:
-                self._recorder.dropped(verdicts)
+                recorder.dropped(verdicts)
             else:
-                self._recorder.failed(verdicts)
-            self._recorder.dropped(unproved)
+                recorder.failed(verdicts)
+            recorder.dropped(unproved)
 
 
 def _leading(shots: Mapping[str, Photo], pending: Sequence[Photo]) -> frozenset[str]:
@@ -208,56 +191,3 @@ def _leading(shots: Mapping[str, Photo], pending: Sequence[Photo]) -> frozenset[
     return frozenset(leader.rel_path for leader in shots.values()).intersection(
         photo.rel_path for photo in pending
     )
-
-
-def decoding_of(
-    pending: Sequence[Photo],
-    chosen_backends: Sequence[ChosenBackend],
-    journal: Journal,
-    rules: SelectionRules,
-    options: RunOptions,
-    queue: WorkQueue,
-    content: ContentIndex,
-    recorder: Recorder,
-    ready: Buffer[DecodedPhoto],
-) -> Decoding:
-    """The decoders' side of a run, or of a batch job that is filled, for these backends."""
-    return Decoding(
-        options.photos_dir,
-        options.edge,
-        queue,
-        content,
-        recorder,
-        ready,
-        _unchanged_if(pending, journal, rules),
-        _ready_jpeg(chosen_backends),
-        allow_reduced=not options.dry_run and _stays_here(chosen_backends),
-        accept_truncated=options.accept_truncated,
-        root=options.root,
-        facts=options.facts,
-        follow_links=options.follow_links,
-        shots=SameShots(options.shots, journal.index, rules),
-        make_decoder=options.make_decoder,
-    )
-
-
-def _ready_jpeg(chosen_backends: Sequence[ChosenBackend]) -> int | None:
-    """The quality in which the decoders encode, if all backends want the same."""
-    wanted = {chosen.backend.ready_jpeg for chosen in chosen_backends}
-    return wanted.pop() if len(wanted) == 1 else None
-
-
-def _stays_here(chosen_backends: Sequence[ChosenBackend]) -> bool:
-    """No photo leaves this machine: nor would a copy that shows what was retouched away since."""
-    return all(chosen.backend.destination is None for chosen in chosen_backends)
-
-
-def _unchanged_if(
-    pending: Sequence[Photo], journal: Journal, rules: SelectionRules
-) -> dict[str, Source]:
-    """Photos whose file looks changed, with the record that still holds if its bytes did not."""
-    found: dict[str, Source] = {}
-    for photo in pending:
-        if entry := only_content_may_differ(journal.index.fold(photo.rel_path), rules):
-            found[photo.rel_path] = Source(entry, moved=False)
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,16 +18,25 @@ from picture_captioner.errors import (
     UnreadableFileError,
 )
 from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Entry
+from picture_captioner.journal import Entry, Journal
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.recording.recorder import Recorder
-from picture_captioner.pipeline.selecting.photos_root import DiskWatch, FileId
-from picture_captioner.pipeline.selecting.selection import Source
+from picture_captioner.pipeline.selecting.photos_root import DiskWatch
+from picture_captioner.pipeline.selecting.selection import (
+    SelectionRules,
+    Source,
+    Sources,
+    only_content_may_differ,
+)
+from picture_captioner.pipeline.selecting.walk import Photo
+from picture_captioner.pipeline.threads import ThreadGroup
 from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
 
 if TYPE_CHECKING:
-    from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
+    from picture_captioner.pipeline.asking.service import ChosenBackend
+    from picture_captioner.pipeline.recording.outcomes import Outcomes
+    from picture_captioner.pipeline.runner import RunOptions
 
 
 class DecodedPhoto(NamedTuple):
@@ -73,66 +82,79 @@ class Known:
 
 
 class Decoding:
-    """What each decoder thread does, with a worker process of its own.
+    """What each decoder thread does, with a worker process of its own, and what it works with.
+
+    `content` says who captions which bytes, `recorder` settles photos that need no backend.
 
     Args:
-        unchanged_if: content hash by path, for photos that are pending only because their file
-            looks changed.
-        jpeg_quality: encode the images as well, for backends that send JPEGs.
-        allow_reduced: as in `load_image`. Not in a dry run, which proves that photos decode, nor
-            where photos are sent away: only the photo itself is sure to show what its owner sees.
-        accept_truncated: caption what is left of a picture that ends too early.
-        root: as in `DiskWatch`.
-        facts: takes what else is found out of a photo that is decoded anyway.
-        follow_links: read photos outside of `photos_dir`, too, where links lead there.
-        shots: RAW files that wait for the caption of another photo.
-        make_decoder: makes what each thread decodes with.
+        queue: hands the photos out.
+        pending, sources, rules: what was selected, and why.
+        ready: where decoded photos wait.
     """
 
     def __init__(
         self,
-        photos_dir: Path,
-        edge: int,
         queue: WorkQueue,
-        content: ContentIndex,
-        recorder: Recorder,
+        pending: Sequence[Photo],
+        sources: Sources,
+        chosen_backends: Sequence[ChosenBackend],
+        journal: Journal,
+        rules: SelectionRules,
+        options: RunOptions,
+        outcomes: Outcomes,
         ready: Buffer[DecodedPhoto],
-        unchanged_if: dict[str, Source],
-        jpeg_quality: int | None = None,
-        *,
-        allow_reduced: bool = False,
-        accept_truncated: bool = False,
-        root: FileId | None = None,
-        facts: FactsOnTheWay | None = None,
-        follow_links: bool = False,
-        shots: SameShots,
-        make_decoder: MakeDecoder = decoder_here,
     ) -> None:
-        self._photos_dir = photos_dir
-        self._within = None if follow_links else photos_dir
-        self._disk = DiskWatch(photos_dir, root)
-        self._edge = edge
-        self._jpeg_quality = jpeg_quality
-        self._allow_reduced = allow_reduced
-        self._accept_truncated = accept_truncated
-        self._queue = queue
-        self._content = content
-        self._recorder = recorder
-        self._ready = ready
-        self._unchanged_if = unchanged_if
-        self._facts = facts
-        self._shots = shots
-        self._make_decoder = make_decoder
+        self.queue = queue
+        self.content = ContentIndex(sources, () if rules.identity.placeholder else pending)
+        self.recorder = Recorder(journal, self.content, queue, outcomes, dry_run=options.dry_run)
+        self.ready = ready
+        self._options = options
+        self._disk = DiskWatch(options.photos_dir, options.root)
+        self._shots = SameShots(options.shots, journal.index, rules)
+        self._unchanged_if = _unchanged_if(pending, journal, rules)
+        qualities = {chosen.backend.ready_jpeg for chosen in chosen_backends}
+        self._jpeg_quality = qualities.pop() if len(qualities) == 1 else None
+        # A copy inside the file may show what was retouched away since: it is for this machine
+        # alone. A dry run proves that the photos themselves decode.
+        stays_here = all(chosen.backend.destination is None for chosen in chosen_backends)
+        self._load_options = {
+            "allow_reduced": stays_here and not options.dry_run,
+            "accept_truncated": options.accept_truncated,
+        }
+
+    def run_with(
+        self,
+        group: ThreadGroup,
+        take: Callable[[], None],
+        takers: int,
+        feed: Callable[[], None] | None = None,
+    ) -> bool:
+        """Decode while so many threads take what is ready, until all is settled or it is stopped.
+
+        Returns False if something did not end within the grace period.
+        """
+        facts = self._options.facts
+        feeding = group.start(feed, 1) if feed is not None else []
+        decoders = group.start(self.run, self._options.decoders)
+        taking = group.start(take, takers)
+        storing = group.start(facts.run, 1) if facts is not None else []
+        fed = group.wait(feeding)
+        ended = group.wait(decoders) and fed
+        self.ready.close()
+        if facts is not None:
+            facts.close()
+        return group.wait(taking) and group.wait(storing) and ended
 
     def run(self) -> None:
         """Decode until the feed has nothing more."""
-        with self._make_decoder(self._within) as loader:
-            while (item := self._queue.next()) is not None:
+        within = None if self._options.follow_links else self._options.photos_dir
+        with self._options.make_decoder(within) as loader:
+            while (item := self.queue.next()) is not None:
                 self._decode(loader, item)
 
     def _decode(self, loader: Decoder, item: Item) -> None:
         leader = self._shots.leader(item.photo.rel_path)
-        if leader is not None and self._queue.wait_for(item, leader.rel_path):
+        if leader is not None and self.queue.wait_for(item, leader.rel_path):
             return
         same_shot = self._shots.caption(item.photo.rel_path)
         known = self._known(item, anything=same_shot is not None)
@@ -142,23 +164,20 @@ class Decoding:
             if item.alone:
                 self._corrupt(item, known, error)
             else:
-                self._queue.suspect(item)
+                self.queue.suspect(item)
         except CorruptImageError as error:
             self._corrupt(item, known, error)
         except PhotoSkipped as error:
-            self._recorder.skipped(item, error)
+            self.recorder.skipped(item, error)
             self._disk.unreadable()
         else:
             self._disk.readable()
             self._route(item, loaded, same_shot)
 
     def _load(self, loader: Decoder, item: Item, known: Known) -> LoadedImage:
-        path, photo = self._photos_dir / item.photo.rel_path, item.photo
-        edge, quality, facts = self._edge, self._jpeg_quality, self._facts
-        options = {
-            "allow_reduced": self._allow_reduced,
-            "accept_truncated": self._accept_truncated,
-        }
+        path, photo = self._options.photos_dir / item.photo.rel_path, item.photo
+        edge, quality, facts = self._options.edge, self._jpeg_quality, self._options.facts
+        options = self._load_options
         if known.anything:
             facts = None
         elif facts is not None and not facts.wants(photo):
@@ -175,28 +194,39 @@ class Decoding:
         return examined.loaded
 
     def _corrupt(self, item: Item, known: Known, error: CorruptImageError) -> None:
-        if self._facts is not None and known.asked is not None:
-            self._facts.undecodable(item.photo, known.asked, error)
-        self._recorder.corrupt(item, error)
+        if (facts := self._options.facts) is not None and known.asked is not None:
+            facts.undecodable(item.photo, known.asked, error)
+        self.recorder.corrupt(item, error)
 
     def _known(self, item: Item, *, anything: bool) -> Known:
         own = self._unchanged_if.get(item.photo.rel_path)
         sha256 = own.entry.content_sha256 if own else None
-        return Known(self._content, item.photo.size, sha256, anything)
+        return Known(self.content, item.photo.size, sha256, anything)
 
     def _route(self, item: Item, loaded: LoadedImage, same_shot: Entry | None) -> None:
         own = self._unchanged_if.get(item.photo.rel_path)
         if own is not None and own.entry.content_sha256 == loaded.content_sha256:
-            self._recorder.copied(item, loaded, own)
+            self.recorder.copied(item, loaded, own)
             return
         if same_shot is not None:
-            self._recorder.same_shot(item, loaded, same_shot)
+            self.recorder.same_shot(item, loaded, same_shot)
             return
-        claim = self._content.claim(item, loaded.size, loaded.content_sha256)
+        claim = self.content.claim(item, loaded.size, loaded.content_sha256)
         if isinstance(claim, Source):
-            self._recorder.copied(item, loaded, claim)
+            self.recorder.copied(item, loaded, claim)
         elif claim and loaded.image is not None:
             loaded.image.info["full_size"] = (loaded.width, loaded.height)
-            self._ready.put(DecodedPhoto(item, loaded, loaded.image))
+            self.ready.put(DecodedPhoto(item, loaded, loaded.image))
         elif claim:  # another size than the walk saw: its source was looked for under that one
-            self._recorder.skipped(item, UnreadableFileError("the file changed during the run"))
+            self.recorder.skipped(item, UnreadableFileError("the file changed during the run"))
+
+
+def _unchanged_if(
+    pending: Sequence[Photo], journal: Journal, rules: SelectionRules
+) -> dict[str, Source]:
+    """Photos whose file looks changed, with the record that still holds if its bytes did not."""
+    found: dict[str, Source] = {}
+    for photo in pending:
+        if entry := only_content_may_differ(journal.index.fold(photo.rel_path), rules):
+            found[photo.rel_path] = Source(entry, moved=False)
+    return found
