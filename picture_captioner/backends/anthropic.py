@@ -37,7 +37,6 @@ from picture_captioner.backends.base import (
     BackendOptions,
     BackendSettings,
     Caption,
-    CaptionBackend,
     ExpectedTokens,
     Fault,
 )
@@ -51,6 +50,7 @@ from picture_captioner.backends.http_service import (
     NO_PROTOCOL,
     BareHeaders,
     Provider,
+    SchemaBackend,
     SchemaRefusedError,
     quiet_libraries,
     retirement,
@@ -103,7 +103,7 @@ _ONLY_BETWEEN_TOOLS = _Thinking({"type": "between_tools"})
 _ALWAYS_ON = _Thinking(effort="low", room=_THINKING_ROOM)
 
 
-class AnthropicBackend(CaptionBackend):
+class AnthropicBackend(SchemaBackend):
     """Claude, through the Messages API."""
 
     name = "anthropic"
@@ -143,8 +143,6 @@ class AnthropicBackend(CaptionBackend):
         key = settings.api_key.get_secret_value()
         self.provider = Provider(where.host, "ANTHROPIC_API_KEY", key)
         self._thinking = _OFF
-        self._takes_schema = True
-        self._takes_enum = True
         http_client = where.http_client(settings.timeout or self.timeout, self.max_workers)
         http_client.event_hooks = {
             "request": [BareHeaders(where.url, _HEADERS, {"x-api-key": key})],
@@ -199,33 +197,6 @@ class AnthropicBackend(CaptionBackend):
             told = retirement(info.id, self.provider.host, day.date().isoformat())
             self.settings.notice(told)
 
-    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
-        """Caption one photo with one request; two where the model refuses structured output.
-
-        Raises:
-            ModelError: `refused`, `truncated`, `empty`, `reasoning` or `unfinished`; what it cost
-                is in its usage.
-            ApiError: the service does not accept this photo.
-            TransientError: busy, down or out of reach.
-            FatalError: no photo can be captioned.
-        """
-        requests = 1
-        while self.settings.asked is not None and self._takes_schema:
-            limit = self._enum_limit
-            try:
-                return self._send(self.request_body(image, hints, fault), requests)
-            except SchemaRefusedError:  # the question says the same in words
-                if self.settings.asked.lists_terms(limit):
-                    self._takes_enum = False  # a grammar of so many words is too large
-                else:
-                    self._takes_schema = False  # as older models
-            requests += 1
-        return self._send(self.request_body(image, hints, fault), requests)
-
-    @property
-    def _enum_limit(self) -> EnumLimit | None:
-        return self.enum_limit if self._takes_enum else None
-
     def request_body(
         self, image: Image, hints: Sequence[str], fault: Fault | None = None
     ) -> MessageCreateParamsNonStreaming:
@@ -252,9 +223,11 @@ class AnthropicBackend(CaptionBackend):
             raise self.provider.unreadable()
         return read_answer(message, requests)
 
-    def _send(self, body: MessageCreateParamsNonStreaming, requests: int = 1) -> Caption:
+    def _ask(
+        self, image: Image, hints: Sequence[str], fault: Fault | None, requests: int
+    ) -> Caption:
         with self.faults_mapped():
-            message = self.client.messages.create(**body)
+            message = self.client.messages.create(**self.request_body(image, hints, fault))
         return self._read(message, requests)
 
     def _output_config(self) -> OutputConfigParam:

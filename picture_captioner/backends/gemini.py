@@ -24,7 +24,6 @@ from picture_captioner.backends.base import (
     BackendOptions,
     BackendSettings,
     Caption,
-    CaptionBackend,
     ExpectedTokens,
     Fault,
 )
@@ -45,6 +44,7 @@ from picture_captioner.backends.http_service import (
     NO_PROTOCOL,
     BareHeaders,
     Provider,
+    SchemaBackend,
     SchemaRefusedError,
     quiet_libraries,
     retirement,
@@ -80,7 +80,7 @@ MAX_IMAGE_BYTES = 7_000_000
 """Largest photo inside a request (Google's page on Gemini 3.5 Flash-Lite, November 2026)."""
 
 
-class GeminiBackend(CaptionBackend):
+class GeminiBackend(SchemaBackend):
     """Gemini, through the Developer API."""
 
     name = "gemini"
@@ -125,8 +125,6 @@ class GeminiBackend(CaptionBackend):
         self.provider = Provider(where.host, "GEMINI_API_KEY", key)
         self._least = least(self.name, settings.model.removeprefix("models/"))
         self._headroom = Headroom(self._room())
-        self._takes_schema = True
-        self._takes_enum = True
         self._retirement_told = False
         usual = FLEX_TIMEOUT if self._options.service_tier else self.timeout
         seconds = settings.timeout or usual
@@ -186,33 +184,6 @@ class GeminiBackend(CaptionBackend):
         if model.input_token_limit:
             self.learned += (f"a context of {model.input_token_limit:,} tokens",)
 
-    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
-        """Caption one photo with one request; two where the model refuses structured output.
-
-        Raises:
-            ModelError: `refused`, `truncated`, `empty`, `reasoning` or `unfinished`; what it cost
-                is in its usage.
-            ApiError: the service does not accept this photo.
-            TransientError: busy, down or out of reach.
-            FatalError: no photo can be captioned.
-        """
-        requests = 1
-        while self.settings.asked is not None and self._takes_schema:
-            limit = self._enum_limit
-            try:
-                return self._send(self._request(image, hints, fault), requests)
-            except SchemaRefusedError:  # the question says the same in words
-                if self.settings.asked.lists_terms(limit):
-                    self._takes_enum = False  # so many words are too many states
-                else:
-                    self._takes_schema = False  # as Gemma
-            requests += 1
-        return self._send(self._request(image, hints, fault), requests)
-
-    @property
-    def _enum_limit(self) -> EnumLimit | None:
-        return self.enum_limit if self._takes_enum else None
-
     def request_body(
         self, image: Image, hints: Sequence[str], fault: Fault | None = None
     ) -> dict[str, Any]:
@@ -247,7 +218,10 @@ class GeminiBackend(CaptionBackend):
             day = status.retirement_time.date().isoformat()
             self.settings.notice(retirement(self.settings.model, self.provider.host, day))
 
-    def _send(self, request: GeminiRequest, requests: int = 1) -> Caption:
+    def _ask(
+        self, image: Image, hints: Sequence[str], fault: Fault | None, requests: int
+    ) -> Caption:
+        request = self._request(image, hints, fault)
         with self.faults_mapped():
             response = self.client.models.generate_content(
                 model=self.settings.model, contents=request.turn, config=request.config

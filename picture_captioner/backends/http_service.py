@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Mapping
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx2
 
+from picture_captioner.backends.base import Caption, CaptionBackend, Fault
 from picture_captioner.backends.http_errors import (
     account_problem,
     certificate_problem,
     retry_after_seconds,
     root_cause,
 )
+from picture_captioner.backends.vocabulary import EnumLimit
 from picture_captioner.errors import (
     AccessDeniedError,
     ApiError,
@@ -30,6 +34,9 @@ from picture_captioner.errors import (
     did_you_mean,
 )
 from picture_captioner.foreign_text import clean
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _log = logging.getLogger("caption.backend")
 
@@ -87,6 +94,54 @@ OTHER_HOST = "the answer leads to another host, which gets neither a photo nor t
 
 class SchemaRefusedError(ConfigurationError):
     """The model has no structured output; its backend asks again without."""
+
+
+class SchemaBackend(CaptionBackend):
+    """Base of the backends that hold a model to its fields by a schema, while it lets them.
+
+    A schema may be refused as a whole, or because of a vocabulary of so many words in it. The
+    question says the same in words.
+    """
+
+    _takes_schema = True
+    _takes_enum = True
+
+    @property
+    def _enum_limit(self) -> EnumLimit | None:
+        return self.enum_limit if self._takes_enum else None
+
+    def caption(self, image: Image, hints: Sequence[str], fault: Fault | None = None) -> Caption:
+        """Caption one photo with one request; two where the model refuses structured output.
+
+        Raises:
+            ModelError: `refused`, `truncated`, `empty`, `reasoning` or `unfinished`; what it cost
+                is in its usage.
+            ApiError: the service does not accept this photo.
+            TransientError: busy, down or out of reach.
+            FatalError: no photo can be captioned.
+        """
+        requests = 1
+        while self.settings.asked is not None and self._takes_schema:
+            limit = self._enum_limit
+            try:
+                return self._ask(image, hints, fault, requests)
+            except SchemaRefusedError:
+                if self.settings.asked.lists_terms(limit):
+                    self._takes_enum = False
+                else:
+                    self._takes_schema = False
+            requests += 1
+        return self._ask(image, hints, fault, requests)
+
+    @abstractmethod
+    def _ask(
+        self, image: Image, hints: Sequence[str], fault: Fault | None, requests: int
+    ) -> Caption:
+        """Send one request; `requests` is how many it makes for this photo.
+
+        Raises:
+            SchemaRefusedError: the model does not take the schema in it.
+        """
 
 
 class BareHeaders:

@@ -136,7 +136,7 @@ class Collecting:
             return self._captioned(photo, answer)
         if isinstance(answer, PhotoError):
             return [self._failed(photo, answer)]
-        self.result.unanswered[_why(answer)] += 1
+        self.result.unanswered[str(getattr(answer, "code", "") or type(answer).__name__)] += 1
         return []
 
     def _captioned(self, photo: AskedPhoto, answer: Caption) -> list[Record]:
@@ -233,10 +233,6 @@ def _asked(job: Job) -> FieldsAsked | None:
     return FieldsAsked(
         fields, int(facts["max_tags"]), Vocabulary.of(lines, mode) if lines else None
     )
-
-
-def _why(answer: object) -> str:
-    return str(getattr(answer, "code", "") or type(answer).__name__)
 
 
 def _photo(photo: AskedPhoto) -> Photo:

@@ -104,16 +104,13 @@ class OpenAIFiles(BatchService):
         return self.counted(lines, remote.answered, remote)
 
     def _lines(self, file_id: str) -> Iterator[Answered]:
-        with self.faults(), self._content(file_id) as response:
+        with self.faults(), self.client.files.with_streaming_response.content(file_id) as response:
             try:
                 for line in response.iter_lines():
                     if line.strip():
                         yield self._answered(json.loads(line))
             except (httpx2.HTTPError, ValueError) as error:
                 raise self.broken_off(error) from None
-
-    def _content(self, file_id: str) -> Any:
-        return self.client.files.with_streaming_response.content(file_id)
 
     def _answered(self, line: dict[str, Any]) -> Answered:
         response, error = line.get("response") or {}, line.get("error") or {}

@@ -86,7 +86,7 @@ def from_directories(main: _Tags, exif: _Tags, gps: _Tags) -> Metadata:
     latitude, longitude = _position(gps)
     return Metadata(
         times=tuple(_claims(tags, gps)),
-        camera=_camera(tags),
+        camera=_name(tags.get(Base.Make), tags.get(Base.Model)),
         lens=_name(tags.get(Base.LensMake), tags.get(Base.LensModel)),
         latitude=latitude,
         longitude=longitude,
@@ -133,10 +133,6 @@ def _gps_claim(gps: _Tags) -> list[TimeClaim]:
     hours, minutes, seconds = (int(part or 0) for part in parts)
     time = parse_time(f"{day} {hours:02}:{minutes:02}:{seconds:02}", "Z")
     return [TimeClaim(time.isoformat(), TakenFrom.GPS)] if time else []
-
-
-def _camera(tags: _Tags) -> str | None:
-    return _name(tags.get(Base.Make), tags.get(Base.Model))
 
 
 def _name(maker: object, product: object) -> str | None:

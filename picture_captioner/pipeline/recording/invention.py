@@ -87,7 +87,7 @@ def invented(text: str, told: Iterable[str] = (), read: Iterable[str] | None = N
         read: the lines that were read in the photo; None if nobody read it.
     """
     known = _tokens(told) | _tokens(read or ())
-    dates = _told_dates(told)
+    dates = {part for text in told for part in _parts_of_date(text)}
     text = unicodedata.normalize("NFC", text)
     if read is None:
         plain = _SAID.sub(" … ", _QUOTED.sub(" … ", text))
@@ -226,10 +226,6 @@ def _is_year(text: str, found: re.Match[str]) -> bool:
     before, after = text[: found.start()].rstrip(), text[found.end() :].lstrip()
     word = re.split(r"\W+", before)[-1].casefold() if before else ""
     return word in _BEFORE_YEARS or before[-1:] in {",", "("} or not after[:1].isalnum()
-
-
-def _told_dates(told: Iterable[str]) -> set[str]:
-    return {part for text in told for part in _parts_of_date(text)}
 
 
 def _parts_of_date(text: str) -> Iterator[str]:
