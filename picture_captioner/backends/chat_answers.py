@@ -16,6 +16,7 @@ from openai.types.chat.chat_completion import Choice
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.openai_errors import HttpFailure, error_text
 from picture_captioner.backends.reasoning import estimated_thought, without_reasoning
+from picture_captioner.backends.tokens import count, one_request
 from picture_captioner.errors import ApiError, ModelError, Usage
 
 _DIRECTORIES = re.compile(r"^(?:[A-Za-z]:)?[/\\].*[/\\]")
@@ -88,7 +89,7 @@ def thinking_in(completion: object) -> tuple[int, bool]:
     reported = completion.usage
     thought = None
     if isinstance(reported, CompletionUsage):
-        thought = _count(_detail(reported, "completion_tokens_details", "reasoning_tokens"))
+        thought = count(_detail(reported, "completion_tokens_details", "reasoning_tokens"))
     message = choice.message
     aloud = [getattr(message, name, None) for name in ("reasoning", "reasoning_content")]
     answer = _words(getattr(message, "content", None))
@@ -98,18 +99,17 @@ def thinking_in(completion: object) -> tuple[int, bool]:
 
 def _usage(completion: ChatCompletion, requests: int) -> Usage:
     """Tokens and cost as the server reported them; a count it does not give is absent."""
-    usage = Usage(requests=requests)
     reported = completion.usage
     if not isinstance(reported, CompletionUsage):
-        return usage
-    if (tokens := _count(reported.prompt_tokens)) is not None:
-        usage["input_tokens"] = tokens
-    if (tokens := _count(reported.completion_tokens)) is not None:
-        usage["output_tokens"] = tokens + _reasoning_on_top(reported)
-    if (tokens := _count(_detail(reported, "prompt_tokens_details", "cached_tokens"))) is not None:
-        usage["cached_tokens"] = tokens
-    if tokens := _count(_detail(reported, "prompt_tokens_details", "cache_write_tokens")):
-        usage["cache_write_tokens"] = tokens
+        return Usage(requests=requests)
+    written = count(reported.completion_tokens)
+    usage = one_request(
+        count(reported.prompt_tokens),
+        None if written is None else written + _reasoning_on_top(reported),
+        count(_detail(reported, "prompt_tokens_details", "cached_tokens")),
+        count(_detail(reported, "prompt_tokens_details", "cache_write_tokens")),
+    )
+    usage["requests"] = requests
     tier = completion.service_tier
     if isinstance(tier, str) and tier:
         usage["service_tier"] = tier
@@ -121,8 +121,8 @@ def _usage(completion: ChatCompletion, requests: int) -> Usage:
 
 def _reasoning_on_top(usage: CompletionUsage) -> int:
     """Reasoning tokens that `completion_tokens` leaves out, as xAI's do; the total tells."""
-    reasoning = _count(_detail(usage, "completion_tokens_details", "reasoning_tokens")) or 0
-    total, prompt = _count(usage.total_tokens), _count(usage.prompt_tokens)
+    reasoning = count(_detail(usage, "completion_tokens_details", "reasoning_tokens")) or 0
+    total, prompt = count(usage.total_tokens), count(usage.prompt_tokens)
     if total is None or prompt is None:
         return 0
     return reasoning if total == prompt + usage.completion_tokens + reasoning else 0
@@ -130,10 +130,6 @@ def _reasoning_on_top(usage: CompletionUsage) -> int:
 
 def _detail(usage: CompletionUsage, group: str, name: str) -> object:
     return getattr(getattr(usage, group, None), name, None)
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None
 
 
 def _first_choice(completion: object) -> Choice | None:

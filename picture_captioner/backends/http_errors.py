@@ -12,7 +12,8 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+from picture_captioner.backends.rate_limits import http_date
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -26,7 +27,10 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
         return milliseconds / 1000
     value = headers.get("retry-after", "")
     seconds = _positive(value)
-    return seconds if seconds is not None else _until(value, now or datetime.now(UTC))
+    if seconds is not None:
+        return seconds
+    moment = http_date(value)
+    return max((moment - (now or datetime.now(UTC))).total_seconds(), 0.0) if moment else None
 
 
 def _positive(value: str) -> float | None:
@@ -35,16 +39,6 @@ def _positive(value: str) -> float | None:
     except ValueError:
         return None
     return max(number, 0.0) if math.isfinite(number) else None
-
-
-def _until(http_date: str, now: datetime) -> float | None:
-    try:
-        moment = parsedate_to_datetime(http_date)
-    except (ValueError, OverflowError):  # the second one: a zone of more hours than C can count
-        return None
-    if moment.tzinfo is None:  # "-0000": UTC without a claim about the sender's zone
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)
 
 
 def certificate_problem(error: BaseException) -> str | None:

@@ -82,7 +82,7 @@ def _anthropic(headers: Mapping[str, str], now: datetime | None) -> Iterator[Quo
         limit, remaining, reset = (headers.get(f"{name}-{w}", "") for w in _WHAT)
         moment = _moment(reset)
         if moment is not None:
-            sent = _http_date(headers.get("date", "")) or now or datetime.now(UTC)
+            sent = http_date(headers.get("date", "")) or now or datetime.now(UTC)
             yield _quota(unit, limit, remaining, (moment - sent).total_seconds())
 
 
@@ -133,9 +133,11 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """A date of HTTP (RFC 9110, 5.6.7); None for anything else."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # the second one: a zone of more hours than C can count
         return None
+    # "-0000": UTC without a claim about the sender's zone
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -215,11 +215,7 @@ class BedrockJobs(BatchService):
                     yield self._answered(line)
 
     def _answered(self, line: bytes) -> Answered:
-        try:
-            found = json.loads(line)
-            name = str(found["recordId"])
-        except (ValueError, KeyError, TypeError):
-            raise self.broken_off() from None
+        name, found = self.parsed(line, "recordId")
         body, error = found.get("modelOutput"), found.get("error")
         if isinstance(body, dict):
             return Answered(name, self.read(body))

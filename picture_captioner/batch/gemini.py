@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -98,11 +97,7 @@ class GeminiJobs(BatchService):
                     yield self._answered(line)
 
     def _answered(self, line: bytes) -> Answered:
-        try:
-            found = json.loads(line)
-            key = str(found["key"])
-        except (ValueError, KeyError, TypeError):
-            raise self.broken_off() from None
+        key, found = self.parsed(line, "key")
         response = found.get("response")
         if isinstance(response, dict):
             return Answered(key, self.read(response))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import msgspec
 
 from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend
 from picture_captioner.backends.registry import backend_class
+from picture_captioner.backends.tokens import count
 from picture_captioner.errors import (
     BackendUnavailableError,
     CaptionerError,
@@ -106,8 +108,7 @@ def id_in(found: object) -> str:
 
 def count_in(counts: object, name: str) -> int:
     """One of an answer's counts; 0 where it makes no sense."""
-    found = getattr(counts, name, None)
-    return found if isinstance(found, int) and found > 0 else 0
+    return count(getattr(counts, name, None)) or 0
 
 
 class BatchService(ABC):
@@ -224,6 +225,18 @@ class BatchService(ABC):
                 f"{self.host} has {said:,} answers of {remote.id} and handed out {arrived:,}; "
                 "collect again later"
             )
+
+    def parsed(self, line: bytes, name: str) -> tuple[str, dict[str, Any]]:
+        """A line of answers: the id of its request, in the field of that name, and all of it.
+
+        Raises:
+            ResultsCutError: it is not whole.
+        """
+        try:
+            found = json.loads(line)
+            return str(found[name]), found
+        except (ValueError, KeyError, TypeError):
+            raise self.broken_off() from None
 
     def broken_off(self, error: object = "") -> ResultsCutError:
         """For answers that end in the middle of one."""

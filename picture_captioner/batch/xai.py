@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO, Any, ClassVar
 
+from picture_captioner.backends.tokens import count
 from picture_captioner.batch.openai_files import OpenAIFiles
 from picture_captioner.batch.service import (
     ANSWER_SECONDS,
@@ -135,4 +136,4 @@ def _count(state: dict[str, Any], name: str) -> int:
     found = state.get(name)
     if isinstance(found, str) and found.isdecimal():  # protobuf's JSON writes 64 bits as text
         return int(found)
-    return found if isinstance(found, int) and found > 0 else 0
+    return count(found) or 0
