@@ -158,11 +158,6 @@ class AnthropicBackend(SchemaBackend):
         )
 
     @property
-    def destination(self) -> str:
-        """The host that receives the photos."""
-        return self.provider.host
-
-    @property
     def ready_jpeg(self) -> int | None:
         """Photos are sent as JPEGs of this quality."""
         return self._options.jpeg_quality

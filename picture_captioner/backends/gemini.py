@@ -150,11 +150,6 @@ class GeminiBackend(SchemaBackend):
         )
 
     @property
-    def destination(self) -> str:
-        """The host that receives the photos."""
-        return self.provider.host
-
-    @property
     def ready_jpeg(self) -> int | None:
         """Photos are sent as JPEGs of this quality."""
         return self._options.jpeg_quality

@@ -103,8 +103,14 @@ class SchemaBackend(CaptionBackend):
     question says the same in words.
     """
 
+    provider: Provider
     _takes_schema = True
     _takes_enum = True
+
+    @property
+    def destination(self) -> str:
+        """The host that receives the photos."""
+        return self.provider.host
 
     @property
     def _enum_limit(self) -> EnumLimit | None:

@@ -120,24 +120,15 @@ def copied_record(
 ) -> Record:
     """The caption of a photo with the same bytes, or of the same shot, at no cost."""
     return replace(
-        source,
+        source.without_cost(),
         rel_path=photo.rel_path,
         copied_from=source.rel_path,
         copied_because=because,
         content_sha256=loaded.content_sha256,
         size=loaded.size,
         mtime_ns=loaded.mtime_ns,
-        input_tokens=None,
-        output_tokens=None,
-        cached_tokens=None,
-        cache_write_tokens=None,
-        cache_write_1h_tokens=None,
-        service_tier=None,
         batch=False,
         batch_job=None,
-        cost_usd=None,
-        requests=None,
-        latency_ms=None,
         created_at=utc_now(),
     )
 
