@@ -44,6 +44,7 @@ PROGRAMS = {
     "exiftool": "libimage-exiftool-perl",
     "exiv2": "exiv2",
     "gcc": "gcc",
+    "pgbouncer": "pgbouncer",
     "setpriv": "util-linux",
     "ssconvert": "gnumeric",
     "strace": "strace",

@@ -106,6 +106,16 @@ class Server:
             self._process.wait(60)
             self._process = None
 
+    def send(self, number: int) -> None:
+        """A signal to all its processes."""
+        assert self._process is not None
+        for pid in (self._process.pid, *(int(p.name) for p in _children(self._process.pid))):
+            os.kill(pid, number)
+
+    def as_nobody(self) -> list[str]:
+        """Words before a command that is to run as the server does."""
+        return _drop_root()
+
     def cpu_seconds(self) -> float:
         """What all its processes took, those that ended included."""
         assert self._process is not None
@@ -160,6 +170,13 @@ def _drop_root() -> list[str]:
 def _children(pid: int) -> list[Path]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [Path("/proc") / child for child in listed]
+
+
+def own_by_server(folder: Path) -> None:
+    """Give a folder and what is in it to the user as whom a server runs."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, _nobody().pw_uid, _nobody().pw_gid)
 
 
 def _nobody() -> pwd.struct_passwd:

@@ -25,6 +25,10 @@ CLAIMED_AT_ONCE = 16
 LEASE_SECONDS = 60.0
 BEATS_PER_LEASE = 4
 
+OLD_WORKER, OLD_FILE = "30 days", "180 days"
+"""After so long without a word of it a row about a worker, or about a file that one saw, goes; what
+goes too early is read for its hash again."""
+
 ALONE_AFTER, BLAMED_AFTER = 2, 3
 """Deaths: after so many a photo is handed out with nothing else beside it, or not any more."""
 
@@ -93,6 +97,16 @@ class Claims:
             ]
         )
 
+    def still_there(self, rel_paths: Sequence[bytes]) -> None:
+        """Note, once a day, that these files of this place were seen again."""
+        self._server.run(
+            lambda connection: connection.execute(
+                "UPDATE seen_files SET seen_at = now() WHERE place = ? "
+                "AND rel_path = ANY(?::bytea[]) AND seen_at < now() - interval '1 day'",
+                [self._place, list(rel_paths)],
+            )
+        )
+
     def known(self, files: Sequence[tuple[bytes, int, int]]) -> list[SeenFile]:
         """Those of the files (path, size, time) that a worker elsewhere has read already."""
         paths, sizes, times = zip(*files, strict=True)
@@ -116,7 +130,7 @@ class Claims:
                 "INSERT INTO seen_files (place, rel_path, size, mtime_ns, content) SELECT ?, f.* "
                 "FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bytea[]) AS f "
                 "ON CONFLICT (place, rel_path) DO UPDATE SET size = excluded.size, "
-                "mtime_ns = excluded.mtime_ns, content = excluded.content",
+                "mtime_ns = excluded.mtime_ns, content = excluded.content, seen_at = now()",
                 [self._place, *columns],
             )
         )
@@ -251,6 +265,19 @@ def _bury(connection: Connection, which: str, values: list[str]) -> None:
         "WHERE worker IN (SELECT id FROM dead) AND done_at IS NULL",
         values,
     )
+
+
+def prune(connection: Connection) -> dict[str, int]:
+    """Drop what nobody needs to know any more of workers that ended and of files that are gone."""
+    workers = connection.execute(
+        "DELETE FROM workers WHERE coalesce(ended_at, heartbeat_at) < now() - CAST(? AS interval) "
+        "AND NOT EXISTS (SELECT FROM claims WHERE claims.worker = workers.id)",
+        [OLD_WORKER],
+    )
+    files = connection.execute(
+        "DELETE FROM seen_files WHERE seen_at < now() - CAST(? AS interval)", [OLD_FILE]
+    )
+    return {"old_workers": workers.rowcount, "old_files": files.rowcount}
 
 
 def health(connection: Connection) -> dict[str, object]:

@@ -147,6 +147,8 @@ class Feeder:
                 self._unread.append(photo)
             else:
                 known.append((photo, content))
+        if known:
+            self._claims.still_there([to_key(photo.rel_path) for photo, _ in known])
         self._offer(known)
         if seen and self._unread:  # others are at it: not all from the same end
             self._unread.rotate(random.randrange(len(self._unread)))  # noqa: S311

@@ -115,7 +115,9 @@ def needed_psycopg() -> Any:
 _INVALID = re.compile(r"connection is bad: invalid|bad value for ")
 """What libpq and psycopg say of a parameter, before anything is sent."""
 
-_DENIED = re.compile(r"password|authentication|pg_hba|role |permission|SSL", re.IGNORECASE)
+_DENIED = re.compile(r"password|authentication|pg_hba|role |permission", re.IGNORECASE)
+
+_TLS = re.compile(r"\bSSL|certificate", re.IGNORECASE)
 
 
 def _faulty(address: ServerAddress, said: str) -> LibrarySetupError:
@@ -150,6 +152,11 @@ def sentence(address: ServerAddress, error: psycopg.Error) -> LibraryError:
         return LibraryDeniedError(
             f"{address} lets nobody in with that: {said}. The password may stand in PGPASSWORD or "
             "in the file that PGPASSFILE names"
+        )
+    if not code and _TLS.search(said):
+        return LibrarySetupError(
+            f"{address} cannot be reached by TLS as it is asked for: {said}. sslmode and "
+            "sslrootcert in the address say what is asked for (docs/scale.md)"
         )
     return LibraryUnreachableError(
         f"{address} does not answer ({said}): is the server running? Run the same command again; "

@@ -320,5 +320,8 @@ OF_WORKERS = frozenset({"journals", "journal_records", "workers", "seen_files", 
 _QUARTERS = 'ALTER TABLE places ADD COLUMN detail text COLLATE "C"'
 """As in schema.py."""
 
-MIGRATIONS: tuple[str, ...] = (_ALL_TABLES, _WORKERS, _QUARTERS)
+_SEEN_AT = "ALTER TABLE seen_files ADD seen_at timestamptz NOT NULL DEFAULT now()"
+"""When a worker found the file there; of files that are gone the row goes after a while."""
+
+MIGRATIONS: tuple[str, ...] = (_ALL_TABLES, _WORKERS, _QUARTERS, _SEEN_AT)
 """SQL that leads from version n to version n + 1."""

@@ -12,6 +12,7 @@ from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.engines.claims import health as workers_health
+from picture_captioner.engines.claims import prune
 from picture_captioner.errors import ConfigurationError, ExitCode
 from picture_captioner.extras import how_to_install
 from picture_captioner.library import Library
@@ -45,9 +46,12 @@ def run_step(flags: Flags, name: str) -> int:
             with library.database.transaction() as connection:
                 connection.alone("cluster faces")  # other machines group and maintain, too
                 result |= STEPS[step](library, said)
-        if name == "health" and isinstance(settings.library_home, ServerAddress):
-            with library.database.reading() as connection:
-                result |= workers_health(connection)
+        if isinstance(settings.library_home, ServerAddress):
+            with library.database.transaction() as connection:
+                if name == "health":
+                    result |= workers_health(connection)
+                elif name in {"daily", "weekly"}:
+                    result |= prune(connection)
     if "stale" in result:
         result["themes"] = _why_themes_are_stale()
     if flags.as_json or name == "health":
