@@ -33,7 +33,7 @@ KEYS = {
 
 _DECIDING = (
     "people_name people_merge people_split people_confirm people_not_this_person people_not_a_face "
-    "people_hide people_same people_different people_import"
+    "people_hide people_same people_different people_import people_unmerge"
 )
 _PEOPLE = (
     f"{_DECIDING} people_scan people_cluster people_list people_show people_review people_export "
@@ -115,7 +115,7 @@ class DeclaredSettings:
         "Folder with model files, looked into before the caches.",
         WHERE,
         on=f"{_RUN} compare search report process tag doctor models_list models_path "
-        "models_download models_remove people_scan",
+        "models_download models_remove people_scan people_cluster people_list",
     )
     follow_links: bool = switch(
         "Also what is behind links that lead out of the photos folder.",

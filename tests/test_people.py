@@ -134,7 +134,9 @@ def test_a_name_outlives_library_db_another_threshold_and_a_new_clustering(peopl
 def test_merge_split_confirm_and_refuse(people):
     one, other = (p["id"] for p in listed(people)["persons"][:2])
     photos = {f["rel_path"] for p in (one, other) for f in faces_of(people, p)}
-    assert people("merge", one, other)[0] == 0
+    code, _, err = people("merge", one, other)
+    assert (code, "both are on" in err, "merge --force" in err) == (64, True, True)
+    assert people("merge", "--force", one, other)[0] == 0
     merged = faces_of(people, one)
     assert {f["rel_path"] for f in merged} == photos
     assert len(merged) == len(photos), "nobody is twice in a photo"
@@ -152,6 +154,50 @@ def test_merge_split_confirm_and_refuse(people):
     assert gone[1] in {f["face"] for f in faces_of(people, one)}
     code, _, err = people("split", one, "ffffffffff#7")
     assert (code, "no face is called" in err) == (64, True)
+
+
+def test_a_merge_is_taken_back_whatever_was_said_since(people):
+    one, other, third = (p["id"] for p in listed(people)["persons"][:3])
+    for person, name in ((one, "Anna"), (other, "Berta")):
+        people("name", person, name)
+    code, _, err = people("name", other, "Anna")
+    assert (code, "they are two: both are on" in err, "people merge" in err) == (0, True, False)
+    people("name", other, "Berta")
+    had = {person: {f["face"] for f in faces_of(people, person)} for person in (one, other)}
+    code, out, _ = people("merge", "--force", "--json", one, other)
+    assert [row["kind"] for row in json.loads(out)["changed"]] == ["member", "member", "merge"]
+    assert people("name", one, "Clara")[0] == 0
+    assert people("cluster", "--rebuild")[0] == 0
+    assert people("unmerge", third)[0] == 64
+    code, out, err = people("unmerge", one, "--json")
+    assert (code, f"{other} is no longer part of {one}" in err) == (0, True)
+    assert json.loads(out)["changed"][0] == {"kind": "unmerge", "person": other}
+    names = {p["id"]: p["name"] for p in listed(people)["persons"]}
+    assert (names[one], names[other]) == ("Clara", "Berta")
+    for person in (one, other):
+        assert {f["face"] for f in faces_of(people, person)} >= had[person]
+    assert people("unmerge", other)[0] == 64, "once"
+
+
+def test_every_command_that_decides_prints_what_changed(people, tmp_path):
+    anna, other = listed(people)["persons"][:2]
+    faces = [f["face"] for f in faces_of(people, anna["id"])]
+    for words in (
+        ("name", anna["id"], "Anna"),
+        ("confirm", anna["id"], faces[0]),
+        ("split", anna["id"], faces[1]),
+        ("not-this-person", faces[2], anna["id"]),
+        ("not-a-face", faces[3]),
+        ("same", faces[0], faces[4]),
+        ("different", anna["id"], other["id"]),
+        ("hide", other["id"]),
+        ("export", tmp_path / "people.csv"),
+        ("import", tmp_path / "people.csv"),
+    ):
+        code, out, _ = people(*words, "--json")
+        answer = json.loads(out)
+        assert (code, sorted(answer)) == (0, ["changed", "contradictions"]), words
+        assert bool(answer["changed"]) is (words[0] != "import"), words
 
 
 def test_what_is_no_face_is_in_no_list(people):

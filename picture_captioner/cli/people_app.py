@@ -130,11 +130,22 @@ def people_merge(
     flags: Flags,
     into: Annotated[str, typer.Argument(metavar="ID", help="Who stays.")],
     others: Persons,
+    force: Annotated[
+        bool, typer.Option("--force", metavar="", help="Also two who are on one photo.")
+    ] = False,
 ) -> int:
     """Say that persons are one: the first stays, the others become part of it."""
     from picture_captioner.cli.commands.people_decisions import merge_persons
 
-    return merge_persons(flags, into, others)
+    return merge_persons(flags, into, others, force=force)
+
+
+@people_app.command("unmerge")
+def people_unmerge(flags: Flags, person: Person) -> int:
+    """Take a merge back: who became part of another is somebody again, with faces and name."""
+    from picture_captioner.cli.commands.people_decisions import unmerge_person
+
+    return unmerge_person(flags, person)
 
 
 @people_app.command("split")

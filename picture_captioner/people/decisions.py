@@ -28,6 +28,7 @@ KINDS = (
     "cannot_link",  # faces: two faces of different persons
     "apart",  # persons: two persons who are never one
     "merge",  # person, into: the one is the other
+    "unmerge",  # person: the last merge of that person into another is as if it never was
     "hide",  # person, hidden: not to be shown
     "carried",  # content, into: other metadata were written into the photo, whose hash is new
 )
@@ -71,6 +72,7 @@ class Decisions:
     """All that holds now. Faces are keys as texts, the first of each face; persons are ids.
 
     `holder`: who each face was given to last. `unreadable`: rows that lack what their kind needs.
+    `before_merge`: for each who became part of another, the faces of both at that time.
     `boxes`: the keys under which each face was spoken of, by content and first key.
     """
 
@@ -83,6 +85,7 @@ class Decisions:
     merged: dict[str, str] = field(default_factory=dict)
     holder: dict[str, str] = field(default_factory=dict)
     boxes: dict[str, dict[str, list[FaceKey]]] = field(default_factory=dict)
+    before_merge: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
     unreadable: int = 0
     _first: dict[str, str] = field(default_factory=dict)
 
@@ -90,7 +93,7 @@ class Decisions:
     def fold(cls, lines: Iterable[Mapping[str, Any]]) -> Decisions:
         """What follows from the lines of people.jsonl, in order; unknown kinds are passed over."""
         said = cls()
-        for line in lines:
+        for line in _without_taken_back(lines):
             if (kind := line.get("kind")) in KINDS:
                 try:
                     getattr(said, f"_{kind}")(line)
@@ -223,11 +226,31 @@ class Decisions:
             self.persons.setdefault(heir, PersonSaid()),
             self.persons.pop(gone, PersonSaid()),
         )
+        self.before_merge[gone] = old.confirmed | old.members, said.confirmed | said.members
         said.name = said.name or old.name
         said.confirmed |= old.confirmed
         said.members |= old.members
         self.not_person = {(face, self.person(p)) for face, p in self.not_person}
         self.apart = {frozenset(map(self.person, pair)) for pair in self.apart}
+
+    def _unmerge(self, line: Mapping[str, Any]) -> None:
+        """The merge that it takes back was never read."""
+
+
+def _without_taken_back(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The lines without merges that a later line takes back."""
+    kept: list[Mapping[str, Any]] = []
+    for line in lines:
+        if line.get("kind") == "unmerge" and isinstance(person := line.get("person"), str):
+            merges = (
+                at for at, one in enumerate(kept)
+                if one.get("kind") == "merge" and one.get("person") == person
+            )  # fmt: skip
+            last = max(merges, default=None)
+            if last is not None:
+                del kept[last]
+        kept.append(line)
+    return kept
 
 
 def without_faces(row: Mapping[str, Any], contents: Collection[str]) -> dict[str, Any] | None:

@@ -201,7 +201,7 @@ class Home:
     def merge(self):
         heir, gone = self.person(), self.person()
         if heir != gone:
-            self.people("merge", heir, gone)
+            self.people("merge", "--force", heir, gone)
             self.said.merge(gone, heir)
 
     def split(self):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,6 +130,9 @@ def scan_faces(flags: ProcessFlags, path: Path | None) -> int:
         say(f"{count(len(faces), 'face')}, {new:,} of them in no group yet")
         if new:
             say(f"Next: {suggested(flags, 'people cluster')}")
+        if flags.as_json:
+            found = {"kind": "scan", "faces": len(faces), "in_no_group": new}
+            show_json({"changed": [found], "contradictions": []})
     return code
 
 
@@ -280,12 +283,17 @@ def print_person(flags: Flags, person: str) -> int:
         return ExitCode.DONE
     say(f"{found.called}: {count(len(found.faces), 'face')}" + (", hidden" if found.hidden else ""))
     for name, guess in guesses.items():
-        say(f"  {name}: {guess}")
+        say(f"  {name.replace('_', ' ')}: {_in_words(guess)}")
     for row in rows:
         box = ",".join(map(str, row["box"]))
         near = "" if row["cosine"] is None else f"{row['cosine']:.2f}"
         show(str(row["face"]), str(row["status"] or "new"), near, box, str(row["rel_path"]))
     return ExitCode.DONE
+
+
+def _in_words(guess: Mapping[str, float]) -> str:
+    share = f"male {guess['male']:.0%}" if "male" in guess else f"{guess['low']} to {guess['high']}"
+    return f"{share}, guessed from {count(int(guess['photos']), 'photo')}"
 
 
 def attributes_of(library: Library, person: PersonShown) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from picture_captioner.cli.commands.people_decisions import (
     checked_name,
     decide,
     naming,
+    tell_changes,
 )
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
@@ -56,6 +57,7 @@ def export_people(flags: Flags, path: Path) -> int:
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     say(f"Wrote {count(len(rows), 'person', 'people')} to {path}")
+    tell_changes(flags, [{"kind": "export", "file": _shown(str(path)), "persons": len(rows)}])
     return ExitCode.DONE
 
 
@@ -96,9 +98,9 @@ def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
             made += new
         told = "would be changed (nothing done: --dry-run)" if dry_run else "changed"
         say(f"{count(changed, 'person', 'people')} {told}")
-        return [] if dry_run else made
+        return made
 
-    return decide(flags, rows)
+    return decide(flags, rows, dry_run=dry_run)
 
 
 def _read(path: Path) -> list[tuple[int, Mapping[str, str]]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 
 from picture_captioner.cli.commands.people import Known, deciding, group
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say
+from picture_captioner.cli.terminal import count, say, show_json
 from picture_captioner.errors import ConfigurationError, ExitCode, UsageError
 from picture_captioner.library import Placed
 from picture_captioner.pipeline.people.overview import PersonShown, key_of, overview
@@ -22,7 +23,15 @@ SPLIT_FROM = 0.55
 """The cosine above which faces stay together where a person is split by looks alone."""
 
 
-def decide(flags: Flags, rows_of: Callable[[Known], Sequence[Row]]) -> int:
+def tell_changes(flags: Flags, rows: Iterable[Row], contradictions: Iterable[str] = ()) -> None:
+    """Print what was written or found as data, in the one shape of all `people` commands."""
+    if flags.as_json:
+        show_json({"changed": [*rows], "contradictions": [*contradictions]})
+
+
+def decide(
+    flags: Flags, rows_of: Callable[[Known], Sequence[Row]], *, dry_run: bool = False
+) -> int:
     """Write what `rows_of` makes of what is known, then find out what follows from it.
 
     Raises:
@@ -39,12 +48,15 @@ def decide(flags: Flags, rows_of: Callable[[Known], Sequence[Row]]) -> int:
     with deciding(settings) as (library, file):
         said = file.said()
         rows = rows_of(Known(settings, library, said, overview(library, said)))
-        if not rows:
+        if not rows or dry_run:
+            tell_changes(flags, rows)
             return ExitCode.DONE
         file.decide(*rows)
         grouped = group(library, file.said(), settings)
-    for violation in grouped.people.violations if grouped else ():
+    violations = grouped.people.violations if grouped else []
+    for violation in violations:
         say(f"Contradiction: {violation}")
+    tell_changes(flags, rows, violations)
     return ExitCode.DONE
 
 
@@ -82,12 +94,32 @@ def name_person(flags: Flags, person: str, name: str) -> int:
         found = known.person(person)
         for other in known.view.find(cleaned):
             if other.identity != found.identity:
-                merge = suggested(flags, "people merge", other.identity, found.identity)
-                say(f"{other.identity} is called {other.name} too; if they are one person: {merge}")
+                told = _may_be_one(known, flags, other, found)
+                say(f"{other.identity} is called {other.name} too; {told}")
         say(f"{found.identity} is {cleaned} ({count(len(found.faces), 'face')})")
         return naming(found, cleaned)
 
     return decide(flags, rows)
+
+
+def _may_be_one(known: Known, flags: Flags, one: PersonShown, other: PersonShown) -> str:
+    """The command that makes them one, unless they stand side by side."""
+    if beside := _side_by_side(known, one, other):
+        return f"they are two: {beside}"
+    return (
+        f"if they are one person: {suggested(flags, 'people merge', one.identity, other.identity)}"
+    )
+
+
+def _side_by_side(known: Known, one: PersonShown, other: PersonShown) -> str:
+    """On how many photos both are, and one of them; nothing if on none."""
+    contents = {face.content_sha256 for face in other.faces}
+    shared = [face for face in one.faces if face.content_sha256 in contents]
+    if not shared:
+        return ""
+    photos = len({face.content_sha256 for face in shared})
+    example = next(iter(known.view.paths_of(shared)), "")
+    return f"both are on {count(photos, 'photo')}" + (f", such as {example}" if example else "")
 
 
 def _named_face(known: Known, text: str, name: str) -> list[Row]:
@@ -106,18 +138,23 @@ def _named_face(known: Known, text: str, name: str) -> list[Row]:
     ]
 
 
-def merge_persons(flags: Flags, into: str, others: Sequence[str]) -> int:
-    """Make several persons one."""
+def merge_persons(flags: Flags, into: str, others: Sequence[str], *, force: bool = False) -> int:
+    """Make several persons one; two who are on one photo only with `force`."""
 
     def rows(known: Known) -> list[Row]:
         heir = known.person(into)
         gone = [p for p in map(known.person, others) if p.identity != heir.identity]
         if not gone:
             raise UsageError(f"{into} is that person already")
+        for one, other in combinations([heir, *gone], 2):
+            if beside := _side_by_side(known, one, other):
+                _refuse_or_tell(flags, one, other, beside, force=force)
         for person in gone:
             if frozenset((heir.identity, person.identity)) in known.said.apart:
                 say(f"It was said that {heir.called} and {person.called} are different: taken back")
         say(f"{', '.join(p.called for p in gone)} now part of {heir.called}")
+        for person in gone:
+            say(f"To take it back: {suggested(flags, 'people unmerge', person.identity)}")
         anchors = [row for person in (heir, *gone) for row in anchor(person)]
         merges: list[Row] = [
             {"kind": "merge", "person": p.identity, "into": heir.identity} for p in gone
@@ -125,6 +162,52 @@ def merge_persons(flags: Flags, into: str, others: Sequence[str]) -> int:
         return [*anchors, *merges]
 
     return decide(flags, rows)
+
+
+def _refuse_or_tell(
+    flags: Flags, one: PersonShown, other: PersonShown, beside: str, *, force: bool
+) -> None:
+    """Say that two who become one are side by side.
+
+    Raises:
+        UsageError: two who are on one photo would be one, and nobody insists on that.
+    """
+    who = f"{one.called} ({one.identity}) and {other.called} ({other.identity})"
+    if not force:
+        again = suggested(flags, "people merge", "--force", one.identity, other.identity)
+        raise UsageError(
+            f"{who} are two: {beside}. Look at 'people show {other.identity}' for a face that is "
+            f"somebody else's. If they are one all the same: {again}; on each of these photos one "
+            "of the two faces is nobody's then"
+        )
+    say(f"{who}: {beside}; one face on each is nobody's now")
+
+
+def unmerge_person(flags: Flags, text: str) -> int:
+    """Take back that somebody became part of another: both are as they were before."""
+
+    def rows(known: Known) -> list[Row]:
+        merged = known.said.merged
+        parts = [text] if text in merged else _parts_of(known, text)
+        if len(parts) != 1:
+            which = f"name one of those who became part of it: {', '.join(parts)}"
+            raise UsageError(f"{text}: {which if parts else 'nobody was merged into it'}")
+        gone, heir = parts[0], merged[parts[0]]
+        theirs, others = known.said.before_merge[gone]
+        say(f"{gone} is no longer part of {heir}; each has the faces and the name of before")
+        members: list[Row] = [
+            {"kind": "member", "person": person, "faces": sorted(faces)}
+            for person, faces in ((gone, theirs), (heir, others))
+            if faces
+        ]
+        return [{"kind": "unmerge", "person": gone}, *members]
+
+    return decide(flags, rows)
+
+
+def _parts_of(known: Known, text: str) -> list[str]:
+    heir = known.person(text).identity
+    return [gone for gone, into in known.said.merged.items() if into == heir]
 
 
 def split_person(flags: Flags, person: str, faces: Sequence[str]) -> int:
