@@ -27,11 +27,13 @@ from picture_captioner.image_loader.examining import (
     CLEAN_QUALITY,
     THUMBNAIL_EDGE,
     ExaminedImage,
+    Structure,
     Traits,
     examine_image,
     opened_thumbnail,
     perceptual_hash,
     reduced,
+    structure_of,
 )
 from picture_captioner.image_loader.formats import (
     PHOTO_EXTENSIONS,
@@ -63,6 +65,7 @@ __all__ = [
     "LoadedImage",
     "Metadata",
     "OpenedPhoto",
+    "Structure",
     "Traits",
     "decode_samples",
     "examine_image",
@@ -79,5 +82,6 @@ __all__ = [
     "room_asked_for",
     "roomy",
     "samples",
+    "structure_of",
     "tiff_directories",
 ]

@@ -7,9 +7,11 @@ resolution, so that the values of any two photos compare.
 from __future__ import annotations
 
 import io
+import statistics
 from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image, ImageFilter, ImageStat
 
@@ -54,6 +56,41 @@ def perceptual_hash(image: Image.Image) -> int:
         for left, right in zip(cells[row * 9 :], cells[row * 9 + 1 : row * 9 + 9], strict=False):
             bits = bits << 1 | (left - right > _LEAST_STEP)
     return bits
+
+
+STRUCTURE_EDGE = 32
+LEAST_LIKENESS = 0.93
+"""Correlation of two structures. Of 2,775 pairs of photos none is above 0.91 but retouched
+versions of one shot (from 0.9907); copies of a quarter the size at quality 50 keep 0.94."""
+
+
+class Structure(NamedTuple):
+    """What a thumbnail shows, small: two pictures are compared by more than a hash says."""
+
+    gray: bytes
+    in_colour: bool
+
+    def resembles(self, other: Structure) -> bool:
+        """Whether both are one picture, perhaps scaled, compressed or without its colours."""
+        if self.gray == other.gray:
+            return True
+        try:
+            return statistics.correlation(self.gray, other.gray) >= LEAST_LIKENESS
+        except statistics.StatisticsError:  # one is all of one gray
+            return False
+
+
+_COLOUR_STEP = 16
+"""Levels between channels from which a picture has colours, whatever its compression left."""
+
+
+def structure_of(thumbnail: bytes) -> Structure:
+    """Of a thumbnail as `Traits` has it."""
+    with Image.open(io.BytesIO(thumbnail)) as opened:
+        cells = opened.convert("RGB").resize((STRUCTURE_EDGE,) * 2, Image.Resampling.BOX)
+    red, green, blue = (channel.tobytes() for channel in cells.split())
+    apart = (max(rgb) - min(rgb) for rgb in zip(red, green, blue, strict=True))
+    return Structure(cells.convert("L").tobytes(), max(apart) >= _COLOUR_STEP)
 
 
 THUMBNAIL_EDGE = 320

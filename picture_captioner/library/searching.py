@@ -6,13 +6,15 @@ all, one here and one there. Filters are one statement. Paths stay keys (bytes) 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from picture_captioner.errors import UsageError
+from picture_captioner.image_loader import Structure, structure_of
 from picture_captioner.library import vectors
 from picture_captioner.library.captions import caption_of
 from picture_captioner.library.conditions import PersonContents, TagName, where
@@ -269,7 +271,7 @@ class Search:
     ) -> tuple[list[bytes], int, int]:
         """The first of `paths` that do not look alike, how many did, how many were left."""
         kept: list[bytes] = []
-        looks = Looks()
+        looks = Looks(self._structure)
         for place, path in enumerate(paths):
             if len(kept) == limit:
                 more = sum(path not in self._endless for path in paths[place:])
@@ -278,6 +280,12 @@ class Search:
             if row is None or not looks.known(row.content, row.hash):
                 kept.append(path)
         return kept, len(paths) - len(kept), 0
+
+    def _structure(self, content: bytes) -> Structure | None:
+        row = self._connection.execute(
+            "SELECT webp FROM thumbnails WHERE content = ?", (content,)
+        ).fetchone()
+        return structure_of(bytes(row[0])) if row is not None else None
 
     def _read_all_rows(self) -> None:
         find_times(self._connection)
@@ -341,11 +349,15 @@ class Search:
 
 
 class Looks:
-    """Perceptual hashes that were seen, found again by one of six parts that is equal."""
+    """Perceptual hashes that were seen, found again by one of six parts that is equal.
 
-    def __init__(self) -> None:
+    Where thumbnails are known they have the last word: portraits have one layout.
+    """
+
+    def __init__(self, structure: Callable[[bytes], Structure | None]) -> None:
+        self._structure = cache(structure)
         self._contents: set[bytes] = set()
-        self._parts: dict[tuple[int, int], list[int]] = {}
+        self._parts: dict[tuple[int, int], list[tuple[int, bytes | None]]] = {}
 
     def known(self, content: bytes | None, bits: int | None) -> bool:
         """Whether this photo looks like one before it; it is remembered if not."""
@@ -361,11 +373,19 @@ class Looks:
         # Of hashes that differ in 5 bits at most, one of 6 parts is equal.
         parts = [(place, bits >> place & 0x7FF) for place in range(0, 64, 11)]
         near = (known for part in parts for known in self._parts.get(part, ()))
-        if any((known ^ bits).bit_count() <= _NEAR_BITS for known in near):
+        if any(
+            (known ^ bits).bit_count() <= _NEAR_BITS and self._resemble(content, other)
+            for known, other in near
+        ):
             return True
         for part in parts:
-            self._parts.setdefault(part, []).append(bits)
+            self._parts.setdefault(part, []).append((bits, content))
         return False
+
+    def _resemble(self, content: bytes | None, other: bytes | None) -> bool:
+        a = self._structure(content) if content is not None else None
+        b = self._structure(other) if other is not None else None
+        return a is None or b is None or a.resembles(b)
 
 
 def fuse(rankings: Iterable[Sequence[bytes]]) -> Scores:

@@ -22,7 +22,7 @@ from picture_captioner.report.clustering import (
     reassign_noise,
 )
 from picture_captioner.report.density import automatic_min_cluster_size
-from picture_captioner.report.duplicates import find_duplicates
+from picture_captioner.report.duplicates import Thumbnail, find_duplicates, no_thumbnail
 from picture_captioner.report.engines import DEFAULT_ENGINE, engine_info
 from picture_captioner.report.geometry import members_of, unit_rows
 from picture_captioner.report.keywords import cluster_names, keywords, speakers_of
@@ -66,6 +66,7 @@ class ReportOptions:
     vectors_of_pictures: bool = True
     vocabulary: Vocabulary | None = None
     place_names: PlaceNames | None = None
+    thumbnail: Thumbnail = no_thumbnail
     notes: tuple[str, ...] = ()
     step: Callable[[str], None] = field(default=_ignore)
 
@@ -123,7 +124,7 @@ def build_report(
         clustering=clustering,
         clusters=_clusters(clustering, labels),
         chunks=make_chunks(photos, labels.texts, vectors, options.place_names),
-        duplicates=find_duplicates(photos, pictures),
+        duplicates=find_duplicates(photos, pictures, options.thumbnail),
         vocabulary_fallbacks=labels.count(LabelSource.VOCABULARY),
         labels=labels.texts,
         label_sources=labels.sources,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from picture_captioner.journal import replacing
-from picture_captioner.report.model import NOISE, Indices, Level, Report, ReportPhoto
+from picture_captioner.report.model import NOISE, Indices, Level, Likeness, Report, ReportPhoto
 from picture_captioner.report.text import visible
 
 FILE_NAME = "cluster_export.csv"
@@ -85,6 +85,7 @@ def _rows(report: Report) -> Iterator[list[str]]:
     chunk = _memberships({c.id: c.members for c in report.chunks if c.level is Level.EVENT})
     group = _memberships({g.id: g.members for g in report.duplicates})
     kinds = {g.id: str(g.likeness) for g in report.duplicates}
+    copies = report.exact_copies()
     keepers = {g.keeper for g in report.duplicates}
     found, people = report.clustering, report.people
     on_photo = people.on_photos() if people else {}
@@ -103,7 +104,7 @@ def _rows(report: Report) -> Iterator[list[str]]:
             _number(found.position[i, 1]),
             str(chunk.get(i, "")),
             str(number or ""),
-            kinds[number] if number else "",
+            "" if number is None else str(Likeness.EXACT) if i in copies else kinds[number],
             "" if number is None else "yes" if i in keepers else "no",
             _taken_at(photo),
             cell(photo.last_error or ""),

@@ -7,6 +7,9 @@ Somebody deletes by this list. So a burst needs times that a camera wrote, one c
 and perceptual hashes that are close: two photos a second apart with the same colours (a shop front
 and a portrait) are two photos.
 
+Nor does a hash of 64 bits tell portraits apart, which have one layout: the thumbnails have the last
+word, where there are any.
+
 Groups are stars, not chains: every member resembles the one in the middle. With chains, photo A
 like B like C like D would end in a group whose ends have nothing in common, and one blank picture
 would tie half a library together.
@@ -16,12 +19,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from picture_captioner.image_loader import RAW_EXTENSIONS
+from picture_captioner.image_loader import RAW_EXTENSIONS, Structure, structure_of
 from picture_captioner.report.chunks import in_order_of_time
 from picture_captioner.report.geometry import unit_rows
 from picture_captioner.report.hash_pairs import close_pairs, is_telling
@@ -47,6 +52,18 @@ _BESIDE_RAW = {".jpg", ".jpeg", ".heic", ".heif", ".hif"}
 
 SHARPNESS_STEP = 1.05
 """Sharpness within 5 % is the same; size decides then."""
+
+
+TINY_SHARE = 0.25
+"""Of the pixels of a group's largest member: what has fewer is no photo to keep, however sharp."""
+
+Thumbnail: TypeAlias = Callable[[ReportPhoto], bytes | None]
+_StructureOf: TypeAlias = Callable[[int], Structure | None]
+
+
+def no_thumbnail(_: ReportPhoto) -> bytes | None:
+    """Where no thumbnails are known."""
+    return None
 
 
 class _Likes:
@@ -87,12 +104,20 @@ def _median_distance(rows: NDArray[np.float32]) -> float:
 
 
 def find_duplicates(
-    photos: Sequence[ReportPhoto], vectors: NDArray[np.float32] | None
+    photos: Sequence[ReportPhoto],
+    vectors: NDArray[np.float32] | None,
+    thumbnail: Thumbnail = no_thumbnail,
 ) -> tuple[DuplicateGroup, ...]:
     """Every group of two or more, the largest first; ids count up from 1.
 
     `vectors` (n, d) are of the pictures (not of captions), zeros where unknown; None for none.
     """
+
+    @cache
+    def structure(i: int) -> Structure | None:
+        known = thumbnail(photos[i])
+        return structure_of(known) if known else None
+
     copies = _copies(photos)
     paired = raw_of_shots(photos)
     singles = np.array(sorted(g[0] for g in copies if g[0] not in paired), dtype=np.int64)
@@ -100,8 +125,8 @@ def find_duplicates(
     bursts = _stars(_burst_pairs(photos, singles, likes))
     taken = {i for star in bursts for i in star}
     rest = np.array([i for i in singles if int(i) not in taken], dtype=np.int64)
-    near = _stars(_near_pairs(photos, rest, likes))
-    return _groups(photos, copies, bursts, near)
+    near = _stars(_near_pairs(photos, rest, likes, structure))
+    return _groups(photos, copies, bursts, near, structure)
 
 
 def raw_of_shots(photos: Sequence[ReportPhoto]) -> set[int]:
@@ -140,16 +165,23 @@ def _hashes(photos: Sequence[ReportPhoto], which: Iterable[int]) -> NDArray[np.u
 
 
 def _near_pairs(
-    photos: Sequence[ReportPhoto], which: Indices, likes: _Likes
+    photos: Sequence[ReportPhoto], which: Indices, likes: _Likes, structure: _StructureOf
 ) -> list[tuple[int, int]]:
-    """Pairs whose hashes are close and whose vectors, where there are any, do not object."""
+    """Pairs with close hashes to which neither vectors nor thumbnails, if any, object."""
     hashes = _hashes(photos, which)
     telling = is_telling(hashes)
     which = which[telling]
     a, b = close_pairs(hashes[telling], NEAR_BITS)
     i, j = which[a], which[b]
     agreed = likes.alike(i, j, NEAR_SHARE) | ~likes.known(i, j)
-    return list(zip(i[agreed].tolist(), j[agreed].tolist(), strict=True))
+    pairs = zip(i[agreed].tolist(), j[agreed].tolist(), strict=True)
+    return [
+        (one, other)
+        for one, other in pairs
+        if (seen := structure(one)) is None
+        or (beside := structure(other)) is None
+        or seen.resembles(beside)
+    ]
 
 
 def _burst_pairs(
@@ -216,6 +248,7 @@ def _groups(
     copies: Sequence[list[int]],
     bursts: Sequence[list[int]],
     near: Sequence[list[int]],
+    structure: _StructureOf,
 ) -> tuple[DuplicateGroup, ...]:
     """The groups with the copies of their members in them."""
     copies_of = {group[0]: group for group in copies}
@@ -226,17 +259,28 @@ def _groups(
     whole += [(Likeness.EXACT, group) for group in alone]
     whole.sort(key=lambda item: (-len(item[1]), item[1][0]))
     return tuple(
-        DuplicateGroup(number, kind, np.array(members, dtype=np.int64), keeper(photos, members))
+        DuplicateGroup(
+            number, kind, np.array(members, dtype=np.int64), keeper(photos, members, structure)
+        )
         for number, (kind, members) in enumerate(whole, 1)
     )
 
 
-def keeper(photos: Sequence[ReportPhoto], members: Sequence[int]) -> int:
+def keeper(
+    photos: Sequence[ReportPhoto],
+    members: Sequence[int],
+    structure: _StructureOf = lambda _: None,
+) -> int:
     """The sharpest of the members, of about equally sharp ones the largest.
 
+    None that lost the colours that others have (dithered, it looks sharper), and none that is tiny.
     Then the one with most bytes, then one that is not named like a copy (`IMG_1 (1).jpg`), then
     the first.
     """
+    coloured = [i for i in members if (known := structure(i)) and known.in_colour]
+    members = coloured or members
+    largest = max(_size(photos[i])[0] for i in members)
+    members = [i for i in members if _size(photos[i])[0] >= TINY_SHARE * largest]
     sharpest = max(photos[i].sharpness or 0.0 for i in members)
     sharp = [i for i in members if (photos[i].sharpness or 0.0) * SHARPNESS_STEP >= sharpest]
     return max(sharp, key=lambda i: (*_size(photos[i]), not _is_copy(photos[i]), -i))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -176,22 +176,28 @@ def _duplicates(report: Report) -> Iterator[str]:
         yield "None."
         yield ""
         return
+    copies = report.exact_copies()
     for kind in Likeness:
         groups = [group for group in report.duplicates if group.likeness is kind]
-        extra = sum(len(group.members) - 1 for group in groups)
-        if groups:
-            copies = counted(extra, "photo")
-            yield f"- {kind}: {counted(len(groups), 'group')}, {copies} besides the keepers"
+        extra = {int(i) for group in groups for i in group.members if i != group.keeper}
+        extra = copies if kind is Likeness.EXACT else extra - copies
+        if groups or extra:
+            besides = counted(len(extra), "photo")
+            yield f"- {kind}: {counted(len(groups), 'group')}, {besides} besides the keepers"
     yield ""
     for group in report.duplicates[:GROUPS_SHOWN]:
-        yield _group(report, group)
+        yield _group(report, group, copies)
     yield ""
     yield from _rest(len(report.duplicates) - GROUPS_SHOWN, "groups")
 
 
-def _group(report: Report, group: DuplicateGroup) -> str:
+def _group(report: Report, group: DuplicateGroup, copies: Collection[int]) -> str:
     others = [int(i) for i in group.members if i != group.keeper]
-    names = [markdown_name(report.photos[i].rel_path) for i in others[:MEMBERS_PER_GROUP]]
+    exact = copies if group.likeness is not Likeness.EXACT else ()
+    names = [
+        markdown_name(report.photos[i].rel_path) + (" (exact copy)" if i in exact else "")
+        for i in others[:MEMBERS_PER_GROUP]
+    ]
     if len(others) > MEMBERS_PER_GROUP:
         names.append(f"{len(others) - MEMBERS_PER_GROUP:,} more")
     kept = markdown_name(report.photos[group.keeper].rel_path)

@@ -281,6 +281,20 @@ class Report:
             return self.label_sources[index]
         return LabelSource.CAPTION if self.label_of(index) else LabelSource.NONE
 
+    def exact_copies(self) -> set[int]:
+        """Members of groups, of whatever kind, of which another has the same bytes."""
+        found: set[int] = set()
+        for group in self.duplicates:
+            kept: set[str] = set()
+            others = (int(i) for i in group.members if i != group.keeper)
+            for i in (group.keeper, *others):
+                content = self.photos[i].content_sha256
+                if content is not None and content in kept:
+                    found.add(i)
+                elif content is not None:
+                    kept.add(content)
+        return found
+
     @property
     def noise_share(self) -> float:
         """Of the photos that have a vector, the share that is in no cluster; 0 to 1."""

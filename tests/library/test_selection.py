@@ -1,6 +1,7 @@
 """The grammar of a search: what is typed, and which photos that means."""
 
 import contextlib
+import io
 import random
 from datetime import date, datetime
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from picture_captioner.errors import Status, UsageError
 from picture_captioner.journal import Record, RecordError
@@ -180,6 +182,16 @@ def test_near_duplicates_are_folded_and_counted(db):
     assert len(db.search(Selection.parse("beach"), 10, fold=False).photos) == 2
     limited = db.search(Selection.parse("dog"), 1)
     assert (len(limited.photos), limited.more) == (1, 3)
+
+
+def test_what_thumbnails_tell_apart_is_not_folded(db):
+    random = np.random.default_rng(1)
+    for _, _, _, facts in PHOTOS[:3]:
+        cells = Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+        cells.resize((320, 320)).save(stream := io.BytesIO(), "WEBP")
+        db.save_thumbnail(facts.content_sha256, stream.getvalue())
+    found = db.search(Selection.parse("beach"), 10)
+    assert (len(found.photos), found.folded) == (2, 0)
 
 
 def test_by_date_the_newest_come_first_and_those_without_a_time_last(db):

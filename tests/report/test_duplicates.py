@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
+from PIL import Image
 
 from picture_captioner.report.duplicates import find_duplicates, keeper
 from picture_captioner.report.model import Likeness
+from tests.report.page.reports import bare_report
 from tests.report.support import photo
 
 NOON = datetime.fromisoformat("2024-07-13T12:00")
@@ -149,9 +152,44 @@ def test_the_keeper_is_the_sharpest_then_the_largest():
         photo("large", sharpness=100, width=4000, height=3000),
     ]
     assert keeper(photos, [0, 1, 2]) == 2
-    assert keeper(photos, [0, 1]) == 1
+    assert keeper(photos, [0, 1]) == 0, "a tiny one is no photo to keep"
     copies = [photo("copies/IMG_1 (1).jpg"), photo("2024/a longer name/IMG_1.jpg")]
     assert keeper(copies, [0, 1]) == 1
+
+
+def thumbnail(picture: Image.Image, *, quality: int = 75) -> bytes:
+    small = picture.convert("RGB")
+    small.thumbnail((320, 320))
+    small.save(stream := io.BytesIO(), "WEBP", quality=quality)
+    return stream.getvalue()
+
+
+def portrait(seed: int) -> Image.Image:
+    """Bright in the middle as every portrait is, and otherwise somebody's own."""
+    cells = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    return Image.fromarray(cells).resize((640, 640), Image.Resampling.BICUBIC)
+
+
+def test_thumbnails_object_where_hashes_agree_and_know_copies():
+    anna = portrait(1)
+    pictures = {
+        "anna": anna,
+        "berta": portrait(2),
+        "small": anna.resize((160, 160)),
+        "dithered": anna.convert("1"),
+    }
+    thumbnails = {name: thumbnail(picture) for name, picture in pictures.items()}
+    photos = [
+        photo(name, perceptual_hash=PATTERN, sharpness=900 if name == "dithered" else 10,
+              width=pictures[name].width, height=pictures[name].height, content_sha256=name)
+        for name in pictures
+    ]  # fmt: skip
+    copy = replace(photos[0], rel_path="anna (1)")
+    (found,) = find_duplicates([*photos, copy], None, lambda p: thumbnails[p.content_sha256])
+    assert [int(i) for i in found.members] == [0, 2, 3, 4]
+    assert found.keeper == 0
+    report = replace(bare_report((*photos, copy)), duplicates=(found,))
+    assert report.exact_copies() == {4}
 
 
 def test_no_photo_is_in_two_groups():

@@ -217,7 +217,9 @@ def _made(
     step("vectors")
     vectors = load_vectors(library, chosen, photos)
     vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)
-    options = replace(_options(flags, inputs, chosen, vocabulary), step=step)
+    options = replace(
+        _options(flags, inputs, chosen, vocabulary), step=step, thumbnail=_thumbnails(library)
+    )
     built = build_report(photos, vectors, options, _previous(flags))
     head = built.report.head
     notes = map(as_called, (*head.notes, *contradictions(built.report)))
@@ -229,6 +231,12 @@ def _made(
         built = built._replace(report=replace(built.report, people=people))
     step("writing the report")
     return _write(flags, inputs, built, library), built
+
+
+def _thumbnails(library: Library) -> Callable[[ReportPhoto], bytes | None]:
+    return lambda photo: (
+        library.thumbnail(photo.content_sha256) if photo.content_sha256 is not None else None
+    )
 
 
 def _words(library: Library) -> Words:
@@ -321,14 +329,11 @@ def _write(flags: ReportFlags, inputs: _Inputs, built: Built, library: Library) 
     from picture_captioner.report.page import write_page
     from picture_captioner.report.run_state import STATE_FILE, save_state
 
-    def thumbnail(photo: ReportPhoto) -> bytes | None:
-        return library.thumbnail(photo.content_sha256) if photo.content_sha256 else None
-
     try:
         files = [
             write_csv(built.report, flags.out, excel=flags.excel),
             write_markdown(built.report, flags.out),
-            write_page(built.report, flags.out, thumbnail, inputs.photos_dir),
+            write_page(built.report, flags.out, _thumbnails(library), inputs.photos_dir),
         ]
         save_state(flags.out / STATE_FILE, built.state)
     except OSError as error:
