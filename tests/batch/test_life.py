@@ -27,6 +27,7 @@ def test_a_job_from_submit_to_the_last_record(any_desk):
     before = len(server.seen)
     assert desk.run("run") == 0
     assert "Passing over 12 photos that batch jobs hold" in desk.said
+    assert "Nothing to do: all is done but what batch jobs hold" in desk.said
     assert desk.run("batch", "submit") == 0
     assert len(server.batches) == 1
     assert not any(server.operation(asked) == "live" for asked in server.seen[before:])

@@ -54,10 +54,10 @@ def take_raws_of_captions(
 
 def leave_out_what_is_out(
     selection: Selection, jobs: Mapping[str, SentJob], shots: Mapping[str, Photo]
-) -> None:
-    """A photo in a batch job that is out is not sent a second time, whatever the flags say.
+) -> int:
+    """Leave out photos in batch jobs that are out, whatever the flags say; how many were pending.
 
-    Nor is the RAW file of one, which gets its caption.
+    And the RAW files of them, which get their captions.
     """
     out = set(photos_out(jobs))
     out.update(raw for raw, leader in shots.items() if leader.rel_path in out)
@@ -66,6 +66,7 @@ def leave_out_what_is_out(
         told = f"Passing over {count(waiting)} that batch jobs hold; see 'caption.py batch status'"
         say(told, always=True)
     selection.pending[:] = pending
+    return waiting
 
 
 def leave_out_copies_of_what_is_out(

@@ -147,12 +147,13 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
             selection = select(photos, journal.index, rules)
         shots = shots_of(photos, rules)
         take_raws_of_captions(selection, photos, shots, journal.index)
-        leave_out_what_is_out(selection, jobs, shots)
+        in_jobs = leave_out_what_is_out(selection, jobs, shots)
         reverse = not shared and reverse_after_a_death(journal, selection)
         tell_selection(selection, backends[0], flags)
         batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
         if not batch.photos:
-            say("Nothing to do: every photo is done. (--retry-status, --stale and --force redo.)")
+            done = "all is done but what batch jobs hold" if in_jobs else "every photo is done"
+            say(f"Nothing to do: {done}. (--retry-status, --stale and --force redo.)")
             return ExitCode.DONE
         journal.run_begins(reverse=reverse)
         reporter.advanced = lambda: _tell_loop(journal)
