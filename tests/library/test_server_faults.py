@@ -135,15 +135,17 @@ def test_what_is_asked_while_the_network_is_cut_is_answered_later(behind, proxy,
     assert said[-1] == "The library's server is back"
 
 
-def test_a_worker_whose_connections_are_cut_off_all_the_time(behind, proxy, plugin, tmp_path):
+def test_a_worker_whose_connections_are_cut_off_again_and_again(behind, proxy, plugin, tmp_path):
     for i in range(40):
         draw(tmp_path / "photos" / f"{i}.jpg", i)
     stop = threading.Event()
 
     def cut() -> None:
-        while not stop.wait(0.7):
+        cuts = 0
+        while not stop.wait(0.7) and cuts < 5:
             if (tmp_path / "asked").exists():  # it has begun
                 proxy.reset()
+                cuts += 1
 
     threading.Thread(target=cut, daemon=True).start()
     try:
