@@ -175,10 +175,11 @@ def _refuse_or_tell(
     who = f"{one.called} ({one.identity}) and {other.called} ({other.identity})"
     if not force:
         again = suggested(flags, "people merge", "--force", one.identity, other.identity)
+        show = suggested(flags, "people show", other.identity)
         raise UsageError(
-            f"{who} are two: {beside}. Look at 'people show {other.identity}' for a face that is "
-            f"somebody else's. If they are one all the same: {again}; on each of these photos one "
-            "of the two faces is nobody's then"
+            f"{who} are two: {beside}. Look at '{show}' for a face that is somebody else's. If "
+            f"they are one all the same: {again}; on each of these photos one of the two faces is "
+            "nobody's then"
         )
     say(f"{who}: {beside}; one face on each is nobody's now")
 
