@@ -328,6 +328,14 @@ class DeclaredSettings:
         comment="What to guess of each face besides whose it is: age,gender. Nothing unless "
         "asked for; docs/people.md says how far it can be trusted.",
     )
+    bodies: Path | None = flag(
+        "FILE",
+        "Find bodies too, with this D-FINE (.onnx).",
+        HOW,
+        on="process people_scan",
+        comment="The .onnx file of D-FINE, to find also people who show no face (docs/people.md "
+        "says where to get it).",
+    )
     max_cost: float | None = flag(
         "USD",
         "Stop when this journal has cost so much, all runs together.",

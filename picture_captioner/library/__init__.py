@@ -39,7 +39,7 @@ from picture_captioner.library.clean_images import (
 )
 from picture_captioner.library.copying import opened_to_copy
 from picture_captioner.library.face_runs import FaceRuns, RunRow
-from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredFace
+from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredBody, StoredFace
 from picture_captioner.library.facts import PhotoFacts, Place
 from picture_captioner.library.file_access import fault_of, may_be_replaced
 from picture_captioner.library.home import Connection, Database
@@ -98,6 +98,7 @@ __all__ = [
     "StageHistory",
     "StageRow",
     "Standing",
+    "StoredBody",
     "StoredCaption",
     "StoredFace",
     "Synced",

@@ -36,6 +36,7 @@ TABLES: Mapping[str, str] = {
     "face_clusters": "run, label",
     "face_assignments": "content, number",
     "face_crops": "content, number",
+    "bodies": "content, number",
     "places": "content",
     "texts": "id",
     "photo_tags": "content, model, category, tag",

@@ -38,6 +38,13 @@ class StoredFace(NamedTuple):
     gender: float | None = None
 
 
+class StoredBody(NamedTuple):
+    """Somebody, perhaps without a face: the box in pixels of the upright photo."""
+
+    box: tuple[float, float, float, float]
+    score: float
+
+
 @dataclass(frozen=True, eq=False)
 class FaceTable:
     """All faces of one recogniser, and where each stands; arrays and lists of one length.
@@ -185,6 +192,27 @@ class Faces:
             for content, number, x, y, w, h, score, person, status, cosine in rows
         ]
 
+    def save_bodies(self, content_sha256: str, bodies: Sequence[StoredBody]) -> None:
+        """Replace what is known of the bodies in a photo."""
+        content = to_key(content_sha256)
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM bodies WHERE content = ?", (content,))
+            connection.executemany(
+                "INSERT INTO bodies VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(content, n, *body.box, body.score) for n, body in enumerate(bodies)],
+            )
+
+    def bodies(self) -> dict[str, list[StoredBody]]:
+        """The bodies in each photo that has any, the surest first."""
+        found: dict[str, list[StoredBody]] = {}
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT content, x, y, width, height, score FROM bodies ORDER BY content, number"
+            ).fetchall()
+        for content, x, y, width, height, score in rows:
+            found.setdefault(from_key(content), []).append(StoredBody((x, y, width, height), score))
+        return found
+
     def attributes(self) -> dict[tuple[str, int], tuple[NDArray[np.float32] | None, float | None]]:
         """Age (probabilities) and gender (of male) of the faces that were asked for them."""
         import numpy as np
@@ -249,11 +277,12 @@ class Faces:
         return {content: int(found[content][:4]) for content in wanted & found.keys()}
 
     def files(self) -> dict[str, list[str]]:
-        """The paths at which each content that has a face was seen last."""
+        """The paths at which each content that has a face or a body was seen last."""
         found: dict[str, list[str]] = {}
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT DISTINCT rel_path, files.content FROM files JOIN faces USING (content) "
+                "UNION SELECT rel_path, files.content FROM files JOIN bodies USING (content) "
                 "ORDER BY rel_path"
             ).fetchall()
         for path, content in rows:

@@ -157,6 +157,8 @@ MUST_HOLD: dict[str, str] = {
     "faces": "number >= 0 AND max(abs(x), abs(y), width, height, seen) < 1e9 AND "
     "min(width, height, seen) > 0 AND score BETWEEN 0 AND 1 AND length(landmarks) = 40 AND "
     "length(vector) > 0 AND length(vector) % 2 = 0 AND coalesce(length(age) % 2, 0) = 0",
+    "bodies": "number >= 0 AND max(abs(x), abs(y), width, height) < 1e9 AND "
+    "min(width, height) > 0 AND score BETWEEN 0 AND 1",
     "face_runs": "json_valid(parameters) AND json_type(parameters) = 'object' AND "
     "min(faces, clusters, noise) >= 0",
     "face_clusters": "label >= 0 AND faces >= 0 AND max(abs(birth), abs(persistence)) < 1e30 AND "

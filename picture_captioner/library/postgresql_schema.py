@@ -323,5 +323,14 @@ _QUARTERS = 'ALTER TABLE places ADD COLUMN detail text COLLATE "C"'
 _SEEN_AT = "ALTER TABLE seen_files ADD seen_at timestamptz NOT NULL DEFAULT now()"
 """When a worker found the file there; of files that are gone the row goes after a while."""
 
-MIGRATIONS: tuple[str, ...] = (_ALL_TABLES, _WORKERS, _QUARTERS, _SEEN_AT)
+_BODIES = """
+CREATE TABLE bodies (
+    content bytea NOT NULL, number integer NOT NULL,
+    x double precision NOT NULL, y double precision NOT NULL,
+    width double precision NOT NULL, height double precision NOT NULL,
+    score double precision NOT NULL, PRIMARY KEY (content, number)
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_ALL_TABLES, _WORKERS, _QUARTERS, _SEEN_AT, _BODIES)
 """SQL that leads from version n to version n + 1."""

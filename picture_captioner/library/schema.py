@@ -260,6 +260,15 @@ DELETE FROM indexed_journal;
 _QUARTERS = "ALTER TABLE places ADD COLUMN detail TEXT;\n"
 """A place is a city, with quarter and region beside it; where that is NULL, the nearest name."""
 
+_BODIES = """
+CREATE TABLE bodies (
+    content BLOB NOT NULL, number INTEGER NOT NULL, x REAL NOT NULL, y REAL NOT NULL,
+    width REAL NOT NULL, height REAL NOT NULL, score REAL NOT NULL,
+    PRIMARY KEY (content, number)
+) WITHOUT ROWID;
+"""
+"""People by their bodies; which face belongs to which follows from their places."""
+
 MIGRATIONS: tuple[str, ...] = (
     _PHOTOS_VECTORS_CAPTIONS,
     _WHICH_CAPTION_HOLDS,
@@ -271,6 +280,7 @@ MIGRATIONS: tuple[str, ...] = (
     _WHAT_OTHERS_SAY,
     _SUSPECT_CAPTIONS,
     _QUARTERS,
+    _BODIES,
 )
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""
 

@@ -166,6 +166,7 @@ def test_all_else_has_one_answer(whole):
     assert file.identities() == served.identities()
     assert file.tags_pending("made-up:1", "v2") == served.tags_pending("made-up:1", "v2")
     assert file.faces.placed() == served.faces.placed()
+    assert file.faces.bodies() == served.faces.bodies()
     assert file.faces.files() == served.faces.files()
     assert file.named_faces() == served.named_faces()
     runs = [library.face_runs.active_run() for library in whole]

@@ -15,6 +15,7 @@ from picture_captioner.library import (
     Place,
     RunRow,
     Selection,
+    StoredBody,
     StoredFace,
     TakenFrom,
 )
@@ -121,6 +122,7 @@ def _photo(db, chance, numbers, i):
     ]
     db.faces.save(_content(i), "detector", "recogniser", faces)
     db.faces.save_crops(_content(i), {face.number: b"webp" for face in faces})
+    db.faces.save_bodies(_content(i), [StoredBody((1.0, 2.0, 30.0 + i, 40.0), 0.75)] * (i % 2))
 
 
 def _group(db, numbers):

@@ -18,7 +18,13 @@ from picture_captioner.errors import ConfigurationError, ExitCode, UsageError, d
 from picture_captioner.extras import how_to_install
 from picture_captioner.library import Library, Placed
 from picture_captioner.people.decisions import Decisions
-from picture_captioner.pipeline.people.overview import Overview, PersonShown, key_of, overview
+from picture_captioner.pipeline.people.overview import (
+    Overview,
+    PersonShown,
+    bodies_shown,
+    key_of,
+    overview,
+)
 from picture_captioner.pipeline.people.people_file import PeopleFile, read_decisions
 from picture_captioner.pipeline.people.questions import Questions, questions, short
 from picture_captioner.pipeline.people.regrouping import Grouped, group_faces
@@ -122,7 +128,8 @@ def decisions_of(settings: Settings) -> Decisions:
 
 def scan_faces(flags: ProcessFlags, path: Path | None) -> int:
     """Find faces; errors as for `process`."""
-    code = run_stages(replace(flags, stage=["faces"]), path)
+    stages = ["faces", *(["bodies"] if flags.settings().bodies else [])]
+    code = run_stages(replace(flags, stage=stages), path)
     if code == ExitCode.DONE and not flags.dry_run:
         with known_people(flags) as known:
             faces = list(known.faces())
@@ -272,14 +279,18 @@ def print_person(flags: Flags, person: str) -> int:
         nobody = PersonShown(NOBODY, faces=known.view.unassigned)
         found = nobody if person == NOBODY else known.person(person)
         guesses = attributes_of(known.library, found)
+        body_of, alone = bodies_shown(known.library, known.view)
         rows = [
-            {**row, "face": short(face), "status": face.status, "cosine": face.cosine}
+            {**row, "face": short(face), "status": face.status, "cosine": face.cosine, **body}
             for face in found.faces
+            for body in [body_of.get((face.content_sha256, face.number), {})]
             for row in _rows(known.view, face)
         ]
+        alone = alone if person == NOBODY else []
     if flags.as_json:
         about: dict[str, object] = {"id": found.identity, "name": found.name}
-        show_json({**about, "hidden": found.hidden, **guesses, "faces": rows})
+        about |= {"hidden": found.hidden, **guesses, "faces": rows}
+        show_json(about | ({"bodies": alone} if alone else {}))
         return ExitCode.DONE
     say(f"{found.called}: {count(len(found.faces), 'face')}" + (", hidden" if found.hidden else ""))
     for name, guess in guesses.items():
@@ -288,6 +299,8 @@ def print_person(flags: Flags, person: str) -> int:
         box = ",".join(map(str, row["box"]))
         near = "" if row["cosine"] is None else f"{row['cosine']:.2f}"
         show(str(row["face"]), str(row["status"] or "new"), near, box, str(row["rel_path"]))
+    for row in alone:
+        show("-", "body", "", ",".join(map(str, row["box"])), str(row["rel_path"]))
     return ExitCode.DONE
 
 

@@ -79,7 +79,7 @@ def run_stages(
     home = settings.library_home
     with Library.open(home, say, images, restart_seconds=restart_seconds) as library:
         if flags.dry_run:
-            _tell_pending(flags, library, photos)
+            _tell_pending(flags, library, photos, settings)
             return ExitCode.DONE
         refused: list[FatalError] = []
         stages = _stages(flags, settings, len(photos), refused)
@@ -116,10 +116,16 @@ def _stages(
         models_dir=settings.models_dir,
         face_score=settings.face_score,
         attributes=attributes,
+        bodies=settings.bodies,
         notice=say,
     )
-    names = flags.stage or [info.name for info in STAGES if not info.asked_for]
-    return make_stages(names, own, left_out, made)
+    return make_stages(flags.stage or _unasked(settings), own, left_out, made)
+
+
+def _unasked(settings: Settings) -> list[str]:
+    """The stages that are done where none is named."""
+    wanted = {"bodies"} if settings.bodies else set()
+    return [info.name for info in STAGES if not info.asked_for or info.name in wanted]
 
 
 def _run(
@@ -250,8 +256,10 @@ def _seconds_left(library: Library, counts: Mapping[str, Counter[Standing]]) -> 
     return round(left, 1) if known else None
 
 
-def _tell_pending(flags: ProcessFlags, library: Library, photos: Sequence[Photo]) -> None:
-    names = set(flags.stage or ()) or {i.name for i in STAGES if not i.asked_for}
+def _tell_pending(
+    flags: ProcessFlags, library: Library, photos: Sequence[Photo], settings: Settings
+) -> None:
+    names = set(flags.stage or _unasked(settings))
     for name, number in _counts(library, photos, names).items():
         wanted = len(photos) if flags.force else number[Standing.PENDING] + number[Standing.STALE]
         say(f"{name}: {count(wanted)} to do")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from picture_captioner.library import Library, Placed
+from picture_captioner.people.bodies import bodies_of
 from picture_captioner.people.decisions import Decisions, FaceKey
 from picture_captioner.people.faces import Box
 from picture_captioner.people.persons import Status
@@ -78,6 +80,32 @@ def named_faces(view: Overview) -> dict[str, list[tuple[str, Placed]]]:
             for path in view.paths.get(face.content_sha256, ()):
                 found.setdefault(path, []).append((person.name, face))
     return found
+
+
+def bodies_shown(
+    library: Library, view: Overview
+) -> tuple[dict[tuple[str, int], dict[str, list[int]]], list[dict[str, Any]]]:
+    """The body of each face, by content and number, and the bodies that show no face, as JSON."""
+    found = library.faces.bodies()
+    there: dict[str, list[Placed]] = {content: [] for content in found}
+    for face in (*(face for person in view.persons for face in person.faces), *view.unassigned):
+        if face.content_sha256 in there:
+            there[face.content_sha256].append(face)
+    of_face: dict[tuple[str, int], dict[str, list[int]]] = {}
+    alone: list[dict[str, Any]] = []
+    for content, bodies in found.items():
+        here = there[content]
+        boxes = [[round(value) for value in body.box] for body in bodies]
+        pairs = bodies_of([Box(*face.box) for face in here], [Box(*body.box) for body in bodies])
+        for face_at, body_at in pairs.items():
+            of_face[content, here[face_at].number] = {"body": boxes[body_at]}
+        alone += [
+            {"rel_path": path, "box": boxes[at], "score": round(body.score, 4)}
+            for at, body in enumerate(bodies)
+            if at not in set(pairs.values())
+            for path in view.paths.get(content, ())
+        ]
+    return of_face, alone
 
 
 def key_of(face: Placed) -> str:

@@ -43,7 +43,8 @@ class StageSettings:
 
     `photos` is how many there are to look at; `models_dir` a folder that is looked into for model
     files before the caches; `face_score` how sure a detector must be of a face;
-    `attributes` what is guessed of each face besides whose it is.
+    `attributes` what is guessed of each face besides whose it is; `bodies` the model that finds
+    bodies.
     """
 
     photos: int = 0
@@ -52,6 +53,7 @@ class StageSettings:
     models_dir: Path | None = None
     face_score: float = 0.6
     attributes: tuple[str, ...] = ()
+    bodies: Path | None = None
     notice: Callable[[str], None] = _unheard
 
 
@@ -165,6 +167,14 @@ STAGES = (
         None,
         needs=("normalize",),
         extra="people",
+    ),
+    StageInfo(
+        "bodies",
+        "where people are, by 'people scan --bodies'",
+        "picture_captioner.pipeline.stages.faces:BodiesStage",
+        None,
+        extra="people",
+        asked_for=True,
     ),
     StageInfo(
         "text",

@@ -1,15 +1,22 @@
-"""The stage that finds the faces in a photo and turns each into a vector, in another process."""
+"""The stages that find the faces in a photo, and people by their bodies, in another process."""
 
 from __future__ import annotations
 
+import hashlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.errors import ModelError, ModelMissingError, PhotoError
+from picture_captioner.errors import (
+    ConfigurationError,
+    ModelError,
+    ModelMissingError,
+    PhotoError,
+)
 from picture_captioner.hub import is_published, known_model, model_files
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library import Library, StoredBody, StoredFace
 from picture_captioner.people.decisions import SAME_BOX
 from picture_captioner.people.faces import Box, Face
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto
@@ -25,12 +32,61 @@ LEAST_SIDE = 16
 """Pixels of a photo's shorter side: no face is recognised below."""
 
 
-class FacesStage(Stage):
+class _InAChild(Stage):
+    """What both have in common: photos go to the models' process as pixels."""
+
+    edge = 1024
+    batch_size = 8
+    _models: Supervisor
+
+    def start(self, host: str, arguments: dict[str, Any]) -> None:
+        """Let a process load the models.
+
+        Raises:
+            FatalError: they do not load.
+        """
+        self._models = Supervisor(Open(host, arguments, threads=1), self.settings.notice)
+        try:
+            self._models.start()
+        except BaseException:  # Ctrl+C while they load
+            self._models.kill()
+            raise
+
+    def work(self, photos: Sequence[StagePhoto]) -> list[list[Any] | PhotoError]:
+        """What is on each photo in pixels of the full-size one, the surest first."""
+        answers = iter(self._asked([photo for photo in photos if _is_shown(photo)]))
+        return [next(answers) if _is_shown(photo) else [] for photo in photos]
+
+    def _asked(self, photos: Sequence[StagePhoto]) -> list[list[Any] | PhotoError]:
+        if not photos:
+            return []
+        items = [_packed(photo) for photo in photos]
+        answers = self._models.ask(self.name, items, {}, len(items))
+        return [self._answer(*pair) for pair in zip(photos, answers, strict=True)]
+
+    def _answer(self, photo: StagePhoto, answer: Any) -> list[Any] | PhotoError:
+        match answer:
+            case Blamed(code=code, message=message):
+                return ModelError(message, code=code)
+            case Exception():
+                return ModelError(f"{type(answer).__name__}: {answer}", code="exception")
+        assert photo.image is not None  # noqa: S101 - the others were not asked for
+        size = (photo.loaded.width, photo.loaded.height)
+        return [self.read(one, photo.loaded.width / photo.image.width, size) for one in answer]
+
+    @abstractmethod
+    def read(self, packed: Any, factor: float, size: tuple[int, int]) -> Any:
+        """One of the child's findings, in a photo of `factor` times the size, inside `size`."""
+
+    def close(self) -> None:
+        """End the models' process."""
+        self._models.close()
+
+
+class FacesStage(_InAChild):
     """Boxes, landmarks and vectors of faces; ages and genders if they were asked for."""
 
     name = "faces"
-    edge = 1024
-    batch_size = 8
 
     def check(self) -> None:
         """Load the models.
@@ -54,12 +110,7 @@ class FacesStage(Stage):
             "device": own.device,
             "score": own.face_score,
         }
-        self._models = Supervisor(Open(HOST, arguments, threads=1), own.notice)
-        try:
-            self._models.start()
-        except BaseException:  # Ctrl+C while they load
-            self._models.kill()
-            raise
+        self.start(HOST, arguments)
         self._detector, self._recogniser, *_ = versions = self._models.state["versions"]
         self.version = "+".join(versions)
 
@@ -69,21 +120,12 @@ class FacesStage(Stage):
                 return name, str(model_files(name, self.settings.models_dir)[0])
         return DETECTORS[-1], str(model_files(DETECTORS[-1], self.settings.models_dir)[0])
 
-    def work(self, photos: Sequence[StagePhoto]) -> list[list[FoundFace] | PhotoError]:
-        """The faces of each photo in pixels of the full-size one, the surest first."""
-        answers = iter(self._asked([photo for photo in photos if _is_shown(photo)]))
-        return [next(answers) if _is_shown(photo) else [] for photo in photos]
+    def read(self, packed: Any, factor: float, size: tuple[int, int]) -> FoundFace:
+        """A face."""
+        from picture_captioner.people.face_host import unpacked
 
-    def _asked(self, photos: Sequence[StagePhoto]) -> list[list[FoundFace] | PhotoError]:
-        if not photos:
-            return []
-        items = [_packed(photo) for photo in photos]
-        answers = self._models.ask("faces", items, {}, len(items))
-        return [_read(*pair) for pair in zip(photos, answers, strict=True)]
-
-    def close(self) -> None:
-        """End the models' process."""
-        self._models.close()
+        found = unpacked(packed)
+        return found._replace(face=_within(found.face.scaled(factor), size))
 
     def store(self, library: Library, photo: StagePhoto, result: Any) -> None:
         """Save the faces; one that was there before keeps its number."""
@@ -106,6 +148,42 @@ class FacesStage(Stage):
             for number, found in zip(numbers, result, strict=True)
         ]
         library.faces.save(content, self._detector, self._recogniser, rows)
+
+
+class BodiesStage(_InAChild):
+    """Boxes of people, also of those who show no face. What belongs together is found when asked.
+
+    The person names the model's file: no checksum of it could be verified here.
+    """
+
+    name = "bodies"
+
+    def check(self) -> None:
+        """Load the model.
+
+        Raises:
+            ConfigurationError: none is named, or it is no such model.
+        """
+        from picture_captioner.people.dfine import HOST
+
+        file = self.settings.bodies
+        if file is None or not file.is_file():
+            raise ConfigurationError(
+                f"--bodies {file or 'FILE'}: name the model's .onnx file; 'docs/people.md' says "
+                "where to get it"
+            )
+        with file.open("rb") as opened:
+            self.version = "dfine:" + hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+        self.start(HOST, {"file": str(file), "device": self.settings.device})
+
+    def read(self, packed: Any, factor: float, size: tuple[int, int]) -> StoredBody:  # noqa: ARG002
+        """A body; it is inside the picture already."""
+        x, y, width, height, score = packed
+        return StoredBody(Box(x, y, width, height).scaled(factor), score)
+
+    def store(self, library: Library, photo: StagePhoto, result: list[StoredBody]) -> None:
+        """Save the bodies."""
+        library.faces.save_bodies(photo.content_sha256, result)
 
 
 def _numbers(boxes: Sequence[Box], before: dict[int, Box]) -> list[int]:
@@ -141,19 +219,3 @@ def _packed(photo: StagePhoto) -> dict[str, Any]:
     image = photo.image.convert("RGB") if photo.image.mode != "RGB" else photo.image
     oriented = "Orientation" in photo.traits.metadata.exif
     return {"size": image.size, "pixels": image.tobytes(), "oriented": oriented}
-
-
-def _read(photo: StagePhoto, answer: Any) -> list[FoundFace] | PhotoError:
-    """A photo's faces in its own pixels, or why there are none to be had."""
-    from picture_captioner.people.face_host import unpacked
-
-    match answer:
-        case Blamed(code=code, message=message):
-            return ModelError(message, code=code)
-        case Exception():
-            return ModelError(f"{type(answer).__name__}: {answer}", code="exception")
-    assert photo.image is not None  # noqa: S101 - the others were not asked for
-    factor = photo.loaded.width / photo.image.width
-    size = (photo.loaded.width, photo.loaded.height)
-    faces = map(unpacked, answer)
-    return [found._replace(face=_within(found.face.scaled(factor), size)) for found in faces]
