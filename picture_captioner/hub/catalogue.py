@@ -157,6 +157,14 @@ CATALOGUE = (
         packed="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
     ),
     KnownModel(
+        "dfine-nano",
+        "where people are, also from behind, people scan --bodies",
+        "Apache-2.0",
+        15_000_000,
+        repository="onnx-community/dfine-nano-coco-ONNX",
+        patterns=("config.json", "onnx/model.onnx"),
+    ),
+    KnownModel(
         "age",
         "how old a face looks, people scan --attributes age",
         "CC0",

@@ -1,7 +1,8 @@
 """Models of the Hugging Face hub: in a folder of the person's, in the hub's cache, or downloaded.
 
-Only safetensors, JSON, text and tokenizer files are taken: no pickles, which could run code, and
-no code. A download sends the name of the model and no photo.
+Only safetensors, JSON, text and tokenizer files are taken, and the ONNX graph that a row of the
+list names: no pickles, which could run code, and no code. A download sends the name of the model
+and no photo.
 """
 
 from __future__ import annotations
@@ -82,16 +83,20 @@ def find_repository(
         UsageError: `model` is no name of the hub, nor of the list.
     """
     for folder in _places(model, revision, models_dir, cache_dir):
-        if not missing_files(folder, needed):
+        if not missing_files(folder, needed, model):
             return folder
     if "/" not in model:
         known_model(model)
     raise ModelMissingError(*_how_to_get(model, revision, models_dir))
 
 
-def missing_files(folder: Path, needed: Iterable[str] = ("config.json",)) -> list[str]:
+def missing_files(
+    folder: Path, needed: Iterable[str] = ("config.json",), model: str = ""
+) -> list[str]:
     """Which of the files that a model needs are not there (a download may have been cut)."""
-    return [name for name in (*needed, *_weight_files(folder)) if not (folder / name).is_file()]
+    graphs = [name for name in _row(model).patterns if name.endswith(".onnx")]
+    weights = graphs or _weight_files(folder)
+    return [name for name in (*needed, *weights) if not (folder / name).is_file()]
 
 
 def is_snapshot(folder: Path) -> bool:
@@ -129,7 +134,9 @@ def download_repository(
                 tqdm_class=_counting(model, progress),
             )
         )
-        if missing := missing_files(folder):  # without a connection, what is there is returned
+        if missing := missing_files(
+            folder, model=model
+        ):  # without a connection, what is there is returned
             huggingface_hub.HfApi().repo_info(model, revision=revision)
     if missing:
         raise ConfigurationError(

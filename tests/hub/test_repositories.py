@@ -25,6 +25,7 @@ from picture_captioner.errors import (
     ModelMissingError,
     UsageError,
 )
+from picture_captioner.hub import known_model, repositories
 from picture_captioner.hub.repositories import (
     download_repository,
     find_repository,
@@ -247,3 +248,19 @@ def test_a_file_that_is_not_the_hubs_is_thrown_away(hub, local_model, tmp_path, 
     models_dir = tmp_path / "models" if into_folder else None
     with pytest.raises(ConfigurationError, match="is not the hub's file"):
         download_repository(NAME, None, silent, models_dir=models_dir)
+
+
+def test_the_graph_that_the_list_names_is_fetched_alone(hub, tmp_path, monkeypatch):
+    row = known_model("dfine-nano")._replace(repository=NAME)
+    monkeypatch.setattr(repositories, "CATALOGUE", (row,))
+    files = {"config.json": b"{}", "onnx/model.onnx": b"graph", "onnx/model_q4.onnx": b"other"}
+    serve(hub, files, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    with pytest.raises(ModelMissingError):
+        find_repository(NAME, models_dir=tmp_path)
+    folder = download_repository(NAME, None, silent, models_dir=tmp_path)
+    assert (folder / "onnx/model.onnx").read_bytes() == b"graph"
+    assert not (folder / "onnx/model_q4.onnx").exists()
+    assert find_repository(NAME, models_dir=tmp_path) == folder
+    (folder / "onnx/model.onnx").unlink()
+    with pytest.raises(ModelMissingError):
+        find_repository(NAME, models_dir=tmp_path)
