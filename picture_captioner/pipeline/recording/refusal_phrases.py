@@ -338,3 +338,41 @@ NO_IMAGE = (
     r"(?:画像|写真)(?:ファイル)?を[^。]{0,15}(?:アップロード|添付|送信|共有|提供|お送り|送って)[^。]{0,10}(?:ください|下さい|お願い|いただ)|(?:画像|写真)が(?:添付|提供|アップロード)されて(?:おりません|いない)",
     r"(?:첨부된 |제공된 |업로드된 )?(?:이미지|사진|그림|파일)(?:가|이|를|을)? ?[^.:]{0,15}(?:보이지 않|볼 수 없|첨부되지 않|확인할 수 없|없습니다|업로드되지 않|제공되지 않|찾을 수 없)|(?:이미지|사진)을?를? ?[^.:]{0,12}(?:업로드|첨부|공유|보내)[^.:]{0,8}(?:주세요|주시|바랍)",
 )  # fmt: skip
+
+_EN_NO = r"(?:not\b|n't\b|cannot\b|unable\b|never\b|no\b)"
+REFUSED_ANYWHERE = (
+    rf"\bi(?:'m|'d|'ll)?\b[^.:;]{{0,25}}{_EN_NO}[^.:;]{{0,50}}\b(?:captioning|caption (?:this|it|the)|describ\w+ (?:this|it|the|what|people|any)|comment on|engage)",
+    r"(?:not|n't) (?:be )?(?:appropriate|right|responsible|possible|comfortable) for me to|^not going to (?:caption|describe|comment)",
+    r"\bi (?:must|have to|need to|am going to|'m going to) (?:\w+ )?(?:decline|refuse)\b",
+    r"^(?:as|being) an? (?:ai|artificial intelligence|llm)(?: language model| assistant| model|\b,)|^as a (?:large )?language model",
+    r"(?:my|our) (?:\w+ )?(?:guideline|polic|safety|rules|instructions|training)\w*[^.:;]{0,40}(?:prevent|prohibit|forbid|not|n't|restrict)",
+    # German
+    r"\b(?:ich|mir|wir|uns) (?!sehe\b|erkenne\b|weiß\b)[^.:;]{0,40}\b(?:nicht|kein\w*|untersagt|verboten)\b[^.:;]{0,40}(?:beschreib\w*|bildunterschrift|angaben|kommentier\w*|erstell\w*|anfrage)",
+    r"\bich (?:leider |daher |hier )?(?:ablehnen|verweigern)\b|(?:meine|unsere)\w* (?:richtlinie|sicherheit|vorgab|grundsätz|regel)\w*[^.:;]{0,30}(?:nicht|verbiet|untersag|erlaub)",
+    # French, Spanish, Italian, Portuguese
+    r"\bje (?:refuse d|préfère m'abstenir|m'abstien)|\bje (?:ne |n')[^.:;]{0,50}(?:décri\w+|légender|commenter) |(?:mes|nos) (?:consignes|règles|directives|politiques|principes)[^.:;]{0,30}(?:interdi|empêch|permett)|^(?:en tant qu'|étant une? |je suis une? )(?:ia\b|modèle|assistant)",
+    r"(?:mis|nuestras) (?:políticas|directrices|normas|reglas|principios)[^.:;]{0,40}(?:imp[ií]d|proh[ií]b|permit)|^(?:como|siendo|soy) (?:una? )?(?:modelo de (?:lenguaje|ia|texto)|ia\b|inteligencia artificial)",
+    r"(?:l'immagine|la foto|il contenuto|la richiesta)[^.:;]{0,20}viola |non posso (?:descriver|commentar|identificar)\w+|(?:le mie|le nostre) (?:linee guida|regole|politiche)|^(?:essendo|come|in quanto|sono)(?: un[ao']?)? ?(?:modello (?:linguistico|di)|ia\b|intelligenza artificiale)",
+    r"(?:as )?minhas (?:diretrizes|políticas|regras|normas)|não (?:posso|devo|vou) (?:descrev|comentar|identificar)\w*|^(?:como|sendo|sou)(?: um| uma)? (?:modelo de linguagem|ia\b|inteligência artificial)",
+    # Russian, Chinese
+    r"противореч\w+ (?:моим|нашим)|(?:мои|наши)\w* правил\w+[^.:;]{0,30}(?:не|запрещ)|вынужден\w? отказ|\bя\b[^.:;]{0,15}не (?:могу|буду|стану)[^.:;]{0,20}(?:описыва|описать|комментир)|^как (?:ии|искусственный интеллект|языковая модель)",
+    r"(?:无法|不能|不便|不会|拒绝)(?:为其|为您|为你|对其)?(?:描述|撰写|评论|生成|提供)(?:这|该|此|相关|任何)?(?:张|个|类)?(?:图片|照片|图像|说明|描述|内容)|我(?:不便|没办法|没法)(?:描述|写出|撰写|评论)|^作为(?:一个|一名)?[^。，]{0,6}(?:人工智能|语言模型|ai)",
+)  # fmt: skip
+NO_IMAGE_ANYWHERE = (
+    r"\bi don't see (?:one|it|anything) (?:here|yet|attached)|\bi can only see (?:the|your) text\b|\b(?:only|just) (?:the |your )?text\b[^.:;]{0,20}(?:reached|came|arrived|received)|vision (?:capabilit|support)|text-(?:only|based) (?:model|assistant|ai)",
+    rf"(?:would you mind|could you|can you|please|once you|if you|go ahead and|just) (?:\w+ )?(?:attach|upload|send|shar|re-?send|provid|drop)\w*[^.:;]{{0,25}}{_IMAGE}",
+    rf"{_IMAGE}[^.:;]{{0,30}}(?:did not|didn't|does not|doesn't|never|failed to|wasn't|was not|hasn't|has not)[^.:;]{{0,20}}(?:come through|go through|upload|load|attach|arrive|reach)",
+    # German
+    r"\b(?:ich|mir|wir|uns)\b[^.:;]{0,25}\b(?:nicht|kein\w*)\b[^.:;]{0,12}(?:zugriff|bild (?:vor|sehen|erhalten)|foto (?:vor|sehen|erhalten)|(?:bild|foto)datei|bilder (?:an)?sehen)",
+    r"kein\w* (?:bild|foto|anhang|datei)\w* (?:angekommen|eingegangen)|(?:anhang|bild|foto|datei)\w*[^.:;]{0,25}nicht (?:mitgeschickt|mitgesendet|angekommen|hochgeladen|angehängt|übertragen|geladen)",
+    r"(?:schick|send|lad|teil|übermittl|zeig)\w*[^.:;]{0,25}\b(?:bild|foto|datei)\w*[^.:;]{0,12}(?:,| und| hoch)[^.:;]{0,15}(?:dann|damit|ich\b|erneut|noch einmal)",
+    # French, Spanish, Italian, Portuguese
+    r"\b(?:envoy|partag|transmett|joign|montr|téléchar)\w*(?:-| )(?:moi|la|le)\b[^.:;]{0,25}(?:image|photo|fichier)|(?:pièce jointe|image|photo|fichier)[^.:;]{0,12}(?:ne m'est|ne m'a|n'est) (?:pas )?(?:parven|arriv|transmis)|modèle (?:de langage|textuel)[^.:;]{0,40}(?:voir|images?|photos?)",
+    r"\b(?:comparte|comp[aá]rte(?:me)?|envíame|mándame|sube|adjunta|envía|pásame|súbela)\b[^.:;]{0,20}(?:imagen|foto|archivo)|(?:imagen|foto\w*|archivo) no (?:me )?ha llegado|no tengo (?:acceso|la capacidad|capacidad)[^.:;]{0,20}(?:archivo|imagen|imágenes|foto|ver\b|visual)",
+    r"\b(?:inviami|mandami|condividi|allega|carica|invia|ricarica|puoi inviar\w*)\b[^.:;]{0,20}(?:immagine|foto)|dimenticato di (?:caricare|allegare|inviare)|non posso (?:visualizzare|vedere) (?:le |l'|la )?(?:immagin|foto)",
+    r"\b(?:envie|mande|compartilhe|anexe|reenvie)(?:-me)?\b[^.:;]{0,20}(?:imagem|foto|arquivo)|sem a (?:fotografia|foto|imagem),? (?:fico|não)|não (?:posso|consigo) (?:visualizar|ver|acessar)[^.:;]{0,12}(?:foto|imagem|imagens|arquivo)",
+    # Russian, Chinese
+    r"\bя\b[^.:;]{0,15}не (?:умею|могу|способ\w+)[^.:;]{0,20}(?:просматрив|просмотр|видеть|увидеть|открыв)|(?:текстовая|языковая) модель[^.:;]{0,30}не |(?:пришлите|отправьте|загрузите|прикрепите|скиньте)[^.:;]{0,20}(?:фото|изображ|картин|снимок|файл)|(?:фото|изображение|файл)[^.:;]{0,15}не (?:загрузил|прикрепил|дош|приш|отобраз)",
+    r"(?:照片|图片|图像)[^。，]{0,6}(?:加载|上传)失败|(?:照片|图片|图像)(?:发|上传|传|发送)(?:给我|一下|过来|上来)|(?:不具备|没有|无法)(?:直接)?(?:查看|识别|处理|读取)(?:图像|图片|照片)|纯文本(?:语言)?模型|(?:照片|图片|图像)[^。，]{0,8}(?:没有|未能|未)(?:成功)?(?:上传|加载|显示|附)",
+)  # fmt: skip
+"""Clear wherever they stand in a sentence: no caption speaks of itself, or to who asked for it."""

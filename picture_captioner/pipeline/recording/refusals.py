@@ -16,8 +16,10 @@ from typing import Literal
 from picture_captioner.pipeline.recording.refusal_phrases import (
     LEADS,
     NO_IMAGE,
+    NO_IMAGE_ANYWHERE,
     REFUSED,
     REFUSED_AFTER_A_LEAD,
+    REFUSED_ANYWHERE,
     WRITTEN_IN_THE_PICTURE,
 )
 
@@ -47,6 +49,8 @@ _DESCRIBES_STILL = re.compile(
 )
 """`I can't identify the exact bird, but it is a small brown one on a branch.`"""
 _BLIND = re.compile("|".join(NO_IMAGE), re.IGNORECASE)
+_REFUSES_ANYWHERE = re.compile("|".join(REFUSED_ANYWHERE), re.IGNORECASE)
+_BLIND_ANYWHERE = re.compile("|".join(NO_IMAGE_ANYWHERE), re.IGNORECASE)
 
 
 def refusal_in(text: str) -> Refusal | None:
@@ -59,8 +63,12 @@ def refusal_in(text: str) -> Refusal | None:
     described = False
     for sentence in _SENTENCE_END.split(said)[:_SENTENCES]:
         rest, led = _without_leads(sentence.strip(" \t-—*#\"'"))
-        blind = _BLIND.match(rest)
-        declines = _REFUSES.match(rest) or (led and _REFUSES_AFTER.match(rest))
+        blind = _BLIND.match(rest) or _BLIND_ANYWHERE.search(sentence)
+        declines = (
+            _REFUSES.match(rest)
+            or (led and _REFUSES_AFTER.match(rest))
+            or _REFUSES_ANYWHERE.search(sentence)
+        )
         if (blind or declines) and _WRITTEN.search(sentence):
             return found
         if blind:

@@ -38,6 +38,17 @@ def test_what_somebody_else_wrote_later(kind, text):
     assert bool(refusal_in(text)) == (kind == "refusal")
 
 
+@pytest.mark.parametrize(("language", "kind", "text"), sentences("answers_blind.tsv"))
+def test_what_two_more_wrote_who_saw_neither_code_nor_sentences(language, kind, text):
+    """Of the first 100 refusals 69 were found at first, of the second 90; no caption was called so.
+
+    Between the two, phrases began to be looked for anywhere in a sentence. One is not found still:
+    it describes the photo, and refuses in its second sentence.
+    """
+    described_first = text.startswith("Auf dem Foto scheint ein minderjähriges Kind")
+    assert bool(refusal_in(text)) == (kind != "honest" and not described_first), language
+
+
 @pytest.mark.parametrize(
     "text",
     [
