@@ -13,9 +13,7 @@ from pathlib import Path
 import torch
 
 from picture_captioner.errors import ConfigurationError
-
-_SIGNS_OF_NVIDIA = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
-"""Of the driver; the last one is WSL2's."""
+from picture_captioner.workers import device_errors
 
 _DRIVER_OF_CUDA = {"13": 580, "12": 525}
 """The oldest driver that runs programs built for this CUDA (minor version compatibility)."""
@@ -39,8 +37,8 @@ def choose_device(wanted: str) -> str:
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if wanted in {"auto", "cuda"} and not there["cuda"] and has_nvidia():
-        raise ConfigurationError(_does_not_start())
+    if wanted in {"auto", "cuda"} and (reason := device_errors.why_no_cuda()) is not None:
+        raise ConfigurationError(_does_not_start(reason))
     if wanted == "auto":
         wanted = next(name for name, available in there.items() if available)
     if not there[wanted]:
@@ -54,30 +52,21 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
-def has_nvidia() -> bool:
-    """Whether the driver of an NVIDIA card is loaded, whatever torch makes of it."""
-    return any(Path(sign).exists() for sign in _SIGNS_OF_NVIDIA)
-
-
 def driver_version() -> str | None:
     """`550.54.14`; None where the kernel does not say."""
     try:
-        text = Path(_SIGNS_OF_NVIDIA[0]).read_text(encoding="ascii", errors="replace")
+        sign = Path(device_errors.SIGNS_OF_NVIDIA[0])
+        text = sign.read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
     found = re.search(r"\b(\d{3,}\.\d+(?:\.\d+)?)\b", text)
     return found[1] if found else None
 
 
-def _does_not_start() -> str:
+def _does_not_start(reason: str) -> str:
     """What torch says of a card that is there, and the cure."""
-    try:
-        torch.cuda.init()  # type: ignore[no-untyped-call]
-        reason = "torch gives no reason"
-    except (RuntimeError, AssertionError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     built, driver = torch.version.cuda, driver_version()
-    start = f"there is an NVIDIA card, and CUDA does not start: {reason[:200]}. "
+    start = f"there is an NVIDIA card, and CUDA does not start: {reason}. "
     if built is None:
         return start + (
             f"This torch ({torch.__version__}) is built without CUDA: install the one with CUDA "

@@ -144,7 +144,7 @@ def _is_here(name: str, settings: EmbedderSettings) -> bool:
 def _has_gpu(settings: EmbedderSettings) -> bool:
     from picture_captioner.embedders.towers import pick_device
 
-    return pick_device(settings.device).type != "cpu"
+    return pick_device(settings.device, settings.notice).type != "cpu"
 
 
 def _reason(why: str, passed: list[str]) -> str:

@@ -29,6 +29,7 @@ from picture_captioner.workers.device_errors import (
     cap_memory,
     failure_of,
     first_line,
+    why_no_cuda,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class TwoTowers(Embedder):
 
     @cached_property
     def _device(self) -> torch.device:
-        return pick_device(self.settings.device)
+        return pick_device(self.settings.device, self.settings.notice)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -213,8 +214,8 @@ class TwoTowers(Embedder):
             ) from error
 
 
-def pick_device(wanted: str) -> torch.device:
-    """`auto` takes CUDA, then Apple's MPS, then the CPU.
+def pick_device(wanted: str, notice: Callable[[str], None]) -> torch.device:
+    """`auto` takes CUDA, then Apple's MPS, then the CPU; that a card does not start is told.
 
     Raises:
         UsageError: there is no such device here.
@@ -222,6 +223,11 @@ def pick_device(wanted: str) -> torch.device:
     if wanted == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
+        if (reason := why_no_cuda()) is not None:
+            notice(
+                f"there is an NVIDIA card, and CUDA does not start: {reason}; photos are looked at "
+                "on the CPU, which is slow (docs/self_hosted_models.md)"
+            )
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(wanted)

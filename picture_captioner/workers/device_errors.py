@@ -1,4 +1,4 @@
-"""What torch's exceptions mean: out of memory, the device is gone, or something else.
+"""What torch's exceptions mean: out of memory, the device is gone, or does not start.
 
 torch tells most of it in words only. The words were read in its sources (c10/cuda, aten/mps).
 """
@@ -6,8 +6,12 @@ torch tells most of it in words only. The words were read in its sources (c10/cu
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 
 import torch
+
+SIGNS_OF_NVIDIA = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
+"""Of the driver; the last one is WSL2's."""
 
 _OUT_OF_MEMORY = (
     "out of memory",
@@ -65,6 +69,17 @@ def failure_of(error: BaseException) -> DeviceFailure | None:
 def first_line(error: BaseException) -> str:
     """The line that says what happened; torch adds advice on debugging below it."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def why_no_cuda() -> str | None:
+    """Why an NVIDIA card that is there does not start, in torch's words; None if all is well."""
+    if torch.cuda.is_available() or not any(Path(sign).exists() for sign in SIGNS_OF_NVIDIA):
+        return None
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (RuntimeError, AssertionError) as error:
+        return first_line(error).rstrip(".")
+    return "torch gives no reason"
 
 
 def cap_memory(free: float) -> None:

@@ -10,12 +10,13 @@ from tests.needs import need
 
 torch = need("torch")
 
-from picture_captioner.backends import local_devices, local_loading, local_memory
+from picture_captioner.backends import local_loading, local_memory
 from picture_captioner.backends.base import BackendSettings
 from picture_captioner.backends.local_batching import FORGET_SECONDS, BatchSize
 from picture_captioner.backends.local_devices import choose_device, runs_flash_attention
 from picture_captioner.backends.local_hf import LocalBackend, LocalOptions
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
+from picture_captioner.workers import device_errors
 from picture_captioner.workers.device_errors import DeviceFailure, cap_memory, failure_of
 
 
@@ -26,7 +27,7 @@ def pretend(monkeypatch, tmp_path):
     def make(driver="550.54.14", built="13.0", reason=None, capability=None, archs=()):
         sign = tmp_path / "version"
         sign.write_text(f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {driver}  Thu\n")
-        monkeypatch.setattr(local_devices, "_SIGNS_OF_NVIDIA", (str(sign),))
+        monkeypatch.setattr(device_errors, "SIGNS_OF_NVIDIA", (str(sign),))
 
         def init():
             if reason:

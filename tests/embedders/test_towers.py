@@ -25,6 +25,7 @@ from picture_captioner.errors import (
     ModelError,
     UsageError,
 )
+from picture_captioner.workers import device_errors
 from tests.embedders import checkpoints
 from tests.images import gradient, noise
 
@@ -234,4 +235,28 @@ def test_half_precision_on_a_gpu_gives_nearly_the_same(folders):
 
 def test_auto_takes_a_gpu_where_there_is_one():
     there = torch.cuda.is_available() or torch.backends.mps.is_available()
-    assert (towers.pick_device("auto").type != "cpu") == there
+    assert (towers.pick_device("auto", print).type != "cpu") == there
+
+
+@pytest.mark.parametrize(("device", "card"), [("auto", True), ("auto", False), ("cpu", True)])
+def test_a_card_that_does_not_start_is_told_once(device, card, folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(device_errors, "SIGNS_OF_NVIDIA", (str(tmp_path / "version"),))
+    if card:
+        (tmp_path / "version").touch()
+    old = "The NVIDIA driver on your system is too old (found version 12040). Please update"
+
+    def init():
+        raise RuntimeError(old + "\nand more lines")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", init)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    said = []
+    settings = EmbedderSettings(str(folders["clip"]), device=device, notice=said.append)
+    embedder = embedder_class("clip")(settings)
+    embedder.embed_images(IMAGES[:1])
+    embedder.embed_texts(TEXTS[:1])
+    assert embedder._device.type == "cpu"
+    told = [line for line in said if "CUDA does not start" in line]
+    assert len(told) == (device == "auto" and card)
+    assert all(old in line and "on the CPU" in line and "\n" not in line for line in told)
