@@ -26,6 +26,7 @@ from picture_captioner.foreign_text import keep_secret, keep_secrets_of
 from picture_captioner.settings import KEYS, DeclaredSettings, ServerAddress
 
 if TYPE_CHECKING:
+    from dotenv.parser import Original
     from pydantic import SecretStr
 
 CONFIG_FILE = Path("config.env")
@@ -43,10 +44,11 @@ has an address of a database in LIBRARY."""
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """What a config.env says; without a file, nothing."""
+    """What a config.env says, and where lines are that nobody can read; without a file, nothing."""
 
     path: Path | None = None
     lines: Mapping[str, str | None] = field(default_factory=dict)
+    unread: tuple[int, ...] = ()
 
     def keys_for_others(self) -> str | None:
         """A sentence if others of this machine can read a key in it."""
@@ -172,6 +174,11 @@ class Settings(DeclaredSettings):
             for name, value in self.file.lines.items()
             if value is None or name.upper() not in valid
         ]
+        sentences += [
+            f"line {line} of {self.file.path} is not NAME=value and does nothing: is a quotation "
+            "mark not closed?"
+            for line in self.file.unread
+        ]
         read = {variable_of(name.lower()) for name in valid} | {CONFIG_VARIABLE, LOOP_VARIABLE}
         for name in sorted(os.environ):
             if name.startswith(PREFIX) and name not in read:
@@ -208,13 +215,13 @@ def read_config(named: Path | None = None) -> ConfigFile:
     Raises:
         UsageError, ConfigurationError: the one that was named is not there, or cannot be read.
     """
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     by_environment = os.environ.get(CONFIG_VARIABLE)
     path = named or (Path(by_environment) if by_environment else CONFIG_FILE)
     try:
         with path.expanduser().open(encoding="utf-8-sig") as stream:
-            lines = dotenv_values(stream=stream, interpolate=False)
+            found = list(parse_stream(stream))
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path.absolute()} is not UTF-8 text: {error}") from None
     except OSError as error:
@@ -224,7 +231,15 @@ def read_config(named: Path | None = None) -> ConfigFile:
         raise (UsageError(f"--config: {told}") if named else ConfigurationError(told)) from error
     except RuntimeError:  # no such user in ~user
         raise UsageError(f"--config {path}: nobody has that home directory") from None
-    return ConfigFile(path.absolute(), lines)
+    lines = {one.key: one.value for one in found if one.key is not None}
+    unread = tuple(_first_line(one.original) for one in found if one.error)
+    return ConfigFile(path.absolute(), lines, unread)
+
+
+def _first_line(statement: Original) -> int:
+    """The line in which a statement begins, after the blank ones that count as its own."""
+    text = statement.string
+    return statement.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:

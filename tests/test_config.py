@@ -81,6 +81,16 @@ def test_the_example_file_and_the_page_are_made_from_the_declarations():
     assert settings_page.table() in (ROOT / "docs" / "settings.md").read_text("utf-8")
 
 
+def test_a_line_that_nobody_can_read_is_told_by_its_number(capfd):
+    write('MODEL=mine\n\nPROMPT="What is it?\n')
+    assert load_settings().model == "mine"
+    (told,) = unknown_settings()
+    assert told.startswith("line 3 of ")
+    assert "quotation mark" in told
+    assert "What is it" not in told
+    assert capfd.readouterr().err == ""
+
+
 FOREIGN = {
     "LANGUAGE": "de_DE:de",
     "LOG_LEVEL": "info",
