@@ -146,11 +146,51 @@ def test_what_is_not_there_can_still_be_taken_back(here):
     assert contents(here) == before
 
 
+def test_what_was_moved_is_found_by_what_library_db_knows(here):
+    before = contents(here)
+    caption("write", *HERE, cwd=here)
+    (here / "photos" / "sub").rename(here / "photos" / "new")
+    (here / "photos" / "a.jpg").rename(here / "photos" / "z.jpg")
+    (here / "photos" / "a.jpg.xmp").rename(here / "photos" / "z.jpg.xmp")
+    done = caption("undo", *HERE, "--all", "--json", cwd=here)
+    assert (done.returncode, "that were moved are found after" in done.stderr) == (66, True)
+    stages = ("--stage=normalize", "--stage=metadata")
+    assert caption("process", *HERE, *stages, cwd=here).returncode == 0
+    done = caption("undo", *HERE, "--all", "--json", cwd=here)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"restored byte for byte": 2})
+    assert "sub/c.jpg.xmp was moved: new/c.jpg.xmp" in done.stderr
+    after = contents(here)
+    assert set(after) == {
+        name.replace("/a.jpg", "/z.jpg").replace("/sub/", "/new/") for name in before
+    }
+    assert sorted(after.values()) == sorted(before.values())
+
+
+def test_what_is_gone_for_good_is_given_up(here):
+    caption("write", *HERE, cwd=here)
+    (here / "photos" / "b.jpg.xmp").unlink()  # somebody's own, with our words
+    for flags, code in ((["--all"], 66), (["--all"], 66), (["--all", "--give-up"], 0)):
+        done = caption("undo", *HERE, *flags, cwd=here)
+        assert (done.returncode, "not there" in done.stderr) == (code, True), done.stderr
+    assert "1 sidecar not there, and given up" in done.stderr
+    done = caption("undo", *HERE, "--all", cwd=here)
+    assert (done.returncode, "Nothing to take back" in done.stderr) == (0, True)
+    assert not (here / "photos" / "b.jpg.xmp").exists()
+
+
 def test_a_sidecar_of_ours_that_was_deleted_is_as_it_was(here):
     caption("write", *HERE, "--include=a.jpg", cwd=here)
     (here / "photos" / "a.jpg.xmp").unlink()
     done = caption("undo", *HERE, "--all", "--json", cwd=here)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"as they were already": 1})
+
+
+def test_so_is_one_that_we_made_and_changed_again(here):
+    caption("write", *HERE, "--include=a.jpg", "--fields=keywords", cwd=here)
+    caption("write", *HERE, "--include=a.jpg", cwd=here)
+    (here / "photos" / "a.jpg.xmp").unlink()
+    done = caption("undo", *HERE, "--all", "--json", cwd=here)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"as they were already": 2})
 
 
 def test_runs_are_listed_without_photos_and_as_json(here):

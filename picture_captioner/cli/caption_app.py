@@ -330,11 +330,17 @@ def undo(
     list_runs: Annotated[
         bool, typer.Option("--list", metavar="", help="List the runs that can be taken back.")
     ] = False,
+    give_up: Annotated[
+        bool,
+        typer.Option(
+            "--give-up", metavar="", help="Forget those whose file is gone: they stay as they are."
+        ),
+    ] = False,
 ) -> int:
     """Take back what 'write' wrote: byte for byte, or ours alone where somebody edited since."""
     from picture_captioner.cli.commands.undo import undo_writes
 
-    return undo_writes(flags, run=run, everything=everything, list_runs=list_runs)
+    return undo_writes(flags, run=run, everything=everything, list_runs=list_runs, give_up=give_up)
 
 
 @app.command()

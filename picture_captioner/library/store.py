@@ -189,6 +189,14 @@ class Library:
             )
             return [from_key(row[0]) for row in rows]
 
+    def content_of(self, rel_path: str) -> str | None:
+        """What a file had as content when it was looked at or captioned last."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT content FROM located WHERE rel_path = ?", (to_key(rel_path),)
+            ).fetchone()
+        return from_key(row[0]) if row is not None and row[0] is not None else None
+
     def thumbnail(self, content_sha256: str) -> bytes | None:
         """The WebP thumbnail of a photo, 320 pixels on its longer side."""
         with self.database.reading() as connection:

@@ -65,6 +65,7 @@ class Undone(StrEnum):
     TAKEN_OUT = "changed since: our own values taken out"
     NOTHING = "as they were already"
     MISSING = "not there now: can still be taken back"
+    GIVEN_UP = "not there, and given up"
     FAILED = "could not be undone"
 
 
@@ -262,31 +263,41 @@ def take_back(
     photos_dir: Path,
     writes: Iterable[Write],
     tool: ExifTool,
-    carry: Callable[[str, str, str], None],
+    carry: Callable[[str, str, str, str], None],
+    moved: Callable[[str], str | None],
     tell: Callable[[Write, Undone, str], None],
+    *,
+    give_up: bool = False,
 ) -> Iterator[Undone]:
     """Undo these writes, the newest first, each as soon as it is asked for.
 
-    A write whose file is not there stays open, and so do the earlier ones of that file: its disk
-    may come back.
+    A write whose file is not there stays open (unless `give_up`), and so do the earlier ones of
+    that file: its disk may come back.
 
     Args:
         tool: needed only for a photo that somebody changed since.
-        carry: told of a photo whose bytes are others now: its path, the old hash and the new one.
+        carry: told of a photo whose bytes are others now: its path now, that when it was written,
+            the old hash and the new one.
+        moved: where a file that is not there lies now, if that is known.
     """
-    missing: set[str] = set()
-    for write in sorted(writes, key=lambda w: w.identity, reverse=True):
-        why, path = "", photos_dir / write.path
+    newest_first = sorted(writes, key=lambda w: w.identity, reverse=True)
+    made = {write.path for write in newest_first if write.before_sha256 is None}
+    places: dict[str, str | None] = {}
+    for write in newest_first:
+        why, path = "", write.path
+        if path not in places:
+            there = not _is_missing(photos_dir / path, ours=path in made)
+            places[path] = path if there else moved(path)
+        place = places[path]
         try:
-            if write.path in missing or _is_missing(write, path):
-                missing.add(write.path)
-                done = Undone.MISSING
+            if place is None:
+                done = Undone.GIVEN_UP if give_up else Undone.MISSING
             elif write.inside is None:
-                done = _undo(write, path)
+                done = _undo(write, photos_dir / place)
             else:
-                done, now = _undo_inside(write, write.inside, path, tool)
+                done, now = _undo_inside(write, write.inside, photos_dir / place, tool)
                 if now is not None:
-                    carry(write.path, write.after_sha256, now)
+                    carry(place, path, write.after_sha256, now)
         except SidecarError as error:
             done, why = Undone.FAILED, str(error)
         if done not in (Undone.FAILED, Undone.MISSING):
@@ -295,11 +306,9 @@ def take_back(
         yield done
 
 
-def _is_missing(write: Write, path: Path) -> bool:
-    """Whether the file is elsewhere; a sidecar of ours that goes while its photo stays is gone."""
-    if os.path.lexists(path):
-        return False
-    return write.before_sha256 is not None or not _has_photo(path)
+def _is_missing(path: Path, *, ours: bool) -> bool:
+    """Whether a file is elsewhere; a sidecar that we made and whose photo stays was deleted."""
+    return not (os.path.lexists(path) or (ours and _has_photo(path)))
 
 
 def _has_photo(sidecar: Path) -> bool:

@@ -55,15 +55,19 @@ class Carrier:
 
     def carry(self, rel_path: str, old: str, new: str) -> None:
         """The photo with this old hash has this new one. A second time it does nothing."""
+        self.carry_moved(rel_path, rel_path, old, new)
+
+    def carry_moved(self, rel_path: str, was: str, old: str, new: str) -> None:
+        """The same of a photo that may have been moved, with a caption under its old path."""
         self.open()
         if self._journal is None:
             raise RuntimeError("it is open")
         status = (self._photos_dir / rel_path).stat()
         size, mtime_ns = status.st_size, status.st_mtime_ns
-        known = self._journal.index.fold(rel_path)
+        folds = [self._journal.index.fold(path) for path in dict.fromkeys((was, rel_path))]
         # The caption first, then what may have failed since: each stays what it is.
-        entries = [e for e in (known.caption, known.last) if e and e.content_sha256 == old]
-        unique = {entry.offset: entry for entry in entries}.values()
+        known = [entry for fold in folds for entry in (fold.caption, fold.last) if entry]
+        unique = {e.offset: e for e in known if e.content_sha256 == old}.values()
         records = [self._journal.read_record(entry) for entry in unique]
         if self._people is not None and self._decided(old, new):
             self._people.decide({"kind": "carried", "content": old, "into": new})

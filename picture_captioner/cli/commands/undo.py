@@ -6,7 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.files import photos_dir_of
@@ -16,11 +17,14 @@ from picture_captioner.cli.terminal import count, say, say_all, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, UsageError
 from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
+from picture_captioner.library import Library
 from picture_captioner.writeback import undo
 from picture_captioner.writeback.exiftool import ExifTool, work_folder
 
 
-def undo_writes(flags: Flags, *, run: str | None, everything: bool, list_runs: bool) -> int:
+def undo_writes(
+    flags: Flags, *, run: str | None, everything: bool, list_runs: bool, give_up: bool = False
+) -> int:
     """Take back what `write` did: one run of it, or all.
 
     Raises:
@@ -53,11 +57,42 @@ def undo_writes(flags: Flags, *, run: str | None, everything: bool, list_runs: b
             if any(write.inside for write in chosen):
                 carrier.open()
                 carrier.settle(file.rows)
-            undone = undo.take_back(file, photos_dir, chosen, tool, carrier.carry, _tell_undone)
+            library = None
+            if settings.has_library:
+                library = held.enter_context(Library.open(settings.library_home, lambda _: None))
+            moved = partial(_moved, library, photos_dir)
+            undone = undo.take_back(
+                file, photos_dir, chosen, tool, carrier.carry_moved, moved, _tell_undone,
+                give_up=give_up,
+            )  # fmt: skip
             outcome.update(str(done) for done in undone)
     if flags.as_json:
         show_json(dict(outcome))
     return _tell(outcome, _noun(chosen))
+
+
+def _moved(library: Library | None, photos_dir: Path, path: str) -> str | None:
+    """Where a photo that library.db knows under its new name lies now, or the sidecar beside it."""
+    old = PurePosixPath(path)
+    photos = [path]
+    if old.suffix == ".xmp":
+        kinds = sorted(PHOTO_EXTENSIONS | RAW_EXTENSIONS)
+        names = [old.stem, *(f"{old.stem}{kind}" for k in kinds for kind in (k, k.upper()))]
+        photos = [str(old.with_name(name)) for name in names]
+    for photo in photos if library is not None else ():
+        if library is None or (content := library.content_of(photo)) is None:
+            continue
+        for now in map(PurePosixPath, library.paths_of(content)):
+            new = now
+            if photo != path:
+                whole = path == f"{photo}.xmp"
+                new = now.with_name(f"{now.name}.xmp") if whole else now.with_suffix(".xmp")
+            outside = now.is_absolute() or ".." in now.parts
+            if not outside and new != old and os.path.lexists(photos_dir / new):
+                say(f"{path} was moved: {new}")
+                return str(new)
+        break
+    return None
 
 
 def _list_runs(flags: Flags, writes: Sequence[undo.Write]) -> int:
@@ -107,7 +142,8 @@ def _tell(outcome: Counter[str], noun: str) -> int:
     if outcome[undo.Undone.MISSING]:
         say(
             "Put back what is not there, or name its folder with --photos-dir, and run the same "
-            "command again; 'caption.py forget --gone' gives up photos that were deleted"
+            "command again. Photos that were moved are found after a 'caption.py process'; what "
+            "is gone for good is given up with --give-up"
         )
     if outcome[undo.Undone.FAILED]:
         return ExitCode.IO_FAILED
