@@ -155,7 +155,7 @@ class DeclaredSettings:
         "no photo leaves this machine. Never coordinates.",
         WHO,
         default="",
-        on=_RUN,
+        on=f"{_RUN} estimate",
         show_default="nothing",
         comment="Facts about each photo that are told to the model, and leave for the host of "
         "BACKEND: people,place,date,folder,album,keywords. Never coordinates.",

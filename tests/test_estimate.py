@@ -84,6 +84,35 @@ def test_headers_that_cannot_be_read_are_no_reason_to_know_nothing(tmp_path):
     assert found["input_tokens_per_photo"] > 1229, "for the largest picture that is sent"
 
 
+def test_hints_and_facts_are_a_part_of_the_price(camera):
+    flags = ("--backend=openai", "--model=gpt-4.1")
+    alone = estimate(camera, *flags)
+    assert alone["told_tokens_per_photo"] is None
+    tags = [f"tag number {i}" for i in range(40)]
+    (camera / "hints.jsonl").write_text(json.dumps({"rel_path": "1.png", "tags": tags}) + "\n")
+    hinted = estimate(camera, *flags, "--hints=hints.jsonl")
+    more = hinted["input_tokens_per_photo"] - alone["input_tokens_per_photo"]
+    assert more == hinted["told_tokens_per_photo"] > 40, "a third of what one photo's take"
+    assert hinted["cost_usd"] > alone["cost_usd"]
+    assert hinted["told_unknown_photos"] == 0
+
+    (camera / "photos").rename(camera / "Lake")
+    (camera / "photos").mkdir()
+    (camera / "Lake").rename(camera / "photos" / "A week at Lake Constance")
+    told = estimate(camera, *flags, "--context=folder,date")
+    assert told["told_unknown_photos"] == 3
+    assert told["told_tokens_per_photo"] > 30
+    line = said(camera, *flags, "--context=folder,date")["told"]
+    assert "of 3 photos nothing is known yet" in line
+    done = caption(
+        "process", "--photos-dir=photos", "--stage=normalize", "--stage=metadata", cwd=camera
+    )
+    assert done.returncode == 0, done.stderr
+    known = estimate(camera, *flags, "--context=folder,date")
+    assert known["told_unknown_photos"] == 0
+    assert known["told_tokens_per_photo"] == told["told_tokens_per_photo"], "no photo has a date"
+
+
 @pytest.mark.parametrize("flags", [["--backend=xai"], ["--backend=openai", "--model=gpt-6-luna"]])
 def test_a_model_without_a_published_rule_is_unknown_until_it_was_billed(camera, flags):
     lines = said(camera, *flags)

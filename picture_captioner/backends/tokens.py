@@ -212,7 +212,7 @@ OUTPUT_TOKENS = {"caption": 60, "title": 15, "tags": 30, "summary": 100}
 """Assumed for each field: two sentences are 30 to 45 words, at 1.3 to 1.5 tokens a word."""
 
 _OTHER_FIELD = 30
-_FRAME = 10
+FRAME = 10
 """Tokens that mark where a message begins and ends and who speaks."""
 
 
@@ -235,7 +235,7 @@ def expected_tokens(
     answer = sum(OUTPUT_TOKENS.get(field, _OTHER_FIELD) for field in settings.fields)
     return ExpectedTokens(
         image=image_tokens,
-        text=text_tokens(question(settings, ()), characters_per_token) + _FRAME,
+        text=text_tokens(question(settings, ()), characters_per_token) + FRAME,
         output=min(answer, settings.max_tokens) + thinking,
     )
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from operator import methodcaller
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from PIL.Image import Image
 
-from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.backends.base import CaptionBackend, ExpectedTokens
+from picture_captioner.backends.prompt import question
 from picture_captioner.backends.registry import backend_class
+from picture_captioner.backends.tokens import FRAME, text_tokens
 from picture_captioner.cli.commands.compose import (
     edge_for,
     make_backend,
@@ -24,26 +30,31 @@ from picture_captioner.cli.commands.files import index_of, photos_dir_of
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import shots_of
 from picture_captioner.cli.commands.photos import find_photos, spread
-from picture_captioner.cli.commands.rules import hints_for, rules_for
+from picture_captioner.cli.commands.rules import context_for, hints_for, rules_for
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say, show_json, show_table
 from picture_captioner.config import Settings
 from picture_captioner.errors import BackendUnavailableError, CaptionerError, ExitCode, FatalError
 from picture_captioner.journal import JournalIndex, read_again
+from picture_captioner.library import Library, PhotoFacts
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.dedup import SameShots
 from picture_captioner.pipeline.forecast import (
+    MAX_HEADERS,
     Dimensions,
     Forecast,
+    Rule,
     as_billed,
     asked_alike,
     by_rule,
     photos_per_second,
     read_dimensions,
 )
+from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
 from picture_captioner.pipeline.recording.answers import judge_answer
+from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
     of_another_library,
@@ -79,7 +90,8 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
     if model := _answered_before(index, settings):
         settings = flags.settings(prompt=settings.prompt, model=model)
     backend = make_backend(flags, settings)
-    rules = rules_for(flags, [backend], hints_for(flags))
+    hints = hints_for(flags)
+    rules = rules_for(flags, [backend], hints)
     prices, edge = prices_for(backend, settings), edge_for([backend], settings)
     workers = workers_for(backend, settings)
     photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
@@ -88,7 +100,13 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
             f"The journal {settings.captions_jsonl} seems to be another library's: {differing}. "
             "A run would stop: name this library's journal with --captions-jsonl FILE"
         )
-    taken = select(photos, index, rules).pending
+    with ExitStack() as held:
+        library = _library(flags, settings, held)
+        if (context := context_for(flags, settings, backend, library)) is not None:
+            hints = hints.with_context(context)
+            rules = rules_for(flags, [backend], hints)
+        taken = select(photos, index, rules).pending
+        told = _told(backend, hints, library, spread(taken, MAX_HEADERS))
     shots = shots_of(photos, rules)
     own = SameShots(shots, index, rules)
     asked = {photo.rel_path for photo in taken} - shots.keys()
@@ -105,7 +123,7 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
     billed = as_billed(records, prices)
     # Without a readable header every photo is taken for a large one.
     sizes = dimensions.sizes or [(edge, edge)]
-    rule = by_rule(backend.expected_tokens, sizes, edge, prices)
+    rule = by_rule(told.added_to(backend.expected_tokens), sizes, edge, prices)
     tried = None
     if trial and pending:
         tried = try_out(backend, settings, photos_dir, spread(pending, trial), edge)
@@ -122,6 +140,8 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
         **_tried(tried, len(pending)),
         "sent_to": backend.destination,
         "free": prices.free,
+        "told_tokens_per_photo": told.tokens if hints else None,
+        "told_unknown_photos": told.unknown if hints else None,
         **_money(backend, prices, billed, rule, len(pending)),
     }
 
@@ -132,6 +152,56 @@ def _answered_before(index: JournalIndex, settings: Settings) -> str | None:
         return None
     entries = reversed(index.entries.values())
     return next((e.model for e in entries if e.backend == settings.backend and e.model), None)
+
+
+def _library(flags: RunFlags, settings: Settings, held: ExitStack) -> DispensableLibrary | None:
+    """What facts there are; asking makes no file."""
+    if flags.no_library or not settings.context:
+        return None
+    known = settings.has_library
+    library = Library.open(settings.library_home, say) if known else Library.in_memory(say)
+    return DispensableLibrary(held.enter_context(library), say)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What hints and facts add to the question: tokens a photo, and of how many nothing is known.
+
+    `tokens` are by the characters of a token of `expected_tokens` as the backend counts them.
+    """
+
+    tokens: int = 0
+    unknown: int = 0
+
+    def added_to(self, rule: Rule) -> Rule:
+        """The backend's rule with them."""
+
+        def with_these(width: int, height: int) -> ExpectedTokens | None:
+            expected = rule(width, height)
+            return expected and replace(expected, text=expected.text + self.tokens)
+
+        return with_these
+
+
+def _told(
+    backend: CaptionBackend,
+    hints: Hints,
+    library: DispensableLibrary | None,
+    photos: Sequence[Photo],
+) -> _Told:
+    """The mean over photos of which library.db knows the facts, or over all where it knows none."""
+    alone = max(1, text_tokens(question(backend.settings, ())))
+    known: list[int] = []
+    others: list[int] = []
+    for photo in photos if hints else ():
+        look = methodcaller("facts", photo.rel_path, photo.size, photo.mtime_ns)
+        facts: PhotoFacts | None = library.ask(look, None) if library else None
+        content = facts.content_sha256 if facts is not None else None
+        added = question(backend.settings, hints.tags(photo.rel_path, content))
+        (known if content or library is None else others).append(text_tokens(added) - alone)
+    expected = backend.expected_tokens(1000, 1000)
+    scale = (expected.text - FRAME) / alone if expected is not None else 1.0
+    return _Told(round(fmean(known or others or [0]) * scale), len(others))
 
 
 def _sizes(dimensions: Dimensions, edge: int) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def _rows(values: dict[str, Any], run: str) -> list[tuple[str, str]]:
         found.append(("price", _price(values)))
     if values["batch_cost_usd"]:
         found.append(("batch", _batch(values)))
+    if values["told_tokens_per_photo"] is not None:
+        found.append(("told", _told(values)))
     if values["basis"] == "billed" and values["rule_cost_usd"] is not None:
         found.append(("by rule", _by_rule(values)))
     return found
@@ -73,6 +75,14 @@ def _tokens(values: dict[str, Any], run: str) -> str:
 
 def _ask_again(run: str) -> str:
     return f"caption some with '{run} --limit 20', then ask again"
+
+
+def _told(values: dict[str, Any]) -> str:
+    """What --hints and --context add, and what it was estimated from."""
+    said = f"{values['told_tokens_per_photo']:,} tokens a photo for hints and facts, counted above"
+    if not (unknown := values["told_unknown_photos"]):
+        return said
+    return f"{said}; of {count(unknown)} nothing is known yet: 'caption.py process' looks"
 
 
 def _so_far(values: dict[str, Any]) -> str:

@@ -63,7 +63,7 @@ def library_and_context(
     """
     try:
         library = _library(flags, settings, notice, held, alone=alone)
-        return library, _context_for(flags, settings, backend, library)
+        return library, context_for(flags, settings, backend, library)
     except LibraryError as error:
         cure = "To caption without what it knows, leave --context out"
         raise type(error)(f"{error}. {cure}") from error
@@ -99,7 +99,7 @@ def _library(
         return None
 
 
-def _context_for(
+def context_for(
     flags: RunFlags,
     settings: Settings,
     backend: CaptionBackend,
