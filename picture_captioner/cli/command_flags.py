@@ -147,6 +147,18 @@ class TagFlags(Flags):
     )
     model: str | None = flag("NAME", "The model, or its folder, that made the vectors.", HOW)
     nouns: bool = switch("Also by 8,588 nouns; reading them takes minutes, once a model.", WHICH)
+    faces: bool = switch(
+        "Experiment: also emotion, expression and gaze of faces that 'people scan' found.", WHICH
+    )
+    min_confidence: float = flag(
+        "0-1",
+        "No tag that is less sure, whatever the taxonomy takes.",
+        WHICH,
+        default=0.0,
+        least=0.0,
+        most=1.0,
+        show_default="0",
+    )
     force: bool = switch("Also photos whose tags are up to date.", WHICH)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from picture_captioner.errors import UsageError
+from picture_captioner.library import tags
 from picture_captioner.library.home import Connection, Part
 from picture_captioner.library.schema import to_key
 from picture_captioner.library.selection import ALTERNATIVES, WORDS, Selection, Term
@@ -29,8 +30,6 @@ _TOLD_SO = _TOLD.format("kind = ? AND value IN (SELECT value FROM json_each(?))"
 _HAS = {
     "caption": "captions.caption IS NOT NULL",
     "title": "captions.title IS NOT NULL",
-    "tag": "located.rel_path IN (SELECT rel_path FROM caption_tags) "  # noqa: S608
-    "OR located.content IN (SELECT content FROM photo_tags) OR " + _TOLD.format("kind = 'keyword'"),
     "text": "located.content IN (SELECT content FROM texts WHERE lines != '[]') "
     "OR captions.id IN (SELECT rowid FROM caption_words WHERE text != '')",
     "face": "located.content IN (SELECT content FROM faces)",
@@ -41,13 +40,14 @@ _HAS = {
     "OR located.rel_path IN (SELECT rel_path FROM beside WHERE latitude IS NOT NULL)",
     "vector": "located.content IN (SELECT key FROM vectors)",
 }
+"""All but `tag`: a tag that somebody deleted is none."""
 
 
 def where(
     connection: Connection,
     selection: Selection,
     persons: PersonContents | None,
-    tags: TagName | None,
+    tag_name: TagName | None,
 ) -> Part | None:
     """The condition of a selection's filters; None if it has none.
 
@@ -59,7 +59,7 @@ def where(
     for term in selection.terms:
         if term.kind in WORDS or term.kind == "similar":
             continue
-        condition = _condition(connection, term, persons, tags)
+        condition = _condition(connection, term, persons, tag_name)
         if term.negated:
             every.append(Part(f"({condition.sql}) IS NOT TRUE", condition.values))
         elif term.kind in ALTERNATIVES:
@@ -79,7 +79,7 @@ def _condition(
     connection: Connection,
     term: Term,
     persons: PersonContents | None,
-    tags: TagName | None,
+    tag_name: TagName | None,
 ) -> Part:
     value = term.value
     if term.kind == "date":
@@ -98,7 +98,9 @@ def _condition(
     if term.kind == "place":
         return _place(connection, value)
     if term.kind == "tag":
-        return _tag(connection, value, tags)
+        return _tagged(connection, lambda now: is_called(now, value), tag_name)
+    if (term.kind, value) == ("has", "tag"):
+        return _tagged(connection, lambda _: True, tag_name)
     if term.kind == "person":
         return _person(connection, value, persons)
     return Part(_HAS[value])
@@ -129,21 +131,19 @@ def _place(connection: Connection, value: str) -> Part:
     )
 
 
-def _tag(connection: Connection, value: str, tags: TagName | None) -> Part:
+def _tagged(connection: Connection, fits: Callable[[str], bool], name: TagName | None) -> Part:
+    """By whoever gave them, the tags that fit as they are called now."""
     stored = connection.execute(
-        "SELECT tag FROM caption_tags UNION SELECT tag FROM photo_tags "
-        "UNION SELECT value FROM told_facts WHERE kind = 'keyword'"
+        "SELECT tag FROM caption_tags UNION SELECT value FROM told_facts WHERE kind = 'keyword'"
     )
-    names = [name for (name,) in stored]
-    shown = {name: tags(name) if tags else name for name in names}
-    fitting = [name for name, now in shown.items() if now is not None and is_called(now, value)]
-    chosen = json.dumps(fitting)
+    names = [*(tag for (tag,) in stored), *tags.of_pictures(connection)]
+    shown = {tag: name(tag) if name else tag for tag in names}
+    chosen = json.dumps([tag for tag, now in shown.items() if now is not None and fits(now)])
     return Part(
         "located.rel_path IN (SELECT rel_path FROM caption_tags "  # noqa: S608
         "WHERE tag IN (SELECT value FROM json_each(?))) "
-        "OR located.content IN (SELECT content FROM photo_tags "
-        "WHERE tag IN (SELECT value FROM json_each(?))) OR " + _TOLD_SO,
-        (chosen, chosen, "keyword", chosen, "keyword", chosen),
+        f"OR located.content IN ({tags.CONTENTS_WITH}) OR " + _TOLD_SO,
+        (chosen, *(chosen,) * tags.MARKS, "keyword", chosen, "keyword", chosen),
     )
 
 

@@ -37,6 +37,7 @@ TABLES: Mapping[str, str] = {
     "face_assignments": "content, number",
     "face_crops": "content, number",
     "bodies": "content, number",
+    "face_tags": "content, number, category, tag",
     "places": "content",
     "texts": "id",
     "photo_tags": "content, model, category, tag",

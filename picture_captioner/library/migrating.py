@@ -168,6 +168,7 @@ MUST_HOLD: dict[str, str] = {
     "places": _IS_PLACE,
     "texts": "json_valid(lines) AND json_type(lines) = 'array'",
     "photo_tags": "confidence BETWEEN 0 AND 1",
+    "face_tags": "confidence BETWEEN 0 AND 1",
 }
 """What the values of a table's rows are, besides being of the declared type."""
 

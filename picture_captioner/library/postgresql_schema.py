@@ -332,5 +332,32 @@ CREATE TABLE bodies (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_ALL_TABLES, _WORKERS, _QUARTERS, _SEEN_AT, _BODIES)
+_TAGS_OF_FACES = """
+CREATE TABLE face_tags (
+    content bytea NOT NULL,
+    number integer NOT NULL,
+    version text COLLATE "C" NOT NULL,
+    category text COLLATE "C" NOT NULL,
+    tag text COLLATE "C" NOT NULL,
+    confidence double precision NOT NULL,
+    PRIMARY KEY (content, number, category, tag)
+);
+CREATE INDEX face_tags_by_tag ON face_tags (tag);
+CREATE FUNCTION faces_untagged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    DELETE FROM face_tags WHERE content = old.content AND number = old.number;
+    DELETE FROM stages WHERE content = old.content AND stage = 'face tags';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER faces_untagged AFTER DELETE ON faces
+    FOR EACH ROW EXECUTE FUNCTION faces_untagged();
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    _ALL_TABLES,
+    _WORKERS,
+    _QUARTERS,
+    _SEEN_AT,
+    _BODIES,
+    _TAGS_OF_FACES,
+)
 """SQL that leads from version n to version n + 1."""

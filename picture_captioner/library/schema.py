@@ -269,6 +269,19 @@ CREATE TABLE bodies (
 """
 """People by their bodies; which face belongs to which follows from their places."""
 
+_TAGS_OF_FACES = """
+CREATE TABLE face_tags (
+    content BLOB NOT NULL, number INTEGER NOT NULL, version TEXT NOT NULL, category TEXT NOT NULL,
+    tag TEXT NOT NULL, confidence REAL NOT NULL, PRIMARY KEY (content, number, category, tag)
+) WITHOUT ROWID;
+CREATE INDEX face_tags_by_tag ON face_tags (tag);
+CREATE TRIGGER faces_untagged AFTER DELETE ON faces BEGIN
+    DELETE FROM face_tags WHERE content = old.content AND number = old.number;
+    DELETE FROM stages WHERE content = old.content AND stage = 'face tags';
+END;
+"""
+"""What a model sees in a face; `version` names it and the taxonomy. They go with the face's box."""
+
 MIGRATIONS: tuple[str, ...] = (
     _PHOTOS_VECTORS_CAPTIONS,
     _WHICH_CAPTION_HOLDS,
@@ -281,6 +294,7 @@ MIGRATIONS: tuple[str, ...] = (
     _SUSPECT_CAPTIONS,
     _QUARTERS,
     _BODIES,
+    _TAGS_OF_FACES,
 )
 """SQL that leads from version n to version n + 1; the file is of version `len(MIGRATIONS)` then."""
 

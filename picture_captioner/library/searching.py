@@ -1,7 +1,7 @@
 """From a selection to photos: words, filters and vectors in one ranking.
 
-Each word is looked for in the captions and in what is written in the pictures; a photo must have
-all, one here and one there. Filters are one statement. Paths stay keys (bytes) until the end.
+Each word is looked for wherever something is written of a photo (written.py); it must have all,
+one here and one there. Filters are one statement. Paths stay keys (bytes) until the end.
 """
 
 from __future__ import annotations
@@ -11,24 +11,22 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from picture_captioner.errors import UsageError
 from picture_captioner.image_loader import Structure, structure_of
 from picture_captioner.library import vectors
 from picture_captioner.library.captions import caption_of
 from picture_captioner.library.conditions import PersonContents, TagName, where
-from picture_captioner.library.home import Connection, Part
-from picture_captioner.library.query import exact_phrase, form_phrases, word_phrases
+from picture_captioner.library.home import Connection
 from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.selection import WORDS, Selection, Term
 from picture_captioner.library.told import day_alone, find_times, tell_pending
+from picture_captioner.library.written import Scores, Written, look_for
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Scores: TypeAlias = dict[bytes, float]
 
 _RANK_OFFSET = 60
 """Of the paper on fusing ranks; it keeps the first places from outweighing everything."""
@@ -90,26 +88,6 @@ class _Row(NamedTuple):
     hash: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """Where a term is written: in captions, in pictures, and in what others say of these."""
-
-    captions: Scores
-    pictures: Scores
-    told: Scores
-
-    def __contains__(self, path: bytes) -> bool:
-        return path in self.captions or path in self.pictures or path in self.told
-
-    def scores(self) -> Scores:
-        """Of all together."""
-        whole = dict(self.captions)
-        for scores in (self.pictures, self.told):
-            for path, score in scores.items():
-                whole[path] = whole.get(path, 0.0) + score
-        return whole
-
-
 class Search:
     """One selection, being looked up; `connection` is library.db's, inside a transaction.
 
@@ -124,7 +102,7 @@ class Search:
         self._selection = selection
         self._lookups = lookups or Lookups()
         self._terms = selection.looked_for
-        self._written: dict[Term, _Written] = {}
+        self._written: dict[Term, Written] = {}
         self._seen: set[bytes] = set()
         self._endless: set[bytes] = set()
         self._rows: dict[bytes, _Row] = {}
@@ -189,41 +167,11 @@ class Search:
                 found[path] = found.get(path, 0.0) + score
         return found
 
-    def _term(self, term: Term) -> _Written:
-        """The photos in whose captions or pictures a term is written."""
+    def _term(self, term: Term) -> Written:
+        """The photos of which a term is written somewhere."""
         if term not in self._written:
-            self._written[term] = self._look_for(term)
+            self._written[term] = look_for(self._connection, term, self._lookups.tags)
         return self._written[term]
-
-    def _look_for(self, term: Term) -> _Written:
-        if term.kind == "word":
-            phrases = (form_phrases if term.negated else word_phrases)(term.value)
-        else:
-            phrases = exact_phrase(term.value)
-        column = "text" if term.kind == "text" else None
-        in_captions = self._paths(
-            "SELECT rel_path, score FROM found JOIN captions ON captions.id = found.rowid",
-            self._connection.find_words("caption_words", phrases, column),
-        )
-        in_pictures = self._paths(
-            "SELECT located.rel_path, score FROM found JOIN texts ON texts.id = found.rowid "
-            "JOIN located ON located.content = texts.content",
-            self._connection.find_words("text_words", phrases, None),
-        )
-        if term.kind == "text":
-            return _Written(in_captions, in_pictures, {})
-        told = "FROM found JOIN told ON told.id = found.rowid"
-        in_told = self._paths(
-            f"SELECT rel_path, score {told} WHERE rel_path IS NOT NULL UNION ALL "
-            f"SELECT located.rel_path, score {told} JOIN located ON located.content = told.content",
-            self._connection.find_words("told_words", phrases, None),
-        )
-        return _Written(in_captions, in_pictures, in_told)
-
-    def _paths(self, where: str, found: Part) -> Scores:
-        """The photos with the words that were found, and the scores of these."""
-        sql = f"WITH found AS MATERIALIZED ({found.sql}) {where}"
-        return dict(self._connection.execute(sql, found.values).fetchall())
 
     def _allowed(self, among: Collection[bytes] | None) -> Collection[bytes]:
         """Those (None: of all) for which the filters hold, without what is not wanted."""
@@ -336,12 +284,15 @@ class Search:
         said = [str(term) for term in self._terms if path in self._term(term).captions]
         written = [term.value for term in self._terms if path in self._term(term).pictures]
         told = [term.value for term in self._terms if path in self._term(term).told]
+        given = [term.value for term in self._terms if path in self._term(term).tags]
         if said:
             yield f"caption: {' '.join(said)}"
         if written:
             yield f"text in the picture: {' '.join(written)}"
         if told:
             yield f"other programs: {' '.join(told)}"
+        if given:
+            yield f"tags: {' '.join(given)}"
         if path in self._seen:
             yield "looks like the words"
         filters = [t for t in self._selection.terms if t.kind not in WORDS and not t.negated]

@@ -365,6 +365,11 @@ class Library:
         with self.database.transaction() as connection:
             tags.save(connection, identity, version, found)
 
+    def given_tags(self) -> dict[str, list[tags.GivenTag]]:
+        """The tags that a model gave the pictures, by content, the surest first."""
+        with self.database.reading() as connection:
+            return tags.given(connection)
+
     def add_traces(self, traces: Traces, forgets: Callable[[str], bool]) -> None:
         """Add what is known of photos to be forgotten, and of those that stay."""
         known = [(from_key(p), from_key(c)) for p, c in forgetting.known_files(self.database)]

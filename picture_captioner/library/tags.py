@@ -12,6 +12,16 @@ from picture_captioner.library.schema import from_key, to_key, to_text
 STAGE = "tag"
 """The ledger's name for tags that a model gave."""
 
+OF_FACES = "face tags"
+"""The ledger's name for tags that a model gave the faces of a photo."""
+
+CONTENTS_WITH = (
+    "SELECT content FROM photo_tags WHERE tag IN (SELECT value FROM json_each(?)) UNION "
+    "SELECT content FROM face_tags WHERE tag IN (SELECT value FROM json_each(?))"
+)
+MARKS = CONTENTS_WITH.count("?")
+"""SQL for the pictures with some of the tags that a model gave, and how often it asks for these."""
+
 
 class PhotoTag(NamedTuple):
     """A tag of a photo as it is stored; `category` and `confidence` where a tagger gave it."""
@@ -41,6 +51,16 @@ def pending(connection: Connection, identity: str, version: str | None) -> list[
     return [from_key(key) for (key,) in rows]
 
 
+def faces_pending(connection: Connection, version: str | None) -> list[str]:
+    """The contents with faces that have no tags of this version; None: all with faces."""
+    rows = connection.execute(
+        "SELECT DISTINCT content FROM faces WHERE NOT EXISTS (SELECT 1 FROM stages "
+        "WHERE stages.content = faces.content AND stage = ? AND version = ?) ORDER BY content",
+        (OF_FACES, version),
+    )
+    return [from_key(key) for (key,) in rows]
+
+
 def save(
     connection: Connection,
     identity: str,
@@ -64,18 +84,81 @@ def save(
         ledger.note(connection, content, STAGE, version, None, None)
 
 
+def save_of_faces(
+    connection: Connection,
+    version: str,
+    found: Mapping[str, Mapping[int, Sequence[GivenTag]]],
+) -> None:
+    """Keep the tags of the faces of each content, by the faces' numbers, and that this is done."""
+    keys = [(to_key(content),) for content in found]
+    connection.executemany("DELETE FROM face_tags WHERE content = ?", keys)
+    connection.executemany(
+        f"DELETE FROM stages WHERE content = ? AND stage = '{OF_FACES}'",  # noqa: S608
+        keys,
+    )
+    connection.executemany(
+        "INSERT INTO face_tags (content, number, version, category, tag, confidence) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (to_key(content), number, version, to_text(tag.category), to_text(tag.tag), tag[2])
+            for content, faces in found.items()
+            for number, tags in faces.items()
+            for tag in tags
+        ],
+    )
+    for content in found:
+        ledger.note(connection, content, OF_FACES, version, None, None)
+
+
+def given(connection: Connection) -> dict[str, list[GivenTag]]:
+    """The tags that a model gave the pictures, by content, the surest first."""
+    found: dict[str, list[GivenTag]] = {}
+    for key, *tag in connection.execute(
+        "SELECT content, category, tag, confidence FROM photo_tags "
+        "ORDER BY content, confidence DESC, category, tag"
+    ):
+        found.setdefault(from_key(key), []).append(GivenTag(*tag))
+    return found
+
+
+def of_faces(connection: Connection) -> dict[str, list[str]]:
+    """The tags of the faces of each content, each once."""
+    found: dict[str, list[str]] = {}
+    for key, tag in connection.execute(
+        "SELECT content, tag FROM face_tags GROUP BY content, tag "
+        "ORDER BY content, max(confidence) DESC, tag"
+    ):
+        found.setdefault(from_key(key), []).append(tag)
+    return found
+
+
+def of_pictures(connection: Connection) -> list[str]:
+    """Each tag that a model gave a picture or a face, once.
+
+    From one to the next by the index: reading all rows of 50,000 photos takes far longer.
+    """
+    each = " UNION ".join(
+        f"SELECT * FROM (WITH RECURSIVE each_tag (tag) AS (SELECT min(tag) FROM {table} UNION ALL "  # noqa: S608
+        f"SELECT (SELECT min(tag) FROM {table} WHERE {table}.tag > each_tag.tag) FROM each_tag "
+        "WHERE each_tag.tag IS NOT NULL) SELECT tag FROM each_tag WHERE tag IS NOT NULL) AS t"
+        for table in ("photo_tags", "face_tags")
+    )
+    return [tag for (tag,) in connection.execute(each)]
+
+
 def every(connection: Connection) -> Iterator[PhotoTag]:
     """Every tag of every photo, those of captions first."""
     for key, tag in connection.execute(
         "SELECT rel_path, tag FROM caption_tags ORDER BY rel_path, tag"
     ):
         yield PhotoTag(from_key(key), tag)
-    given = connection.execute(
-        "SELECT rel_path, tag, category, confidence FROM photo_tags JOIN located USING (content) "
-        "ORDER BY rel_path, category, tag"
-    )
-    for key, tag, category, confidence in given:
-        yield PhotoTag(from_key(key), tag, category, confidence)
+    for table in ("photo_tags", "face_tags"):
+        by_model = connection.execute(
+            f"SELECT rel_path, tag, category, confidence FROM {table} "  # noqa: S608
+            "JOIN located USING (content) ORDER BY rel_path, category, tag"
+        )
+        for key, tag, category, confidence in by_model:
+            yield PhotoTag(from_key(key), tag, category, confidence)
 
 
 def counts(

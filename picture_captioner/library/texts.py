@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from picture_captioner.library import tags
 from picture_captioner.library.facts import Place
 from picture_captioner.library.home import Connection
 from picture_captioner.library.query import spaced
@@ -28,43 +29,45 @@ class Words(NamedTuple):
     """What is known in words of the pictures themselves, by content.
 
     Attributes:
-        tags: those that a model gave them.
+        tags: those that a model gave them, and their faces.
         text: what is written in them, a line each.
         places: where they were taken.
-        keywords, told: what other programs say, keywords apart, by content or by path.
+        told: what other programs say, by content or by path, by its kind.
+        vectors, faces: the contents that have one.
     """
 
     tags: dict[str, list[str]]
     text: dict[str, str]
     places: dict[str, Place]
-    keywords: dict[str, list[str]]
-    told: dict[str, list[str]]
+    told: dict[str, dict[str, list[str]]]
+    vectors: set[str]
+    faces: set[str]
 
 
 def words(connection: Connection) -> Words:
     """All of it."""
-    tags: dict[str, list[str]] = {}
-    for key, tag in connection.execute(
-        "SELECT content, tag FROM photo_tags ORDER BY content, confidence DESC, category, tag"
-    ):
-        tags.setdefault(from_key(key), []).append(tag)
+    named_tags = {key: [one.tag for one in found] for key, found in tags.given(connection).items()}
+    for key, found in tags.of_faces(connection).items():
+        named_tags.setdefault(key, []).extend(found)
     read = connection.execute("SELECT content, lines FROM texts WHERE lines != '[]'")
     text = {from_key(k): "\n".join(line[0] for line in json.loads(rows)) for k, rows in read}
     rows = connection.execute(
         "SELECT content, name, coalesce(detail, '') FROM places WHERE name IS NOT NULL"
     )
     places = {from_key(key): Place(*named) for key, *named in rows}
-    keywords: dict[str, list[str]] = {}
-    told: dict[str, list[str]] = {}
+    told: dict[str, dict[str, list[str]]] = {}
     for key, kind, value in connection.execute(
         "SELECT coalesce(rel_path, content), kind, value FROM told "
         "JOIN told_facts ON told.id = told_facts.told WHERE kind != ? "
         "ORDER BY told.id, kind, value",
         (Kind.FAVOURITE,),
     ):
-        said = keywords if kind == Kind.KEYWORD else told
-        said.setdefault(from_key(key), []).append(value)
-    return Words(tags, text, places, keywords, told)
+        told.setdefault(from_key(key), {}).setdefault(kind, []).append(value)
+    vectors, faces = (
+        {from_key(key) for (key,) in connection.execute(query)}
+        for query in ("SELECT key FROM vectors", "SELECT content FROM faces")
+    )
+    return Words(named_tags, text, places, told, vectors, faces)
 
 
 def save(

@@ -29,12 +29,14 @@ class ReportPhoto:
     """What is known of one photo; None is unknown.
 
     `status` is None while the journal has no record of it; with `success`, `last_error` is why a
-    later try failed. `day_only`: the day of `taken_at` is known, noon stands for
+    later try failed, with `redo_status`; `suspect` says that the caption names what nobody told.
+    `day_only`: the day of `taken_at` is known, noon stands for
     its time. `taken_at` is the local time at which
     it was taken, with a zone only if the camera wrote one. `present` says that the walk of the
     photos directory found it: only then may anything link to the file. `text` is what is written in
-    it, `more` what a model said besides caption, title and tags. `place` is a
-    city with its country, `place_detail` its quarter and region. `sharpness` is comparable
+    it, `more` what a model said besides caption, title and tags, and other programs; `told_people`
+    and `told_places` are names that these gave. `place` is a city with its country, `place_detail`
+    its quarter and region. `sharpness` is comparable
     between photos of one report, `perceptual_hash` is 64 bits whose Hamming distance is small
     between pictures that look alike.
     """
@@ -48,7 +50,13 @@ class ReportPhoto:
     more: str | None = None
     place: str | None = None
     place_detail: str | None = None
+    told_people: tuple[str, ...] = ()
+    told_places: tuple[str, ...] = ()
     last_error: str | None = None
+    redo_status: Status | None = None
+    suspect: bool = False
+    has_vector: bool = False
+    has_face: bool = False
     placeholder: bool = False
     content_sha256: str | None = None
     size: int | None = None

@@ -46,8 +46,9 @@ class Confidence(_Strict):
 
 
 class Category(_Strict):
-    """Terms of one kind."""
+    """Terms of one kind, looked for in whole photos or in single faces."""
 
+    target: Literal["scene", "face"] = "scene"
     choose: Literal["single", "multi"]
     min_confidence: Annotated[Confidence, BeforeValidator(_both)]
     prompts: Annotated[tuple[_Text, ...], Field(min_length=1, max_length=20)]
@@ -70,6 +71,10 @@ class Taxonomy:
 
     categories: dict[str, Category]
     digest: str
+
+    def of(self, target: str) -> dict[str, Category]:
+        """The categories that are looked for in whole photos (`scene`), or in faces (`face`)."""
+        return {name: one for name, one in self.categories.items() if one.target == target}
 
     @classmethod
     def read(cls, path: Path | None = None) -> Taxonomy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,18 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "metadata": (
         "width", "height", "captured_at", "captured_from", "camera", "latitude", "longitude",
-        "sharpness", "perceptual_hash", "written",
+        "sharpness", "perceptual_hash", "written", "picture_tags",
     ),
     "embedding": ("embedding", "embedding_model"),
 }  # fmt: skip
 """What `--only` may name."""
 ALWAYS = ("rel_path", "content_sha256")
-SPREADSHEET = ("rel_path", "caption", "title", "tags", "captured_at", "camera", "content_sha256")
-"""The columns of the CSV: those that `import` reads, and what one needs to know the photo by."""
+SPREADSHEET = (
+    "rel_path", "caption", "title", "tags", "picture_tags", "captured_at", "camera",
+    "content_sha256",
+)  # fmt: skip
+"""The columns of the CSV: those that `import` reads, and what one needs to know the photo by. Tags
+by 'tag' stand apart: else `import` would take them for a human's change."""
 
 
 def row_of(
@@ -32,12 +36,15 @@ def row_of(
     facts: PhotoFacts | None,
     wanted: Iterable[str],
     embedding: tuple[str, list[float]] | None = None,
+    picture_tags: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What is known of a photo, without what is not; `wanted` are groups."""
     row: dict[str, Any] = {"rel_path": record.rel_path, "path": str(path)}
     row |= {name: value for name, value in vars_of(record).items() if value is not None}
     if facts is not None:
         row |= _facts(facts)
+    if picture_tags:
+        row["picture_tags"] = list(picture_tags)
     if embedding is not None:
         row["embedding_model"], row["embedding"] = embedding
     groups = list(wanted)

@@ -121,6 +121,9 @@ def _photo(db, chance, numbers, i):
         for number in range(i % 3)
     ]
     db.faces.save(_content(i), "detector", "recogniser", faces)
+    db.faces.save_tags(
+        "v1", {_content(i): {face.number: [GivenTag("gaze", "away", 0.5)] for face in faces}}
+    )
     db.faces.save_crops(_content(i), {face.number: b"webp" for face in faces})
     db.faces.save_bodies(_content(i), [StoredBody((1.0, 2.0, 30.0 + i, 40.0), 0.75)] * (i % 2))
 

@@ -19,9 +19,20 @@ terms = { dog = ["a dog", "dogs"], "house cat" = "a cat" }
 def test_the_package_has_one_with_every_category():
     taxonomy = Taxonomy.read()
     assert set(taxonomy.categories) == {
-        "setting", "activity", "event", "time of day", "weather", "season", "mood", "social",
+        "setting",
+        "activity",
+        "event",
+        "time of day",
+        "weather",
+        "season",
+        "mood",
+        "social",
         "objects",
-    }  # fmt: skip
+        "emotion",
+        "expression",
+        "gaze",
+    }
+    assert set(taxonomy.of("face")) == {"emotion", "expression", "gaze"}  # fmt: skip
     for category in taxonomy.categories.values():
         assert category.min_confidence.sigmoid <= category.min_confidence.softmax
         for term in category.terms:

@@ -23,8 +23,9 @@ from picture_captioner.journal import (
     Record,
     TagDecisions,
     read_captions,
+    tag_key,
 )
-from picture_captioner.library import Library, PhotoFacts
+from picture_captioner.library import GivenTag, Library, PhotoFacts
 from picture_captioner.report.csv_export import cell
 from picture_captioner.writeback.edits import edited, human, read_edits, rejected
 from picture_captioner.writeback.export import GROUPS, SPREADSHEET, identity_of, row_of
@@ -93,11 +94,22 @@ def _rows(
     embeddings: bool,
 ) -> Iterator[dict[str, Any]]:
     index = index_of(journal)
-    tags = TagDecisions.beside(journal)
+    tags, given = TagDecisions.beside(journal), library.given_tags()
     for record in map(tags.applied, read_captions(journal, index, placeholders=True)):
         path = (photos_dir or Path()).absolute() / record.rel_path
         vector = _embedding(library, record) if embeddings else None
-        yield row_of(record, path, _facts(library, record), groups, vector)
+        seen = _called(given.get(record.content_sha256 or "", ()), tags)
+        yield row_of(record, path, _facts(library, record), groups, vector, seen)
+
+
+def _called(given: Sequence[GivenTag], tags: TagDecisions) -> list[dict[str, Any]]:
+    """What 'tag' gave a picture, the surest first, each once as it is called now."""
+    found: dict[str, dict[str, Any]] = {}
+    for category, tag, confidence in given:
+        if (name := tags.name(tag)) is not None:
+            row = {"tag": name, "category": category, "confidence": confidence}
+            found.setdefault(tag_key(name), row)
+    return list(found.values())
 
 
 def _facts(library: Library, record: Record) -> PhotoFacts | None:
@@ -134,6 +146,7 @@ def _write_csv(rows: Iterator[dict[str, Any]], stream: TextIO) -> int:
     number = 0
     for row in rows:
         values = {**row, "tags": ", ".join(map(str, row.get("tags") or ()))}
+        values["picture_tags"] = ", ".join(tag["tag"] for tag in row.get("picture_tags", ()))
         writer.writerow(cell(str(values.get(name, ""))) for name in SPREADSHEET)
         number += 1
     return number

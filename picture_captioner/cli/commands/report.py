@@ -107,7 +107,6 @@ def _make_folder(out: Path) -> None:
 def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     from picture_captioner.cli.commands.report_inputs import (
         moved_captions,
-        record_error,
         report_photos,
     )
 
@@ -147,8 +146,7 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         does = "name what nobody told: 'caption.py search status:suspect' shows them"
         notes = (*notes, f"{count(suspect, 'caption')} {does}")
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
-    redo_errors = {r.rel_path: record_error(r) or str(r.status) for r in failed_since}
-    photos = report_photos(walked, records, redo_errors)
+    photos = report_photos(walked, records, failed_since)
     return _Inputs(
         photos_dir,
         walked,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from picture_captioner.journal import (
     TagDecisions,
     is_count,
 )
+from picture_captioner.metadata import Kind
 from picture_captioner.pipeline.selecting.walk import Photo, path_key
 from picture_captioner.report.model import ReportPhoto
 
@@ -35,12 +37,12 @@ if TYPE_CHECKING:
 
 
 def report_photos(
-    walked: Iterable[Photo], records: Iterable[Record], redo_errors: Mapping[str, str] | None = None
+    walked: Iterable[Photo], records: Iterable[Record], failed_since: Iterable[Record] = ()
 ) -> list[ReportPhoto]:
     """Every photo that was found or has a record, in path order.
 
-    `records` are those whose captions hold, or the last attempt where there is none; `redo_errors`
-    say why a later attempt than the caption's failed.
+    `records` are those whose captions hold, or the last attempt where there is none;
+    `failed_since` are later attempts than the caption's, which failed.
 
     Only a photo that the walk found is `present`: a journal from elsewhere may name `../secret` or
     an absolute path, and nothing is read or linked because of what it says.
@@ -50,11 +52,11 @@ def report_photos(
         for photo in walked
     }
     for record in records:
-        known = found.get(record.rel_path)
-        photo = _from_record(record, known)
-        if error := (redo_errors or {}).get(record.rel_path):
-            photo = replace(photo, last_error=error)
-        found[record.rel_path] = photo
+        found[record.rel_path] = _from_record(record, found.get(record.rel_path))
+    for record in failed_since:
+        error = record_error(record) or str(record.status)
+        photo = found[record.rel_path]
+        found[record.rel_path] = replace(photo, last_error=error, redo_status=record.status)
     return [found[path] for path in sorted(found, key=_place)]
 
 
@@ -102,6 +104,7 @@ def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
         text=record.text_in_image or None,
         more=record.more or None,
         last_error=record_error(record),
+        suspect=bool(record.extra.get("suspect") and record.caption),
         placeholder=record.placeholder,
         content_sha256=record.content_sha256,
         size=walked.size if walked else size,
@@ -150,17 +153,25 @@ def with_words(
 def _with_words(photo: ReportPhoto, words: Words, tags: TagDecisions) -> ReportPhoto:
     content = photo.content_sha256 or ""
     keys = (photo.rel_path, content)
-    keywords = [word for key in keys for word in words.keywords.get(key, ())]
-    told = [word for key in keys for word in words.told.get(key, ())]
+    told = {kind: _said(words, keys, kind) for kind in Kind}
+    keywords = told.pop(Kind.KEYWORD)
     place = words.places.get(content)
     return replace(
         photo,
         tags=tuple(tags.names((*photo.tags, *words.tags.get(content, ()), *keywords))),
         text="\n".join(filter(None, (photo.text, words.text.get(content)))) or None,
-        more=" ".join(filter(None, (photo.more, *told))) or None,
+        more=" ".join(filter(None, (photo.more, *chain(*told.values())))) or None,
+        told_people=tuple(told[Kind.PERSON]),
+        told_places=tuple(told[Kind.PLACE]),
         place=place.name if place else None,
         place_detail=place.detail if place else None,
+        has_vector=content in words.vectors,
+        has_face=content in words.faces,
     )
+
+
+def _said(words: Words, keys: Iterable[str], kind: Kind) -> list[str]:
+    return [word for key in keys for word in words.told.get(key, {}).get(kind, ())]
 
 
 def _with_facts(photo: ReportPhoto, facts: PhotoFacts) -> ReportPhoto:

@@ -200,7 +200,8 @@ def selected(words: Sequence[str], settings: Settings) -> set[str] | None:
         if selection.of_kind("place"):
             name_places(library)
         persons = partial(_contents_of_person, library, journal)
-        return set(library.select(selection, Lookups(persons=persons)))
+        tags = TagDecisions.beside(journal).name
+        return set(library.select(selection, Lookups(persons=persons, tags=tags)))
 
 
 def name_places(library: Library) -> None:

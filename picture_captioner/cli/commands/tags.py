@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,10 @@ from picture_captioner.errors import (
     UsageError,
     did_you_mean,
 )
+from picture_captioner.image_loader import opened_thumbnail
 from picture_captioner.journal import TagDecisions, TagsFile, tag_key
 from picture_captioner.library import GivenTag, Library
+from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.tags.nouns import CATEGORY, Nouns
 from picture_captioner.tags.taxonomy import ELSE_PROMPTS, Category, Taxonomy
 
@@ -142,6 +145,9 @@ TERMS_AT_A_TIME = 512
 WITH_NOUNS_AT_A_TIME = 256
 """Photos whose cosines with all nouns are in memory at once: 9 MB."""
 
+WITH_FACES_AT_A_TIME = 64
+"""Photos whose faces are in memory at once."""
+
 MOST_NOUNS = 10
 SAMPLE = 4_096
 
@@ -150,27 +156,36 @@ def tag_photos(flags: TagFlags) -> int:
     """Give tags to the photos whose vectors, or whose taxonomy, are new.
 
     Raises:
-        UsageError: the taxonomy makes no sense.
+        UsageError: the taxonomy, or a flag, makes no sense.
         ConfigurationError: there are no vectors that texts can be compared with, or no model.
     """
     settings = flags.settings()
     taxonomy, nouns = Taxonomy.read(flags.taxonomy), Nouns.read() if flags.nouns else None
+    if flags.faces and not taxonomy.of("face"):
+        raise UsageError('--faces: this taxonomy has no category with target = "face"')
     with Library.open(settings.library_home, say) as library:
         embedder = _embedder(library, flags.model, settings.models_dir)
         try:
             version = f"{embedder.identity}/{taxonomy.digest}/{VERSION}"
+            version += f"/{flags.min_confidence:g}" if flags.min_confidence else ""
+            of_faces = version
             version += f"/{nouns.digest}" if nouns else ""
             pending = library.tags_pending(embedder.identity, None if flags.force else version)
-            if not pending:
+            faces = library.faces.untagged(None if flags.force else of_faces) if flags.faces else []
+            if flags.faces and not library.faces.untagged(None):
+                say("No faces are known yet: 'caption.py people scan' finds them")
+            if not pending and not faces:
                 say("Every photo with a vector has its tags")
                 return ExitCode.DONE
-            tagger = _Tagger(library, embedder, taxonomy, nouns)
+            tagger = _Tagger(library, embedder, taxonomy, nouns, flags.min_confidence)
             begun, given = time.monotonic(), Counter[str]()
             for start in range(0, len(pending), PHOTOS_AT_A_TIME):
                 some = pending[start : start + PHOTOS_AT_A_TIME]
                 found = tagger.tags(some)
                 library.save_tags(embedder.identity, version, found)
                 given.update(tag.category for tags in found.values() for tag in tags)
+            if faces:
+                given += _tag_faces(library, tagger, settings.photos_dir, faces, of_faces)
         finally:
             embedder.close()
     say(f"{count(len(pending))} tagged in {duration(time.monotonic() - begun)}")
@@ -204,15 +219,72 @@ def _embedder(library: Library, model: str | None, models_dir: Path | None) -> E
     )
 
 
+def _tag_faces(
+    library: Library,
+    tagger: _Tagger,
+    photos_dir: Path | None,
+    contents: Sequence[str],
+    version: str,
+) -> Counter[str]:
+    """Give tags to the faces of these photos; how many of each category.
+
+    A photo of which a face cannot be cut out is left for the next time.
+    """
+    from picture_captioner.pipeline.people.crops import make_crops
+
+    placed, given, left = defaultdict(list), Counter[str](), 0
+    for face in library.faces.placed():
+        placed[face.content_sha256].append(face)
+    for start in range(0, len(contents), WITH_FACES_AT_A_TIME):
+        some = contents[start : start + WITH_FACES_AT_A_TIME]
+        faces = [face for content in some for face in placed[content]]
+        crops = make_crops(library, photos_dir, _files(library, photos_dir, some), faces)
+        tagged = dict(zip(crops, tagger.of_faces(list(crops.values())), strict=True))
+        found = {
+            content: {face.number: tagged[content, face.number] for face in placed[content]}
+            for content in some
+            if all((content, face.number) in tagged for face in placed[content])
+        }
+        library.faces.save_tags(version, found)
+        left += len(some) - len(found)
+        given.update(tag.category for tags in tagged.values() for tag in tags)
+    say(f"{count(len(contents) - left)} with faces tagged")
+    if left:
+        say(f"{count(left)} with faces cannot be opened: give --photos-dir and run this again")
+    return given
+
+
+def _files(library: Library, photos_dir: Path | None, contents: Sequence[str]) -> dict[str, Photo]:
+    """For each content a file that was walked and still has it; a journal may name any path."""
+    found: dict[str, Photo] = {}
+    if photos_dir is None:
+        return found
+    for content in contents:
+        for rel_path in library.paths_of(content):
+            with suppress(OSError):
+                status = (photos_dir / rel_path).stat()
+                photo = Photo(rel_path, status.st_size, status.st_mtime_ns)
+                facts = library.facts(rel_path, photo.size, photo.mtime_ns)
+                if facts is not None and facts.content_sha256 == content:
+                    found[content] = photo
+    return found
+
+
 class _Tagger:
     """The taxonomy as vectors of one model."""
 
     def __init__(
-        self, library: Library, embedder: Embedder, taxonomy: Taxonomy, nouns: Nouns | None
+        self,
+        library: Library,
+        embedder: Embedder,
+        taxonomy: Taxonomy,
+        nouns: Nouns | None,
+        least: float,
     ) -> None:
         from picture_captioner.tags.zero_shot import Scale
 
         self._library, self._embedder, self._taxonomy = library, embedder, taxonomy
+        self._least = least
         self._scale = Scale(*embedder.text_scale)
         self._else = self._vectors([ELSE_PROMPTS])[0]
         self._terms = {
@@ -259,9 +331,8 @@ class _Tagger:
         """The tags of each photo, perhaps none."""
         _, photos = self._library.vectors(self._embedder.identity, contents)
         found: dict[str, list[GivenTag]] = {content: [] for content in contents}
-        for name, category in self._taxonomy.categories.items():
-            for place, tag in self._of_category(name, category, photos):
-                found[contents[place]].append(tag)
+        for place, tag in self._found("scene", photos):
+            found[contents[place]].append(tag)
         for start in range(0, len(contents) if self._nouns else 0, WITH_NOUNS_AT_A_TIME):
             some = photos[start : start + WITH_NOUNS_AT_A_TIME]
             for place, tags in enumerate(self._of_nouns(some), start):
@@ -285,9 +356,25 @@ class _Tagger:
                 [
                     GivenTag(CATEGORY, names[place], round(float(confidence), 4))
                     for place, confidence in zip(places, sure, strict=True)
+                    if confidence >= self._least
                 ]
             )
         return tagged
+
+    def of_faces(self, crops: Sequence[bytes]) -> list[list[GivenTag]]:
+        """The tags of each face, whose picture this is."""
+        tagged: list[list[GivenTag]] = [[] for _ in crops]
+        opened = map(opened_thumbnail, crops)
+        pictures = {place: image for place, image in enumerate(opened) if image is not None}
+        if pictures:
+            vectors = self._embedder.embed_images([*pictures.values()])
+            for place, tag in self._found("face", vectors):
+                tagged[list(pictures)[place]].append(tag)
+        return tagged
+
+    def _found(self, target: str, vectors: NDArray[np.float32]) -> Iterator[tuple[int, GivenTag]]:
+        for name, category in self._taxonomy.of(target).items():
+            yield from self._of_category(name, category, vectors)
 
     def _of_category(
         self, name: str, category: Category, photos: NDArray[np.float32]
@@ -296,7 +383,7 @@ class _Tagger:
 
         single = category.choose == "single"
         sure = confidences(photos, self._terms[name], self._else, self._scale, compete=single)
-        least = getattr(category.min_confidence, self._scale.kind)
+        least = max(getattr(category.min_confidence, self._scale.kind), self._least)
         names = list(category.terms)
         return [
             (photo, GivenTag(name, names[term], round(confidence, 4)))

@@ -22,13 +22,14 @@ from picture_captioner.cli.commands.write_plans import (
     Named,
     Plan,
     Planner,
+    Tagged,
     records_to_write,
 )
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.terminal import count, say, say_all, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, SidecarError
-from picture_captioner.journal import utc_now
+from picture_captioner.journal import TagDecisions, utc_now
 from picture_captioner.library import Library
 from picture_captioner.pipeline.people.overview import named_faces, overview
 from picture_captioner.writeback import embedded, exiftool, undo
@@ -67,13 +68,25 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         before = Before(undo.ours_before(writes), undo.people_before(writes))
         people = _people(settings, before) if "people" in how.fields else {}
         written = {w.path for w in writes} if flags.only_new else set()
-        records = records_to_write(journal, flags, written, people, among)
+        library = held.enter_context(Library.open(settings.library_home, say))
+        tags = _tags(library, journal) if "keywords" in how.fields else {}
+        others = {*people, *(path for content in tags for path in library.paths_of(content))}
+        records = records_to_write(journal, flags, written, others, among)
         outcome: Counter[str] = Counter()
         known = [r for r in records if (photos_dir / r.rel_path).is_file() or _is_gone(outcome)]
-        library = held.enter_context(Library.open(settings.library_home, say))
         out = photos_out(read_jobs(journal)) if how.inside else {}
         planner = Planner(
-            photos_dir, library, settings, how, before, people, tool, out, flags.dry_run, outcome
+            photos_dir,
+            library,
+            settings,
+            how,
+            before,
+            people,
+            tags,
+            tool,
+            out,
+            flags.dry_run,
+            outcome,
         )
         plans = planner.plans(known)
         if flags.dry_run:
@@ -97,6 +110,13 @@ def _people(settings: Settings, before: Before) -> Named:
     with Library.open(settings.library_home, say) as library:
         named = named_faces(overview(library, decisions_of(settings)))
     return {path.removesuffix(".xmp"): [] for path, names in before.people.items() if names} | named
+
+
+def _tags(library: Library, journal: Path) -> Tagged:
+    """What 'tag' gave the pictures, as a person calls it now; guesses about faces stay here."""
+    called = TagDecisions.beside(journal)
+    given = library.given_tags()
+    return {key: called.names(tag.tag for tag in found) for key, found in given.items()}
 
 
 def _is_gone(outcome: Counter[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +48,8 @@ from picture_captioner.writeback.words import FIELDS, Own, Words, own_words, wor
 
 Named = Mapping[str, Sequence[tuple[str, Placed]]]
 """For each path the faces of who has a name."""
+Tagged = Mapping[str, Sequence[str]]
+"""For each content the tags that 'tag' gave it, as they are called now."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,16 @@ class Choices:
 
 
 def records_to_write(
-    journal: Path, flags: WriteFlags, written: set[str], people: Named, among: set[str] | None
+    journal: Path,
+    flags: WriteFlags,
+    written: set[str],
+    others: Collection[str],
+    among: set[str] | None,
 ) -> Iterator[Record]:
-    """The records whose captions are to be written, then photos of which only people are known.
+    """The records whose captions are to be written, then the other photos.
 
     Args:
+        others: photos of which people or tags are known.
         written: files that are left out, since they were written before.
         among: the photos that words selected; None: all.
     """
@@ -105,11 +112,11 @@ def records_to_write(
         if young and takes(record.rel_path):
             taken += 1
             yield record
-    for path in sorted(people.keys() - seen) if younger is None else ():
+    for path in sorted(set(others) - seen) if younger is None else ():
         if takes(path):
             taken += 1
             yield Record(rel_path=path, caption=None, status=Status.SUCCESS)
-    if not seen and not people:
+    if not seen and not others:
         what = (
             "what this journal has are placeholders or failures" if index.entries else "it has none"
         )
@@ -156,6 +163,7 @@ class Planner:
     how: Choices
     before: Before
     people: Named
+    tags: Tagged
     tool: ExifTool
     out: Mapping[str, str]
     dry_run: bool
@@ -177,7 +185,8 @@ class Planner:
         status = photo.stat()
         facts = self.library.facts(record.rel_path, status.st_size, status.st_mtime_ns)
         regions = _regions(facts, self.people.get(record.rel_path, ()))
-        words = words_of(record, self.how.fields, regions)
+        tags = self.tags.get(facts.content_sha256, ()) if facts is not None else ()
+        words = words_of(record, self.how.fields, regions, tags)
         found, beside = 0, self.how.beside
         if self.how.inside and record.rel_path in self.out:
             job = self.out[record.rel_path]

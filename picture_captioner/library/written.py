@@ -1,0 +1,103 @@
+"""Where the words of a search are written: in captions, in pictures, in tags, and by others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+from picture_captioner.library import tags
+from picture_captioner.library.conditions import TagName, folded
+from picture_captioner.library.home import Connection, Part
+from picture_captioner.library.query import exact_phrase, form_phrases, spaced, word_phrases
+from picture_captioner.library.selection import Term
+from picture_captioner.library.stems import stems_of_text, stems_of_word
+
+Scores: TypeAlias = dict[bytes, float]
+
+_TAG_SCORE = 1.0
+"""Of a tag that a model gave the picture: less than most captions with the word have by bm25."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The photos with a term, by where it is written, with their scores."""
+
+    captions: Scores
+    pictures: Scores
+    told: Scores
+    tags: Scores
+
+    def __contains__(self, path: bytes) -> bool:
+        return any(path in getattr(self, field.name) for field in fields(self))
+
+    def scores(self) -> Scores:
+        """Of all together."""
+        whole = dict(self.captions)
+        for scores in (self.pictures, self.told, self.tags):
+            for path, score in scores.items():
+                whole[path] = whole.get(path, 0.0) + score
+        return whole
+
+
+def look_for(connection: Connection, term: Term, name: TagName | None) -> Written:
+    """Where a word, phrase or text is written; `name` is what a tag is called now."""
+    if term.kind == "word":
+        phrases = (form_phrases if term.negated else word_phrases)(term.value)
+    else:
+        phrases = exact_phrase(term.value)
+    column = "text" if term.kind == "text" else None
+    in_captions = _paths(
+        connection,
+        "SELECT rel_path, score FROM found JOIN captions ON captions.id = found.rowid",
+        connection.find_words("caption_words", phrases, column),
+    )
+    in_pictures = _paths(
+        connection,
+        "SELECT located.rel_path, score FROM found JOIN texts ON texts.id = found.rowid "
+        "JOIN located ON located.content = texts.content",
+        connection.find_words("text_words", phrases, None),
+    )
+    if term.kind == "text":
+        return Written(in_captions, in_pictures, {}, {})
+    told = "FROM found JOIN told ON told.id = found.rowid"
+    in_told = _paths(
+        connection,
+        f"SELECT rel_path, score {told} WHERE rel_path IS NOT NULL UNION ALL "
+        f"SELECT located.rel_path, score {told} JOIN located ON located.content = told.content",
+        connection.find_words("told_words", phrases, None),
+    )
+    return Written(in_captions, in_pictures, in_told, _in_tags(connection, term, name))
+
+
+def _paths(connection: Connection, where: str, found: Part) -> Scores:
+    """The photos with the words that were found, and the scores of these."""
+    sql = f"WITH found AS MATERIALIZED ({found.sql}) {where}"
+    return dict(connection.execute(sql, found.values).fetchall())
+
+
+def _in_tags(connection: Connection, term: Term, name: TagName | None) -> Scores:
+    """The photos to which a model gave a tag with the word, as the tag is called now."""
+    shown = {tag: name(tag) if name else tag for tag in tags.of_pictures(connection)}
+    chosen = [tag for tag, now in shown.items() if now is not None and _says(now, term)]
+    if not chosen:
+        return {}
+    rows = connection.execute(
+        "SELECT located.rel_path FROM located WHERE located.content IN "  # noqa: S608
+        f"({tags.CONTENTS_WITH})",
+        (json.dumps(chosen),) * tags.MARKS,
+    )
+    return {path: _TAG_SCORE for (path,) in rows}
+
+
+def _says(tag: str, term: Term) -> bool:
+    """As the full-text index would: a word in any form or as a beginning, a phrase as it stands."""
+    wanted, said = folded(term.value), folded(tag)
+    if spaced(wanted) != wanted:  # written without spaces: inside a word, too
+        return wanted in said
+    if f" {wanted} " in f" {said} ":
+        return True
+    if term.kind != "word":
+        return False
+    begins = not term.negated and f" {wanted}" in f" {said}"
+    return begins or not set(stems_of_word(term.value)).isdisjoint(stems_of_text(tag).split())
