@@ -45,9 +45,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNPLACED = 65535
 """Where the map has no place for a photo; positions go from 0 to one less."""
 
-LINKED, SHOWN, PLACEHOLDER, LOCATED = 1, 2, 4, 8
+LINKED, SHOWN, PLACEHOLDER, LOCATED, SUSPECT, HAS_VECTOR, HAS_FACE = (1 << n for n in range(7))
 """Flags of a photo: it may be linked; browsers show its format; its caption is a placeholder; it is
-known where it was taken (not where that is)."""
+known where it was taken (not where that is); its caption names what nobody told; library.db has a
+vector of it, or a face."""
 
 
 def payload(
@@ -106,6 +107,7 @@ def _photos(
         **_paths(photos, links),
         "flags": integers([_flags(p, link) for p, link in zip(photos, links, strict=True)]),
         "status": integers([STATUSES.index(photo.status) for photo in photos]),
+        "redo": integers([STATUSES.index(photo.redo_status) for photo in photos]),
         "caption": texts.column(photo.caption for photo in photos),
         "title": texts.column(photo.title for photo in photos),
         "error": texts.column(photo.last_error for photo in photos),
@@ -114,6 +116,8 @@ def _photos(
         "more": texts.column(photo.more for photo in photos),
         "place": texts.column(photo.place for photo in photos),
         "placeDetail": texts.column(photo.place_detail for photo in photos),
+        "toldPeople": texts.column("\n".join(photo.told_people) for photo in photos),
+        "toldPlaces": texts.column("\n".join(photo.told_places) for photo in photos),
         "language": integers(language),
         "tags": _tags(photos, texts),
         "takenAt": floats([wall_seconds(photo.taken_at) for photo in photos]),
@@ -148,6 +152,7 @@ def _flags(photo: ReportPhoto, link: str | None) -> int:
     flags = LINKED if link is not None else 0
     flags |= SHOWN if shown_by_browsers(photo.rel_path) else 0
     flags |= LOCATED if photo.latitude is not None else 0
+    flags |= SUSPECT * photo.suspect | HAS_VECTOR * photo.has_vector | HAS_FACE * photo.has_face
     return flags | (PLACEHOLDER if photo.placeholder else 0)
 
 

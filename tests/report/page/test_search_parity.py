@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from picture_captioner.cli import caption_app
 from picture_captioner.cli.commands.report_inputs import report_photos, with_facts, with_words
 from picture_captioner.errors import Status
 from picture_captioner.journal import Record, TagDecisions
-from picture_captioner.library import GivenTag, Library, PhotoFacts, Place
+from picture_captioner.library import GivenTag, Library, PhotoFacts, Place, StoredFace
+from picture_captioner.metadata import Fact, Kind, Metadata
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.report.page import write_page
-from tests.report.page.reports import bare_report, no_thumbnail
+from tests.report.page.reports import HEAD, bare_report, no_thumbnail
 
+QUERIES = 220
 FIRST_DAY = datetime(2019, 5, 20, tzinfo=UTC)
 SUBJECTS = ("dog", "dogs", "two children", "a red car", "boats", "an old church", "café tables",
             "snowy mountains", "a sleeping cat", "fireworks", "大海と犬")  # fmt: skip
@@ -46,7 +50,9 @@ PIECES = (
       'place:"New York"', "-place:germany", "camera:pixel", "camera:SM_G", "camera:%",
       "-camera:canon", "camera:canon", "text:invoice", "text:total", "-text:exit",
       'text:"invoice 4711"', "text:backerei", "has:caption", "has:text", "-has:text", "has:tag",
-      "has:time", "-has:time", "has:title", "has:place",
+      "has:time", "-has:time", "has:title", "has:place", "has:face", "-has:face", "has:vector",
+      "-has:vector", "has:person", "person:Anna", "-person:Bo", "place:Hoek", "status:suspect",
+      "sunset", "sunsets", "sun", "-sunset", "grinning", "tag:grinning", "tag:frosty", "frosty",
       "-has:place", "status:success", "status:error_model",
       "-status:success", "status:pending"),
     *("2019-06", "2019-06..2019-09", "2019..", "..2019", "date:2019", "-2019-07", "from:2019-07",
@@ -64,6 +70,8 @@ def photos_of(chance):
         folder = "broken" if fails else f"{2019 + i % 2}/{'IMG' if i % 3 else 'holiday'}"
         path = f"{folder}_{i:04d}.jpg"
         extra = {"tags": chance.sample(TAGS, chance.randint(0, 3))}
+        if i % 13 == 1:
+            extra |= {"suspect": ["Peter"]}
         if i % 5 == 0:
             extra |= {"title": f"Title {chance.choice(SUBJECTS)}",
                       "objects": {"value": ["umbrella", "lamp"], "confidence": 0.5}}  # fmt: skip
@@ -98,7 +106,18 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parity")
     known = list(photos_of(random.Random(20)))
     records = [record for record, *_ in known]
-    (folder / "captions.jsonl").write_bytes(b"".join(record.to_line() for record in records))
+    failed_since = [
+        replace(record, caption=None, status=Status.ERROR_API)
+        for record in records[:40:10]
+        if record.caption
+    ]
+    (folder / "captions.jsonl").write_bytes(
+        b"".join(record.to_line() for record in (*records, *failed_since))
+    )
+    (folder / "tags.jsonl").write_bytes(
+        b'{"kind": "rename", "tag": "icy", "to": "frosty"}\n'
+        b'{"kind": "delete", "tags": ["blurry"]}\n'
+    )
     walked = [Photo(record.rel_path, record.size, 1) for record in records]
     with Library.open(folder / "library.db", str) as library:
         for record, facts, written in known:
@@ -106,12 +125,35 @@ def made(tmp_path_factory):
             if written:
                 lines = [(line, 0.9, ()) for line in written.split("\n")]
                 library.save_text(facts.content_sha256, "test", lines)
-        library.save_tags("m:1", "1", {known[7][1].content_sha256: [GivenTag("x", "snow", 0.9)]})
+        content = [facts.content_sha256 for _, facts, _ in known]
+        given = {content[7]: [GivenTag("x", "snow", 0.9), GivenTag("x", "Sky > Sunsets", 0.5)]}
+        given |= {
+            content[9]: [GivenTag("x", "icy", 0.9)],
+            content[14]: [GivenTag("x", "blurry", 1)],
+        }
+        library.save_tags("m:1", "1", given)
+        library.save_vectors("m:1", content[5:30], np.ones((25, 4), np.float32))
+        face = StoredFace(
+            0, (1.0, 1.0, 9.0, 9.0), 0.9, 9.0, np.zeros((5, 2), np.float32), np.ones(8, np.float32)
+        )
+        for one in content[10:20]:
+            library.faces.save(one, "d", "r", [face])
+        library.faces.save_tags("1", {content[12]: {0: [GivenTag("expression", "grinning", 0.9)]}})
+        library.save_beside("2019", "stamp", {
+            records[i].rel_path: Metadata(facts=(
+                Fact(Kind.PERSON, "Anna" if i % 2 else "Bo", "takeout"),
+                Fact(Kind.PLACE, "Hoek van Holland", "takeout"),
+            ))
+            for i in range(2, 60, 6)
+        })  # fmt: skip
         library.name_places(lambda places: [PLACES[int(place[0])] for place in places])
         photos = with_facts(
-            report_photos(walked, records), {p.rel_path: p for p in walked}, library.facts
+            report_photos(walked, records, failed_since),
+            {p.rel_path: p for p in walked},
+            library.facts,
         )
-        photos = with_words(photos, library.words(), TagDecisions())
+        decided = TagDecisions.beside(folder / "captions.jsonl")
+        photos = with_words(photos, library.words(), decided)
     page = write_page(bare_report(tuple(photos)), folder / "out", no_thumbnail, None)
     return folder, page, [photo.rel_path for photo in photos]
 
@@ -150,7 +192,7 @@ def test_the_page_answers_200_queries_as_the_command_does(browser, made, capsys)
     browser.open(page)
     found = impossible = 0
     wrong = []
-    for query, _ in zip(queries(), range(200), strict=False):
+    for query, _ in zip(queries(), range(QUERIES), strict=False):
         wanted, shown = commands_answer(folder, query, capsys), pages_answer(browser, query, paths)
         found += bool(wanted)
         impossible += wanted is None
@@ -161,6 +203,16 @@ def test_the_page_answers_200_queries_as_the_command_does(browser, made, capsys)
     assert not wrong, f"{len(wrong)} differ: {wrong[:8]}"
     assert found > 90
     assert impossible > 10
+
+
+def test_the_page_says_what_to_type_where_likeness_is_asked_for(browser, made):
+    _, page, _ = made
+    browser.open(page, "#q=dog similar:it's.jpg")
+    told = browser.text(".empty p")
+    assert told == (
+        f"Likeness is for the command. In a terminal: {HEAD.program} search -- "
+        "'dog similar:it'\\''s.jpg'"
+    )
 
 
 def test_facets_count_combine_and_stand_in_the_address(browser, made):

@@ -2,7 +2,7 @@
 
 const FILES = "cluster_report_files/thumbnails/";
 const UNPLACED = 65535;
-const LINKED = 1, SHOWN = 2, PLACEHOLDER = 4, LOCATED = 8;
+const LINKED = 1, SHOWN = 2, PLACEHOLDER = 4, LOCATED = 8, SUSPECT = 16, HAS_VECTOR = 32, HAS_FACE = 64;
 const STATUSES = [null, "success", "error_corrupt", "error_api", "error_model"];
 const ARRAYS = {
   i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array,
@@ -27,8 +27,8 @@ document.getElementById("data").remove();
 
 const count = raw.photos.count;
 const columns = {};
-for (const name of ["folder", "flags", "status", "caption", "title", "error", "camera", "text", "more", "place", "placeDetail",
-  "language", "takenAt", "width", "height", "size", "x", "y"]) {
+for (const name of ["folder", "flags", "status", "redo", "caption", "title", "error", "camera", "text", "more", "place", "placeDetail",
+  "toldPeople", "toldPlaces", "language", "takenAt", "width", "height", "size", "x", "y"]) {
   columns[name] = column(raw.photos[name], count);
 }
 const tagEnds = column(raw.photos.tags.ends, count);
@@ -53,10 +53,18 @@ const photo = {
   more: (i) => text(columns.more[i]),
   place: (i) => text(columns.place[i]),
   placeDetail: (i) => text(columns.placeDetail[i]),
+  /** Names that other programs gave. */
+  toldPeople: (i) => text(columns.toldPeople[i]).split("\n").filter(Boolean),
+  toldPlaces: (i) => text(columns.toldPlaces[i]).split("\n").filter(Boolean),
   status: (i) => STATUSES[columns.status[i]],
   failed: (i) => columns.status[i] > 1,
   placeholder: (i) => (columns.flags[i] & PLACEHOLDER) !== 0,
   located: (i) => (columns.flags[i] & LOCATED) !== 0,
+  suspect: (i) => (columns.flags[i] & SUSPECT) !== 0,
+  hasVector: (i) => (columns.flags[i] & HAS_VECTOR) !== 0,
+  hasFace: (i) => (columns.flags[i] & HAS_FACE) !== 0,
+  /** How the last attempt ended, be it after the caption's. */
+  lastStatus: (i) => STATUSES[columns.redo[i]] ?? STATUSES[columns.status[i]] ?? "pending",
   takenAt: (i) => columns.takenAt[i],
   tags(i) {
     const found = [];

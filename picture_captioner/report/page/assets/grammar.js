@@ -3,7 +3,7 @@
 const KINDS = ["person", "place", "tag", "text", "camera", "has", "status", "similar", "date", "from", "to"];
 const LISTED = {
   has: ["caption", "face", "person", "place", "tag", "text", "time", "title", "vector"],
-  status: ["success", "error_corrupt", "error_api", "error_model", "pending"],
+  status: ["success", "error_corrupt", "error_api", "error_model", "pending", "suspect"],
 };
 const WORDS = ["word", "phrase", "text"];
 const ALTERNATIVES = ["camera", "place", "status"];
@@ -37,6 +37,8 @@ function parseQuery(query) {
     else if (PERIOD.test(groups.word) && groups.word !== "..") take("date", groups.word, negated);
     else take("word", groups.word, negated);
   }
+  // Of 50,000 photos the neighbours alone would be as large as the rest of the page.
+  if ([...terms.values()].some((term) => term.kind === "similar")) throw new QueryError(`Likeness is for the command. In a terminal: ${head.program} search -- '${query.trim().replaceAll("'", "'\\''")}'`);
   if (terms.size > MOST_TERMS) throw new QueryError(`${terms.size} words and conditions are too many; ${MOST_TERMS} are the most.`);
   return [...terms.values()];
 }
@@ -46,8 +48,7 @@ function checkedTerm(kind, value, negated) {
   if (["date", "from", "to"].includes(kind)) return { kind: "date", value: periodOf(kind, value), negated };
   if (LISTED[kind] && !LISTED[kind].includes(value)) throw new QueryError(`${kind}:${value} is none; it may be: ${LISTED[kind].join(", ")}.`);
   if (!LISTED[kind] && !hasWord(value)) throw new QueryError(`${kind}:${value} names nothing.`);
-  if (kind === "similar") throw new QueryError(`similar: is for the command: ${head.program} search similar:PATH.`);
-  if (kind === "has" && ["face", "vector"].includes(value)) throw new QueryError(`has:${value} is for the command: ${head.program} search has:${value}.`);
+  if (kind === "similar" && negated) throw new QueryError("similar: cannot be negated: every photo is a little like every other.");
   return { kind, value, negated };
 }
 

@@ -92,21 +92,22 @@ const isCalled = (tag, wanted) => fold(tag) === wanted || tag.split(">").some((l
 const HAS = {
   caption: (i) => photo.caption(i) !== "", title: (i) => photo.title(i) !== "",
   tag: (i) => photo.tags(i).length > 0, text: (i) => photo.text(i) !== "", place: photo.located,
-  time: (i) => !Number.isNaN(photo.takenAt(i)), person: (i) => peopleOn(i).length > 0,
+  face: photo.hasFace, vector: photo.hasVector,
+  time: (i) => !Number.isNaN(photo.takenAt(i)), person: (i) => peopleOn(i).length > 0 || photo.toldPeople(i).length > 0,
 };
 
 /** A condition as a function of a photo; throws a QueryError for somebody who is not known. */
 function condition({ kind, value }) {
   if (kind === "has") return HAS[value];
   if (kind === "tag") return (wanted => (i) => photo.tags(i).some((tag) => isCalled(tag, wanted)))(fold(value));
-  if (kind === "place") return (wanted => (i) => [photo.place(i), photo.placeDetail(i)].some((name) => ` ${fold(name)}`.includes(wanted)))(` ${fold(value)}`);
+  if (kind === "place") return (wanted => (i) => [photo.place(i), photo.placeDetail(i), ...photo.toldPlaces(i)].some((name) => ` ${fold(name)}`.includes(wanted)))(` ${fold(value)}`);
   if (kind === "camera") return (wanted => (i) => asciiLower(photo.camera(i)).includes(wanted))(asciiLower(value));
-  // A caption whose later try failed is no success: how that ended the page does not know.
-  if (kind === "status") return (i) => (photo.status(i) ?? "pending") === value && !(value === "success" && photo.error(i));
+  if (kind === "status") return value === "suspect" ? photo.suspect : (i) => photo.lastStatus(i) === value;
   if (kind === "person") {
     const found = persons.filter((person) => person.id === value || person.name.toLowerCase() === value.toLowerCase());
-    if (!found.length) throw new QueryError(`Nobody in this report is called ${value}.`);
-    return (i) => peopleOn(i).some((person) => found.includes(person));
+    const told = (i) => photo.toldPeople(i).some((name) => fold(name) === fold(value));
+    if (!found.length && !every.some(told)) throw new QueryError(`Nobody in this report is called ${value}.`);
+    return (i) => peopleOn(i).some((person) => found.includes(person)) || told(i);
   }
   const [first, last] = value.split("..");
   return (i) => {
