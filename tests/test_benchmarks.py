@@ -218,6 +218,12 @@ def test_library_store():
     ]
 
 
+def test_searching():
+    found = quick("searching")
+    assert len(found["rows"]) == 8
+    assert all(row["shown"] for row in found["rows"])
+
+
 def test_a_contest_alternates_in_processes_of_their_own():
     def contender(name):
         return lambda: lambda: (name, os.getpid())
