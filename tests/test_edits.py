@@ -164,3 +164,54 @@ def test_names_that_are_no_text_come_back_from_a_spreadsheet(tmp_path, plugin):
     assert found[odd[0]]["caption"] == r"Mine: caf\udce9.jpg"
     assert found[odd[1]]["caption"] == r"Mine: caf\x5cudce9.jpg"
     assert all(found[name]["edited"] for name in odd)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_words_of_every_unicode_encoding_are_read(here, encoding):
+    (here / "edited.csv").write_text("rel_path;caption\r\n1.jpg;Größe in Łódź\r\n", encoding)
+    assert caption("import", *HERE[1:], "edited.csv", cwd=here).returncode == 0
+    assert effective(here / "c.jsonl")["1.jpg"]["caption"] == "Größe in Łódź"
+
+
+def test_an_encoding_is_never_guessed(here):
+    """Excel's plain CSV: halves of characters became the human's words, which no run replaces."""
+    text = "rel_path;caption\r\n0.jpg;plain\r\n1.jpg;Größe „so“\r\n"
+    (here / "edited.csv").write_bytes(text.encode("cp1252"))
+    before = (here / "c.jsonl").read_bytes()
+    done = caption("import", *HERE[1:], "edited.csv", cwd=here)
+    assert (done.returncode, (here / "c.jsonl").read_bytes()) == (64, before)
+    assert "edited.csv, line 3: it is not UTF-8 text (byte 0xf6)" in done.stderr
+    assert "--encoding cp1252" in done.stderr
+    for wrong in ("klingon", "base64"):
+        done = caption("import", *HERE[1:], "edited.csv", f"--encoding={wrong}", cwd=here)
+        assert (done.returncode, "no such encoding" in done.stderr) == (64, True)
+    done = caption("import", *HERE[1:], "edited.csv", "--encoding=cp1252", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert effective(here / "c.jsonl")["1.jpg"]["caption"] == "Größe „so“"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("half.jsonl", b'{"rel_path": "1.jpg", "tags": ["\\ud800"]}', "line 1: there are halves"),
+        ("open.csv", b'rel_path,caption\n1.jpg,"' + b"x" * 200_000, "it is no CSV"),
+    ],
+)
+def test_a_file_that_is_damaged_changes_nothing(here, name, data, told):
+    (here / name).write_bytes(data)
+    before = (here / "c.jsonl").read_bytes()
+    done = caption("import", *HERE[1:], name, cwd=here)
+    assert (done.returncode, (here / "c.jsonl").read_bytes()) == (64, before)
+    assert f"{name}, line" in done.stderr
+    assert told in done.stderr
+
+
+def test_characters_that_a_spreadsheet_does_not_get_come_back(here):
+    """A separator of lines is shown as an escape, which is no six characters of a human's word."""
+    line = records(here / "c.jsonl")[0] | {"caption": "One.\u2028Two \u202a(x)\u202c. \\u2028"}
+    with (here / "c.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    spreadsheet(here, lambda row: row.update(caption=row["caption"].replace("One", "1")))
+    assert caption("import", *HERE[1:], "edited.csv", cwd=here).returncode == 0
+    found = effective(here / "c.jsonl")[line["rel_path"]]["caption"]
+    assert found == "1. Two \u202a(x)\u202c. \\u2028"

@@ -257,6 +257,10 @@ def test_names_come_back_from_a_spreadsheet(people, tmp_path):
     (tmp_path / "bad.csv").write_text("id,name\nnobody,Anna\n")
     code, _, err = people("import", "bad.csv")
     assert (code, "line 2" in err) == (64, True)
+    (tmp_path / "bad.csv").write_bytes("id;name\nnobody;Jörg\n".encode("cp1252"))
+    code, _, err = people("import", "bad.csv")
+    assert (code, "line 2: it is not UTF-8 text" in err) == (64, True)
+    assert "nobody" in people("import", "bad.csv", "--encoding=cp1252")[2]
 
 
 def test_new_faces_join_without_a_new_clustering(at_home, capsys):

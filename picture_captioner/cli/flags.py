@@ -80,6 +80,12 @@ class Flags:
         "maintain_merge_similar",
         name="--json",
     )
+    encoding: str = flag(
+        "NAME",
+        "Of the file, if not UTF-8: Excel's plain CSV has cp1252.",
+        default="",
+        on="import_ people_import",
+    )
 
     def settings(self, **more: Any) -> Settings:
         """The settings with these flags on top.

@@ -1,10 +1,16 @@
-"""What a human changed becomes records that no later run replaces (`edited: true`)."""
+"""What a human changed becomes records that no later run replaces (`edited: true`).
+
+Words come from files that spreadsheets saved. Which encoding a file has is never guessed: a wrong
+guess would make a human's words of what nobody wrote.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,30 +22,64 @@ from picture_captioner.journal import Record, RecordError, utc_now
 EDITABLE = ("caption", "title", "tags")
 PATH_COLUMNS = ("rel_path", "path")
 MOST_BYTES = 1 << 30
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 _FORMULA = "'"
 _BETWEEN_TAGS = ","
 
 
-def read_edits(path: Path, names: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+def read_edits(
+    path: Path, names: Mapping[str, str] | None = None, encoding: str = ""
+) -> Iterator[dict[str, Any]]:
     """The rows of a CSV or JSON Lines file, each with `rel_path` and what may be edited.
 
     Args:
         names: photos by the cell that the export writes for them: not every name is text.
+        encoding: of a file that has no mark of one; UTF-8 unless it is named.
 
     Raises:
         UsageError: it cannot be read, or no column says which photo a row is about.
     """
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{path} has over {MOST_BYTES >> 30} GiB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    text = data.decode("utf-8-sig", "surrogateescape")
+    text = read_text(path, MOST_BYTES, encoding)
     if text.lstrip()[:1] == "{":
         yield from _json_lines(path, text)
     else:
         yield from _csv(path, text, names or {})
+
+
+def read_text(path: Path, most_bytes: int, encoding: str = "") -> str:
+    """The text of a file that a spreadsheet or a person saved.
+
+    Raises:
+        UsageError: it is not there, too large, or no text in that encoding.
+    """
+    try:
+        if path.stat().st_size > most_bytes:
+            raise UsageError(f"{path} has over {most_bytes >> 20} MiB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    name = marked or encoding or "utf-8"
+    try:
+        return data.decode(name)
+    except LookupError:
+        raise UsageError(
+            f"--encoding {name}: no such encoding; Excel's plain CSV is cp1252"
+        ) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path}, line {line}: it is not {name.removesuffix('-sig').upper()} text "
+            f"(byte 0x{error.object[error.start]:02x}). Save it as 'CSV UTF-8', or name its "
+            "encoding: Excel's plain CSV of western countries has --encoding cp1252"
+        ) from None
 
 
 def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
@@ -52,6 +92,8 @@ def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
             raise UsageError(f"{path}, line {number}: {error}") from None
         if not isinstance(row, dict) or not isinstance(row.get("rel_path"), str):
             raise UsageError(f"{path}, line {number}: it has no rel_path")
+        if _NO_TEXT.search(json.dumps([row.get(n) for n in EDITABLE], ensure_ascii=False)):
+            raise UsageError(f"{path}, line {number}: there are halves of characters in its words")
         yield {name: row[name] for name in ("rel_path", *EDITABLE) if name in row}
 
 
@@ -60,6 +102,15 @@ def _csv(path: Path, text: str, photos: Mapping[str, str]) -> Iterator[dict[str,
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        yield from _rows(path, rows, photos)
+    except csv.Error as error:  # such as a quote that nobody closed
+        raise UsageError(f"{path}, line {rows.line_num}: it is no CSV: {error}") from None
+
+
+def _rows(
+    path: Path, rows: csv.DictReader[str], photos: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
     names = rows.fieldnames or ()
     by = next((name for name in PATH_COLUMNS if name in names), None)
     if by is None or not set(EDITABLE) & set(names):
@@ -93,7 +144,8 @@ def edited(
     new = {
         name: value
         for name in EDITABLE
-        if (value := row.get(name)) and value not in (was.get(name), shown(str(was.get(name, ""))))
+        if (value := _as_it_was(row.get(name), str(was.get(name, "")), shown))
+        and value not in (was.get(name), shown(str(was.get(name, ""))))
     }
     caption = _text(new.get("caption")) or record.caption
     extra = dict(record.extra)
@@ -104,6 +156,17 @@ def edited(
     if caption == record.caption and extra == record.extra:
         return None
     return human(replace(record, caption=caption, extra=extra), who)
+
+
+def _as_it_was(value: Any, was: str, shown: Callable[[str], str]) -> Any:
+    """A cell with the characters that its text had, where the export wrote them as escapes."""
+    if not isinstance(value, str) or value == shown(was):
+        return value
+    for character in set(was):
+        if (escape := shown(character))[:1] == "\\" != character:
+            value = value.replace(escape, character)
+    # A backslash that would have read as the beginning of an escape.
+    return value.replace("\\x5c", "\\") if "\\x5c" in shown(was) else value
 
 
 def human(record: Record, who: str) -> Record:

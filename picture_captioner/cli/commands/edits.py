@@ -165,7 +165,7 @@ def import_edits(flags: Flags, file: Path, *, dry_run: bool) -> int:
 
     with open_journal(existing_journal(flags)) as journal:
         names = {cell(path): path for path in journal.index.entries}
-        for row in list(read_edits(file, names)):
+        for row in list(read_edits(file, names, flags.encoding)):
             entry = journal.index.caption(row["rel_path"])
             if entry is None:
                 outcome["unknown"] += 1

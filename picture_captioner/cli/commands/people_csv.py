@@ -21,6 +21,7 @@ from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ExitCode, OutputError, UsageError
 from picture_captioner.journal import replacing
+from picture_captioner.writeback.edits import read_text
 
 COLUMNS = ("id", "name", "hidden", "faces", "photos", "first_photo")
 _TRUE, _FALSE = {"yes", "true", "1", "x"}, {"", "no", "false", "0"}
@@ -76,7 +77,7 @@ def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
     Raises:
         UsageError: it is no such file, or names somebody who is not there; nothing is changed.
     """
-    read = _read(path)
+    read = _read(path, flags.encoding)
 
     def rows(known: Known) -> list[Row]:
         made: list[Row] = []
@@ -103,15 +104,8 @@ def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
     return decide(flags, rows, dry_run=dry_run)
 
 
-def _read(path: Path) -> list[tuple[int, Mapping[str, str]]]:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise UsageError(f"{path} is too large for a list of people")
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: save it as 'CSV UTF-8'") from error
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+def _read(path: Path, encoding: str) -> list[tuple[int, Mapping[str, str]]]:
+    text = read_text(path, _LARGEST, encoding)
     head = text.partition("\n")[0]
     separator = max(",;\t", key=head.count)  # spreadsheets of some countries write semicolons
     try:
