@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from picture_captioner.metadata.xmp_packet import XmpPacket
 from tests.metadata.test_xmp_packet import FOREIGN
 from tests.support import ROOT, caption, draw, environment
 
@@ -73,6 +74,25 @@ def test_written_seen_repeated_and_undone(here):
     assert (undone.returncode, contents(here)) == (0, before)
     assert json.loads(undone.stdout) == {"restored byte for byte": 3}
     assert json.loads(caption("undo", *HERE, "--all", "--json", cwd=here).stdout) == {}
+
+
+def test_words_of_a_shared_sidecar_go_along_with_ours(tmp_path):
+    """Beside IMG_1.jpg.xmp some programs look into IMG_1.xmp no more."""
+    draw(tmp_path / "photos" / "IMG_1.jpg", 1)
+    draw(tmp_path / "photos" / "IMG_1.png", 2)
+    (tmp_path / "photos" / "IMG_1.xmp").write_bytes(FOREIGN)
+    journal(tmp_path, {"IMG_1.jpg": {"caption": "A square", "tags": ["square"]}})
+    before = contents(tmp_path)
+    assert caption("write", *HERE, cwd=tmp_path).returncode == 0
+    after = contents(tmp_path)
+    new = XmpPacket(after.pop("photos/IMG_1.jpg.xmp"))
+    assert after == before
+    assert new.text("dc:description") == "Grandma in Rome"
+    assert {"square", "People/grandma"} <= set(new.items("digiKam:TagsList"))
+    again = caption("write", *HERE, "--json", cwd=tmp_path)
+    assert json.loads(again.stdout) == {"unchanged": 1}
+    assert caption("undo", *HERE, "--all", cwd=tmp_path).returncode == 0
+    assert contents(tmp_path) == before
 
 
 def test_words_select_photos_as_a_search_does(here):

@@ -29,6 +29,8 @@ _CAMERA_TEXT = re.compile(
 )
 """What cameras write where a description belongs; nobody wrote it."""
 
+# XML 1.0 has no way to say these, and a line break in a keyword ends it for some readers.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _NOBODY = {"_unknown_", "unknown", ""}
 
 
@@ -147,13 +149,38 @@ def written_facts(
 
 def _keywords(xmp: Mapping[str, Any], iptc: Mapping[str, Any]) -> list[str]:
     """The last level of each keyword."""
-    found = [
-        levels[-1]
-        for name, separator in LEVELS
-        for value in texts(xmp.get(name))
-        if (levels := [level for level in value.split(separator) if level.strip()])
-    ]
-    return [*found, *texts(xmp.get("dc:subject")), *texts(iptc.get("Keywords"))]
+    flat = [*texts(xmp.get("dc:subject")), *texts(iptc.get("Keywords"))]
+    listed = [(texts(xmp.get(name)), separator) for name, separator in LEVELS]
+    return [path[-1] for path in keyword_paths([*listed, (flat, "")])]
+
+
+def keyword_paths(
+    lists: Iterable[tuple[Iterable[str], str]], known: Iterable[tuple[str, ...]] = ()
+) -> list[tuple[str, ...]]:
+    """The keywords of lists as their levels, each list with what parts levels in it.
+
+    A separator may be a part of a word, as in AC/DC or 24/7. Another list, of which it parts no
+    levels, then has the keyword with fewer of them; that is the one that was meant.
+
+    Args:
+        known: keywords that are known from elsewhere.
+    """
+    found = []
+    for values, separator in lists:
+        for value in values:
+            levels = [clean(v) for v in (value.split(separator) if separator else [value])]
+            if path := tuple(level for level in levels if level):
+                found.append((path, clean(value), separator))
+    fewest: dict[tuple[str, str], tuple[str, ...]] = {}
+    for path in sorted({*known, *(path for path, _, _ in found)}, key=len, reverse=True):
+        for separator in {separator for _, _, separator in found}:
+            fewest[separator, separator.join(path)] = path
+    return [fewest.get((separator, value), path) for path, value, separator in found]
+
+
+def clean(text: str) -> str:
+    """On one line, without what XML cannot hold."""
+    return " ".join(_FORBIDDEN.sub("", text).split())
 
 
 def distinct(facts: Iterable[Fact]) -> tuple[Fact, ...]:

@@ -8,7 +8,7 @@ in every form that XMP allows: an attribute or an element, of any rdf:Descriptio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from lxml import etree
@@ -279,6 +279,15 @@ class XmpPacket:
                 _take_out(item)
         if not self._rdf.findall(f".//{tag('mwg-rs:RegionList')}//{tag('rdf:li')}"):
             self.remove("mwg-rs:Regions")
+
+    def remove_namespaces(self, namespaces: Collection[str]) -> None:
+        """Take all properties of these namespaces out."""
+        for description in self._descriptions():
+            for name in [n for n in description.attrib if etree.QName(n).namespace in namespaces]:
+                del description.attrib[name]
+            for element in list(description.iterchildren("*")):
+                if etree.QName(element).namespace in namespaces:
+                    _take_out(element)
 
     # --- helpers ---
 

@@ -9,16 +9,16 @@ takes tiff:ImageDescription before dc:description, so a description goes into bo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from picture_captioner.image_loader import RAW_EXTENSIONS
-from picture_captioner.metadata.told import is_camera_text
-from picture_captioner.metadata.xmp_packet import XmpPacket
+from picture_captioner.metadata.told import clean, is_camera_text, keyword_paths
+from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
 from picture_captioner.writeback.regions import REGIONS, add_people, take_out_people
-from picture_captioner.writeback.words import Own, Words, clean
+from picture_captioner.writeback.words import Own, Words
 
 TAGS = "digiKam:TagsList"
 HIERARCHY = "lr:hierarchicalSubject"
@@ -34,6 +34,16 @@ DESCRIPTIONS = ("dc:description", "tiff:ImageDescription")
 TITLE, ALT_TEXT = "dc:title", "Iptc4xmpCore:AltTextAccessibility"
 WRITTEN_TEXT = "Iptc4xmpCore:ExtDescrAccessibility"
 """The extended description: where a screen reader finds what is written in the picture."""
+
+_OF_ONE_FILE = frozenset(
+    {
+        "http://ns.adobe.com/camera-raw-settings/1.0/",
+        "http://ns.adobe.com/camera-raw-saved-settings/1.0/",
+        "http://darktable.sf.net/",
+        "http://ns.adobe.com/xap/1.0/mm/",
+    }
+)
+"""Develop settings and identities of files."""
 
 
 class Conflict(StrEnum):
@@ -83,12 +93,35 @@ def sidecar_of(photo: Path, reader: Reader | None, *, is_raw: bool, siblings: in
         siblings: how many other photos have the same name without its ending; `IMG.xmp` is then
             nobody's in particular, unless the photo is the raw one.
     """
-    full, short = photo.with_name(f"{photo.name}.xmp"), photo.with_suffix(".xmp")
+    full, short = sidecars_of(photo)
     if reader is Reader.LIGHTROOM and is_raw:
         return short
     if not full.exists() and short.exists() and (is_raw or not siblings):
         return short
     return full
+
+
+def sidecars_of(photo: Path) -> tuple[Path, Path]:
+    """Where other programs look: by the full name, and by that without its ending."""
+    return photo.with_name(f"{photo.name}.xmp"), photo.with_suffix(".xmp")
+
+
+def begun(other: bytes | None) -> XmpPacket:
+    """A new sidecar, with what the one says that readers took so far and will not any more.
+
+    Where `IMG.jpg` and `IMG.png` share `IMG.xmp`, Immich takes a new `IMG.jpg.xmp` instead of it.
+    How a raw converter develops one of the two is not taken along: it is of no use for the other.
+
+    Args:
+        other: `IMG.xmp` where `IMG.jpg.xmp` begins, and the other way round; None: there is none.
+    """
+    try:
+        packet = XmpPacket() if other is None else XmpPacket(other)
+    except XmpError:  # no reader took anything from it
+        return XmpPacket()
+    packet.remove_namespaces(_OF_ONE_FILE)
+    packet.remove("tiff:Orientation")
+    return packet
 
 
 def files_of(rel_path: str) -> set[str]:
@@ -188,34 +221,42 @@ def _set(packet: XmpPacket, name: str, value: str, added: Added) -> None:
 
 def _merge_keywords(packet: XmpPacket, words: Words, own: Own, added: Added) -> None:
     """The union of what the photo and its sidecar have and of ours, into every list."""
-    paths = [*keywords_in(packet), *own.keywords, *words.keywords]
-    united = Words(keywords=tuple(_without_shorter(paths)))
+    theirs = [*keywords_in(packet, (*own.keywords, *words.keywords)), *own.keywords]
+    united = Words(keywords=tuple(_united(theirs, words.keywords)))
     lists = LISTS | {name: how for name, how in FOREIGN_LISTS.items() if packet.items(name)}
     for name, (kind, separator) in lists.items():
         if packet.has(name):
             added.lists.append(name)
+        there = set(map(clean, packet.items(name)))
         values = united.joined(separator) if separator else united.flat
-        if items := packet.add_items(name, values, kind):
+        if items := packet.add_items(name, [v for v in values if v not in there], kind):
             added.items[name] = items
 
 
-def keywords_in(packet: XmpPacket) -> list[tuple[str, ...]]:
+def keywords_in(packet: XmpPacket, known: Iterable[tuple[str, ...]] = ()) -> list[tuple[str, ...]]:
     """The keywords of the lists, the most telling first."""
-    found: list[tuple[str, ...]] = []
-    for name, (_, separator) in (LISTS | FOREIGN_LISTS).items():
-        for value in packet.items(name):
-            levels = value.split(separator) if separator else [value]
-            if path := tuple(level for level in map(clean, levels) if level):
-                found.append(path)
-    return found
+    lists = (LISTS | FOREIGN_LISTS).items()
+    return keyword_paths(((packet.items(name), how[1]) for name, how in lists), known)
 
 
-def _without_shorter(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Each path once; a single word that is the last level of a longer one is that one."""
-    leaves = {path[-1].casefold() for path in paths if len(path) > 1}
-    kept: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for path in paths:
-        folded = tuple(level.casefold() for level in path)
-        if len(path) > 1 or folded[0] not in leaves:
-            kept.setdefault(folded, path)
-    return list(kept.values())
+def _united(
+    theirs: Collection[tuple[str, ...]], ours: Collection[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """All of theirs as they wrote them, and of ours what says more.
+
+    A single word is the last level of a longer keyword where the same party wrote both: a `dog` of
+    theirs is none of our `Animal > Dog`, and a reader of the first list alone would lose it.
+    """
+    leaves = {path[-1] for path in theirs if len(path) > 1}
+    kept = dict.fromkeys(path for path in theirs if len(path) > 1 or path[0] not in leaves)
+    said = {_folded(path) for path in theirs}
+    said |= {_folded(path[-1:]) for path in (*theirs, *ours) if len(path) > 1}
+    for path in ours:
+        if _folded(path) not in said:
+            kept[path] = None
+            said.add(_folded(path))
+    return list(kept)
+
+
+def _folded(path: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(level.casefold() for level in path)

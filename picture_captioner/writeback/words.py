@@ -9,7 +9,7 @@ from typing import Any
 
 from picture_captioner.journal import Record
 from picture_captioner.metadata import Metadata
-from picture_captioner.metadata.told import LEVELS, is_camera_text, texts
+from picture_captioner.metadata.told import LEVELS, clean, is_camera_text, keyword_paths, texts
 from picture_captioner.metadata.xmp_packet import Region
 from picture_captioner.writeback.regions import own_regions
 
@@ -18,8 +18,6 @@ FIELDS = ("description", "title", "keywords", "alt", "people", "text")
 USUAL = FIELDS[:-1]
 
 _LEVELS = re.compile(r"\s*[>|]\s*")
-# XML 1.0 has no way to say these, and a line break in a keyword ends it for some readers.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -69,17 +67,12 @@ def own_words(metadata: Metadata) -> Own:
         exif.get("ImageDescription"),
     )
     titles = (xmp.get("dc:title"), iptc.get("ObjectName"))
-    paths = [
-        tuple(level for level in map(clean, value.split(separator)) if level)
-        for name, separator in LEVELS
-        for value in texts(xmp.get(name))
-    ]
     flat = (*texts(xmp.get("dc:subject")), *texts(iptc.get("Keywords")))
-    paths += [(word,) for word in map(clean, flat)]
+    listed = [(texts(xmp.get(name)), separator) for name, separator in LEVELS]
     return Own(
         next((d for d in descriptions if isinstance(d, str) and not is_camera_text(d)), ""),
         next((t for t in titles if isinstance(t, str) and t.strip()), ""),
-        tuple(dict.fromkeys(path for path in paths if path and path[-1])),
+        tuple(dict.fromkeys(keyword_paths([*listed, (flat, "")]))),
         own_regions(metadata),
     )
 
@@ -114,11 +107,6 @@ def words_of(
 def keyword_path(text: str) -> tuple[str, ...]:
     """`Animal > Dog` as its levels; a slash is a part of a word, as in AC/DC."""
     return tuple(level for level in _LEVELS.split(clean(text)) if level)
-
-
-def clean(text: str) -> str:
-    """On one line, without what XML cannot hold."""
-    return " ".join(_FORBIDDEN.sub("", text).split())
 
 
 def _text_of(value: Any) -> str:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from picture_captioner.metadata.told import written_facts
+from picture_captioner.metadata.xmp import from_xmp
 from picture_captioner.metadata.xmp_packet import Region, XmpPacket
 from picture_captioner.writeback.sidecars import (
     Conflict,
     Reader,
+    begun,
     merge,
     sidecar_of,
 )
-from picture_captioner.writeback.words import Own, Words, is_camera_text, keyword_path
+from picture_captioner.writeback.words import (
+    Own,
+    Words,
+    is_camera_text,
+    keyword_path,
+    own_words,
+)
 from tests.metadata.test_xmp_packet import FOREIGN
 
 OWN = Own("OLYMPUS DIGITAL CAMERA", "", (("grandma",), ("Rome 2019",)))
@@ -111,6 +120,68 @@ def test_keywords_that_differ_by_case_or_level_alone_are_one():
     assert packet.items("digiKam:TagsList") == ["Animal/Dog", "Beach"]
     assert packet.items("lr:hierarchicalSubject") == ["Animal|Dog", "Beach"]
     assert packet.items("dc:subject") == ["Dog", "Beach"]
+
+
+SEPARATORS_AS_LETTERS = [("AC/DC",), ("24/7",), ("Foo|Bar",), ("Music", "R/B"), ("Rome  2019",)]
+
+
+@pytest.mark.parametrize("of_whom", ["theirs", "inside", "ours"])
+def test_a_second_write_adds_nothing(of_whom):
+    """A list's separator is also a letter of words: what was written flat is read back flat."""
+    packet, own, words = XmpPacket(), Own(), Words(keywords=(("square",),))
+    if of_whom == "theirs":
+        packet.set_items("dc:subject", [path[-1] for path in SEPARATORS_AS_LETTERS])
+    elif of_whom == "inside":
+        own = Own(keywords=tuple(SEPARATORS_AS_LETTERS))
+    else:
+        words = Words(keywords=tuple(p for p in SEPARATORS_AS_LETTERS if "|" not in p[0]))
+    merge(packet, words, own)
+    once = packet.to_bytes()
+    assert {"AC/DC", "24/7"} <= set(packet.items("digiKam:TagsList"))
+    assert not {"DC", "7", "Bar", "B"} & set(packet.items("dc:subject"))
+    inside = own_words(from_xmp(once))  # what a photo says that was written into
+    for again in (own, inside):
+        packet = XmpPacket(once)
+        assert not merge(packet, words, again)
+        assert packet.to_bytes() == once
+    facts = {f.value for f in written_facts({}, from_xmp(once).xmp, {}, "xmp")}
+    assert {"AC/DC", "24/7"} <= facts
+    assert not {"DC", "7", "Bar", "B"} & facts
+
+
+@pytest.mark.parametrize("reader", [immich, digikam, lightroom, photoprism])
+def test_their_flat_word_stays_beside_our_longer_one(reader):
+    packet = XmpPacket()
+    packet.set_items("dc:subject", ["dog", "CAT", "cat"])
+    words = Words(keywords=(("Animal", "Dog"), ("Cat",)))
+    merge(packet, words, Own())
+    once = packet.to_bytes()
+    assert {"dog", "CAT", "cat"} <= reader(packet, Own())[1]
+    assert reader(packet, Own())[1] & {"Animal/Dog", "Dog"}
+    assert not merge(packet, words, Own())
+    assert packet.to_bytes() == once
+
+
+def test_their_word_is_not_repeated_where_their_own_longer_one_has_it():
+    packet = XmpPacket()
+    packet.set_items("lr:hierarchicalSubject", ["Family|grandma"])
+    packet.set_items("dc:subject", ["grandma"])
+    merge(packet, Words(keywords=(("Grandma",), ("square",))), Own())
+    assert packet.items("digiKam:TagsList") == ["Family/grandma", "square"]
+
+
+def test_a_new_sidecar_has_what_the_shared_one_says_that_it_hides():
+    """Immich takes IMG_1.jpg.xmp before IMG_1.xmp, which IMG_1.png shares."""
+    shared = XmpPacket(FOREIGN)
+    shared.set_items("dc:subject", ["grandma", "Rome 2019"])
+    shared.set_default("tiff:Orientation", "6")
+    shared.set_default("xmp:Rating", "4")
+    new = begun(shared.to_bytes())
+    merge(new, OURS, Own())
+    assert new.text("dc:description") == "Grandma in Rome"
+    assert {"People/grandma", "Rome 2019", "square"} <= set(new.items("digiKam:TagsList"))
+    assert (new.text("xmp:Rating"), new.text("tiff:Orientation")) == ("4", None)
+    assert begun(b"no XMP").items("dc:subject") == begun(None).items("dc:subject") == []
 
 
 @pytest.mark.parametrize(

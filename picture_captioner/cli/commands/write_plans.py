@@ -39,10 +39,12 @@ from picture_captioner.writeback.sidecars import (
     Added,
     Conflict,
     Reader,
+    begun,
     files_of,
     keywords_in,
     merge,
     sidecar_of,
+    sidecars_of,
 )
 from picture_captioner.writeback.words import FIELDS, Own, Words, own_words, words_of
 
@@ -264,9 +266,13 @@ class Planner:
         if not words and not self.before.people.get(named):
             return None
         before = undo.read(sidecar)
-        packet = XmpPacket() if before is None else XmpPacket(before)
+        if before is None:
+            other = next((o for o in sidecars_of(photo) if o != sidecar), sidecar)
+            packet, ours = begun(_read_if_it_can_be(other)), str(other.relative_to(self.photos_dir))
+        else:
+            packet, ours = XmpPacket(before), named
         own = self._own(rel_path, named, facts)
-        added = self._merged(rel_path, named, packet, words, own, facts)
+        added = self._merged(rel_path, ours, packet, words, own, facts)
         return Plan(sidecar, before, packet.to_bytes(), added) if added else None
 
     def _own(self, rel_path: str, named: str, facts: PhotoFacts | None) -> Own:
@@ -299,6 +305,13 @@ class Planner:
         if added and added.kept:
             self.outcome["kept"] += 1
         return added
+
+
+def _read_if_it_can_be(path: Path) -> bytes | None:
+    try:
+        return undo.read(path)
+    except SidecarError:  # then no other program can read it either
+        return None
 
 
 def _look_inside(
