@@ -146,11 +146,31 @@ def _name(maker: object, product: object) -> str | None:
 def text_of(value: object) -> str:
     """A tag's text in one line, without what a terminal would obey."""
     if isinstance(value, bytes):
-        value = value[:_MOST_CHARACTERS].decode("utf-8", "replace")
+        value = decoded(value.partition(b"\0")[0])
     if not isinstance(value, str):
         return ""
     text = value[:_MOST_CHARACTERS].partition("\0")[0]
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def decoded(text: bytes, *, is_utf8: bool = False) -> str:
+    """A text of which EXIF and old IPTC do not say how it is encoded.
+
+    Text in another encoding is next to never valid UTF-8. Where it is not, Windows wrote it, or
+    what follows Latin-1; a replacement character would destroy what somebody wrote.
+
+    Args:
+        is_utf8: the file says so; then a last character that was cut off is left out.
+    """
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if is_utf8 and error.end == len(text) and error.reason == "unexpected end of data":
+            return text[: error.start].decode("utf-8")
+    try:
+        return text.decode("cp1252")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _number(value: object) -> float | None:
@@ -217,6 +237,9 @@ def _plain(value: object) -> Any:
         return value
     if isinstance(value, Real):
         return _number(value)
+    if isinstance(value, str):
+        with contextlib.suppress(UnicodeEncodeError):
+            value = value.encode("latin-1")  # as which Pillow reads every text
     if isinstance(value, str | bytes):
         return text_of(value)
     if isinstance(value, tuple | list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from picture_captioner.metadata.claims import Metadata, TakenFrom, TimeClaim
-from picture_captioner.metadata.exif import text_of
+from picture_captioner.metadata.exif import decoded, text_of
 from picture_captioner.metadata.times import parse_day, parse_time
 
 _NAMES = {
@@ -17,7 +17,9 @@ _NAMES = {
 _LISTS = {"Keywords", "By-line"}
 _TIMES = (("DateCreated", "TimeCreated"), ("DigitalCreationDate", "DigitalCreationTime"))
 _MOST_ENTRIES = 1000
-_MARK, _RECORD = 0x1C, 2
+_MARK, _ENVELOPE, _RECORD = 0x1C, 1, 2
+_CHARACTER_SET, _UTF8 = 90, b"\x1b%G"
+"""1:90 names the encoding as ISO 2022 does. Without it exiftool writes and reads Latin-1."""
 
 
 def from_iptc(block: bytes) -> Metadata:
@@ -38,13 +40,16 @@ def from_iptc(block: bytes) -> Metadata:
 def iptc_entries(block: bytes) -> dict[str, Any]:
     """The entries that have a name here, a list where there may be several."""
     found: dict[str, Any] = {}
-    at = 0
+    at, is_utf8 = 0, False
     for _ in range(_MOST_ENTRIES):
         if at + 5 > len(block) or block[at] != _MARK:
             break
         size = int.from_bytes(block[at + 3 : at + 5])
         name = _NAMES.get(block[at + 2]) if block[at + 1] == _RECORD else None
-        text = text_of(block[at + 5 : at + 5 + size])
+        value = block[at + 5 : at + 5 + size]
+        if (block[at + 1], block[at + 2]) == (_ENVELOPE, _CHARACTER_SET):
+            is_utf8 = value == _UTF8
+        text = text_of(decoded(value, is_utf8=is_utf8)) if name else ""
         if name in _LISTS and text:
             found.setdefault(name, []).append(text)
         elif name and text:

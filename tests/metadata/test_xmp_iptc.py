@@ -75,6 +75,35 @@ def test_iptc_in_a_jpeg_and_its_place_behind_exif(tmp_path):
     assert found.taken_at == datetime(2017, 1, 2, 3, 4, 5)  # noqa: DTZ001
 
 
+UTF8 = struct.pack(">BBBH", 0x1C, 1, 90, 3) + b"\x1b%G"
+
+
+@pytest.mark.parametrize(
+    ("block", "word"),
+    [
+        (entry(25, "großmutter".encode("latin-1")), "großmutter"),
+        (entry(25, "Größe „x“".encode("cp1252")), "Größe „x“"),
+        (entry(25, "großmutter".encode()), "großmutter"),
+        (UTF8 + entry(25, "großmutter".encode()), "großmutter"),
+        (UTF8 + entry(25, "Straße in Kö".encode()[:-1]), "Straße in K"),
+        (UTF8 + entry(25, "großmutter".encode("latin-1")), "großmutter"),
+        (entry(25, b"\x81 caf\xe9"), "café"),
+    ],
+)
+def test_letters_of_iptc_are_what_somebody_wrote(block, word):
+    """1:90 says UTF-8 or nothing; a replacement character would hide the keyword for good."""
+    assert from_iptc(block).iptc["Keywords"] == [word]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_letters_of_a_description_in_exif(tmp_path, encoding):
+    exif = Image.Exif()
+    exif[270] = "Die Großmutter in Köln".encode(encoding)
+    (tmp_path / "photo").write_bytes(encoded(gradient(), "JPEG", exif=exif))
+    found = examine_image(tmp_path / "photo", None).traits.metadata
+    assert found.exif["ImageDescription"] == "Die Großmutter in Köln"
+
+
 def test_a_day_alone_is_no_time():
     found = from_iptc(entry(55, b"20180706"))
     assert found.times[0].source is TakenFrom.DATE

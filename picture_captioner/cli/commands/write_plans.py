@@ -323,19 +323,23 @@ def _look_inside(
 ) -> None:
     """Read what is written in photos that library.db does not know yet: it must not be hidden.
 
-    An older version did not note where areas of people are, nor how a HEIC was turned.
+    An older version did not note where areas of people are, nor how a HEIC was turned, and it lost
+    letters of texts that are not in UTF-8.
     """
     status = ((r.rel_path, (photos_dir / r.rel_path).stat()) for r in records)
     photos = [Photo(rel_path, s.st_size, s.st_mtime_ns) for rel_path, s in status]
     settings_of_stages = StageSettings(photos=len(photos), notice=say)
     stages = make_stages(["normalize", "metadata"], settings_of_stages, _cannot)
     still_open = OpenStages(library, stages)
-    unknown = [
-        p
-        for p in photos
-        if library.facts(p.rel_path, p.size, p.mtime_ns) is None
-        or (p.rel_path in people and still_open.of_file(p))
-    ]
+
+    def is_unknown(photo: Photo) -> bool:
+        facts = library.facts(photo.rel_path, photo.size, photo.mtime_ns)
+        if facts is None:
+            return True
+        doubtful = photo.rel_path in people or "\ufffd" in str(facts.metadata)
+        return doubtful and bool(still_open.of_file(photo))
+
+    unknown = [photo for photo in photos if is_unknown(photo)]
     if unknown:
         with closing(ProgressReporter()) as reporter:
             process_photos(

@@ -151,7 +151,7 @@ STAGES = (
         "metadata",
         "capture time, camera, place",
         "picture_captioner.pipeline.stages.facts:MetadataStage",
-        "3",
+        "4",
     ),
     StageInfo(
         "embed",

@@ -31,7 +31,7 @@ class MetadataStage(Stage):
     """All that is written in the photo: capture times, camera, place, exposure."""
 
     name = "metadata"
-    version = "3"
+    version = "4"
     of_photo = True
 
     def work(self, photos: Sequence[StagePhoto]) -> list[Traits]:
