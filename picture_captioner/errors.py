@@ -259,6 +259,10 @@ class SidecarError(PhotoSkipped):
     code = "sidecar"
 
 
+class LeftAloneError(SidecarError):
+    """A file that is not ours to change, such as a link; the others go on."""
+
+
 class NotEmbeddableError(SidecarError):
     """Nothing can be written into this photo, or not without loss: its words go into a sidecar."""
 

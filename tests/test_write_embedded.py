@@ -352,8 +352,9 @@ def test_a_photo_that_a_batch_job_has_waits(here):
     ledger = JobLedger.beside(here / "c.jsonl")
     ledger.intend(ledger.new_job_id(), [asked], [])
     ledger.close()
-    done = write(here, code=74)
+    done = write(here)
     assert "batch collect' first" in done.stderr
+    assert "1 photo left alone" in done.stderr
     assert photo.read_bytes() == before
     assert packet(here / "photos" / "b.png").text("dc:description") == "A square, b.png"
 

@@ -6,6 +6,7 @@ to grow without end, and neither is one over `MAX_XMP_BYTES`.
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -37,6 +38,14 @@ _PREFIXES = {
 }
 _TIMES = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate")
 _MOST_PROPERTIES, _DEEPEST = 500, 8
+_SIGNS = {
+    codecs.BOM_UTF32_LE: "utf-32-le", codecs.BOM_UTF32_BE: "utf-32-be",
+    b"<\0\0\0": "utf-32-le", b"\0\0\0<": "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be",
+    b"<\0": "utf-16-le", b"\0<": "utf-16-be",
+}  # fmt: skip
+"""What a packet begins with, which has no other mark; the longer ones first."""
+_DECLARED = re.compile(rb"""<\?xml[^>]{1,100}?encoding\s*=\s*["']([\w.-]{1,40})""")
 _COORDINATE = re.compile(
     r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?([NSEW])", re.ASCII
 )
@@ -66,13 +75,31 @@ def from_xmp(packet: bytes) -> Metadata:
     )
 
 
+def encoding_of(packet: bytes) -> str:
+    """XMP is in UTF-8, UTF-16 or UTF-32; some programs declare another, and mean it if need be."""
+    for sign, name in _SIGNS.items():
+        if packet.startswith(sign):
+            return name
+    declared = _DECLARED.search(packet[:300])
+    try:
+        packet.decode("utf-8")
+    except UnicodeDecodeError:
+        return declared[1].decode() if declared else "utf-8"
+    return "utf-8"
+
+
 def xmp_properties(packet: bytes) -> dict[str, Any]:
     """All properties by `prefix:Name`; a list for lists, the default language for texts in many."""
-    if len(packet) > MAX_XMP_BYTES or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
+    if len(packet) > MAX_XMP_BYTES:
         return {}
-    start, end = packet.find(b"<"), packet.rfind(b">")
+    encoding = encoding_of(packet)
+    if encoding == "utf-8":  # what is padded with is no text
+        packet = packet[packet.find(b"<") : packet.rfind(b">") + 1]
     try:
-        root = ElementTree.fromstring(packet[start : end + 1])  # noqa: S314
+        text = packet.decode(encoding)
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            return {}
+        root = ElementTree.fromstring(text[text.find("<") : text.rfind(">") + 1])  # noqa: S314
     except (ElementTree.ParseError, ValueError, LookupError):
         return {}
     found: dict[str, Any] = {}

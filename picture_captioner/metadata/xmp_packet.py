@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from lxml import etree
 
+from picture_captioner.metadata.xmp import encoding_of
+
 NAMESPACES = {
     "x": "adobe:ns:meta/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -84,6 +86,12 @@ class XmpPacket:
         """
         if len(data) > MOST_BYTES:
             raise XmpError(f"it has {len(data):,} bytes, which no sidecar has")
+        self._encoding = encoding_of(data)
+        if self._encoding != "utf-8":
+            try:
+                data = data.decode(self._encoding).encode()
+            except (UnicodeError, LookupError):
+                raise XmpError(f"it is no text in {self._encoding}") from None
         start = _ROOT.search(data)
         if start is None:
             raise XmpError("there is no XMP in it")
@@ -91,6 +99,7 @@ class XmpPacket:
         if (packet_end := data.rfind(b"<?xpacket", start.end())) > 0:
             end = data.rfind(b">", 0, packet_end) + 1
         self._before, self._after = data[: start.start()], data[end:]
+        self._line_end = b"\r\n" if b"\r\n" in data[start.start() : end] else b"\n"
         parser = etree.XMLParser(
             resolve_entities=False, no_network=True, huge_tree=False, remove_blank_text=False
         )
@@ -105,10 +114,13 @@ class XmpPacket:
         self._rdf: Any = found
 
     def to_bytes(self) -> bytes:
-        """The packet, with all that stood around it."""
+        """The packet, with all that stood around it, in its encoding and with its line ends."""
         # lxml escapes what is outside ASCII unless it is told the encoding.
         root: bytes = etree.tostring(self._root, encoding="utf-8")
-        return self._before + root + self._after
+        whole = self._before + root.replace(b"\n", self._line_end) + self._after
+        if self._encoding == "utf-8":
+            return whole
+        return whole.decode().encode(self._encoding, "xmlcharrefreplace")
 
     # --- reading ---
 

@@ -18,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from picture_captioner.errors import SidecarError
+from picture_captioner.errors import LeftAloneError, SidecarError
 from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
 from picture_captioner.journal import RowFile, replacing, utc_now
 from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
@@ -166,14 +166,17 @@ def read(path: Path) -> bytes | None:
     """The sidecar as it is; None if there is none.
 
     Raises:
-        SidecarError: it is there and cannot be read, or is no plain file.
+        LeftAloneError: it is no plain file, or not ours to read.
+        SidecarError: the disk failed.
     """
     try:
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise SidecarError(f"{path} is a link or no plain file; it is left alone")
+            raise LeftAloneError(f"{path} is a link or no plain file")
         return path.read_bytes()
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise LeftAloneError(f"cannot read {path}: {error.strerror}") from error
     except OSError as error:
         raise SidecarError(f"cannot read {path}: {error.strerror}") from error
 

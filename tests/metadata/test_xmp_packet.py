@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from picture_captioner.metadata.xmp import from_xmp
 from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
 from tests.needs import need
 from tests.support import ROOT
@@ -100,6 +101,48 @@ def test_what_was_not_changed_is_byte_for_byte_the_same_around_the_packet():
         out = XmpPacket(data).to_bytes()
         assert out.partition(b"<x:xmpmeta")[0] == data.partition(b"<x:xmpmeta")[0]
         assert out.rpartition(b"</x:xmpmeta>")[2] == data.rpartition(b"</x:xmpmeta>")[2]
+
+
+DECLARED = '<?xml version="1.0" encoding="{}"?>\n'
+ODD_ENCODINGS = {
+    "utf-16": FOREIGN.decode().encode("utf-16"),
+    "utf-16-be": FOREIGN.decode().encode("utf-16-be"),
+    "utf-32": FOREIGN.decode().encode("utf-32"),
+    "utf-32-le": FOREIGN.decode().encode("utf-32-le"),
+    "iso-8859-1": (DECLARED.format("ISO-8859-1") + FOREIGN.decode().replace("\ufeff", ""))
+    .replace("Grandma in", "Größe in")
+    .encode("latin-1"),
+    "utf-8 that declares iso-8859-1": (DECLARED.format("ISO-8859-1") + FOREIGN.decode())
+    .replace("Grandma in", "Größe in")
+    .encode(),
+}
+
+
+@pytest.mark.parametrize("name", ODD_ENCODINGS)
+def test_a_packet_keeps_its_encoding(name):
+    data = ODD_ENCODINGS[name]
+    greeted = "Größe in Rome" if "iso" in name else "Grandma in Rome"
+    packet = XmpPacket(data)
+    assert packet.text("dc:description") == greeted
+    assert from_xmp(data).xmp["dc:description"] == greeted
+    packet.add_items("dc:subject", ["Łódź 日本"])
+    out = packet.to_bytes()
+    assert XmpPacket(out).items("dc:subject")[-1] == "Łódź 日本"
+    assert from_xmp(out).xmp["dc:subject"][-1] == "Łódź 日本"
+    assert out[:60] == data[:60], "its marks, what it declares"
+    assert XmpPacket(out).to_bytes() == out
+
+
+def test_a_document_type_is_seen_in_every_encoding():
+    hostile = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]>' + FOREIGN.decode()
+    for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-32"):
+        assert not from_xmp(hostile.replace("\ufeff", "").encode(encoding)).xmp
+
+
+def test_line_ends_stay():
+    out = with_ours(XmpPacket(FOREIGN.replace(b"\n", b"\r\n"))).to_bytes()
+    assert out.count(b"\n") == out.count(b"\r\n")
+    assert XmpPacket(out).text("dc:description") == "A dog <on> a & beach ü"
 
 
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)

@@ -237,6 +237,7 @@ def _tell(outcome: Counter[str], flags: WriteFlags) -> int:
         "unchanged",
         "kept",
         "gone",
+        "left alone",
         "failed",
     ):
         if outcome[what]:
@@ -251,5 +252,6 @@ _WORDS = {
     "unchanged": "had all of it already",
     "kept": "with words of somebody's own, which were kept (--conflict append adds ours)",
     "gone": "gone from the photos directory",
+    "left alone": "left alone: see above",
     "failed": "could not be written: see above",
 }

@@ -18,6 +18,7 @@ from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
     FatalError,
+    LeftAloneError,
     NotEmbeddableError,
     SidecarError,
     Status,
@@ -178,8 +179,11 @@ class Planner:
         for record in records:
             try:
                 yield from self._of_photo(record)
-            except (SidecarError, XmpError) as error:
+            except (LeftAloneError, XmpError) as error:
                 say(f"{record.rel_path}: {error}; left alone")
+                self.outcome["left alone"] += 1
+            except SidecarError as error:
+                say(f"{record.rel_path}: {error}")
                 self.outcome["failed"] += 1
 
     def _of_photo(self, record: Record) -> Iterator[Plan]:
@@ -192,7 +196,7 @@ class Planner:
         found, beside = 0, self.how.beside
         if self.how.inside and record.rel_path in self.out:
             job = self.out[record.rel_path]
-            raise SidecarError(f"job {job} has it; 'caption.py batch collect' first, then write")
+            raise LeftAloneError(f"job {job} has it; 'caption.py batch collect' first, then write")
         if self.how.inside:
             try:
                 plan = self._inside(record.rel_path, facts, words)
