@@ -84,6 +84,24 @@ def test_what_was_edited_is_kept_whatever_the_spreadsheet_writes(here, separator
     assert "cost_usd" not in record
 
 
+def test_tags_are_parted_as_in_the_report_and_however_somebody_parts_them(here):
+    first = records(here / "c.jsonl")[0]
+    tags = ["Rome, Italy", "dog", "snow"]
+    with (here / "c.jsonl").open("a") as file:
+        file.write(json.dumps(first | {"tags": tags}) + "\n")
+    rows = {r["rel_path"]: r for r in csv.DictReader(io.StringIO(exported(here, "--format=csv")))}
+    assert rows[first["rel_path"]]["tags"] == "Rome, Italy; dog; snow"
+    spreadsheet(here, lambda row: None)
+    assert caption("import", *HERE[1:], "edited.csv", cwd=here).stdout == ""
+    spreadsheet(here, lambda row: row["tags"] and row.update(tags=f"rex, {row['tags']}"))
+    assert caption("import", *HERE[1:], "edited.csv", cwd=here).returncode == 0
+    assert effective(here / "c.jsonl")[first["rel_path"]]["tags"] == [
+        "Rome, Italy",
+        "rex",
+        *tags[1:],
+    ]
+
+
 def test_no_later_run_overwrites_an_edit_unless_told_to(here, plugin):
     spreadsheet(
         here, lambda row: row.update(caption="Mine") if row["rel_path"] == "0.jpg" else None

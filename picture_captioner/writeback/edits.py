@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,9 @@ _MARKS = {
 }
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 _FORMULA = "'"
-_BETWEEN_TAGS = ","
+BETWEEN_TAGS = "; "
+_PARTS_TAGS = re.compile("[;,]")
+"""What people write between tags, and an older `export` did."""
 
 
 def read_edits(
@@ -140,7 +142,7 @@ def edited(
         shown: how the export writes a text into a cell; what still stands so was not changed.
     """
     was = {"caption": record.caption or "", **record.extra}
-    was["tags"] = f"{_BETWEEN_TAGS} ".join(_tags(was.get("tags")))
+    was["tags"] = BETWEEN_TAGS.join(_tags(was.get("tags")))
     new = {
         name: value
         for name in EDITABLE
@@ -151,7 +153,9 @@ def edited(
     extra = dict(record.extra)
     if title := _text(new.get("title")):
         extra["title"] = title
-    if (tags := _tags(new.get("tags"))) and tags != record.extra.get("tags"):
+    if (
+        tags := _tags(new.get("tags"), _tags(record.extra.get("tags")))
+    ) and tags != record.extra.get("tags"):
         extra["tags"] = tags
     if caption == record.caption and extra == record.extra:
         return None
@@ -193,8 +197,12 @@ def _text(value: object) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
-def _tags(value: object) -> list[str]:
-    words = value.split(_BETWEEN_TAGS) if isinstance(value, str) else value
-    if not isinstance(words, list):
-        return []
+def _tags(value: object, known: Sequence[str] = ()) -> list[str]:
+    """The tags in a cell or a list; `known` ones may have a separator in them."""
+    words = value if isinstance(value, list) else []
+    if isinstance(value, str):
+        words = [tag for tag in known if _PARTS_TAGS.search(tag) and tag in value]
+        for tag in words:
+            value = value.replace(tag, "")
+        words = [*words, *_PARTS_TAGS.split(value)]
     return list(dict.fromkeys(t for word in words if (t := _text(word))))

@@ -27,7 +27,7 @@ from picture_captioner.journal import (
 )
 from picture_captioner.library import GivenTag, Library, PhotoFacts
 from picture_captioner.report.csv_export import cell
-from picture_captioner.writeback.edits import edited, human, read_edits, rejected
+from picture_captioner.writeback.edits import BETWEEN_TAGS, edited, human, read_edits, rejected
 from picture_captioner.writeback.export import GROUPS, SPREADSHEET, identity_of, row_of
 
 if TYPE_CHECKING:
@@ -145,8 +145,9 @@ def _write_csv(rows: Iterator[dict[str, Any]], stream: TextIO) -> int:
     writer.writerow(SPREADSHEET)
     number = 0
     for row in rows:
-        values = {**row, "tags": ", ".join(map(str, row.get("tags") or ()))}
-        values["picture_tags"] = ", ".join(tag["tag"] for tag in row.get("picture_tags", ()))
+        values = {**row, "tags": BETWEEN_TAGS.join(map(str, row.get("tags") or ()))}
+        given = [tag["tag"] for tag in row.get("picture_tags", ())]
+        values["picture_tags"] = BETWEEN_TAGS.join(given)
         writer.writerow(cell(str(values.get(name, ""))) for name in SPREADSHEET)
         number += 1
     return number
