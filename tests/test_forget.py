@@ -120,6 +120,24 @@ def test_what_was_deleted_is_in_no_new_report_and_gone_forgets_it(kept):
     }
 
 
+def test_a_report_that_does_not_show_them_stays(kept):
+    """It was made before the photo was there; one that shows it goes, with the command to remake."""
+    folder, _ = kept
+    draw(folder / "photos" / "later.jpg", 99)
+    assert caption("run", "--photos-dir=photos", cwd=folder).returncode == 0
+    whole = {p: p.read_bytes() for p in (folder / "report_out").rglob("*") if p.is_file()}
+    done = caption("forget", "later.jpg", "--photos-dir=photos", cwd=folder)
+    assert (done.returncode, "Deleted" in done.stderr) == (0, False), done.stderr
+    assert {p: p.read_bytes() for p in (folder / "report_out").rglob("*") if p.is_file()} == whole
+    # The same photo under another name since: the report shows its picture.
+    (folder / "photos" / "000" / "00002.jpg").rename(folder / "photos" / "moved.jpg")
+    assert caption("run", "--photos-dir=photos", cwd=folder).returncode == 0
+    done = caption("forget", "moved.jpg", "000/00002.jpg", "--photos-dir=photos", cwd=folder)
+    assert "cluster_export.csv: it is about them" in done.stderr
+    assert "cluster_report.py --photos-dir=photos --out=report_out" in done.stderr
+    assert not (folder / "report_out" / "cluster_export.csv").exists()
+
+
 def test_a_folder_is_forgotten_with_what_is_in_it(kept):
     folder, content = kept
     done = caption("forget", folder / "photos" / "000", "--photos-dir=photos", cwd=folder)

@@ -1,13 +1,15 @@
-"""Taking photos out of a report: what shows them is deleted, to be made again without them."""
+"""Taking photos out of a report: one that shows them is deleted, to be made again without them."""
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picture_captioner.report import csv_export, markdown
 from picture_captioner.report.model import Clustering, ReportPhoto
@@ -26,14 +28,17 @@ _SHOWN = (csv_export.FILE_NAME, markdown.FILE_NAME, PAGE_NAME)
 
 
 def forget(folder: Path, paths: Iterable[str], hashes: Iterable[str]) -> list[Path]:
-    """Delete the report in the folder; the clusters' ids stay, for the next one.
+    """Delete the report in the folder, if it shows them; clusters' ids stay, for the next one.
 
     Returns:
-        What was deleted.
+        What was deleted; nothing where the report does not show them.
 
     Raises:
         OSError: something of it cannot be deleted.
     """
+    paths, hashes = set(paths), set(hashes)
+    if not _shows(folder, paths, hashes):
+        return []
     gone = [folder / name for name in _SHOWN if (folder / name).is_file()]
     for file in gone:
         file.unlink()
@@ -50,17 +55,41 @@ def forget(folder: Path, paths: Iterable[str], hashes: Iterable[str]) -> list[Pa
     return gone
 
 
-def _without(state: RunState, paths: Iterable[str], hashes: Iterable[str]) -> RunState:
-    """The state without the rows of these photos."""
+def _shows(folder: Path, paths: Iterable[str], hashes: Iterable[str]) -> bool:
+    """Whether the report is about one of them, by path or content; also where that is not sure.
+
+    The CSV has a row for every photo and is written first, the state last: files that are not in
+    this order are of different reports.
+    """
+    files = [folder / csv_export.FILE_NAME, *(folder / n for n in _SHOWN[1:]), folder / STATE_FILE]
+    try:
+        times = [file.stat().st_mtime_ns for file in files]
+        with files[0].open(encoding="utf-8-sig", newline="") as stream:
+            shown = {row["path"] for row in csv.DictReader(stream)}
+        state = load_state(files[-1])
+    except (OSError, ValueError, KeyError, csv.Error, BrokenStateError):
+        return True
+    if state is None or times != sorted(times) or not shown.isdisjoint(map(csv_export.cell, paths)):
+        return True
+    return not _stays(state, paths, hashes).all()
+
+
+def _stays(state: RunState, paths: Iterable[str], hashes: Iterable[str]) -> NDArray[np.bool_]:
+    """Of each row of the state whether it is about none of these photos."""
     by_path = {path_digest(ReportPhoto(rel_path=path)) for path in paths}
     by_content = {content_digest(ReportPhoto(rel_path="", content_sha256=h)) for h in hashes}
-    stays = np.array(
+    return np.array(
         [
             path.tobytes() not in by_path and content.tobytes() not in by_content
             for path, content in zip(state.paths, state.contents, strict=True)
         ],
         dtype=bool,
     )
+
+
+def _without(state: RunState, paths: Iterable[str], hashes: Iterable[str]) -> RunState:
+    """The state without the rows of these photos."""
+    stays = _stays(state, paths, hashes)
     found = state.clustering
     return replace(
         state,

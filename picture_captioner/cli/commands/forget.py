@@ -64,7 +64,7 @@ def forget_photos(
         exiftool.remove(exiftool.work_folder(journal.path))  # a killed `write` left a copy there
         undo.UndoFile.forget(undo.undo_path(journal.path), traces.paths)
         _forget_in_jobs(journal.path, jobs, traces)
-        _forget_elsewhere(out, settings, traces)
+        _forget_elsewhere(flags, out, settings, traces)
         forget_lines(journal, traces)
     _tell(traces, settings.photos_dir, out)
     return _refuse_unknown(names, traces.paths)
@@ -188,15 +188,19 @@ def _forget_in_jobs(journal: Path, jobs: Mapping[str, Job], traces: Traces) -> N
             )
 
 
-def _forget_elsewhere(out: Path, settings: Settings, traces: Traces) -> None:
+def _forget_elsewhere(flags: Flags, out: Path, settings: Settings, traces: Traces) -> None:
     """The log and the report."""
     try:
         forget_in_log(settings.log_file, traces.needles())
         if any((out / name).exists() for name in _REPORT):
             from picture_captioner.report.forgetting import forget
 
-            for gone in forget(out, traces.paths, traces.own_hashes):
-                say(f"Deleted {gone}: it shows them")
+            deleted = forget(out, traces.paths, traces.own_hashes)
+            for gone in deleted:
+                say(f"Deleted {gone}: it is about them")
+            if deleted:
+                again = suggested(flags, "report", f"--out={out}")
+                say(f"To make the report again without them: {again}")
     except OSError as error:
         raise JournalError(
             f"cannot rewrite {error.filename}: {error.strerror}; make it writable and run the same "
