@@ -124,12 +124,12 @@ def test_accepted_and_rejected(here, plugin):
     done = caption("reject", *HERE, "1.jpg", "--reason=that is not my uncle", cwd=here)
     assert done.returncode == 0
     shown = {row["rel_path"]: row for row in map(json.loads, exported(here).splitlines())}
-    assert set(shown) == {"0.jpg", "2.jpg"}
+    assert {name for name, row in shown.items() if "caption" in row} == {"0.jpg", "2.jpg"}
     assert shown["0.jpg"]["edited"] is True
     last = records(here / "c.jsonl")[-1]
     assert (last["withdrawn"], last["error"]["message"]) == (True, "that is not my uncle")
     assert run(here, plugin).returncode == 0
-    assert "1.jpg" in exported(here)
+    assert all("caption" in json.loads(line) for line in exported(here).splitlines())
 
 
 def test_a_rejected_caption_is_not_had_back_from_a_copy_of_the_photo(here, plugin):
@@ -233,3 +233,24 @@ def test_characters_that_a_spreadsheet_does_not_get_come_back(here):
     assert caption("import", *HERE[1:], "edited.csv", cwd=here).returncode == 0
     found = effective(here / "c.jsonl")[line["rel_path"]]["caption"]
     assert found == "1. Two \u202a(x)\u202c. \\u2028"
+
+
+def test_photos_of_the_library_without_a_caption_have_a_line_too(tmp_path, plugin):
+    for number in range(3):
+        draw(tmp_path / "photos" / f"{number}.jpg", number)
+    assert caption("process", *HERE, "--stage=metadata", cwd=tmp_path).returncode == 0
+    before = [json.loads(line) for line in exported(tmp_path).splitlines()]
+    assert [row["rel_path"] for row in before] == ["0.jpg", "1.jpg", "2.jpg"], "without a journal"
+    for row in before:
+        assert {"path", "content_sha256", "perceptual_hash", "width"} <= set(row)
+        assert not {"caption", "created_at"} & set(row)
+    assert run(tmp_path, plugin, "--include=1.jpg").returncode == 0
+    rows = {row["rel_path"]: row for row in map(json.loads, exported(tmp_path).splitlines())}
+    assert {name for name, row in rows.items() if "caption" in row} == {"1.jpg"}
+    assert len(rows) == 3
+    assert len(exported(tmp_path, "--only=caption").splitlines()) == 1
+    assert len(exported(tmp_path, "--format=csv").splitlines()) == 2
+    (tmp_path / "all.jsonl").write_text(exported(tmp_path))
+    done = caption("import", *HERE[1:], "all.jsonl", cwd=tmp_path)
+    assert (done.returncode, "0 captions changed, 1 as before" in done.stderr) == (0, True)
+    assert "passed over" not in done.stderr

@@ -121,7 +121,7 @@ def test_what_was_deleted_is_in_no_new_report_and_gone_forgets_it(kept):
 
 
 def test_a_report_that_does_not_show_them_stays(kept):
-    """It was made before the photo was there; one that shows it goes, with the command to remake."""
+    """It was made before the photo was there; one that shows one goes, with what makes it again."""
     folder, _ = kept
     draw(folder / "photos" / "later.jpg", 99)
     assert caption("run", "--photos-dir=photos", cwd=folder).returncode == 0

@@ -116,7 +116,7 @@ def test_tags_are_on_every_surface_as_they_are_called_now(library):
         }  # fmt: skip
     lines(library, "export", "--format=csv", "--out=edit.csv")
     (row, _) = csv.DictReader((library / "edit.csv").read_text().splitlines())
-    assert (row["tags"], set(row["picture_tags"].split(", "))) == (
+    assert (row["tags"], set(row["picture_tags"].split("; "))) == (
         "blue",
         {"winter", "city at night"},
     )

@@ -276,7 +276,7 @@ def export(
         bool, typer.Option("--embeddings", metavar="", help="Also a vector of each picture.")
     ] = False,
 ) -> int:
-    """Write what is known of each photo, a line each, to stdout or a file."""
+    """Write what is known of each photo, a line each; as CSV, captions alone."""
     from picture_captioner.cli.commands.edits import export_photos
 
     return export_photos(flags, form=form, out=out, only=only, embeddings=embeddings)

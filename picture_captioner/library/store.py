@@ -197,6 +197,11 @@ class Library:
             ).fetchone()
         return from_key(row[0]) if row is not None and row[0] is not None else None
 
+    def known_files(self) -> dict[str, str]:
+        """Every file that was looked at, and the hash of its bytes."""
+        rows = forgetting.known_files(self.database)
+        return {from_key(path): from_key(content) for path, content in rows}
+
     def thumbnail(self, content_sha256: str) -> bytes | None:
         """The WebP thumbnail of a photo, 320 pixels on its longer side."""
         with self.database.reading() as connection:
@@ -372,7 +377,7 @@ class Library:
 
     def add_traces(self, traces: Traces, forgets: Callable[[str], bool]) -> None:
         """Add what is known of photos to be forgotten, and of those that stay."""
-        known = [(from_key(p), from_key(c)) for p, c in forgetting.known_files(self.database)]
+        known = list(self.known_files().items())
         found = {path: content for path, content in known if forgets(path)}
         traces.paths.update(found)
         traces.hashes.update(found.values())

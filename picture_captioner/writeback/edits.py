@@ -96,7 +96,8 @@ def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
             raise UsageError(f"{path}, line {number}: it has no rel_path")
         if _NO_TEXT.search(json.dumps([row.get(n) for n in EDITABLE], ensure_ascii=False)):
             raise UsageError(f"{path}, line {number}: there are halves of characters in its words")
-        yield {name: row[name] for name in ("rel_path", *EDITABLE) if name in row}
+        if set(EDITABLE) & set(row):  # else it is of a photo without a caption
+            yield {name: row[name] for name in ("rel_path", *EDITABLE) if name in row}
 
 
 def _csv(path: Path, text: str, photos: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "metadata": (
         "width", "height", "captured_at", "captured_from", "camera", "latitude", "longitude",
-        "sharpness", "perceptual_hash", "written", "picture_tags",
+        "sharpness", "perceptual_hash", "people", "written", "picture_tags",
     ),
     "embedding": ("embedding", "embedding_model"),
 }  # fmt: skip
@@ -36,15 +36,18 @@ def row_of(
     facts: PhotoFacts | None,
     wanted: Iterable[str],
     embedding: tuple[str, list[float]] | None = None,
-    picture_tags: Sequence[Mapping[str, Any]] = (),
+    found: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What is known of a photo, without what is not; `wanted` are groups."""
+    """What is known of a photo, without what is not; `wanted` are groups.
+
+    Args:
+        found: what models found in the picture: a caption's own words are not replaced by it.
+    """
     row: dict[str, Any] = {"rel_path": record.rel_path, "path": str(path)}
     row |= {name: value for name, value in vars_of(record).items() if value is not None}
+    row = {name: value for name, value in (found or {}).items() if value} | row
     if facts is not None:
         row |= _facts(facts)
-    if picture_tags:
-        row["picture_tags"] = list(picture_tags)
     if embedding is not None:
         row["embedding_model"], row["embedding"] = embedding
     groups = list(wanted)

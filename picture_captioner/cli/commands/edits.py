@@ -7,16 +7,19 @@ import getpass
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picture_captioner.cli.commands.files import existing_journal, index_of, open_journal
+from picture_captioner.cli.commands.people import decisions_of
 from picture_captioner.cli.flags import Flags, one_of, words_in
 from picture_captioner.cli.terminal import count, output_errors, say, show
-from picture_captioner.errors import ExitCode, OutputError, UsageError
+from picture_captioner.config import Settings
+from picture_captioner.errors import ExitCode, OutputError, Status, UsageError
 from picture_captioner.journal import (
     Entry,
     Journal,
@@ -26,16 +29,17 @@ from picture_captioner.journal import (
     tag_key,
 )
 from picture_captioner.library import GivenTag, Library, PhotoFacts
+from picture_captioner.pipeline.people.overview import named_faces, overview
 from picture_captioner.report.csv_export import cell
 from picture_captioner.writeback.edits import BETWEEN_TAGS, edited, human, read_edits, rejected
-from picture_captioner.writeback.export import GROUPS, SPREADSHEET, identity_of, row_of
+from picture_captioner.writeback.export import ALWAYS, GROUPS, SPREADSHEET, identity_of, row_of
 
 if TYPE_CHECKING:
     from typing import TextIO
 
 
 def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embeddings: bool) -> int:
-    """Write a line for each photo that has a caption.
+    """Write a line for each photo of the journal and the library; as CSV, for each caption.
 
     Raises:
         UsageError: a word that is not known.
@@ -44,13 +48,13 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
     groups = words_in("--only", only, GROUPS)
     one_of("--format", form, ("jsonl", "csv"))
     settings = flags.settings()
-    journal = existing_journal(flags)
     before = _written(out) if form == "jsonl" else set()
     with ExitStack() as held:
         library = held.enter_context(Library.open(settings.library_home, say))
-        rows = _rows(
-            journal, settings.photos_dir, library, groups, embeddings or "embedding" in groups
-        )
+        known = library.known_files() if form == "jsonl" else {}
+        if not known:
+            existing_journal(flags)
+        rows = _rows(settings, library, known, groups, embeddings or "embedding" in groups)
         stream = _opened(out, held, append=form == "jsonl")
         with output_errors():
             number = (
@@ -87,19 +91,27 @@ def _written(out: Path | None) -> set[tuple[str, ...]]:
 
 
 def _rows(
-    journal: Path,
-    photos_dir: Path | None,
+    settings: Settings,
     library: Library,
+    known: Mapping[str, str],
     groups: Sequence[str],
     embeddings: bool,
 ) -> Iterator[dict[str, Any]]:
-    index = index_of(journal)
-    tags, given = TagDecisions.beside(journal), library.given_tags()
-    for record in map(tags.applied, read_captions(journal, index, placeholders=True)):
-        path = (photos_dir or Path()).absolute() / record.rel_path
+    words, people = library.words(), _people(settings, library)
+    tags, given = TagDecisions.beside(settings.captions_jsonl), library.given_tags()
+    photos_dir = (settings.photos_dir or Path()).absolute()
+    for record in _records(settings.captions_jsonl, known):
+        content = record.content_sha256 or ""
+        found = {
+            "picture_tags": _called(given.get(content, ()), tags),
+            "text": words.text.get(content),
+            "people": people.get(record.rel_path),
+        }
         vector = _embedding(library, record) if embeddings else None
-        seen = _called(given.get(record.content_sha256 or "", ()), tags)
-        yield row_of(record, path, _facts(library, record), groups, vector, seen)
+        facts = _facts(library, record)
+        row = row_of(record, photos_dir / record.rel_path, facts, groups, vector, found)
+        if not groups or row.keys() - set(ALWAYS):
+            yield row
 
 
 def _called(given: Sequence[GivenTag], tags: TagDecisions) -> list[dict[str, Any]]:
@@ -112,10 +124,36 @@ def _called(given: Sequence[GivenTag], tags: TagDecisions) -> list[dict[str, Any
     return list(found.values())
 
 
+def _records(journal: Path, known: Mapping[str, str]) -> Iterator[Record]:
+    """The captions by the photos' names, and records without one of what else is known."""
+    captions: Iterator[Record] = iter(())
+    captioned = set[str]()
+    if journal.exists():
+        index = index_of(journal)
+        tags = TagDecisions.beside(journal)
+        captioned = {entry.rel_path for entry in index.captions()}
+        captions = map(tags.applied, read_captions(journal, index, placeholders=True))
+    others = (
+        Record(rel_path=path, caption=None, status=Status.SUCCESS, content_sha256=known[path])
+        for path in sorted(known.keys() - captioned)
+    )
+    return merge(captions, others, key=lambda record: record.rel_path)
+
+
+def _people(settings: Settings, library: Library) -> dict[str, list[str]]:
+    if not settings.people_path.exists():
+        return {}
+    named = named_faces(overview(library, decisions_of(settings)))
+    return {path: [name for name, _ in faces] for path, faces in named.items()}
+
+
 def _facts(library: Library, record: Record) -> PhotoFacts | None:
-    if record.size is None or record.mtime_ns is None:
-        return None
-    return library.facts(record.rel_path, record.size, record.mtime_ns)
+    found = None
+    if record.size is not None and record.mtime_ns is not None:
+        found = library.facts(record.rel_path, record.size, record.mtime_ns)
+    if found is None and record.content_sha256 is not None:
+        found = library.facts_of(record.rel_path, record.content_sha256)
+    return found
 
 
 def _embedding(library: Library, record: Record) -> tuple[str, list[float]] | None:
