@@ -22,7 +22,7 @@ from picture_captioner.errors import (
 from picture_captioner.foreign_text import all_without_secrets, clean
 from picture_captioner.image_loader import LoadedImage
 from picture_captioner.journal import Entry, Journal, Record, RecordError, is_real, utc_now
-from picture_captioner.pipeline.asking.circuit_breaker import Withheld
+from picture_captioner.pipeline.asking.circuit_breaker import UNKNOWN, Withheld
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
 from picture_captioner.pipeline.selecting.selection import Identity, Source
@@ -270,7 +270,7 @@ class Recorder:
         Ceilings go by it. The line is withdrawn, so that the next run asks about the photo again,
         unless that would take an older caption along.
         """
-        billed = [v.record for v in verdicts if v.record.requests]
+        billed = [v.record for v in verdicts if v.record.requests and v.error.code != UNKNOWN]
         index = self._journal.index
         self._write([replace(r, withdrawn=index.caption(r.rel_path) is None) for r in billed])
         for item, _, error in verdicts:

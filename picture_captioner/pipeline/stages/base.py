@@ -170,7 +170,7 @@ STAGES = (
     ),
     StageInfo(
         "bodies",
-        "where people are, by 'people scan --bodies'",
+        "where people are, with --bodies FILE",
         "picture_captioner.pipeline.stages.faces:BodiesStage",
         None,
         extra="people",
