@@ -16,6 +16,7 @@
     |   |-- UnreadableFileError           gone, no permission, the disk does not answer
     |   |-- FormatUnavailableError        the extra for this format is not installed
     |   `-- SidecarError                  a sidecar is left alone: no XMP, read-only, a full disk
+    |       |-- LeftAloneError                not ours to change: a link, a folder
     |       `-- NotEmbeddableError            a photo cannot hold words; a sidecar will
     |-- TransientError            may pass by itself: retry, bounded
     `-- FatalError                stop the run with an exit code

@@ -40,7 +40,7 @@ FLAGS = {
 LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)")
 NAMESPACE = re.compile(
     r"http://(?:ns\.[\w-]+\.com|purl\.org/dc|www\.w3\.org|iptc\.org/std|www\.digikam\.org/ns"
-    r"|www\.metadataworkinggroup\.com/schemas|cipa\.jp/exif)/"
+    r"|www\.metadataworkinggroup\.com/schemas|cipa\.jp/exif|darktable\.sf\.net)/"
 )
 """Names of XML vocabularies; nothing is ever asked of these addresses."""
 SHIPPED = product_files()

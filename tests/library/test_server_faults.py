@@ -311,7 +311,7 @@ def test_several_clients_bring_a_collection_to_the_next_version_at_once(one_serv
         for thread in threads:
             thread.join()
         assert failed == []
-        assert f"from version 1 to {len(steps)}" in said[0]
+        assert any(f"to {len(steps)}" in one for one in said), said  # each step is somebody's
         assert older.identities() == {"m:1": 3}  # it goes on; only when it comes anew it is told
     monkeypatch.setattr(postgresql_schema, "MIGRATIONS", steps[:1])
     with pytest.raises(LibraryNewerError, match="update the program"):

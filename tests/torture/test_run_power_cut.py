@@ -73,6 +73,8 @@ class Life:
 
     def _cut(self, provider: PaidProvider, account: Account) -> None:
         """A run that dies at an exact point, or at any moment."""
+        whole = self._journal.read_bytes() if self._journal.exists() else b""
+        self._on_disk = whole.rfind(b"\n") + 1  # what outlived the last cut
         point = self._rng.choice([*POINTS, "any moment"])
         fault: tuple[object, ...] = ("note_syncs", str(self._journal), str(self._synced))
         if point in POINTS:
@@ -97,7 +99,7 @@ class Life:
             return
         data = self._journal.read_bytes()
         noted = self._synced.read_bytes() if self._synced.exists() else b""
-        safe = min(int(noted or b"0"), len(data))
+        safe = min(max(int(noted or b"0"), self._on_disk), len(data))
         rest = data[safe : self._rng.randint(safe, len(data))]
         if rest and self._rng.random() < ZEROS:
             start = self._rng.randrange(len(rest))

@@ -203,7 +203,11 @@ class Recorder:
             self._settle(Outcome.UNCHANGED, item)
             return
         leader = self._journal.read_record(source.entry)
-        self._write([copied_record(item.photo, loaded, leader)])
+        copy = copied_record(item.photo, loaded, leader)
+        self._write([copy])
+        now = self._journal.index.entries.get(leader.rel_path)
+        if now is not None and now.withdrawn and not source.entry.withdrawn:
+            self._write([copy.withdrawal(_UNSEEN)])  # while it was being copied
         self._settle(Outcome.MOVED if source.moved else Outcome.COPIED, item)
 
     def same_shot(self, item: Item, loaded: LoadedImage, entry: Entry) -> None:
@@ -246,6 +250,8 @@ class Recorder:
         leaders = {record.rel_path: record for record in captions}
         for record in captions:
             self._content.forget(record.size or 0, record.content_sha256 or "")
+        # First the captions, then the copies: who copies one meanwhile looks after it wrote.
+        self._write([record.withdrawal(_UNSEEN) for record in captions])
         copies = [
             entry.rel_path
             for entry in list(self._journal.index.entries.values())
@@ -253,10 +259,13 @@ class Recorder:
             and (leader := leaders.get(entry.copied_from or "")) is not None
             and (entry.content_sha256 == leader.content_sha256 or self._is_shot(entry, leader))
         ]
-        sources = {path: leaders[path] for path in leaders} | {
-            path: leaders[self._journal.index.entries[path].copied_from or ""] for path in copies
-        }
-        self._write([replace(s, rel_path=path).withdrawal(_UNSEEN) for path, s in sources.items()])
+        sources = {path: self._journal.index.entries[path].copied_from or "" for path in copies}
+        self._write(
+            [
+                replace(leaders[source], rel_path=path).withdrawal(_UNSEEN)
+                for path, source in sources.items()
+            ]
+        )
         self._outcomes.withdrawn(len(leaders), len(copies))
 
     def _is_shot(self, entry: Entry, leader: Record) -> bool:
