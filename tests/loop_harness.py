@@ -80,7 +80,9 @@ class Loop:
             )
 
     def wait_for(self, file):
-        self.wait_until((self.folder / file).exists, f"no {file}")
+        """Wait until the file is there with something in it; it is made before it is written."""
+        path = self.folder / file
+        self.wait_until(lambda: path.exists() and path.stat().st_size > 0, f"no {file}")
 
     def wait_until(self, condition, otherwise):
         deadline = time.monotonic() + 15
