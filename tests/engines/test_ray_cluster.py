@@ -55,7 +55,7 @@ def cluster(tmp_path, driver):
 def test_a_node_goes_away_and_the_run_does_not(tmp_path, driver, cluster):
     lines = iter(cluster.stdout.readline, "")
     address = next(line.split()[1] for line in lines if line.startswith("at "))
-    library(tmp_path / "photos", 60)
+    library(tmp_path / "photos", 120)  # more than is decoded ahead
     flags = (f"--ray-address={address}", "--model-copies=2", "--option=delay=0.2")
     run = start_run(tmp_path, driver, *flags, "--option=batch=2", **NO_TOKEN)
     wait_for_records(tmp_path, run, 12)
@@ -63,6 +63,6 @@ def test_a_node_goes_away_and_the_run_does_not(tmp_path, driver, cluster):
     cluster.stdin.flush()
     assert run.wait(200) == 0, said(tmp_path)
     found = captioned_once(tmp_path)
-    assert len(found) == 60
+    assert len(found) == 120
     assert {record["status"] for record in found.values()} == {"success"}
     assert "decodes no more; 1 others do" in said(tmp_path)
