@@ -103,7 +103,7 @@ _EN_NOT = (
     r"| would rather not| prefer not to| (?:do not|don't|lack)(?: have)? the (?:ability|capability|tools))"
 )
 _EN_TASK = (
-    r"(?:help(?! (?:it\b|but\b|myself|ourselves|\w+ing\b))|assist|descri|caption|comply|fulfil|provid"
+    r"(?:help(?! (?:it\b|but\b|myself|ourselves|\w+ing\b))|assist|descri(?!be how)|caption|comply|fulfil|provid"
     r"|process|analy[sz]|identif|recogni|discuss|continu|generat|creat|answer|respond|engag|comment"
     r"|do (?:that|this|so)\b|offer|interpret|produce|write|transcrib|summari[sz]|complete|proceed|make (?:any )?"
     r"(?:assumption|inference|judg)|give (?:you )?(?:a|any)|tag |support|participat|share (?:any )?(?:info|detail))"
@@ -375,4 +375,15 @@ NO_IMAGE_ANYWHERE = (
     r"\bя\b[^.:;]{0,15}не (?:умею|могу|способ\w+)[^.:;]{0,20}(?:просматрив|просмотр|видеть|увидеть|открыв)|(?:текстовая|языковая) модель[^.:;]{0,30}не |(?:пришлите|отправьте|загрузите|прикрепите|скиньте)[^.:;]{0,20}(?:фото|изображ|картин|снимок|файл)|(?:фото|изображение|файл)[^.:;]{0,15}не (?:загрузил|прикрепил|дош|приш|отобраз)",
     r"(?:照片|图片|图像)[^。，]{0,6}(?:加载|上传)失败|(?:照片|图片|图像)(?:发|上传|传|发送)(?:给我|一下|过来|上来)|(?:不具备|没有|无法)(?:直接)?(?:查看|识别|处理|读取)(?:图像|图片|照片)|纯文本(?:语言)?模型|(?:照片|图片|图像)[^。，]{0,8}(?:没有|未能|未)(?:成功)?(?:上传|加载|显示|附)",
 )  # fmt: skip
-"""Clear wherever they stand in a sentence: no caption speaks of itself, or to who asked for it."""
+"""Clear wherever they stand in a sentence that describes nothing: no caption speaks of itself, or to
+who asked for it. But signs and screens do."""
+
+DESCRIBES = (
+    r"(?:(?:an?|the|one|two|three|four|several|some|many|ein\w{0,2}|der|die|das|zwei|drei|mehrere|auf|im|in|vor|an"
+    r"|une?|des|les?|la|deux|trois|plusieurs|sur|dans|una|unos|unas|el|los|las|dos|tres|en|il|lo|gli|due|tre|su|sul"
+    r"|uma?|os?|dois|duas|num|numa|на|в|у|два|две|одна?|over|under|on|at|beside|behind) |l')"
+    r"(?!(?:\w+ ){0,2}(?:image|photo|picture|file|attach|content|request|description|caption|message|bild(?!schirm|hauer|band)|foto|datei"
+    r"|anhang|inhalt|anfrage|beschreibung|fichier|pièce|contenu|légende|imagen|archivo|contenido|immagine|contenuto"
+    r"|richiesta|imagem|arquivo|conteúdo|изображ|фото|картин|файл|описан)\w*(?! (?:frame|book|album)))"
+)
+"""How a sentence begins that describes: an article or a place, and what is no word for the photo."""

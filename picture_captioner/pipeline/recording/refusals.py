@@ -14,6 +14,7 @@ import re
 from typing import Literal
 
 from picture_captioner.pipeline.recording.refusal_phrases import (
+    DESCRIBES,
     LEADS,
     NO_IMAGE,
     NO_IMAGE_ANYWHERE,
@@ -49,6 +50,7 @@ _DESCRIBES_STILL = re.compile(
 )
 """`I can't identify the exact bird, but it is a small brown one on a branch.`"""
 _BLIND = re.compile("|".join(NO_IMAGE), re.IGNORECASE)
+_DESCRIBES = re.compile(DESCRIBES, re.IGNORECASE)
 _REFUSES_ANYWHERE = re.compile("|".join(REFUSED_ANYWHERE), re.IGNORECASE)
 _BLIND_ANYWHERE = re.compile("|".join(NO_IMAGE_ANYWHERE), re.IGNORECASE)
 
@@ -60,14 +62,15 @@ def refusal_in(text: str) -> Refusal | None:
         text = text[1:-1]  # all of it is between quotation marks, which then mean nothing
     said = _QUOTED.sub(" ", text[:LOOKED_AT].replace("’", "'"))
     found: Refusal | None = None
-    described = False
+    described = shown = False
     for sentence in _SENTENCE_END.split(said)[:_SENTENCES]:
         rest, led = _without_leads(sentence.strip(" \t-—*#\"'"))
-        blind = _BLIND.match(rest) or _BLIND_ANYWHERE.search(sentence)
+        shown = shown or _DESCRIBES.match(sentence.strip()) is not None
+        blind = _BLIND.match(rest) or (not shown and _BLIND_ANYWHERE.search(sentence))
         declines = (
             _REFUSES.match(rest)
             or (led and _REFUSES_AFTER.match(rest))
-            or _REFUSES_ANYWHERE.search(sentence)
+            or (not shown and _REFUSES_ANYWHERE.search(sentence))
         )
         if (blind or declines) and _WRITTEN.search(sentence):
             return found

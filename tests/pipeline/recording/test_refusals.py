@@ -34,6 +34,8 @@ def test_what_somebody_else_wrote_later(kind, text):
     """Of these 100 refusals 75 were found at first, of the 89 captions one was called a refusal.
 
     The 16 in Greek, Vietnamese, Thai, Indonesian, Hungarian, Romanian, Finnish and Hebrew were not.
+    The captions behind those are of signs and screens that ask for photos: 18 of 37 were called
+    refusals while phrases were looked for anywhere in any sentence.
     """
     assert bool(refusal_in(text)) == (kind == "refusal")
 
