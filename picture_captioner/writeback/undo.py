@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
 from picture_captioner.writeback.embedded import EXIF_TEXT, put_photo, read_photo, with_words
 from picture_captioner.writeback.exiftool import ExifTool
 from picture_captioner.writeback.patch import Patch
-from picture_captioner.writeback.sidecars import FOREIGN_LISTS, LISTS, Added, files_of
+from picture_captioner.writeback.sidecars import Added, files_of
 
 NAME = "captions.undo.jsonl"
 
@@ -210,55 +209,6 @@ def remove_leftovers(photos_dir: Path, writes: Iterable[Write]) -> None:
 def open_writes(file: UndoFile) -> list[Write]:
     """The writes that were not taken back, the oldest first."""
     return [Write.of(row) for row in file.last().values() if not row.get("undone")]
-
-
-def ours_before(writes: Iterable[Write]) -> dict[str, dict[str, str]]:
-    """For each path the texts that our last write left in each property."""
-    texts: dict[str, dict[str, str]] = {}
-    for write in writes:
-        mine = texts.setdefault(write.path, {})
-        mine |= {name: new for name, (_, new) in write.added.texts.items()}
-    return texts
-
-
-def words_of_ours(rows: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
-    """From all rows of the file: the words in each sidecar that are ours alone, in lower case.
-
-    A merge puts keywords of somebody's own into further lists: these stay theirs.
-    """
-    found: dict[str, set[str]] = {}
-    for row in {row["id"]: row for row in rows}.values():
-        if row.get("undone"):
-            continue
-        with suppress(ValueError):  # `undo` says what is wrong with the line
-            write = Write.of(row)
-            mine = found.setdefault(write.path, set())
-            theirs = _keywords(write.before) - mine
-            if write.inside is not None:
-                theirs = set(map(_leaf, write.inside.keywords)) - mine
-            mine.update(" ".join(new.split()).casefold() for _, new in write.added.texts.values())
-            mine.update(name.casefold() for name in write.added.people)
-            mine.update(set(map(_leaf, chain(*write.added.items.values()))) - theirs)
-    return found
-
-
-def _keywords(packet: bytes | None) -> set[str]:
-    if packet is None:
-        return set()
-    read = XmpPacket(packet)
-    return {_leaf(value) for name in LISTS | FOREIGN_LISTS for value in read.items(name)}
-
-
-def _leaf(keyword: str) -> str:
-    return " ".join(keyword.replace("|", "/").split("/")[-1].split()).casefold()
-
-
-def people_before(writes: Iterable[Write]) -> dict[str, set[str]]:
-    """For each path the names that our writes put there."""
-    names: dict[str, set[str]] = {}
-    for write in writes:
-        names.setdefault(write.path, set()).update(write.added.people)
-    return names
 
 
 def take_back(

@@ -111,11 +111,12 @@ def read_files_beside(
     """
     from picture_captioner.pipeline.library_update.beside import read_beside
     from picture_captioner.writeback import undo
+    from picture_captioner.writeback.our_words import words_of_ours
 
     @cache
     def ours() -> dict[str, set[str]]:  # only if a folder has to be read
         rows, _ = undo.UndoFile.read(undo.undo_path(journal))
-        return undo.words_of_ours(rows)
+        return words_of_ours(rows)
 
     def words(rel_path: str) -> set[str]:
         stem = str(PurePosixPath(rel_path).with_suffix(""))

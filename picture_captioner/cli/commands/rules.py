@@ -140,9 +140,10 @@ def context_for(
 def _ours(settings: Settings) -> Callable[[str], Collection[str]]:
     """The words that `write` put into photos: read back, they would be told as somebody's own."""
     from picture_captioner.writeback import undo
+    from picture_captioner.writeback.our_words import words_of_ours
 
     rows, _ = undo.UndoFile.read(undo.undo_path(settings.captions_jsonl))
-    ours = undo.words_of_ours(row for row in rows if row.get("inside") or row.get("undone"))
+    ours = words_of_ours(row for row in rows if row.get("inside") or row.get("undone"))
     return lambda rel_path: ours.get(rel_path, ())
 
 

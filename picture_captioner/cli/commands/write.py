@@ -33,6 +33,7 @@ from picture_captioner.journal import TagDecisions, utc_now
 from picture_captioner.library import Library
 from picture_captioner.pipeline.people.overview import named_faces, overview
 from picture_captioner.writeback import embedded, exiftool, undo
+from picture_captioner.writeback.our_words import people_before, texts_before
 
 TOGETHER = 50
 """Photos whose undo lines share one sync: with one each, a library took twice as long."""
@@ -65,7 +66,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
             if not flags.dry_run:
                 carrier.open()
                 carrier.settle(file.rows)
-        before = Before(undo.ours_before(writes), undo.people_before(writes))
+        before = Before(texts_before(writes), people_before(writes))
         people = _people(settings, before) if "people" in how.fields else {}
         written = {w.path for w in writes} if flags.only_new else set()
         library = held.enter_context(Library.open(settings.library_home, say))
