@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from picture_captioner.declaration import declared
-from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean, faults_of
-from picture_captioner.foreign_text import keep_secret, keep_secrets_of
+from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
+from picture_captioner.foreign_text import faults_of, keep_secret, keep_secrets_of
 from picture_captioner.settings import KEYS, DeclaredSettings, ServerAddress
 
 if TYPE_CHECKING:

@@ -48,10 +48,7 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Collection
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypedDict
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
+from typing import ClassVar, NamedTuple, TypedDict
 
 MAX_ERROR_MESSAGE = 500
 """Characters of an error message that a journal record keeps."""
@@ -77,7 +74,7 @@ class ExitCodeMeaning(NamedTuple):
 
     code: str
     meaning: str
-    run_loop: str
+    run_loop: str = "stops"
 
 
 EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
@@ -91,27 +88,20 @@ EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
     ExitCodeMeaning(
         "3", "stopped at `--max-cost`, `--max-requests` or a runaway bill", "stops, says so"
     ),
-    ExitCodeMeaning("64", "usage error: a flag or value that does not exist", "stops"),
-    ExitCodeMeaning("66", "no photos found, or their directory went away", "stops"),
+    ExitCodeMeaning("64", "usage error: a flag or value that does not exist"),
+    ExitCodeMeaning("66", "no photos found, or their directory went away"),
     ExitCodeMeaning(
-        "69",
-        "backend or database server unavailable: down, circuit open, model cannot load",
-        "stops",
+        "69", "backend or database server unavailable: down, circuit open, model cannot load"
     ),
     ExitCodeMeaning(
         "74",
         "the journal is damaged, it, `library.db` or stdout cannot be written, or the disk failed",
-        "stops",
     ),
-    ExitCodeMeaning("75", "another run holds the journal or `library.db`", "stops"),
-    ExitCodeMeaning("77", "key or password rejected, no quota, no permission", "stops"),
+    ExitCodeMeaning("75", "another run holds the journal or `library.db`"),
+    ExitCodeMeaning("77", "key or password rejected, no quota, no permission"),
+    ExitCodeMeaning("78", "configuration: a missing key, directory, extra or price, with the cure"),
     ExitCodeMeaning(
-        "78", "configuration: a missing key, directory, extra or price, with the cure", "stops"
-    ),
-    ExitCodeMeaning(
-        "128+n",
-        "ended by signal n (130 is Ctrl+C) after what was in flight was written",
-        "stops",
+        "128+n", "ended by signal n (130 is Ctrl+C) after what was in flight was written"
     ),
     ExitCodeMeaning(
         "134, 135, 137, 139",
@@ -399,18 +389,6 @@ def exit_code_table() -> str:
     rows = ["| code | meaning | `run_loop.sh` |", "|---|---|---|"]
     rows += [f"| {row.code} | {row.meaning} | {row.run_loop} |" for row in EXIT_CODE_MEANINGS]
     return "\n".join(rows) + "\n"
-
-
-def faults_of(error: ValidationError) -> list[tuple[str, str]]:
-    """Where pydantic found each fault, `fields.3.name`, and what it is, in plain words.
-
-    The values, which may be a key or come from a photo, are not quoted.
-    """
-    told = []
-    for fault in error.errors(include_url=False, include_input=False, include_context=False):
-        reason = fault["msg"].removeprefix("Value error, ")
-        told.append((".".join(map(str, fault["loc"])), f"{reason[:1].lower()}{reason[1:]}"))
-    return told
 
 
 def did_you_mean(word: str, valid: Collection[str]) -> str:

@@ -14,8 +14,11 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 MAX_LOOKED_AT = 4_000
 """Characters of a foreign text that anything looks at; ten times what is told of it."""
@@ -151,3 +154,15 @@ def _beginnings(text: str, known: list[tuple[str, ...]]) -> Iterator[int]:
         for length in range(min(len(form) - 1, len(text)), _LEAST_PREFIX - 1, -1):
             if text.endswith(form[:length]):
                 yield len(text) - length
+
+
+def faults_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Where pydantic found each fault, `fields.3.name`, and what it is, in plain words.
+
+    The values, which may be a key or come from a photo, are not quoted.
+    """
+    told = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        reason = fault["msg"].removeprefix("Value error, ")
+        told.append((".".join(map(str, fault["loc"])), f"{reason[:1].lower()}{reason[1:]}"))
+    return told

@@ -98,7 +98,12 @@ def test_a_change_is_read_again_and_what_is_gone_is_forgotten(here):
 
 def test_what_we_wrote_ourselves_is_nobody_elses_word(here):
     assert caption("run", "--quiet", cwd=here).returncode == 0
-    line = {"rel_path": "b.jpg", "caption": "A zebra", "status": "success", "tags": ["A > Zebra", "24/7"]}
+    line = {
+        "rel_path": "b.jpg",
+        "caption": "A zebra",
+        "status": "success",
+        "tags": ["A > Zebra", "24/7"],
+    }
     with (here / "captions.jsonl").open("a") as journal:
         journal.write(json.dumps({**line, "backend": "x", "model": "y"}) + "\n")
     assert caption("write", "--conflict=append", cwd=here).returncode == 0

@@ -30,7 +30,8 @@ from picture_captioner.backends.field_values import (
 )
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.backends.vocabulary import EnumLimit, Vocabulary
-from picture_captioner.errors import ModelError, faults_of
+from picture_captioner.errors import ModelError
+from picture_captioner.foreign_text import faults_of
 
 CAPTION_ONLY = ("caption",)
 FULL = "full"

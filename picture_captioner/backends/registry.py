@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 
 from picture_captioner.backends.base import BackendOptions, BackendSettings, CaptionBackend
-from picture_captioner.errors import UsageError, did_you_mean, faults_of
+from picture_captioner.errors import UsageError, did_you_mean
+from picture_captioner.foreign_text import faults_of
 from picture_captioner.registry import Plugin, Registry
 
 BUILT_IN = (

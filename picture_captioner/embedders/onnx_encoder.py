@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from picture_captioner.errors import ConfigurationError, faults_of
+from picture_captioner.errors import ConfigurationError
+from picture_captioner.foreign_text import faults_of
 from picture_captioner.workers.onnx_graph import SECONDS_EACH, OnnxGraph
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from picture_captioner.errors import BackendUnavailableError, ConfigurationError, faults_of
+from picture_captioner.errors import BackendUnavailableError, ConfigurationError
+from picture_captioner.foreign_text import faults_of
 
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20

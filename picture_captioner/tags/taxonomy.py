@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from picture_captioner.errors import UsageError, faults_of
+from picture_captioner.errors import UsageError
+from picture_captioner.foreign_text import faults_of
 
 MAX_TERMS = 5_000
 MAX_BYTES = 4 << 20
