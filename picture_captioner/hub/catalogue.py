@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from picture_captioner.errors import ModelMissingError, UsageError, did_you_mean
-from picture_captioner.hub.files import Progress, WebFile, download_file, is_right, sha256_of
+from picture_captioner.hub.files import Progress, WebFile, download_file, is_right
 
 SAFE_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model")
 """Of a repository that nothing more is known of: no pickles, no code."""
@@ -35,7 +35,7 @@ TOWER_FILES = (
 class KnownModel(NamedTuple):
     """A row: either a repository of the hub, or files by URL and checksum.
 
-    `packed` is the checksum of the same weights in 8 bits, as a package of the registry carries
+    `packed` is size and checksum of the same weights in 8 bits, as a package of the registry has
     them; they are taken where they are here, and not fetched.
     """
 
@@ -46,7 +46,7 @@ class KnownModel(NamedTuple):
     repository: str = ""
     patterns: tuple[str, ...] = ()
     files: tuple[WebFile, ...] = ()
-    packed: str = ""
+    packed: tuple[int, str] | None = None
 
 
 CATALOGUE = (
@@ -123,7 +123,10 @@ CATALOGUE = (
                 size=232_589,
             ),
         ),
-        packed="49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+        packed=(
+            122_489,
+            "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+        ),
     ),
     KnownModel(
         "yunet-any-size",
@@ -154,7 +157,10 @@ CATALOGUE = (
                 size=38_696_353,
             ),
         ),
-        packed="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+        packed=(
+            10_667_852,
+            "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+        ),
     ),
     KnownModel(
         "dfine-nano",
@@ -287,7 +293,8 @@ def stored_files(model: KnownModel, models_dir: Path | None = None) -> tuple[Pat
 
 def is_published(model: KnownModel, path: Path) -> bool:
     """Whether the file is one that the row knows by its checksum."""
-    return sha256_of(path) in {model.packed, *(file.sha256 for file in model.files)}
+    known = [(file.size, file.sha256) for file in model.files]
+    return any(is_right(path, *one) for one in (*known, model.packed) if one is not None)
 
 
 def download_files(model: KnownModel, models_dir: Path | None, progress: Progress) -> list[Path]:
@@ -313,10 +320,10 @@ def cache_folder() -> Path:
 def _stored(model: KnownModel, file: WebFile, models_dir: Path | None) -> Path | None:
     inside = list(_inside(models_dir)) if models_dir is not None else []
     for path in (*inside, cache_folder() / file.name):
-        if is_right(path, file):
+        if is_right(path, file.size, file.sha256):
             return path
     for path in inside:
-        if model.packed and path.suffix == ".onnx" and sha256_of(path) == model.packed:
+        if model.packed is not None and is_right(path, *model.packed):
             return path
     named = {model.name, PurePath(file.name).stem}
     return next((p for p in inside if p.stem in named and p.stat().st_size != file.size), None)

@@ -82,7 +82,7 @@ def download_manifest(manifest: Path, folder: Path, progress: Progress) -> list[
     fetched = []
     for file in _read(manifest).files:
         path = folder / file.name
-        if is_right(path, file):
+        if is_right(path, file.size, file.sha256):
             progress(file.name, file.size, file.size)
         else:
             fetched.append(download_file(file, path, progress))
@@ -99,18 +99,17 @@ def _read(manifest: Path) -> Manifest:
         raise ConfigurationError(f"{manifest.name} cannot be read as JSON") from error
 
 
-def is_right(path: Path, file: WebFile) -> bool:
-    """Whether the file there is this one, by its size and SHA-256."""
+def is_right(path: Path, size: int, sha256: str) -> bool:
+    """Whether the file there has these bytes."""
     try:
-        if not path.is_file() or path.stat().st_size != file.size:
+        if not path.is_file() or path.stat().st_size != size:
             return False
     except OSError:
         return False
-    return sha256_of(path) == file.sha256
+    return _sha256(path) == sha256
 
 
-def sha256_of(path: Path) -> str:
-    """The checksum of a file, 64 hex digits."""
+def _sha256(path: Path) -> str:
     with path.open("rb") as data:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
@@ -129,7 +128,7 @@ def download_file(file: WebFile, path: Path, progress: Progress) -> Path:
             part.unlink()
         if not part.is_file() or part.stat().st_size < file.size:
             _receive(file, part, progress)
-        if sha256_of(part) == file.sha256:
+        if _sha256(part) == file.sha256:
             part.replace(path)
             return path
         part.unlink()

@@ -107,15 +107,7 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
             rules = rules_for(flags, [backend], hints)
         taken = select(photos, index, rules).pending
         told = _told(backend, hints, library, spread(taken, MAX_HEADERS))
-    shots = shots_of(photos, rules)
-    own = SameShots(shots, index, rules)
-    asked = {photo.rel_path for photo in taken} - shots.keys()
-    pending = [
-        photo
-        for photo in taken
-        if (leader := shots.get(photo.rel_path)) is None
-        or (leader.rel_path not in asked and own.caption(photo.rel_path) is None)
-    ]
+    pending = _asked_about(photos, taken, index, rules)
     dimensions = read_dimensions(photos_dir, pending, follow_links=settings.follow_links)
     records = read_again(
         settings.captions_jsonl, asked_alike(index.entries.values(), rules.identity)
@@ -144,6 +136,21 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
         "told_unknown_photos": told.unknown if hints else None,
         **_money(backend, prices, billed, rule, len(pending)),
     }
+
+
+def _asked_about(
+    photos: Sequence[Photo], taken: Sequence[Photo], index: JournalIndex, rules: SelectionRules
+) -> list[Photo]:
+    """Of the photos that a run takes, those that are sent: no RAW file whose shot has a caption."""
+    shots = shots_of(photos, rules)
+    own = SameShots(shots, index, rules)
+    asked = {photo.rel_path for photo in taken} - shots.keys()
+    return [
+        photo
+        for photo in taken
+        if (leader := shots.get(photo.rel_path)) is None
+        or (leader.rel_path not in asked and own.caption(photo.rel_path) is None)
+    ]
 
 
 def _answered_before(index: JournalIndex, settings: Settings) -> str | None:

@@ -6,13 +6,14 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.batch.ledger import Job as SentJob
 from picture_captioner.batch.ledger import read_jobs, reserved
 from picture_captioner.cli.commands.announcement import announce
 from picture_captioner.cli.commands.compose import (
@@ -140,14 +141,8 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         require_own_journal(photos_dir, photos, journal, rules)
         if journal.begun:
             say(f"Beginning a new journal: {journal.path}")
-        jobs = read_jobs(journal.path)
-        if shared and rules.redoes:
-            selection = Selection(list(photos))
-        else:
-            selection = select(photos, journal.index, rules)
-        shots = shots_of(photos, rules)
-        take_raws_of_captions(selection, photos, shots, journal.index)
-        in_jobs = leave_out_what_is_out(selection, jobs, shots)
+        jobs, shots = read_jobs(journal.path), shots_of(photos, rules)
+        selection, in_jobs = _selected(photos, shots, jobs, journal, rules, shared=shared)
         reverse = not shared and reverse_after_a_death(journal, selection)
         tell_selection(selection, backends[0], flags)
         batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
@@ -180,6 +175,24 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         finally:
             journal.run_ends()
             _tell_loop(journal)
+
+
+def _selected(
+    photos: Sequence[Photo],
+    shots: Mapping[str, Photo],
+    jobs: Mapping[str, SentJob],
+    journal: Journal,
+    rules: SelectionRules,
+    *,
+    shared: bool,
+) -> tuple[Selection, int]:
+    """The photos to be captioned, and how many more are in batch jobs that are out."""
+    if shared and rules.redoes:
+        selection = Selection(list(photos))
+    else:
+        selection = select(photos, journal.index, rules)
+    take_raws_of_captions(selection, photos, shots, journal.index)
+    return selection, leave_out_what_is_out(selection, jobs, shots)
 
 
 def _tell_loop(journal: Journal) -> None:

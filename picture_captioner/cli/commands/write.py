@@ -91,16 +91,11 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         )
         plans = planner.plans(known)
         if flags.dry_run:
-            for plan in plans:
-                outcome["would change"] += 1
-                _show_plan(flags, plan, photos_dir)
+            outcome["would change"] = _show_plans(flags, plans, photos_dir)
         else:
             run = f"{utc_now()[:19].replace(':', '')}-{secrets.token_hex(3)}"
-            back = suggested(flags, "undo")
-            writing = Writing(
-                file, run, photos_dir, carrier, outcome, back, keep_times=how.keep_times
-            )
-            writing.all(plans)
+            back, kept = suggested(flags, "undo"), how.keep_times
+            Writing(file, run, photos_dir, carrier, outcome, back, keep_times=kept).all(plans)
     return _tell(outcome, flags)
 
 
@@ -123,6 +118,14 @@ def _tags(library: Library, journal: Path) -> Tagged:
 def _is_gone(outcome: Counter[str]) -> bool:
     outcome["gone"] += 1
     return False
+
+
+def _show_plans(flags: WriteFlags, plans: Iterable[Plan], photos_dir: Path) -> int:
+    """Print what would change; how many files."""
+    number = 0
+    for number, plan in enumerate(plans, 1):  # noqa: B007 - it is returned
+        _show_plan(flags, plan, photos_dir)
+    return number
 
 
 def _show_plan(flags: WriteFlags, plan: Plan, photos_dir: Path) -> None:
