@@ -91,7 +91,9 @@ EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
     ExitCodeMeaning("64", "usage error: a flag or value that does not exist"),
     ExitCodeMeaning("66", "no photos found, or their directory went away"),
     ExitCodeMeaning(
-        "69", "backend or database server unavailable: down, circuit open, model cannot load"
+        "69",
+        "backend or database server unavailable: down, circuit open, asks for a pause of over an "
+        "hour, model cannot load",
     ),
     ExitCodeMeaning(
         "74",

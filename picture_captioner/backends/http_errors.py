@@ -20,7 +20,8 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
     """How long the service asks to be left alone, in seconds; None if it does not say.
 
     Reads `retry-after-ms` (OpenAI and Azure), then `Retry-After` as seconds or as an HTTP date
-    (RFC 9110, 10.2.3). A date that has passed is 0.
+    (RFC 9110, 10.2.3), which is compared with the `Date` of the answer: a clock here may be wrong.
+    A date that has passed is 0.
     """
     milliseconds = _positive(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
@@ -29,8 +30,10 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
     seconds = _positive(value)
     if seconds is not None:
         return seconds
-    moment = http_date(value)
-    return max((moment - (now or datetime.now(UTC))).total_seconds(), 0.0) if moment else None
+    if (moment := http_date(value)) is None:
+        return None
+    sent = http_date(headers.get("date", "")) or now or datetime.now(UTC)
+    return max((moment - sent).total_seconds(), 0.0)
 
 
 def _positive(value: str) -> float | None:

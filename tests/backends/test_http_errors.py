@@ -32,6 +32,13 @@ KEY = "sk-proj-CANARY0123456789"
         ({"retry-after": "Sat, 21 Nov 2026 08:01:30 -0000"}, 90.0),
         ({"retry-after": "Sat, 21 Nov 2026 09:01:30 +0100"}, 90.0),
         ({"retry-after": "Sat, 21 Nov 2026 07:00:00 GMT"}, 0.0),
+        (
+            {
+                "retry-after": "Sat, 21 Nov 2026 07:00:30 GMT",
+                "date": "Sat, 21 Nov 2026 07:00:00 GMT",
+            },
+            30.0,
+        ),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "in a moment"}, None),

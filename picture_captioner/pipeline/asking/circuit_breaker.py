@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from PIL.Image import Image
@@ -32,6 +33,9 @@ PATIENCE_SECONDS = 300.0
 
 REFUSED_SECONDS = 30.0
 """The same while connections are refused: nothing listens there, and nothing will by itself."""
+
+LONGEST_ASKED_PAUSE_SECONDS = 3600.0
+"""Asked for by a service, or by several in a row: nobody finds a run that slept for a day."""
 
 PHOTOS_TRIED = 3
 """Photos that must have failed by then, where there are so many: one may be to blame itself."""
@@ -135,6 +139,19 @@ class CircuitBreaker:
             self._excused += error.retry_after or 0.0
             return self._in_a_row
 
+    def check_pause(self, error: TransientError, seconds: float) -> None:
+        """Ask before a pause is kept that the service asks for with this error.
+
+        Raises:
+            BackendUnavailableError: with it, nothing would have succeeded for over an hour, or for
+                `patience` where that is longer.
+        """
+        with self._lock:
+            waited = self._clock() - self._failing_since if self._in_a_row else 0.0
+            if waited + seconds > max(LONGEST_ASKED_PAUSE_SECONDS, self.patience):
+                self._down = BackendUnavailableError(_leave_alone(error, seconds))
+                raise self._down
+
     def refused(self, error: TransientError) -> bool:
         """Whether nothing listens there."""
         return error.code == "connection" and "refused" in str(error).lower()
@@ -235,6 +252,26 @@ def _unavailable(last: TransientError, seconds: float) -> str:
         "No verdict was recorded for those photos; run the same command again when the service is "
         "up"
     )
+
+
+def _leave_alone(error: TransientError, seconds: float) -> str:
+    return (
+        f"the service asks to be left alone {until(seconds)}, and a run waits for an hour at most, "
+        f"or for --patience: {error}. No verdict was recorded for those photos; run the same "
+        "command again then"
+    )
+
+
+def until(seconds: float) -> str:
+    """The end of a pause that begins now, as a clock here shows it: `until 07:30`."""
+    if seconds > _YEAR:
+        return "for more than a year"
+    now = datetime.now().astimezone()
+    end = now + timedelta(seconds=seconds)
+    return f"until {end:%H:%M}" if end.date() == now.date() else f"until {end:%Y-%m-%d %H:%M}"
+
+
+_YEAR = 366 * 86_400
 
 
 def _systematic(last: PhotoError, count: int) -> str:

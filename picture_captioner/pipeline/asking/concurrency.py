@@ -192,10 +192,6 @@ class RateLimiter:
         self._credited_at = now
 
 
-LONGEST_HOLD_SECONDS = 86_400.0
-"""A service that asks for more is asked again after a day."""
-
-
 class ConcurrencyLimiter:
     """A gate around requests; a context manager that gives the time at which it let one through.
 
@@ -298,11 +294,16 @@ class ConcurrencyLimiter:
         with self._turn:
             self._rate_limiter.shared_by = processes
 
-    def hold(self, seconds: float) -> None:
-        """Let nobody through for so long, whoever's request it was that brought this about."""
+    def hold(self, seconds: float) -> float:
+        """Let nobody through for so long, whoever's request it was that brought this about.
+
+        Returns by how many seconds that prolongs the pause which is under way, if one is.
+        """
         with self._turn:
-            until = time.monotonic() + min(seconds, LONGEST_HOLD_SECONDS)
-            self._held_until = max(self._held_until, until)
+            now = time.monotonic()
+            before = max(self._held_until, now)
+            self._held_until = max(before, now + seconds)
+            return self._held_until - before
 
     def stop(self) -> None:
         """Let everybody who waits through, so that they see that the run stops."""

@@ -33,6 +33,7 @@ from picture_captioner.errors import (
     FatalError,
     TransientError,
 )
+from picture_captioner.pipeline.asking.circuit_breaker import LONGEST_ASKED_PAUSE_SECONDS, until
 from picture_captioner.pipeline.asking.concurrency import RateLimiter
 from picture_captioner.pipeline.asking.retry import RATE_LIMIT, RunStopped
 
@@ -353,7 +354,12 @@ class SeveralHosts(CaptionBackend):
                 if error.code == RATE_LIMIT:
                     host.rate.refused(now)
                 wait = REFUSED_PAUSE_SECONDS if error.retry_after is None else error.retry_after
-                host.held_until, host.error = max(host.held_until, now + wait), error
+                held, host.held_until = host.held_until, max(host.held_until, now + wait)
+                host.error = error
+                if host.held_until - max(held, now) > LONGEST_ASKED_PAUSE_SECONDS:
+                    self.settings.notice(
+                        f"{host.name} asks to be left alone {until(wait)}: {error}"
+                    )
                 return
         if error.code not in _THE_PHOTOS_PERHAPS or host.pause:
             self._put_aside(host, str(error), began)

@@ -12,7 +12,7 @@ import tenacity
 
 from picture_captioner.backends.tokens import added
 from picture_captioner.errors import ApiError, CaptionerError, TransientError, Usage
-from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker
+from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker, until
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
 from picture_captioner.pipeline.asking.spending import Budget
 from picture_captioner.pipeline.threads import Stop
@@ -153,9 +153,11 @@ class Retrier(Generic[T]):
             extra={"event": "request_failed", "error": {"code": error.code, "message": str(error)}},
         )
         if error.retry_after is not None:
-            self._concurrency.hold(error.retry_after)
-            if error.retry_after >= LONG_PAUSE_SECONDS:
-                self._notice(f"The service asks for a pause of {error.retry_after:.0f} s: {error}")
+            self._breaker.check_pause(error, error.retry_after)
+            prolonged = self._concurrency.hold(error.retry_after)
+            if error.retry_after >= LONG_PAUSE_SECONDS and prolonged >= LONG_PAUSE_SECONDS:
+                asked = f"a pause of {error.retry_after:.0f} s, {until(error.retry_after)}"
+                self._notice(f"The service asks for {asked}: {error}")
         if error.code != RATE_LIMIT:
             self._concurrency.failed(let_through)
         elif not self._concurrency.refused(let_through):

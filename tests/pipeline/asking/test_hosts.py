@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -231,6 +232,15 @@ def test_a_refusal_slows_down_its_host_alone(three):
     answers = ask_all(pool, 30)
     assert all(isinstance(answer, Caption) for answer in answers)
     assert len(three[0].asked) <= 2
+
+
+def test_a_host_that_asks_to_be_left_alone_for_hours_is_said_once(three, told):
+    three[0].error = TransientError("the day is used up", code="rate_limit", retry_after=7_200)
+    pool = SeveralHosts(three, each=2)
+    assert all(isinstance(answer, Caption) for answer in ask_all(pool, 30))
+    assert len(three[0].asked) <= 2
+    [said] = told
+    assert re.search(r"asks to be left alone until [-\d ]*\d\d:\d\d: the day is used up", said)
 
 
 def test_when_all_ask_for_a_long_pause_the_run_hears_how_long(three):

@@ -1,6 +1,7 @@
 """One layer retries: bounded, in its own time, and never against the service's wish."""
 
 import contextlib
+import re
 import threading
 import time
 
@@ -112,7 +113,61 @@ def test_a_long_pause_is_told():
     threading.Timer(0.1, bench.stop.request).start()
     with pytest.raises(RunStopped):
         bench.retrier.ask(Requests(down(retry_after=3600)))
-    assert bench.said == ["The service asks for a pause of 3600 s: the server answered 503"]
+    [said] = bench.said
+    asked = (
+        r"The service asks for a pause of 3600 s, until [-\d ]*\d\d:\d\d: the server answered 503"
+    )
+    assert re.fullmatch(asked, said)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "when"), [(3601, r"until [-\d ]*\d\d:\d\d"), (1e18, "for more than a year")]
+)
+def test_a_pause_of_more_than_an_hour_ends_the_run_and_says_when_to_come_back(seconds, when):
+    bench, request = Bench(), Requests(slow_down(), slow_down(retry_after=seconds))
+    with pytest.raises(BackendUnavailableError, match=f"{when}, .* slow down.* again"):
+        bench.retrier.ask(request)
+    with pytest.raises(BackendUnavailableError):
+        bench.retrier.ask(Requests())
+    assert bench.said == []
+
+
+def test_patience_is_how_long_a_pause_may_be():
+    bench = Bench(patience=10_000)
+    threading.Timer(0.1, bench.stop.request).start()
+    with pytest.raises(RunStopped):
+        bench.retrier.ask(Requests(down(retry_after=9_000)))
+    assert "a pause of 9000 s" in bench.said[0]
+
+
+def test_pauses_in_a_row_are_no_more_than_an_hour_together():
+    now = [0.0]
+    breaker = CircuitBreaker(clock=lambda: now[0])
+    for _ in range(2):
+        breaker.check_pause(down(1500), 1500)
+        breaker.request_failed(down(1500))
+        now[0] += 1500
+    with pytest.raises(BackendUnavailableError):
+        breaker.check_pause(down(1500), 1500)
+
+
+def test_a_pause_that_many_are_asked_for_is_said_once(in_threads):
+    bench = Bench()
+    for _ in range(8):
+        bench.concurrency.succeeded()
+    together = threading.Barrier(4)
+
+    def work():
+        def refused():
+            together.wait(5)
+            raise down(retry_after=30)
+
+        with pytest.raises(RunStopped):
+            bench.retrier.ask(refused)
+
+    threading.Timer(1, bench.stop.request).start()
+    in_threads(*[work] * 4)
+    assert sum("asks for a pause" in said for said in bench.said) == 1
 
 
 def test_a_stop_ends_the_waits(in_threads):
