@@ -15,6 +15,7 @@ import pytest
 
 from picture_captioner.journal import Journal
 from tests.journal.support import failure, photo
+from tests.metadata.test_xmp_packet import FOREIGN
 from tests.support import caption, draw, library, open_database, records, report
 
 CANARY = "000/canary of 2024.jpg"
@@ -205,3 +206,47 @@ def test_what_write_put_beside_a_photo_is_forgotten_too(kept):
     assert " undo' cannot take it out any more" in done.stderr
     left = [where for where in traces_in(folder, content) if "undo" in where]
     assert left == []
+
+
+@pytest.fixture
+def shared_stems(tmp_path):
+    """A RAW beside its JPEG, and a JPEG alone, each with somebody's sidecar named by the stem."""
+    folder = tmp_path / "photos"
+    for number, name in enumerate(("IMG_1.jpg", "IMG_1.CR2", "lone.jpg")):
+        draw(folder / name, number, format="JPEG")
+    for name in ("IMG_1.xmp", "lone.xmp"):
+        (folder / name).write_bytes(FOREIGN)
+    with Journal(tmp_path / "captions.jsonl") as journal:
+        journal.append(
+            photo("IMG_1.jpg", "A kestrel"), photo("IMG_1.CR2", "A buzzard"),
+            photo("lone.jpg", "A heron"),
+        )  # fmt: skip
+    done = caption("write", "--photos-dir=photos", "--json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["written"]) == (0, 3), done.stderr
+    assert b"A buzzard" in (folder / "IMG_1.xmp").read_bytes()
+    assert b"A heron" in (folder / "lone.xmp").read_bytes()
+    return tmp_path
+
+
+def undo_lines(folder):
+    return {(row["photo"], row["path"]) for row in records(folder / "captions.undo.jsonl")}
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "sidecar"),
+    [("IMG_1.jpg", "IMG_1.jpg.xmp"), ("IMG_1.CR2", "IMG_1.xmp"), ("lone.jpg", "lone.xmp")],
+)
+def test_a_sidecar_is_that_of_the_photo_whose_words_are_in_it(shared_stems, forgotten, sidecar):
+    before = undo_lines(shared_stems)
+    looked = caption("forget", forgotten, "--photos-dir=photos", "--dry-run", cwd=shared_stems)
+    assert f"write' put there ({sidecar}): " in looked.stderr
+    done = caption("forget", forgotten, "--photos-dir=photos", cwd=shared_stems)
+    assert done.returncode == 0, done.stderr
+    assert undo_lines(shared_stems) == before - {(forgotten, sidecar)}
+    new = caption("write", "--photos-dir=photos", "--only-new", "--json", cwd=shared_stems)
+    assert json.loads(new.stdout or "{}") == {}, "the others were written before"
+    assert caption("undo", "--photos-dir=photos", "--all", cwd=shared_stems).returncode == 0
+    left = {path.name for path in (shared_stems / "photos").glob("*.xmp")}
+    assert left == {"IMG_1.xmp", "lone.xmp"} | {sidecar}
+    theirs = {name for name in left if (shared_stems / "photos" / name).read_bytes() == FOREIGN}
+    assert theirs == {"IMG_1.xmp", "lone.xmp"} - {sidecar}

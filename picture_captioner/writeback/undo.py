@@ -45,11 +45,19 @@ class UndoFile(RowFile):
         """
         if not path.exists():
             return
-        files = {file for photo in photos for file in files_of(photo)}
-        rows, _ = cls.read(path)
-        gone = {row["id"] for row in rows if row.get("path") in files}
+        gone = {row["id"] for row in cls.of_photos(cls.read(path)[0], photos)}
         if gone:
             cls.rewrite(path, lambda row: None if row["id"] in gone else row)
+
+    @staticmethod
+    def of_photos(rows: Iterable[dict[str, Any]], photos: Collection[str]) -> list[dict[str, Any]]:
+        """The writes among these lines that put words of these photos somewhere."""
+        files = {file for photo in photos for file in files_of(photo)}
+        return [
+            row
+            for row in rows
+            if (row["photo"] in photos if row.get("photo") else row.get("path") in files)
+        ]
 
 
 def undo_path(journal: Path) -> Path:
@@ -87,7 +95,8 @@ class Write(NamedTuple):
     """One change of one file, as the undo file keeps it.
 
     Of a sidecar its old bytes are kept, of a photo (`inside`) how to get them from the new ones.
-    `photos_dir` is where `path` begins, as it was called then.
+    `photos_dir` is where `path` begins, as it was called then. `photo` is whose words they are: in
+    `IMG.xmp` the name does not tell (older lines do not say).
     """
 
     identity: str
@@ -98,6 +107,7 @@ class Write(NamedTuple):
     added: Added
     inside: Inside | None = None
     photos_dir: str = ""
+    photo: str = ""
 
     @property
     def before_sha256(self) -> str | None:
@@ -113,6 +123,7 @@ class Write(NamedTuple):
             "run": self.run,
             "path": self.path,
             "photos_dir": self.photos_dir,
+            "photo": self.photo,
             "before_sha256": self.before_sha256,
             "after_sha256": self.after_sha256,
             "added": vars(self.added),
@@ -148,6 +159,7 @@ class Write(NamedTuple):
                 added,
                 inside,
                 str(row.get("photos_dir", "")),
+                str(row.get("photo", "")),
             )
         except (KeyError, TypeError, ValueError, zlib.error) as error:
             raise ValueError(f"a line of {NAME} cannot be read: {error}") from None

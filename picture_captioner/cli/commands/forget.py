@@ -21,7 +21,6 @@ from picture_captioner.errors import (
 from picture_captioner.journal import Traces, find_traces, forget_in_log, forget_lines
 from picture_captioner.library import Library, forget_clean_images
 from picture_captioner.writeback import exiftool, undo
-from picture_captioner.writeback.sidecars import files_of
 
 
 def forget_photos(
@@ -145,9 +144,8 @@ def _tell_what_is_written(
     path = undo.undo_path(settings.captions_jsonl)
     if not path.exists():
         return
-    files = {file for photo in paths for file in files_of(photo)}
     last = {row["id"]: row for row in undo.UndoFile.read(path)[0]}.values()
-    rows = [row for row in last if row.get("path") in files and not row.get("undone")]
+    rows = [row for row in undo.UndoFile.of_photos(last, paths) if not row.get("undone")]
     where = settings.photos_dir
     rows = [r for r in rows if _lies_in(where or Path(str(r.get("photos_dir", ""))), r["path"])]
     if not rows:

@@ -67,8 +67,8 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
                 carrier.open()
                 carrier.settle(file.rows)
         before = Before(texts_before(writes), people_before(writes))
-        people = _people(settings, before) if "people" in how.fields else {}
-        written = {w.path for w in writes} if flags.only_new else set()
+        people = _people(settings, writes) if "people" in how.fields else {}
+        written = {w.photo or w.path for w in writes} if flags.only_new else set()
         library = held.enter_context(Library.open(settings.library_home, say))
         tags = _tags(library, journal) if "keywords" in how.fields else {}
         others = {*people, *(path for content in tags for path in library.paths_of(content))}
@@ -99,13 +99,14 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
     return _tell(outcome, flags)
 
 
-def _people(settings: Settings, before: Before) -> Named:
+def _people(settings: Settings, writes: Sequence[undo.Write]) -> Named:
     """Who is to be named where; photos for which we named somebody before are among them."""
     if not (settings.people_path.exists() and settings.has_library):
         return {}
     with Library.open(settings.library_home, say) as library:
         named = named_faces(overview(library, decisions_of(settings)))
-    return {path.removesuffix(".xmp"): [] for path, names in before.people.items() if names} | named
+    before = (w.photo or w.path.removesuffix(".xmp") for w in writes if w.added.people)
+    return {photo: [] for photo in before} | named
 
 
 def _tags(library: Library, journal: Path) -> Tagged:
@@ -187,7 +188,9 @@ class Writing:
         self._number += 1
         hashed = undo.sha256(after)
         where = str(self.photos_dir.resolve())
-        return undo.Write(identity, self.run, named, before, hashed, plan.added, inside, where)
+        return undo.Write(
+            identity, self.run, named, before, hashed, plan.added, inside, where, plan.photo
+        )
 
     def _sidecars(self) -> None:
         plans, self._waiting = self._waiting, []

@@ -139,8 +139,9 @@ class Inside:
 
 @dataclass(frozen=True)
 class Plan:
-    """One file that is about to change: a sidecar, or a photo (`inside`)."""
+    """One file that is about to change for a photo: its sidecar, or itself (`inside`)."""
 
+    photo: str
     path: Path
     before: bytes | None
     after: bytes
@@ -239,7 +240,7 @@ class Planner:
         if not self.dry_run:
             new = embedded.with_words(self.tool, photo, packet, description)
         inside = Inside(photo, new, keywords)
-        return Plan(photo.path, photo.data, new.data if new else b"", added, inside)
+        return Plan(rel_path, photo.path, photo.data, new.data if new else b"", added, inside)
 
     def _exif_text(
         self, rel_path: str, facts: PhotoFacts | None, packet: XmpPacket, added: Added
@@ -277,7 +278,7 @@ class Planner:
             packet, ours = XmpPacket(before), named
         own = self._own(rel_path, named, facts)
         added = self._merged(rel_path, ours, packet, words, own, facts)
-        return Plan(sidecar, before, packet.to_bytes(), added) if added else None
+        return Plan(rel_path, sidecar, before, packet.to_bytes(), added) if added else None
 
     def _own(self, rel_path: str, named: str, facts: PhotoFacts | None) -> Own:
         """What the photo itself says; not what we wrote into it."""
