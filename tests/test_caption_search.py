@@ -49,7 +49,26 @@ def test_nothing_found_is_no_error_and_nothing_typed_is_one(here):
     assert none.stderr == "Nothing found for unicorn\n"
     odd = caption("search", '"', "--", "-*", cwd=here)
     assert odd.returncode == 64
-    assert "nothing to search for" in odd.stderr
+    assert "nothing to search for in '\" -*': it has no letter or digit" in odd.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["\U0001f389"], "emoji and signs are not indexed: give a word"),
+        (["-\U0001f389"], "emoji and signs are not indexed: give a word"),
+        (["-"], "in '-': it has no letter or digit"),
+        (["?!"], "in '?!': it has no letter or digit"),
+        ([" "], "nothing to search for: give a word"),
+        (["tag:"], "tag: needs a value right after the colon, such as tag:snow"),
+        (["tag:\U0001f389"], "names nothing; such as tag:snow"),
+    ],
+)
+def test_what_holds_no_word_is_answered_by_a_sentence(here, typed, said):
+    odd = caption("search", "--", *typed, cwd=here)
+    assert (odd.returncode, odd.stdout) == (64, "")
+    assert said in odd.stderr
+    assert odd.stderr.count("\n") == 1
 
 
 def test_what_is_printed_is_safe_and_json_is_whole(here):

@@ -76,9 +76,11 @@ def _selection(flags: SearchFlags, words: Sequence[str], settings: Settings) -> 
     for unwanted in flags.not_ or ():
         selection = selection.without(Selection.parse(unwanted))
     if not selection.terms:
+        shown = " ".join([*words, *(flags.not_ or ())]).strip()
+        why = f" in '{shown[:60]}': it has no letter or digit; emoji and signs are not indexed"
         raise UsageError(
-            "nothing to search for: give a word, such as search 'children on a beach', or a "
-            "condition, such as --from 2019-06"
+            f"nothing to search for{why if shown else ''}: give a word, such as search "
+            "'children on a beach', or a condition, such as --from 2019-06"
         )
     return Selection(tuple(_in_library(term, settings.photos_dir) for term in selection.terms))
 
