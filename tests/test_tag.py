@@ -51,6 +51,12 @@ def stored(library):
         return connection.execute("SELECT category, tag, confidence FROM photo_tags").fetchall()
 
 
+def states(library):
+    done = caption("status", "--photos-dir=photos", "--json", cwd=library)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["stages"]
+
+
 def test_tags_from_stored_vectors_are_found_and_made_once(library):
     for photo in (library / "photos").iterdir():
         photo.write_bytes(b"")  # no photo is opened
@@ -94,7 +100,10 @@ def test_tags_are_on_every_surface_as_they_are_called_now(library):
         for seed in range(2)
     ]  # fmt: skip
     (library / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in journal))
+    assert states(library)["tag"] == {"done": 0, "failed": 0, "stale": 0, "pending": 4}
     tag(library, "--taxonomy=own.toml")
+    assert states(library)["tag"] == {"done": 4, "failed": 0, "stale": 0, "pending": 0}
+    assert "face tags" not in states(library)
     caption("tags", "rename", "snow", "winter", cwd=library)
     caption("tags", "delete", "dog", cwd=library)
 
@@ -179,6 +188,7 @@ def test_tags_of_faces_are_an_experiment_behind_a_flag(library):
         db.faces.save(content.decode(), "d", "r", [face])
     told = tag(library, "--taxonomy=own.toml", "--faces", "--photos-dir=photos")
     assert "1 photo with faces tagged" in told
+    assert states(library)["face tags"] == {"done": 1, "failed": 0, "stale": 0, "pending": 0}
     with open_database(library / "library.db") as connection:
         rows = connection.execute("SELECT number, category, tag FROM face_tags").fetchall()
     assert (3, "gaze", "grin") in rows

@@ -66,16 +66,18 @@ from picture_captioner.library.syncing import (
     stage_of,
     sync,
 )
-from picture_captioner.library.tags import GivenTag, PhotoTag
+from picture_captioner.library.tags import FACE_TAGS, TAGS, GivenTag, PhotoTag
 from picture_captioner.library.texts import Words
 from picture_captioner.metadata import TakenFrom
 
 __all__ = [
     "CAPTION",
+    "FACE_TAGS",
     "HAS",
     "MAX_ATTEMPTS",
     "RESTART_SECONDS",
     "STATUSES",
+    "TAGS",
     "CleanImages",
     "Connection",
     "Database",

@@ -9,10 +9,10 @@ from picture_captioner.library import ledger
 from picture_captioner.library.home import Connection
 from picture_captioner.library.schema import from_key, to_key, to_text
 
-STAGE = "tag"
+TAGS = "tag"
 """The ledger's name for tags that a model gave."""
 
-OF_FACES = "face tags"
+FACE_TAGS = "face tags"
 """The ledger's name for tags that a model gave the faces of a photo."""
 
 CONTENTS_WITH = (
@@ -46,7 +46,7 @@ def pending(connection: Connection, identity: str, version: str | None) -> list[
         "SELECT key FROM vectors JOIN models ON models.id = model WHERE identity = ? "
         "AND NOT EXISTS (SELECT 1 FROM stages "
         "WHERE content = key AND stage = ? AND version = ?) ORDER BY key",
-        (identity, STAGE, version),
+        (identity, TAGS, version),
     )
     return [from_key(key) for (key,) in rows]
 
@@ -56,7 +56,7 @@ def faces_pending(connection: Connection, version: str | None) -> list[str]:
     rows = connection.execute(
         "SELECT DISTINCT content FROM faces WHERE NOT EXISTS (SELECT 1 FROM stages "
         "WHERE stages.content = faces.content AND stage = ? AND version = ?) ORDER BY content",
-        (OF_FACES, version),
+        (FACE_TAGS, version),
     )
     return [from_key(key) for (key,) in rows]
 
@@ -70,7 +70,7 @@ def save(
     """Keep the tags of each content in place of those it had, and that this is done."""
     keys = [(to_key(content),) for content in found]
     connection.executemany("DELETE FROM photo_tags WHERE content = ?", keys)
-    connection.executemany(f"DELETE FROM stages WHERE content = ? AND stage = '{STAGE}'", keys)  # noqa: S608
+    connection.executemany(f"DELETE FROM stages WHERE content = ? AND stage = '{TAGS}'", keys)  # noqa: S608
     connection.executemany(
         "INSERT OR REPLACE INTO photo_tags (content, model, category, tag, confidence) "
         "VALUES (?, ?, ?, ?, ?)",
@@ -81,7 +81,7 @@ def save(
         ],
     )
     for content in found:
-        ledger.note(connection, content, STAGE, version, None, None)
+        ledger.note(connection, content, TAGS, version, None, None)
 
 
 def save_of_faces(
@@ -93,7 +93,7 @@ def save_of_faces(
     keys = [(to_key(content),) for content in found]
     connection.executemany("DELETE FROM face_tags WHERE content = ?", keys)
     connection.executemany(
-        f"DELETE FROM stages WHERE content = ? AND stage = '{OF_FACES}'",  # noqa: S608
+        f"DELETE FROM stages WHERE content = ? AND stage = '{FACE_TAGS}'",  # noqa: S608
         keys,
     )
     connection.executemany(
@@ -107,7 +107,7 @@ def save_of_faces(
         ],
     )
     for content in found:
-        ledger.note(connection, content, OF_FACES, version, None, None)
+        ledger.note(connection, content, FACE_TAGS, version, None, None)
 
 
 def given(connection: Connection) -> dict[str, list[GivenTag]]:

@@ -29,7 +29,15 @@ from picture_captioner.config import Settings
 from picture_captioner.engines.server import Server
 from picture_captioner.errors import ExitCode, FatalError, UsageError
 from picture_captioner.journal import read_index
-from picture_captioner.library import RESTART_SECONDS, CleanImages, Library, Standing, standing
+from picture_captioner.library import (
+    FACE_TAGS,
+    RESTART_SECONDS,
+    TAGS,
+    CleanImages,
+    Library,
+    Standing,
+    standing,
+)
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import default_decoders
@@ -195,6 +203,7 @@ def print_status(flags: ProcessFlags, path: Path | None) -> int:
     _, photos = _photos(flags, path, settings)
     with library_there(settings) as library:
         counts = _counts(library, photos, {info.name for info in STAGES})
+        counts |= _tags(library, photos)
         counts["caption"] = _captions(settings, photos)
         left = _seconds_left(library, counts)
     if flags.as_json:
@@ -225,6 +234,29 @@ def _counts(
         rows = library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns)
         for name, version in versions.items():
             counts[name][standing(rows, name, version)] += 1
+    return counts
+
+
+def _tags(library: Library, photos: Sequence[Photo]) -> dict[str, Counter[Standing]]:
+    """The same for what 'tag' gave pictures and, once it was asked to, faces where there are some.
+
+    A photo that has no vector yet is pending.
+    """
+    history = library.stage_history()
+    version = history[TAGS].version if TAGS in history else None
+    of_faces = history[FACE_TAGS].version if FACE_TAGS in history else None
+    counts: dict[str, Counter[Standing]] = {TAGS: Counter()}
+    untagged = set[str | None]()
+    if of_faces is not None:
+        counts[FACE_TAGS] = Counter()
+        untagged.update(library.faces.untagged(of_faces))
+    for photo in photos:
+        rows = library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns)
+        counts[TAGS][standing(rows, TAGS, version)] += 1
+        if of_faces is not None:
+            stands = standing(rows, FACE_TAGS, of_faces)
+            if stands != Standing.PENDING or library.content_of(photo.rel_path) in untagged:
+                counts[FACE_TAGS][stands] += 1
     return counts
 
 
