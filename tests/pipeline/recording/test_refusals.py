@@ -1,6 +1,7 @@
-"""Refusals, models that saw no image, and captions that sound like them, in nine languages."""
+"""Refusals, models that saw no image, and captions that sound like them, in 34 languages."""
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,42 +14,61 @@ REFUSAL = "I'm sorry, but I can't help with that."
 BLIND = "I don't see an image attached."
 
 
-def sentences(name):
+def answers(name):
     lines = (Path(__file__).parent / name).read_text("utf-8").splitlines()
     return [line.split("\t") for line in lines]
 
 
-@pytest.mark.parametrize(("language", "kind", "text"), sentences("answers_before.tsv"))
-def test_what_was_written_before_the_code(language, kind, text):
-    assert refusal_in(text) == (None if kind == "honest" else kind), language
+def mistaken(rows):
+    """Those that are taken for the other: refusals, and captions."""
+    wrong = [
+        (kind, text) for kind, _, text in rows if bool(refusal_in(text)) == (kind == "caption")
+    ]
+    return (
+        [text for kind, text in wrong if kind != "caption"],
+        [text for kind, text in wrong if kind == "caption"],
+    )
 
 
-@pytest.mark.parametrize(("language", "kind", "text"), sentences("answers_after.tsv"))
-def test_what_was_written_after_the_code(language, kind, text):
-    """Of these 50 refusals, 46 were found at first; of the 50 captions none was called one."""
-    assert refusal_in(text) == (None if kind == "honest" else kind), language
+def test_what_it_learned_from_is_known():
+    rows = answers("answers.tsv")
+    of_kind = Counter(kind for kind, _, _ in rows)
+    missed, wrong = mistaken(rows)
+    assert len(missed) <= 0.01 * (len(rows) - of_kind["caption"]), missed
+    assert len(wrong) <= 0.01 * of_kind["caption"], wrong
+    kinds = [refusal_in(text) == kind for kind, _, text in rows if kind != "caption"]
+    assert sum(kinds) >= 0.97 * len(kinds)
 
 
-@pytest.mark.parametrize(("kind", "text"), sentences("answers_later.tsv"))
-def test_what_somebody_else_wrote_later(kind, text):
-    """Of these 100 refusals 75 were found at first, of the 89 captions one was called a refusal.
+@pytest.mark.parametrize("name", ["unseen_before.tsv", "unseen_after.tsv"])
+def test_of_what_it_did_not_learn_from_98_of_100_are_right_on_each_side(name):
+    """Written by others, who saw neither code nor answers: one set before, one after the code."""
+    learned = {text for _, _, text in answers("answers.tsv")}
+    rows = [row for row in answers(name) if row[2] not in learned]
+    assert len(rows) >= 190, "the same short refusal may stand in both"
+    missed, wrong = mistaken(rows)
+    assert len(missed) <= 2, missed
+    assert len(wrong) <= 2, wrong
 
-    The 16 in Greek, Vietnamese, Thai, Indonesian, Hungarian, Romanian, Finnish and Hebrew were not.
-    The captions behind those are of signs and screens that ask for photos: 18 of 37 were called
-    refusals while phrases were looked for anywhere in any sentence.
-    """
-    assert bool(refusal_in(text)) == (kind == "refusal")
 
-
-@pytest.mark.parametrize(("language", "kind", "text"), sentences("answers_blind.tsv"))
-def test_what_two_more_wrote_who_saw_neither_code_nor_sentences(language, kind, text):
-    """Of the first 100 refusals 69 were found at first, of the second 90; no caption was called so.
-
-    Between the two, phrases began to be looked for anywhere in a sentence. One is not found still:
-    it describes the photo, and refuses in its second sentence.
-    """
-    described_first = text.startswith("Auf dem Foto scheint ein minderjähriges Kind")
-    assert bool(refusal_in(text)) == (kind != "honest" and not described_first), language
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "?",
+        "12",
+        "Dog",
+        "Photo 1.",
+        "IMG_0001",
+        "a" * 3000,
+        "«»",
+        "Caption 3 of b.jpg",
+        "🎉",
+    ],
+)
+def test_what_says_little_is_a_caption(text):
+    assert refusal_in(text) is None
 
 
 @pytest.mark.parametrize(
@@ -58,10 +78,15 @@ def test_what_two_more_wrote_who_saw_neither_code_nor_sentences(language, kind, 
         f"“{REFUSAL}”",
         "Hello! Thank you for your message. I don\u2019t see any image here.",
         "I'm sorry.\n\nI can't help with identifying people.",
+        REFUSAL.upper(),
     ],
 )
 def test_quotation_marks_around_all_and_politeness_in_front_change_nothing(text):
     assert refusal_in(text)
+
+
+def test_what_stands_between_quotation_marks_is_read_in_the_picture():
+    assert refusal_in(f'A sign above the counter says "{REFUSAL}"') is None
 
 
 @pytest.mark.parametrize(
@@ -89,6 +114,7 @@ def test_a_stored_record_is_judged_by_the_same_rule_in_its_descriptions_alone():
     "unit", ["sorry ", "i can't see ", "kann ich ", "please upload ", '"', "我没有"]
 )
 def test_a_long_answer_takes_no_longer_than_a_short_one(unit):
+    refusal_in(unit)  # the weights are read once
     started = time.perf_counter()
     refusal_in(unit * 500_000)
     assert time.perf_counter() - started < 0.5
