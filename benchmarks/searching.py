@@ -204,8 +204,8 @@ def main() -> None:
         reached=f"{here:.2f} s and {command:.2f} s; {index}",
         met=here <= MOST_CPU_HERE and command <= MOST_CPU_COMMAND,
         limit=(
-            "In a process half is the look at every photo for the filters, a third full text; "
-            "of the command, half is checking library.db for damage and for rows of no sense."
+            "In a process half is full text, a third the look at every photo for the filters; "
+            "of the command, half is Python's start."
         ),
         rows=rows,
     ).tell()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -35,6 +36,15 @@ def spoil(photos):
         before = path.stat()
         path.write_bytes(b"?" * before.st_size)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def made(library_db):
+    """Whether it has its tables: a process may be killed before."""
+    if not library_db.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(library_db)) as connection:
+        find = "SELECT count(*) FROM sqlite_schema WHERE name = 'stages'"
+        return connection.execute(find).fetchone() == (1,)
 
 
 def rows(cwd):
@@ -149,7 +159,7 @@ def kill_until_done(cwd, photos, kills, seed=0):
         time.sleep(rng.uniform(0.3, 2.5))
         run.send_signal(signal.SIGKILL)
         run.wait()
-        now = {row[:4] for row in rows(cwd)} if (cwd / "library.db").exists() else set()
+        now = {row[:4] for row in rows(cwd)} if made(cwd / "library.db") else set()
         assert committed <= now, "what was committed is not lost, nor done again"
         committed = now
     assert process(cwd, photos).returncode == 0

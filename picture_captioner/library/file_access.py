@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import time
 from pathlib import Path
 
 from picture_captioner.errors import ConfigurationError, LibraryError, LibraryLockedError
@@ -19,6 +20,9 @@ OWN_NAME = "library.db"
 
 BEGINNING = b"SQLite format 3\0"
 """Of every file of SQLite's that is not empty."""
+
+_CLOSED_WELL = 618_033_900
+"""Nanoseconds of the file's time of change, which whoever writes it sets anew."""
 
 BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -42,6 +46,22 @@ def create_private(path: Path) -> None:
             raise _no_library(path)
     finally:
         os.close(descriptor)
+
+
+def closed_well(path: Path) -> bool:
+    """Whether who closed the file last had found it whole, and nobody wrote to it since."""
+    if any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal")):
+        return False  # somebody has it open, or did not get to close it
+    return path.stat().st_mtime_ns % 1_000_000_000 == _CLOSED_WELL
+
+
+def mark_closed(path: Path, *, well: bool) -> None:
+    """Let the next one know whether the file, which is closed now, is whole."""
+    if path.with_name(path.name + "-wal").exists():
+        return  # another process goes on with it, and closes it later
+    moment = time.time_ns() // 1_000_000_000 * 1_000_000_000 + _CLOSED_WELL * well
+    with contextlib.suppress(OSError):  # of another owner, or gone: it is checked again
+        os.utime(path, ns=(moment, moment))
 
 
 def may_be_replaced(path: Path) -> bool:

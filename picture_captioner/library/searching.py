@@ -78,6 +78,9 @@ _NEAREST = 1000
 """How many pictures that are like the words or a photo are taken, copies among them, if not more
 are asked for. Likeness has no end: what comes after the limit by it alone is not counted."""
 
+_BESIDE = {"capture_times": "rel_path", "photos": "content", "captions": "rel_path"}
+"""The tables that filters speak of, and by what they are joined: only those that are needed."""
+
 _MANY = 300
 """From so many on, all rows are read at once."""
 
@@ -187,13 +190,15 @@ class Search:
         timed = any(t.kind == "date" or t[:2] == ("has", "time") for t in self._selection.terms)
         if timed:
             find_times(self._connection)
+        sql, values = condition or ("TRUE", ())
+        beside = " ".join(
+            f"LEFT JOIN {table} ON {table}.{key} = located.{key}"
+            for table, key in _BESIDE.items()
+            if f"{table}." in sql
+        )
         rows = self._connection.execute(
-            "SELECT located.rel_path FROM located "  # noqa: S608
-            "LEFT JOIN photos ON photos.content = located.content "
-            "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path "
-            "LEFT JOIN captions ON captions.rel_path = located.rel_path "
-            f"WHERE {condition.sql if condition else 'TRUE'}",
-            condition.values if condition else (),
+            f"SELECT located.rel_path FROM located {beside} WHERE {sql}",  # noqa: S608
+            values,
         )
         found = {path for (path,) in rows} - unwanted
         return found if among is None else found.intersection(among)

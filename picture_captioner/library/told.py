@@ -60,9 +60,10 @@ def find_times(connection: Connection, path: bytes | None = None) -> None:
     """Let `capture_times` know the photo at a path, or all."""
     # One condition for both would have SQLite read the whole table for one path.
     which = " AND located.rel_path = ?" if path is not None else ""
+    # First what leaves out nearly all: 50,000 photos take a third of the time.
+    known = "LEFT JOIN capture_times AS known ON known.rel_path = located.rel_path"
     unknown = connection.execute(
-        f"{_SAID_OF_TIME} "
-        "LEFT JOIN capture_times AS known ON known.rel_path = located.rel_path "
+        f"{_SAID_OF_TIME.format(known)} "
         "WHERE (known.rel_path IS NULL OR known.content IS NOT located.content)"
         f"{which} ORDER BY located.rel_path",
         (path,) if path is not None else (),
@@ -76,14 +77,16 @@ def find_times(connection: Connection, path: bytes | None = None) -> None:
 
 def day_alone(connection: Connection, path: bytes) -> bool:
     """Whether no more than the day of a photo's capture is known; noon stands for it."""
-    row = connection.execute(f"{_SAID_OF_TIME} WHERE located.rel_path = ?", (path,)).fetchone()
+    row = connection.execute(
+        f"{_SAID_OF_TIME.format('')} WHERE located.rel_path = ?", (path,)
+    ).fetchone()
     best = _best(path, *row[2:]) if row is not None else None
     return best is not None and best.source is TakenFrom.DATE
 
 
 _SAID_OF_TIME = (
     "SELECT located.rel_path, located.content, photos.taken_at, written.metadata, beside.metadata "
-    "FROM located LEFT JOIN photos ON photos.content = located.content "
+    "FROM located {} LEFT JOIN photos ON photos.content = located.content "
     "LEFT JOIN written ON written.content = located.content "
     "LEFT JOIN beside ON beside.rel_path = located.rel_path"
 )

@@ -17,6 +17,7 @@ from picture_captioner.errors import (
     LibraryNewerError,
 )
 from picture_captioner.library import Library, database
+from picture_captioner.library.file_access import closed_well
 from picture_captioner.library.schema import MIGRATIONS
 from tests.library.filling import fill
 
@@ -131,6 +132,37 @@ def test_damage_that_comes_to_light_later_says_what_to_do(path, notices):
         assert caught.value.exit_code == ExitCode.IO_FAILED
     with Library.open(path, notices.append) as db:
         assert db.identities() == {}
+
+
+def test_a_file_that_was_closed_well_is_not_read_through_at_the_next_opening(path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(database, "drop_unsound_rows", lambda c: looked.append(c) or {})
+    for _ in range(3):
+        with Library.open(path, pytest.fail) as db:
+            fill(db, 3)
+    assert len(looked) == 1, "the first, which began it"
+    write(path, "UPDATE models SET identity = 'other'")  # by somebody else
+    with Library.open(path, pytest.fail), Library.open(path, pytest.fail):
+        assert len(looked) == 3, "the second found it open"
+    with Library.open(path, pytest.fail):
+        assert len(looked) == 3
+    os.utime(path)  # as a copy has it
+    with Library.open(path, pytest.fail):
+        assert len(looked) == 4
+
+
+def test_a_file_that_failed_or_was_not_closed_is_read_through(path):
+    with Library.open(path, pytest.fail) as db:
+        fill(db, 3)
+        assert not closed_well(path), "its -wal is there"
+    assert closed_well(path)
+    with (
+        pytest.raises(LibraryError),
+        Library.open(path, pytest.fail) as db,
+        db.database.transaction() as connection,
+    ):
+        connection.execute("SELECT * FROM no_such_table")
+    assert not closed_well(path)
 
 
 @pytest.mark.parametrize("where", ["missing/library.db", "."])
