@@ -17,6 +17,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -72,6 +73,7 @@ class Crowd:
                 if self.started < workers and worker.written() >= worker.lines:
                     self.killed += worker.how is signal.SIGKILL and worker.process.poll() is None
                     worker.process.send_signal(worker.how)
+                    worker.lines = sys.maxsize  # a second SIGINT would cut off what is under way
             ended = [worker for worker in live if worker.process.poll() is not None]
             self.codes.update(worker.process.returncode for worker in ended)
             live = [worker for worker in live if worker not in ended]
@@ -106,7 +108,10 @@ def measure(
     """What became of the photos, and what it took."""
     draw_tiny_photos(folder / "photos", photos)
     server = Server(
-        max_connections=8 * at_once + 20, log_min_messages="log", log_min_duration_statement=0
+        max_connections=8 * at_once + 20,
+        log_min_messages="log",
+        log_min_duration_statement=0,
+        log_parameter_max_length=0,  # each start sends the hashes of all photos
     )
     try:
         address = server.new_collection()
@@ -170,6 +175,7 @@ def main() -> None:
         workers, at_once, photos = 5, 2, 60
     lease = 2 if asked.quick else 60
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # behind `&` workers would ignore it
     with tempfile.TemporaryDirectory() as folder:
         row = measure(Path(folder), workers, at_once, photos, lease)
     Finding(
