@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,9 @@ class _OnlyRead(FileConnection):
 
 
 @contextlib.contextmanager
-def opened_to_copy(home: Path | ServerAddress) -> Iterator[Connection]:
+def opened_to_copy(
+    home: Path | ServerAddress, notice: Callable[[str], None]
+) -> Iterator[Connection]:
     """A library as it is at this moment; it is neither made, nor moved, nor written.
 
     Raises:
@@ -80,7 +82,7 @@ def opened_to_copy(home: Path | ServerAddress) -> Iterator[Connection]:
             _check_file(home, connection)
             yield connection
         return
-    with contextlib.closing(_collection(home)) as database, database.snapshot() as served:
+    with contextlib.closing(_collection(home, notice)) as database, database.snapshot() as served:
         yield served
 
 
@@ -118,17 +120,17 @@ def _check_file(path: Path, connection: _OnlyRead) -> None:
         raise LibraryError(f"{path} is damaged: nothing is copied")
 
 
-def _collection(address: ServerAddress) -> Database:
+def _collection(address: ServerAddress, notice: Callable[[str], None]) -> Database:
     from picture_captioner.library import postgresql_migrating, postgresql_schema
     from picture_captioner.library.postgresql import PostgresDatabase
-    from picture_captioner.library.postgresql_access import connect, telling
+    from picture_captioner.library.postgresql_access import first_connection, telling
 
-    with telling(address), contextlib.closing(connect(address)) as raw:
+    with telling(address), contextlib.closing(first_connection(address, notice)) as raw:
         version = postgresql_migrating.version_of(raw, address.collection)
     if version == 0:
         raise LibraryError(f"there is no collection '{address.collection}' in {address}")
     _refuse_other_version(str(address), version, len(postgresql_schema.MIGRATIONS))
-    return PostgresDatabase(address, lambda _: None, _RESTART_SECONDS)
+    return PostgresDatabase(address, notice, _RESTART_SECONDS)
 
 
 def _refuse_other_version(shown: str, version: int, known: int) -> None:

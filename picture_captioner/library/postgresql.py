@@ -24,6 +24,7 @@ from picture_captioner.library.postgresql_access import (
     CHECK_SECONDS,
     arguments_of,
     connect,
+    first_connection,
     impatient,
     needed_psycopg,
     telling,
@@ -70,8 +71,7 @@ class PostgresDatabase:
         self._restart_seconds = restart_seconds
         self._held = threading.local()
         with telling(self._address):
-            first = connect(address)
-            with contextlib.closing(first):
+            with contextlib.closing(first_connection(address, notice)) as first:
                 schemas, self._keys = postgresql_migrating.prepare(first, address, notice)
                 self._types = _Types.of(first)
             self._path = ", ".join(f'"{schema}"' for schema in schemas)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import random
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from picture_captioner.errors import (
@@ -32,6 +33,10 @@ _PATIENCE = {
     "tcp_user_timeout": "60000",
 }
 """A peer that fell silent is given up within a minute; the URL may say otherwise."""
+
+
+_LONGEST_PAUSE_SECONDS = 1.0
+"""Between two tries to connect; random, so that 500 workers do not come at once."""
 
 
 SILENT_SECONDS = 120.0
@@ -76,6 +81,33 @@ def connect(address: ServerAddress) -> psycopg.Connection[Any]:
     """A connection of psycopg; `sslmode`, PGPASSFILE and the like mean what they mean to libpq."""
     opened: psycopg.Connection[Any] = needed_psycopg().connect(address.url, **arguments_of(address))
     return opened
+
+
+def first_connection(
+    address: ServerAddress, notice: Callable[[str], None]
+) -> psycopg.Connection[Any]:
+    """As `connect`, but a server that is restarting is waited for, aloud: 10 s.
+
+    The `connect_timeout` in the address is how long, where there is one.
+
+    Raises:
+        LibraryError: it does not answer, or lets nobody in.
+    """
+    began, pause = time.monotonic(), 0.0
+    while True:
+        try:
+            with telling(address):
+                return connect(address)
+        except LibraryUnreachableError:
+            given = needed_psycopg().conninfo.conninfo_to_dict(address.url)
+            seconds = float((_PATIENCE | given)["connect_timeout"])
+            left = seconds - (time.monotonic() - began)
+            if left <= 0:
+                raise
+            if not pause:
+                notice(f"{address} does not answer; it is tried again for {seconds:.0f} s")
+            pause = min(2 * pause or 0.1, _LONGEST_PAUSE_SECONDS)
+            time.sleep(min(left, random.uniform(pause / 2, pause)))  # noqa: S311 - no secret
 
 
 def arguments_of(address: ServerAddress) -> dict[str, Any]:

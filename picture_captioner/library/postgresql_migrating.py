@@ -5,6 +5,7 @@ Of several processes that come at once one takes the steps, and the others wait 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 LEAST_SERVER = 130000
 """PostgreSQL 13: the oldest that pgvector 0.8 runs on, which has all that is asked of it."""
+
+LEAST_PGVECTOR = (0, 8)
+"""What the tables and searches are tested with; before 0.7 there were no vectors of 16 bits."""
 
 _STEP_SECONDS = 600
 """How long another process may take to bring the collection to a new version."""
@@ -31,7 +35,7 @@ def prepare(
 
     Raises:
         LibraryNewerError: a later version of this program wrote the collection.
-        LibrarySetupError: the server is too old, or has no pgvector.
+        LibrarySetupError: the server or its pgvector is too old, or it has none.
         psycopg.Error: a step failed; the collection is as that step found it.
     """
     if raw.info.server_version < LEAST_SERVER:
@@ -63,11 +67,11 @@ def findings(raw: psycopg.Connection[Any], address: ServerAddress) -> Iterator[s
     Raises:
         LibraryError: what is missing cannot be made by this role.
     """
-    row = raw.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
+    pgvector = _pgvector(raw, address)
     may_begin = bool(_one(raw, "SELECT has_database_privilege(current_database(), 'CREATE')")[0])
-    if row is None and not may_begin:
+    if not pgvector and not may_begin:
         raise LibrarySetupError(f"{address} has no pgvector: CREATE EXTENSION vector adds it")
-    yield f"pgvector {row[0]}" if row else "no pgvector yet: the first use adds it"
+    yield f"pgvector {pgvector}" if pgvector else "no pgvector yet: the first use adds it"
     version, known = version_of(raw, address.collection), len(postgresql_schema.MIGRATIONS)
     _refuse_newer(version, address)
     if version == 0:
@@ -83,6 +87,34 @@ def findings(raw: psycopg.Connection[Any], address: ServerAddress) -> Iterator[s
     (photos,) = _one(raw, f"SELECT count(*) FROM {table}")  # noqa: S608
     step = "" if version == known else f", to be brought from version {version} to {known}"
     yield f"collection '{address.collection}': {photos:,} photos{step}"
+
+
+def _pgvector(raw: psycopg.Connection[Any], address: ServerAddress) -> str:
+    """The version in this database; nothing if it is only to be added.
+
+    Raises:
+        LibrarySetupError: the server has none, or one that is too old.
+    """
+    added = _one(raw, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    offers = "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'"
+    offered = _one(raw, offers)
+    least = ".".join(map(str, LEAST_PGVECTOR))
+    there = (
+        f"an administrator installs pgvector {least} or later on the server (Debian 13: apt install"
+        f" postgresql-{raw.info.server_version // 10_000}-pgvector)"
+    )
+    if not added and not offered:
+        raise LibrarySetupError(f"{address} has no pgvector: {there}; then run this again")
+    if _is_recent(*(added or offered)):
+        return "".join(added)
+    update = f"'ALTER EXTENSION vector UPDATE' in this database brings it to {''.join(offered)}"
+    cure = update if offered and _is_recent(*offered) else there
+    old = "".join(added or offered)
+    raise LibrarySetupError(f"{address} has pgvector {old}, which is too old: {cure}")
+
+
+def _is_recent(pgvector: str) -> bool:
+    return tuple(map(int, re.findall(r"\d+", pgvector)[:2])) >= LEAST_PGVECTOR
 
 
 def _one(raw: psycopg.Connection[Any], sql: str, *values: object) -> tuple[Any, ...]:
@@ -110,13 +142,7 @@ def _take_step(raw: psycopg.Connection[Any], address: ServerAddress) -> int:
 
 
 def _begin(raw: psycopg.Connection[Any], address: ServerAddress) -> None:
-    if not _schema_of_pgvector(raw):
-        available = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"
-        if not _one(raw, available)[0]:
-            raise LibrarySetupError(
-                f"{address} has no pgvector: install it there (Debian: postgresql-17-pgvector), "
-                "then run this again; docs/scale.md"
-            )
+    if not _pgvector(raw, address):
         raw.execute("CREATE EXTENSION vector")
     # IF NOT EXISTS would ask for the right to make one where it is there already.
     if not _one(raw, "SELECT count(*) FROM pg_namespace WHERE nspname = %s", address.collection)[0]:

@@ -307,15 +307,29 @@ def test_stages_are_shared_too(club, one_server):
 def test_what_is_known_of_people_is_not_to_be_had_while_the_server_is_down(club, one_server):
     library(club.photos, 1)
     words = ("run", "--backend=service", f"--photos-dir={club.photos}", "--context=people")
+    address = club.environment["CAPTION_LIBRARY"] + "?connect_timeout=2"
     one_server.stop()
     try:
-        done = caption(*words, cwd=club.folder, **club.environment)
+        done = caption(*words, cwd=club.folder, **club.environment | {"CAPTION_LIBRARY": address})
     finally:
         one_server.start()
     assert done.returncode == 69, done.stderr
-    (said,) = done.stderr.splitlines()
+    waiting, said = done.stderr.splitlines()
+    assert waiting.endswith("does not answer; it is tried again for 2 s")
     assert "does not answer" in said
     assert said.endswith("To caption without what it knows, leave --context out")
+
+
+def test_a_worker_that_starts_while_the_server_restarts_waits_for_it(club, one_server):
+    library(club.photos, 3)
+    one_server.stop()
+    try:
+        worker = club.start("w")
+        club.wait_until(lambda: "does not answer; it is tried again for 10 s" in club.said("w"))
+    finally:
+        one_server.start()
+    assert worker.wait(60) == 0, club.said("w")
+    assert len(club.done()) == 3
 
 
 def test_stages_wait_for_a_server_that_restarts(club, one_server, odd_stage):

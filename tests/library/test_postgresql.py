@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +24,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.library import Library, PhotoFacts, postgresql, postgresql_schema
 from picture_captioner.library.postgresql import translated
+from picture_captioner.library.postgresql_access import connect, findings
 from picture_captioner.settings import ServerAddress
 from tests import needs
 from tests.library.filling import fill
@@ -111,8 +114,8 @@ def test_a_step_that_fails_leaves_the_collection_as_it_was(collection, monkeypat
         ("password", LibraryDeniedError, 77, "PGPASSFILE"),
         ("role", LibraryDeniedError, 77, "lets nobody in"),
         ("database", LibrarySetupError, 78, "an administrator makes it"),
-        ("port", LibraryUnreachableError, 69, "does not answer"),
-        ("host", LibraryUnreachableError, 69, "does not answer"),
+        ("port", LibraryUnreachableError, 69, "does not answer .*again; what was saved"),
+        ("host", LibraryUnreachableError, 69, "does not answer .*again; what was saved"),
     ],
 )
 def test_who_cannot_get_in_reads_why(one_server, how, kind, code, word):
@@ -120,11 +123,14 @@ def test_who_cannot_get_in_reads_why(one_server, how, kind, code, word):
         "password": one_server.url(password="wrong-horse-8"),
         "role": one_server.url("nobody_here"),
         "database": one_server.url(database="none"),
-        "port": "postgresql://club:secret-horse@127.0.0.1:1/postgres",
-        "host": "postgresql://club:secret-horse@no.such.host.invalid/postgres",
+        "port": "postgresql://club:secret-horse@127.0.0.1:1/postgres?connect_timeout=2",
+        "host": "postgresql://club:secret-horse@no.such.host.invalid/postgres?connect_timeout=2",
     }[how]
+    said: list[str] = []
     with pytest.raises(kind, match=word) as told:
-        Library.open(ServerAddress(url, "photos"), pytest.fail)
+        Library.open(ServerAddress(url, "photos"), said.append)
+    waited = [one.partition(" does not answer; ")[2] for one in said]
+    assert waited == ["it is tried again for 2 s"] * (code == 69)
     assert told.value.exit_code == code
     assert "horse" not in str(told.value)
     assert "\n" not in str(told.value)
@@ -195,6 +201,55 @@ def test_a_database_without_pgvector_needs_somebody_who_may_add_it(one_server):
     superuser = ServerAddress(one_server.url("postgres", database="bare"), "photos")
     with Library.open(superuser, lambda said: None) as db:
         fill(db)
+
+
+def test_a_server_without_pgvector_is_said_to_lack_it(one_server):
+    one_server.sql(
+        "CREATE DATABASE debian",
+        "GRANT CREATE ON DATABASE debian TO club",
+        "ALTER DATABASE debian SET extension_control_path = '/nowhere'",  # as if not installed
+    )
+    address = ServerAddress(one_server.url(database="debian"), "photos")
+    for ask in (lambda: Library.open(address, pytest.fail), lambda: list(findings(address))):
+        with pytest.raises(LibrarySetupError, match="has no pgvector: an administrator") as told:
+            ask()
+        assert told.value.exit_code == ExitCode.CONFIGURATION
+        assert "apt install postgresql-18-pgvector" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("offered", "cure"), [(True, "ALTER EXTENSION vector UPDATE"), (False, "installs pgvector 0.8")]
+)
+def test_a_pgvector_that_is_too_old_is_said_to_be(one_server, offered, cure):
+    name = "old_offered" if offered else "old"
+    one_server.sql(f"CREATE DATABASE {name}", f"GRANT CREATE ON DATABASE {name} TO club")
+    with contextlib.closing(
+        connect(ServerAddress(one_server.url("postgres", database=name), "c"))
+    ) as raw:
+        raw.autocommit = True
+        raw.execute("CREATE EXTENSION vector")
+        raw.execute("UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'")
+    if not offered:
+        one_server.sql(f"ALTER DATABASE {name} SET extension_control_path = '/nowhere'")
+    address = ServerAddress(one_server.url(database=name), "photos")
+    for ask in (lambda: Library.open(address, pytest.fail), lambda: list(findings(address))):
+        with pytest.raises(LibrarySetupError, match=r"has pgvector 0\.6\.2.*too old") as told:
+            ask()
+        assert cure in str(told.value)
+
+
+def test_a_server_that_restarts_is_waited_for_by_the_first_connection(own_server):
+    address = own_server.new_collection()
+    own_server.stop()
+    said: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        opening = pool.submit(Library.open, address, said.append)
+        time.sleep(1)
+        own_server.start()
+        with opening.result() as db:
+            fill(db)
+    assert said[0] == f"{address} does not answer; it is tried again for 10 s"
+    assert len(said) == 2  # and that the collection is begun
 
 
 def test_a_restart_of_the_server_loses_nothing(own_server):

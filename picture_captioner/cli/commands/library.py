@@ -22,7 +22,7 @@ def copy_library(flags: Flags, source: str, target: str) -> int:
     """
     settings = flags.settings()
     old, new = _home(settings, source), _home(settings, target)
-    with opened_to_copy(old) as library, Library.open(new, say) as other:
+    with opened_to_copy(old, say) as library, Library.open(new, say) as other:
         rows = other.copy_from(library)
     tables = sum(number > 0 for number in rows.values())
     say(
