@@ -13,10 +13,43 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-_NAMES = r"(?:think|thinking|thought|reasoning)"
-_OPEN = rf"(?:<{_NAMES}>|◁think▷)"
-_CLOSE = rf"(?:</{_NAMES}>|◁/think▷)"
+_NAMES = r"(?:\w{1,9}:)?(?:think|thinking|thoughts?|reasoning)"
+_OPEN = (
+    rf"(?:<{_NAMES}(?: [^<>]{{0,80}})?>|◁think▷|<\|channel>(?:thought|analysis)?|\A\s*\[THINK\]"
+    r"|<\|(?:think|start_thinking|begin_of_thought)\|>)"
+)
+_CLOSE = (
+    rf"(?:</{_NAMES}>|◁/think▷|<channel\|>|\[/THINK\]"
+    r"|<\|(?:/think|end_thinking|end_of_thought)\|>)"
+)
+"""Of Qwen, GLM and most; Seed and MiniMax (`<mm:think>`), Kimi, Gemma 4, Magistral, Cohere."""
 _MARKS = re.compile(rf"({_OPEN})|({_CLOSE})", re.IGNORECASE)
+
+_ALOUD = re.compile(
+    r"(?:(?:okay|ok|alright|hmm+|got it|well|so|now|wait)\b[,.!…]{0,3}\s+)?(?:so,?\s+)?"
+    r"(?:the user (?:wants|needs|asks|asked|is asking|requests"
+    r"|has (?:asked|provided|uploaded|given))"
+    r"|let(?:['\u2019]s| me| us) (?:look|analy[sz]e|describe|think|see|examine|start|break|draft)"
+    r"|(?:i|we) (?:need|have|must|should|are asked)\b(?: to)? (?:describe|write|produce|create"
+    r"|caption|generate|provide|look|come up|give|analy[sz]e))\b",
+    re.IGNORECASE,
+)
+"""How models begin to think that nobody told to be silent; no caption begins so."""
+_THOUGHTS = re.compile(
+    r"[*#\s]{0,6}(?:(?P<process>here(?:['\u2019]s| is| are) (?:an? |my |the )?"
+    r"(?:thinking|thought|reasoning)\b[^\n:]{0,60}"
+    r"|(?:thinking|thought|reasoning) (?:process|steps?)|chain[ -]of[ -]thought)"
+    r"|thinking|thoughts?|reasoning)\s?\*{0,2}:",
+    re.IGNORECASE,
+)
+_GIVEN = re.compile(
+    r"(?:^|\n)[*#\s]{0,6}(?:final |my |suggested )?(?:answer|caption|response|description)"
+    r"\*{0,2}:\*{0,2}|\[BEGIN FINAL RESPONSE\]|\bhere is my response:",
+    re.IGNORECASE,
+)
+_STEP = re.compile(r"^\s{0,9}(?:[*•-]|\d{1,2}\.)\s", re.MULTILINE)
+_BARE = "thought\n"
+"""What is left of Gemma 4's mark where a server drops special tokens, with or without thoughts."""
 
 _FINAL = re.compile(
     r"<\|channel\|>final\b[^<]{0,80}<\|message\|>|^analysis.*?assistantfinal", re.DOTALL
@@ -44,7 +77,7 @@ def without_reasoning(text: str) -> str:
     """
     if _CHANNEL in text or text.startswith("analysis"):
         text = _of_final_channel(text)
-    text = _outside_of_thoughts(text)
+    text = _behind_what_is_thought_aloud(_outside_of_thoughts(text))
     if box := _BOX.search(text):
         text = box[1] or text
     text = _TURN.sub("", text).lstrip()
@@ -53,6 +86,24 @@ def without_reasoning(text: str) -> str:
             text = text[: end.start()]
             break
     return _CONTROL.sub("", text).strip()
+
+
+def _behind_what_is_thought_aloud(text: str) -> str:
+    """The answer where a model thinks without marks; nothing if it does not say where that ends.
+
+    An object in JSON is found by its braces, whatever stands before it.
+    """
+    thoughts, bare = _THOUGHTS.match(text), text.startswith(_BARE)
+    if "{" in text or not (thoughts or bare or _ALOUD.match(text)):
+        return text
+    if given := list(_GIVEN.finditer(text)):
+        return text[given[-1].end() :].removesuffix("[END FINAL RESPONSE]").strip()
+    rest = (text[thoughts.end() :] if thoughts else text.removeprefix(_BARE)).strip()
+    if _ALOUD.match(rest) or _STEP.search(rest):
+        return ""
+    if thoughts and (thoughts["process"] or "\n" in rest):
+        return ""
+    return rest if bare else text
 
 
 def _of_final_channel(text: str) -> str:
