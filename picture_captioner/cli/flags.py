@@ -70,6 +70,12 @@ class Flags:
         on="run batch_submit report",
         name="--verbose -v",
     )
+    yes: bool = switch(
+        "Download a model that is missing without asking.",
+        HOW,
+        on="run work estimate compare process read people_scan report",
+        name="--yes -y",
+    )
     as_json: bool = switch(
         "Print JSON.",
         on="run work estimate compare stats search report status write undo backends doctor "
@@ -138,7 +144,7 @@ def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
         typed = {name: values.pop(name) for name in settings}
         given = {name: _joined(value) for name, value in typed.items() if value is not None}
         given_flags = kind(given=given, **{name: values.pop(name) for name in flags})
-        set_verbosity(quiet=given_flags.quiet, verbose=given_flags.verbose)
+        set_verbosity(quiet=given_flags.quiet, verbose=given_flags.verbose, yes=given_flags.yes)
         return function(flags=given_flags, **values)
 
     parameters = [

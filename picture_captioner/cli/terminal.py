@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import select
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,15 +49,42 @@ def _escaped(character: str) -> str:
 
 
 class Verbosity:
-    """How much of what is told is shown: the flags -q and -v, as they were given."""
+    """How much is shown, and whether a question is: the flags -q, -v and -y, as they were given."""
 
     quiet = False
     verbose = False
+    yes = False
 
 
-def set_verbosity(*, quiet: bool, verbose: bool) -> None:
-    """Let `say` and the log on the terminal go by the flags from here on."""
-    Verbosity.quiet, Verbosity.verbose = quiet, verbose
+def set_verbosity(*, quiet: bool, verbose: bool, yes: bool = False) -> None:
+    """Let `say`, `confirmed` and the log on the terminal go by the flags from here on."""
+    Verbosity.quiet, Verbosity.verbose, Verbosity.yes = quiet, verbose, yes
+
+
+LONGEST_QUESTION_SECONDS = 600.0
+"""cron in a pseudo-terminal, `docker -t`: what looks like a terminal may have nobody at it."""
+
+
+def at_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirmed(question: str) -> bool:
+    """Whether the person says yes; no where they end the input, or nobody answers in ten minutes.
+
+    To be asked `at_terminal` only. Ctrl+C ends the program.
+    """
+    sys.stderr.write(f"{question} [y/N]: ")
+    sys.stderr.flush()
+    if not select.select([sys.stdin], [], [], LONGEST_QUESTION_SECONDS)[0]:
+        say()
+        say("Nobody answers: that is taken for no")
+        return False
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        say()
+    return answer.strip().casefold() in {"y", "yes"}
 
 
 def say(line: str = "", *, always: bool = False) -> None:

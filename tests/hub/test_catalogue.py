@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import pty
+import subprocess
 import sys
 
 import pytest
@@ -151,16 +152,35 @@ def test_a_run_whose_model_is_missing_says_the_command_and_downloads_nothing(tmp
     assert "Qwen Research" in done.stderr
 
 
-@pytest.mark.parametrize(("answer", "fetched"), [(b"y\n", True), (b"\n", False)])
-def test_in_a_terminal_a_yes_is_enough(cache, tiny, tmp_path, answer, fetched):
-    code = (
-        "import sys\n"
+def asking(tiny, first):
+    """A program that needs a model which is not here, and what it does before."""
+    return (
+        "from picture_captioner.cli import terminal\n"
+        f"{first}\n"
         "from picture_captioner.hub import WebFile, catalogue, model_files\n"
         f"row = catalogue.KnownModel('tiny', 't', 'MIT', 14001, files={tiny.files!r})\n"
         "catalogue.CATALOGUE = (row,)\n"
         "from picture_captioner.cli.commands.models import with_models\n"
         "print('FOUND', with_models(lambda: model_files('tiny'), None)[0].name)\n"
     )
+
+
+def test_with_yes_nobody_is_asked(cache, tiny):
+    code = asking(tiny, "terminal.set_verbosity(quiet=False, verbose=False, yes=True)")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == "FOUND a.onnx\n", done.stderr
+    assert "Download it now?" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "fetched"), [(b"y\n", True), (b"\n", False), (b"\x04", False), (b"", False)]
+)
+def test_in_a_terminal_a_yes_is_enough(cache, tiny, tmp_path, answer, fetched):
+    """Ctrl+D is a no, and so is a terminal at which nobody sits."""
+    code = asking(tiny, f"terminal.LONGEST_QUESTION_SECONDS = {20 if answer else 0.2}")
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(ROOT)
@@ -175,5 +195,6 @@ def test_in_a_terminal_a_yes_is_enough(cache, tiny, tmp_path, answer, fetched):
     os.close(terminal)
     os.waitpid(child, 0)
     assert b"Download it now? [y/N]" in shown, shown
+    assert (b"Nobody answers" in shown) == (not answer), shown
     assert (b"FOUND a.onnx" in shown) == fetched, shown
     assert (cache / "a.onnx").exists() == fetched

@@ -14,7 +14,16 @@ from tqdm import tqdm
 
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.progress import told
-from picture_captioner.cli.terminal import say, show, show_as_it_is, show_json, size
+from picture_captioner.cli.terminal import (
+    Verbosity,
+    at_terminal,
+    confirmed,
+    say,
+    show,
+    show_as_it_is,
+    show_json,
+    size,
+)
 from picture_captioner.embedders.minilm import package_folder
 from picture_captioner.errors import ConfigurationError, ExitCode, ModelMissingError
 from picture_captioner.extras import how_to_install
@@ -37,7 +46,7 @@ def with_models(action: Callable[[], T], models_dir: Path | None) -> T:
         with told("waiting for the model"):
             return action()
     except ModelMissingError as missing:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()) or not _yes(missing):
+        if not _yes(missing):
             raise
         _download(missing.model, models_dir)
         with told("loading the model"):
@@ -45,12 +54,12 @@ def with_models(action: Callable[[], T], models_dir: Path | None) -> T:
 
 
 def _yes(missing: ModelMissingError) -> bool:
-    import typer
-
+    if not (Verbosity.yes or at_terminal()):
+        return False
     row = known_model(missing.model.partition("@")[0])
     about = f" ({size(row.size)}, {row.licence})" if row.size else ""
     say(f"The model {missing.model}{about} is not on this machine. No photo is sent to get it.")
-    return typer.confirm("Download it now?", default=False, err=True)
+    return Verbosity.yes or confirmed("Download it now?")
 
 
 def print_models(flags: Flags) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -14,7 +13,7 @@ from picture_captioner.cli.commands.files import index_of
 from picture_captioner.cli.commands.rules import since
 from picture_captioner.cli.flags import one_of, words_in
 from picture_captioner.cli.progress import ProgressReporter
-from picture_captioner.cli.terminal import say
+from picture_captioner.cli.terminal import at_terminal, confirmed, say
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
     FatalError,
@@ -375,11 +374,8 @@ def _regions(facts: PhotoFacts | None, faces: Sequence[tuple[str, Placed]]) -> l
 def _ask(rel_path: str, packet: XmpPacket, words: Words, own: Own) -> Conflict:
     """What the person wants for this photo; without a terminal theirs is kept."""
     trial = XmpPacket(packet.to_bytes())
-    if not merge(trial, words, own).kept or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not merge(trial, words, own).kept or not at_terminal():
         return Conflict.KEEP
-    import typer
-
     theirs = packet.text("dc:description") or own.description
     say(f"{rel_path}\n  theirs: {theirs}\n  ours:   {words.description}")
-    wanted = typer.confirm("Append ours to it?", default=False, err=True)
-    return Conflict.APPEND if wanted else Conflict.KEEP
+    return Conflict.APPEND if confirmed("Append ours to it?") else Conflict.KEEP
