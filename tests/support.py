@@ -121,8 +121,8 @@ def library(folder: Path, count: int, suffix: str = ".jpg") -> Path:
 
 
 def records(journal: Path) -> list[dict]:
-    """Every record of a journal that is expected to be whole."""
-    data = journal.read_bytes()
+    """Every record of a journal that is expected to be whole; a run that failed may leave none."""
+    data = journal.read_bytes() if journal.exists() else b""
     assert data.endswith(b"\n") or not data
     return [json.loads(line) for line in data.split(b"\n")[:-1]]
 

@@ -222,3 +222,26 @@ def test_a_local_server_with_one_model_needs_no_model_name(tmp_path):
         done = caption("run", *flags, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert {r["model"] for r in records(tmp_path / "captions.jsonl")} == {"my-model"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "code"),
+    [
+        (["--model=nonsense"], KEY, 78),
+        ([], "sk-another", 77),
+        ([], "", 78),
+        (["--model=llava:latest", "--max-cost=1"], KEY, 78),
+        (["--include=nothing"], KEY, 66),
+    ],
+)
+def test_a_run_that_is_refused_leaves_no_new_journal(tmp_path, flags, key, code):
+    library(tmp_path / "photos", 2)
+    with Provider() as server:
+        server.keys = (KEY,)
+        refused = run_openai(tmp_path, server, *flags, OPENAI_API_KEY=key)
+        assert refused.returncode == code, refused.stderr
+        assert list(tmp_path.glob("captions.*")) == []
+        assert "Beginning a new journal" in run_openai(tmp_path, server).stderr
+        refused = run_openai(tmp_path, server, "--force", *flags, OPENAI_API_KEY=key)
+        assert refused.returncode == code
+    assert len(effective(tmp_path / "captions.jsonl")) == 2, "one that was there stays"

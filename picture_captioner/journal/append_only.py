@@ -107,6 +107,7 @@ class AppendOnlyFile(abc.ABC, Generic[T]):
         self._failure: Exception | None = None
         with contextlib.ExitStack() as undo:
             self._lock = WriterLock(self.path)
+            self._made = not os.path.lexists(self.path)
             undo.callback(self._lock.release)
             self._descriptor = self._open()
             undo.callback(os.close, self._descriptor)
@@ -294,6 +295,17 @@ class AppendOnlyFile(abc.ABC, Generic[T]):
             f"{what} so that nothing is lost. Everything acknowledged so far is safe: mend the "
             "disk and run the same command again"
         )
+
+    def discard_if_unused(self) -> None:
+        """Close, and leave no file behind where this process made it and wrote nothing.
+
+        The file goes before its lock, while both are held.
+        """
+        with self._commit_lock, contextlib.suppress(OSError):
+            if self._descriptor >= 0 and self._made and os.fstat(self._descriptor).st_size == 0:
+                self.path.unlink()
+                self._lock.remove()
+        self.close()
 
     def close(self) -> None:
         """Close the file, after the group being written, and let go of the lock. Twice is once.

@@ -126,7 +126,8 @@ class WriterLock:
     """Holds `<journal>.lock` until `release`, or until the process dies.
 
     A file of its own: compacting replaces the journal, and a lock on the replaced file alone would
-    guard nothing. It is left in place, since removing it would race with the next writer.
+    guard nothing. It is left in place, since removing it would race with the next writer, unless
+    the journal holds nothing and goes, too: who took a lock file that is gone has to try again.
 
     It also says whether a run is under way, and in which order it takes its photos: what stands
     there when the lock is taken is what the last run died in the middle of (`died`).
@@ -150,7 +151,7 @@ class WriterLock:
                 f"cannot create {path}: {error.strerror}; the journal's directory must be writable"
             ) from error
         try:
-            self._journal = journal
+            self._journal, self._path = journal, path
             self._take(path, journal)
         except BaseException:
             os.close(self._descriptor)
@@ -161,6 +162,10 @@ class WriterLock:
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise _not_ours(path, "it is not a file of its own")
         _lock(self._descriptor, journal, self._holder)
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise JournalLockedError(
+                f"{journal} was given up by another process just now; run the same command again"
+            )
         held = os.pread(self._descriptor, 4096, 0)
         if held.strip(b"\0") and not held.startswith(b'{"pid"'):
             raise _not_ours(path, "it holds something else")
@@ -204,6 +209,10 @@ class WriterLock:
             return f"process {held['pid']} on {held['host']} since {held['since']}"
         except KeyError:
             return "another process"
+
+    def remove(self) -> None:
+        """Remove the lock file of a journal that is not there any more."""
+        self._path.unlink()
 
     def release(self) -> None:
         """Let the next writer in."""

@@ -217,3 +217,18 @@ def test_a_row_that_no_reader_would_take_is_not_written(tmp_path, row):
         with pytest.raises(ValueError):
             file.put(row)
         assert (tmp_path / "people.jsonl").read_bytes() == b""
+
+
+def test_a_lock_file_that_went_away_with_its_journal_locks_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "captions.jsonl"
+    lock = tmp_path / "captions.jsonl.lock"
+    monkeypatch.setattr(fcntl, "flock", lambda *_: lock.unlink())
+    with pytest.raises(JournalLockedError, match="run the same command again"):
+        Journal(path)
+    assert not path.exists()
+    monkeypatch.undo()
+    Journal(path).discard_if_unused()
+    assert list(tmp_path.iterdir()) == []
+    path.touch()
+    Journal(path).discard_if_unused()
+    assert path.exists(), "somebody else made it"

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import Job as SentJob
-from picture_captioner.batch.ledger import read_jobs, reserved
+from picture_captioner.batch.ledger import ledger_path, read_jobs, reserved
 from picture_captioner.cli.commands.announcement import announce
 from picture_captioner.cli.commands.compose import (
     check_ceilings,
@@ -124,7 +125,8 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
     with engine or nullcontext(), ExitStack() as held:
         hints = hints_for(flags)
         rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
-        journal = held.enter_context(Journal(settings.captions_jsonl))
+        journal = Journal(settings.captions_jsonl)
+        held.push(partial(_close, journal))
         library, context = library_and_context(
             flags, settings, backends[0], reporter.notice, held, alone=not shared
         )
@@ -175,6 +177,16 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         finally:
             journal.run_ends()
             _tell_loop(journal)
+
+
+def _close(journal: Journal, error: type[BaseException] | None, *_: object) -> None:
+    """Close it; a run that failed before its first record leaves no new journal behind.
+
+    While jobs are out, theirs is kept: what comes back is collected into it.
+    """
+    if error is not None and not ledger_path(journal.path).exists():
+        journal.discard_if_unused()
+    journal.close()
 
 
 def _selected(
