@@ -83,7 +83,9 @@ def test_words_of_a_shared_sidecar_go_along_with_ours(tmp_path):
     (tmp_path / "photos" / "IMG_1.xmp").write_bytes(FOREIGN)
     journal(tmp_path, {"IMG_1.jpg": {"caption": "A square", "tags": ["square"]}})
     before = contents(tmp_path)
-    assert caption("write", *HERE, cwd=tmp_path).returncode == 0
+    done = caption("write", *HERE, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "1 photo with an IMG.xmp beside IMG.jpg.xmp: digiKam" in done.stderr
     after = contents(tmp_path)
     new = XmpPacket(after.pop("photos/IMG_1.jpg.xmp"))
     assert after == before

@@ -277,6 +277,9 @@ class Planner:
             packet, ours = XmpPacket(before), named
         own = self._own(rel_path, named, facts)
         added = self._merged(rel_path, ours, packet, words, own, facts)
+        full, short = sidecars_of(photo)
+        if added and sidecar == full and short.exists():
+            self.outcome["shared"] += 1
         return Plan(rel_path, sidecar, before, packet.to_bytes(), added) if added else None
 
     def _own(self, rel_path: str, named: str, facts: PhotoFacts | None) -> Own:
