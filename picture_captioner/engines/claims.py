@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from picture_captioner.engines.server import Server
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 CLAIMED_AT_ONCE = 16
 """One statement for 16: the round trips of one take longer than the server does (docs/log.md)."""
+
+ROWS_AT_ONCE = 5_000
+"""The server ends a transaction in which a worker says nothing for `STOPPED_SECONDS`: one that has
+a hundredth of a processor gets through so many rows by then."""
 
 LEASE_SECONDS = 60.0
 BEATS_PER_LEASE = 4
@@ -87,24 +92,27 @@ class Claims:
 
     def seen(self) -> list[SeenFile]:
         """The files that workers of this place have seen."""
-        return self._server.run(
-            lambda connection: [
-                SeenFile(*row)
-                for row in connection.execute(
-                    "SELECT rel_path, size, mtime_ns, content FROM seen_files WHERE place = ?",
-                    [self._place],
-                )
-            ]
-        )
+
+        def work(connection: Connection) -> list[SeenFile]:
+            rows = connection.execute(
+                "SELECT rel_path, size, mtime_ns, content FROM seen_files "
+                "WHERE place = ? AND rel_path > ? ORDER BY rel_path LIMIT ?",
+                [self._place, found[-1].rel_path if found else b"", ROWS_AT_ONCE],
+            )
+            return [SeenFile(*row) for row in rows]
+
+        found: list[SeenFile] = []
+        while more := self._server.run(work):
+            found += more
+        return found
 
     def still_there(self, rel_paths: Sequence[bytes]) -> None:
         """Note, once a day, that these files of this place were seen again."""
-        self._server.run(
-            lambda connection: connection.execute(
-                "UPDATE seen_files SET seen_at = now() WHERE place = ? "
-                "AND rel_path = ANY(?::bytea[]) AND seen_at < now() - interval '1 day'",
-                [self._place, list(rel_paths)],
-            )
+        self._in_pieces(
+            "UPDATE seen_files SET seen_at = now() WHERE place = ? "
+            "AND seen_at < now() - interval '1 day' AND rel_path = ANY(?::bytea[])",
+            self._place,
+            rel_paths,
         )
 
     def known(self, files: Sequence[tuple[bytes, int, int]]) -> list[SeenFile]:
@@ -137,14 +145,20 @@ class Claims:
 
     def enqueue(self, contents: Sequence[bytes]) -> None:
         """Offer these to every worker, unless they are done or offered already."""
-        self._server.run(
-            lambda connection: connection.execute(
-                "INSERT INTO claims (stage, content) SELECT ?, c FROM unnest(?::bytea[]) AS c "
-                "WHERE NOT EXISTS (SELECT FROM claims WHERE stage = ? AND content = c) "
-                "ON CONFLICT DO NOTHING",
-                [self._stage, list(contents), self._stage],
-            )
+        self._in_pieces(
+            "INSERT INTO claims (stage, content) SELECT s, c "
+            "FROM (SELECT CAST(? AS text) AS s, unnest(?::bytea[]) AS c) AS offered "
+            "WHERE NOT EXISTS (SELECT FROM claims WHERE stage = s AND content = c) "
+            "ON CONFLICT DO NOTHING",
+            self._stage,
+            contents,
         )
+
+    def _in_pieces(self, sql: str, first: str, keys: Sequence[bytes]) -> None:
+        """Run a statement about some of the keys at a time, each in a transaction of its own."""
+        for start in range(0, len(keys), ROWS_AT_ONCE):
+            values = (first, list(keys[start : start + ROWS_AT_ONCE]))
+            self._server.run(partial(_execute, sql, values))
 
     def claim(self, passed: Iterable[bytes] = (), *, deaths: int = 0) -> list[bytes]:
         """Up to 16 contents that this machine sees and nobody works on.
@@ -252,6 +266,10 @@ class Claims:
                 "UPDATE workers SET ended_at = now() WHERE id = ?", [self._worker]
             )
         )
+
+
+def _execute(sql: str, values: tuple[str, list[bytes]], connection: Connection) -> None:
+    connection.execute(sql, values)
 
 
 def _bury(connection: Connection, which: str, values: list[str]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from picture_captioner.engines import claims as claiming
 from picture_captioner.engines.claims import Claims, SeenFile, prune
 from picture_captioner.engines.server import Server as Patient
 from picture_captioner.errors import (
@@ -388,6 +389,31 @@ def _worker(name, pooled, plugin, folder):
     own = environment(PYTHONPATH=plugin, CAPTION_LIBRARY=pooled.url)
     with (folder / f"{name}.output").open("wb") as output:
         return subprocess.Popen(words, cwd=folder, env=own, stdout=output, stderr=output)
+
+
+def test_no_transaction_is_about_more_files_than_a_slow_worker_gets_through(
+    one_server, collection, monkeypatch
+):
+    monkeypatch.setattr(claiming, "ROWS_AT_ONCE", 7)
+    contents = [bytes([i]) * 32 for i in range(20)]
+    with Library.open(collection, pytest.fail) as library:
+        server = Patient(library.database)
+        transactions: list[object] = []
+        once = server.run
+        monkeypatch.setattr(server, "run", lambda work: [transactions.append(work), once(work)][1])
+        claims = Claims(server, "s", "here", "j")
+        claims.see([SeenFile(content, 1, 1, content) for content in contents])
+        transactions.clear()
+        assert [file.content for file in claims.seen()] == contents
+        claims.enqueue(contents)
+        assert len(transactions) == 4 + 3
+        seen_files = f'"{collection.collection}".seen_files'
+        one_server.sql(f"UPDATE {seen_files} SET seen_at = now() - interval '2 days'")
+        claims.still_there(contents)
+        recent = f"SELECT count(*) FROM {seen_files} WHERE seen_at > now() - interval '1 day'"
+        assert one_server.sql(recent) == [(20,)]
+        claims.register()
+        assert sorted([*claims.claim(), *claims.claim()]) == contents
 
 
 def test_what_is_old_is_forgotten(one_server, collection):
