@@ -95,7 +95,7 @@ class Crowd:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,
+                process_group=0,  # a session would have a share of its own, whatever nice says
             )
         how = signal.SIGKILL if self._random.random() < 1 / 3 else signal.SIGINT
         lines = self._random.randint(1, self._lines)
