@@ -78,6 +78,13 @@ def test_killed_workers():
     assert (row["started"], row["photos done"], row["claims done"]) == (5, 60, 60)
 
 
+def test_two_homes():
+    need("psycopg")
+    found = quick("two_homes")
+    assert found["met"], found["rows"]
+    assert {row["same"] for row in found["rows"]} == {"yes"}
+
+
 def test_ray_models():
     need("ray")
     found = quick("ray_models")
