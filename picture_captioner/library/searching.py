@@ -6,6 +6,7 @@ one here and one there. Filters are one statement. Paths stay keys (bytes) until
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _RANK_OFFSET = 60
 """Of the paper on fusing ranks; it keeps the first places from outweighing everything."""
+
+_AT_ONCE = 500
+"""Contents whose paths are asked for together: on a server each question is a round trip."""
 
 _NEAR_BITS = 5
 _FLAT_BITS = 6
@@ -211,10 +215,12 @@ class Search:
         near: int,
     ) -> list[bytes]:
         """The allowed photos whose vectors are nearest."""
+        nearest = vectors.nearest(self._connection, identity, vector)
+        pieces = iter(lambda: [to_key(content) for content, _ in islice(nearest, _AT_ONCE)], [])
         ranking = (
             path
-            for content, _ in vectors.nearest(self._connection, identity, vector)
-            for path in _paths_of(self._connection, to_key(content))
+            for contents in pieces
+            for path in _paths_of(self._connection, contents)
             if path in allowed
         )
         return list(islice(ranking, near))
@@ -356,11 +362,17 @@ def fuse(rankings: Iterable[Sequence[bytes]]) -> Scores:
     return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
 
 
-def _paths_of(connection: Connection, content: bytes) -> list[bytes]:
+def _paths_of(connection: Connection, contents: Sequence[bytes]) -> list[bytes]:
+    """The paths of each, in the contents' order."""
+    marks = ", ".join("?" * len(contents))
     rows = connection.execute(
-        "SELECT rel_path FROM located WHERE content = ? ORDER BY rel_path", (content,)
+        f"SELECT content, rel_path FROM located WHERE content IN ({marks}) ORDER BY rel_path",  # noqa: S608
+        contents,
     )
-    return [path for (path,) in rows]
+    paths = defaultdict(list)
+    for content, path in rows:
+        paths[content].append(path)
+    return [path for content in contents for path in paths[content]]
 
 
 def _vector_of(connection: Connection, rel_path: str) -> tuple[str, NDArray[np.float32]]:

@@ -19,6 +19,7 @@ from picture_captioner.library import (
     copying,
     postgresql_schema,
     postgresql_search,
+    searching,
 )
 from tests import needs
 from tests.library.whole import THINGS, fill_whole
@@ -123,6 +124,14 @@ def test_searches_by_vectors_and_words_have_one_answer(whole):
     near = [library.nearest("made-up:1", vector, 30) for library in whole]
     assert [key for key, _ in near[0]] == [key for key, _ in near[1]]
     assert np.allclose([c for _, c in near[0]], [c for _, c in near[1]], atol=1e-6)
+
+
+def test_what_is_alike_is_the_same_in_pieces(whole, monkeypatch):
+    selection = Selection.parse("similar:d4/4.jpg -camera:canon")
+    found = [library.search(selection, 1000) for library in whole]
+    monkeypatch.setattr(searching, "_AT_ONCE", 7)
+    assert [library.search(selection, 1000) for library in whole] == found
+    assert len(found[0].photos) > 50
 
 
 def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, monkeypatch):
