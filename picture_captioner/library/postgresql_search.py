@@ -188,10 +188,13 @@ def _scores(
 def _times(phrase: _Wanted, words: Mapping[str, Mapping[int, str]], letter: str) -> float:
     """How often a phrase stands in a row, each time by what its column is worth."""
     last = phrase.words[-1]
-    ends: dict[int, str] = {}
-    for word, places in words.items():
-        if word == last or (phrase.begins and word.startswith(last)):
-            ends.update(places)
+    ends = dict(words.get(last, {}))
+    if phrase.begins:
+        for word, places in words.items():
+            if word.startswith(last):
+                ends.update(places)
+    if not ends:
+        return 0.0
     before = [words.get(word, {}) for word in reversed(phrase.words[:-1])]
     return sum(
         _WORTH[weight]
