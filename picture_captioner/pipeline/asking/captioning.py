@@ -104,8 +104,8 @@ class Case:
         """Note an answer, and add what it cost to what was spent before."""
         self.answer, self.latency_ms = answer, latency_ms
         if isinstance(answer, Caption):
-            self.spent = added(self.spent, usage_of(answer))
-            self.answer = replace(answer, **self.spent)
+            before, self.spent = self.spent, added(self.spent, usage_of(answer))
+            self.answer = replace(answer, **self.spent) if before else answer
         elif isinstance(answer, PhotoError):
             self.spent = added(self.spent, answer.usage)
 

@@ -187,7 +187,6 @@ def with_cost(answer: Answer, spent: Usage) -> Answer:
     """The answer, with what was spent before added to its cost."""
     if isinstance(answer, PhotoError):
         answer.usage = added(spent, answer.usage)
-        return answer
-    if isinstance(answer, Caption):
-        return replace(answer, **added(spent, usage_of(answer)))
+    elif isinstance(answer, Caption) and spent:
+        return _costing(answer, spent)
     return answer

@@ -77,12 +77,16 @@ class DecoderProcess:
         self.busy = True
         with _scarcity():
             self._pipe, theirs = _context.Pipe()
+            self._files = socket.socket(fileno=os.dup(self._pipe.fileno()))
         self._process = _context.Process(
             target=run_worker, args=(theirs, limits, dropped, trial), daemon=True
         )
         # multiprocessing would wait for the process at exit before it lets go of the pipe.
         self._end = util.Finalize(
-            self, _end, args=(self._process, self._pipe), exitpriority=_RUNS_BEFORE_OTHERS
+            self,
+            _end,
+            args=(self._process, self._pipe, self._files),
+            exitpriority=_RUNS_BEFORE_OTHERS,
         )
         try:
             with _scarcity():
@@ -99,8 +103,7 @@ class DecoderProcess:
         try:
             self._pipe.send_bytes(_encode(request))
             if files:
-                with socket.socket(fileno=os.dup(self._pipe.fileno())) as ours:
-                    socket.send_fds(ours, [b"\0"], files)
+                socket.send_fds(self._files, [b"\0"], files)
         except OSError as error:
             raise DecoderCrashError(f"the decoder {self._cause_of_death()}") from error
 
@@ -139,7 +142,7 @@ class DecoderProcess:
         # `Connection.poll` makes a new one at each call: a sixth of what a photo costs the parent.
         self._events = select.poll()
         self._events.register(self._pipe.fileno(), select.POLLIN)
-        _limit_silence(self._pipe, limits.decode_seconds)
+        _limit_silence(self._files, limits.decode_seconds)
         with _children, _signals_held_back(), _clean_environment(), _no_main_module():
             _make_socket_folder()
             self._process.start()
@@ -258,16 +261,16 @@ def _make_socket_folder() -> None:
             tempfile.tempdir = usual
 
 
-def _limit_silence(pipe: Connection, seconds: float) -> None:
+def _limit_silence(pipe: socket.socket, seconds: float) -> None:
     """Let a read fail that gets not one byte more for so long: half a message may have come."""
     timeval = struct.pack("ll", max(1, round(seconds)), 0)
-    with socket.socket(fileno=os.dup(pipe.fileno())) as ours:
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+    pipe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    pipe.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
 
-def _end(process: ForkServerProcess, pipe: Connection) -> None:
+def _end(process: ForkServerProcess, pipe: Connection, files: socket.socket) -> None:
     pipe.close()
+    files.close()
     if process.pid is None:
         return
     if not wait([process.sentinel], 0):

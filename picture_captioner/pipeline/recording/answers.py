@@ -53,7 +53,7 @@ def judge_answer(
     if fault := fault_in(text, answer.fields):
         fault.usage = usage_of(answer)
         raise fault
-    return replace(answer, text=text or None)
+    return answer if text == answer.text else replace(answer, text=text or None)
 
 
 _DESCRIPTIONS = ("title", "summary")
@@ -190,9 +190,9 @@ def _inner(text: str) -> str:
     if tagged := _TAGGED.match(text):
         text = tagged[2]
     for left, right in _PAIRS.items():
-        inner = text[len(left) : -len(right)].strip()
-        if text.startswith(left) and text.endswith(right) and inner and left not in inner:
-            text = inner
+        if text.startswith(left) and text.endswith(right):
+            inner = text[len(left) : -len(right)].strip()
+            text = inner if inner and left not in inner else text
     return _without_opening(_from_json(text))
 
 
@@ -230,7 +230,9 @@ def is_broken(text: str) -> bool:
 
 def _loops(units: Sequence[str], times: dict[int, int], longest: int) -> bool:
     """Whether some units in a row come again at once, `times` or 4 times."""
-    for period in range(1, min(longest, len(units) // 2) + 1):
+    # Three more of each unit at least: a caption has few that come again.
+    repeated = len(units) - len(set(units))
+    for period in range(1, min(longest, len(units) // 2, repeated // 3) + 1):
         needed = (times.get(period, 4) - 1) * period
         same = 0
         for before, unit in zip(units, units[period:], strict=False):

@@ -34,6 +34,12 @@ _SAID = re.compile(
 _YEAR = re.compile(r"(?<![\d.,:/-])(1[89]\d\d|20\d\d)(?![\d:%]|s\b|['’]s\b|[.,]\d)")  # noqa: RUF001
 _ISO_DAY = re.compile(r"\b(1[89]\d\d|20\d\d)[-/.](\d\d?)[-/.](\d\d?)\b")
 _DAY_WORD = r"(?:\d{1,2}(?:st|nd|rd|th|\.)?)"
+_MONTH = re.compile(
+    rf"\b(?:{_DAY_WORD}\s+(?:of\s+|de\s+)?)?"
+    rf"(?P<month>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
+    rf"(?:\s+{_DAY_WORD}\b)?(?:,?\s+(?:de\s+)?(?:1[89]\d\d|20\d\d))?",
+    re.IGNORECASE,
+)
 _LINKS = {"of", "the", "de", "la", "del", "di", "da", "du", "des", "von", "van", "der", "and", "&"}
 _OWNER = re.compile(r"['’]s?$")  # noqa: RUF001
 _BEFORE_YEARS = {
@@ -133,21 +139,24 @@ def _names_of_sentence(sentence: str, *, lists_only: bool) -> Iterator[str]:
     start = 0
     for place, match in enumerate([*found, None]):
         word = match[0] if match is not None else ""
+        like = match is not None and _is_name_like(word)
         joined = match is not None and (
             not run or sentence[found[place - 1].end() : match.start()].strip() == ""
         )
-        if match is not None and joined and (_is_name_like(word) or (run and word in _LINKS)):
+        if joined and (like or (run and word in _LINKS)):
             start = start if run else place
             run.append(word)
             continue
-        yield from _judged(run, first=start == 0, lists_only=lists_only)
-        run = [word] if match is not None and _is_name_like(word) else []
+        if run:
+            yield from _judged(run, first=start == 0, lists_only=lists_only)
+        run = [word] if like else []
         start = place
 
 
 def _is_name_like(word: str) -> bool:
-    inner = any(c.isupper() for c in word[1:]) and any(c.islower() for c in word)
-    return word[0].isupper() or inner
+    if word.islower() or word[0].isupper():  # nearly all
+        return word[0].isupper()
+    return any(c.isupper() for c in word[1:]) and any(c.islower() for c in word)
 
 
 def _judged(run: list[str], *, first: bool, lists_only: bool) -> Iterator[str]:
@@ -200,25 +209,25 @@ _BEGINNERS = {
 
 def _dates(text: str) -> Iterator[str]:
     """Years, months and days that a text states; `1950s` is a style."""
-    for found in _ISO_DAY.finditer(text):
-        yield found[0]
+    found: list[str] = []
+
+    def take(month: re.Match[str]) -> str:
+        has_number = any(c.isdigit() for c in month[0])
+        before = month.string[: month.start()].rstrip().rpartition(" ")[2].casefold()
+        if has_number or (month["month"][0].isupper() and before in {"in", "of", "during", "im"}):
+            found.append(" ".join(month[0].split()).rstrip(".,"))
+        return " " if has_number else month[0]
+
+    yield from (day[0] for day in _ISO_DAY.finditer(text))
     rest = _ISO_DAY.sub(" ", text)
-    months = "|".join(sorted((re.escape(m) for m in MONTHS), key=len, reverse=True))
-    near = re.compile(
-        rf"\b(?:{_DAY_WORD}\s+(?:of\s+|de\s+)?)?(?P<month>{months})\b\.?"
-        rf"(?:\s+{_DAY_WORD}\b)?(?:,?\s+(?:de\s+)?(?:1[89]\d\d|20\d\d))?",
-        re.IGNORECASE,
-    )
-    for found in near.finditer(rest):
-        has_number = any(c.isdigit() for c in found[0])
-        before = rest[: found.start()].rstrip().rpartition(" ")[2].casefold()
-        if has_number or (found["month"][0].isupper() and before in {"in", "of", "during", "im"}):
-            yield " ".join(found[0].split()).rstrip(".,")
-    rest = near.sub(lambda f: " " if any(c.isdigit() for c in f[0]) else f[0], rest)
-    yield from (found[0] for found in _YEAR.finditer(rest) if _is_year(rest, found))
-    for found in _WORD.finditer(rest):
-        if _plain(found[0]) in WEEKDAYS and found[0][0].isupper():
-            yield found[0]
+    # Each place in a text is compared with 73 names: not where none of its words is one of them.
+    if any(word.casefold() in MONTHS for word in re.findall(r"\w+", rest)):
+        rest = _MONTH.sub(take, rest)
+    yield from found
+    yield from (year[0] for year in _YEAR.finditer(rest) if _is_year(rest, year))
+    for word in _WORD.findall(rest):
+        if word[0].isupper() and _plain(word) in WEEKDAYS:
+            yield word
 
 
 def _is_year(text: str, found: re.Match[str]) -> bool:

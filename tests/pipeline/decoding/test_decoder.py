@@ -276,7 +276,7 @@ def no_proc(_):
 
 def test_without_a_proc_the_path_is_looked_up(tmp_path, monkeypatch):
     path = photo(tmp_path, "a.jpg")
-    monkeypatch.setattr(opening.Path, "readlink", no_proc)
+    monkeypatch.setattr(opening.os, "readlink", no_proc)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         assert opening._real_path(descriptor, path) == str(path)
