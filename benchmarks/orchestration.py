@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import os
 import tempfile
@@ -43,16 +44,21 @@ from picture_captioner.pipeline.selecting.walk import Photo
 
 WORKERS = 8
 EDGE = 256
-CAPTION = "A gradient from black to white, as nobody would ever frame it."
+CAPTIONS = (
+    "A gradient from black to white, as nobody would ever frame it.",
+    "A gradient from white to black, as nobody would ever frame it.",
+)
+"""Two in turn: photos of which a model says the same one after the other are compared."""
 
 
 class Instant(CaptionBackend):
     """Answers at once."""
 
     name = "instant"
-    summary = "one caption for all"
+    summary = "two captions for all"
     default_model = "instant-1"
     preferred_edge = EDGE
+    captions = itertools.cycle(CAPTIONS)
 
     def caption(
         self,
@@ -60,8 +66,8 @@ class Instant(CaptionBackend):
         hints: Sequence[str],  # noqa: ARG002
         fault: Fault | None = None,  # noqa: ARG002
     ) -> Caption | str:
-        """The caption."""
-        return CAPTION
+        """The next caption."""
+        return next(self.captions)
 
 
 class Silent:
@@ -142,7 +148,7 @@ def _plain(folder: Path, paths: Sequence[Path]) -> str:
                     image.convert("RGB").thumbnail((EDGE, EDGE))
                 record = {
                     "rel_path": photo.relative_to(folder).as_posix(),
-                    "caption": CAPTION,
+                    "caption": CAPTIONS[0],
                     "status": "success",
                     "content_sha256": digest,
                 }
@@ -163,7 +169,8 @@ def checksum(journal: Path) -> str:
     lines, total = 0, 0
     with journal.open("rb") as stream:
         for record in map(json.loads, stream):
-            said = json.dumps([record["rel_path"], record["caption"], record["content_sha256"]])
+            ours = record["caption"] in CAPTIONS
+            said = json.dumps([record["rel_path"], ours, record["content_sha256"]])
             total ^= int.from_bytes(hashlib.sha256(said.encode()).digest())
             lines += 1
     return f"{lines} {total:x}"

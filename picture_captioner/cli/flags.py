@@ -11,6 +11,7 @@ import inspect
 import shlex
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
@@ -136,24 +137,19 @@ def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
     hints = get_type_hints(function, include_extras=True)
     kind = hints["flags"]
     own = [p for p in inspect.signature(function).parameters.values() if p.name != "flags"]
-    settings = {n: one for n, one in declared(Settings).items() if _is_on(one, function)}
-    flags = {n: one for n, one in declared(kind).items() if _is_on(one, function)}
-    listed = sorted(flags.values(), key=lambda one: one.flag.panel is None)  # the others last
+    settings, flags = _taken_of(Settings, function), _taken_of(kind, function)
 
     def command(**values: Any) -> int:
-        typed = {name: values.pop(name) for name in settings}
+        typed = {one.name: values.pop(one.name) for one in settings}
         given = {name: _joined(value) for name, value in typed.items() if value is not None}
-        given_flags = kind(given=given, **{name: values.pop(name) for name in flags})
+        given_flags = kind(given=given, **{one.name: values.pop(one.name) for one in flags})
         set_verbosity(quiet=given_flags.quiet, verbose=given_flags.verbose, yes=given_flags.yes)
         return function(flags=given_flags, **values)
 
     parameters = [
         *(p.replace(kind=p.KEYWORD_ONLY, annotation=hints[p.name]) for p in own),
-        *(
-            _parameter(one, _setting_kind(one), None, _setting_help(one))
-            for one in settings.values()
-        ),
-        *(_parameter(o, o.kind, o.default, o.flag.help, o.flag) for o in listed),
+        *settings,
+        *flags,
     ]
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__annotations__ = {}
@@ -161,9 +157,24 @@ def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-def _is_on(one: Declared, function: Callable[..., int]) -> bool:
-    commands = one.flag.on.split()
-    return EVERY in commands or function.__name__ in commands
+def _taken_of(holder: type, function: Callable[..., int]) -> list[inspect.Parameter]:
+    return [
+        parameter
+        for commands, parameter in _offered(holder)
+        if EVERY in commands or function.__name__ in commands
+    ]
+
+
+@cache
+def _offered(holder: type) -> list[tuple[frozenset[str], inspect.Parameter]]:
+    """The flags of a class as typer wants them, made once for all commands that have them."""
+    every = list(declared(holder).values())
+    if holder is Settings:
+        made = [_parameter(one, _setting_kind(one), None, _setting_help(one)) for one in every]
+    else:
+        every.sort(key=lambda one: one.flag.panel is None)  # the others last
+        made = [_parameter(one, one.kind, one.default, one.flag.help, one.flag) for one in every]
+    return [(frozenset(o.flag.on.split()), p) for o, p in zip(every, made, strict=True)]
 
 
 def _joined(value: Any) -> Any:
