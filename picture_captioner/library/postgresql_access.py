@@ -176,7 +176,8 @@ def sentence(address: ServerAddress, error: psycopg.Error) -> LibraryError:
         )
     if code == "3D000" or (not code and "database" in said and "does not exist" in said):
         return LibrarySetupError(f"{address}: {said}; an administrator makes it: docs/scale.md")
-    if code in {"25006", "58030"} or (code and code[:2] not in {"08", "53", "57"}):
+    lost = code[:2] in {"08", "53", "57"} or code == "25P03"  # that one: we said nothing for long
+    if code in {"25006", "58030"} or (code and not lost):
         return LibraryError(f"{address} cannot be used: {said}")
     if not code and _INVALID.match(said):
         return _faulty(address, said)

@@ -391,6 +391,23 @@ def _worker(name, pooled, plugin, folder):
         return subprocess.Popen(words, cwd=folder, env=own, stdout=output, stderr=output)
 
 
+def test_a_transaction_that_the_server_ended_is_tried_again(collection):
+    """A worker that got no processor for seconds, or a laptop that was closed."""
+    slept: list[bool] = []
+
+    def work(connection: Connection) -> object:
+        connection.execute("SELECT set_config('idle_in_transaction_session_timeout', '50', true)")
+        if not slept:
+            slept.append(True)
+            time.sleep(0.5)
+        return connection.execute("SELECT 3").fetchone()
+
+    said: list[str] = []
+    with Library.open(collection, pytest.fail) as library:
+        assert Patient(library.database, 30, said.append).run(work) == (3,)
+    assert "terminating connection due to idle" in said[0]
+
+
 def test_no_transaction_is_about_more_files_than_a_slow_worker_gets_through(
     one_server, collection, monkeypatch
 ):
