@@ -6,12 +6,14 @@ number in a photo when it is found again, so that clusters outlive another detec
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from picture_captioner.library import tags
+from picture_captioner.library.database import ROWS_AT_ONCE
 from picture_captioner.library.home import Database
 from picture_captioner.library.schema import from_key, to_key
 
@@ -51,7 +53,8 @@ class FaceTable:
     """All faces of one recogniser, and where each stands; arrays and lists of one length.
 
     `boxes` (n, 4), `vectors` (n, dim) of unit length. `labels` is -1 for faces in no cluster and -2
-    for those that the run has not seen; `core` and `lambdas` are NaN where nothing is known.
+    for those that the run has not seen; `core` is NaN where nothing is known. `lambdas` and
+    `outliers` are for who clusters to keep: nothing reads them, so they come as NaN.
     """
 
     recogniser: str
@@ -64,10 +67,10 @@ class FaceTable:
     labels: NDArray[np.int64]
     since: NDArray[np.bool_]
     core: NDArray[np.float32]
-    lambdas: NDArray[np.float32]
-    outliers: NDArray[np.float32]
     persons: list[str | None]
     status: list[str | None]
+    lambdas: NDArray[np.float32]
+    outliers: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -128,15 +131,34 @@ class Faces:
                     )
 
     def table(self, recogniser: str | None = None) -> FaceTable:
-        """Every face of a recogniser, by default of that of most, by photo and number."""
+        """Every face of a recogniser, by default of that of most, by photo and number.
+
+        Vectors of another length than most have are damaged, and left out.
+        """
+        import numpy as np
+
+        found: dict[tuple[str, int], list[tuple[Any, ...]]] = defaultdict(list)
         with self._database.reading() as connection:
-            rows = connection.execute(
+            cursor = connection.execute(
                 "SELECT content, number, x, y, width, height, score, seen, vector, "
-                "coalesce(label, -2), coalesce(since, FALSE), core, lambda, outlier, person, "
-                "status, recogniser FROM faces LEFT JOIN face_assignments USING (content, number) "
+                "coalesce(label, -2), coalesce(since, FALSE), core, person, status, recogniser "
+                "FROM faces LEFT JOIN face_assignments USING (content, number) "
                 "ORDER BY content, number"
-            ).fetchall()
-        return _table(rows, recogniser)
+            )
+            # All of 200,000 rows as Python objects would be out of the cache: twice the time.
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                kinds = [(row[14], len(row[8])) for row in rows]
+                for kind in {*kinds}:
+                    some = [row for row, own in zip(rows, kinds, strict=True) if own == kind]
+                    found[kind].append(_columns(some))
+        sizes = {
+            kind: sum(len(part[0]) for part in parts)
+            for kind, parts in found.items()
+            if recogniser in {None, kind[0]}
+        }
+        kind = max(sizes, key=sizes.__getitem__, default=(recogniser or "", 0))
+        columns = [*map(_joined, zip(*(found.get(kind) or [_columns([])]), strict=True))]
+        return FaceTable(kind[0], *columns, *np.full((2, len(columns[0])), np.nan, np.float32))
 
     def are_there(self, table: FaceTable, which: Sequence[int]) -> bool:
         """Whether some faces of a table that was read before are there still."""
@@ -303,39 +325,35 @@ class Faces:
         return found
 
 
-def _table(rows: Sequence[tuple[Any, ...]], recogniser: str | None) -> FaceTable:
+def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The columns of a `FaceTable`, from its contents on, of some of its rows."""
     import numpy as np
 
-    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 17
-    # Vectors of another length than most have are damaged.
-    kinds = Counter(zip(columns[16], map(len, columns[8]), strict=True))
-    wanted = [kind for kind, _ in kinds.most_common() if recogniser in {None, kind[0]}]
-    kind = wanted[0] if wanted else (recogniser or "", 0)
-    if kinds[kind] < len(rows):
-        rows = [row for row in rows if (row[16], len(row[8])) == kind]
-        columns = list(zip(*rows, strict=True)) or [()] * 17
-    (contents, numbers, x, y, width, height, scores, seen) = columns[:8]
-    vectors, labels, since, core, lambdas, outliers, persons, status = columns[8:16]
-    joined = np.frombuffer(b"".join(vectors), VECTOR_DTYPE)
-    array = joined.reshape(len(rows), -1) if len(rows) else joined.reshape(0, 0)
-    unit = np.nan_to_num(array.astype(np.float32))
+    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 15
+    contents, numbers, x, y, width, height, scores, seen, vectors = columns[:9]
+    labels, since, core, persons, status = columns[9:14]
+    array = np.frombuffer(b"".join(vectors), VECTOR_DTYPE).astype(np.float32)
+    unit = np.nan_to_num(array.reshape(len(rows), -1) if rows else array.reshape(0, 0), copy=False)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.float32(1e-12))
-    return FaceTable(
-        recogniser=kind[0],
-        contents=[from_key(content) for content in contents],
-        numbers=np.array(numbers, np.int64),
-        boxes=np.stack([np.array(part, np.float64) for part in (x, y, width, height)], axis=1),
-        scores=np.array(scores, np.float32),
-        seen=np.array(seen, np.float32),
-        vectors=unit,
-        labels=np.array(labels, np.int64),
-        since=np.array(since, bool),
-        core=np.array(core, np.float32),
-        lambdas=np.array(lambdas, np.float32),
-        outliers=np.array(outliers, np.float32),
-        persons=list(persons),
-        status=list(status),
+    return (
+        [from_key(content) for content in contents],
+        np.array(numbers, np.int64),
+        np.array([x, y, width, height], np.float64).T,
+        np.array(scores, np.float32),
+        np.array(seen, np.float32),
+        unit,
+        np.array(labels, np.int64),
+        np.array(since, bool),
+        np.array(core, np.float32),
+        list(persons),
+        list(status),
     )
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    import numpy as np
+
+    return [*chain(*parts)] if isinstance(parts[0], list) else np.concatenate(parts)
 
 
 def _face_row(content: bytes, face: StoredFace, detector: str, recogniser: str) -> tuple[Any, ...]:

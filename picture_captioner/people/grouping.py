@@ -7,7 +7,7 @@ faces of one photo are two people unless a human says otherwise.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -223,12 +223,11 @@ class _Finder:
         self._describe()
         changed, self.unsettled = self.unsettled, {}
         for person in [self.persons[p] for p in changed if p in self.persons]:
-            photos = [self.photos[face] for face in person.faces]
-            if len(set(photos)) == len(photos):
+            if len({*map(self.photos.__getitem__, person.faces)}) == len(person.faces):
                 continue
             groups: dict[str, list[int]] = defaultdict(list)
-            for photo, face in zip(photos, person.faces, strict=True):
-                groups[photo].append(face)
+            for face in person.faces:
+                groups[self.photos[face]].append(face)
             for faces in groups.values():
                 self._keep_best(person, faces, "another face of the same photo is nearer")
         for pair in sorted(self.apart_faces, key=sorted):
@@ -327,7 +326,8 @@ class _Finder:
 
     def _previous_of(self, faces: Iterable[int]) -> str | None:
         """Whose these faces mostly were in the last run, unless that person is taken."""
-        for identity, _ in Counter(map(self.previous.__getitem__, faces)).most_common():
+        held = [self.previous[face] for face in faces]
+        for identity in sorted(dict.fromkeys(held), key=held.count, reverse=True):
             free = identity not in self.persons and identity not in self.said.merged
             if identity is not None and free:
                 return identity

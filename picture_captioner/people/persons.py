@@ -33,7 +33,6 @@ class Person:
     verified: bool = False
     faces: list[int] = field(default_factory=list)
     centroid: Vectors = field(default_factory=lambda: np.zeros(0, np.float32))
-    medoid: int = -1
 
 
 class Doubt(NamedTuple):
@@ -72,7 +71,7 @@ def describe(
     moved: Mapping[str, Collection[int]],
     keep: Collection[str] = frozenset(),
 ) -> None:
-    """Bring faces, centroid and medoid of some persons up to date; who has no face goes.
+    """Bring faces and centroid of some persons up to date; who has no face goes.
 
     Args:
         moved: faces that came to these persons or left them; the others stay as they are, since
@@ -83,11 +82,9 @@ def describe(
         if (person := persons.get(name)) is None:
             continue
         person.faces = sorted(f for f in {*person.faces, *faces} if of_face[f] == name)
-        person.centroid, person.medoid = np.zeros(0, np.float32), -1
+        person.centroid = np.zeros(0, np.float32)
         if person.faces:
-            own = vectors[person.faces]
-            person.centroid = unit(own.mean(axis=0))
-            person.medoid = person.faces[int(np.argmax(own @ person.centroid))]
+            person.centroid = unit(np.add.reduce(vectors[person.faces]))
         elif name not in keep:
             del persons[name]
 
@@ -105,8 +102,9 @@ def exemplars(
     for identity, person in persons.items():
         if not person.faces:
             continue
-        parts = list(map(label_of.__getitem__, person.faces))
-        chosen = [part for part in {*parts} if part >= 0 and parts.count(part) > 1]
+        parts = [*map(label_of.__getitem__, person.faces)]
+        several = [part for part in {*parts} if part >= 0]
+        chosen = [part for part in several if parts.count(part) > 1] if len(several) > 1 else []
         if len(chosen) < 2:
             owners.append(identity)
             centroids.append(person.centroid)
@@ -122,5 +120,5 @@ def exemplars(
 
 def unit(vector: Vectors) -> Vectors:
     """The vector with length 1."""
-    length = np.float32(np.linalg.norm(vector))
+    length = np.sqrt(vector @ vector)
     return vector / length if length > 0 else vector
