@@ -1,11 +1,12 @@
 """What a search takes in a library of made-up photos, and what its index takes.
 
-    python -m benchmarks.searching [--photos 50000] [--quick]
+    python -m benchmarks.searching [--photos 50000] [--words 1000000] [--quick]
 
 Processor time, by this process's and its children's clocks: of `Library.search` in a process that
 runs (the median of five calls after a first one) and of `caption.py search`, started anew. Every
 photo has a caption of 22 words, a camera, a time, a hash of its looks and a vector; every second
-one a position, every tenth text in the picture, all have tags by a model.
+one a position, every tenth text in the picture, all have tags by a model. With `--words`: nothing
+but so many captions, and queries by words.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from picture_captioner.library import (
 
 MOST_CPU_HERE, MOST_CPU_COMMAND = 0.3, 0.8
 COMBINED = "dogs beach -snow camera:pixel 2010..2015 tag:boat"
+IN_WORDS = ("dogs", "dogs beach -snow", '"on the beach"', "quaint")
 QUERIES = (
     "dogs",
     COMBINED,
@@ -185,14 +187,35 @@ def measure(folder: Path, count: int) -> tuple[list[dict[str, Any]], str]:
     return rows, said
 
 
+def measure_words(folder: Path, count: int) -> tuple[list[dict[str, Any]], str]:
+    """The same of captions alone."""
+    write_journal(folder / "captions.jsonl", count)
+    with Library.open(folder / "library.db", sys.exit) as library:
+        begun = time.process_time()
+        library.follow_journal(folder / "captions.jsonl")
+        indexed = time.process_time() - begun
+        rows = []
+        for query in IN_WORDS:
+            here, shown = in_process(library, query)
+            rows.append({"query": query, "in a process, ms": round(here * 1000), "shown": shown})
+    size = (folder / "library.db").stat().st_size
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return rows, f"{size / 1e6:,.0f} MB, {indexed:.0f} s of CPU to index, {peak:,.0f} MB of memory"
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--photos", type=int, default=50_000)
+    parser.add_argument("--words", type=int, help="this many captions and nothing else")
     parser.add_argument("--quick", action="store_true", help="does it run; no figures")
     given = parser.parse_args()
     count = 300 if given.quick else given.photos
     with tempfile.TemporaryDirectory() as folder:
+        if given.words:
+            rows, said = measure_words(Path(folder), given.words)
+            print(*rows, said, sep="\n")
+            return
         rows, index = measure(Path(folder), count)
     combined = next(row for row in rows if row["query"] == COMBINED)
     here, command = combined["in a process, ms"] / 1000, combined["command, s"]
