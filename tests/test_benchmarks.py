@@ -64,6 +64,12 @@ def test_several_hosts():
     assert all(row["captions/s"] > 0 for row in found["rows"])
 
 
+def test_refusals():
+    (row,) = quick("refusals")["rows"]
+    assert row["missed"] < 200, "of 321"
+    assert row["wrong"] < 100, "of 568"
+
+
 def test_claims():
     need("psycopg")
     found = quick("claims")
