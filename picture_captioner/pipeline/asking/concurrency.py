@@ -239,7 +239,7 @@ class ConcurrencyLimiter:
 
     def _watch_clock(self, seconds: float) -> None:
         self._watched = True
-        self._clock.wait(seconds)
+        self._clock.wait(min(seconds, threading.TIMEOUT_MAX))
         self._watched = False
 
     def __exit__(self, *_: object) -> None:
