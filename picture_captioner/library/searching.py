@@ -15,7 +15,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from picture_captioner.errors import UsageError
-from picture_captioner.image_loader import Structure, structure_of
 from picture_captioner.library import vectors
 from picture_captioner.library.captions import caption_of
 from picture_captioner.library.conditions import PersonContents, TagName, where
@@ -28,6 +27,8 @@ from picture_captioner.library.written import Scores, Written, look_for
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from picture_captioner.image_loader import Structure
 
 _RANK_OFFSET = 60
 """Of the paper on fusing ranks; it keeps the first places from outweighing everything."""
@@ -244,7 +245,12 @@ class Search:
         row = self._connection.execute(
             "SELECT webp FROM thumbnails WHERE content = ?", (content,)
         ).fetchone()
-        return structure_of(bytes(row[0])) if row is not None else None
+        if row is None:
+            return None
+        # Pillow takes a tenth of a command's time to import, and few searches find look-alikes.
+        from picture_captioner.image_loader import structure_of
+
+        return structure_of(bytes(row[0]))
 
     def _read_all_rows(self) -> None:
         find_times(self._connection)
