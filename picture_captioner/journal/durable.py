@@ -122,12 +122,15 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise ReplacedError(error.errno, error.strerror) from error
 
 
+_TRIES = 100
+
+
 class WriterLock:
     """Holds `<journal>.lock` until `release`, or until the process dies.
 
     A file of its own: compacting replaces the journal, and a lock on the replaced file alone would
     guard nothing. It is left in place, since removing it would race with the next writer, unless
-    the journal holds nothing and goes, too: who took a lock file that is gone has to try again.
+    the journal holds nothing and goes, too: who took a lock file that is gone takes the next one.
 
     It also says whether a run is under way, and in which order it takes its photos: what stands
     there when the lock is taken is what the last run died in the middle of (`died`).
@@ -140,32 +143,39 @@ class WriterLock:
             JournalLockedError: another process has it; the message says which.
             JournalError: the lock file cannot be made, or the file system has no locks.
         """
-        path = journal.with_name(journal.name + ".lock")
+        self._journal, self._path = journal, journal.with_name(journal.name + ".lock")
+        for _ in range(_TRIES):
+            self._descriptor = self._open(self._path)
+            try:
+                self._take(self._path, journal)
+            except BaseException:
+                os.close(self._descriptor)
+                raise
+            if os.fstat(self._descriptor).st_nlink:
+                return
+            os.close(self._descriptor)
+        raise JournalLockedError(
+            f"somebody deletes {self._path.name} beside {journal} again and again; stop that, or "
+            "name another journal with --captions-jsonl"
+        )
+
+    @staticmethod
+    def _open(path: Path) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            self._descriptor = os.open(path, flags, 0o600)
+            return os.open(path, flags, 0o600)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise _not_ours(path, "it is a link") from error
             raise JournalError(
                 f"cannot create {path}: {error.strerror}; the journal's directory must be writable"
             ) from error
-        try:
-            self._journal, self._path = journal, path
-            self._take(path, journal)
-        except BaseException:
-            os.close(self._descriptor)
-            raise
 
     def _take(self, path: Path, journal: Path) -> None:
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise _not_ours(path, "it is not a file of its own")
         _lock(self._descriptor, journal, self._holder)
-        if os.fstat(self._descriptor).st_nlink == 0:
-            raise JournalLockedError(
-                f"{journal} was given up by another process just now; run the same command again"
-            )
         held = os.pread(self._descriptor, 4096, 0)
         if held.strip(b"\0") and not held.startswith(b'{"pid"'):
             raise _not_ours(path, "it holds something else")

@@ -222,10 +222,16 @@ def test_a_row_that_no_reader_would_take_is_not_written(tmp_path, row):
 def test_a_lock_file_that_went_away_with_its_journal_locks_nothing(tmp_path, monkeypatch):
     path = tmp_path / "captions.jsonl"
     lock = tmp_path / "captions.jsonl.lock"
+    really = fcntl.flock
     monkeypatch.setattr(fcntl, "flock", lambda *_: lock.unlink())
-    with pytest.raises(JournalLockedError, match="run the same command again"):
+    with pytest.raises(JournalLockedError, match=r"somebody deletes captions\.jsonl\.lock"):
         Journal(path)
     assert not path.exists()
+    gone = iter([True, False, False])  # another run gives up its journal, then nobody does
+    monkeypatch.setattr(fcntl, "flock", lambda *a: lock.unlink() if next(gone) else really(*a))
+    with Journal(path) as taken:
+        assert lock.exists()
+        taken.discard_if_unused()
     monkeypatch.undo()
     Journal(path).discard_if_unused()
     assert list(tmp_path.iterdir()) == []
