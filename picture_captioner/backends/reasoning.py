@@ -29,12 +29,14 @@ _ALOUD = re.compile(
     r"(?:(?:okay|ok|alright|hmm+|got it|well|so|now|wait)\b[,.!…]{0,3}\s+)?(?:so,?\s+)?"
     r"(?:the user (?:wants|needs|asks|asked|is asking|requests"
     r"|has (?:asked|provided|uploaded|given))"
-    r"|let(?:['\u2019]s| me| us) (?:look|analy[sz]e|describe|think|see|examine|start|break|draft)"
+    r"|(?=[^\n]{0,200}\b(?:images?|photos?|pictures?|captions?|descri\w+|prompts?)\b)"
+    r"(?:let(?:['\u2019]s| me| us) (?:look|analy[sz]e|describe|think|see|examine|start|break|draft)"
     r"|(?:i|we) (?:need|have|must|should|are asked)\b(?: to)? (?:describe|write|produce|create"
-    r"|caption|generate|provide|look|come up|give|analy[sz]e))\b",
+    r"|caption|generate|provide|look|come up|give|analy[sz]e)))\b",
     re.IGNORECASE,
 )
-"""How models begin to think that nobody told to be silent; no caption begins so."""
+"""How models begin to think that nobody told to be silent, of a photo or of what to say of it:
+`Let's see who catches the bigger fish` is a caption."""
 _THOUGHTS = re.compile(
     r"[*#\s]{0,6}(?:(?P<process>here(?:['\u2019]s| is| are) (?:an? |my |the )?"
     r"(?:thinking|thought|reasoning)\b[^\n:]{0,60}"

@@ -91,6 +91,10 @@ def test_thoughts_that_nothing_parts_from_an_answer_are_none(answer):
         'Thinking Process: 1. a dog\n{"caption": "A dog."}',
         "Let it snow, says a sign.",
         "We have a winner: a boy holds a cup.",
+        "Let's see who can catch the bigger fish!",
+        "I must look silly in this hat, but the kids loved it.",
+        "We must write postcards to everyone from this café.",
+        "So, we need to look at the map again.",
     ],
 )
 def test_captions_that_speak_of_thinking_stay(caption):
