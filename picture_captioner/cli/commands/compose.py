@@ -232,6 +232,27 @@ def _vocabulary(settings: Settings) -> tuple[str, ...]:
 _WITH_ADDRESS = re.compile(r"(?P<rest>.*)@(?P<url>https?://.*)")
 
 
+def make_chain(
+    flags: RunFlags,
+    settings: Settings,
+    engine: RayEngine | None,
+    notice: Callable[[str], None],
+) -> list[CaptionBackend]:
+    """The backend and its fallbacks, each with the name of its model.
+
+    Raises:
+        FatalError: one cannot be made, or has no model that could be found out.
+    """
+    first = make_backend(flags, settings, notice)
+    backends = [first, *make_fallbacks(flags, settings, first, notice)]
+    if engine is not None:
+        backends = [engine.hosting(backend) for backend in backends]
+    for nameless in (b for b in backends if not b.settings.model):
+        say(f"Asking {nameless.destination} which model it has; no photo is sent", always=True)
+        nameless.check()  # finds out the name of the only model, which records and rules go by
+    return backends
+
+
 def make_fallbacks(
     flags: RunFlags,
     settings: Settings,

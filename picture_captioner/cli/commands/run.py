@@ -21,8 +21,7 @@ from picture_captioner.cli.commands.compose import (
     check_ceilings,
     edge_for,
     engine_for,
-    make_backend,
-    make_fallbacks,
+    make_chain,
     prices_for,
     settings_for,
     workers_for,
@@ -120,7 +119,8 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
     photos_dir = photos_dir_of(settings)
     reporter = ProgressReporter()
     engine = engine_for(flags, photos_dir, reporter.notice)
-    backends = _backends(flags, settings, reporter, engine)
+    backends = make_chain(flags, settings, engine, reporter.notice)
+    reporter.status = backends[0].status
     configure_logging(settings.log_file, settings.log_level)
     with engine or nullcontext(), ExitStack() as held:
         hints = hints_for(flags)
@@ -358,21 +358,6 @@ def available_backends(job: Job) -> list[ChosenBackend]:
     if not chosen_backends:
         raise down[0]
     return chosen_backends
-
-
-def _backends(
-    flags: RunFlags, settings: Settings, reporter: ProgressReporter, engine: RayEngine | None
-) -> list[CaptionBackend]:
-    """The backend and its fallbacks, each with the name of its model."""
-    backend = make_backend(flags, settings, reporter.notice)
-    backends = [backend, *make_fallbacks(flags, settings, backend, reporter.notice)]
-    if engine is not None:
-        backends = [engine.hosting(backend) for backend in backends]
-    reporter.status = backends[0].status
-    for nameless in (b for b in backends if not b.settings.model):
-        say(f"Asking {nameless.destination} which model it has; no photo is sent", always=True)
-        nameless.check()  # finds out the name of the only model, which records and rules go by
-    return backends
 
 
 def run_options(job: Job) -> RunOptions:
