@@ -72,14 +72,16 @@ class FileConnection(sqlite3.Connection):
         names = [row[1] for row in self.execute(f"PRAGMA table_info({table})")]
         self.write_rows(table, ["rowid", *names], rows)
 
-    def find_words(self, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
-        """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
+    def find_words(
+        self, table: str, phrases: Sequence[Phrase], column: str | None, *, scored: bool
+    ) -> Part:
+        """A query for (rowid, score) of the rows with any of the phrases, by bm25 or 0."""
         weights = f", {_WEIGHTS}" if table == "caption_words" else ""
         quoted = ((text.replace('"', '""'), "*" * begins) for text, begins in phrases)
         expression = " OR ".join(f'"{text}"{star}' for text, star in quoted)
+        score = f"-bm25({table}{weights})" if scored else "0.0"
         return Part(
-            f"SELECT rowid, -bm25({table}{weights}) AS score FROM {table} "  # noqa: S608
-            f"WHERE {table} MATCH ?",
+            f"SELECT rowid, {score} AS score FROM {table} WHERE {table} MATCH ?",  # noqa: S608
             (f"{column} : ({expression})" if column else expression,),
         )
 

@@ -67,8 +67,10 @@ class Connection(Protocol):
     def add_words(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Put rows (id, text of each column) into a full-text index."""
 
-    def find_words(self, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
-        """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
+    def find_words(
+        self, table: str, phrases: Sequence[Phrase], column: str | None, *, scored: bool
+    ) -> Part:
+        """A query for (rowid, score) of the rows with any of the phrases, by bm25 or 0."""
 
     def read_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[Any]:
         """All rows of a table, some at a time; also of a full-text index, by `rowid`."""

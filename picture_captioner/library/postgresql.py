@@ -186,9 +186,11 @@ class ServedConnection:
         """Put rows (id, text of each column) into a full-text index."""
         postgresql_search.add(self, table, rows)
 
-    def find_words(self, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
-        """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
-        return postgresql_search.find(self, table, phrases, column)
+    def find_words(
+        self, table: str, phrases: Sequence[Phrase], column: str | None, *, scored: bool
+    ) -> Part:
+        """A query for (rowid, score) of the rows with any of the phrases, by bm25 or 0."""
+        return postgresql_search.find(self, table, phrases, column, scored=scored)
 
     def read_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[Any]:
         """All rows of a table, some at a time; also of a full-text index, by `rowid`."""

@@ -136,8 +136,15 @@ class _Wanted(NamedTuple):
         return f"({' <-> '.join(parts)})"
 
 
-def find(connection: Connection, table: str, phrases: Sequence[Phrase], column: str | None) -> Part:
-    """A query for (rowid, score) of the rows with any of the phrases, by bm25."""
+def find(
+    connection: Connection,
+    table: str,
+    phrases: Sequence[Phrase],
+    column: str | None,
+    *,
+    scored: bool,
+) -> Part:
+    """A query for (rowid, score) of the rows with any of the phrases, by bm25 or 0."""
     letter = WEIGHTS[table][column] if column else ""
     split = _splitter.split([phrase.text for phrase in phrases])
     wanted = [
@@ -145,7 +152,14 @@ def find(connection: Connection, table: str, phrases: Sequence[Phrase], column: 
         for words, phrase in zip(split, phrases, strict=True)
         if words
     ]
-    scores = _scores(connection, table, wanted, letter) if wanted else {}
+    query = " | ".join(phrase.query(letter) for phrase in wanted)
+    if wanted and not scored:
+        return Part(
+            f"SELECT rowid, CAST(0 AS double precision) AS score FROM {table} "  # noqa: S608
+            "WHERE terms @@ CAST(? AS tsquery)",
+            (query,),
+        )
+    scores = _scores(connection, table, wanted, letter, query) if wanted else {}
     return Part(
         "SELECT * FROM unnest(CAST(? AS bigint[]), CAST(? AS double precision[])) "
         "AS hits (rowid, score)",
@@ -154,7 +168,7 @@ def find(connection: Connection, table: str, phrases: Sequence[Phrase], column: 
 
 
 def _scores(
-    connection: Connection, table: str, wanted: Sequence[_Wanted], letter: str
+    connection: Connection, table: str, wanted: Sequence[_Wanted], letter: str, query: str
 ) -> dict[int, float]:
     rows, tokens = connection.execute(f"SELECT count(*), sum(tokens) FROM {table}").fetchone()  # noqa: S608
     exact = {word for phrase in wanted for word in phrase.words}
@@ -165,7 +179,7 @@ def _scores(
         "WHERE terms @@ CAST(? AS tsquery) AND (lexeme = ANY (?) "
         "OR EXISTS (SELECT 1 FROM unnest(CAST(? AS text[])) AS begun (word) "
         "WHERE starts_with(lexeme, begun.word)))",
-        (" | ".join(phrase.query(letter) for phrase in wanted), list(exact), begun),
+        (query, list(exact), begun),
     ).fetchall()
     lengths: dict[int, int] = {}
     held: dict[int, dict[str, dict[int, str]]] = defaultdict(dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TypeAlias
 
 from picture_captioner.library import tags
@@ -41,22 +42,26 @@ class Written:
 
 
 def look_for(connection: Connection, term: Term, name: TagName | None) -> Written:
-    """Where a word, phrase or text is written; `name` is what a tag is called now."""
+    """Where a word, phrase or text is written; `name` is what a tag is called now.
+
+    Scores are 0 for what is not wanted: to compute them takes longer than to find it.
+    """
     if term.kind == "word":
         phrases = (form_phrases if term.negated else word_phrases)(term.value)
     else:
         phrases = exact_phrase(term.value)
     column = "text" if term.kind == "text" else None
+    find = partial(connection.find_words, phrases=phrases, scored=not term.negated)
     in_captions = _paths(
         connection,
         "SELECT rel_path, score FROM found JOIN captions ON captions.id = found.rowid",
-        connection.find_words("caption_words", phrases, column),
+        find("caption_words", column=column),
     )
     in_pictures = _paths(
         connection,
         "SELECT located.rel_path, score FROM found JOIN texts ON texts.id = found.rowid "
         "JOIN located ON located.content = texts.content",
-        connection.find_words("text_words", phrases, None),
+        find("text_words", column=None),
     )
     if term.kind == "text":
         return Written(in_captions, in_pictures, {}, {})
@@ -65,7 +70,7 @@ def look_for(connection: Connection, term: Term, name: TagName | None) -> Writte
         connection,
         f"SELECT rel_path, score {told} WHERE rel_path IS NOT NULL UNION ALL "
         f"SELECT located.rel_path, score {told} JOIN located ON located.content = told.content",
-        connection.find_words("told_words", phrases, None),
+        find("told_words", column=None),
     )
     return Written(in_captions, in_pictures, in_told, _in_tags(connection, term, name))
 
