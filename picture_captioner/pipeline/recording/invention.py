@@ -124,7 +124,7 @@ def _is_known(name: str, known: set[str]) -> bool:
 
 
 def _names(text: str) -> Iterator[str]:
-    words = [found[0] for found in _WORD.finditer(text)]
+    words = _WORD.findall(text)
     lower = {word for word in words if word.islower()}
     capitals = sum(word[0].isupper() for word in words)
     lists_only = capitals > 0 and lower <= _IN_TITLES
@@ -135,27 +135,25 @@ def _names(text: str) -> Iterator[str]:
 
 def _names_of_sentence(sentence: str, *, lists_only: bool) -> Iterator[str]:
     found = list(_WORD.finditer(sentence))
-    run: list[str] = []
-    start = 0
-    for place, match in enumerate([*found, None]):
-        word = match[0] if match is not None else ""
-        like = match is not None and _is_name_like(word)
-        joined = match is not None and (
-            not run or sentence[found[place - 1].end() : match.start()].strip() == ""
-        )
-        if joined and (like or (run and word in _LINKS)):
-            start = start if run else place
-            run.append(word)
+    words = [match[0] for match in found]
+    like = [not word.islower() and _is_name_like(word) for word in words]
+    end = 0
+    for start in range(len(words)):
+        if start < end or not like[start]:
             continue
-        if run:
-            yield from _judged(run, first=start == 0, lists_only=lists_only)
-        run = [word] if like else []
-        start = place
+        end = start + 1
+        while (
+            end < len(words)
+            and (like[end] or words[end] in _LINKS)
+            and not sentence[found[end - 1].end() : found[end].start()].strip()
+        ):
+            end += 1
+        yield from _judged(words[start:end], first=start == 0, lists_only=lists_only)
 
 
 def _is_name_like(word: str) -> bool:
-    if word.islower() or word[0].isupper():  # nearly all
-        return word[0].isupper()
+    if word[0].isupper():  # nearly all that are not small
+        return True
     return any(c.isupper() for c in word[1:]) and any(c.islower() for c in word)
 
 
@@ -221,7 +219,7 @@ def _dates(text: str) -> Iterator[str]:
     yield from (day[0] for day in _ISO_DAY.finditer(text))
     rest = _ISO_DAY.sub(" ", text)
     # Each place in a text is compared with 73 names: not where none of its words is one of them.
-    if any(word.casefold() in MONTHS for word in re.findall(r"\w+", rest)):
+    if not MONTHS.keys().isdisjoint(re.findall(r"\w+", rest.casefold())):
         rest = _MONTH.sub(take, rest)
     yield from found
     yield from (year[0] for year in _YEAR.finditer(rest) if _is_year(rest, year))

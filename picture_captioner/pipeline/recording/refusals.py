@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -45,19 +46,25 @@ def refusal_in(text: str) -> Refusal | None:
     """Whether a text declines to describe (`refused`), or says that there was no image."""
     if _NO_ANSWER.fullmatch(text):
         return "refused"
-    weights = _weights()
-    known = [weights[feature] for feature in features(text) if feature in weights]
-    length = math.sqrt(sum(rarity**2 for rarity, _, _ in known)) or 1.0
+    weights, words = _weights(), _words(text)
+    found = {pair for pair in _pairs(words) if pair in weights}.union(*map(_telling_runs, words))
+    known = [weights[feature] for feature in found]
+    length = math.hypot(*[rarity for rarity, _, _ in known]) or 1.0
     _, declines, saw_nothing = weights[BIAS]
-    declines += sum(weight for _, weight, _ in known) / length
-    saw_nothing += sum(weight for _, _, weight in known) / length
-    if declines < math.log(SURE / (1 - SURE)):
+    if declines + sum([weight for _, weight, _ in known]) / length < math.log(SURE / (1 - SURE)):
         return None
-    return "no_image" if saw_nothing > 0 else "refused"
+    blind = saw_nothing + sum([weight for _, _, weight in known]) / length
+    return "no_image" if blind > 0 else "refused"
 
 
 def features(text: str) -> set[str]:
-    """What an answer is judged by: runs of letters in its words, and words that follow each other.
+    """What an answer is judged by: runs of letters in words, and words that follow each other."""
+    words = _words(text)
+    return {run for word in words for run in _runs(word)}.union(_pairs(words))
+
+
+def _words(text: str) -> list[str]:
+    """The words of an answer.
 
     What stands between quotation marks is read in the picture: one mark stands for it. But where
     all is between them, they mean nothing.
@@ -66,16 +73,23 @@ def features(text: str) -> set[str]:
     if text[:1] in _QUOTES and text[-1:] in _QUOTES:
         text = text[1:-1]
     said = unicodedata.normalize("NFKC", text[:LOOKED_AT]).replace("’", "'")
-    words = _WORD.findall(re.sub(r"\d+", "0", _QUOTED.sub(" « ", said).casefold()))
-    found = {
-        padded[start : start + size]
-        for padded in (f" {word} " for word in words)
-        for size in range(2, LONGEST + 1)
-        for start in range(len(padded) - size + 1)
-    }
-    short = [word[:_LONGEST_WORD] for word in words]
-    found.update(map(" ".join, pairwise(short)))
-    return found
+    return _WORD.findall(re.sub(r"\d+", "0", _QUOTED.sub(" « ", said).casefold()))
+
+
+def _pairs(words: Sequence[str]) -> Iterator[str]:
+    return map(" ".join, pairwise(word[:_LONGEST_WORD] for word in words))
+
+
+def _runs(word: str) -> Iterator[str]:
+    padded = f" {word} "
+    for size in range(2, LONGEST + 1):
+        yield from (padded[start : start + size] for start in range(len(padded) - size + 1))
+
+
+@lru_cache(maxsize=20_000)
+def _telling_runs(word: str) -> frozenset[str]:
+    """The runs that have a weight; captions share words, and nearly all the time was in here."""
+    return frozenset(_weights().keys() & set(_runs(word)))
 
 
 @cache
