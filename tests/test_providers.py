@@ -245,3 +245,9 @@ def test_a_run_that_is_refused_leaves_no_new_journal(tmp_path, flags, key, code)
         refused = run_openai(tmp_path, server, "--force", *flags, OPENAI_API_KEY=key)
         assert refused.returncode == code
     assert len(effective(tmp_path / "captions.jsonl")) == 2, "one that was there stays"
+
+
+def test_a_run_without_a_photos_directory_begins_no_file(tmp_path):
+    refused = caption("run", "--backend=mock", "--photos-dir=none", cwd=tmp_path)
+    assert refused.returncode == 78, refused.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -117,6 +117,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
             "photos to a file"
         )
     photos_dir = photos_dir_of(settings)
+    root = root_id(photos_dir)  # before any file is begun
     reporter = ProgressReporter()
     engine = engine_for(flags, photos_dir, reporter.notice)
     backends = make_chain(flags, settings, engine, reporter.notice)
@@ -134,7 +135,6 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
             hints = hints.with_context(context)
             rules = rules_for(flags, backends, hints)
         say_all(journal.repairs, journal.index.warnings(journal.path.name))
-        root = root_id(photos_dir)
         if Stale.CONTENT in rules.stale:
             from picture_captioner.cli.commands.carrying import settle_writes
 
