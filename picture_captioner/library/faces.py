@@ -139,15 +139,18 @@ class Faces:
 
         found: dict[tuple[str, int], list[tuple[Any, ...]]] = defaultdict(list)
         with self._database.reading() as connection:
+            [first] = connection.execute("SELECT recogniser FROM faces LIMIT 1").fetchone() or [""]
             cursor = connection.execute(
                 "SELECT content, number, x, y, width, height, score, seen, vector, "
-                "coalesce(label, -2), coalesce(since, FALSE), core, person, status, recogniser "
+                "coalesce(label, -2), coalesce(since, FALSE), core, person, status, "
+                "nullif(recogniser, ?) "  # the same text 200,000 times takes 0.07 s
                 "FROM faces LEFT JOIN face_assignments USING (content, number) "
-                "ORDER BY content, number"
+                "ORDER BY content, number",
+                (first,),
             )
             # All of 200,000 rows as Python objects would be out of the cache: twice the time.
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
-                kinds = [(row[14], len(row[8])) for row in rows]
+                kinds = [(row[14] or first, len(row[8])) for row in rows]
                 for kind in {*kinds}:
                     some = [row for row, own in zip(rows, kinds, strict=True) if own == kind]
                     found[kind].append(_columns(some))
@@ -332,16 +335,14 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 15
     contents, numbers, x, y, width, height, scores, seen, vectors = columns[:9]
     labels, since, core, persons, status = columns[9:14]
-    array = np.frombuffer(b"".join(vectors), VECTOR_DTYPE).astype(np.float32)
-    unit = np.nan_to_num(array.reshape(len(rows), -1) if rows else array.reshape(0, 0), copy=False)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.float32(1e-12))
+    halves = np.frombuffer(b"".join(vectors), VECTOR_DTYPE)
     return (
         [from_key(content) for content in contents],
         np.array(numbers, np.int64),
         np.array([x, y, width, height], np.float64).T,
         np.array(scores, np.float32),
         np.array(seen, np.float32),
-        unit,
+        halves.reshape(len(rows), -1) if rows else halves.reshape(0, 0),
         np.array(labels, np.int64),
         np.array(since, bool),
         np.array(core, np.float32),
@@ -353,7 +354,22 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
 def _joined(parts: Sequence[Any]) -> Any:
     import numpy as np
 
-    return [*chain(*parts)] if isinstance(parts[0], list) else np.concatenate(parts)
+    if isinstance(parts[0], list):
+        return [*chain(*parts)]
+    return _unit(parts) if parts[0].dtype == VECTOR_DTYPE else np.concatenate(parts)
+
+
+def _unit(parts: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
+    """Stored vectors with length 1, each piece in its place: 200,000 are copied once."""
+    import numpy as np
+
+    unit = np.empty((sum(map(len, parts)), parts[0].shape[1]), np.float32)
+    places = np.split(unit, np.cumsum([*map(len, parts)])[:-1])
+    for place, part in zip(places, parts, strict=True):
+        place[:] = part
+        np.nan_to_num(place, copy=False)
+        place /= np.maximum(np.linalg.norm(place, axis=1, keepdims=True), np.float32(1e-12))
+    return unit
 
 
 def _face_row(content: bytes, face: StoredFace, detector: str, recogniser: str) -> tuple[Any, ...]:

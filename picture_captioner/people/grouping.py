@@ -7,8 +7,9 @@ faces of one photo are two people unless a human says otherwise.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -180,21 +181,27 @@ class _Finder:
 
     def _take_clusters(self) -> None:
         self._describe()
-        label_of = self.labels.tolist()
         anchored: dict[int, set[str]] = defaultdict(set)
         for identity, person in self.persons.items():
-            for face in person.faces:
-                anchored[label_of[face]].add(identity)
-        open_faces: dict[int, list[int]] = defaultdict(list)
-        for face in np.flatnonzero(self.labels >= 0).tolist():
-            if self.status[face] is Status.UNASSIGNED:
-                open_faces[label_of[face]].append(face)
-        for label, faces in sorted(open_faces.items()):
+            for label in self.labels[person.faces].tolist():
+                anchored[label].add(identity)
+        for label, faces in self._open_clusters():
             rest = self._without_known(faces, sorted(anchored.get(label, ())))
             if len(rest) >= (MIN_CLUSTER_SIZE if label in anchored else 1):
                 identity = self._previous_of(rest) or self._new_person(rest)
                 self.persons.setdefault(identity, Person(identity))
                 self._give_free(rest, identity)
+
+    def _open_clusters(self) -> Iterator[tuple[int, list[int]]]:
+        """Each cluster, and those of its faces of which nothing is known yet."""
+        spoken_of = [f for f, s in enumerate(self.status) if s is not Status.UNASSIGNED]
+        labels = self.labels.copy()
+        labels[spoken_of] = -1
+        inside = np.flatnonzero(labels >= 0)
+        inside = inside[np.argsort(labels[inside], kind="stable")]
+        bounds = np.flatnonzero(np.diff(labels[inside], prepend=-1, append=-1))
+        for start, end in pairwise(bounds.tolist()):
+            yield int(labels[inside[start]]), inside[start:end].tolist()
 
     def _without_known(self, faces: Sequence[int], anchors: Sequence[str]) -> list[int]:
         """Give the faces of a cluster to the known persons in it; those that look like none stay.
@@ -326,8 +333,11 @@ class _Finder:
 
     def _previous_of(self, faces: Iterable[int]) -> str | None:
         """Whose these faces mostly were in the last run, unless that person is taken."""
-        held = [self.previous[face] for face in faces]
-        for identity in sorted(dict.fromkeys(held), key=held.count, reverse=True):
+        held = [*map(self.previous.__getitem__, faces)]
+        who = {*held}
+        # Mostly one, and counting 200,000 takes 0.1 s.
+        ranked = who if len(who) == 1 else [p for p, _ in Counter(held).most_common()]
+        for identity in ranked:
             free = identity not in self.persons and identity not in self.said.merged
             if identity is not None and free:
                 return identity

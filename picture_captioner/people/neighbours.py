@@ -45,30 +45,45 @@ def near(rows: Vectors, vectors: Vectors, least: float) -> Near:
     return Near(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def nearest(queries: Vectors, vectors: Vectors, k: int, *, same: bool = False) -> Neighbours:
+def nearest(
+    queries: Vectors,
+    vectors: Vectors,
+    k: int,
+    *,
+    same: bool = False,
+    among: NDArray[np.bool_] | None = None,
+) -> Neighbours:
     """The `k` nearest of `vectors` for each of `queries`, all of unit length.
 
-    `same` says that both are the same vectors: nobody is a neighbour of their own.
+    Args:
+        same: both are the same vectors, and nobody is a neighbour of their own.
+        among: which of the vectors may be neighbours: a copy of most of 200,000 takes 0.1 s.
     """
-    k = max(0, min(k, len(vectors) - same))
+    k = max(0, min(k, (len(vectors) if among is None else int(among.sum())) - same))
     indices = np.zeros((len(queries), k), np.int64)
     cosines = np.full((len(queries), k), -2.0, np.float32)
     if k > 0:
         for start in range(0, len(queries), ROWS):
             part = slice(start, min(start + ROWS, len(queries)))
             indices[part], cosines[part] = _of_rows(
-                queries[part], vectors, k, start if same else None
+                queries[part], vectors, k, start if same else None, among
             )
     return Neighbours(indices, cosines)
 
 
-def _of_rows(rows: Vectors, vectors: Vectors, k: int, own: int | None) -> Neighbours:
+def _of_rows(
+    rows: Vectors, vectors: Vectors, k: int, own: int | None, among: NDArray[np.bool_] | None
+) -> Neighbours:
     """The neighbours of a block of rows; `own` is the index of the first among `vectors`."""
     best = np.full((len(rows), k), -2.0, np.float32)
     who = np.zeros((len(rows), k), np.int64)
-    bounds = [0, *range(FIRST, len(vectors), COLUMNS), len(vectors)]
+    # Few rows, more columns: after each product OpenBLAS's threads wait for the next, busily.
+    columns = ROWS * COLUMNS // len(rows)
+    bounds = [0, *range(FIRST, len(vectors), columns), len(vectors)]
     for start, end in pairwise(bounds):
         similar = rows @ vectors[start:end].T
+        if among is not None:
+            similar[:, np.flatnonzero(~among[start:end])] = -2.0
         if own is not None:
             mine = np.arange(own, own + len(rows)) - start
             inside = np.flatnonzero((mine >= 0) & (mine < end - start))

@@ -25,7 +25,10 @@ class Status(StrEnum):
 
 @dataclass
 class Person:
-    """Somebody: `faces` are indices. `verified`: a human gave a name or confirmed a face."""
+    """Somebody: `faces` are indices. `verified`: a human gave a name or confirmed a face.
+
+    `parts`: the centroids of their clusters, once `exemplars` was asked.
+    """
 
     identity: str
     name: str = ""
@@ -33,6 +36,7 @@ class Person:
     verified: bool = False
     faces: list[int] = field(default_factory=list)
     centroid: Vectors = field(default_factory=lambda: np.zeros(0, np.float32))
+    parts: list[Vectors] = field(default_factory=list)
 
 
 class Doubt(NamedTuple):
@@ -81,8 +85,8 @@ def describe(
     for name, faces in moved.items():
         if (person := persons.get(name)) is None:
             continue
-        person.faces = sorted(f for f in {*person.faces, *faces} if of_face[f] == name)
-        person.centroid = np.zeros(0, np.float32)
+        person.faces = [f for f in sorted({*person.faces, *faces}) if of_face[f] == name]
+        person.centroid, person.parts = np.zeros(0, np.float32), []
         if person.faces:
             person.centroid = unit(np.add.reduce(vectors[person.faces]))
         elif name not in keep:
@@ -92,30 +96,31 @@ def describe(
 def exemplars(
     persons: dict[str, Person], vectors: Vectors, labels: NDArray[np.int64]
 ) -> tuple[list[str], Vectors]:
-    """Centroids of each person's clusters, (n, dim), and whose they are.
-
-    A single face is no cluster, unless the person has no other.
-    """
+    """Centroids of each person's clusters, (n, dim), and whose they are."""
     owners: list[str] = []
     centroids: list[Vectors] = []
-    label_of = labels.tolist()
     for identity, person in persons.items():
-        if not person.faces:
-            continue
-        parts = [*map(label_of.__getitem__, person.faces)]
-        several = [part for part in {*parts} if part >= 0]
-        chosen = [part for part in several if parts.count(part) > 1] if len(several) > 1 else []
-        if len(chosen) < 2:
-            owners.append(identity)
-            centroids.append(person.centroid)
-            continue
-        faces = np.array(person.faces)
-        for part in sorted(chosen):
-            owners.append(identity)
-            centroids.append(unit(vectors[faces[labels[faces] == part]].mean(axis=0)))
+        if person.faces:
+            if not person.parts:
+                person.parts = _parts(person, vectors, labels)
+            owners += [identity] * len(person.parts)
+            centroids += person.parts
     return owners, np.stack(centroids) if centroids else np.zeros(
         (0, vectors.shape[-1]), np.float32
     )
+
+
+def _parts(person: Person, vectors: Vectors, labels: NDArray[np.int64]) -> list[Vectors]:
+    """The centroids of a person's clusters; of a single face only if there is no other."""
+    own = labels[person.faces]
+    if own[0] >= 0 and (own == own[0]).all():
+        return [person.centroid]
+    several, counts = np.unique(own[own >= 0], return_counts=True)
+    chosen = several[counts > 1].tolist()
+    if len(chosen) < 2:
+        return [person.centroid]
+    faces = np.array(person.faces)
+    return [unit(vectors[faces[own == part]].mean(axis=0)) for part in chosen]
 
 
 def unit(vector: Vectors) -> Vectors:
