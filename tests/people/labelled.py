@@ -14,9 +14,16 @@ from picture_captioner.people.faces import Box
 from tests.support import ROOT
 
 FOLDER = ROOT.parent / "shared" / "faces"
+PROFILE = ROOT.parent / "shared" / "photos" / "people" / "portrait.jpg"
+"""The Curies: she looks at us, of him there is one eye, his face is turned away by 90 degrees."""
 
 needs_faces = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="the labelled photos are not beside the repository"
+)
+
+
+needs_profile = pytest.mark.skipif(
+    not PROFILE.is_file(), reason="the photo with a profile is not beside the repository"
 )
 
 

@@ -1,4 +1,4 @@
-"""Crowds, posters, statues, faces at the border and none at all, through the commands of people."""
+"""Crowds, posters, statues, profiles, faces at the border, none at all, and hardly any photos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from picture_captioner.cli.caption_app import execute
 from picture_captioner.people.clustering import SAME_PERSON, cluster
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.people.grouping import find_people
-from tests.people.labelled import needs_faces, portraits
+from tests.people.labelled import PROFILE, needs_faces, needs_profile, portraits, upright
 from tests.people.test_clustering import crowd as made_up
 
 TILE, EACH, CROWD = 96, 4, 40
@@ -46,11 +46,22 @@ def listed():
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch, people_models):
-    """Four photos of each of five people, and the odd ones; scanned and clustered."""
+def scan(tmp_path, monkeypatch, people_models):
+    """Find and group the faces of the photos that were put into "photos"."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+
+    def scan():
+        command("scan", "--photos-dir=photos", f"--models-dir={people_models}")
+        command("cluster")
+
+    return scan
+
+
+@pytest.fixture
+def home(tmp_path, scan):
+    """Four photos of each of five people, and the odd ones; scanned and clustered."""
     photos = tmp_path / "photos"
-    photos.mkdir()
     people = list(portraits())
     seen = Counter()
     for who, photo in people:
@@ -66,8 +77,7 @@ def home(tmp_path, monkeypatch, people_models):
     mine[0].crop((0, 0, mine[0].width, mine[0].height // 2)).save(photos / "cut below.jpg")
     Image.new("RGB", (640, 480), "gray").save(photos / "none.jpg")
     Image.new("RGB", (3, 2), "gray").save(photos / "tiny.png")
-    command("scan", "--photos-dir=photos", f"--models-dir={people_models}")
-    command("cluster")
+    scan()
     return tmp_path
 
 
@@ -152,3 +162,60 @@ def test_of_a_face_that_is_cut_off_at_the_border_part_is_enough(detect, recognis
                 same[cut] += bool(recognise(part, faces)[0] @ vector > SAME_PERSON)
     assert same[0.25] >= 0.9 * len(photos)
     assert same[0.5] >= 0.5 * len(photos)
+
+
+@needs_profile
+def test_a_profile_is_a_face_and_the_same_person_from_the_other_side(tmp_path, scan):
+    photo = upright(PROFILE)
+    photo.save(tmp_path / "photos" / "one.jpg")
+    ImageOps.mirror(photo).save(tmp_path / "photos" / "other side.jpg")
+    photo.resize((420, 350)).save(tmp_path / "photos" / "small.jpg")
+    scan()
+    found = listed()
+    assert found.free == []
+    assert len(found.persons) == 2
+    for person in found.persons:
+        assert sorted(face["rel_path"] for face in person["faces"]) == [
+            "one.jpg",
+            "other side.jpg",
+            "small.jpg",
+        ]
+
+
+@needs_profile
+def test_the_profile_is_one(detect):
+    """Else the test above says nothing of profiles."""
+    eyes = {
+        round(face.box.x): abs(float(face.landmarks[0, 0] - face.landmarks[1, 0])) / face.box.width
+        for face in detect(upright(PROFILE))
+    }
+    assert len(eyes) == 2
+    assert eyes[min(eyes)] > 0.4, "she looks at us"
+    assert eyes[max(eyes)] < 0.2, "of his eyes one is seen"
+
+
+@needs_faces
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_library_of_hardly_any_photos(count, tmp_path, scan, capsys):
+    for number, (_, photo) in enumerate(islice(portraits(), count)):
+        photo.save(tmp_path / "photos" / f"{number}.jpg")
+    scan()
+    maintained(count)
+    assert len(listed().free) == count, "nobody is somebody with fewer than three faces"
+    command("name", "0.jpg#0", "Anna")
+    scan()
+    maintained(count)
+    [anna] = listed().persons
+    assert (anna["name"], len(anna["faces"])) == ("Anna", count)
+    assert "Contradiction" not in capsys.readouterr().err
+
+
+def maintained(faces):
+    """After all that is done day by day and week by week, with nothing to decide."""
+    command("review")
+    for what in ("daily", "weekly", "check-staleness"):
+        assert execute(["maintain", what]) == 0
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert execute(["maintain", "health"]) == 0
+    health = json.loads(out.getvalue())
+    assert (health["total_faces"], health["total_clusters"]) == (faces, 0)
