@@ -50,6 +50,21 @@ class ConfigFile:
     lines: Mapping[str, str | None] = field(default_factory=dict)
     unread: tuple[int, ...] = ()
 
+    def faults(self) -> list[str]:
+        """A sentence for each line that is not `NAME=value`; the line may be a key: not repeated.
+
+        Whatever is missed later may have stood in it.
+        """
+        return [
+            f"line {line} of {self.path} is not NAME=value and does nothing: is a quotation "
+            "mark not closed?"
+            for line in self.unread
+        ] + [
+            f"{self.path}: a line without '=' does nothing"
+            for value in self.lines.values()
+            if value is None
+        ]
+
     def keys_for_others(self) -> str | None:
         """A sentence if others of this machine can read a key in it."""
         held = [n for n, value in self.lines.items() if value and n.upper().endswith("_API_KEY")]
@@ -167,17 +182,13 @@ class Settings(DeclaredSettings):
         return SecretStr(key.strip())  # keys from `docker secret` and the like end in a newline
 
     def idle(self, also_valid: Iterable[str] = ()) -> list[str]:
-        """A sentence for all that is set and does nothing, with the nearest valid name."""
+        """A sentence for each name that is set and does nothing, with the nearest valid one."""
         valid = {*(name.upper() for name in declared(Settings)), *KEYS, *also_valid}
         sentences = [
-            _complaint(self.file.path, name, value, valid)
+            f"{self.file.path}: {name} is not a setting, so its line does nothing"
+            f"{did_you_mean(name, sorted(valid))}"
             for name, value in self.file.lines.items()
-            if value is None or name.upper() not in valid
-        ]
-        sentences += [
-            f"line {line} of {self.file.path} is not NAME=value and does nothing: is a quotation "
-            "mark not closed?"
-            for line in self.file.unread
+            if value is not None and name.upper() not in valid
         ]
         read = {variable_of(name.lower()) for name in valid} | {CONFIG_VARIABLE, LOOP_VARIABLE}
         for name in sorted(os.environ):
@@ -349,10 +360,3 @@ def _misfit(
     if os.environ.get(variable_of(name)):
         return ConfigurationError(f"{variable_of(name)} in the environment: {reason}")
     return ConfigurationError(f"{name.upper()} in {file.path}: {reason}")
-
-
-def _complaint(path: Path | None, name: str, value: str | None, valid: Iterable[str]) -> str:
-    if value is None:  # the whole line may be a key: it is not repeated
-        return f"{path}: a line without '=' does nothing"
-    hint = did_you_mean(name, sorted(valid))
-    return f"{path}: {name} is not a setting, so its line does nothing{hint}"

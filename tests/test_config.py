@@ -14,14 +14,15 @@ from picture_captioner.config import Settings, load_settings, variable_of
 from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, UsageError
 from picture_captioner.settings import KEYS
-from tests.support import ROOT, caption
+from tests.support import ROOT, caption, library
 
 SECRET = "sk-test-4711"
 OWN = {*(name.upper() for name in declared(Settings)), *KEYS}
 
 
 def unknown_settings(**more):
-    return load_settings().idle(**more)
+    settings = load_settings()
+    return [*settings.file.faults(), *settings.idle(**more)]
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +90,29 @@ def test_a_line_that_nobody_can_read_is_told_by_its_number(capfd):
     assert "quotation mark" in told
     assert "What is it" not in told
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault", "missed", "command"),
+    [
+        ("PHOTOS_DIR='photos\nBACKEND=mock\n", "line 1 of", "which photos?", ["run"]),
+        ("PHOTOS_DIR photos\n", "line 1 of", "which photos?", ["estimate", "-q"]),
+        ("PHOTO_DIR=photos\n", "did you mean 'PHOTOS_DIR'?", "which photos?", ["run", "-q"]),
+        ('CAPTIONS_JSONL="a.jsonl\n', "line 1 of", "there is no journal", ["stats"]),
+        ("CAPTION_JSONL=a.jsonl\n", "did you mean", "there is no journal", ["journal", "check"]),
+        ("OPENAI_API_KEY='sk-1\n", "line 1 of", "needs a key", ["run", "--backend=openai"]),
+    ],
+)
+def test_a_fault_of_the_file_is_told_once_and_before_what_is_missed_for_it(
+    tmp_path, lines, fault, missed, command
+):
+    write(lines)
+    if "PHOTO" not in lines:
+        library(tmp_path / "photos", 1)
+        command = [*command, "--photos-dir=photos"] if "run" in command else command
+    told = caption(*command, cwd=tmp_path).stderr
+    assert told.count(fault) == 1, told
+    assert told.index(fault) < told.index(missed), told
 
 
 FOREIGN = {

@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperCommand
 
 from picture_captioner.cli.program import program
-from picture_captioner.cli.terminal import set_verbosity, show
+from picture_captioner.cli.terminal import say, set_verbosity, show
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
 from picture_captioner.declaration import (
     EVERY,
@@ -95,12 +95,21 @@ class Flags:
     )
 
     def settings(self, **more: Any) -> Settings:
-        """The settings with these flags on top.
+        """The settings with these flags on top; lines of the file that nobody can read are told.
 
         Raises:
             UsageError, ConfigurationError: a value does not fit.
         """
-        return load_settings(self.config, **{**self.given, **more})
+        settings = load_settings(self.config, **{**self.given, **more})
+        for fault in settings.file.faults():
+            _tell_once(fault)
+        return settings
+
+
+@cache
+def _tell_once(fault: str) -> None:
+    """Before anything is missed that may have stood there; a command may ask for settings twice."""
+    say(fault, always=True)
 
 
 def suggested(flags: Flags, command: str, *more: str, without: Container[str] = ()) -> str:

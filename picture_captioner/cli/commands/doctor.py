@@ -22,7 +22,7 @@ from picture_captioner.cli.commands.models import where_is
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.program import command
 from picture_captioner.cli.terminal import count, say, show, show_json, size
-from picture_captioner.config import CONFIG_FILE, Settings
+from picture_captioner.config import CONFIG_FILE, Settings, load_settings
 from picture_captioner.errors import ExitCode, FatalError, LibraryError
 from picture_captioner.extras import how_to_install
 from picture_captioner.hub import CATALOGUE, models_for
@@ -70,7 +70,7 @@ def print_findings(flags: Flags) -> int:
     Raises:
         FatalError: the settings themselves cannot be read; the message says which line.
     """
-    settings = flags.settings()
+    settings = load_settings(flags.config, **flags.given)
     found: list[Finding] = []
     for look in LOOKS:
         found += look(settings)
@@ -94,7 +94,7 @@ def _config(settings: Settings) -> Iterator[Finding]:
     if told := settings.file.keys_for_others():
         yield Finding("broken", "settings", told)
     addresses = [name for name in settings.file.lines if name.upper().endswith("_BASE_URL")]
-    for sentence in settings.idle(addresses):
+    for sentence in [*settings.file.faults(), *settings.idle(addresses)]:
         yield Finding("broken", "settings", sentence, "correct or remove it")
     for name in KEYS:
         if settings.api_key(name).get_secret_value():

@@ -24,11 +24,19 @@ def photos_dir_of(settings: Settings) -> Path:
         ConfigurationError: none is set.
     """
     if settings.photos_dir is None:
+        _tell_unknown_names(settings)
         raise ConfigurationError(
             "which photos? Give --photos-dir DIR, or add the line PHOTOS_DIR=DIR to "
             f"{settings.file.path or CONFIG_FILE.absolute()}"
         )
     return settings.photos_dir
+
+
+def _tell_unknown_names(settings: Settings) -> None:
+    """What is missing may be there under a name that is mistyped."""
+    of_backends = [n for n in settings.file.lines if n.upper().endswith(("_BASE_URL", "_API_KEY"))]
+    for sentence in settings.idle(of_backends):
+        say(sentence, always=True)
 
 
 def existing_journal(flags: Flags) -> Path:
@@ -37,10 +45,12 @@ def existing_journal(flags: Flags) -> Path:
     Raises:
         JournalError: it is not, or cannot be looked at.
     """
-    path = flags.settings().captions_jsonl
+    settings = flags.settings()
+    path = settings.captions_jsonl
     try:
         path.stat()
     except FileNotFoundError as error:
+        _tell_unknown_names(settings)
         raise JournalError(
             f"there is no journal at {path}; name it with --captions-jsonl"
         ) from error
