@@ -162,3 +162,26 @@ def test_with_a_fallback_the_blind_one_is_put_aside(tmp_path):
     assert [r["model"] for r in found if not r.get("withdrawn")] == ["first"] * 7 + ["second"] * 13
     assert len([r for r in found if r.get("withdrawn")]) == 7
     assert "Remaining: 7 photos; run the same command again" in done.stderr
+
+
+def test_a_success_of_another_program_without_a_caption_is_not_done(tmp_path):
+    library(tmp_path / "photos", 3)
+    names = [path.relative_to(tmp_path / "photos").as_posix() for path in photos(tmp_path)]
+    said = [None, "", "A dog."]
+    lines = [
+        json.dumps({"rel_path": name, "caption": text, "status": "success"})
+        for name, text in zip(names, said, strict=True)
+    ]
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    checked = caption("journal", "check", cwd=tmp_path)
+    assert checked.returncode == 74
+    assert "line 1 (byte 0) is not a record: a success without a caption" in checked.stdout
+    assert "2 damaged lines" in checked.stderr
+    with Model(lambda number: f"Photo {number}.") as model:
+        done = run(tmp_path, model)
+    assert (done.returncode, model.asked) == (0, 2), done.stderr
+    assert {r["rel_path"] for r in records(tmp_path / "captions.jsonl")[3:]} == set(names[:2])
+
+
+def photos(tmp_path):
+    return sorted(path for path in (tmp_path / "photos").rglob("*") if path.is_file())

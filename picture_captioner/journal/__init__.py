@@ -42,6 +42,7 @@ from picture_captioner.journal.record import (
     parse_entry,
     parse_time,
     read_fields,
+    says_something,
     utc_now,
 )
 from picture_captioner.journal.rows import TAGS_FILE, RowFile, TagDecisions, TagsFile, tag_key
@@ -85,6 +86,7 @@ __all__ = [
     "read_job",
     "real_journal_path",
     "replacing",
+    "says_something",
     "summarize",
     "tag_key",
     "utc_now",

@@ -9,7 +9,7 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, NoReturn, TypeGuard
@@ -246,7 +246,9 @@ def parse_entry(line: bytes, offset: int) -> Entry:
             raise
     # msgspec refuses lone surrogates, which names that are not UTF-8 turn into.
     known = {k: v for k, v in read_fields(line).items() if k in _REMEMBERED}
-    return _trimmed(msgspec.convert(known, Entry), offset)
+    entry = msgspec.convert(known, Entry)
+    _require_words(entry, line)
+    return _trimmed(entry, offset)
 
 
 def parse_entries(lines: Sequence[bytes], offset: int) -> list[Entry]:
@@ -259,9 +261,29 @@ def parse_entries(lines: Sequence[bytes], offset: int) -> list[Entry]:
     for entry, line in zip(entries, lines, strict=True):
         if not line.isascii():
             line.decode("utf-8")  # msgspec does not look into the fields that it skips
+        if not entry.caption or entry.caption.isspace():
+            _require_words(entry, line)
         _trimmed(entry, offset)
         offset += len(line) + 1
     return entries
+
+
+def says_something(caption: str | None, fields: Mapping[str, Any]) -> bool:
+    """Whether a success is one: it has a caption, or what describes a photo in its stead."""
+    if caption and not caption.isspace():
+        return True
+    said = (text for name in ("title", "tags", *_MORE) for text in _texts(fields.get(name)))
+    return any(text.strip() for text in said)
+
+
+def _require_words(entry: Entry, line: bytes) -> None:
+    """Refuse the success of another program that has no caption: it would be done for ever.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if entry.success and not says_something(entry.caption, read_fields(line)):
+        raise ValueError("a success without a caption")
 
 
 def _trimmed(entry: Entry, offset: int) -> Entry:

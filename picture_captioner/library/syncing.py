@@ -8,6 +8,7 @@ indexed by whoever searches, since that is for one at a time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 from collections import defaultdict
@@ -256,7 +257,10 @@ def index_of_contents(connection: Connection, files: Sequence[tuple[str, str]]) 
         "OR (content IS NULL AND rel_path = ANY(?::bytea[])) ORDER BY number",
         (list(paths_of), list(names)),
     )
-    entries = [(parse_entry(line, 0), path, content) for path, content, line in found]
+    entries = []
+    for path, content, line in found:
+        with contextlib.suppress(ValueError):  # older versions took a success without a caption
+            entries.append((parse_entry(line, 0), path, content))
     entries.sort(key=lambda said: said[0].created_at or "")
     index = JournalIndex()
     for entry, path, content in entries:

@@ -72,7 +72,7 @@ def test_compact_keeps_effective_records_captions_and_sums(history: list[Record]
 
 
 def test_compact_keeps_unknown_fields_and_untouched_lines_byte_for_byte(journal_path: Path):
-    untouched = b'{ "rel_path" : "1", "caption" : null, "status" : "success", "x" : 1.10 }\n'
+    untouched = b'{ "rel_path" : "1", "caption" : "a", "status" : "success", "x" : 1.10 }\n'
     changed = photo("2", "b", extra={"tags": ["é"], "offset": "?"}, cost_usd=0.5)
     write_lines(journal_path, untouched, failure("2", cost_usd=0.25), changed)
     compact(journal_path)
@@ -88,7 +88,7 @@ def test_compact_leaves_a_cost_that_nobody_reported_unknown(journal_path: Path):
 
 
 def test_compact_does_not_change_numbers_that_python_cannot_hold_into_no_json(journal_path: Path):
-    odd = b'{"rel_path":"1","caption":null,"status":"success","x":1e999,"y":' + b"9" * 5000 + b"}\n"
+    odd = b'{"rel_path":"1","caption":"a","status":"success","x":1e999,"y":' + b"9" * 5000 + b"}\n"
     write_lines(journal_path, failure("1", cost_usd=1.0), odd)
     compact(journal_path)
     index = read_index(journal_path)
@@ -296,7 +296,7 @@ def test_merging_again_after_working_on_does_not_bring_the_past_back(tmp_path: P
 
 def test_merge_carries_lines_byte_for_byte_and_byte_order_marks_nowhere(tmp_path: Path):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    odd = '{"status":"success", "rel_path":"é", "caption":"\u2028", "x":{"y":[]}}\r\n'.encode()
+    odd = '{"status":"success", "rel_path":"é", "caption":"a\u2028b", "x":{"y":[]}}\r\n'.encode()
     write_lines(ours, BYTE_ORDER_MARK + photo("1").to_line(), b"damage\n", b"\n")
     write_lines(theirs, BYTE_ORDER_MARK + failure("1").to_line(), odd, b"damage\n", b"torn")
     result = merge(ours, theirs)

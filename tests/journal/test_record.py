@@ -16,7 +16,7 @@ from picture_captioner.journal import Record, RecordError, parse_time, utc_now
 from picture_captioner.journal.record import parse_entries, parse_entry, read_fields
 from tests.journal.support import photo
 
-MINIMAL = b'{"rel_path":"a.jpg","caption":null,"status":"success"'
+MINIMAL = b'{"rel_path":"a.jpg","caption":"x","status":"success"'
 
 # os.fsdecode makes these of names that are not UTF-8; JSON carries them as lone escapes.
 rel_paths = st.text(
@@ -25,6 +25,7 @@ rel_paths = st.text(
     min_size=1,
 )
 texts = st.none() | st.text()
+captions = st.text().map("A {}".format)
 counts = st.none() | st.integers(0, 2**62)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -35,7 +36,7 @@ json_values = st.recursive(
 records = st.builds(
     Record,
     rel_path=rel_paths,
-    caption=texts,
+    caption=captions,
     status=st.sampled_from(Status),
     error=st.none() | st.builds(RecordError, st.text(), st.text()),
     placeholder=st.booleans(),
@@ -69,7 +70,7 @@ def test_the_index_remembers_what_the_line_says_and_no_caption(record: Record):
     assert (entry.caption, entry.offset) == (None, 17)
 
 
-@given(st.lists(st.builds(photo, st.text(min_size=1).filter(lambda t: "\0" not in t), texts)))
+@given(st.lists(st.builds(photo, st.text(min_size=1).filter(lambda t: "\0" not in t), captions)))
 def test_lines_read_together_are_read_as_they_are_one_by_one(several: list[Record]):
     lines = [record.to_line()[:-1] for record in several]
     offset, one_by_one = 3, []
@@ -121,6 +122,9 @@ def test_a_value_that_json_does_not_know_is_not_written(value: Any):
         b',"x":1e999,"y":"\\udce9","z":' + b"9" * 5000,
         b',"cost_usd":1',
         b',"error":"a sentence where an object belongs"',
+        b',"caption":null,"tags":["a"]',
+        b',"caption":" ","title":"A dog","x":"\\udce9"',
+        b',"caption":null,"status":"error_api"',
     ],
     ids=lambda more: more.decode()[:20],
 )
@@ -140,10 +144,10 @@ def test_lines_of_other_programs_that_are_records(more: bytes):
         b"\0\0\0\0",
         MINIMAL,
         MINIMAL + b"} {}",
-        b'{"rel_path":"","caption":null,"status":"success"}',
-        b'{"rel_path":"a\\u0000b","caption":null,"status":"success"}',
-        b'{"rel_path":"\\udce9\\u0000","caption":null,"status":"success"}',
-        b'{"rel_path":null,"caption":null,"status":"success"}',
+        b'{"rel_path":"","caption":"x","status":"success"}',
+        b'{"rel_path":"a\\u0000b","caption":"x","status":"success"}',
+        b'{"rel_path":"\\udce9\\u0000","caption":"x","status":"success"}',
+        b'{"rel_path":null,"caption":"x","status":"success"}',
         b'{"rel_path":"a","caption":3,"status":"success"}',
         b'{"rel_path":"a","caption":null,"status":"done"}',
         b'{"rel_path":"a","status":"success"}',
@@ -159,6 +163,10 @@ def test_lines_of_other_programs_that_are_records(more: bytes):
         MINIMAL + b',"x":"\xed\xb3\xa9"}',
         MINIMAL + b',"x":"tab\there"}',
         (MINIMAL + b"}").decode().encode("utf-16"),
+        b'{"rel_path":"a","caption":null,"status":"success"}',
+        b'{"rel_path":"a","caption":"","status":"success","id":7}',
+        b'{"rel_path":"a","caption":" \\n","status":"success","tags":[]}',
+        b'{"rel_path":"\\udce9","caption":null,"status":"success","title":" "}',
     ],
 )
 def test_lines_that_are_not_records(line: bytes):

@@ -56,7 +56,7 @@ def test_the_slowest_photos_come_slowest_first(journal_path: Path):
 
 
 def test_what_other_programs_wrote_does_not_stop_the_count(journal_path: Path):
-    odd = b'{"rel_path":"1","caption":null,"status":"success"'
+    odd = b'{"rel_path":"1","caption":"a","status":"success"'
     write_lines(
         journal_path,
         b"\xef\xbb\xbf" + odd + b',"x":' + b"9" * 5000 + b',"latency_ms":"fast"}\n',

@@ -24,6 +24,7 @@ from picture_captioner.backends.fields import FieldsAsked, find_object
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import ModelError, RefusedInWordsError
+from picture_captioner.journal import says_something
 from picture_captioner.pipeline.recording.refusals import refusal_in
 
 
@@ -46,7 +47,7 @@ def judge_answer(
     if asked is not None:
         answer = _with_fields(answer, asked, asked_before=asked_before)
     text = unpacked(without_reasoning(answer.text or ""))
-    if not text and not answer.fields:
+    if not says_something(text, answer.fields):
         raise ModelError(
             "the model returned an empty caption", code="empty", usage=usage_of(answer)
         )
