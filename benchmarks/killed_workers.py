@@ -40,9 +40,10 @@ _CLAIM = re.compile(rb"duration: ([\d.]+) ms  execute [^:]*: WITH free AS")
 
 @dataclass
 class Worker:
-    """A process, and after how many lines of its journal it ends, and how."""
+    """A process, what it says, and after how many lines of its journal it ends, and how."""
 
     process: subprocess.Popen[bytes]
+    output: Path
     journal: Path
     lines: int
     how: signal.Signals
@@ -76,6 +77,9 @@ class Crowd:
                     worker.lines = sys.maxsize  # a second SIGINT would cut off what is under way
             ended = [worker for worker in live if worker.process.poll() is not None]
             self.codes.update(worker.process.returncode for worker in ended)
+            for worker in ended:
+                if worker.process.returncode not in {0, -signal.SIGKILL, 128 + signal.SIGINT}:
+                    print(worker.output.read_text(), file=sys.stderr)
             live = [worker for worker in live if worker not in ended]
             time.sleep(0.2)
 
@@ -87,7 +91,8 @@ class Crowd:
             f"--collection={self._address.collection}", f"--lease={self._lease}",
             f"--max-requests={ceiling}", "--decode-workers=1", "--no-library", "--patience=300",
         ]  # fmt: skip
-        with (self._folder / f"{name}.output").open("wb") as output:
+        said = self._folder / f"{name}.output"
+        with said.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - this program
                 command(*words),
                 cwd=self._folder,
@@ -99,7 +104,7 @@ class Crowd:
             )
         how = signal.SIGKILL if self._random.random() < 1 / 3 else signal.SIGINT
         lines = self._random.randint(1, self._lines)
-        return Worker(process, self._folder / f"{name}.jsonl", lines, how)
+        return Worker(process, said, self._folder / f"{name}.jsonl", lines, how)
 
 
 def measure(
