@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 from PIL import Image
@@ -133,6 +134,39 @@ def test_a_price_of_ones_own(camera):
     assert "of your price file, as of 2026-11-01" in lines["price"]
     assert "USD in + 0.18 USD out" in lines["cost"]
     assert "batch" not in lines
+
+
+def test_commands_in_an_estimate_have_the_flags_that_were_given(camera):
+    (camera / "photos" / "broken.jpg").write_bytes(b"no photo")
+    (camera / "ask.txt").write_text("What is it?")
+    given = ["--backend=openai", "--model=gpt-4.1", "--captions-jsonl=mine.jsonl"]
+    given += ["--exclude=1.png", "--prompt-file=ask.txt", "--option=detail=low", "--context=date"]
+    lines = said(camera, *given)
+    for line, more in (("batch", "--batch"), ("unreadable", "--dry-run")):
+        words = shlex.split(lines[line].partition(" '")[2].partition("'")[0])
+        assert (words[2], words[-1]) == ("run", more), lines[line]
+        assert {"--photos-dir=photos", *given} <= {*words}, lines[line]
+    looked = lines["told"].partition(" '")[2]
+    assert "process --photos-dir=photos --captions-jsonl=mine.jsonl" in looked
+
+
+def test_a_known_price_is_not_called_unknown(camera):
+    """With a server of one's own nothing says how many tokens a photo takes."""
+    price = {"input_per_million": 0.2, "output_per_million": 0.8}
+    (camera / "prices.json").write_text(json.dumps({"my-model": price}))
+    with OpenAIServer() as server:
+        server.models = ("my-model",)
+        flags = ["--backend=compatible", f"--base-url={server.base_url}", "--model=my-model"]
+        flags += ["--prices-file=prices.json"]
+        done = caption("run", "--photos-dir=photos", *flags, "--max-cost=1", cwd=camera)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Sending ")]
+    assert "price unknown" not in line
+    assert "cost unknown, since nothing says how many tokens a photo takes" in line
+    words = shlex.split(line.rpartition("('")[2].removesuffix("')"))
+    assert words[2] == "estimate"
+    assert {"--photos-dir=photos", *flags} == {*words[3:]}
+    assert caption(*words[2:], cwd=camera).returncode == 0
 
 
 def test_a_model_on_a_machine_of_ones_own_costs_nothing(camera):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from picture_captioner.cli.flags import Flags
-from picture_captioner.declaration import HOW, WHICH, WHO, flag, switch
+from picture_captioner.cli.flags import Flags, as_typed, suggested
+from picture_captioner.declaration import HOW, WHICH, WHO, declared, flag, switch
 
 _RUN = "run batch_submit"
 _JOBS = "Batch jobs (half price)"
@@ -224,3 +224,28 @@ class RunFlags(Flags):
     again: frozenset[str] = frozenset()  # photos whose last answer was of no use
     named: tuple[Path, ...] = ()  # the single photos that are arguments
     below: str = ""  # the part of the photos directory that is one
+
+
+_WHICH_PHOTOS = ("include", "exclude", "files_from", "shard", "prompt_file", "hints")
+"""Of the flags that are no settings, those that say which photos are meant, and what is asked."""
+
+_HOW_ASKED = ("option", "service_tier", "extra_body")
+"""Those that mean something to one backend alone."""
+
+
+def same_photos(flags: RunFlags, command: str, *additions: str) -> str:
+    """`run` or `estimate` for the same photos, with what was given here and which that one takes.
+
+    A price limit or an address that was left out would be missed; what was asked for once, such as
+    --force, is not repeated, nor is, for another backend, what this one alone understands.
+    """
+    other = any(addition.startswith("--backend") for addition in additions)
+    words: list[str] = []
+    for name in _WHICH_PHOTOS if other else _WHICH_PHOTOS + _HOW_ASKED:
+        if command in declared(RunFlags)[name].flag.on.split():
+            words += as_typed(name, getattr(flags, name))
+    if command == "run":
+        words += map(str, flags.named)
+        words += [str(flags.settings().photos_dir or "") + f"/{flags.below}"] * bool(flags.below)
+    without = {"backend", "model", "base_url"} if other else ()
+    return suggested(flags, command, *words, *additions, without=without)

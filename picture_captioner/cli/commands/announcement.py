@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.cli.run_flags import same_photos
 from picture_captioner.cli.terminal import count, dollars, say
 from picture_captioner.library import PhotoFacts
 from picture_captioner.pipeline.asking.prices import Prices
@@ -30,13 +31,19 @@ LOOKED_AT = 50
 
 
 def price_in_words(
-    backend: CaptionBackend, prices: Prices, edge: int, billed: float | None, photos: int
+    backend: CaptionBackend,
+    prices: Prices,
+    edge: int,
+    billed: float | None,
+    photos: int,
+    estimate: str,
 ) -> str:
     """The price of so many photos, from what is in memory already: no header is read for it.
 
     Args:
         edge: longer side in pixels; every photo is taken for one of that size.
         billed: US dollars a photo so far, by the journal.
+        estimate: the command that says more of a price that is unknown.
     """
     if prices.free:
         return "free"
@@ -45,7 +52,11 @@ def price_in_words(
     each = dearest(backend.expected_tokens, edge, prices)
     if each is not None:
         return f"at most about {dollars(each * photos)}"
-    return "price unknown ('caption.py estimate' says why)"
+    if prices.known:
+        return f"cost unknown, since nothing says how many tokens a photo takes ('{estimate}')"
+    if prices.batch and prices.own:
+        return 'price unknown, since the price file says no "batch_share"'
+    return f"price unknown ('{estimate}' says why)"
 
 
 def announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> None:
@@ -57,7 +68,8 @@ def announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> N
         sent = f"{sent}, and why {count(reasons, 'caption')} of these were rejected"
     if first.backend.destination:
         billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
-        price = price_in_words(first.backend, first.prices, edge, billed, len(photos))
+        estimate = same_photos(job.flags, "estimate")
+        price = price_in_words(first.backend, first.prices, edge, billed, len(photos), estimate)
         say(
             f"Sending {count(len(photos))} to {first.backend.destination}: {sent}; {price}",
             always=True,

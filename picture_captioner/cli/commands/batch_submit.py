@@ -24,7 +24,7 @@ from picture_captioner.cli.commands.run import (
 )
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
-from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import count, duration, say, say_all
 from picture_captioner.errors import (
     BackendUnavailableError,
@@ -224,9 +224,9 @@ def _announce(
     job: Job, service: BatchService, chosen: ChosenBackend, photos: Sequence[Photo], edge: int
 ) -> None:
     """Say who gets the photos, at what price, when, and how long they are kept there."""
-    edge_and_photos = edge, None, len(photos)
-    price = price_in_words(chosen.backend, replace(chosen.prices, batch=True), *edge_and_photos)
-    usual = price_in_words(chosen.backend, chosen.prices, *edge_and_photos)
+    asked = edge, None, len(photos), same_photos(job.flags, "estimate")
+    price = price_in_words(chosen.backend, replace(chosen.prices, batch=True), *asked)
+    usual = price_in_words(chosen.backend, chosen.prices, *asked)
     limits, sent = service.limits, what_is_sent(job, chosen)
     say(
         f"Sending {count(len(photos))} to {service.host} as batch jobs: {sent}; {price} (the "

@@ -32,7 +32,7 @@ from picture_captioner.cli.commands.pending import shots_of
 from picture_captioner.cli.commands.photos import find_photos, spread
 from picture_captioner.cli.commands.rules import context_for, hints_for, rules_for
 from picture_captioner.cli.flags import suggested
-from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import count, say, show_json, show_table
 from picture_captioner.config import Settings
 from picture_captioner.errors import BackendUnavailableError, CaptionerError, ExitCode, FatalError
@@ -79,7 +79,7 @@ def print_estimate(flags: RunFlags, trial: int | None = None) -> int:
     if flags.as_json:
         show_json(values)
     else:
-        show_table(rows(values, suggested(flags, "run")))
+        show_table(rows(values, same_photos(flags, "run"), suggested(flags, "process")))
     return ExitCode.DONE
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from picture_captioner.cli.commands.compose import own_price_remedy
-from picture_captioner.cli.program import as_called
 from picture_captioner.cli.terminal import count, dollars, duration, rate, size
 
 
-def rows(values: dict[str, Any], run: str) -> list[tuple[str, str]]:
-    """Name and sentence, in the order in which one asks; `run` is the command that is priced."""
-    return [(name, as_called(told)) for name, told in _rows(values, run)]
+def rows(values: dict[str, Any], run: str, process: str) -> list[tuple[str, str]]:
+    """Name and sentence, in the order in which one asks.
 
-
-def _rows(values: dict[str, Any], run: str) -> list[tuple[str, str]]:
+    Args:
+        run: the command that is priced.
+        process: the one that finds out what is told of the photos.
+    """
     found = [
         ("backend", f"{values['backend']}, {_model(values)}"),
         ("photos", f"{values['photos']:,}"),
         ("done", f"{values['done']:,}"),
         ("remaining", f"{values['remaining']:,} ({size(values['bytes_remaining'])})"),
         *_same_shot(values),
-        *_dimensions(values),
+        *_dimensions(values, run),
         ("time", _time(values)),
     ]
     if values["sent_to"] is None:
@@ -32,9 +32,9 @@ def _rows(values: dict[str, Any], run: str) -> list[tuple[str, str]]:
     if values["cost_usd"] and values["price_source"]:
         found.append(("price", _price(values)))
     if values["batch_cost_usd"]:
-        found.append(("batch", _batch(values)))
+        found.append(("batch", _batch(values, run)))
     if values["told_tokens_per_photo"] is not None:
-        found.append(("told", _told(values)))
+        found.append(("told", _told(values, process)))
     if values["basis"] == "billed" and values["rule_cost_usd"] is not None:
         found.append(("by rule", _by_rule(values)))
     return found
@@ -50,7 +50,7 @@ def _model(values: dict[str, Any]) -> str:
     return f"model {values['model']}" if values["model"] else "no --model named"
 
 
-def _dimensions(values: dict[str, Any]) -> list[tuple[str, str]]:
+def _dimensions(values: dict[str, Any], run: str) -> list[tuple[str, str]]:
     found = []
     if headers := values["headers_read"]:
         width, height = values["largest"]
@@ -58,7 +58,7 @@ def _dimensions(values: dict[str, Any]) -> list[tuple[str, str]]:
         said += f"({count(headers, 'header')} read)"
         found.append(("dimensions", f"{said}; sent with {values['edge']} pixels at most"))
     if values["headers_unreadable"]:
-        told = f"{values['headers_unreadable']:,}; 'caption.py run --dry-run' names them"
+        told = f"{values['headers_unreadable']:,}; '{run} --dry-run' names them"
         found.append(("unreadable", told))
     return found
 
@@ -77,12 +77,12 @@ def _ask_again(run: str) -> str:
     return f"caption some with '{run} --limit 20', then ask again"
 
 
-def _told(values: dict[str, Any]) -> str:
+def _told(values: dict[str, Any], process: str) -> str:
     """What --hints and --context add, and what it was estimated from."""
     said = f"{values['told_tokens_per_photo']:,} tokens a photo for hints and facts, counted above"
     if not (unknown := values["told_unknown_photos"]):
         return said
-    return f"{said}; of {count(unknown)} nothing is known yet: 'caption.py process' looks"
+    return f"{said}; of {count(unknown)} nothing is known yet: '{process}' looks"
 
 
 def _so_far(values: dict[str, Any]) -> str:
@@ -116,10 +116,10 @@ def _price(values: dict[str, Any]) -> str:
     return f"of {values['price_source']}, {dated} {values['price_date']}"
 
 
-def _batch(values: dict[str, Any]) -> str:
+def _batch(values: dict[str, Any], run: str) -> str:
     return (
-        f"about {dollars(values['batch_cost_usd'])} with 'caption.py run --batch': the provider's "
-        "batch jobs, answered within a day (docs/batch.md)"
+        f"about {dollars(values['batch_cost_usd'])} with '{run} --batch': the provider's batch "
+        "jobs, answered within a day (docs/batch.md)"
     )
 
 

@@ -6,15 +6,16 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from picture_captioner.cli.flags import as_typed, suggested
+from picture_captioner.cli.flags import suggested
+from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import count, duration, rate, say, show, show_json
 from picture_captioner.errors import TruncatedImageError
 from picture_captioner.foreign_text import without_secrets
+from picture_captioner.journal import is_real
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
 
 if TYPE_CHECKING:
     from picture_captioner.backends.base import CaptionBackend
-    from picture_captioner.cli.run_flags import RunFlags
     from picture_captioner.journal import Journal
     from picture_captioner.pipeline.selecting.selection import Batch
 
@@ -36,7 +37,7 @@ def tell_summary(
     if flags.dry_run and not flags.as_json:
         _list_broken(outcomes)
     say(f"Journal: {journal.path}")
-    for line in _next_steps(outcomes, backend, flags, batch, seconds):
+    for line in _next_steps(outcomes, journal, backend, flags, batch, seconds):
         say(line)
     counts = {str(outcome.name.lower()): n for outcome, n in outcomes.counts.items()}
     if flags.as_json:
@@ -89,7 +90,12 @@ def _list_broken(outcomes: Outcomes) -> None:
 
 
 def _next_steps(
-    outcomes: Outcomes, backend: CaptionBackend, flags: RunFlags, batch: Batch, seconds: float
+    outcomes: Outcomes,
+    journal: Journal,
+    backend: CaptionBackend,
+    flags: RunFlags,
+    batch: Batch,
+    seconds: float,
 ) -> list[str]:
     counts = outcomes.counts
     left = batch.left_by_limit + batch.left_by_restart + len(batch.photos) - outcomes.settled
@@ -101,23 +107,25 @@ def _next_steps(
     if counts[Outcome.UNREADABLE]:
         steps.append("Next, when the unreadable photos are back: the same command again")
     if retry and not flags.dry_run:
-        again = _command(flags, f"--retry-status={','.join(retry)}", "--retry-only")
+        again = same_photos(flags, "run", f"--retry-status={','.join(retry)}", "--retry-only")
         steps.append(f"Next, to try the failed ones again: {again}")
     if outcomes.mended:
-        again = _command(flags, "--retry-status=error_corrupt", "--retry-only")
+        again = same_photos(flags, "run", "--retry-status=error_corrupt", "--retry-only")
         steps.append(f"Next, to caption the mended photos: {again}")
     if not flags.accept_truncated and any(map(_is_cut, outcomes.failures)):
         cut = ("--retry-status=error_corrupt", "--retry-only", "--accept-truncated")
         # A placeholder would change nothing: the verdict on the file is real. A dry run shows
         # photos to `mock` whatever backend is set.
         other = ["--backend=NAME"] if backend.placeholder and not flags.dry_run else []
-        again = _command(flags, *cut, *other)
+        again = same_photos(flags, "run", *cut, *other)
         steps.append(f"Next, to caption what is left of the truncated photos: {again}")
     if flags.dry_run:
-        steps.append(f"Next, to caption them: {_command(flags)}")
+        real = same_photos(flags, "run")
+        steps.append(f"Next, to caption them: {real}")
     elif backend.placeholder and not left:
-        real = _command(flags, "--backend=NAME")
-        steps.append(f"Next, for real captions: {real} ('caption.py backends' lists them)")
+        if _has_placeholders(journal, batch):
+            real = same_photos(flags, "run", "--backend=NAME")
+            steps.append(f"Next, for real captions: {real} ('caption.py backends' lists them)")
     elif counts[Outcome.CAPTIONED] and not left:
         report, search = suggested(flags, "report"), suggested(flags, "search", "WORDS")
         steps.append(f"Next, to see the library: {report}; to find photos: {search}")
@@ -136,25 +144,14 @@ def _how_to_go_on(flags: RunFlags, seconds: float) -> str:
     return f"{told} --limit={2 * flags.limit}" if flags.limit else told
 
 
+def _has_placeholders(journal: Journal, batch: Batch) -> bool:
+    """Whether a real backend would have something to say of these photos that is not said."""
+    captions = (journal.index.caption(photo.rel_path) for photo in batch.photos)
+    return any(caption is not None and not is_real(caption) for caption in captions)
+
+
 _RETRIED = (("error_api", Outcome.API_ERROR), ("error_model", Outcome.MODEL_ERROR))
 
 
 def _is_cut(failure: FailedPhoto) -> bool:
     return failure.outcome is Outcome.CORRUPT and failure.code == TruncatedImageError.code
-
-
-_REPEATED = ("include", "exclude", "files_from", "shard")
-"""Of the flags that are no settings, those that say which photos are meant."""
-
-
-def _command(flags: RunFlags, *additions: str) -> str:
-    """`run` for the same photos, with the settings that were given for this one.
-
-    A price limit or an address that was left out would be missed; what was asked for once, such as
-    --force, is not repeated.
-    """
-    other = any(addition.startswith("--backend") for addition in additions)
-    photos = [word for name in _REPEATED for word in as_typed(name, getattr(flags, name))]
-    words = (*photos, *map(str, flags.named), *additions)
-    without = {"backend", "model", "base_url"} if other else ()
-    return suggested(flags, "run", *words, without=without)

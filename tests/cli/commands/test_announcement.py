@@ -30,11 +30,22 @@ class Silent(BackendService):
         (BackendService, Prices(None, "m", OWN), None, "at most about 0.11 USD"),
         (BackendService, Prices(None, "m", OWN), 0.02, "about 2.00 USD, as billed so far"),
         (Silent, Prices(None, "m"), 0.02, "about 2.00 USD, as billed so far"),
-        (Silent, Prices(None, "m", OWN), None, "price unknown ('caption.py estimate' says why)"),
-        (BackendService, Prices(None, "m"), None, "price unknown ('caption.py estimate' says why)"),
+        (
+            Silent,
+            Prices(None, "m", OWN),
+            None,
+            "cost unknown, since nothing says how many tokens a photo takes ('estimate --model m')",
+        ),
+        (BackendService, Prices(None, "m"), None, "price unknown ('estimate --model m' says why)"),
+        (
+            BackendService,
+            Prices(None, "m", OWN, batch=True),
+            None,
+            'price unknown, since the price file says no "batch_share"',
+        ),
         (BackendService, Prices(None, "m", free=True), None, "free"),
     ],
 )
 def test_a_hundred_photos_of_a_hundred_pixels(kind, prices, billed, said):
     backend = kind(BackendSettings(model="m"))
-    assert price_in_words(backend, prices, 100, billed, 100) == said
+    assert price_in_words(backend, prices, 100, billed, 100, "estimate --model m") == said
