@@ -263,6 +263,46 @@ def test_the_command_for_the_failed_ones_takes_no_others_and_costs_no_more(
     assert "1 of 1 photo worked through" in retried.stderr
 
 
+def test_nothing_to_do_says_what_failed_and_how_to_try_it_again(photos, tmp_path, plugin):
+    (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff")
+    given = ("--photos-dir", photos, "--prompt-file=ask.txt")
+    (tmp_path / "ask.txt").write_text("What is it?")
+    first = run_service(tmp_path, plugin, *given, fail="refused", fail_first=1)
+    assert first.returncode == 0, first.stderr
+    assert "refused 1" in first.stderr
+    assert "refused by the service" not in first.stderr, "two meanings of one word"
+    said = run_service(tmp_path, plugin, *given).stderr
+    assert "Nothing to do: 2 photos failed before, the others are done" in said
+    (mended,) = re.findall("^1 photo cannot be decoded; when they are mended: (.*)$", said, re.M)
+    assert shlex.split(mended)[-2:] == ["--retry-status=error_corrupt", "--retry-only"]
+    (command,) = re.findall("^Next, to try 1 photo again: (.*)$", said, re.M)
+    assert "--prompt-file=ask.txt" in shlex.split(command)
+    again = run_service(tmp_path, plugin, *shlex.split(command)[3:])
+    assert "1 of 1 photo worked through" in again.stderr
+    end = run_service(tmp_path, plugin, *given).stderr
+    assert "Nothing to do: 1 photo failed before" in end
+    assert "Next" not in end
+
+
+def test_real_captions_are_not_advised_where_there_are_only_those(photos, tmp_path, plugin):
+    (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff")
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    again = ("--photos-dir", photos, "--retry-status=error_corrupt", "--retry-only")
+    assert "for real captions" not in caption("run", *again, cwd=tmp_path).stderr
+    draw(photos / "new.jpg", seed=77)
+    added = caption("run", "--photos-dir", photos, cwd=tmp_path).stderr
+    assert "Next, for real captions: " in added
+
+
+def test_a_command_for_a_part_of_the_library_is_for_that_part(photos, tmp_path):
+    draw(photos / "a part" / "one.jpg", seed=78)
+    own = {"PHOTOS_DIR": str(photos)}
+    done = caption("run", "--dry-run", photos / "a part", cwd=tmp_path, **own)
+    (command,) = re.findall("^Next, to caption them: (.*)$", done.stderr, re.M)
+    done = caption(*shlex.split(command)[2:], cwd=tmp_path, **own)
+    assert "1 of 1 photo worked through" in done.stderr
+
+
 def test_dry_run_points_at_photos_that_were_mended(photos, tmp_path):
     bad = photos / "bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff")

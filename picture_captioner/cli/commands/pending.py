@@ -9,7 +9,7 @@ from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import Job as SentJob
 from picture_captioner.batch.ledger import not_out, photos_out
 from picture_captioner.cli.program import command
-from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ConfigurationError, PhotoError, Status, UnreadableFileError
 from picture_captioner.image_loader import RAW_EXTENSIONS, read_file
@@ -150,6 +150,24 @@ def tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFlag
         )
     else:
         say(f"Backend: {named(backend)}", always=True)
+
+
+def tell_nothing_to_do(selection: Selection, flags: RunFlags, *, in_jobs: bool) -> None:
+    """Say why there is nothing to do, and how what failed before is tried again."""
+    done, failed = selection.done, selection.done_errors
+    what = "every photo is done"
+    if in_jobs:
+        what = "all is done but what batch jobs hold"
+    elif failed:
+        what = f"{count(failed)} failed before, the others are done"
+    say(f"Nothing to do: {what}. (--retry-status, --stale and --force redo.)")
+    undecodable = done[Status.ERROR_CORRUPT]
+    if retried := [str(s) for s in (Status.ERROR_API, Status.ERROR_MODEL) if done[s]]:
+        again = same_photos(flags, "run", f"--retry-status={','.join(retried)}", "--retry-only")
+        say(f"Next, to try {count(failed - undecodable)} again: {again}")
+    if undecodable:
+        again = same_photos(flags, "run", "--retry-status=error_corrupt", "--retry-only")
+        say(f"{count(undecodable)} cannot be decoded; when they are mended: {again}")
 
 
 def named(backend: CaptionBackend) -> str:

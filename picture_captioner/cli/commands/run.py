@@ -36,6 +36,7 @@ from picture_captioner.cli.commands.pending import (
     reverse_after_a_death,
     shots_of,
     take_raws_of_captions,
+    tell_nothing_to_do,
     tell_selection,
 )
 from picture_captioner.cli.commands.photos import find_photos, read_files_beside
@@ -149,8 +150,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         tell_selection(selection, backends[0], flags)
         batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
         if not batch.photos:
-            done = "all is done but what batch jobs hold" if in_jobs else "every photo is done"
-            say(f"Nothing to do: {done}. (--retry-status, --stale and --force redo.)")
+            tell_nothing_to_do(selection, flags, in_jobs=bool(in_jobs))
             return ExitCode.DONE
         journal.run_begins(reverse=reverse)
         reporter.advanced = lambda: _tell_loop(journal)

@@ -22,7 +22,7 @@ class Outcome(enum.StrEnum):
     RECOGNISED = "recognised: moved, or a copy of another"
     UNCHANGED = "unchanged, caption kept"
     CORRUPT = "cannot be decoded"
-    API_ERROR = "refused by the service"
+    API_ERROR = "failed at the service"
     MODEL_ERROR = "failed in the model"
     UNREADABLE = "could not be read (not recorded; tried again next time)"
     WITHDRAWN = "captioned without being seen (withdrawn; tried again next time)"
