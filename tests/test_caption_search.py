@@ -1,6 +1,9 @@
 """`caption.py search` as a person types it."""
 
 import json
+import re
+import shlex
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -13,7 +16,7 @@ from picture_captioner.cli.commands.search import print_search
 from picture_captioner.errors import BackendUnavailableError, Status
 from picture_captioner.journal import Record
 from picture_captioner.library import Library, PhotoFacts
-from tests.support import caption
+from tests.support import caption, draw
 
 RECORDS = [
     Record(rel_path="2024/beach.jpg", caption="Children on a beach.", status=Status.SUCCESS),
@@ -100,9 +103,38 @@ def test_it_works_with_the_journal_alone_where_nothing_can_be_written(here):
 
 def test_no_journal_yet(tmp_path):
     done = caption("search", "dog", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "captions.jsonl holds no records yet" in done.stderr
+    assert (done.returncode, done.stdout) == (74, "")
+    assert "there is no journal at captions.jsonl; name it with --captions-jsonl" in done.stderr
     assert list(tmp_path.glob("library*")) == []
+
+
+def test_a_year_among_the_words_is_no_time_and_the_command_for_one_is_said(tmp_path):
+    """`search 2020` looks for the word, which captions and names of files seldom have."""
+    draw(tmp_path / "photos" / "IMG_20100501_120000.jpg", seed=1)
+    draw(tmp_path / "photos" / "b" / "IMG_20100502_120000.jpg", seed=2)
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    done = caption("search", "2010", "--not=tag:x", "--photos-dir=photos", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (command,) = re.findall("^For photos taken in 2010: (.*)$", done.stderr, re.M)
+    words = shlex.split(command)
+    assert words[2:] == ["search", "--photos-dir=photos", "date:2010 -tag:x"]
+    assert len(caption(*words[2:], cwd=tmp_path).stdout.splitlines()) == 2
+    assert "taken in" not in caption("search", "2011", "--", "-2010", "201", cwd=tmp_path).stderr
+
+
+def test_what_is_left_is_not_counted_as_shown_when_look_alikes_are_left_out(tmp_path):
+    for number in range(25):
+        draw(tmp_path / "photos" / f"{number}.png", seed=number)
+    for number in (23, 24):
+        shutil.copy(tmp_path / "photos" / "22.png", tmp_path / "photos" / f"{number}.png")
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    some = caption("search", "has:caption", cwd=tmp_path)
+    told = re.search(r"^Up to (\d+) more photos; --limit N shows more$", some.stderr, re.M)
+    whole = caption("search", "has:caption", "--limit=99", cwd=tmp_path).stdout.splitlines()
+    assert told is not None
+    assert len(whole) - 20 <= int(told[1])
+    exact = caption("search", "has:caption", "--all", cwd=tmp_path).stderr
+    assert re.search("^5 more photos; --limit N shows more$", exact, re.M)
 
 
 def test_the_report_is_opened_with_the_search_in_it(here):

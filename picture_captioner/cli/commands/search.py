@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from picture_captioner.cli.command_flags import LISTED, SearchFlags
+from picture_captioner.cli.commands.files import existing_journal
+from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.terminal import count, say, show, show_as_it_is, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REPORT_PAGE = "cluster_report.html"
+
+_YEAR = re.compile("(18|19|20)[0-9]{2}")
 
 
 class TextEmbedder(Protocol):
@@ -49,17 +54,19 @@ def print_search(
 
     Raises:
         UsageError: nothing is asked for, or something that cannot be.
-        JournalError: the journal cannot be read.
+        JournalError: the journal cannot be read, or there is neither one nor a library.
         ConfigurationError: the report that was to be opened is not there.
     """
     settings = flags.settings()
     selection = _selection(flags, words, settings)
-    if not settings.captions_jsonl.exists():
-        say(f"{settings.captions_jsonl} holds no records yet")
-    found = Hits()
-    if settings.captions_jsonl.exists() or settings.has_library:
-        found = _search(settings, selection, flags, embedder)
+    if not settings.has_library:
+        existing_journal(flags)
+    elif not settings.library and not settings.captions_jsonl.exists():
+        say(f"There is no journal at {settings.captions_jsonl}: searching library.db alone")
+    found, years = _search(settings, selection, flags, embedder)
     _tell(found, selection, flags, settings)
+    for year in years:
+        say(f"For photos taken in {year}: {_taken_in(year, selection, flags)}")
     if flags.open_report:
         open_report(flags.out, str(selection))
     return ExitCode.DONE
@@ -98,8 +105,11 @@ def _in_library(term: Term, photos_dir: Path | None) -> Term:
 
 def _search(
     settings: Settings, selection: Selection, flags: SearchFlags, embedder: TextEmbedder | None
-) -> Hits:
-    """Search in library.db or, if that cannot be used, in an index made for this once."""
+) -> tuple[Hits, list[str]]:
+    """Search in library.db or, if that cannot be used, in an index made for this once.
+
+    And the years among the words in which photos were taken.
+    """
     journal = settings.captions_jsonl
     try:
         with Library.open(settings.library_home, say) as library:
@@ -147,7 +157,7 @@ def _find(
     selection: Selection,
     flags: SearchFlags,
     embedder: TextEmbedder | None,
-) -> Hits:
+) -> tuple[Hits, list[str]]:
     if journal.exists():
         followed = library.follow_journal(journal)
         if followed.damaged:
@@ -158,7 +168,7 @@ def _find(
     if selection.of_kind("place"):
         name_places(library)
     words = " ".join(term.value for term in selection.looked_for)
-    return library.search(
+    found = library.search(
         selection,
         flags.limit or (None if flags.paths0 else LISTED),
         Lookups(
@@ -169,6 +179,16 @@ def _find(
         by_date=flags.sort == "date",
         fold=not flags.all_,
     )
+    words = (t.value for t in selection.of_kind("word") if not t.negated)
+    years = filter(_YEAR.fullmatch, words)
+    taken = (year for year in years if any(library.select(Selection((checked("date", year),)))))
+    return found, list(taken)
+
+
+def _taken_in(year: str, selection: Selection, flags: SearchFlags) -> str:
+    """The same search with the year as a time, which a bare word is not: it may be a number."""
+    rest = Selection(tuple(term for term in selection.terms if term[:2] != ("word", year)))
+    return suggested(flags, "search", f"date:{year} {rest}".strip())
 
 
 def _contents_of_person(library: Library, journal: Path, name: str) -> set[str]:
@@ -251,7 +271,9 @@ def _tell(found: Hits, selection: Selection, flags: SearchFlags, settings: Setti
     if found.folded:
         say(f"{count(found.folded, 'near-duplicate')} of these left out; --all shows them")
     if found.more and flags.limit is None:
-        say(f"{count(found.more, 'more photo')}; --limit N shows more")
+        # Look-alikes among them are not told apart before they are shown.
+        most = "" if flags.all_ else "Up to "
+        say(f"{most}{count(found.more, 'more photo')}; --limit N shows more")
 
 
 def _as_mapping(hit: Hit, folder: Path | None) -> dict[str, object]:
