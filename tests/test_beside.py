@@ -69,6 +69,21 @@ def test_search_finds_what_others_say(here, words, path):
         assert found(here, *words) == [path]
 
 
+def test_keywords_of_other_programs_are_tags_like_any(here):
+    """`search tag:` finds them and `tags delete` hides them, so `tags list` counts them."""
+
+    def listed():
+        shown = caption("tags", "list", "--json", cwd=here)
+        return {row["tag"]: row["photos"] for row in json.loads(shown.stdout)}
+
+    (here / "captions.jsonl").touch()
+    assert listed()["lake"] == listed()["boat"] == 1
+    done = caption("tags", "delete", "lake", cwd=here)
+    assert "lake: left out everywhere from now on (1 photo with it)" in done.stderr
+    assert "lake" not in listed()
+    assert found(here, "tag:lake") == []
+
+
 def test_places_and_times_are_merged_and_sourced(here):
     assert set(found(here, "has:place")) == {f"{FOLDER}/IMG_1(1).jpg", "b.jpg", "apple/IMG_1.JPG"}
     assert set(found(here, "has:time")) == set(found(here, "has:place"))

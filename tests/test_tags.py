@@ -46,10 +46,8 @@ def test_decisions_hold_in_search_report_and_exports(library):
     assert found(library, "tag:dog") == found(library, "tag:animal") == {"c.jpg"}
     said = run(library, "tags", "merge", "cycle", "bike", "bicycle").stderr
     assert "bike: called cycle from now on (1 photo with it)" in said
-    said = run(library, "tags", "delete", "blurry", "cycel").stderr
-    assert (
-        "cycel: left out everywhere from now on (0 photos with it; did you mean 'cycle'?)" in said
-    )
+    said = run(library, "tags", "delete", "blurry").stderr
+    assert "blurry: left out everywhere from now on (1 photo with it)" in said
     assert listed(library) == {"cycle": 2, "Animal > Dog": 1, "snow": 1}
     assert found(library, "tag:cycle") == found(library, "cycle") == {"a.jpg", "b.jpg"}
     assert not found(library, "tag:bike")
@@ -61,6 +59,23 @@ def test_decisions_hold_in_search_report_and_exports(library):
     assert "cycle" in sidecar
     assert "bike" not in sidecar
     assert (library / "captions.jsonl").read_bytes() == journal
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("delete", "snow", "Bicylce"), ("rename", "Bicylce", "x"), ("merge", "x", "Bicylce")],
+)
+def test_a_misspelt_tag_is_refused_and_nothing_is_decided(library, arguments):
+    done = caption("tags", *arguments, cwd=library)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "no photo has the tag Bicylce; did you mean 'bicycle'?" in done.stderr
+    assert not (library / "tags.jsonl").exists()
+
+
+def test_what_was_decided_can_be_decided_again_though_no_photo_shows_it(library):
+    run(library, "tags", "delete", "snow")
+    run(library, "tags", "rename", "snow", "winter")
+    assert listed(library)["winter"] == 1
 
 
 def test_the_report_calls_tags_as_they_are_called_now(library):

@@ -352,7 +352,8 @@ class Library:
 
     def tag_counts(self, name: Callable[[str], str | None] = str) -> list[tuple[str, int]]:
         """How many photos have each tag, called as `name` says (None: not at all)."""
-        with self.database.reading() as connection:
+        with self.database.transaction() as connection:
+            told.tell_pending(connection)
             return tags.counts(connection, name, tag_key)
 
     def tags_pending(self, identity: str, version: str | None) -> list[str]:

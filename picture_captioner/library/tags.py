@@ -147,7 +147,7 @@ def of_pictures(connection: Connection) -> list[str]:
 
 
 def every(connection: Connection) -> Iterator[PhotoTag]:
-    """Every tag of every photo, those of captions first."""
+    """Every tag of every photo, those of captions first, other programs' keywords last."""
     for key, tag in connection.execute(
         "SELECT rel_path, tag FROM caption_tags ORDER BY rel_path, tag"
     ):
@@ -159,6 +159,14 @@ def every(connection: Connection) -> Iterator[PhotoTag]:
         )
         for key, tag, category, confidence in by_model:
             yield PhotoTag(from_key(key), tag, category, confidence)
+    for column in ("rel_path", "content"):
+        told = connection.execute(
+            "SELECT located.rel_path, value FROM told_facts JOIN told ON told.id = told "  # noqa: S608
+            f"JOIN located ON located.{column} = told.{column} "
+            "WHERE kind = 'keyword' ORDER BY located.rel_path, value"
+        )
+        for key, tag in told:
+            yield PhotoTag(from_key(key), tag)
 
 
 def counts(

@@ -65,7 +65,7 @@ def _counts(flags: Flags) -> list[tuple[str, int]]:
 
 def rename_tag(flags: Flags, tag: str, name: str) -> int:
     """Call a tag otherwise."""
-    known, new = _known(flags), _checked(name)
+    known, new = _known(flags, [tag]), _checked(name)
     _tell(known, [tag], new)
     if tag_key(tag) != tag_key(new) and tag_key(new) in known:
         say(f"{new} is a tag already: the two are one from now on")
@@ -74,13 +74,13 @@ def rename_tag(flags: Flags, tag: str, name: str) -> int:
 
 def merge_tags(flags: Flags, into: str, tags: Sequence[str]) -> int:
     """Make several tags one."""
-    _tell(_known(flags), tags, _checked(into))
+    _tell(_known(flags, tags), tags, _checked(into))
     return _decide(flags, "merge", tags=[*map(_checked, tags)], into=_checked(into))
 
 
 def delete_tags(flags: Flags, tags: Sequence[str]) -> int:
     """Show tags nowhere any more."""
-    _tell(_known(flags), tags, None)
+    _tell(_known(flags, tags), tags, None)
     return _decide(flags, "delete", tags=[*map(_checked, tags)])
 
 
@@ -99,17 +99,27 @@ def restore_tags(flags: Flags, tags: Sequence[str]) -> int:
     return _decide(flags, "restore", tags=[*map(_checked, tags)])
 
 
-def _known(flags: Flags) -> dict[str, tuple[str, int]]:
-    return {tag_key(tag): (tag, number) for tag, number in _counts(flags)}
+def _known(flags: Flags, tags: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """The tags that photos have, with their numbers.
+
+    Raises:
+        UsageError: one of `tags` is misspelt: no photo has it, and nothing was decided about it.
+    """
+    known = {tag_key(tag): (tag, number) for tag, number in _counts(flags)}
+    decided = TagDecisions.beside(existing_journal(flags)).called
+    for tag in map(_checked, tags):
+        if tag_key(tag) not in known.keys() | decided:
+            near = did_you_mean(tag, [spelled for spelled, _ in known.values()])
+            raise UsageError(f"no photo has the tag {tag}{near}. Nothing is changed")
+    return known
 
 
 def _tell(known: dict[str, tuple[str, int]], tags: Sequence[str], name: str | None) -> None:
-    """Say what happens to which photos; a tag that no photo has may come later."""
+    """Say what happens to which photos."""
+    what = "left out everywhere" if name is None else f"called {name}"
     for tag in map(_checked, tags):
         spelled, photos = known.get(tag_key(tag), (tag, 0))
-        what = "left out everywhere" if name is None else f"called {name}"
-        near = did_you_mean(tag_key(tag), list(known)) if not photos else ""
-        say(f"{spelled}: {what} from now on ({count(photos)} with it{near})")
+        say(f"{spelled}: {what} from now on ({count(photos)} with it)")
 
 
 def _checked(tag: str) -> str:
