@@ -21,7 +21,7 @@ from picture_captioner.metadata.xmp_packet import Region, XmpPacket
 from picture_captioner.pipeline.people.people_file import read_decisions
 from picture_captioner.writeback.containers import take_apart
 from tests.needs import need
-from tests.support import ROOT, caption, draw, environment, records
+from tests.support import ROOT, caption, draw, environment, open_database, records
 from tests.test_write import HERE, contents, journal
 from tests.writeback.test_sidecars import digikam, immich, lightroom, photoprism
 
@@ -207,6 +207,71 @@ def test_what_library_db_and_people_know_goes_along_and_comes_back(here):
     caption("forget", "a.jpg", "twin.jpg", *HERE, cwd=here)
     assert old not in (here / "people.jsonl").read_text()
     assert new not in (here / "people.jsonl").read_text()
+
+
+def known_by_content(folder, content):
+    """The rows of every table that know this content, without the content and ids."""
+    found = {}
+    with open_database(folder / "library.db") as db:
+        tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            names = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            key = next((name for name in ("content", "key") if name in names), None)
+            if key is None or ("rel_path" in names and table != "told"):
+                continue
+            kept = ", ".join(name for name in names if name not in {key, "id"}) or "1"
+            where = f"WHERE {key} = ?"
+            rows = db.execute(f"SELECT {kept} FROM {table} {where}", (content.encode(),))
+            if some := sorted(map(repr, rows)):
+                found[table] = some
+    return found
+
+
+@pytest.mark.parametrize("captions", [["One"], ["One", "Another"]])
+def test_every_copy_of_a_photo_goes_on_being_known(here, captions):
+    """Of files with the same bytes one took what was known, and the others were read again."""
+    photo = here / "photos" / "a.jpg"
+    copies = [photo, here / "photos" / "a2.jpg", here / "photos" / "sub" / "a3.jpg"]
+    for copy in copies[1:]:
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(photo.read_bytes())
+    old = sha(photo)
+    said = {
+        copy.relative_to(here / "photos").as_posix(): captions[number % len(captions)]
+        for number, copy in enumerate(copies)
+    }
+    journal(
+        here,
+        {
+            name: {"caption": text, "tags": ["t"], **facts_of(here / "photos" / name)}
+            for name, text in said.items()
+        },
+    )
+    done = caption("process", *HERE, "--stage=normalize", "--stage=metadata", cwd=here)
+    assert done.returncode == 0, done.stderr
+    with Library.open(here / "library.db", pytest.fail) as db:
+        db.save_text(old, "reader", [("EXIT 4711", 0.9, ((0.0, 0.0),) * 4)])
+        db.note_stage(old, "text", "reader")
+        db.save_vectors("embedder", [old], np.eye(8, dtype=np.float32)[:1])
+    before = known_by_content(here, old)
+    assert {"stages", "texts", "told", "vectors", "thumbnails", "written"} <= before.keys()
+
+    def found(words):
+        shown = caption("search", *HERE, "--all", "--captions-only", "--json", words, cwd=here)
+        return {hit["rel_path"] for hit in json.loads(shown.stdout)}
+
+    assert found("4711") == found("grandma") == said.keys()
+    write(here)
+    new = {sha(copy) for copy in copies}
+    assert old not in new
+    assert len(new) == len(captions)
+    for content in new:
+        assert known_by_content(here, content) == before
+    assert found("4711") == found("grandma") == said.keys()
+    assert json.loads(caption("undo", *HERE, "--all", "--json", cwd=here).stdout)
+    assert {sha(copy) for copy in copies} == {old}
+    assert known_by_content(here, old) == before
+    assert found("4711") == found("grandma") == said.keys()
 
 
 def facts_of_file(path):

@@ -6,6 +6,7 @@ by which all of it is kept, is another.
 
 from __future__ import annotations
 
+from picture_captioner.library import texts, told
 from picture_captioner.library.home import Connection
 from picture_captioner.library.schema import to_key
 
@@ -13,9 +14,8 @@ from picture_captioner.library.schema import to_key
 def carry(connection: Connection, rel_path: str, old: str, new: str) -> None:
     """Let what is kept under the old hash be under the new one, for this path.
 
-    Where another file still has the old content, what is known of it is copied. Tables whose rows
-    have words in a full-text index beside them (texts, told) stay with that other file: the text is
-    read again in this one. What the new hash has already stays.
+    Where another file still has the old content, what is known of it is copied. What the new hash
+    has already stays.
     """
     path, before, after = to_key(rel_path), to_key(old), to_key(new)
     shared = connection.execute(
@@ -43,4 +43,21 @@ def carry(connection: Connection, rel_path: str, old: str, new: str) -> None:
                 (after, before),
             )
     if shared:
-        connection.execute("DELETE FROM stages WHERE content = ? AND stage = 'text'", (after,))
+        _copy_what_is_indexed(connection, old, new)
+
+
+def _copy_what_is_indexed(connection: Connection, old: str, new: str) -> None:
+    """Copy what has its words in a full-text index beside it: texts, and what is told inside."""
+    before, after = to_key(old), to_key(new)
+    read = connection.execute("SELECT reader FROM texts WHERE content = ?", (before,)).fetchone()
+    lines = texts.load(connection, old)
+    if read is not None and lines is not None and texts.load(connection, new) is None:
+        texts.save(connection, new, read[0], lines)
+    said = "SELECT 1 FROM told WHERE content = ?"
+    if connection.execute(said, (before,)).fetchone() is None:
+        return
+    if connection.execute(said, (after,)).fetchone() is None:
+        (written,) = connection.execute(
+            "SELECT metadata FROM written WHERE content = ?", (before,)
+        ).fetchone() or (None,)
+        told.tell_written(connection, after, told.read_metadata(written))
