@@ -197,6 +197,19 @@ def test_journal_check_and_compact(photos, tmp_path, plugin):
     assert caption("journal", "check", cwd=tmp_path).returncode == 0
 
 
+def test_journal_check_says_of_a_torn_line_what_is_so(tmp_path):
+    """It is no damage (docs/journal-format.md), is not denied either, and nothing is cut off."""
+    journal = tmp_path / "captions.jsonl"
+    journal.write_bytes(b'{"rel_path":"2.j')
+    done = caption("journal", "check", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "line 1 (byte 0) is not a record" in done.stdout
+    assert "discarded 1 malformed line in reading (16 bytes, at the end" in done.stderr
+    assert "The file is as it was" in done.stderr
+    assert "No damage but for that line: 0 records" in done.stderr
+    assert journal.read_bytes() == b'{"rel_path":"2.j'
+
+
 def test_under_the_loop_it_counts_what_is_new_and_takes_a_model(photos, tmp_path):
     said = tmp_path / "said"
     flags = ("run", "--backend=mock", "--photos-dir=photos", "--restart-every=3")

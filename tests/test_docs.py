@@ -90,6 +90,67 @@ def test_every_flag_that_a_document_names_exists():
         assert named - known - foreign == set(), document
 
 
+def commands_in(text):
+    """What a document has people type, without comments and what follows in a pipe; each program's.
+
+    Whole lines, and the words between backticks, which may leave out what is to be filled in.
+    """
+    text = re.sub(r"\\\n *", "", text)
+    for indent, program, words in re.findall(
+        r"(^ {4,}|`)(?:[^`\n]*?[ ;])?(caption|cluster_report)\.py (?! )((?:[^`\n]|(?<=#)`)+)",
+        text,
+        re.M,
+    ):
+        if indent != "`":  # a column to the right says what it does
+            words = re.split(r" {3,}|\s[|#;>]|; ", words)[0]
+        elif words.count("'") % 2 or "..." in words:
+            continue
+        yield program, indent == "`", shlex.split(words)
+
+
+def parse(program, words):
+    """As the program would, up to what the command does.
+
+    Raises:
+        typer.TyperException: there is no such command or flag, or a value does not fit.
+    """
+    app = report_app.app if program == "cluster_report" else caption_app.app
+    command, name = typer.main.get_command(app), program
+    while getattr(command, "commands", None):
+        with command.make_context(name, words) as context:
+            found = command.resolve_command(context, [*context._protected_args, *context.args])
+        name, command, words = found
+    command.make_context(name, words)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_every_command_of_a_document_is_one(document):
+    """Each flag is the command's own, and not only one that some other command has."""
+    wrong = []
+    for program, inline, words in commands_in(document.read_text("utf-8")):
+        try:
+            parse(program, words)
+        except typer.Exit:  # --help and --version say what they have to say at once
+            continue
+        except typer.TyperException as error:
+            if not (inline and type(error).__name__ == "MissingParameter"):
+                wrong.append(f"{program}.py {shlex.join(words)}: {error.format_message()}")
+    assert not wrong
+
+
+def test_a_command_that_is_none_would_be_found():
+    found = list(
+        commands_in("    uv run caption.py report --library X   # says\n`caption.py tags x`")
+    )
+    assert found == [
+        ("caption", False, ["report", "--library", "X"]),
+        ("caption", True, ["tags", "x"]),
+    ]
+    for program, _, words in found:
+        with pytest.raises(typer.TyperException):
+            parse(program, words)
+
+
 def test_exit_codes_are_the_ones_of_the_program():
     assert errors.exit_code_table() in (ROOT / "docs" / "exit-codes.md").read_text("utf-8")
     documented = {meaning.code for meaning in errors.EXIT_CODE_MEANINGS}

@@ -53,10 +53,13 @@ def check_journal(flags: Flags) -> int:
     if index.torn and not endless:
         if not flags.as_json:
             show(str(index.torn))
-        say(f"{path.name}: discarded 1 malformed line ({index.torn_bytes} bytes, at the end)")
+        say(
+            f"{path.name}: discarded 1 malformed line in reading ({index.torn_bytes} bytes, at the "
+            "end: a killed run leaves one). The file is as it was; the next run cuts it off"
+        )
     good = f"{count(index.records, 'record')} of {count(len(index.entries))} in {path}"
     if not index.damage:
-        say(f"No damage: {good}")
+        say(f"No damage{' but for that line' if index.torn else ''}: {good}")
         return ExitCode.DONE
     advice = _NO_LINE_END if endless else _DAMAGED_LINES
     say(f"{count(len(index.damage), 'damaged line')}, {good}. {advice}")

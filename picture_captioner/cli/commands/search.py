@@ -179,8 +179,7 @@ def _find(
         by_date=flags.sort == "date",
         fold=not flags.all_,
     )
-    words = (t.value for t in selection.of_kind("word") if not t.negated)
-    years = filter(_YEAR.fullmatch, words)
+    years = (t.value for t in selection.looked_for if t.kind == "word" and _YEAR.fullmatch(t.value))
     taken = (year for year in years if any(library.select(Selection((checked("date", year),)))))
     return found, list(taken)
 
