@@ -28,9 +28,15 @@ LEAST_SECRET = 6
 such as `x` or `EMPTY`, and a caption may hold those."""
 
 _LONGEST_PLAIN_WORD = 20
+_LEAST_BODY = 12
+"""Letters and digits of a key that no text holds by chance, so that what is between them and how
+they are written may be passed over."""
 _LEAST_PREFIX = 6
 
 _SECRET_NAMES = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$", re.IGNORECASE)
+_PREFIX = re.compile(r"AIza|[A-Za-z0-9]{1,8}[-_]")
+_PLAIN = re.compile(r"[A-Za-z0-9]")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9]+")
 _MARKUP = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 _ENCODED = re.compile(r"(?:data:[\w/;]+,)?[A-Za-z0-9+/=_-]{80,}")
 _KEY_LIKE = re.compile(
@@ -42,8 +48,8 @@ _QUOTED_PATH = re.compile(r"(?<=['\"])(?:[A-Za-z]:[\\/]|/)[^'\"\n]*[\\/]([^'\"\\
 _UNIX_PATH = re.compile(r"(?<![\w.:/-])(?:/[^\s/'\":,;()]+)+/([^\s/'\":,;()]+)")
 _WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\(?:[^\s\\'\"]+\\)*([^\s\\'\"]+)")
 
-_forms: dict[str, tuple[str, ...]] = {}
-"""The keys of this process, and all that a server may make of each."""
+_keys: set[str] = set()
+"""The keys of this process."""
 
 T = TypeVar("T")
 
@@ -56,7 +62,7 @@ def keep_secret(key: str) -> None:
     key = key.strip()
     word = key.isalpha() and key.islower() and len(key) < _LONGEST_PLAIN_WORD
     if len(key) >= LEAST_SECRET and not word:
-        _forms[key] = forms_of(key)
+        _keys.add(key)
 
 
 def keep_secrets_of(variables: Mapping[str, str | None]) -> None:
@@ -68,35 +74,74 @@ def keep_secrets_of(variables: Mapping[str, str | None]) -> None:
 
 @functools.cache
 def forms_of(secret: str) -> tuple[str, ...]:
-    """The secret itself, reversed, in base64 wherever it begins, in hex, in a URL and in JSON."""
-    data = secret.encode("utf-8", "surrogateescape")
-    found = [secret, secret[::-1], quote(secret, safe=""), json.dumps(secret)[1:-1]]
-    found += [data.hex(), data.hex().upper()]
-    for before in range(3):
-        # Only what no byte before or after it can change.
-        first, end = -(-before * 8 // 6), (before + len(data)) * 8 // 6
-        encoded = base64.b64encode(bytes(before) + data).decode("ascii")[first:end]
-        found += [encoded, encoded.translate(str.maketrans("+/", "-_"))]
-    return tuple(sorted(set(found), key=len, reverse=True))
+    """The secret and its bodies: as they are, reversed, in base64, in hex, in a URL and in JSON."""
+    found: set[str] = set()
+    for text in (secret, *_bodies(secret)[1:]):
+        data = text.encode("utf-8", "surrogateescape")
+        found |= {text, text[::-1], quote(text, safe=""), json.dumps(text)[1:-1]}
+        found |= {data.hex(), data.hex().upper()}
+        for before in range(3):
+            # Only what no byte before or after it can change.
+            first, end = -(-before * 8 // 6), (before + len(data)) * 8 // 6
+            encoded = base64.b64encode(bytes(before) + data).decode("ascii")[first:end]
+            found |= {encoded, encoded.translate(str.maketrans("+/", "-_"))}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _bodies(secret: str) -> list[str]:
+    """The secret, and what is left without its prefixes (`sk-`, `sk-ant-`), while that is long."""
+    found = [secret]
+    while (prefix := _PREFIX.match(found[-1])) and _plain(found[-1][prefix.end() :]):
+        found.append(found[-1][prefix.end() :])
+    return found
+
+
+def _plain(text: str) -> str:
+    """The letters and digits of a key or its body; empty where a text may hold them by chance."""
+    plain = _NOT_PLAIN.sub("", text).lower()
+    told_apart = any(map(str.isdigit, plain)) or len(plain) >= _LONGEST_PLAIN_WORD
+    return plain if len(plain) >= _LEAST_BODY and told_apart else ""
+
+
+@functools.cache
+def _plain_forms(secret: str) -> tuple[str, ...]:
+    plain = [_plain(body) for body in _bodies(secret)]
+    return tuple(form for text in plain if text for form in (text, text[::-1]))
 
 
 def without_secrets(text: str) -> str:
     """The text with `[key]` for every key that was told to `keep_secret`, in every form."""
-    for forms in _forms.values():
-        text = _replaced(text, forms)
+    for key in _keys:
+        text = _replaced(text, key)
     return text
 
 
-def _replaced(text: str, forms: tuple[str, ...]) -> str:
-    for form in forms:
+def _replaced(text: str, secret: str) -> str:
+    for form in forms_of(secret):
         if form in text:
             text = text.replace(form, "[key]")
+    plain = _NOT_PLAIN.sub("", text).lower()
+    for form in _plain_forms(secret):
+        if form in plain:  # its letters are spaced out, joined otherwise, or over several lines
+            text = _replaced_loosely(text, plain, form)
+            plain = _NOT_PLAIN.sub("", text).lower()
     return text
+
+
+def _replaced_loosely(text: str, plain: str, form: str) -> str:
+    """The text without `form`, which `plain`, its letters and digits in a row, holds."""
+    places = [match.start() for match in _PLAIN.finditer(text)]
+    kept, after, found = [], 0, plain.find(form)
+    while found >= 0:
+        kept += [text[after : places[found]], "[key]"]
+        after = places[found + len(form) - 1] + 1
+        found = plain.find(form, found + len(form))
+    return "".join(kept) + text[after:]
 
 
 def all_without_secrets(value: T) -> T:
     """`without_secrets` for every text in lists and dictionaries, their keys included."""
-    if not _forms:
+    if not _keys:
         return value
     return _cleaned(value)  # type: ignore[return-value]
 
@@ -125,10 +170,10 @@ def clean(text: str, limit: int, secret: str = "") -> str:
     """
     if _MARKUP.match(text, 0, MAX_LOOKED_AT):
         return ""
-    known = [*_forms.values(), *([forms_of(secret)] if secret else [])]
+    known = [*_keys, *([secret] if secret else [])]
     looked_at = cut(text)
-    for forms in known:
-        looked_at = _replaced(looked_at, forms)
+    for key in known:
+        looked_at = _replaced(looked_at, key)
     if len(text) > MAX_LOOKED_AT:
         looked_at = _without_beginning_of(looked_at, known)
     shown = _KEY_LIKE.sub("[key]", _ENCODED.sub("[data]", looked_at))
@@ -142,15 +187,15 @@ def _without_places(text: str) -> str:
     return _WINDOWS_PATH.sub(r"\1", _UNIX_PATH.sub(r"\1", _QUOTED_PATH.sub(r"\1", text)))
 
 
-def _without_beginning_of(text: str, known: list[tuple[str, ...]]) -> str:
+def _without_beginning_of(text: str, known: list[str]) -> str:
     """The text without the beginning of a secret at its end, where it was cut."""
     for start in _beginnings(text, known):
         return text[:start]
     return text
 
 
-def _beginnings(text: str, known: list[tuple[str, ...]]) -> Iterator[int]:
-    for form in (form for forms in known for form in forms):
+def _beginnings(text: str, known: list[str]) -> Iterator[int]:
+    for form in (form for key in known for form in forms_of(key)):
         for length in range(min(len(form) - 1, len(text)), _LEAST_PREFIX - 1, -1):
             if text.endswith(form[:length]):
                 yield len(text) - length

@@ -46,7 +46,7 @@ KEY = "sk-proj-CANARY0123456789"
 
 @pytest.fixture
 def no_keys(monkeypatch):
-    monkeypatch.setattr(foreign_text, "_forms", {})
+    monkeypatch.setattr(foreign_text, "_keys", set())
 
 
 def quoted(said: str, secret: str) -> str:
@@ -135,6 +135,34 @@ def test_keys_that_a_caption_may_hold_by_chance_are_left(no_keys):
     }
 
 
+@pytest.mark.parametrize(
+    "echo",
+    [
+        " ".join(KEY),
+        "-".join(KEY[3:]),
+        "-\n".join(KEY).upper(),
+        f"{KEY[:12]}\n    {KEY[12:]}",
+        KEY.removeprefix("sk-"),
+        KEY.removeprefix("sk-proj-").lower(),
+        " ".join(KEY)[::-1],
+        base64.b64encode(KEY.removeprefix("sk-proj-").encode()).decode(),
+    ],
+)
+def test_a_key_written_otherwise_or_without_its_prefix_is_taken_out(no_keys, echo):
+    keep_secret(KEY)
+    for said in (without_secrets(f"a {echo} b"), clean(f"a {echo} b", 400)):
+        assert said.startswith("a [key]"), said
+        assert said.endswith(" b"), said
+        assert "canary" not in said.lower().replace(" ", "").replace("-", "")
+
+
+def test_captions_keep_words_that_only_resemble_a_key(no_keys):
+    for key in ("lm-studio", "my-local-secret-key", "sk-local", KEY):
+        keep_secret(key)
+    said = "An LM studio: my local secret key on a ring, canary 0123, SK local."
+    assert without_secrets(said) == said
+
+
 # --- time ---
 
 
@@ -184,7 +212,7 @@ HANDLERS: dict[str, Callable[[str], object]] = {
     "clean, uncut": lambda said: foreign_text._without_places(
         foreign_text._KEY_LIKE.sub("", foreign_text._ENCODED.sub("", said))
     ),
-    "without_secrets": lambda said: [part for part in forms_of(KEY) if part in said],
+    "without_secrets": lambda said: foreign_text._replaced(said, KEY),
     "safe": terminal.safe,
     "an answer": _judge,
     "fields": _read_fields,
@@ -207,6 +235,7 @@ HANDLERS: dict[str, Callable[[str], object]] = {
     "a copy's name": lambda said: duplicates._COPY.search(said),
 }
 NASTY = (
+    "C A N A R Y 0-1-2-3-4-5-6-7-8-9 ",
     "é", "1", " ", "\n", "/", ":", '\t"', "; ", "/a", "/é ", "a://b?", "://", "://a@", "a:\\",
     "data:x;", "sk-", "Bearer ", "```{", "{", "{}", "<think>", "</think>", "no é ", "model é", "'",
     "=+", "(1", "e\u0301", "QUJD", "--", "1,", "q =", "exceeded your current quota",

@@ -212,6 +212,10 @@ def echoing(server, backend: str, how: str, key: str) -> None:
         for name in ("model", "modelVersion"):
             if name in answer.body:
                 answer.body[name] = f"gpt-{key[::-1]}"
+        if kind == "openai":
+            answer.body["service_tier"] = key
+        elif kind == "anthropic":
+            answer.body["usage"]["service_tier"] = " ".join(key)
     else:
         status = {"in an error": 400, "in a refusal": 403}.get(how, 500)
         answer = {
@@ -253,3 +257,4 @@ def test_a_key_that_a_server_gives_back_is_kept_nowhere(tmp_path, backend, how):
     for place, data in (kept | said).items():
         for form in forms_of(key):
             assert form.encode() not in data, f"{form} in {place}: {data[:2000]!r}"
+        assert " ".join(key).encode() not in data, place

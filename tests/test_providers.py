@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -251,3 +252,45 @@ def test_a_run_without_a_photos_directory_begins_no_file(tmp_path):
     refused = caption("run", "--backend=mock", "--photos-dir=none", cwd=tmp_path)
     assert refused.returncode == 78, refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def monsters():
+    """Answers of which each ended a run, or filled the journal, by one value in it."""
+    usage = {"prompt_tokens": 900, "completion_tokens": 12, "total_tokens": 912}
+    digits = b"9" * 400
+    for more in (
+        {},
+        {"usage": usage | {"prompt_tokens": "DIGITS"}},
+        {"usage": usage | {"completion_tokens": "DIGITS", "total_tokens": float("inf")}},
+        {"usage": usage | {"cost": float("inf")}},
+        {"usage": usage | {"cost": 1e308}},
+        {"usage": usage | {"prompt_tokens_details": {"cached_tokens": "DIGITS"}}},
+        {"model": "m" * 3_000_000},
+        {"model": ["m"], "service_tier": "t" * 3_000_000},
+        {"model": "m\ud83d\x00\x1b]0;x\x07", "service_tier": "\ud83d"},
+    ):
+        body = completion(f"A \udcff boat beside {len(str(more))} gulls.") | more
+        yield Reply(body=json.dumps(body).encode().replace(b'"DIGITS"', digits))
+    chinese = completion("".join(chr(0x4E00 + n * 7 % 20_000) for n in range(3_000_000)))
+    yield Reply(body=json.dumps(chinese, ensure_ascii=False).encode())
+    yield Reply(body=completion(" ".join(f"word{n}" for n in range(200_000))))
+
+
+def test_an_absurd_answer_costs_no_run_and_no_room(tmp_path):
+    answers = list(monsters())
+    library(tmp_path / "photos", len(answers) + 1)
+    with Provider() as server:
+        server.script.extend(answers)
+        done = run_openai(tmp_path, server, "--max-workers=1")
+        assert done.returncode == 0, done.stderr
+        assert len(server.captions_asked()) == len(answers) + 1
+    found = records(tmp_path / "captions.jsonl")
+    assert len(found) == len(answers) + 1
+    assert (tmp_path / "captions.jsonl").stat().st_size < 1_000 * len(found)
+    failed = [record for record in found if record["status"] != "success"]
+    assert [record["error"]["code"] for record in failed] == ["too_long"] * 2
+    for record in found:
+        assert record["requests"] == 1
+        assert record.get("cost_usd", 0) < 0.01
+        assert record.get("input_tokens") in {900, None}
+    assert all(record["cost_usd"] for record in failed), "what was billed is recorded"

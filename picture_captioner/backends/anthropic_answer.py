@@ -11,7 +11,7 @@ from anthropic.types import Message
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.reasoning import without_reasoning
-from picture_captioner.backends.tokens import count, one_request, total
+from picture_captioner.backends.tokens import count, name_in, one_request, total
 from picture_captioner.errors import ModelError, Usage
 
 
@@ -33,8 +33,7 @@ def read_answer(message: Message, requests: int = 1) -> Caption:
     if not text:
         code = "reasoning" if raw.strip() else "empty"
         raise ModelError("the model returned no caption", code=code, usage=usage)
-    version = getattr(message, "model", None)
-    return Caption(text, model_version=version if isinstance(version, str) else None, **usage)
+    return Caption(text, model_version=name_in(getattr(message, "model", None)), **usage)
 
 
 def _check_finished(reason: object, usage: Usage) -> None:
@@ -73,7 +72,7 @@ def _usage(message: Message) -> Usage:
     usage = one_request(
         total(new, cached, kept), count(output), count(cached), count(kept), count(for_an_hour)
     )
-    tier = getattr(reported, "service_tier", None)
-    if isinstance(tier, str) and tier != "standard":
+    tier = name_in(getattr(reported, "service_tier", None))
+    if tier is not None and tier != "standard":
         usage["service_tier"] = tier
     return usage

@@ -54,6 +54,7 @@ from picture_captioner.backends.tokens import (
     anthropic_tokens,
     count,
     expected_tokens,
+    name_in,
     one_request,
     total,
 )
@@ -391,7 +392,7 @@ def _usage(answer: Mapping[str, Any]) -> Usage:
     for_an_hour = total(*(one.get("inputTokens") for one in details))
     output = count(reported.get("outputTokens"))
     usage = one_request(read, output, count(cached), count(kept), for_an_hour)
-    tier = (answer.get("serviceTier") or {}).get("type")
-    if isinstance(tier, str) and tier != "default":
+    tier = name_in((answer.get("serviceTier") or {}).get("type"))
+    if tier is not None and tier != "default":
         usage["service_tier"] = tier
     return usage

@@ -6,7 +6,6 @@ nothing is taken on trust: a field of the wrong type counts as missing.
 
 from __future__ import annotations
 
-import math
 import re
 
 from openai.types import CompletionUsage
@@ -16,7 +15,7 @@ from openai.types.chat.chat_completion import Choice
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.openai_errors import HttpFailure, error_text
 from picture_captioner.backends.reasoning import estimated_thought, without_reasoning
-from picture_captioner.backends.tokens import count, one_request
+from picture_captioner.backends.tokens import count, dollars, name_in, one_request
 from picture_captioner.errors import ApiError, ModelError, Usage
 
 _DIRECTORIES = re.compile(r"^(?:[A-Za-z]:)?[/\\].*[/\\]")
@@ -53,7 +52,7 @@ def caption_from(completion: object, requests: int) -> Caption:
             usage=usage,
         )
     text = _checked_text(choice, usage)
-    version = completion.model if isinstance(completion.model, str) else None
+    version = name_in(completion.model)
     return Caption(
         text,
         model_version=_DIRECTORIES.sub("", version) if version else None,
@@ -110,22 +109,22 @@ def _usage(completion: ChatCompletion, requests: int) -> Usage:
         count(_detail(reported, "prompt_tokens_details", "cache_write_tokens")),
     )
     usage["requests"] = requests
-    tier = completion.service_tier
-    if isinstance(tier, str) and tier:
+    if (tier := name_in(completion.service_tier)) is not None:
         usage["service_tier"] = tier
-    cost = (reported.model_extra or {}).get("cost")  # OpenRouter, in US dollars
-    if isinstance(cost, int | float) and math.isfinite(cost) and cost >= 0:
-        usage["cost_usd"] = float(cost)
+    cost = dollars((reported.model_extra or {}).get("cost"))  # OpenRouter
+    if cost is not None:
+        usage["cost_usd"] = cost
     return usage
 
 
 def _reasoning_on_top(usage: CompletionUsage) -> int:
     """Reasoning tokens that `completion_tokens` leaves out, as xAI's do; the total tells."""
     reasoning = count(_detail(usage, "completion_tokens_details", "reasoning_tokens")) or 0
-    total, prompt = count(usage.total_tokens), count(usage.prompt_tokens)
-    if total is None or prompt is None:
+    counts = (usage.total_tokens, usage.prompt_tokens, usage.completion_tokens)
+    total, prompt, written = map(count, counts)
+    if total is None or prompt is None or written is None:
         return 0
-    return reasoning if total == prompt + usage.completion_tokens + reasoning else 0
+    return reasoning if total == prompt + written + reasoning else 0
 
 
 def _detail(usage: CompletionUsage, group: str, name: str) -> object:

@@ -17,7 +17,7 @@ from google.genai import types
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.reasoning import without_reasoning
-from picture_captioner.backends.tokens import count, one_request, total
+from picture_captioner.backends.tokens import count, name_in, one_request, total
 from picture_captioner.errors import ModelError, Usage
 from picture_captioner.foreign_text import cut
 
@@ -81,7 +81,7 @@ def read_answer(response: types.GenerateContentResponse, requests: int = 1) -> C
     if not text:
         code = "reasoning" if raw.strip() else "empty"
         raise ModelError("Gemini returned no caption", code=code, usage=usage)
-    return Caption(text, model_version=response.model_version, **usage)
+    return Caption(text, model_version=name_in(response.model_version), **usage)
 
 
 def _check_finished(reason: types.FinishReason | None, usage: Usage) -> None:

@@ -271,11 +271,49 @@ _Counted: TypeAlias = Literal[
 _COUNTED: tuple[_Counted, ...] = typing.get_args(_Counted)
 
 
+MOST_TOKENS = 10**9
+"""A hundred times what the largest context takes: a count above it says nothing."""
+
+MOST_DOLLARS = 1e6
+"""The same of a price for one photo."""
+
+MAX_NAME = 200
+"""Characters of a model's or a tier's name."""
+
+
 def count(value: object) -> int | None:
-    """A token count; None for anything that cannot be one."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    """A token count, also as a whole `30.0` or `"30"`; None for anything that cannot be one."""
+    if isinstance(value, str) and len(value) <= len(str(MOST_TOKENS)) and value.isdecimal():
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
         return None
     return value
+
+
+def dollars(value: object) -> float | None:
+    """A price as a server names it; None for anything that cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= MOST_DOLLARS else None
+
+
+def name_in(value: object) -> str | None:
+    """A name that a server gives; None for what is no text, or too long to be one."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_NAME else None
+
+
+def believable(usage: Mapping[str, object]) -> Usage:
+    """The usage in this without what nothing can have cost: a sum of it would be infinite."""
+    kept = Usage()
+    for name in _COUNTED:
+        value = dollars(usage.get(name)) if name == "cost_usd" else count(usage.get(name))
+        if value is not None:
+            kept[name] = value
+    if (tier := name_in(usage.get("service_tier"))) is not None:
+        kept["service_tier"] = tier
+    return kept
 
 
 def total(*values: object) -> int | None:
@@ -312,14 +350,8 @@ def one_request(
 
 
 def usage_of(caption: Caption) -> Usage:
-    """What the backend reported of an answer, without what it left out."""
-    usage = Usage()
-    for name in _COUNTED:
-        if (value := getattr(caption, name)) is not None:
-            usage[name] = value
-    if caption.service_tier is not None:
-        usage["service_tier"] = caption.service_tier
-    return usage
+    """What the backend reported of an answer, without what it left out or cannot be."""
+    return believable(vars(caption))
 
 
 def added(first: Usage, second: Usage) -> Usage:

@@ -129,7 +129,8 @@ class Collecting:
     def _records(self, photo: AskedPhoto, answer: Answer) -> list[Record]:
         if isinstance(answer, Caption):
             try:
-                answer = judge_answer(answer, self._asked)
+                longest = self._service.backend.settings.max_tokens
+                answer = judge_answer(answer, self._asked, max_tokens=longest)
             except PhotoError as error:
                 answer = error
         if isinstance(answer, Caption):

@@ -137,7 +137,23 @@ def test_what_is_no_completion_is_malformed(answer):
     assert (type(error), error.code) == (ApiError, "malformed")
 
 
-@pytest.mark.parametrize("usage", ["many", [], {"prompt_tokens": "9"}, {"prompt_tokens": -1}, True])
+@pytest.mark.parametrize("value", [900, 900.0, "900"])
+def test_a_count_that_is_whole_is_one_however_it_is_written(value):
+    caption = caption_from(completion(usage={"prompt_tokens": value, "completion_tokens": "3"}), 1)
+    assert (caption.input_tokens, caption.output_tokens) == (900, 3)
+
+
+@pytest.mark.parametrize(
+    "value", [900.5, "900.5", "", "9" * 400, 10**400, float("nan"), float("inf"), -1, True, "nine"]
+)
+def test_a_count_or_price_that_nothing_has_is_unknown(value):
+    usage = {"prompt_tokens": value, "completion_tokens": 3, "cost": value}
+    caption = caption_from(completion(usage=usage), 1)
+    assert (caption.input_tokens, caption.output_tokens) == (None, 3)
+    assert caption.cost_usd in {None, 900.5}
+
+
+@pytest.mark.parametrize("usage", ["many", [], {"prompt_tokens": "x"}, {"prompt_tokens": -1}, True])
 def test_usage_that_makes_no_sense_is_unknown(usage):
     caption = caption_from(completion(usage=usage), 1)
     assert caption.input_tokens is None

@@ -270,5 +270,4 @@ def _success(service: BackendService, case: Case, caption: Caption) -> Record:
 def _failure(service: BackendService, case: Case, error: PhotoError | TransientError) -> Record:
     item, loaded, _ = case.decoded
     identity = service.chosen.identity
-    record = failure_record(item.photo, loaded, error, identity, case.latency_ms)
-    return replace(record, **case.spent)
+    return failure_record(item.photo, loaded, error, identity, case.latency_ms, case.spent)

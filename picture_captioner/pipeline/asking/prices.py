@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from picture_captioner.backends.tokens import believable, name_in
 from picture_captioner.errors import ConfigurationError, Usage
 
 _USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
@@ -96,9 +97,10 @@ class Prices:
             answered_by: the model as the provider named it, which may have sent us to another: what
                 is billed is its price, where it has one.
         """
-        known = usage.copy()
+        known = believable(usage)
         # A backend may have sent more than one itself, to find out what the server takes.
-        known["requests"] = usage.get("requests", 1) + attempts - 1
+        known["requests"] = known.get("requests", 1) + attempts - 1
+        answered_by = name_in(answered_by)
         if "cost_usd" not in known:
             cost = replace(self, model=answered_by).cost(known) if answered_by else None
             cost = self.cost(known) if cost is None else cost

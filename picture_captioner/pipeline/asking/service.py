@@ -185,13 +185,13 @@ class BackendService:
         return [self._judged(answer) for answer in answers]
 
     def _ask_one(self, image: Image.Image, tags: Tags) -> Answer:
-        return self._answer(lambda: judge_answer(self._backend.caption(image, tags), self._asked))
+        return self._answer(lambda: self._judge(self._backend.caption(image, tags)))
 
     def _ask_again(self, image: Image.Image, tags: Tags, fault: Fault) -> Answer:
         answer = partial(self._backend.caption, image, tags)
         if self._takes_fault:
             answer = partial(answer, fault)
-        return self._answer(lambda: judge_answer(answer(), self._asked, asked_before=True))
+        return self._answer(lambda: self._judge(answer(), asked_before=True))
 
     def _answer(self, ask: Callable[[], Caption]) -> Answer:
         try:
@@ -210,7 +210,11 @@ class BackendService:
     def _judged(self, answer: object) -> Answer:
         if isinstance(answer, PhotoError):
             return answer
-        return self._answer(lambda: judge_answer(answer, self._asked))
+        return self._answer(lambda: self._judge(answer))
+
+    def _judge(self, answer: object, *, asked_before: bool = False) -> Caption:
+        longest = self._backend.settings.max_tokens
+        return judge_answer(answer, self._asked, asked_before=asked_before, max_tokens=longest)
 
 
 def _plain() -> Image.Image:

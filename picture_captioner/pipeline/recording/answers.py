@@ -29,21 +29,27 @@ from picture_captioner.pipeline.recording.refusals import refusal_in
 
 
 def judge_answer(
-    answer: object, asked: FieldsAsked | None = None, *, asked_before: bool = False
+    answer: object,
+    asked: FieldsAsked | None = None,
+    *,
+    asked_before: bool = False,
+    max_tokens: int = 0,
 ) -> Caption:
     """A caption that may be stored as finished, with the fields that were asked for.
 
-    `asked_before` is whether a first answer could not be used (`FieldsAsked.check`).
+    `asked_before` is whether a first answer could not be used (`FieldsAsked.check`); `max_tokens`
+    how long an answer was asked for.
 
     Raises:
-        ModelError: `empty`, `broken`, `refused`, `no_image`, `not_json` or `validation`, with what
-            the answer cost; it is never stored as a finished caption.
+        ModelError: `empty`, `broken`, `refused`, `no_image`, `not_json`, `too_long` or
+            `validation`, with what the answer cost; it is never stored as a finished caption.
     """
     if isinstance(answer, str):
         answer = Caption(answer)
     if not isinstance(answer, Caption) or not isinstance(answer.text, str | None):
         raise ModelError("the backend returned neither a text nor a Caption", code="validation")
     _check_writable(answer)
+    _check_length(answer, max_tokens)
     if asked is not None:
         answer = _with_fields(answer, asked, asked_before=asked_before)
     text = unpacked(without_reasoning(answer.text or ""))
@@ -109,6 +115,31 @@ def _check_writable(answer: Caption) -> None:
         json.dumps(vars(answer), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"the backend's answer is not valid: {error}", code="validation") from None
+
+
+_LONGEST = 8_000
+"""Characters of an answer, where no more tokens are asked for than `_A_TOKEN` of these each: four
+times what a caption's 256 tokens come to."""
+_A_TOKEN = 16
+"""Characters: four in English, and a repair may allow four times the tokens."""
+_LONGEST_OF_ALL = 1_000_000
+"""12 MB in the journal's ASCII at the worst: a line of 16 MiB is damage."""
+
+
+def _check_length(answer: Caption, max_tokens: int) -> None:
+    """Refuse what is far longer than asked for: a server may send a book, and the journal it is."""
+    most = min(max(_LONGEST, _A_TOKEN * max_tokens), _LONGEST_OF_ALL)
+    found = len(answer.text or "")
+    if found > most:  # only then, since it is long: reasoning may be a part of it
+        found = len(without_reasoning(answer.text or ""))
+    if answer.fields:
+        found += len(json.dumps(answer.fields, ensure_ascii=False))
+    if found > most:
+        raise ModelError(
+            f"the answer has {found:,} characters, far more than were asked for",
+            code="too_long",
+            usage=usage_of(answer),
+        )
 
 
 LOOKED_AT = 2_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import OUTSIDE
-from picture_captioner.backends.tokens import usage_of
+from picture_captioner.backends.tokens import MAX_NAME, believable, usage_of
 from picture_captioner.errors import (
     MAX_ERROR_MESSAGE,
     CorruptImageError,
@@ -34,15 +34,15 @@ def success_record(
     photo: Photo, loaded: LoadedImage, caption: Caption, identity: Identity, latency_ms: int
 ) -> Record:
     """The record of a captioned photo."""
-    return Record(
+    record = Record(
         rel_path=photo.rel_path,
-        caption=all_without_secrets(caption.text),
+        caption=caption.text,
         status=Status.SUCCESS,
         placeholder=identity.placeholder,
         truncated=loaded.truncated,
         backend=identity.backend,
         model=identity.model,
-        model_version=all_without_secrets(caption.model_version),
+        model_version=caption.model_version,
         prompt_sha256=identity.prompt_for(photo.rel_path, loaded.content_sha256),
         content_sha256=loaded.content_sha256,
         size=loaded.size,
@@ -52,14 +52,36 @@ def success_record(
         extra=_extra(caption),
         **usage_of(caption),
     )
+    return _cleaned(record)
 
 
 def _extra(caption: Caption) -> dict[str, Any]:
     """The structured fields. Of tags that a vocabulary refused only the number is kept."""
-    fields: dict[str, Any] = all_without_secrets(dict(caption.fields))
+    fields = dict(caption.fields)
     if outside := fields.pop(OUTSIDE, None):
         fields[OUTSIDE] = len(outside)
     return fields
+
+
+_OURS = frozenset(
+    {"rel_path", "status", "error", "backend", "model", "prompt_sha256", "content_sha256"}
+)
+"""Fields that hold no word of a server's; an error's message is cleaned where it is made."""
+
+
+def _cleaned(record: Record) -> Record:
+    """The record without a key in whatever a server said, in a field of today or of tomorrow.
+
+    A name in which one was, or that is none by its length, may be of any length: it is cut.
+    """
+    said: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if field.name not in _OURS and isinstance(value, str | dict):
+            value = all_without_secrets(value)
+            is_name = isinstance(value, str) and field.name != "caption"
+            said[field.name] = value[:MAX_NAME] if is_name else value
+    return replace(record, **said)
 
 
 def failure_record(
@@ -68,10 +90,16 @@ def failure_record(
     error: PhotoError | TransientError,
     identity: Identity,
     latency_ms: int,
+    spent: Usage | None = None,
 ) -> Record:
-    """The record of a photo for which the backend gave no caption."""
+    """The record of a photo for which the backend gave no caption.
+
+    `spent` is what it cost in all, if not only for this verdict.
+    """
+    if spent is None:
+        spent = error.usage if isinstance(error, PhotoError) else Usage()
     status = error.status if isinstance(error, PhotoError) else Status.ERROR_API
-    return Record(
+    record = Record(
         rel_path=photo.rel_path,
         caption=None,
         status=status,
@@ -86,8 +114,9 @@ def failure_record(
         mtime_ns=loaded.mtime_ns,
         latency_ms=latency_ms,
         created_at=utc_now(),
-        **(error.usage if isinstance(error, PhotoError) else Usage()),
+        **believable(spent),
     )
+    return _cleaned(record)
 
 
 def corrupt_record(photo: Photo, error: CorruptImageError) -> Record:

@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from picture_captioner import foreign_text
 from picture_captioner.backends.base import Caption
-from picture_captioner.errors import ApiError, EmptyFileError, ModelError, Status, TransientError
+from picture_captioner.errors import (
+    ApiError,
+    EmptyFileError,
+    ModelError,
+    Status,
+    TransientError,
+    Usage,
+)
 from picture_captioner.journal.record import parse_entry
 from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.recording.recorder import (
@@ -19,6 +27,7 @@ from picture_captioner.pipeline.recording.recorder import (
 )
 from picture_captioner.pipeline.selecting.walk import Photo
 
+KEY = "sk-canary-0123456789abcdef"
 ANY_TEXT = st.text(st.characters() | st.sampled_from(" \t\n\r\x85\u2028\u3000\udce9"))
 
 
@@ -66,6 +75,34 @@ def test_what_the_journal_cannot_hold_is_a_verdict_on_one_photo(nonsense):
     with pytest.raises(ModelError) as verdict:
         judge_answer(nonsense)
     assert verdict.value.code == "validation"
+
+
+def test_what_is_far_longer_than_asked_for_is_no_caption():
+    words = " ".join(f"word{n}" for n in range(2_000))
+    for answer in (Caption(words, input_tokens=9), Caption("A.", {"title": words}, input_tokens=9)):
+        with pytest.raises(ModelError) as verdict:
+            judge_answer(answer, max_tokens=256)
+        assert (verdict.value.code, verdict.value.usage) == ("too_long", {"input_tokens": 9})
+        assert judge_answer(answer, max_tokens=4_000).text
+    assert judge_answer(f"<think>{words}</think>A dog.", max_tokens=256).text == "A dog."
+    with pytest.raises(ModelError):
+        judge_answer(words * 100, max_tokens=10**9)
+
+
+def test_no_record_holds_a_key_or_a_name_without_end(monkeypatch, photo, loaded, identity):
+    monkeypatch.setattr(foreign_text, "_keys", {KEY})
+    usage = Usage(requests=1, input_tokens=10**400, cost_usd=math.inf, service_tier=KEY)
+    answer = Caption(KEY, {"tags": [KEY]}, KEY, service_tier=KEY)
+    for record in (
+        success_record(photo, loaded, answer, identity, 5),
+        failure_record(photo, loaded, ModelError(KEY, usage=usage), identity, 5),
+        failure_record(photo, loaded, ModelError("x"), identity, 5, usage),
+    ):
+        assert KEY.encode() not in record.to_line()
+        assert record.service_tier == "[key]"
+        assert record.input_tokens is None
+    endless = Caption("A.", model_version="m" * 10_000, service_tier="t" * 10_000)
+    assert len(success_record(photo, loaded, endless, identity, 5).to_line()) < 1_000
 
 
 NUMBERS = st.none() | st.integers(0, 10**9)
