@@ -24,6 +24,8 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
     A face found here is the named one if each holds the middle of the other, and no other named
     face is as near: programs draw boxes of many sizes.
     """
+    if not (found := library.named_faces()):
+        return []  # all faces need not be read: that takes 0.8 s for 200,000
     lines = list(said)
     decisions = Decisions.fold(lines)
     known = {
@@ -34,7 +36,6 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
     }
     persons = {one.name.casefold(): identity for identity, one in decisions.persons.items()}
     rows: list[Row] = []
-    found = library.named_faces()
     by_photo: dict[str, list[Placed]] = {}
     for face in library.faces.placed():
         if face.content_sha256 in found:
