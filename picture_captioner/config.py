@@ -308,11 +308,13 @@ def _check_address(url: str) -> None:
 
 
 def _checked(values: dict[str, Any], flags: Mapping[str, Any], file: ConfigFile) -> dict[str, Any]:
-    """The values as their types."""
+    """The values as their types; pydantic takes its time, and is asked only if there are any."""
+    if not values:
+        return {}
     from pydantic import ValidationError
 
     try:
-        checked = _model().model_validate(values)
+        checked = _model(*values).model_validate(values)
     except ValidationError as error:
         where, fault = faults_of(error)[0]
         raise _misfit(where.partition(".")[0], fault, flags, file) from None
@@ -327,14 +329,14 @@ def _checked(values: dict[str, Any], flags: Mapping[str, Any], file: ConfigFile)
 
 
 @cache
-def _model() -> Any:
-    """A model of pydantic's that checks what the declarations say."""
+def _model(*names: str) -> Any:
+    """A model of pydantic's that checks what the declarations of these settings say."""
     from pydantic import Field, create_model
 
     bounded: dict[str, Any] = {}
-    for name, one in declared(Settings).items():
-        flag = one.flag
-        bounds = Field(one.default, ge=flag.least, le=flag.most, gt=flag.above)
+    for name in names:
+        one = declared(Settings)[name]
+        bounds = Field(one.default, ge=one.flag.least, le=one.flag.most, gt=one.flag.above)
         bounded[name] = (one.kind, bounds)
     return create_model("CheckedSettings", **bounded)
 
