@@ -3,7 +3,9 @@
 import pytest
 
 from picture_captioner.errors import CeilingReachedError, Status
-from picture_captioner.journal import Journal, JournalIndex, Record, read_index
+from picture_captioner.journal.reading import JournalIndex, read_index
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 
 
@@ -39,7 +41,7 @@ def test_superseded_lines_and_billed_failures_count(journal_path):
     with Journal(journal_path) as journal:
         for status in (Status.ERROR_MODEL, Status.SUCCESS, Status.SUCCESS):
             journal.append(
-                Record(rel_path="a.jpg", caption=None, status=status, cost_usd=0.4, requests=2)
+                Record(rel_path="a.jpg", caption="x", status=status, cost_usd=0.4, requests=2)
             )
     budget = Budget(Ceilings(max_cost=1.0), read_index(journal_path))
     with pytest.raises(CeilingReachedError):
