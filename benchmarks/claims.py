@@ -20,7 +20,9 @@ import tests.server
 from benchmarks.finding import Finding
 from picture_captioner.engines.claims import Claims, SeenFile
 from picture_captioner.engines.server import Server
-from picture_captioner.library import Connection, Library, to_key
+from picture_captioner.library.home import Connection
+from picture_captioner.library.schema import to_key
+from picture_captioner.library.store import Library
 from picture_captioner.settings import ServerAddress
 
 STAGE, PLACE = "bench", "bench"

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from benchmarks.contest import Contender, Sample
 from benchmarks.cores import use_cores
-from picture_captioner.image_loader import load_image
+from picture_captioner.image_loader.loading import load_image
 from picture_captioner.pipeline.decoding.decoder_worker import keep_freed_memory
 
 EDGE = 1024

@@ -68,7 +68,7 @@ def bare_sdk(base_url: str, photos: Sequence[Path], workers: int) -> Outcome:
     import openai
 
     from picture_captioner.backends.encoding import data_url, encode_jpeg
-    from picture_captioner.image_loader import load_image
+    from picture_captioner.image_loader.loading import load_image
 
     client = openai.OpenAI(api_key="none", base_url=base_url, max_retries=0, timeout=60)
     images = [load_image(path, 1024).image for path in photos]
@@ -95,7 +95,7 @@ def bare_sdk(base_url: str, photos: Sequence[Path], workers: int) -> Outcome:
 def aiohttp_floor(base_url: str, photos: Sequence[Path], workers: int) -> Outcome:
     """The floor: requests that are ready as bytes, sent by aiohttp, the fastest client at hand."""
     from picture_captioner.backends.encoding import data_url, encode_jpeg
-    from picture_captioner.image_loader import load_image
+    from picture_captioner.image_loader.loading import load_image
 
     bodies = []
     for path in photos:

@@ -24,7 +24,8 @@ from benchmarks.contest import Contender, Sample, contest, rows
 from benchmarks.cores import use_cores
 from benchmarks.finding import Finding
 from benchmarks.photos import TWELVE_MEGAPIXELS, photo_like
-from picture_captioner.image_loader import LoadedImage, load_image
+from picture_captioner.image_loader.images import LoadedImage
+from picture_captioner.image_loader.loading import load_image
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.decoding.decoder_worker import keep_freed_memory
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.contest import Contender
 from benchmarks.cores import use_cores
-from picture_captioner.image_loader import load_image
+from picture_captioner.image_loader.loading import load_image
 from picture_captioner.pipeline.decoding.decoder_worker import keep_freed_memory
 
 PROCESSES = 2

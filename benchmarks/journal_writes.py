@@ -24,7 +24,8 @@ from benchmarks.finding import Finding
 from benchmarks.slow_disk import SLOW_SECONDS, slow_syncs, syncs_per_second
 from benchmarks.tiny_photos import tiny_name
 from picture_captioner.errors import Status
-from picture_captioner.journal import Journal, Record
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.writing import Journal
 
 OURS, PLAIN, SQLITE = "this program", "lock, write, sync", "SQLite WAL, FULL"
 AIMS = {8: 3.0, 32: 4.0}

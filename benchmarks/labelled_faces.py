@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.finding import Finding
 from picture_captioner.cli.caption_app import execute
 from picture_captioner.errors import ExitCode
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 from picture_captioner.people.clustering import SAME_PERSON
 from picture_captioner.people.faces import Box
 from tests.people import weights

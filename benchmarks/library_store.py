@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.finding import Finding
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 
 SPACE = "benchmark:1"
 NEAREST = 20

@@ -32,12 +32,13 @@ from benchmarks.finding import Finding
 from benchmarks.slow_disk import SLOW_SECONDS, slow_syncs
 from benchmarks.tiny_photos import draw_tiny_photos
 from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend, Fault
-from picture_captioner.journal import Journal
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
+from picture_captioner.pipeline.decoding.decoder import default_decoders
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
-from picture_captioner.pipeline.runner import CaptionRun, RunOptions, default_decoders
+from picture_captioner.pipeline.runner import CaptionRun, RunOptions
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.selection import Identity, SelectionRules
 from picture_captioner.pipeline.selecting.walk import Photo

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.finding import Finding
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.people.clustering import cluster
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.pipeline.people.regrouping import group_faces

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw
 
-from picture_captioner import image_loader  # noqa: F401 - lets Pillow read and write HEIF
+from picture_captioner.image_loader import decoding  # noqa: F401 - lets Pillow read and write HEIF
 
 TWELVE_MEGAPIXELS = (4032, 3024)
 """What phones have taken for ten years; a quarter of it falls just short of 1,024 pixels."""

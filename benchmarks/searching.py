@@ -31,15 +31,12 @@ import numpy as np
 
 from benchmarks.contenders import ROOT
 from benchmarks.finding import Finding
-from picture_captioner.library import (
-    GivenTag,
-    Library,
-    Lookups,
-    PhotoFacts,
-    Place,
-    Selection,
-    TakenFrom,
-)
+from picture_captioner.library.facts import PhotoFacts, Place
+from picture_captioner.library.searching import Lookups
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.store import Library
+from picture_captioner.library.tags import GivenTag
+from picture_captioner.metadata.claims import TakenFrom
 
 MOST_CPU_HERE, MOST_CPU_COMMAND = 0.3, 0.8
 COMBINED = "dogs beach -snow camera:pixel 2010..2015 tag:boat"

@@ -22,8 +22,8 @@ from benchmarks.contest import Contender, contest, rows
 from benchmarks.finding import Finding
 from benchmarks.journal_writes import made_records
 from benchmarks.tiny_photos import touch_tiny_files
-from picture_captioner.image_loader import PHOTO_EXTENSIONS
-from picture_captioner.journal import read_index
+from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS
+from picture_captioner.journal.reading import read_index
 from picture_captioner.pipeline.selecting.selection import Identity, SelectionRules, select
 from picture_captioner.pipeline.selecting.walk import PhotoKinds, walk_photos
 

@@ -37,8 +37,11 @@ from benchmarks.people import made_faces
 from benchmarks.searching import CALLS, COMBINED, DIMENSION, QUERIES, fill, photos, write_journal
 from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.embedders.registry import embedder_class
-from picture_captioner.library import Library, Lookups, Selection, StoredFace
 from picture_captioner.library.copying import TABLES
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.searching import Lookups
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.store import Library
 from tests.server import Server
 
 COMPARED = 1000

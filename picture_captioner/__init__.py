@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from picture_captioner.backends.base import CaptionBackend
     from picture_captioner.backends.registry import BACKENDS, load_backend
     from picture_captioner.errors import CorruptImageError
-    from picture_captioner.image_loader import load_image
-    from picture_captioner.journal import Journal as CaptionJournal
-    from picture_captioner.journal import read_captions
+    from picture_captioner.image_loader.loading import load_image
+    from picture_captioner.journal.reading import read_captions
+    from picture_captioner.journal.writing import Journal as CaptionJournal
 
 __all__ = [
     "BACKENDS",
@@ -30,17 +30,17 @@ __all__ = [
 _WHERE = {
     "BACKENDS": ("backends.registry", "BACKENDS"),
     "CaptionBackend": ("backends.base", "CaptionBackend"),
-    "CaptionJournal": ("journal", "Journal"),
+    "CaptionJournal": ("journal.writing", "Journal"),
     "CorruptImageError": ("errors", "CorruptImageError"),
     "load_backend": ("backends.registry", "load_backend"),
-    "load_image": ("image_loader", "load_image"),
-    "read_captions": ("journal", "read_captions"),
+    "load_image": ("image_loader.loading", "load_image"),
+    "read_captions": ("journal.reading", "read_captions"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    """One of the names above, from the room that owns it."""
+    """One of the names above, from the file that owns it."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    room, attribute = _WHERE[name]
-    return getattr(import_module(f"{__name__}.{room}"), attribute)
+    file, attribute = _WHERE[name]
+    return getattr(import_module(f"{__name__}.{file}"), attribute)

@@ -69,7 +69,7 @@ class ExitCode(enum.IntEnum):
     CONFIGURATION = 78
 
 
-class ExitCodeMeaning(NamedTuple):
+class Meaning(NamedTuple):
     """One row of the exit code table."""
 
     code: str
@@ -77,35 +77,31 @@ class ExitCodeMeaning(NamedTuple):
     run_loop: str = "stops"
 
 
-EXIT_CODE_MEANINGS: tuple[ExitCodeMeaning, ...] = (
-    ExitCodeMeaning("0", "everything this command was asked to do is done", "stops, happy"),
-    ExitCodeMeaning(
+EXIT_CODE_MEANINGS = (
+    Meaning("0", "everything this command was asked to do is done", "stops, happy"),
+    Meaning(
         "2",
         "the batch of `--restart-every` is done and there is more to do",
         "restarts, if the run wrote a number of new records above 0 into the file that the loop "
         "named (`CAPTION_LOOP`); else stops: `uv` and python also exit with 2",
     ),
-    ExitCodeMeaning(
-        "3", "stopped at `--max-cost`, `--max-requests` or a runaway bill", "stops, says so"
-    ),
-    ExitCodeMeaning("64", "usage error: a flag or value that does not exist"),
-    ExitCodeMeaning("66", "no photos found, or their directory went away"),
-    ExitCodeMeaning(
+    Meaning("3", "stopped at `--max-cost`, `--max-requests` or a runaway bill", "stops, says so"),
+    Meaning("64", "usage error: a flag or value that does not exist"),
+    Meaning("66", "no photos found, or their directory went away"),
+    Meaning(
         "69",
         "backend or database server unavailable: down, circuit open, asks for a pause of over an "
         "hour, model cannot load",
     ),
-    ExitCodeMeaning(
+    Meaning(
         "74",
         "the journal is damaged, it, `library.db` or stdout cannot be written, or the disk failed",
     ),
-    ExitCodeMeaning("75", "another run holds the journal or `library.db`"),
-    ExitCodeMeaning("77", "key or password rejected, no quota, no permission"),
-    ExitCodeMeaning("78", "configuration: a missing key, directory, extra or price, with the cure"),
-    ExitCodeMeaning(
-        "128+n", "ended by signal n (130 is Ctrl+C) after what was in flight was written"
-    ),
-    ExitCodeMeaning(
+    Meaning("75", "another run holds the journal or `library.db`"),
+    Meaning("77", "key or password rejected, no quota, no permission"),
+    Meaning("78", "configuration: a missing key, directory, extra or price, with the cure"),
+    Meaning("128+n", "ended by signal n (130 is Ctrl+C) after what was in flight was written"),
+    Meaning(
         "134, 135, 137, 139",
         "the process died: out of memory, a driver",
         "restarts, at most 3 times without progress",

@@ -99,7 +99,7 @@ def one_server() -> Iterator[Server]:
 @pytest.fixture
 def collection(one_server: Server) -> ServerAddress:
     """A new collection on that server."""
-    from picture_captioner.library import Library
+    from picture_captioner.library.store import Library
 
     made = one_server.new_collection()
     Library.open(made, lambda said: None).close()

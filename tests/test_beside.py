@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from picture_captioner.library import Library
-from picture_captioner.metadata import Kind
+from picture_captioner.library.store import Library
+from picture_captioner.metadata.told import Kind
 from tests.metadata.takeout_trees import about, album, as_bytes
 from tests.metadata.test_beside import DUMP
 from tests.metadata.test_xmp_iptc import PACKET

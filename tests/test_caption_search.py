@@ -14,8 +14,9 @@ import pytest
 from picture_captioner.cli.command_flags import SearchFlags
 from picture_captioner.cli.commands.search import print_search
 from picture_captioner.errors import BackendUnavailableError, Status
-from picture_captioner.journal import Record
-from picture_captioner.library import Library, PhotoFacts
+from picture_captioner.journal.record import Record
+from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.store import Library
 from tests.support import caption, draw
 
 RECORDS = [

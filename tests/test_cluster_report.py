@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from picture_captioner.errors import ExitCode, Status
-from picture_captioner.journal import Record, RecordError
+from picture_captioner.journal.record import Record, RecordError
 from tests.support import ROOT, caption, draw, environment, library, report
 
 FILES = {"cluster_export.csv", "cluster_report.md", "cluster_report.html", "cluster_state.npz"}

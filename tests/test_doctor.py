@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 from tests.providers.openai_server import OpenAIServer
 from tests.support import ROOT, caption, library
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from picture_captioner.journal import Journal
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import failure, photo
 from tests.metadata.test_xmp_packet import FOREIGN
 from tests.support import caption, draw, library, open_database, records, report

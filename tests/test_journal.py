@@ -17,7 +17,10 @@ from picture_captioner.errors import (
     JournalLockedError,
     Status,
 )
-from picture_captioner.journal import Journal, compact, merge, read_index, summarize
+from picture_captioner.journal.maintenance import compact, merge
+from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.summary import summarize
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import append, caption_of, failure, paths_in, photo, write_lines
 
 

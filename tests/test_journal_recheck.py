@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from picture_captioner.journal import Journal
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import photo
 from tests.support import caption, records, requests, run_service
 

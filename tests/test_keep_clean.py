@@ -9,8 +9,8 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from picture_captioner.library import Library
 from picture_captioner.library.clean_images import CleanImages
+from picture_captioner.library.store import Library
 from tests.images import encoded, exif, gradient
 from tests.pipeline.library_update.embedding_program import Silent, embed_photos, find
 from tests.providers.openai_server import OpenAIServer

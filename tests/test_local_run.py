@@ -26,7 +26,7 @@ def run(model, tmp_path, monkeypatch):
     """Run the program in this process, where a fault can be put into the model."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("picture_captioner.cli.logs.configure_logging", lambda *_: None)
-    monkeypatch.setattr("picture_captioner.cli.commands.run.configure_logging", lambda *_: None)
+    monkeypatch.setattr("picture_captioner.cli.commands.pending.configure_logging", lambda *_: None)
 
     def execute(*flags, photos=10):
         library(tmp_path / "photos", photos)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from picture_captioner.cli.caption_app import execute
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.people_file import PeopleFile
 from picture_captioner.settings import ServerAddress
 from tests.people.test_clustering import crowd
@@ -422,8 +423,9 @@ def test_forget_takes_faces_and_decisions_along(people, home, tmp_path):
 
 
 def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, home, tmp_path):
-    from picture_captioner.library import PhotoFacts
-    from picture_captioner.metadata import Metadata, NamedFace
+    from picture_captioner.library.facts import PhotoFacts
+    from picture_captioner.metadata.claims import Metadata
+    from picture_captioner.metadata.told import NamedFace
 
     with Library.open(home, pytest.fail) as library:
         facts = PhotoFacts(content_sha256=content_of(0), width=1000, height=500)

@@ -8,7 +8,8 @@ import sys
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from picture_captioner.library import Library, Selection
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.store import Library
 from tests.support import ROOT, caption
 
 pytestmark = pytest.mark.needs("rapidocr")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from picture_captioner import image_loader  # noqa: F401 - lets Pillow write HEIF
+from picture_captioner.image_loader import decoding  # noqa: F401 - lets Pillow write HEIF
 from tests.images import encoded, gradient
 from tests.support import caption, effective
 

@@ -6,7 +6,8 @@ import pytest
 
 from picture_captioner.cli.commands.report_inputs import moved_captions, report_photos
 from picture_captioner.errors import Status
-from picture_captioner.journal import Record, RecordError, read_index
+from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.record import Record, RecordError
 from picture_captioner.pipeline.selecting.walk import Photo
 
 

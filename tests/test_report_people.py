@@ -11,7 +11,8 @@ import pytest
 
 from picture_captioner.cli.caption_app import execute
 from picture_captioner.cli.report_app import execute as execute_report
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from tests.people.test_clustering import crowd
 from tests.report.page.reports import data_of
 from tests.support import caption, library

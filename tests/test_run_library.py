@@ -158,7 +158,7 @@ def test_a_server_that_goes_down_in_the_middle_stops_no_caption(
 
 @pytest.mark.needs("psycopg")
 def test_a_connection_that_is_cut_is_no_reason_to_do_without_the_server(collection, one_server):
-    from picture_captioner.library import Library
+    from picture_captioner.library.store import Library
     from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
 
     with Library.open(collection, pytest.fail, restart_seconds=20) as opened:

@@ -9,7 +9,8 @@ import json
 import numpy as np
 import pytest
 
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from tests.embedders import checkpoints
 from tests.needs import need
 from tests.support import ROOT, caption, draw, open_database, report

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from picture_captioner.batch.ledger import AskedPhoto, JobLedger
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.metadata.xmp_packet import Region, XmpPacket
 from picture_captioner.pipeline.people.people_file import read_decisions
 from picture_captioner.writeback.containers import take_apart

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from picture_captioner.cli.caption_app import execute
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.metadata.xmp_packet import Region, XmpPacket
 from tests.metadata.test_xmp_packet import FOREIGN
 from tests.needs import need

@@ -11,7 +11,7 @@ from anthropic.types import Message
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.reasoning import without_reasoning
-from picture_captioner.backends.tokens import count, name_in, one_request, total
+from picture_captioner.backends.usage import count, name_in, one_request, total
 from picture_captioner.errors import ModelError, Usage
 
 

@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from picture_captioner.backends.fields import CAPTION_ONLY, DEFAULT_MAX_TAGS, FieldsAsked
 from picture_captioner.backends.rate_limits import OnRateLimit
+from picture_captioner.backends.usage import believable
 from picture_captioner.backends.vocabulary import EnumLimit, Mode, Vocabulary
-from picture_captioner.errors import ConfigurationError, PhotoError
+from picture_captioner.errors import ConfigurationError, PhotoError, Usage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -163,6 +164,11 @@ class Caption:
     cache_write_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
     service_tier: str | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What the backend reported, without what it left out or cannot be."""
+        return believable(vars(self))
 
 
 @dataclass(frozen=True)

@@ -50,14 +50,8 @@ from picture_captioner.backends.http_service import (
 )
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.reasoning import ROOM, without_reasoning
-from picture_captioner.backends.tokens import (
-    anthropic_tokens,
-    count,
-    expected_tokens,
-    name_in,
-    one_request,
-    total,
-)
+from picture_captioner.backends.tokens import anthropic_tokens, expected_tokens
+from picture_captioner.backends.usage import count, name_in, one_request, total
 from picture_captioner.errors import CaptionerError, ModelError, Usage
 from picture_captioner.foreign_text import keep_secret
 

@@ -15,7 +15,7 @@ from openai.types.chat.chat_completion import Choice
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.openai_errors import HttpFailure, error_text
 from picture_captioner.backends.reasoning import estimated_thought, without_reasoning
-from picture_captioner.backends.tokens import count, dollars, name_in, one_request
+from picture_captioner.backends.usage import count, dollars, name_in, one_request
 from picture_captioner.errors import ApiError, ModelError, Usage
 
 _DIRECTORIES = re.compile(r"^(?:[A-Za-z]:)?[/\\].*[/\\]")

@@ -8,6 +8,7 @@ that only the model can mend raises: nothing said, a wrong type, a number out of
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,8 +19,6 @@ from pydantic import (
     Field,
     ValidationInfo,
 )
-
-from picture_captioner.backends.vocabulary import Vocabulary
 
 MAX_TITLE = 100
 MAX_SUMMARY = 500
@@ -66,18 +65,18 @@ def _distinct(texts: list[str]) -> list[str]:
 def _tags(tags: list[str], info: ValidationInfo) -> list[str]:
     """The context holds `most` and `least`: the least depends on whether it was asked before.
 
-    Where there is a `vocabulary`, `outside` takes what is not in it; of strict ones none need be
-    there, but a list of nothing else is asked about again.
+    Where there is a vocabulary, `sort` is its, and `outside` takes what is not in it; of `strict`
+    ones none need be there, but a list of nothing else is asked about again.
     """
     context: dict[str, Any] = info.context or {}
     least, most = context.get("least", 1), context.get("most", len(tags))
-    vocabulary: Vocabulary | None = context.get("vocabulary")
-    if vocabulary is None:
+    sort: Callable[[Iterable[str]], tuple[list[str], list[str]]] | None = context.get("sort")
+    if sort is None:
         found = _distinct([clean_tag(tag) for tag in tags])
     else:
-        found, outside = vocabulary.sort(one_line(tag).lstrip("# ") for tag in tags)
+        found, outside = sort(one_line(tag).lstrip("# ") for tag in tags)
         context["outside"].extend(outside)
-        if vocabulary.mode == "strict":
+        if context["strict"]:
             if outside and not found and not context["asked_before"]:
                 raise ValueError("none of them is one of the words listed; [] if none fits")
             return found[:most]

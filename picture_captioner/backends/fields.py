@@ -154,10 +154,10 @@ class FieldsAsked:
         """
         least = 1 if asked_before else self.least_tags
         outside: list[str] = []
-        context = {
-            "least": least, "most": self.max_tags, "asked_before": asked_before,
-            "vocabulary": self.vocabulary, "outside": outside,
-        }  # fmt: skip
+        context: dict[str, Any] = {"least": least, "most": self.max_tags, "outside": outside}
+        if self.vocabulary is not None:
+            context |= {"sort": self.vocabulary.sort, "strict": self.vocabulary.mode == "strict"}
+            context["asked_before"] = asked_before
         try:
             checked = _model(self.names).model_validate(_shaped(values), context=context)
         except ValidationError as error:

@@ -17,7 +17,7 @@ from google.genai import types
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.reasoning import without_reasoning
-from picture_captioner.backends.tokens import count, name_in, one_request, total
+from picture_captioner.backends.usage import count, name_in, one_request, total
 from picture_captioner.errors import ModelError, Usage
 from picture_captioner.foreign_text import cut
 

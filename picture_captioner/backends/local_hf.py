@@ -41,7 +41,7 @@ from picture_captioner.errors import (
     Usage,
     UsageError,
 )
-from picture_captioner.hub import full_name, source_and_name
+from picture_captioner.hub.catalogue import full_name, source_and_name
 
 for _package in ("torch", "transformers", "accelerate", "bitsandbytes", "torchvision", "psutil"):
     if importlib.util.find_spec(_package) is None:  # without the seconds that importing them takes

@@ -33,7 +33,7 @@ from picture_captioner.backends.local_memory import (
 )
 from picture_captioner.backends.local_windows import pack_windows
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
-from picture_captioner.hub import models_for
+from picture_captioner.hub.catalogue import models_for
 from picture_captioner.workers.device_errors import DeviceFailure, failure_of, first_line
 
 PROMPT_TOKENS = 128

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from picture_captioner.backends.http_service import NO_PROTOCOL
-from picture_captioner.backends.tokens import count
+from picture_captioner.backends.usage import count
 
 OLLAMA_CLOUD = "ollama.com"
 _CLOUD_NAME = re.compile(r"[:-]cloud$", re.IGNORECASE)

@@ -14,7 +14,6 @@ from typing import Any
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import CAPTION_ONLY, FieldsAsked
-from picture_captioner.backends.tokens import usage_of
 from picture_captioner.backends.vocabulary import Vocabulary
 from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState
 from picture_captioner.batch.service import (
@@ -25,8 +24,10 @@ from picture_captioner.batch.service import (
     ResultsCutError,
 )
 from picture_captioner.errors import CaptionerError, PhotoError, RefusedInWordsError
-from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Journal, Record, read_job
+from picture_captioner.image_loader.images import LoadedImage
+from picture_captioner.journal.reading import read_job
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.reask import invented_in
 from picture_captioner.pipeline.recording.answers import judge_answer
@@ -141,7 +142,7 @@ class Collecting:
         return []
 
     def _captioned(self, photo: AskedPhoto, answer: Caption) -> list[Record]:
-        usage = self._prices.billed(usage_of(answer), 1, answer.model_version)
+        usage = self._prices.billed(answer.usage, 1, answer.model_version)
         answer = replace(answer, **usage)
         if names := invented_in(answer, photo.told, None):  # a job is not asked again
             answer = replace(answer, fields={**answer.fields, "suspect": names})

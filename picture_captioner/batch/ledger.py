@@ -21,7 +21,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from picture_captioner.journal import RowFile, parse_time, real_journal_path, utc_now
+from picture_captioner.journal.append_only import real_journal_path
+from picture_captioner.journal.record import parse_time, utc_now
+from picture_captioner.journal.rows import RowFile
 from picture_captioner.pipeline.selecting.walk import Photo
 
 _PHOTOS_A_ROW = 500

@@ -19,7 +19,7 @@ import msgspec
 
 from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend
 from picture_captioner.backends.registry import backend_class
-from picture_captioner.backends.tokens import count
+from picture_captioner.backends.usage import count
 from picture_captioner.errors import (
     BackendUnavailableError,
     CaptionerError,

@@ -22,19 +22,19 @@ from picture_captioner.errors import (
     TransientError,
     Usage,
 )
-from picture_captioner.journal import Journal
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.captioning import told
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Ceilings
-from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto, Decoding
+from picture_captioner.pipeline.decoding.decode_ahead import Decoding
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import RunOptions
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.selection import SelectionRules, Sources
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.threads import Stop, ThreadGroup
-from picture_captioner.pipeline.work_queue import Buffer, WorkQueue
+from picture_captioner.pipeline.work_queue import Buffer, DecodedPhoto, WorkQueue
 
 _UPLOADS = 3
 """Times that a file is sent which does not arrive: nothing is billed for it."""

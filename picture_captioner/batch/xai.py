@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO, Any, ClassVar
 
-from picture_captioner.backends.tokens import count
+from picture_captioner.backends.usage import count
 from picture_captioner.batch.openai_files import OpenAIFiles
 from picture_captioner.batch.service import (
     ANSWER_SECONDS,

@@ -256,6 +256,18 @@ def one_of(name: str, word: str, valid: Iterable[str]) -> str:
     return word
 
 
+def one_line(noun: str, text: str, longest: int) -> str:
+    """A name or tag without what surrounds it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    cleaned = " ".join(text.split())
+    if not cleaned or len(cleaned) > longest or not cleaned.isprintable():
+        raise UsageError(f"a {noun} has 1 to {longest} printable characters")
+    return cleaned
+
+
 class Command(TyperCommand):
     """A command whose help is in sections, without rich: that took two thirds of the time."""
 

@@ -95,7 +95,10 @@ def say(line: str = "", *, always: bool = False) -> None:
     if Verbosity.quiet and not always:
         return
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(safe(_bearable(line)) + "\n")
+        shown = without_secrets(as_called(line))
+        if len(shown) > _LONGEST_LINE:  # what others wrote may have no end
+            shown = f"{shown[:_LONGEST_LINE]}…"
+        sys.stderr.write(safe(shown) + "\n")
         sys.stderr.flush()
 
 
@@ -104,12 +107,6 @@ def say_all(*groups: Iterable[str]) -> None:
     for group in groups:
         for line in group:
             say(line)
-
-
-def _bearable(line: str) -> str:
-    """Without keys, and no longer than anybody reads: what others wrote may have no end."""
-    shown = without_secrets(as_called(line))
-    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}…"
 
 
 def show(*columns: str) -> None:

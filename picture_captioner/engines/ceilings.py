@@ -10,8 +10,8 @@ from picture_captioner.errors import CeilingReachedError
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 
 if TYPE_CHECKING:
-    from picture_captioner.journal import JournalIndex
-    from picture_captioner.library import Connection
+    from picture_captioner.journal.reading import JournalIndex
+    from picture_captioner.library.home import Connection
 
 SHARE = 8
 """Requests that a worker reserves at a time: one round trip for eight, and a worker that is killed

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from picture_captioner.engines.server import Server
 
 if TYPE_CHECKING:
-    from picture_captioner.library import Connection
+    from picture_captioner.library.home import Connection
 
 CLAIMED_AT_ONCE = 16
 """One statement for 16: the round trips of one take longer than the server does (docs/log.md)."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from picture_captioner.errors import CaptionerError
-from picture_captioner.image_loader import ExaminedImage
+from picture_captioner.image_loader.images import ExaminedImage
 from picture_captioner.pipeline.decoding.decoder import Decoder
-from picture_captioner.pipeline.decoding.decoder_worker import Failed, LoadRequest, failure_of
+from picture_captioner.pipeline.decoding.messages import Failed, LoadRequest, failure_of
 from picture_captioner.workers.starting import start_child, streams
 
 PIECE_BYTES = 1 << 20

@@ -15,10 +15,11 @@ from PIL import Image
 
 from picture_captioner.engines.on_node import PLACE_SECONDS, Answer, NodeDecoders
 from picture_captioner.errors import BackendUnavailableError, DecoderCrashError
-from picture_captioner.image_loader import ExaminedImage, OpenedPhoto, open_encoded
+from picture_captioner.image_loader.images import ExaminedImage, open_encoded
+from picture_captioner.image_loader.reading import OpenedPhoto
 from picture_captioner.pipeline.decoding.decode_ahead import Known
 from picture_captioner.pipeline.decoding.decoder import Decoder, error_of
-from picture_captioner.pipeline.decoding.decoder_worker import LoadRequest
+from picture_captioner.pipeline.decoding.messages import LoadRequest
 
 DEATHS_AT_ONCE = 2
 """Of a node's decoders with a photo, before the work queue tries it alone, which is the third."""

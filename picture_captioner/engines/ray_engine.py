@@ -35,7 +35,7 @@ from picture_captioner.engines.ray_decoders import DecodersOnNodes, last_line
 from picture_captioner.engines.ray_models import HostedOnNodes, ProcessOnNode
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError, UsageError
 from picture_captioner.extras import how_to_install
-from picture_captioner.pipeline.runner import default_decoders
+from picture_captioner.pipeline.decoding.decoder import default_decoders
 from picture_captioner.workers.starting import child_environment
 
 _log = logging.getLogger("caption.ray")

@@ -13,11 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from picture_captioner.engines.server import Server
-from picture_captioner.library import from_key, index_of_contents
+from picture_captioner.library.schema import from_key
+from picture_captioner.library.syncing import index_of_contents
 from picture_captioner.pipeline.selecting.selection import SelectionRules, Stale
 
 if TYPE_CHECKING:
-    from picture_captioner.library import Connection
+    from picture_captioner.library.home import Connection
     from picture_captioner.pipeline.selecting.walk import Photo
 
 AT_ONCE = 500

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from picture_captioner.errors import LibraryLockedError, LibraryUnreachableError
 
 if TYPE_CHECKING:
-    from picture_captioner.library import Connection, Database
+    from picture_captioner.library.home import Connection, Database
 
 T = TypeVar("T")
 

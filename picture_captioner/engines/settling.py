@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from picture_captioner.engines.ceilings import SharedBudget
 from picture_captioner.engines.server import Server
 from picture_captioner.errors import Status
-from picture_captioner.journal import Journal, Record, RecordError, TagDecisions, utc_now
-from picture_captioner.library import (
-    MAX_ATTEMPTS,
-    Library,
-    captions_of,
-    index_words,
-    sync,
-)
+from picture_captioner.journal.record import Record, RecordError, utc_now
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.journal.writing import Journal
+from picture_captioner.library.ledger import MAX_ATTEMPTS
+from picture_captioner.library.store import Library
+from picture_captioner.library.syncing import captions_of, index_words, sync
 from picture_captioner.pipeline.recording.recorder import SeenBytes, copied_record
 from picture_captioner.pipeline.selecting.selection import Identity
 from picture_captioner.pipeline.selecting.walk import Photo
 
 if TYPE_CHECKING:
-    from picture_captioner.library import Connection
+    from picture_captioner.library.home import Connection
     from picture_captioner.pipeline.stages.base import Stage
 
 TakeOver: TypeAlias = Callable[[Photo, str, str], None]

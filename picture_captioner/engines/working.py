@@ -18,8 +18,8 @@ from picture_captioner.engines.claims import ALONE_AFTER, BLAMED_AFTER, Claims, 
 from picture_captioner.engines.redoing import Redoing
 from picture_captioner.engines.settling import Settling
 from picture_captioner.errors import PhotoSkipped, UnreadableFileError
-from picture_captioner.journal import RecordError
-from picture_captioner.library import from_key, to_key
+from picture_captioner.journal.record import RecordError
+from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.pipeline.decoding.opening import Opener
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
 from picture_captioner.pipeline.recording.recorder import SAME_BYTES, SAME_SHOT

@@ -8,31 +8,3 @@ that command or a person's yes downloads it.
     files.py         files by URL, verified by SHA-256, gone on from where they were cut
     repositories.py  models of the Hugging Face hub: a folder, its cache, a download
 """
-
-from picture_captioner.hub.catalogue import (
-    CATALOGUE,
-    KnownModel,
-    full_name,
-    is_published,
-    known_model,
-    model_files,
-    models_for,
-    source_and_name,
-    stored_files,
-)
-from picture_captioner.hub.files import Progress, WebFile, download_manifest
-
-__all__ = [
-    "CATALOGUE",
-    "KnownModel",
-    "Progress",
-    "WebFile",
-    "download_manifest",
-    "full_name",
-    "is_published",
-    "known_model",
-    "model_files",
-    "models_for",
-    "source_and_name",
-    "stored_files",
-]

@@ -42,7 +42,6 @@ those of the scale at which it is decoded, and the coefficients of a progressive
 _DEEP = {"I", "I;16", "I;16B", "I;16L", "F"}
 _COEFFICIENTS = 3.0
 
-Image.MAX_IMAGE_PIXELS = None  # memory is what counts, see `check_memory`
 
 DECODER_ERRORS = (
     ArithmeticError,

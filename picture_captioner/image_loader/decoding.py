@@ -34,9 +34,8 @@ from picture_captioner.image_loader.decode_errors import (
 from picture_captioner.image_loader.formats import PILLOW_FORMATS, SNIFF_BYTES, sniff
 from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
 from picture_captioner.image_loader.jxl import JxlImageFile
-from picture_captioner.image_loader.resizing import Box, resize
+from picture_captioner.image_loader.resizing import Box, fitting, resize
 from picture_captioner.image_loader.tiff import COLORMAP, misread
-from picture_captioner.metadata import Metadata, merged
 from picture_captioner.metadata.boxes import (
     clean_aperture,
     colour_codes,
@@ -44,6 +43,7 @@ from picture_captioner.metadata.boxes import (
     jp2_blocks,
     largest_picture,
 )
+from picture_captioner.metadata.claims import Metadata, merged
 from picture_captioner.metadata.exif import MAX_EXIF_BYTES, from_exif
 from picture_captioner.metadata.iptc import from_iptc
 from picture_captioner.metadata.xmp import from_xmp
@@ -133,14 +133,6 @@ def probe(file: IO[bytes], head: bytes) -> tuple[int, int, str]:
     with decoder_errors(head), _open(file) as source:
         size = _upright_size(source, source.size, _orientation(source))
         return *size, str(source.format)
-
-
-def fitting(width: int, height: int, edge: int) -> tuple[int, int]:
-    """The size with the longer side at most `edge`, never larger than the picture itself."""
-    longer = max(width, height)
-    if longer <= edge:
-        return width, height
-    return max(1, round(width * edge / longer)), max(1, round(height * edge / longer))
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -1,18 +1,28 @@
-"""`load_image` and `read_header`: what the rest of the program asks of a photo."""
+"""`load_image`, `examine_image` and `read_header`: what the rest of the program asks of a photo."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
-
-from PIL import Image
 
 from picture_captioner.errors import CorruptImageError
 from picture_captioner.image_loader.decoding import Decoded, probe
 from picture_captioner.image_loader.formats import RAW_EXTENSIONS, SNIFF_BYTES, sniff
+from picture_captioner.image_loader.images import (
+    CLEAN_EDGE,
+    MEASURED_EDGE,
+    ExaminedImage,
+    ImageHeader,
+    LoadedImage,
+    Traits,
+    clean_jpeg,
+    perceptual_hash,
+    sharpness,
+    thumbnail,
+)
 from picture_captioner.image_loader.raw import decode_raw, probe_raw
 from picture_captioner.image_loader.reading import (
     FileContent,
@@ -21,44 +31,13 @@ from picture_captioner.image_loader.reading import (
     read_file,
     reading_errors,
 )
+from picture_captioner.image_loader.resizing import reduced
 from picture_captioner.image_loader.truncated import decode_all_or
-from picture_captioner.metadata import Metadata
+from picture_captioner.metadata.claims import Metadata
 
 _HEIF_HEAD_BYTES = 1 << 18
 """HEIF states its size in a box ahead of the pixels: the first 256 KiB held it in every file
 tried (32 KB sufficed for a 12-megapixel iPhone photo), of 1 to 4 MB that would be read."""
-
-
-@dataclass(frozen=True)
-class LoadedImage:
-    """A photo as a backend may see it, and what is known of its file.
-
-    `image` is RGB, upright, without metadata; None if the content was known and is not needed.
-    `size` is in bytes. `width` and `height` are the upright full resolution in pixels, and
-    `format` is Pillow's name or "RAW"; 0 and "" if the content was known. `truncated`: the file
-    ends too early, which was accepted; what is missing of the picture is one colour. `reduced`: the
-    picture is a copy inside the file, which may differ from the photo.
-    """
-
-    image: Image.Image | None
-    content_sha256: str
-    size: int
-    mtime_ns: int
-    width: int
-    height: int
-    format: str
-    truncated: bool = False
-    reduced: bool = False
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """What a photo's header says: upright `width` and `height` in pixels, `size` in bytes."""
-
-    width: int
-    height: int
-    format: str
-    size: int
 
 
 def load_image(
@@ -93,6 +72,51 @@ def load_image(
     )[0]
 
 
+def examine_image(
+    path: Path | OpenedPhoto,
+    edge: int | None,
+    known: Container[str] = frozenset(),
+    *,
+    allow_reduced: bool = False,
+    accept_truncated: bool = False,
+    keep: bool = False,
+) -> ExaminedImage:
+    """Read and decode a photo once, for facts, thumbnail and pixels.
+
+    Args:
+        edge: as in `load_image`; None if no pixels are needed, `loaded.image` is then None.
+        known, allow_reduced, accept_truncated: as in `load_image`. Of a picture that is reduced
+            or truncated there are no `traits`: they would not be the photo's.
+        keep: make a clean image to be kept, too.
+
+    Raises:
+        CorruptImageError, PhotoSkipped: as `load_image`.
+    """
+    loaded, metadata = load(
+        path,
+        max(edge or 0, CLEAN_EDGE if keep else MEASURED_EDGE),
+        known,
+        with_metadata=True,
+        copy_edge=edge if allow_reduced else None,  # not one of the size to measure on
+        accept_truncated=accept_truncated,
+    )
+    if loaded.image is None:
+        return ExaminedImage(loaded, None)
+    image = loaded.image
+    wanted = None if edge is None else reduced(image, edge)
+    if loaded.reduced or loaded.truncated:
+        return ExaminedImage(replace(loaded, image=wanted), None)
+    small = reduced(image, MEASURED_EDGE)  # once for both: most of what they take is reducing
+    traits = Traits(
+        metadata or Metadata(),
+        sharpness(small),
+        perceptual_hash(image),
+        thumbnail(small),
+        clean_jpeg(image) if keep and max(loaded.width, loaded.height) > CLEAN_EDGE else None,
+    )
+    return ExaminedImage(replace(loaded, image=wanted), traits)
+
+
 def load(
     path: Path | OpenedPhoto,
     edge: int,
@@ -123,24 +147,6 @@ def load(
             accept_truncated=accept_truncated,
         )
     return _loaded(content, found), found.metadata
-
-
-def open_encoded(jpeg: bytes, quality: int) -> Image.Image:
-    """A clean JPEG of ours as an image whose pixels are decoded only if somebody looks at them.
-
-    `info["jpeg"]` are its bytes, `info["jpeg_quality"]` is `quality`; nothing else is in there.
-
-    Raises:
-        CorruptImageError: it is no JPEG in RGB.
-    """
-    try:
-        image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
-    except (OSError, SyntaxError) as error:
-        raise CorruptImageError("not a JPEG") from error
-    if image.mode != "RGB":
-        raise CorruptImageError(f"not RGB but {image.mode}")
-    image.info = {"jpeg": jpeg, "jpeg_quality": quality}
-    return image
 
 
 def read_header(path: Path | OpenedPhoto) -> ImageHeader:

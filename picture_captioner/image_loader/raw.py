@@ -27,7 +27,8 @@ from picture_captioner.image_loader.decode_errors import (
     check_memory,
     decoder_errors,
 )
-from picture_captioner.image_loader.decoding import Decoded, decode, fitting, turn_upright
+from picture_captioner.image_loader.decoding import Decoded, decode, turn_upright
+from picture_captioner.image_loader.resizing import fitting
 from picture_captioner.image_loader.truncated import raw_damage
 from picture_captioner.metadata.exif import from_raw
 

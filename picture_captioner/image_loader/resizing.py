@@ -72,3 +72,17 @@ def _resize_with_vectors(image: Image.Image, size: tuple[int, int], box: Box) ->
     result = Image.new(image.mode, size)
     cykooz_resizer.Resizer().resize_pil(image, result, options)
     return result
+
+
+def fitting(width: int, height: int, edge: int) -> tuple[int, int]:
+    """The size with the longer side at most `edge`, never larger than the picture itself."""
+    longer = max(width, height)
+    if longer <= edge:
+        return width, height
+    return max(1, round(width * edge / longer)), max(1, round(height * edge / longer))
+
+
+def reduced(image: Image.Image, edge: int) -> Image.Image:
+    """The image with its longer side at most `edge` pixels; itself if it is no larger."""
+    size = fitting(*image.size, edge)
+    return image if size == image.size else resize(image, size)

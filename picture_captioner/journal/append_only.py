@@ -18,7 +18,7 @@ from typing import BinaryIO, ClassVar, Generic, Self, TypeVar
 
 from picture_captioner.errors import ConfigurationError, JournalError
 from picture_captioner.journal.durable import WriterLock, append_durably, sync, sync_directory
-from picture_captioner.journal.reading import (
+from picture_captioner.journal.lines import (
     MAX_LINE_BYTES,
     Damage,
     Line,

@@ -15,11 +15,11 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from picture_captioner.errors import JournalError, JournalLockedError
-from picture_captioner.journal.record import utc_now
 
 ROOM_FOR_JOURNAL = 100_000_000
 """Bytes: 100,000 captions with their log. What can be computed again leaves so much free."""
@@ -196,7 +196,8 @@ class WriterLock:
         Raises:
             JournalError: it cannot be written.
         """
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": utc_now()}
+        since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         if running:
             holder["running"] = running
         try:

@@ -15,16 +15,15 @@ from typing import BinaryIO, NamedTuple
 from picture_captioner.errors import JournalError
 from picture_captioner.journal.durable import ReplacedError, append_durably, replacing
 from picture_captioner.journal.fold import Fold, is_real
-from picture_captioner.journal.reading import (
+from picture_captioner.journal.lines import (
     CHUNK_BYTES,
     Damage,
-    JournalIndex,
     Line,
     open_for_reading,
-    parse_line,
     read_lines,
     skip_byte_order_mark,
 )
+from picture_captioner.journal.reading import JournalIndex, parse_line
 from picture_captioner.journal.record import Entry, parse_time, read_fields, to_json_line
 from picture_captioner.journal.writing import Journal
 

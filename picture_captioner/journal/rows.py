@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 from picture_captioner.errors import JournalError
 from picture_captioner.journal.append_only import AppendOnlyFile
 from picture_captioner.journal.durable import append_durably, replacing
-from picture_captioner.journal.reading import (
+from picture_captioner.journal.lines import (
     MAX_LINE_BYTES,
     Damage,
     Line,

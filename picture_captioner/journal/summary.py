@@ -9,13 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.journal.fold import is_real
-from picture_captioner.journal.reading import (
-    JournalIndex,
-    open_for_reading,
-    parse_line,
-    read_index,
-    read_lines,
-)
+from picture_captioner.journal.lines import open_for_reading, read_lines
+from picture_captioner.journal.reading import JournalIndex, parse_line, read_index
 from picture_captioner.journal.record import Entry, is_count, read_fields
 
 SLOWEST = 5

@@ -11,7 +11,8 @@ from typing import Self
 import msgspec
 
 from picture_captioner.errors import JournalError
-from picture_captioner.journal.reading import Damage, open_for_reading, parse_line, read_lines
+from picture_captioner.journal.lines import Damage, open_for_reading, read_lines
+from picture_captioner.journal.reading import parse_line
 from picture_captioner.journal.record import Record, read_fields
 
 _WINDOW_BYTES = 4096

@@ -8,8 +8,7 @@ source of truth.
     selection.py   `Selection`: what is asked for, and its grammar
     searching.py   from a selection to photos: words, filters, vectors in one ranking
     conditions.py  filters in SQL
-    query.py       from words to expressions that FTS5 accepts
-    stems.py       `dogs` finds `dog`, in 20 languages
+    words.py       from words to expressions that FTS5 accepts; `dogs` finds `dog`, in 20 languages
     texts.py       what is written in photos
     tags.py        tags, of captions and of pictures
     told.py        what other programs and people say of photos; the surest time of each
@@ -30,97 +29,3 @@ source of truth.
     schema.py      its tables, as numbered migrations; text that SQLite would not take
     migrating.py   from an older version to ours; drops rows that this program never wrote
 """
-
-from picture_captioner.library.captions import Followed, StoredCaption
-from picture_captioner.library.clean_images import (
-    CleanImages,
-    forget_clean_images,
-    kept_clean_images,
-)
-from picture_captioner.library.copying import opened_to_copy
-from picture_captioner.library.face_runs import FaceRuns, RunRow
-from picture_captioner.library.faces import Faces, FaceTable, Placed, StoredBody, StoredFace
-from picture_captioner.library.facts import PhotoFacts, Place
-from picture_captioner.library.file_access import fault_of, may_be_replaced
-from picture_captioner.library.home import Connection, Database
-from picture_captioner.library.ledger import (
-    MAX_ATTEMPTS,
-    StageHistory,
-    StageRow,
-    Standing,
-    is_open,
-    standing,
-)
-from picture_captioner.library.schema import from_key, to_key
-from picture_captioner.library.searching import Hit, Hits, Lookups
-from picture_captioner.library.selection import HAS, STATUSES, Selection, Term, checked
-from picture_captioner.library.store import RESTART_SECONDS, Library
-from picture_captioner.library.syncing import (
-    CAPTION,
-    InTransaction,
-    Synced,
-    captions_of,
-    index_of_contents,
-    index_words,
-    journal_name,
-    stage_of,
-    sync,
-)
-from picture_captioner.library.tags import FACE_TAGS, TAGS, GivenTag, PhotoTag
-from picture_captioner.library.texts import Words
-from picture_captioner.metadata import TakenFrom
-
-__all__ = [
-    "CAPTION",
-    "FACE_TAGS",
-    "HAS",
-    "MAX_ATTEMPTS",
-    "RESTART_SECONDS",
-    "STATUSES",
-    "TAGS",
-    "CleanImages",
-    "Connection",
-    "Database",
-    "FaceRuns",
-    "FaceTable",
-    "Faces",
-    "Followed",
-    "GivenTag",
-    "Hit",
-    "Hits",
-    "InTransaction",
-    "Library",
-    "Lookups",
-    "PhotoFacts",
-    "PhotoTag",
-    "Place",
-    "Placed",
-    "RunRow",
-    "Selection",
-    "StageHistory",
-    "StageRow",
-    "Standing",
-    "StoredBody",
-    "StoredCaption",
-    "StoredFace",
-    "Synced",
-    "TakenFrom",
-    "Term",
-    "Words",
-    "captions_of",
-    "checked",
-    "fault_of",
-    "forget_clean_images",
-    "from_key",
-    "index_of_contents",
-    "index_words",
-    "is_open",
-    "journal_name",
-    "kept_clean_images",
-    "may_be_replaced",
-    "opened_to_copy",
-    "stage_of",
-    "standing",
-    "sync",
-    "to_key",
-]

@@ -15,19 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import (
-    Fold,
-    JournalTail,
-    Line,
-    Record,
-    TagDecisions,
-    fold,
-    is_real,
-)
+from picture_captioner.journal.fold import Fold, Line, fold, is_real
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.journal.tail import JournalTail
 from picture_captioner.library.home import Connection, Database
-from picture_captioner.library.query import spaced
 from picture_captioner.library.schema import from_key, to_key, to_text
-from picture_captioner.library.stems import stems_of_text
+from picture_captioner.library.words import spaced, stems_of_text
 
 _AT_ONCE = 500
 """Lines of the journal that are taken in together."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from picture_captioner.errors import LibraryError
-from picture_captioner.journal import has_room
+from picture_captioner.journal.durable import has_room
 
 GIGABYTE = 10**9
 _HASH = re.compile(r"[0-9a-f]{64}")

@@ -13,14 +13,8 @@ from picture_captioner.library import told
 from picture_captioner.library.home import Connection
 from picture_captioner.library.schema import from_key, to_key, to_text
 from picture_captioner.library.told import read_metadata, surest_time
-from picture_captioner.metadata import (
-    NOTHING_WRITTEN,
-    Fact,
-    Metadata,
-    NamedFace,
-    TakenFrom,
-    distinct,
-)
+from picture_captioner.metadata.claims import NOTHING_WRITTEN, Metadata, TakenFrom
+from picture_captioner.metadata.told import Fact, NamedFace, distinct
 
 _SIGN = 1 << 63
 """SQLite's integers are signed, a perceptual hash is not."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from picture_captioner.image_loader import Structure
+    from picture_captioner.image_loader.images import Structure
 
 _RANK_OFFSET = 60
 """Of the paper on fusing ranks; it keeps the first places from outweighing everything."""
@@ -248,7 +248,7 @@ class Search:
         if row is None:
             return None
         # Pillow takes a tenth of a command's time to import, and few searches find look-alikes.
-        from picture_captioner.image_loader import structure_of
+        from picture_captioner.image_loader.images import structure_of
 
         return structure_of(bytes(row[0]))
 

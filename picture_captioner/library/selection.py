@@ -21,8 +21,8 @@ from datetime import date
 from typing import NamedTuple
 
 from picture_captioner.errors import UsageError, did_you_mean
-from picture_captioner.library.query import FUNCTION_WORDS, has_word
 from picture_captioner.library.schema import to_text
+from picture_captioner.library.words import FUNCTION_WORDS, has_word
 
 WORDS = frozenset({"word", "phrase", "text"})
 """The kinds of terms that are looked for in what is written."""

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from picture_captioner.journal import TagDecisions, Traces, tag_key
+from picture_captioner.journal.forgetting import Traces
+from picture_captioner.journal.rows import TagDecisions, tag_key
 from picture_captioner.library import (
     captions,
     carrying,
@@ -34,7 +35,8 @@ from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.searching import Hits, Lookups, Search
 from picture_captioner.library.selection import Selection
 from picture_captioner.library.syncing import index_words, sync
-from picture_captioner.metadata import Metadata, NamedFace
+from picture_captioner.metadata.claims import Metadata
+from picture_captioner.metadata.told import NamedFace
 from picture_captioner.settings import ServerAddress
 
 RESTART_SECONDS = 30.0

@@ -20,15 +20,11 @@ from typing import NamedTuple, Protocol, TypeVar
 import msgspec
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import (
-    JournalIndex,
-    JournalTail,
-    Record,
-    TagDecisions,
-    is_real,
-    parse_entry,
-    read_fields,
-)
+from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.reading import JournalIndex
+from picture_captioner.journal.record import Record, parse_entry, read_fields
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.journal.tail import JournalTail
 from picture_captioner.library.captions import take_in
 from picture_captioner.library.home import Connection
 from picture_captioner.library.schema import from_key, to_key

@@ -11,10 +11,9 @@ import msgspec
 from picture_captioner.library import tags
 from picture_captioner.library.facts import Place
 from picture_captioner.library.home import Connection
-from picture_captioner.library.query import spaced
 from picture_captioner.library.schema import from_key, to_key, to_text
-from picture_captioner.library.stems import stems_of_text
-from picture_captioner.metadata import Kind
+from picture_captioner.library.words import spaced, stems_of_text
+from picture_captioner.metadata.told import Kind
 
 
 class StoredLine(NamedTuple):

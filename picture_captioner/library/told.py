@@ -14,20 +14,17 @@ from pathlib import PurePosixPath
 import msgspec
 
 from picture_captioner.library.home import Connection
-from picture_captioner.library.query import spaced
 from picture_captioner.library.schema import from_key, to_key, to_text
-from picture_captioner.library.stems import stems_of_text
-from picture_captioner.metadata import (
+from picture_captioner.library.words import spaced, stems_of_text
+from picture_captioner.metadata.claims import (
     NOTHING_WRITTEN,
-    Fact,
-    Kind,
     Metadata,
-    NamedFace,
     TakenFrom,
     TimeClaim,
     best_time,
-    time_from_name,
 )
+from picture_captioner.metadata.times import time_from_name
+from picture_captioner.metadata.told import Fact, Kind, NamedFace
 
 _BY_NAME = {TakenFrom.NAME, TakenFrom.DATE}
 

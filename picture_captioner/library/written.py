@@ -10,9 +10,15 @@ from typing import TypeAlias
 from picture_captioner.library import tags
 from picture_captioner.library.conditions import TagName, folded
 from picture_captioner.library.home import Connection, Part
-from picture_captioner.library.query import exact_phrase, form_phrases, spaced, word_phrases
 from picture_captioner.library.selection import Term
-from picture_captioner.library.stems import stems_of_text, stems_of_word
+from picture_captioner.library.words import (
+    exact_phrase,
+    form_phrases,
+    spaced,
+    stems_of_text,
+    stems_of_word,
+    word_phrases,
+)
 
 Scores: TypeAlias = dict[bytes, float]
 

@@ -15,29 +15,3 @@ xmp_packet.py  XMP packets, to be changed without losing anything
 
 A further source is one reader more that returns `Metadata`, and a name in the call of `merged`.
 """
-
-from picture_captioner.metadata.claims import (
-    NOTHING_WRITTEN,
-    Metadata,
-    TakenFrom,
-    TimeClaim,
-    best_time,
-    merged,
-)
-from picture_captioner.metadata.times import NamedTime, time_from_name
-from picture_captioner.metadata.told import Fact, Kind, NamedFace, distinct
-
-__all__ = [
-    "NOTHING_WRITTEN",
-    "Fact",
-    "Kind",
-    "Metadata",
-    "NamedFace",
-    "NamedTime",
-    "TakenFrom",
-    "TimeClaim",
-    "best_time",
-    "distinct",
-    "merged",
-    "time_from_name",
-]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from picture_captioner.metadata.times import is_reset_clock
 from picture_captioner.metadata.told import Fact, NamedFace, distinct, faces_in, written_facts
 
 
@@ -144,3 +143,22 @@ def best_time(claims: Iterable[TimeClaim]) -> TimeClaim | None:
 def _agree(one: TimeClaim, other: TimeClaim) -> bool:
     a, b = one.time.replace(tzinfo=None), other.time.replace(tzinfo=None)
     return one is not other and abs((a - b).total_seconds()) <= _AGREES_WITHIN_SECONDS
+
+
+_RESET_DAYS = {date(1904, 1, 1), date(1969, 12, 31), date(1970, 1, 1), date(1980, 1, 1)}
+"""What a Mac, Unix (in some time zone) or DOS takes for the beginning: whole days, since a camera
+whose clock was reset goes on from there."""
+
+_RESETS = (datetime(2000, 1, 1, 0, 0), datetime(2002, 12, 8, 12, 0))  # noqa: DTZ001
+"""Where cameras begin that were without a battery. Real photos have such dates, too: only the
+first hours count, and only while nothing else says so."""
+
+_HOURS_AFTER_RESET = timedelta(hours=6)
+
+
+def is_reset_clock(time: datetime) -> bool:
+    """Whether a clock that was never set, or lost its battery, says this."""
+    local = time.replace(tzinfo=None)
+    if local.date() in _RESET_DAYS:
+        return True
+    return any(start <= local < start + _HOURS_AFTER_RESET for start in _RESETS)

@@ -1,4 +1,4 @@
-"""Times as cameras, phones and editors write them, and which of them cannot be a capture time.
+"""Times as cameras, phones and editors write them.
 
 In the names that cameras, phones and messengers give to photos:
 
@@ -31,15 +31,6 @@ _TIME = re.compile(
     re.ASCII,
 )
 _OFFSET = re.compile(r"\s*([+-])(\d\d):?(\d\d)\s*", re.ASCII)
-
-_RESET_DAYS = {date(1904, 1, 1), date(1969, 12, 31), date(1970, 1, 1), date(1980, 1, 1)}
-"""What a Mac, Unix (in some time zone) or DOS takes for the beginning: whole days, since a camera
-whose clock was reset goes on from there."""
-
-_RESETS = (datetime(2000, 1, 1, 0, 0), datetime(2002, 12, 8, 12, 0))  # noqa: DTZ001
-"""Where cameras begin that were without a battery. Real photos have such dates, too: only the
-first hours count, and only while nothing else says so."""
-_HOURS_AFTER_RESET = timedelta(hours=6)
 
 
 def parse_time(text: str, offset: str = "", fraction: str = "") -> datetime | None:
@@ -92,14 +83,6 @@ def is_plausible(time: datetime) -> bool:
     if time.year < _FIRST_PHOTOGRAPH:
         return False
     return time.replace(tzinfo=time.tzinfo or UTC) < datetime.now(UTC) + timedelta(days=1)
-
-
-def is_reset_clock(time: datetime) -> bool:
-    """Whether a clock that was never set, or lost its battery, says this."""
-    local = time.replace(tzinfo=None)
-    if local.date() in _RESET_DAYS:
-        return True
-    return any(start <= local < start + _HOURS_AFTER_RESET for start in _RESETS)
 
 
 _FIRST_YEAR = 1990

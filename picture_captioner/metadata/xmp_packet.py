@@ -301,8 +301,6 @@ class XmpPacket:
                 if etree.QName(element).namespace in namespaces:
                     _take_out(element)
 
-    # --- helpers ---
-
     def _tag(self, name: str) -> str:
         """The property as lxml writes it, in the spelling of its namespace that stands here."""
         prefix, _, local = name.partition(":")

@@ -13,8 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Entry, JournalIndex, is_real
+from picture_captioner.image_loader.images import LoadedImage
+from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.reading import JournalIndex
+from picture_captioner.journal.record import Entry
 from picture_captioner.pipeline.selecting.selection import SelectionRules, Source, Sources
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import Item

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 
 from picture_captioner.backends.base import ExpectedTokens
 from picture_captioner.errors import CaptionerError, Usage
-from picture_captioner.image_loader import fitting
-from picture_captioner.journal import MOST_DOLLARS, Entry, is_count, parse_time
+from picture_captioner.image_loader.resizing import fitting
+from picture_captioner.journal.record import MOST_DOLLARS, Entry, is_count, parse_time
 from picture_captioner.pipeline.asking.prices import Prices, Quote
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.selecting.selection import Identity

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from picture_captioner.journal import Journal
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.captioning import Captioning, FallbackChain
 from picture_captioner.pipeline.asking.circuit_breaker import PATIENCE_SECONDS
 from picture_captioner.pipeline.asking.reask import Read
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget
-from picture_captioner.pipeline.decoding.decode_ahead import (
-    DecodedPhoto,
-    Decoding,
-    MakeDecoder,
-    decoder_here,
-)
+from picture_captioner.pipeline.decoding.decode_ahead import Decoding, MakeDecoder, decoder_here
 from picture_captioner.pipeline.library_update.on_the_way import FactsOnTheWay
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.selecting.hints import Hints
@@ -29,9 +23,7 @@ from picture_captioner.pipeline.selecting.selection import (
 )
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.threads import GRACE_SECONDS, Stop, ThreadGroup
-from picture_captioner.pipeline.work_queue import BatchBuffer, Buffer, WorkQueue
-
-MAX_DECODERS = 16
+from picture_captioner.pipeline.work_queue import BatchBuffer, Buffer, DecodedPhoto, WorkQueue
 
 LOOK_AHEAD = 32
 """Decoded photos beyond two batches among which photos that go well together are looked for: 60 MB
@@ -39,13 +31,6 @@ of 900 x 670 pixels."""
 
 PATIENCE_WITH_FALLBACK = 60.0
 """Seconds without a success where another can be asked."""
-
-
-def default_decoders() -> int:
-    """As many worker processes as there are processors for this process, at most 16."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MAX_DECODERS)
-    return min(os.cpu_count() or 1, MAX_DECODERS)
 
 
 @dataclass(frozen=True)
@@ -142,7 +127,7 @@ class CaptionRun:
             ready,
             decoding.recorder,
             outcomes,
-            lambda: first.batch_now,
+            first,
             options.read,
         )
         self.stop.on_stop(queue.stop)

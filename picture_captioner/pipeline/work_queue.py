@@ -9,8 +9,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from PIL.Image import Image
+
+from picture_captioner.image_loader.images import LoadedImage
 from picture_captioner.pipeline.selecting.walk import Photo
 
 
@@ -261,3 +264,11 @@ class BatchBuffer(Buffer[T]):
         for place in reversed(chosen):
             del self._items[place]
         return taken
+
+
+class DecodedPhoto(NamedTuple):
+    """A photo that waits for the backend."""
+
+    item: Item
+    loaded: LoadedImage
+    image: Image

@@ -56,7 +56,7 @@ def cluster_vectors(
 def _grouped(
     rows: NDArray[np.float32], engine: Engine, min_cluster_size: int, seed: int | None
 ) -> Grouping:
-    if len(rows) > 1 and _all_identical(rows):
+    if len(rows) > 1 and (cosine_distances(rows, rows[0]) < IDENTICAL).all():
         return Grouping(
             cluster=np.zeros(len(rows), dtype=np.int32),
             probability=np.ones(len(rows), dtype=np.float32),
@@ -66,10 +66,6 @@ def _grouped(
     if len(rows) < 2:
         min_cluster_size = 2  # one photo is no cluster
     return engine(rows, min_cluster_size, seed)
-
-
-def _all_identical(rows: NDArray[np.float32]) -> bool:
-    return bool((cosine_distances(rows, rows[0]) < IDENTICAL).all())
 
 
 def _by_size(grouping: Grouping) -> Grouping:

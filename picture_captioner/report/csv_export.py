@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from picture_captioner.journal import replacing
+from picture_captioner.journal.durable import replacing
 from picture_captioner.report.model import NOISE, Indices, Level, Likeness, Report, ReportPhoto
 from picture_captioner.report.text import visible
 

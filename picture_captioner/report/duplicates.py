@@ -26,7 +26,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from picture_captioner.image_loader import RAW_EXTENSIONS, Structure, structure_of
+from picture_captioner.image_loader.formats import RAW_EXTENSIONS
+from picture_captioner.image_loader.images import Structure, structure_of
 from picture_captioner.report.chunks import in_order_of_time
 from picture_captioner.report.geometry import unit_rows
 from picture_captioner.report.hash_pairs import close_pairs, is_telling

@@ -42,19 +42,14 @@ def keywords(groups: Sequence[Sequence[str]], count: int = KEYWORDS) -> list[tup
     total: Counter[str] = Counter()
     for frequency in frequencies:
         total.update(frequency)
-    for word in _too_common(total, sum(map(len, groups))):
-        del total[word]
+    captions = sum(map(len, groups))
+    if captions >= ENOUGH_CAPTIONS:
+        total = Counter({w: n for w, n in total.items() if n <= COMMON_SHARE * captions})
     mean = total.total() / max(1, len(groups))
     return [
         _best(frequency, total, mean, len(group), count)
         for frequency, group in zip(frequencies, groups, strict=True)
     ]
-
-
-def _too_common(total: Counter[str], captions: int) -> list[str]:
-    if captions < ENOUGH_CAPTIONS:
-        return []
-    return [word for word, number in total.items() if number > COMMON_SHARE * captions]
 
 
 def _best(

@@ -58,7 +58,7 @@ def label_photos(
     and a warning in the log. A photo without a caption gets the vocabulary's nearest term, if there
     is a vocabulary and the photo has a vector; nothing is matched when every photo has a caption.
     """
-    texts = [_caption(photo) for photo in photos]
+    texts = [photo.own_label for photo in photos]
     sources = [LabelSource.CAPTION if text else LabelSource.NONE for text in texts]
     wanting = []
     for i, photo in enumerate(photos):
@@ -81,10 +81,6 @@ def label_photos(
 
 def _is_error(photo: ReportPhoto) -> bool:
     return photo.status is not None and photo.status is not Status.SUCCESS
-
-
-def _caption(photo: ReportPhoto) -> str:
-    return (photo.caption or "").strip() if photo.status is Status.SUCCESS else ""
 
 
 def _matched(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from picture_captioner.journal import replacing
+from picture_captioner.journal.durable import replacing
 from picture_captioner.report.model import (
     NOISE,
     Chunk,

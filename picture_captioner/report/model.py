@@ -71,6 +71,11 @@ class ReportPhoto:
     perceptual_hash: int | None = None
     present: bool = False
 
+    @property
+    def own_label(self) -> str:
+        """The caption that holds, without what surrounds it; empty where there is none."""
+        return (self.caption or "").strip() if self.status is Status.SUCCESS else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Clustering:

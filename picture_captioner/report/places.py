@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from picture_captioner.library import Place
+from picture_captioner.library.facts import Place
 
 NEAR_KM = 50.0
 """A town further away says nothing: the photo was taken at sea or in a desert."""

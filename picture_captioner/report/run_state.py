@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picture_captioner.journal import replacing
+from picture_captioner.journal.durable import replacing
 from picture_captioner.report.clustering import Centroids
 from picture_captioner.report.model import NOISE, Clustering, ReportPhoto
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from picture_captioner.image_loader import tiff_directories
+from picture_captioner.image_loader.tiff import directories as tiff_directories
 from picture_captioner.metadata.boxes import boxes, find, items
 
 _JPEG_XMP, _JPEG_MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.errors import Status, UsageError
-from picture_captioner.journal import Record, RecordError, utc_now
+from picture_captioner.journal.record import Record, RecordError, utc_now
 
 EDITABLE = ("caption", "title", "tags")
 PATH_COLUMNS = ("rel_path", "path")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from picture_captioner.errors import NotEmbeddableError, SidecarError
-from picture_captioner.journal import replacing
+from picture_captioner.journal.durable import replacing
 from picture_captioner.metadata.xmp_packet import XmpPacket
 from picture_captioner.writeback.containers import ContainerError, Parts, take_apart
 from picture_captioner.writeback.exiftool import ExifTool

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from picture_captioner.journal import Record
-from picture_captioner.library import PhotoFacts
+from picture_captioner.journal.record import Record
+from picture_captioner.library.facts import PhotoFacts
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "caption": (

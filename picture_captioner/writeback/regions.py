@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from picture_captioner.metadata import Metadata
+from picture_captioner.metadata.claims import Metadata
 from picture_captioner.metadata.xmp_packet import Region, XmpPacket
 
 SAME_FACE = 0.3

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from picture_captioner.image_loader import RAW_EXTENSIONS
+from picture_captioner.image_loader.formats import RAW_EXTENSIONS
 from picture_captioner.metadata.told import clean, is_camera_text, keyword_paths
 from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
 from picture_captioner.writeback.regions import REGIONS, add_people, take_out_people

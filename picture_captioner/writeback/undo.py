@@ -18,13 +18,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picture_captioner.errors import LeftAloneError, SidecarError
-from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
-from picture_captioner.journal import RowFile, replacing, utc_now
+from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS
+from picture_captioner.journal.durable import replacing
+from picture_captioner.journal.record import utc_now
+from picture_captioner.journal.rows import RowFile
 from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
 from picture_captioner.writeback.embedded import EXIF_TEXT, put_photo, read_photo, with_words
 from picture_captioner.writeback.exiftool import ExifTool
 from picture_captioner.writeback.patch import Patch
 from picture_captioner.writeback.sidecars import Added, files_of
+
+TOGETHER = 50
+"""Photos whose undo lines share one sync: with one each, a library took twice as long."""
 
 NAME = "captions.undo.jsonl"
 

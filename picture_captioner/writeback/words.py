@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from picture_captioner.journal import Record
-from picture_captioner.metadata import Metadata
+from picture_captioner.journal.record import Record
+from picture_captioner.metadata.claims import Metadata
 from picture_captioner.metadata.told import LEVELS, clean, is_camera_text, keyword_paths, texts
 from picture_captioner.metadata.xmp_packet import Region
 from picture_captioner.writeback.regions import own_regions

@@ -14,7 +14,6 @@ from picture_captioner.backends.anthropic_answer import read_answer as read_anth
 from picture_captioner.backends.bedrock import read_answer as read_bedrock
 from picture_captioner.backends.chat_answers import caption_from
 from picture_captioner.backends.gemini_protocol import read_answer as read_gemini
-from picture_captioner.backends.tokens import usage_of
 from picture_captioner.pipeline.asking.prices import Prices
 
 PRICED = {
@@ -199,7 +198,7 @@ def test_a_cost_is_genai_prices_own_sum(provider, body):
     theirs = genai_prices.extract_usage(body, provider_id=provider, api_flavor=flavor)
     caption = READERS[provider](body)
     model = caption.model_version or BEDROCK  # Bedrock does not say who answered
-    cost = Prices(provider, model).cost(usage_of(caption))
+    cost = Prices(provider, model).cost(caption.usage)
     price = genai_prices.calc_price(theirs.usage, model, provider_id=provider).total_price
     assert cost == pytest.approx(float(price), abs=1e-9, rel=0)
     assert cost > 0
@@ -208,8 +207,8 @@ def test_a_cost_is_genai_prices_own_sum(provider, body):
 def test_a_tier_is_priced_as_billed():
     prices = Prices("openai", "gpt-5.6-luna")
     usual, flex = (
-        prices.cost(usage_of(READERS["openai"](openai(tier=tier)))) for tier in ("default", "flex")
+        prices.cost(READERS["openai"](openai(tier=tier)).usage) for tier in ("default", "flex")
     )
     assert flex == pytest.approx(usual / 2)
     unknown = READERS["openai"](openai(tier="tomorrows"))
-    assert prices.cost(usage_of(unknown)) is None
+    assert prices.cost(unknown.usage) is None

@@ -10,7 +10,7 @@ import pytest
 from picture_captioner.engines.on_node import Answer
 from picture_captioner.engines.ray_decoders import MAX_GIVEN_UP, DecodersOnNodes
 from picture_captioner.errors import BackendUnavailableError, DecoderCrashError
-from picture_captioner.pipeline.decoding.decoder_worker import LoadRequest
+from picture_captioner.pipeline.decoding.messages import LoadRequest
 
 
 class RayError(Exception):

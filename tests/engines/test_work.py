@@ -17,8 +17,9 @@ from PIL import Image
 from picture_captioner.engines.server import Server
 from picture_captioner.engines.settling import Stages
 from picture_captioner.engines.working import WORKER_DIED
-from picture_captioner.journal import utc_now
-from picture_captioner.library import MAX_ATTEMPTS, Library
+from picture_captioner.journal.record import utc_now
+from picture_captioner.library.ledger import MAX_ATTEMPTS
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.facts import NormalizeStage
 from picture_captioner.settings import ServerAddress

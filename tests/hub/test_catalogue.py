@@ -13,7 +13,9 @@ import sys
 import pytest
 
 from picture_captioner.errors import ModelMissingError, UsageError
-from picture_captioner.hub import CATALOGUE, WebFile, catalogue, known_model, model_files
+from picture_captioner.hub import catalogue
+from picture_captioner.hub.catalogue import CATALOGUE, known_model, model_files
+from picture_captioner.hub.files import WebFile
 from tests.needs import need
 from tests.support import ROOT, caption, environment
 
@@ -157,7 +159,9 @@ def asking(tiny, first):
     return (
         "from picture_captioner.cli import terminal\n"
         f"{first}\n"
-        "from picture_captioner.hub import WebFile, catalogue, model_files\n"
+        "from picture_captioner.hub import catalogue\n"
+        "from picture_captioner.hub.catalogue import model_files\n"
+        "from picture_captioner.hub.files import WebFile\n"
         f"row = catalogue.KnownModel('tiny', 't', 'MIT', 14001, files={tiny.files!r})\n"
         "catalogue.CATALOGUE = (row,)\n"
         "from picture_captioner.cli.commands.models import with_models\n"

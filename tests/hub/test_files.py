@@ -10,7 +10,7 @@ import pytest
 from werkzeug import Request, Response
 
 from picture_captioner.errors import BackendUnavailableError, ConfigurationError
-from picture_captioner.hub import download_manifest
+from picture_captioner.hub.files import download_manifest
 
 DATA = random.Random(0).randbytes(3_000_000)
 

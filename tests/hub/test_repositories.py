@@ -25,7 +25,8 @@ from picture_captioner.errors import (
     ModelMissingError,
     UsageError,
 )
-from picture_captioner.hub import known_model, repositories
+from picture_captioner.hub import repositories
+from picture_captioner.hub.catalogue import known_model
 from picture_captioner.hub.repositories import (
     download_repository,
     find_repository,

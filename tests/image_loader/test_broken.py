@@ -16,8 +16,8 @@ from picture_captioner.errors import (
     UnknownFormatError,
     UnreadableFileError,
 )
-from picture_captioner.image_loader import load_image, read_header
 from picture_captioner.image_loader.decode_errors import MAX_DECODE_BYTES
+from picture_captioner.image_loader.loading import load_image, read_header
 from picture_captioner.image_loader.reading import MAX_FILE_BYTES
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from tests.images import encoded, exif, gradient, noise, png, png_chunk, write

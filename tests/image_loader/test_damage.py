@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from picture_captioner.errors import CorruptImageError, TruncatedImageError
-from picture_captioner.image_loader import load_image
+from picture_captioner.image_loader.loading import load_image
 from tests.images import dng, encoded, noise
 from tests.needs import need
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from picture_captioner.errors import CorruptImageError, ImageTooLargeError
-from picture_captioner.image_loader import examine_image, load_image, read_header
 from picture_captioner.image_loader.colour import PQ, to_sdr
+from picture_captioner.image_loader.loading import examine_image, load_image, read_header
 from picture_captioner.metadata.boxes import is_whole
 from tests.images import encoded, exif, gradient
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
-from picture_captioner.image_loader import load_image, read_header
+from picture_captioner.image_loader.loading import load_image, read_header
 from tests.images import exif, gradient, gray_profile, noise, p3_profile, srgb_profile, write
 
 TURNED = {

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image, PngImagePlugin
 
-from picture_captioner.image_loader import load_image
+from picture_captioner.image_loader.loading import load_image
 from tests.images import encoded, exif, gradient, p3_profile
 
 CANARY = "CANARY52n13e"

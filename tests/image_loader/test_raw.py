@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from picture_captioner.errors import CorruptImageError, FormatUnavailableError, TruncatedImageError
-from picture_captioner.image_loader import load_image, read_header
+from picture_captioner.image_loader.loading import load_image, read_header
 from picture_captioner.image_loader.truncated import raw_damage
 from tests.images import dng, dng_without_sensor_data, encoded, exif, gradient
 
@@ -83,7 +83,7 @@ def test_a_few_bytes_with_a_raw_name(photo):
 def test_without_rawpy_the_extra_is_named(photo):
     script = (
         "import sys; sys.modules['rawpy'] = None\n"
-        "from pathlib import Path; from picture_captioner.image_loader import load_image\n"
+        "from pathlib import Path; from picture_captioner.image_loader.loading import load_image\n"
         "from picture_captioner import errors\n"
         "try: load_image(Path(sys.argv[1]), 100)\n"
         "except errors.FormatUnavailableError as error: sys.stdout.write(str(error))"

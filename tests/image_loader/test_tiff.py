@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from picture_captioner.errors import CorruptImageError, UnknownFormatError
-from picture_captioner.image_loader import load_image
+from picture_captioner.image_loader.loading import load_image
 
 HEIGHT, WIDTH = 48, 64
 _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import Journal, Record, read_index
+from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.writing import Journal
 
 ROOT = Path(__file__).parent.parent.parent
 WRITER = Path(__file__).with_name("writer.py")

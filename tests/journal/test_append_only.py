@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from picture_captioner.errors import ConfigurationError, JournalError, JournalLockedError
-from picture_captioner.journal import Journal, RowFile, compact
+from picture_captioner.journal.maintenance import compact
+from picture_captioner.journal.rows import RowFile
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import photo
 
 

@@ -16,8 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import Fold, JournalIndex, Record, compact, fold, read_index
-from picture_captioner.library import Library
+from picture_captioner.journal.fold import Fold, fold
+from picture_captioner.journal.maintenance import compact
+from picture_captioner.journal.reading import JournalIndex, read_index
+from picture_captioner.journal.record import Record
+from picture_captioner.library.store import Library
 from tests.journal.support import ROOT, photo, write_lines
 
 A, B = "a" * 64, "b" * 64

@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picture_captioner.errors import JournalError, JournalLockedError, Status
-from picture_captioner.journal import Journal, Record, compact, merge, read_index
-from picture_captioner.journal.reading import MAX_LINE_BYTES
+from picture_captioner.journal.lines import MAX_LINE_BYTES
+from picture_captioner.journal.maintenance import compact, merge
+from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import append, caption_of, failure, paths_in, photo, write_lines
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

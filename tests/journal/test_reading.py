@@ -15,8 +15,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from picture_captioner.errors import JournalError, Status
-from picture_captioner.journal import Journal, Record, read_again, read_index
-from picture_captioner.journal.reading import CHUNK_BYTES, MAX_LINE_BYTES, read_lines
+from picture_captioner.journal.lines import CHUNK_BYTES, MAX_LINE_BYTES, read_lines
+from picture_captioner.journal.reading import read_again, read_index
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import ROOT, failure, photo, write_lines
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -190,9 +192,9 @@ def test_a_hole_is_read_in_bounded_memory(journal_path: Path):
     write_lines(journal_path, photo("1.jpg"))
     os.truncate(journal_path, size)
     program = (
-        "import resource, sys, pathlib; from picture_captioner import journal\n"
+        "import resource, sys, pathlib; from picture_captioner.journal.reading import read_index\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))\n"
-        "index = journal.read_index(pathlib.Path(sys.argv[1]))\n"
+        "index = read_index(pathlib.Path(sys.argv[1]))\n"
         "print(len(index.entries), index.torn_bytes)\n"
     )
     said = subprocess.run(

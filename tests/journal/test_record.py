@@ -12,8 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picture_captioner.errors import MAX_ERROR_MESSAGE, ModelError, Status
-from picture_captioner.journal import Record, RecordError, parse_time, utc_now
-from picture_captioner.journal.record import parse_entries, parse_entry, read_fields
+from picture_captioner.journal.record import (
+    Record,
+    RecordError,
+    parse_entries,
+    parse_entry,
+    parse_time,
+    read_fields,
+    utc_now,
+)
 from tests.journal.support import photo
 
 MINIMAL = b'{"rel_path":"a.jpg","caption":"x","status":"success"'

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from picture_captioner.errors import ConfigurationError, JournalError
-from picture_captioner.journal import Journal, compact, make_folders
+from picture_captioner.journal.durable import make_folders
+from picture_captioner.journal.maintenance import compact
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import append, paths_in, photo
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import RecordError, summarize
+from picture_captioner.journal.record import RecordError
+from picture_captioner.journal.summary import summarize
 from tests.journal.support import failure, photo, write_lines
 
 

@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import Record, TagDecisions, TagsFile, tag_key
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.rows import TagDecisions, TagsFile, tag_key
 
 RENAME, MERGE = {"kind": "rename", "tag": "Bike", "to": "bicycle"}, "merge"
 

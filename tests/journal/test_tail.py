@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picture_captioner.errors import JournalError, Status
-from picture_captioner.journal import Journal, JournalTail, Record
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.tail import JournalTail
+from picture_captioner.journal.writing import Journal
 
 
 def record(number):

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from picture_captioner.errors import JournalError, JournalLockedError
-from picture_captioner.journal import Journal, read_index
-from picture_captioner.journal.reading import MAX_LINE_BYTES
+from picture_captioner.journal.lines import MAX_LINE_BYTES
+from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import append, caption_of, paths_in, photo, start, write_lines
 
 # -- the torn tail ---------------------------------------------------------------------------------

@@ -23,7 +23,9 @@ import time
 from pathlib import Path
 
 from picture_captioner.errors import FatalError, JournalError, Status
-from picture_captioner.journal import Journal, Record, compact, merge
+from picture_captioner.journal.maintenance import compact, merge
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.writing import Journal
 
 
 def say(fact: str) -> None:

@@ -14,7 +14,8 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from picture_captioner.library import Library, database, schema
+from picture_captioner.library import database, schema
+from picture_captioner.library.store import Library
 
 MADE_UP = (
     "ALTER TABLE photos ADD COLUMN lens TEXT;\nUPDATE photos SET lens = 'unknown';\n",

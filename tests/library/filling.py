@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from picture_captioner.library import PhotoFacts
+from picture_captioner.library.facts import PhotoFacts
 
 STAGES = (("normalize", "1"), ("metadata", "1"), ("embed", "m:1"))
 

@@ -8,10 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.errors import JournalError, LibraryError, Status, UsageError
-from picture_captioner.journal import Journal, Record, RecordError, compact
-from picture_captioner.library import Library, Selection
-from picture_captioner.library.query import spaced
+from picture_captioner.journal.maintenance import compact
+from picture_captioner.journal.record import Record, RecordError
+from picture_captioner.journal.writing import Journal
 from picture_captioner.library.searching import fuse
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.store import Library
+from picture_captioner.library.words import spaced
 
 
 def record(rel_path, caption, **given):

@@ -16,9 +16,10 @@ from picture_captioner.errors import (
     LibraryLockedError,
     LibraryNewerError,
 )
-from picture_captioner.library import Library, database
+from picture_captioner.library import database
 from picture_captioner.library.file_access import closed_well
 from picture_captioner.library.schema import MIGRATIONS
+from picture_captioner.library.store import Library
 from tests.library.filling import fill
 
 REPOSITORY = Path(__file__).parents[2]
@@ -202,7 +203,7 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from picture_captioner.errors import LibraryError
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Library.open(Path(sys.argv[1]), sys.exit) as db:
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
@@ -249,7 +250,7 @@ def test_one_writer_at_a_time_and_readers_meanwhile(path, monkeypatch):
 OPENED = """
 import sys, time
 from pathlib import Path
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
 with Library.open(Path(sys.argv[1]), sys.exit) as db:
     db.save_thumbnail(sys.argv[3], b"x")
@@ -271,7 +272,7 @@ def test_several_may_make_the_file_at_once(path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 db = Library.open(Path(sys.argv[1]), sys.exit)
 db.save_thumbnail("kept", b"x")
 with db.transaction():

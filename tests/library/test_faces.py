@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from picture_captioner.library import Library, RunRow, StoredFace
+from picture_captioner.library.face_runs import RunRow
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 
 A, B = "a" * 64, "b" * 64
 

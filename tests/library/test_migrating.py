@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from picture_captioner.errors import LibraryError
-from picture_captioner.library import Library, Standing, schema, standing
+from picture_captioner.library import schema
+from picture_captioner.library.ledger import Standing, standing
+from picture_captioner.library.store import Library
 from tests.library import dying_migrations
 from tests.library.dying_migrations import with_made_up
 from tests.library.filling import fill
@@ -131,7 +133,8 @@ def test_a_process_killed_at_any_statement_loses_nothing(path):
 def test_several_processes_may_find_an_old_file_at_once(path):
     of_version(path, 1, photos=300)
     code = (
-        "import sys; from pathlib import Path; from picture_captioner.library import Library\n"
+        "import sys; from pathlib import Path\n"
+        "from picture_captioner.library.store import Library\n"
         "from tests.library.dying_migrations import with_made_up\n"
         "with_made_up(); Library.open(Path(sys.argv[1]), lambda _: None).close()"
     )

@@ -22,9 +22,11 @@ from picture_captioner.errors import (
     LibrarySetupError,
     LibraryUnreachableError,
 )
-from picture_captioner.library import Library, PhotoFacts, postgresql, postgresql_schema
+from picture_captioner.library import postgresql, postgresql_schema
+from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.postgresql import translated
 from picture_captioner.library.postgresql_access import connect, findings
+from picture_captioner.library.store import Library
 from picture_captioner.settings import ServerAddress
 from tests import needs
 from tests.library.filling import fill

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from picture_captioner.errors import Status, UsageError
-from picture_captioner.journal import Record, RecordError
-from picture_captioner.library import Library, Lookups, PhotoFacts, Place, Selection, TakenFrom
+from picture_captioner.journal.record import Record, RecordError
+from picture_captioner.library.facts import PhotoFacts, Place
+from picture_captioner.library.searching import Lookups
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.store import Library
+from picture_captioner.metadata.claims import TakenFrom
 
 
 def terms(text):

@@ -29,7 +29,9 @@ from picture_captioner.errors import (
     LibrarySetupError,
     LibraryUnreachableError,
 )
-from picture_captioner.library import Connection, Library, postgresql_access, postgresql_schema
+from picture_captioner.library import postgresql_access, postgresql_schema
+from picture_captioner.library.home import Connection
+from picture_captioner.library.store import Library
 from picture_captioner.settings import ServerAddress
 from tests import needs
 from tests.library.filling import fill

@@ -9,15 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from picture_captioner.library import (
-    MAX_ATTEMPTS,
-    Library,
-    PhotoFacts,
-    StageHistory,
-    TakenFrom,
-    is_open,
-    standing,
-)
+from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.ledger import MAX_ATTEMPTS, StageHistory, is_open, standing
+from picture_captioner.library.store import Library
+from picture_captioner.metadata.claims import TakenFrom
 from tests.library.filling import fill
 
 SHA = "a" * 64

@@ -12,15 +12,10 @@ import numpy as np
 import pytest
 
 from picture_captioner.errors import LibraryError, UsageError
-from picture_captioner.library import (
-    Library,
-    Lookups,
-    Selection,
-    copying,
-    postgresql_schema,
-    postgresql_search,
-    searching,
-)
+from picture_captioner.library import copying, postgresql_schema, postgresql_search, searching
+from picture_captioner.library.searching import Lookups
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.store import Library
 from tests import needs
 from tests.library.whole import THINGS, fill_whole
 from tests.server import PASSWORD

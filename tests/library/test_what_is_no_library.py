@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 from tests.library.filling import fill
 from tests.support import caption
 

@@ -8,18 +8,14 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import Record, RecordError
-from picture_captioner.library import (
-    GivenTag,
-    PhotoFacts,
-    Place,
-    RunRow,
-    Selection,
-    StoredBody,
-    StoredFace,
-    TakenFrom,
-)
-from picture_captioner.metadata import Fact, Kind, Metadata
+from picture_captioner.journal.record import Record, RecordError
+from picture_captioner.library.face_runs import RunRow
+from picture_captioner.library.faces import StoredBody, StoredFace
+from picture_captioner.library.facts import PhotoFacts, Place
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.tags import GivenTag
+from picture_captioner.metadata.claims import Metadata, TakenFrom
+from picture_captioner.metadata.told import Fact, Kind
 
 THINGS = "dog dogs beach snow bike cars child children running Café naïve rock'n'roll close-up sea"
 SENTENCES = (

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from picture_captioner.metadata import Kind
 from picture_captioner.metadata.beside import Folder
 from picture_captioner.metadata.osxphotos import read_dump
-from picture_captioner.metadata.told import NamedFace
+from picture_captioner.metadata.told import Kind, NamedFace
 from tests.metadata.test_xmp_iptc import PACKET
 
 REGIONS = PACKET.replace(

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from picture_captioner.image_loader import examine_image
 from picture_captioner.image_loader.decode_errors import decoder_errors
 from picture_captioner.image_loader.decoding import written_in
-from picture_captioner.metadata import Metadata, TakenFrom, TimeClaim, best_time
+from picture_captioner.image_loader.loading import examine_image
+from picture_captioner.metadata.claims import Metadata, TakenFrom, TimeClaim, best_time
 from picture_captioner.metadata.exif import MAX_EXIF_BYTES, _degrees
 from picture_captioner.metadata.times import parse_time
 from tests.images import dng, encoded, gradient, write

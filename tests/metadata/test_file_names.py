@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from picture_captioner.metadata import time_from_name
+from picture_captioner.metadata.times import time_from_name
 
 TIME = (2024, 1, 31, 14, 22, 33)
 

@@ -5,7 +5,7 @@ import struct
 import pytest
 from PIL import Image
 
-from picture_captioner.metadata import Metadata
+from picture_captioner.metadata.claims import Metadata
 from picture_captioner.metadata.exif import from_raw
 from tests.images import encoded, gradient
 

@@ -4,9 +4,10 @@ import random
 
 import pytest
 
-from picture_captioner.metadata import Kind, TakenFrom
 from picture_captioner.metadata.beside import Folder, Part
+from picture_captioner.metadata.claims import TakenFrom
 from picture_captioner.metadata.takeout import album_of, from_takeout, pairs
+from picture_captioner.metadata.told import Kind
 from tests.metadata.takeout_trees import ALBUMS, about, album, as_bytes, folder
 
 LONG = "Weekend trip to the mountains with the family, part one.jpg"

@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 from PIL import Image
 
-from picture_captioner.image_loader import examine_image
-from picture_captioner.metadata import Metadata, TakenFrom
+from picture_captioner.image_loader.loading import examine_image
+from picture_captioner.metadata.claims import Metadata, TakenFrom
 from picture_captioner.metadata.iptc import from_iptc
 from picture_captioner.metadata.xmp import from_xmp
 from tests.images import encoded, gradient

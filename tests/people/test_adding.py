@@ -8,7 +8,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.people.clustering import MIN_SAMPLES
 from picture_captioner.people.decisions import Decisions, FaceKey
 from picture_captioner.people.faces import Box

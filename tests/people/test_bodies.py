@@ -17,7 +17,8 @@ from PIL import Image
 
 from picture_captioner.cli.caption_app import execute
 from picture_captioner.errors import ConfigurationError
-from picture_captioner.library import Library, StoredBody, StoredFace
+from picture_captioner.library.faces import StoredBody, StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.people import dfine
 from picture_captioner.people.bodies import bodies_of
 from picture_captioner.people.faces import Box

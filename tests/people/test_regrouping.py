@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from picture_captioner.errors import LibraryLockedError
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.pipeline.people import regrouping
 from tests.people.test_clustering import crowd

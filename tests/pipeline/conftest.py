@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from picture_captioner.errors import Status
-from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Entry
+from picture_captioner.image_loader.images import LoadedImage
+from picture_captioner.journal.record import Entry
 from picture_captioner.pipeline.selecting.selection import Identity
 from picture_captioner.pipeline.selecting.walk import Photo
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from picture_captioner.errors import ModelError, ModelMissingError
-from picture_captioner.image_loader import LoadedImage, Traits
-from picture_captioner.library import Library
-from picture_captioner.metadata import Metadata
+from picture_captioner.image_loader.images import LoadedImage, Traits
+from picture_captioner.library.store import Library
+from picture_captioner.metadata.claims import Metadata
 from picture_captioner.people import face_host
 from picture_captioner.people.faces import Box
 from picture_captioner.pipeline.stages.base import StagePhoto, StageSettings

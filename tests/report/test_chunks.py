@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from picture_captioner.library import Place
+from picture_captioner.library.facts import Place
 from picture_captioner.report.chunks import make_chunks
 from picture_captioner.report.model import Level
 from tests.report.support import photo

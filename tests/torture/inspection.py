@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from picture_captioner.errors import CaptionerError, CorruptImageError, UnreadableFileError
-from picture_captioner.image_loader import THUMBNAIL_EDGE, ExaminedImage, LoadedImage
+from picture_captioner.image_loader.images import THUMBNAIL_EDGE, ExaminedImage, LoadedImage
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from tests.torture.healthy import SECRET
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from picture_captioner.journal import read_index
+from picture_captioner.journal.reading import read_index
 from tests.journal.support import append, photo
 
 DAMAGE = b"damage"

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
+from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS
 from tests.images import png_chunk
 from tests.torture.healthy import healthy
 

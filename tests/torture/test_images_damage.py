@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from picture_captioner.errors import CorruptImageError
-from picture_captioner.image_loader import PHOTO_EXTENSIONS, load_image
+from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS
+from picture_captioner.image_loader.loading import load_image
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "photos"

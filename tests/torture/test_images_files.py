@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from picture_captioner.errors import CaptionerError, CorruptImageError, PhotoSkipped
-from picture_captioner.image_loader import load_image
+from picture_captioner.image_loader.loading import load_image
 from picture_captioner.pipeline.decoding.decoder import DecodeLimits, Decoder
 from tests.images import encoded
 from tests.support import caption, effective

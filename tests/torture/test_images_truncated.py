@@ -6,7 +6,7 @@ import pytest
 from PIL import ImageChops
 
 from picture_captioner.errors import CorruptImageError, TruncatedImageError
-from picture_captioner.image_loader import examine_image, load_image
+from picture_captioner.image_loader.loading import examine_image, load_image
 from tests.images import encoded
 from tests.support import caption, effective, run_service
 from tests.torture.healthy import healthy, picture

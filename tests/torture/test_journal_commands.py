@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from picture_captioner.journal import read_index
+from picture_captioner.journal.reading import read_index
 from tests.journal.support import failure, photo, write_lines
 from tests.support import command, environment, library
 from tests.torture.journal_checks import (

@@ -12,7 +12,8 @@ import pytest
 from picture_captioner.cli.commands.journal import check_journal
 from picture_captioner.cli.flags import Flags
 from picture_captioner.errors import ExitCode
-from picture_captioner.journal import Journal, read_index
+from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import append, failure, photo, write_lines
 
 ODD = photo("caf\udce9 \u202e/\u2028 'x'\n.jpg", 'caf\u00e9 "\u2028" \\ \n \t \U0001f6a3')

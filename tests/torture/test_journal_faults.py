@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from picture_captioner.errors import ExitCode
-from picture_captioner.journal import Journal, read_index
+from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import failure, photo, write_lines
 from tests.torture.journal_checks import (
     CALLS,

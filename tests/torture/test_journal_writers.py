@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from picture_captioner.errors import ExitCode
-from picture_captioner.journal import read_index
+from picture_captioner.journal.reading import read_index
 from tests.torture.journal_checks import losses_after
 from tests.torture.nursery import Job
 

@@ -18,7 +18,7 @@ from picture_captioner.report.model import (
     Likeness,
     Report,
 )
-from picture_captioner.report.page import write_page
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import HEAD, clustering, no_thumbnail, photo
 from tests.report.page.test_browser_hostile import TAGS
 from tests.torture.payloads import everything

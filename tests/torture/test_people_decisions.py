@@ -17,7 +17,8 @@ import pytest
 import typer.main
 
 from picture_captioner.cli.caption_app import execute
-from picture_captioner.library import Library, StoredFace
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.people.faces import Box
 from picture_captioner.people.persons import Status
 from picture_captioner.pipeline.people.overview import overview

@@ -24,7 +24,10 @@ from hypothesis.stateful import (
 )
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import Journal, Record, compact, merge, read_index
+from picture_captioner.journal.maintenance import compact, merge
+from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import photo, write_lines
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.backends.base import Caption
-from picture_captioner.backends.tokens import added, usage_of
+from picture_captioner.backends.usage import added
 from picture_captioner.errors import CeilingReachedError, Usage
-from picture_captioner.journal import JournalIndex
+from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.pipeline.asking.prices import MOST_PER_MILLION, OwnPrice, Prices
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings
 from picture_captioner.pipeline.recording.answers import judge_answer
@@ -85,7 +85,7 @@ def test_what_was_billed_is_never_forgotten_by_adding_or_billing(share, tried):
         assert billed["requests"] == first.get("requests", 1) + attempts - 1
         assert billed.get("cost_usd") == first["cost_usd"] if "cost_usd" in first else True
         assert ("cost_usd" in billed) >= ("cost_usd" in first)
-        assert usage_of(judge_answer(Caption("A lake.", **billed))) == billed
+        assert judge_answer(Caption("A lake.", **billed)).usage == billed
 
     check()
     tried("bills added and completed", examples)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import Entry, JournalIndex
+from picture_captioner.journal.reading import JournalIndex
+from picture_captioner.journal.record import Entry
 from picture_captioner.pipeline.selecting.selection import (
     Identity,
     SelectionRules,

@@ -18,7 +18,7 @@ from tests.preloaded import wait_for
 from tests.support import command, effective, environment, library, records
 
 MOMENTS = {
-    "selecting": "picture_captioner.cli.commands.run:select",
+    "selecting": "picture_captioner.cli.commands.pending:select",
     "looking for copies": "picture_captioner.cli.commands.run:find_sources",
     "checking the service": "picture_captioner.cli.commands.run:available_backends",
     "announcing": "picture_captioner.cli.commands.run:announce",

@@ -20,10 +20,10 @@ PHOTOS = 6
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 STAGES = {
-    "reading settings": "picture_captioner.cli.commands.run:settings_for",
-    "opening the journal": "picture_captioner.cli.commands.run:Journal",
-    "walking": "picture_captioner.cli.commands.run:find_photos",
-    "selecting": "picture_captioner.cli.commands.run:select",
+    "reading settings": "picture_captioner.cli.commands.pending:settings_for",
+    "opening the journal": "picture_captioner.cli.commands.pending:Journal",
+    "walking": "picture_captioner.cli.commands.pending:find_photos",
+    "selecting": "picture_captioner.cli.commands.pending:select",
     "looking for copies": "picture_captioner.cli.commands.run:find_sources",
     "checking the service": "picture_captioner.cli.commands.run:available_backends",
     "announcing": "picture_captioner.cli.commands.run:announce",
@@ -85,7 +85,7 @@ OTHERS = {
 OTHER_STAGES = {
     "walking": {
         "estimate": "picture_captioner.cli.commands.estimate:find_photos",
-        "dry run": "picture_captioner.cli.commands.run:find_photos",
+        "dry run": "picture_captioner.cli.commands.pending:find_photos",
     },
     "opening photos": {
         "estimate": "picture_captioner.pipeline.decoding.decoder:Decoder.read_headers",

@@ -9,8 +9,8 @@ import re
 import pytest
 
 from picture_captioner.cli import caption_app
-from picture_captioner.library import Library
 from picture_captioner.library.selection import KINDS
+from picture_captioner.library.store import Library
 from tests.library.whole import fill_whole
 
 QUERIES = 300

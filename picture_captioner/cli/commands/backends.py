@@ -36,7 +36,8 @@ def print_backends(flags: Flags) -> int:
         keys = ("name", "extra", "summary")
         show_json([{key: getattr(row, key) for key in keys} for row in rows])
     else:
-        show_table([(row.name, _described(row.extra, row.summary)) for row in rows])
+        extra = {row.name: f" (needs the extra '{row.extra}')" if row.extra else "" for row in rows}
+        show_table([(row.name, row.summary + extra[row.name]) for row in rows])
     return ExitCode.DONE
 
 
@@ -49,10 +50,6 @@ def _with_own_summary(row: Plugin) -> Plugin:
     except ConfigurationError as error:
         return row._replace(summary=str(error))
     return row._replace(extra=kind.extra, summary=f"{kind.summary} ({row.summary})")
-
-
-def _described(extra: str | None, summary: str) -> str:
-    return f"{summary} (needs the extra '{extra}')" if extra else summary
 
 
 @dataclass(frozen=True)

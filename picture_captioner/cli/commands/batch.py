@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from picture_captioner.batch.following import follow, jobs_at
 from picture_captioner.batch.ledger import Job, JobLedger, JobState, add_up, read_jobs
 from picture_captioner.batch.service import BatchService, service_for
-from picture_captioner.cli.commands.batch_submit import NO_SERVER, asking
 from picture_captioner.cli.commands.compose import make_backend, prices_for, settings_for
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.interrupts import Interrupts, note_signals
@@ -20,9 +19,12 @@ from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, dollars, say, say_all, show, show_json
 from picture_captioner.config import Settings
-from picture_captioner.errors import BackendUnavailableError, ExitCode, UsageError
+from picture_captioner.errors import BackendUnavailableError, ExitCode, TransientError, UsageError
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.recording.outcomes import Outcome
+
+NO_SERVER = "http://localhost:8000/v1"
+"""The address of jobs that are files, which nobody asks."""
 
 
 class OpenService(NamedTuple):
@@ -71,6 +73,17 @@ def services_of(flags: RunFlags, settings: Settings, ledger: JobLedger) -> Itera
                 backend.check()
             prices = prices_for(backend, its_settings)
             yield OpenService(service, replace(prices, free=True) if folder else prices)
+
+
+@contextlib.contextmanager
+def asking(service: BatchService) -> Iterator[None]:
+    """A provider that cannot be asked just now ends the command; nothing is lost by that."""
+    try:
+        yield
+    except TransientError as error:
+        raise BackendUnavailableError(
+            f"{error}. Nothing is lost: run the same command again when {service.host} is up"
+        ) from error
 
 
 def flags_as(flags: RunFlags, settings: Settings, job: Job, paths: Sequence[str] = ()) -> RunFlags:

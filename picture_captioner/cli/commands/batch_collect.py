@@ -1,4 +1,4 @@
-"""`batch collect`, and `run --batch`, which is submit, wait and collect."""
+"""`batch collect`: what came back becomes records, then what was no caption is asked again."""
 
 from __future__ import annotations
 
@@ -6,32 +6,21 @@ from picture_captioner.batch.collecting import Collected, collect
 from picture_captioner.batch.following import follow, jobs_at
 from picture_captioner.batch.ledger import Job, JobState, to_ask_again
 from picture_captioner.batch.service import JobGoneError, ResultsCutError
-from picture_captioner.cli.commands.batch import flags_as, open_ledger, services_of, wait
-from picture_captioner.cli.commands.batch_submit import asking, submit
+from picture_captioner.cli.commands.batch import asking, flags_as, open_ledger, services_of
 from picture_captioner.cli.commands.compose import settings_for
-from picture_captioner.cli.commands.run import caption_pending, with_pending
+from picture_captioner.cli.commands.pending import with_pending
+from picture_captioner.cli.commands.run import caption_pending
 from picture_captioner.cli.flags import one_of, suggested
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, dollars, say
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode
-from picture_captioner.journal import Journal
+from picture_captioner.journal.writing import Journal
 
 _MENDED_BY_ASKING = frozenset(
     {"empty", "broken", "truncated", "reasoning", "not_json", "validation", "no_image", "refused"}
 )
 """Codes of answers that a second question may mend, as in `pipeline/asking/reask.py`."""
-
-
-def run_as_jobs(flags: RunFlags) -> int:
-    """`run --batch`: submit, wait, collect; goes on where an earlier one was stopped."""
-    code = submit(flags)
-    if code not in {ExitCode.DONE, ExitCode.CEILING, ExitCode.MORE_TO_DO}:
-        return code
-    ended = wait(flags)
-    if ended != ExitCode.DONE:
-        return ended
-    return collect_ended(flags) or code
 
 
 def collect_ended(flags: RunFlags) -> int:

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from picture_captioner.batch.following import follow, require_no_strangers
 from picture_captioner.batch.ledger import JobLedger, read_jobs, to_ask_again
 from picture_captioner.batch.service import BatchService, service_for
 from picture_captioner.batch.submitting import JobTerms, Submission
-from picture_captioner.cli.commands.announcement import price_in_words, what_is_sent
+from picture_captioner.cli.commands.batch import NO_SERVER, asking
 from picture_captioner.cli.commands.compose import check_ceilings
+from picture_captioner.cli.commands.pending import Job, leave, with_pending
 from picture_captioner.cli.commands.run import (
-    Job,
     available_backends,
     caption_pending,
-    exit_code,
-    leave,
+    price_in_words,
     run_options,
-    with_pending,
+    what_is_sent,
 )
+from picture_captioner.cli.commands.summary import exit_code
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import count, duration, say, say_all
-from picture_captioner.errors import (
-    BackendUnavailableError,
-    FatalError,
-    TransientError,
-    UsageError,
-)
+from picture_captioner.errors import BackendUnavailableError, FatalError, UsageError
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget
@@ -40,7 +35,6 @@ from picture_captioner.pipeline.runner import CaptionRun, RunOptions
 from picture_captioner.pipeline.selecting.selection import Batch, find_sources
 from picture_captioner.pipeline.selecting.walk import Photo
 
-NO_SERVER = "http://localhost:8000/v1"
 _TRIED_LIVE = 3
 """Photos that are asked about one by one, at the most, until one has a caption."""
 
@@ -97,17 +91,6 @@ def _submit(job: Job) -> int:
             follow(service, ledger, say)
             require_no_strangers(service, ledger)
         return _send(job, service, ledger)
-
-
-@contextlib.contextmanager
-def asking(service: BatchService) -> Iterator[None]:
-    """A provider that cannot be asked just now ends the command; nothing is lost by that."""
-    try:
-        yield
-    except TransientError as error:
-        raise BackendUnavailableError(
-            f"{error}. Nothing is lost: run the same command again when {service.host} is up"
-        ) from error
 
 
 def _send(job: Job, service: BatchService, ledger: JobLedger) -> int:

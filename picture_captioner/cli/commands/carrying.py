@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.config import Settings
-from picture_captioner.journal import Journal
-from picture_captioner.library import Library
+from picture_captioner.journal.writing import Journal
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.people_file import PeopleFile
 from picture_captioner.writeback import exiftool, undo
 

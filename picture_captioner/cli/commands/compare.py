@@ -12,11 +12,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
-from PIL.Image import Image
-
 from picture_captioner.backends import registry
-from picture_captioner.backends.base import Caption, CaptionBackend
-from picture_captioner.backends.tokens import usage_of
+from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.commands.compose import (
     edge_for,
     make_backend,
@@ -154,7 +151,9 @@ def _ask_about(
         if loaded.image is None:
             return
         loaded.image.info["full_size"] = (loaded.width, loaded.height)
-        answer, seconds = _timed(backend, loaded.image)
+        started = time.monotonic()
+        answer = judge_answer(backend.caption(loaded.image, ()), backend.settings.asked)
+        seconds = time.monotonic() - started
     except FatalError:
         raise
     except CaptionerError as error:
@@ -165,18 +164,12 @@ def _ask_about(
         return
     column.cells.append(markdown(answer.text or ""))
     column.seconds.append(seconds)
-    usage = usage_of(answer)
+    usage = answer.usage
     column.usages.append(prices.billed(usage, 1) if backend.destination else usage)
 
 
 def _failure(text: str) -> str:
     return f"*{markdown(text)}*"
-
-
-def _timed(backend: CaptionBackend, image: Image) -> tuple[Caption, float]:
-    started = time.monotonic()
-    answer = judge_answer(backend.caption(image, ()), backend.settings.asked)
-    return answer, time.monotonic() - started
 
 
 def _captions(photos: Sequence[Photo], columns: Sequence[Column]) -> list[str]:

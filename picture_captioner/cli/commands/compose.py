@@ -88,7 +88,9 @@ def make_backend(
         UsageError, ConfigurationError: unknown name, option or field, missing extra, or a backend
             that cannot give the fields asked for.
     """
-    name = "mock" if flags.dry_run else settings.backend or _default_backend()
+    # Overnight it is a model, and not a placeholder.
+    default = "local" if LOOP_VARIABLE in os.environ else registry.DEFAULT_BACKEND
+    name = "mock" if flags.dry_run else settings.backend or default
     kind = registry.backend_class(name)
     tell_idle_lines(flags, settings, kind)
     pairs = [] if flags.dry_run else list(flags.option or ())
@@ -136,11 +138,6 @@ def _at_its_addresses(
 def addresses(urls: str | None) -> list[str]:
     """The addresses in a setting or in repeated flags, each once, in their order."""
     return list(dict.fromkeys(url.strip() for url in (urls or "").split(",") if url.strip()))
-
-
-def _default_backend() -> str:
-    """Overnight it is a model, and not a placeholder."""
-    return "local" if LOOP_VARIABLE in os.environ else registry.DEFAULT_BACKEND
 
 
 def tell_idle_lines(flags: RunFlags, settings: Settings, kind: type[CaptionBackend]) -> None:

@@ -25,8 +25,8 @@ from picture_captioner.cli.terminal import count, say, show, show_json, size
 from picture_captioner.config import CONFIG_FILE, Settings, load_settings
 from picture_captioner.errors import ExitCode, FatalError, LibraryError
 from picture_captioner.extras import how_to_install
-from picture_captioner.hub import CATALOGUE, models_for
-from picture_captioner.journal import read_index
+from picture_captioner.hub.catalogue import CATALOGUE, models_for
+from picture_captioner.journal.reading import read_index
 from picture_captioner.settings import KEYS, ServerAddress
 
 SECONDS = 3.0
@@ -150,7 +150,8 @@ def _library(settings: Settings) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("absent", "library", f"no {path} yet", "a report or search makes it")
         return
-    from picture_captioner.library import fault_of, kept_clean_images, may_be_replaced
+    from picture_captioner.library.clean_images import kept_clean_images
+    from picture_captioner.library.file_access import fault_of, may_be_replaced
 
     if reason := fault_of(path):
         remedy = "it is no library: name another file with LIBRARY_DB"

@@ -15,20 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picture_captioner.cli.commands.files import existing_journal, index_of, open_journal
-from picture_captioner.cli.commands.people import decisions_of
+from picture_captioner.cli.commands.known_people import decisions_of
 from picture_captioner.cli.flags import Flags, one_of, words_in
 from picture_captioner.cli.terminal import count, output_errors, say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, OutputError, Status, UsageError
-from picture_captioner.journal import (
-    Entry,
-    Journal,
-    Record,
-    TagDecisions,
-    read_captions,
-    tag_key,
-)
-from picture_captioner.library import GivenTag, Library, PhotoFacts
+from picture_captioner.journal.reading import read_captions
+from picture_captioner.journal.record import Entry, Record
+from picture_captioner.journal.rows import TagDecisions, tag_key
+from picture_captioner.journal.writing import Journal
+from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.store import Library
+from picture_captioner.library.tags import GivenTag
 from picture_captioner.pipeline.people.overview import named_faces, overview
 from picture_captioner.report.csv_export import cell
 from picture_captioner.writeback.edits import BETWEEN_TAGS, edited, human, read_edits, rejected

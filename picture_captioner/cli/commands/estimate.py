@@ -36,8 +36,9 @@ from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import count, say, show_json, show_table
 from picture_captioner.config import Settings
 from picture_captioner.errors import BackendUnavailableError, CaptionerError, ExitCode, FatalError
-from picture_captioner.journal import JournalIndex, read_again
-from picture_captioner.library import Library, PhotoFacts
+from picture_captioner.journal.reading import JournalIndex, read_again
+from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.dedup import SameShots

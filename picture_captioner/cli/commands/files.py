@@ -11,10 +11,11 @@ from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import say, say_all
 from picture_captioner.config import CONFIG_FILE, Settings
 from picture_captioner.errors import ConfigurationError, JournalError
-from picture_captioner.journal import Journal, JournalIndex, read_index
+from picture_captioner.journal.reading import JournalIndex, read_index
+from picture_captioner.journal.writing import Journal
 
 if TYPE_CHECKING:
-    from picture_captioner.library import Library
+    from picture_captioner.library.store import Library
 
 
 def photos_dir_of(settings: Settings) -> Path:
@@ -76,7 +77,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
 
 def library_there(settings: Settings) -> Library:
     """The library, or an empty one in memory where there is none: asking makes no file."""
-    from picture_captioner.library import Library  # `stats` and others do without it
+    from picture_captioner.library.store import Library
 
     if settings.has_library:
         return Library.open(settings.library_home, say)

@@ -18,8 +18,9 @@ from picture_captioner.errors import (
     NoPhotosError,
     UsageError,
 )
-from picture_captioner.journal import Traces, find_traces, forget_in_log, forget_lines
-from picture_captioner.library import Library, forget_clean_images
+from picture_captioner.journal.forgetting import Traces, find_traces, forget_in_log, forget_lines
+from picture_captioner.library.clean_images import forget_clean_images
+from picture_captioner.library.store import Library
 from picture_captioner.writeback import exiftool, undo
 
 

@@ -11,16 +11,10 @@ from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, say_all, show, show_json, size
 from picture_captioner.errors import ExitCode
-from picture_captioner.journal import (
-    Entry,
-    Journal,
-    Record,
-    RecordError,
-    compact,
-    merge,
-    read_again,
-    read_index,
-)
+from picture_captioner.journal.maintenance import compact, merge
+from picture_captioner.journal.reading import read_again, read_index
+from picture_captioner.journal.record import Record, RecordError
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.circuit_breaker import SAME_IN_A_ROW
 from picture_captioner.pipeline.recording.answers import fault_in
 
@@ -118,7 +112,9 @@ def recheck_journal(flags: Flags, *, dry_run: bool) -> int:
         journal = None if dry_run else held.enter_context(Journal(path))
         index = read_index(path) if journal is None else journal.index
         say_all(index.warnings(path.name))
-        answers = sorted((e for e in index.captions() if _is_answer(e)), key=lambda e: e.offset)
+        # What a human wrote is not judged.
+        given = (e for e in index.captions() if not (e.edited or e.placeholder))
+        answers = sorted(given, key=lambda entry: entry.offset)
         for first in range(0, len(answers), _READ_AT_ONCE):
             some = read_again(path, answers[first : first + _READ_AT_ONCE])
             faulty = [_judged(Record.from_mapping(fields), repeats) for fields in some]
@@ -134,11 +130,6 @@ def recheck_journal(flags: Flags, *, dry_run: bool) -> int:
 
 
 _READ_AT_ONCE = 10_000
-
-
-def _is_answer(entry: Entry) -> bool:
-    """Whether a model gave the caption: what a human wrote is not judged."""
-    return not (entry.edited or entry.placeholder)
 
 
 def _judged(record: Record, repeats: _Repeats) -> Record | None:

@@ -8,7 +8,8 @@ from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, UsageError
-from picture_captioner.library import Library, opened_to_copy
+from picture_captioner.library.copying import opened_to_copy
+from picture_captioner.library.store import Library
 from picture_captioner.settings import ServerAddress
 
 

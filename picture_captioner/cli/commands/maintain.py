@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from picture_captioner.cli.command_flags import REPORT_DIR
 from picture_captioner.cli.commands.files import library_there
-from picture_captioner.cli.commands.people import deciding, decisions_of
+from picture_captioner.cli.commands.known_people import deciding, decisions_of
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show, show_json
 from picture_captioner.config import Settings
@@ -15,7 +15,7 @@ from picture_captioner.engines.claims import health as workers_health
 from picture_captioner.engines.claims import prune
 from picture_captioner.errors import ConfigurationError, ExitCode
 from picture_captioner.extras import how_to_install
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.settings import ServerAddress
 

@@ -27,8 +27,15 @@ from picture_captioner.cli.terminal import (
 from picture_captioner.embedders.minilm import package_folder
 from picture_captioner.errors import ConfigurationError, ExitCode, ModelMissingError
 from picture_captioner.extras import how_to_install
-from picture_captioner.hub import CATALOGUE, KnownModel, Progress, known_model, stored_files
-from picture_captioner.hub.catalogue import download_files, model_files
+from picture_captioner.hub.catalogue import (
+    CATALOGUE,
+    KnownModel,
+    download_files,
+    known_model,
+    model_files,
+    stored_files,
+)
+from picture_captioner.hub.files import Progress
 
 SECONDS_BETWEEN_LINES = 4.0
 

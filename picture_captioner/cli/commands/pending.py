@@ -1,28 +1,233 @@
-"""Which of the photos found a run takes, and what it says of them before it begins."""
+"""Which photos a run takes, and the journal that is open meanwhile: for `run`, `work`, `batch`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import Job as SentJob
-from picture_captioner.batch.ledger import not_out, photos_out
+from picture_captioner.batch.ledger import ledger_path, not_out, photos_out, read_jobs, reserved
+from picture_captioner.cli.commands.compose import engine_for, make_chain, settings_for
+from picture_captioner.cli.commands.files import photos_dir_of
+from picture_captioner.cli.commands.photos import find_photos
+from picture_captioner.cli.commands.rules import (
+    hints_for,
+    library_and_context,
+    rejected_because,
+    rules_for,
+)
+from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.program import command
+from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags, same_photos
-from picture_captioner.cli.terminal import count, say
-from picture_captioner.errors import ConfigurationError, PhotoError, Status, UnreadableFileError
-from picture_captioner.image_loader import RAW_EXTENSIONS, read_file
-from picture_captioner.journal import Journal, JournalIndex, is_real
+from picture_captioner.cli.terminal import count, say, say_all
+from picture_captioner.config import LOOP_VARIABLE, Settings
+from picture_captioner.errors import (
+    ConfigurationError,
+    ExitCode,
+    PhotoError,
+    Status,
+    UnreadableFileError,
+    UsageError,
+)
+from picture_captioner.image_loader.formats import RAW_EXTENSIONS
+from picture_captioner.image_loader.reading import read_file
+from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.reading import JournalIndex
+from picture_captioner.journal.writing import Journal
+from picture_captioner.pipeline.asking.spending import Ceilings
 from picture_captioner.pipeline.dedup import find_shots
+from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
+from picture_captioner.pipeline.selecting.hints import Hints
+from picture_captioner.pipeline.selecting.photos_root import FileId, root_id
 from picture_captioner.pipeline.selecting.selection import (
+    Batch,
     Selection,
     SelectionRules,
     Stale,
+    cut,
     known_below,
     of_another_library,
+    select,
 )
 from picture_captioner.pipeline.selecting.walk import Photo
+
+if TYPE_CHECKING:
+    from picture_captioner.engines.ray_engine import RayEngine
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be captioned, by whom, where to."""
+
+    flags: RunFlags
+    settings: Settings
+    photos_dir: Path
+    root: FileId
+    backends: Sequence[CaptionBackend]
+    hints: Hints
+    rules: SelectionRules
+    journal: Journal
+    library: DispensableLibrary | None
+    batch: Batch
+    reporter: ProgressReporter
+    shots: dict[str, Photo]
+    engine: RayEngine | None
+    ceilings: Ceilings
+
+
+def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = False) -> int:
+    """Find what is pending, and have it done by `work`, with the journal open; its exit code.
+
+    Args:
+        shared: with other workers, whose journals say as much about what is to be redone; else the
+            photos are taken as they come, and in reverse after a run that died.
+
+    Raises:
+        FatalError: it cannot start, or had to stop.
+    """
+    settings = settings_for(flags)
+    _require_a_list_to_read_again(flags)
+    photos_dir = photos_dir_of(settings)
+    root = root_id(photos_dir)  # before any file is begun
+    reporter = ProgressReporter()
+    engine = engine_for(flags, photos_dir, reporter.notice)
+    backends = make_chain(flags, settings, engine, reporter.notice)
+    reporter.status = backends[0].status
+    configure_logging(settings.log_file, settings.log_level)
+    with engine or nullcontext(), ExitStack() as held:
+        hints = hints_for(flags)
+        rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
+        journal = Journal(settings.captions_jsonl)
+        held.push(partial(_close, journal))
+        library, context = library_and_context(
+            flags, settings, backends[0], reporter.notice, held, alone=not shared
+        )
+        if context is not None:
+            hints = hints.with_context(context)
+            rules = rules_for(flags, backends, hints)
+        photos = _photos(flags, settings, photos_dir, journal, rules)
+        jobs, shots = read_jobs(journal.path), shots_of(photos, rules)
+        batch, reverse = _batch(flags, photos, shots, jobs, backends[0], journal, rules, shared)
+        if not batch.photos:
+            return ExitCode.DONE
+        journal.run_begins(reverse=reverse)
+        reporter.advanced = lambda: _tell_loop(journal)
+        job = Job(
+            flags=flags,
+            settings=settings,
+            photos_dir=photos_dir,
+            root=root,
+            backends=backends,
+            hints=hints.with_reasons(rejected_because(journal, batch.photos)),
+            rules=rules,
+            journal=journal,
+            library=library,
+            batch=batch,
+            reporter=reporter,
+            shots=shots,
+            engine=engine,
+            ceilings=Ceilings(
+                settings.max_cost, settings.max_requests, settings.max_photo_cost, *reserved(jobs)
+            ),
+        )
+        try:
+            return work(job)
+        finally:
+            journal.run_ends()
+            _tell_loop(journal)
+
+
+def _require_a_list_to_read_again(flags: RunFlags) -> None:
+    if LOOP_VARIABLE in os.environ and flags.files_from == "-":
+        raise UsageError(
+            "--files-from -: run_loop.sh cannot read standard input twice; write the list of "
+            "photos to a file"
+        )
+
+
+def _photos(
+    flags: RunFlags, settings: Settings, photos_dir: Path, journal: Journal, rules: SelectionRules
+) -> list[Photo]:
+    """The photos that were named, all of which this journal may be about; its faults are told."""
+    say_all(journal.repairs, journal.index.warnings(journal.path.name))
+    if Stale.CONTENT in rules.stale:
+        from picture_captioner.cli.commands.carrying import settle_writes
+
+        settle_writes(settings, photos_dir, journal)
+    photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
+    require_own_journal(photos_dir, photos, journal, rules)
+    if journal.begun:
+        say(f"Beginning a new journal: {journal.path}")
+    return photos
+
+
+def _batch(
+    flags: RunFlags,
+    photos: Sequence[Photo],
+    shots: Mapping[str, Photo],
+    jobs: Mapping[str, SentJob],
+    backend: CaptionBackend,
+    journal: Journal,
+    rules: SelectionRules,
+    shared: bool,
+) -> tuple[Batch, bool]:
+    """The photos that are taken now, and whether in reverse; what is passed over is told."""
+    if shared and rules.redoes:
+        selection = Selection(list(photos))
+    else:
+        selection = select(photos, journal.index, rules)
+    take_raws_of_captions(selection, photos, shots, journal.index)
+    in_jobs = leave_out_what_is_out(selection, jobs, shots)
+    reverse = not shared and reverse_after_a_death(journal, selection)
+    tell_selection(selection, backend, flags)
+    batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
+    if not batch.photos:
+        tell_nothing_to_do(selection, flags, in_jobs=bool(in_jobs))
+    return batch, reverse
+
+
+def _tell_loop(journal: Journal) -> None:
+    """Write into the file that run_loop.sh named how many records are new.
+
+    It acts on an exit code of 2 only then, since uv and python exit with 2 as well. After each
+    photo, because a process that dies says nothing at its end.
+    """
+    if path := os.environ.get(LOOP_VARIABLE):
+        with contextlib.suppress(OSError):  # the loop stops, and says that nothing was recorded
+            Path(path).write_text(str(journal.written), encoding="ascii")
+
+
+def _close(journal: Journal, error: type[BaseException] | None, *_: object) -> None:
+    """Close it; a run that failed before its first record leaves no new journal behind.
+
+    While jobs are out, theirs is kept: what comes back is collected into it.
+    """
+    if error is not None and not ledger_path(journal.path).exists():
+        journal.discard_if_unused()
+    journal.close()
+
+
+def leave(job: Job, code: int, *, abandoned: bool) -> None:
+    """Close what is open; ends the process where something still hangs."""
+    if abandoned:
+        for backend in job.backends:
+            backend.abandon()
+        job.journal.run_ends()
+        if job.engine is not None:
+            job.engine.close()
+        logging.shutdown()
+        os._exit(code)  # a request that hangs must not keep the process from ending
+    for backend in job.backends:
+        backend.close()
 
 
 def shots_of(photos: Sequence[Photo], rules: SelectionRules) -> dict[str, Photo]:

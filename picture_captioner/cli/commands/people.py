@@ -2,128 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from picture_captioner.cli.command_flags import ProcessFlags
-from picture_captioner.cli.commands.files import library_there
+from picture_captioner.cli.commands.known_people import deciding, group, known_people
 from picture_captioner.cli.commands.process import run_stages
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say, say_all, show, show_json
-from picture_captioner.config import Settings
-from picture_captioner.errors import ConfigurationError, ExitCode, UsageError, did_you_mean
-from picture_captioner.extras import how_to_install
-from picture_captioner.library import Library, Placed
-from picture_captioner.people.decisions import Decisions
+from picture_captioner.cli.terminal import count, say, show, show_json
+from picture_captioner.errors import ExitCode
+from picture_captioner.library.faces import Placed
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.overview import (
     Overview,
     PersonShown,
     bodies_shown,
-    key_of,
-    overview,
 )
-from picture_captioner.pipeline.people.people_file import PeopleFile, read_decisions
+from picture_captioner.pipeline.people.people_file import PeopleFile
 from picture_captioner.pipeline.people.questions import Questions, questions, short
-from picture_captioner.pipeline.people.regrouping import Grouped, group_faces
+from picture_captioner.pipeline.people.regrouping import Grouped
 
 NOBODY = "nobody"
 """Stands for the faces that are in no group."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of people: the settings, the open library, what was said, who is where."""
-
-    settings: Settings
-    library: Library
-    said: Decisions
-    view: Overview
-
-    def person(self, text: str) -> PersonShown:
-        """Who is meant.
-
-        Raises:
-            UsageError: nobody, or several.
-        """
-        found = self.view.find(self.said.person(text))
-        if len(found) == 1:
-            return found[0]
-        if found:
-            ids = ", ".join(p.identity for p in found)
-            raise UsageError(f"{len(found)} persons are called {text!r}: name one by id ({ids})")
-        names = [n for p in self.view.persons for n in (p.identity, p.name) if n]
-        hint = did_you_mean(text, names)
-        raise UsageError(f"there is no person {text!r}{hint}; see 'caption.py people list'")
-
-    def face(self, text: str) -> Placed:
-        """Which face is meant: HASH#N as `show` prints it, PATH#N, or its key.
-
-        Raises:
-            UsageError: none, or several.
-        """
-        where, _, number = text.rpartition("#")
-        contents = {c for c, paths in self.view.paths.items() if where in paths}
-        found = [
-            face
-            for face in (*self.faces(), *self.view.no_faces)
-            if key_of(face) == text
-            or (
-                str(face.number) == number
-                and (
-                    face.content_sha256 in contents
-                    or (len(where) >= 6 and face.content_sha256.startswith(where))
-                )
-            )
-        ]
-        if len(found) != 1:
-            why = f"{len(found)} faces are" if found else "no face is"
-            raise UsageError(
-                f"{why} called {text!r}: 'caption.py people show ID' prints the names of faces"
-            )
-        return found[0]
-
-    def faces(self) -> Iterator[Placed]:
-        """All of them."""
-        for person in self.view.persons:
-            yield from person.faces
-        yield from self.view.unassigned
-
-
-@contextmanager
-def known_people(flags: Flags) -> Iterator[Known]:
-    """What is known of people, for who changes nothing. Makes no file."""
-    settings = flags.settings()
-    with library_there(settings) as library:
-        said = decisions_of(settings)
-        yield Known(settings, library, said, overview(library, said))
-
-
-@contextmanager
-def deciding(settings: Settings) -> Iterator[tuple[Library, PeopleFile]]:
-    """The library and what was said, for who writes: nobody else does meanwhile.
-
-    Raises:
-        JournalLockedError: another process decides, clusters or maintains.
-    """
-    with (
-        Library.open(settings.library_home, say) as library,
-        PeopleFile(settings.people_path) as file,
-    ):
-        say_all(file.repairs, file.warnings())
-        yield library, file
-
-
-def decisions_of(settings: Settings) -> Decisions:
-    """What people.jsonl says; lines that say nothing are told."""
-    said, damage = read_decisions(settings.people_path)
-    for fault in damage:
-        say(f"{settings.people_path.name}: {fault}")
-    if said.unreadable:
-        say(f"{settings.people_path.name}: {count(said.unreadable, 'row')} passed over")
-    return said
 
 
 def scan_faces(flags: ProcessFlags, path: Path | None) -> int:
@@ -141,23 +44,6 @@ def scan_faces(flags: ProcessFlags, path: Path | None) -> int:
             found = {"kind": "scan", "faces": len(faces), "in_no_group": new}
             show_json({"changed": [found], "contradictions": []})
     return code
-
-
-def group(library: Library, said: Decisions, settings: Settings, **how: Any) -> Grouped | None:
-    """Group the faces; None, and a line, where there are none.
-
-    Raises:
-        ConfigurationError: the extra is not installed.
-    """
-    try:
-        grouped = group_faces(library, said, **how)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"it needs the package {error.name}: run {how_to_install('people')}"
-        ) from error
-    if grouped is None:
-        say(f"No faces in {settings.library_home}: find them with 'caption.py people scan'")
-    return grouped
 
 
 def cluster_faces(flags: Flags, *, rebuild: bool) -> int:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from picture_captioner.cli.commands.people import Known, known_people
+from picture_captioner.cli.commands.known_people import Known, known_people
 from picture_captioner.cli.commands.people_decisions import (
     Row,
     anchor,
@@ -20,7 +20,7 @@ from picture_captioner.cli.commands.people_decisions import (
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ExitCode, OutputError, UsageError
-from picture_captioner.journal import replacing
+from picture_captioner.journal.durable import replacing
 from picture_captioner.writeback.edits import read_text
 
 COLUMNS = ("id", "name", "hidden", "faces", "photos", "first_photo")

@@ -10,11 +10,11 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
-from picture_captioner.cli.commands.people import Known, deciding, group
-from picture_captioner.cli.flags import Flags, suggested
+from picture_captioner.cli.commands.known_people import Known, deciding, group
+from picture_captioner.cli.flags import Flags, one_line, suggested
 from picture_captioner.cli.terminal import count, say, show_json
 from picture_captioner.errors import ConfigurationError, ExitCode, UsageError
-from picture_captioner.library import Placed
+from picture_captioner.library.faces import Placed
 from picture_captioner.pipeline.people.overview import PersonShown, key_of, overview
 
 Row = dict[str, object]
@@ -68,15 +68,8 @@ def anchor(person: PersonShown) -> list[Row]:
 
 
 def checked_name(name: str) -> str:
-    """The name without what surrounds it.
-
-    Raises:
-        UsageError: it is none.
-    """
-    cleaned = " ".join(name.split())
-    if not cleaned or len(cleaned) > LONGEST_NAME or not cleaned.isprintable():
-        raise UsageError(f"a name has 1 to {LONGEST_NAME} printable characters")
-    return cleaned
+    """The name without what surrounds it."""
+    return one_line("name", name, LONGEST_NAME)
 
 
 def naming(person: PersonShown, name: str) -> list[Row]:

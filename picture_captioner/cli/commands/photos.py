@@ -9,14 +9,18 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from picture_captioner import image_loader
 from picture_captioner.cli.flags import one_of
 from picture_captioner.cli.progress import told
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import NoPhotosError, UsageError
 from picture_captioner.extras import how_to_install
-from picture_captioner.library import Library
+from picture_captioner.image_loader.formats import (
+    PHOTO_EXTENSIONS,
+    RAW_EXTENSIONS,
+    VIDEO_EXTENSIONS,
+)
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.selection import (
@@ -152,9 +156,9 @@ def spread(photos: Sequence[Photo], limit: int) -> list[Photo]:
 
 def _look(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> WalkResult:
     kinds = PhotoKinds(
-        photo=image_loader.PHOTO_EXTENSIONS,
-        raw=image_loader.RAW_EXTENSIONS,
-        video=image_loader.VIDEO_EXTENSIONS,
+        photo=PHOTO_EXTENSIONS,
+        raw=RAW_EXTENSIONS,
+        video=VIDEO_EXTENSIONS,
         raw_available=importlib.util.find_spec("rawpy") is not None,
     )
     path_filter = PathFilter(flags.include or (), flags.exclude or (), flags.below)
@@ -215,15 +219,12 @@ def _tell_links(found: WalkResult) -> None:
         named = count(found.hard_links.count, "hard link")
         say(f"{named} to other photos{_such_as(found.hard_links)}: captioned once, recorded each")
     if found.outside.count:
+        lead = "leads" if found.outside.count == 1 else "lead"
         say(
-            f"Not following {count(found.outside.count, 'link')} that {_lead(found.outside)} out "
+            f"Not following {count(found.outside.count, 'link')} that {lead} out "
             f"of the photos directory{_such_as(found.outside)}; to take what is there, too: "
             "--follow-links (FOLLOW_LINKS=true in config.env)"
         )
-
-
-def _lead(sample: Sample) -> str:
-    return "leads" if sample.count == 1 else "lead"
 
 
 def _such_as(sample: Sample) -> str:

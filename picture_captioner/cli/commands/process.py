@@ -28,19 +28,14 @@ from picture_captioner.cli.terminal import count, duration, say, show_json, show
 from picture_captioner.config import Settings
 from picture_captioner.engines.server import Server
 from picture_captioner.errors import ExitCode, FatalError, UsageError
-from picture_captioner.journal import read_index
-from picture_captioner.library import (
-    FACE_TAGS,
-    RESTART_SECONDS,
-    TAGS,
-    CleanImages,
-    Library,
-    Standing,
-    standing,
-)
+from picture_captioner.journal.reading import read_index
+from picture_captioner.library.clean_images import CleanImages
+from picture_captioner.library.ledger import Standing, standing
+from picture_captioner.library.store import RESTART_SECONDS, Library
+from picture_captioner.library.tags import FACE_TAGS, TAGS
+from picture_captioner.pipeline.decoding.decoder import default_decoders
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
-from picture_captioner.pipeline.runner import default_decoders
 from picture_captioner.pipeline.stages.base import (
     ATTRIBUTES,
     STAGES,

@@ -23,20 +23,17 @@ from picture_captioner.cli.terminal import count, duration, say, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
 from picture_captioner.extras import how_to_install
-from picture_captioner.journal import (
-    Entry,
-    JournalIndex,
-    Record,
-    TagDecisions,
-    make_folders,
-    read_again,
-)
+from picture_captioner.journal.durable import make_folders
+from picture_captioner.journal.reading import JournalIndex, read_again
+from picture_captioner.journal.record import Entry, Record
+from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.selection import of_another_library
 
 if TYPE_CHECKING:
     from picture_captioner.cli.commands.report_inputs import Chosen
-    from picture_captioner.library import Library, Words
+    from picture_captioner.library.store import Library
+    from picture_captioner.library.texts import Words
     from picture_captioner.pipeline.selecting.walk import Photo
     from picture_captioner.report.build import Built, ReportOptions
     from picture_captioner.report.labels import Vocabulary
@@ -62,7 +59,8 @@ def make_report(flags: ReportFlags) -> int:
         FatalError: the flags make no sense, something is missing, or cannot be read or written.
     """
     _require_packages()
-    from picture_captioner.library import CleanImages, Library
+    from picture_captioner.library.clean_images import CleanImages
+    from picture_captioner.library.store import Library
     from picture_captioner.report.engines import engine_info
 
     started = time.monotonic()
@@ -324,7 +322,7 @@ def _write(flags: ReportFlags, inputs: _Inputs, built: Built, library: Library) 
     """
     from picture_captioner.report.csv_export import write_csv
     from picture_captioner.report.markdown import write_markdown
-    from picture_captioner.report.page import write_page
+    from picture_captioner.report.page.writer import write_page
     from picture_captioner.report.run_state import STATE_FILE, save_state
 
     try:

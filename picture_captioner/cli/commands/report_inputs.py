@@ -14,15 +14,11 @@ from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ModelMissingError, Status, UsageError
-from picture_captioner.journal import (
-    Entry,
-    Fold,
-    JournalIndex,
-    Record,
-    TagDecisions,
-    is_count,
-)
-from picture_captioner.metadata import Kind
+from picture_captioner.journal.fold import Fold
+from picture_captioner.journal.reading import JournalIndex
+from picture_captioner.journal.record import Entry, Record, is_count
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.metadata.told import Kind
 from picture_captioner.pipeline.selecting.walk import Photo, path_key
 from picture_captioner.report.model import ReportPhoto
 
@@ -31,7 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from picture_captioner.embedders.base import Embedder, EmbedderSettings
-    from picture_captioner.library import Library, PhotoFacts, Words
+    from picture_captioner.library.facts import PhotoFacts
+    from picture_captioner.library.store import Library
+    from picture_captioner.library.texts import Words
     from picture_captioner.report.labels import Vocabulary
     from picture_captioner.report.model import ReportPhoto
 
@@ -277,14 +275,10 @@ def load_vectors(
     if not chosen.by_captions:
         keys = [photo.content_sha256 or "" for photo in photos]
         return library.vectors(chosen.embedder.identity, keys)[1]
-    texts = [_caption(photo) for photo in photos]
+    texts = [photo.own_label for photo in photos]
     _embed_captions(library, chosen.embedder, texts)
     keys = [_text_key(text) if text else "" for text in texts]
     return library.vectors(chosen.embedder.identity, keys)[1]
-
-
-def _caption(photo: ReportPhoto) -> str:
-    return (photo.caption or "").strip() if photo.status is Status.SUCCESS else ""
 
 
 def _text_key(text: str) -> str:
@@ -315,7 +309,7 @@ def load_vocabulary(
     if path is None or chosen is None:
         return None
     terms = read_vocabulary(path).named
-    if all(photo.status is not None and (_caption(photo) or photo.last_error) for photo in photos):
+    if all(photo.status is not None and (photo.own_label or photo.last_error) for photo in photos):
         say("Every photo has a caption or an error: the vocabulary is not needed")
         return None
     embedder = chosen.embedder

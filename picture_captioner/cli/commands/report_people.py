@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from picture_captioner.cli.commands.people import decisions_of
+from picture_captioner.cli.commands.known_people import decisions_of
 from picture_captioner.cli.program import command
 from picture_captioner.config import Settings
-from picture_captioner.library import Library, Placed
+from picture_captioner.library.faces import Placed
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.crops import make_crops
 from picture_captioner.pipeline.people.overview import Overview, PersonShown, overview
 from picture_captioner.pipeline.people.questions import Questions, questions, short

@@ -13,8 +13,10 @@ from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
 from picture_captioner.errors import LibraryError, Status, UsageError
-from picture_captioner.journal import Journal, parse_time
-from picture_captioner.library import CleanImages, Library
+from picture_captioner.journal.record import parse_time
+from picture_captioner.journal.writing import Journal
+from picture_captioner.library.clean_images import CleanImages
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.selecting.hints import Context, Hints, read_hints
 from picture_captioner.pipeline.selecting.selection import (
     HintedPrompts,

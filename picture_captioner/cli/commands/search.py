@@ -24,8 +24,10 @@ from picture_captioner.errors import (
     UsageError,
 )
 from picture_captioner.extras import how_to_install
-from picture_captioner.journal import TagDecisions
-from picture_captioner.library import Hit, Hits, Library, Lookups, Selection, Term, checked
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.library.searching import Hit, Hits, Lookups
+from picture_captioner.library.selection import Selection, Term, checked
+from picture_captioner.library.store import Library
 
 if TYPE_CHECKING:
     import numpy as np

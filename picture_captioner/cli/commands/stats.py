@@ -9,7 +9,7 @@ from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import count, say, say_all, show_json, show_table
 from picture_captioner.errors import ExitCode
-from picture_captioner.journal import Summary, summarize
+from picture_captioner.journal.summary import Summary, summarize
 
 
 def print_stats(flags: Flags) -> int:
@@ -22,7 +22,8 @@ def print_stats(flags: Flags) -> int:
     summary, index = summarize(path)
     say_all(index.warnings(path.name))
     if flags.as_json:
-        show_json(_as_mapping(summary))
+        slowest = [{"latency_ms": ms, "rel_path": photo} for ms, photo in summary.slowest]
+        show_json(vars(summary) | {"slowest": slowest})  # asdict rebuilds a Counter wrongly
     elif not summary.records:
         say(f"{path} holds no records yet")
     else:
@@ -31,12 +32,6 @@ def print_stats(flags: Flags) -> int:
             found = suggested(flags, "search", "status:suspect")
             say(f"Suspect captions name what nobody told: {found}")
     return ExitCode.DONE
-
-
-def _as_mapping(summary: Summary) -> dict[str, object]:
-    mapping = dict(vars(summary))  # not asdict: it rebuilds a Counter from pairs, wrongly
-    mapping["slowest"] = [{"latency_ms": ms, "rel_path": path} for ms, path in summary.slowest]
-    return mapping
 
 
 def _rows(path: Path, summary: Summary) -> list[tuple[str, str]]:

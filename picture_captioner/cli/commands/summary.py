@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
+from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.flags import suggested
+from picture_captioner.cli.interrupts import Interrupts
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import count, duration, rate, say, show, show_json
-from picture_captioner.errors import TruncatedImageError
+from picture_captioner.errors import ExitCode, FatalError, TruncatedImageError
 from picture_captioner.foreign_text import without_secrets
-from picture_captioner.journal import is_real
-from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
-
-if TYPE_CHECKING:
-    from picture_captioner.backends.base import CaptionBackend
-    from picture_captioner.journal import Journal
-    from picture_captioner.pipeline.selecting.selection import Batch
+from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.writing import Journal
+from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
+from picture_captioner.pipeline.selecting.selection import Batch
 
 _log = logging.getLogger("caption.run")
 
@@ -112,7 +110,10 @@ def _next_steps(
     if outcomes.mended:
         again = same_photos(flags, "run", "--retry-status=error_corrupt", "--retry-only")
         steps.append(f"Next, to caption the mended photos: {again}")
-    if not flags.accept_truncated and any(map(_is_cut, outcomes.failures)):
+    if not flags.accept_truncated and any(
+        failure.outcome is Outcome.CORRUPT and failure.code == TruncatedImageError.code
+        for failure in outcomes.failures
+    ):
         cut = ("--retry-status=error_corrupt", "--retry-only", "--accept-truncated")
         # A placeholder would change nothing: the verdict on the file is real. A dry run shows
         # photos to `mock` whatever backend is set.
@@ -153,5 +154,16 @@ def _has_placeholders(journal: Journal, batch: Batch) -> bool:
 _RETRIED = (("error_api", Outcome.API_ERROR), ("error_model", Outcome.MODEL_ERROR))
 
 
-def _is_cut(failure: FailedPhoto) -> bool:
-    return failure.outcome is Outcome.CORRUPT and failure.code == TruncatedImageError.code
+def exit_code(
+    error: FatalError | None, interrupts: Interrupts, outcomes: Outcomes, batch: Batch
+) -> int:
+    """What the process says of how it ended; an error is told."""
+    if error is not None:
+        say(str(error), always=True)
+        return interrupts.exit_status or error.exit_code
+    if interrupts.exit_status is not None:
+        return interrupts.exit_status
+    if unproved := outcomes.counts[Outcome.WITHHELD]:
+        say(f"The service failed for the last {count(unproved)}; run again when it is up")
+        return ExitCode.UNAVAILABLE
+    return ExitCode.MORE_TO_DO if batch.left_by_restart else ExitCode.DONE

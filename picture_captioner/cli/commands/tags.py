@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from picture_captioner.cli.command_flags import TagFlags
 from picture_captioner.cli.commands.files import existing_journal
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, one_line
 from picture_captioner.cli.terminal import count, duration, say, say_all, show, show_json
 from picture_captioner.errors import (
     ConfigurationError,
@@ -21,9 +21,10 @@ from picture_captioner.errors import (
     UsageError,
     did_you_mean,
 )
-from picture_captioner.image_loader import opened_thumbnail
-from picture_captioner.journal import TagDecisions, TagsFile, tag_key
-from picture_captioner.library import GivenTag, Library
+from picture_captioner.image_loader.images import opened_thumbnail
+from picture_captioner.journal.rows import TagDecisions, TagsFile, tag_key
+from picture_captioner.library.store import Library
+from picture_captioner.library.tags import GivenTag
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.tags.nouns import CATEGORY, Nouns
 from picture_captioner.tags.taxonomy import ELSE_PROMPTS, Category, Taxonomy
@@ -123,15 +124,8 @@ def _tell(known: dict[str, tuple[str, int]], tags: Sequence[str], name: str | No
 
 
 def _checked(tag: str) -> str:
-    """The tag without what surrounds it.
-
-    Raises:
-        UsageError: it is none.
-    """
-    cleaned = " ".join(tag.split())
-    if not cleaned or len(cleaned) > LONGEST_TAG or not cleaned.isprintable():
-        raise UsageError(f"a tag has 1 to {LONGEST_TAG} printable characters")
-    return cleaned
+    """The tag without what surrounds it."""
+    return one_line("tag", tag, LONGEST_TAG)
 
 
 def _decide(flags: Flags, kind: str, **what: object) -> int:

@@ -11,13 +11,12 @@ from pathlib import Path, PurePosixPath
 
 from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.files import photos_dir_of
-from picture_captioner.cli.commands.write import TOGETHER
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say, say_all, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, UsageError
-from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS
-from picture_captioner.library import Library
+from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS
+from picture_captioner.library.store import Library
 from picture_captioner.writeback import undo
 from picture_captioner.writeback.exiftool import ExifTool, work_folder
 
@@ -52,7 +51,7 @@ def undo_writes(
         outcome: Counter[str] = Counter()
         if chosen:
             photos_dir = _photos_dir(settings, writes)
-            undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
+            undo.remove_leftovers(photos_dir, writes[-undo.TOGETHER :])
             carrier = held.enter_context(closing(Carrier(settings, photos_dir)))
             if any(write.inside for write in chosen):
                 carrier.open()

@@ -12,8 +12,9 @@ from pathlib import Path
 from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.compose import settings_for
 from picture_captioner.cli.commands.files import existing_journal
+from picture_captioner.cli.commands.pending import Job, with_pending
 from picture_captioner.cli.commands.process import Feed, run_stages
-from picture_captioner.cli.commands.run import Job, Sharing, caption_pending, with_pending
+from picture_captioner.cli.commands.run import Sharing, caption_pending
 from picture_captioner.cli.flags import Flags, words_in
 from picture_captioner.cli.program import program
 from picture_captioner.cli.run_flags import RunFlags
@@ -26,15 +27,10 @@ from picture_captioner.engines.server import Server
 from picture_captioner.engines.settling import Captions, Stages
 from picture_captioner.engines.working import Feeder
 from picture_captioner.errors import ExitCode, Usage, UsageError
-from picture_captioner.journal import TagDecisions, utc_now
-from picture_captioner.library import (
-    CAPTION,
-    Library,
-    index_words,
-    journal_name,
-    stage_of,
-    sync,
-)
+from picture_captioner.journal.record import utc_now
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.library.store import Library
+from picture_captioner.library.syncing import CAPTION, index_words, journal_name, stage_of, sync
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.selecting.walk import Photo

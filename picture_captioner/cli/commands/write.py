@@ -13,7 +13,7 @@ from picture_captioner.batch.ledger import photos_out, read_jobs
 from picture_captioner.cli.command_flags import WriteFlags
 from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.files import existing_journal, photos_dir_of
-from picture_captioner.cli.commands.people import decisions_of
+from picture_captioner.cli.commands.known_people import decisions_of
 from picture_captioner.cli.commands.search import selected
 from picture_captioner.cli.commands.write_plans import (
     Before,
@@ -29,14 +29,12 @@ from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.terminal import count, say, say_all, show, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, NoPhotosError, SidecarError
-from picture_captioner.journal import TagDecisions, utc_now
-from picture_captioner.library import Library
+from picture_captioner.journal.record import utc_now
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.overview import named_faces, overview
 from picture_captioner.writeback import embedded, exiftool, undo
 from picture_captioner.writeback.our_words import people_before, texts_before
-
-TOGETHER = 50
-"""Photos whose undo lines share one sync: with one each, a library took twice as long."""
 
 
 def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
@@ -58,7 +56,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         file = held.enter_context(closing(undo.UndoFile(undo.undo_path(journal))))
         say_all(file.repairs, file.warnings())
         writes = undo.open_writes(file)
-        undo.remove_leftovers(photos_dir, writes[-TOGETHER:])
+        undo.remove_leftovers(photos_dir, writes[-undo.TOGETHER :])
         tool = held.enter_context(exiftool.ExifTool(exiftool.work_folder(journal)))
         carrier = held.enter_context(closing(Carrier(settings, photos_dir)))
         if how.inside:
@@ -175,7 +173,7 @@ class Writing:
                 self._inside(plan, plan.inside)
                 continue
             self._waiting.append(plan)
-            if len(self._waiting) == TOGETHER:
+            if len(self._waiting) == undo.TOGETHER:
                 self._sidecars()
         self._sidecars()
         if self._number:

@@ -22,12 +22,17 @@ from picture_captioner.errors import (
     SidecarError,
     Status,
 )
-from picture_captioner.image_loader import RAW_EXTENSIONS
-from picture_captioner.journal import Record, TagDecisions, parse_time, read_captions
-from picture_captioner.library import Library, PhotoFacts, Placed
+from picture_captioner.image_loader.formats import RAW_EXTENSIONS
+from picture_captioner.journal.reading import read_captions
+from picture_captioner.journal.record import Record, parse_time
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.library.faces import Placed
+from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.store import Library
 from picture_captioner.metadata.told import is_camera_text
 from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
-from picture_captioner.pipeline.library_update.processing import OpenStages, process_photos
+from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.pipeline.library_update.storing import OpenStages
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StageSettings, make_stages

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from picture_captioner.backends.base import Caption, Told
+from picture_captioner.backends.base import Caption, CaptionBackend, Told
 from picture_captioner.backends.fields import OUTSIDE
-from picture_captioner.backends.tokens import added, usage_of
+from picture_captioner.backends.usage import added
 from picture_captioner.errors import (
     BackendUnavailableError,
     CeilingReachedError,
@@ -17,12 +17,11 @@ from picture_captioner.errors import (
     TransientError,
     Usage,
 )
-from picture_captioner.journal import Record
+from picture_captioner.journal.record import Record
 from picture_captioner.pipeline.asking.circuit_breaker import Withheld
 from picture_captioner.pipeline.asking.reask import Answer, Read
 from picture_captioner.pipeline.asking.retry import RunStopped
 from picture_captioner.pipeline.asking.service import Answered, BackendService, ChosenBackend
-from picture_captioner.pipeline.decoding.decode_ahead import DecodedPhoto
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.recording.recorder import (
     Captioned,
@@ -31,7 +30,7 @@ from picture_captioner.pipeline.recording.recorder import (
     success_record,
 )
 from picture_captioner.pipeline.selecting.hints import Hints, Tags
-from picture_captioner.pipeline.work_queue import Buffer
+from picture_captioner.pipeline.work_queue import Buffer, DecodedPhoto
 
 _log = logging.getLogger("caption.backend")
 
@@ -104,7 +103,7 @@ class Case:
         """Note an answer, and add what it cost to what was spent before."""
         self.answer, self.latency_ms = answer, latency_ms
         if isinstance(answer, Caption):
-            before, self.spent = self.spent, added(self.spent, usage_of(answer))
+            before, self.spent = self.spent, added(self.spent, answer.usage)
             self.answer = replace(answer, **self.spent) if before else answer
         elif isinstance(answer, PhotoError):
             self.spent = added(self.spent, answer.usage)
@@ -120,7 +119,7 @@ class Captioning:
         ready: Buffer[DecodedPhoto],
         recorder: Recorder,
         outcomes: Outcomes,
-        batch_now: Callable[[], int],
+        first: CaptionBackend,
         read: Callable[[str], Read] = lambda _: None,
     ) -> None:
         self._chain = chain
@@ -128,12 +127,12 @@ class Captioning:
         self._ready = ready
         self._recorder = recorder
         self._outcomes = outcomes
-        self._batch_now = batch_now
+        self._first = first
         self._read = read
 
     def run(self) -> None:
         """Caption until the buffer is closed and empty, or the run is stopped."""
-        while batch := self._ready.take(self._batch_now(), BATCH_LINGER_SECONDS):
+        while batch := self._ready.take(self._first.batch_now, BATCH_LINGER_SECONDS):
             try:
                 self._caption([self._case(decoded) for decoded in batch])
                 self._chain.ensure_going()
@@ -145,6 +144,10 @@ class Captioning:
         tags = self._hints.tags(rel_path, decoded.loaded.content_sha256)
         return Case(decoded, (*tags, *self._hints.reason(rel_path)))
 
+    def _lines(self, cases: Sequence[Case]) -> list[Read]:
+        """What was read in each photo: a caption may name that."""
+        return [self._read(case.decoded.loaded.content_sha256) for case in cases]
+
     def _caption(self, cases: list[Case]) -> None:
         """Ask the first backend, then the next about the photos that it failed, and so on."""
         asked: BackendService | None = None
@@ -155,7 +158,7 @@ class Captioning:
                 images = [case.decoded.image for case in cases]
                 photo = cases[0].decoded.loaded.content_sha256
                 heard = [told(service.chosen, case.tags) for case in cases]
-                lines = [self._read(case.decoded.loaded.content_sha256) for case in cases]
+                lines = () if service.chosen.identity.placeholder else self._lines(cases)
                 answers = service.ask(images, heard, photo, lines)
             except BackendUnavailableError as error:
                 self._chain.put_aside(service, error)
@@ -254,8 +257,7 @@ def _runaway(
 ) -> CeilingReachedError | None:
     """The first bill among these answers that is out of all proportion."""
     for case, (answer, _) in zip(cases, answers, strict=True):
-        usage = usage_of(answer) if isinstance(answer, Caption) else Usage()
-        usage = answer.usage if isinstance(answer, PhotoError) else usage
+        usage = Usage() if isinstance(answer, TransientError) else answer.usage
         rel_path, sent = case.decoded.item.photo.rel_path, case.decoded.image.size
         if error := service.bills.verdict(rel_path, sent, usage):
             return error

@@ -20,8 +20,8 @@ from PIL.Image import Image
 
 from picture_captioner.backends.base import DEFAULT_PROMPT, Caption, CaptionBackend
 from picture_captioner.errors import BackendUnavailableError, PhotoError, TransientError
-from picture_captioner.image_loader import perceptual_hash
-from picture_captioner.journal import Record
+from picture_captioner.image_loader.images import perceptual_hash
+from picture_captioner.journal.record import Record
 from picture_captioner.pipeline.work_queue import Item
 
 MAX_IN_A_ROW = 20

@@ -26,7 +26,6 @@ from picture_captioner.backends.base import (
     takes_fault,
 )
 from picture_captioner.backends.rate_limits import Quota
-from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import (
     BackendUnavailableError,
     ConfigurationError,
@@ -336,7 +335,7 @@ class SeveralHosts(CaptionBackend):
             host.answered += 1
             host.allowed = min(host.allowed + 1, self._each)
             host.rate.answered(now)
-            host.rate.used([usage_of(caption)] if caption else [])
+            host.rate.used([caption.usage] if caption else [])
             self._wake()
         if again:
             self.settings.notice(f"{host.name} answers again")

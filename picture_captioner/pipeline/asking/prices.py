@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from picture_captioner.backends.tokens import believable, name_in
+from picture_captioner.backends.usage import believable, name_in
 from picture_captioner.errors import ConfigurationError, Usage
 
 _USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})

@@ -24,7 +24,7 @@ from picture_captioner.backends.base import (
     CaptionBackend,
     Fault,
 )
-from picture_captioner.backends.tokens import added, usage_of
+from picture_captioner.backends.usage import added
 from picture_captioner.errors import (
     ApiError,
     FatalError,
@@ -147,7 +147,7 @@ class Reasker:
                     seconds += asked.seconds
                     second = self._billed(asked.answer[0], asked.attempts)
                     if isinstance(second, Caption):
-                        first = _costing(second, usage_of(first))
+                        first = _costing(second, first.usage)
                         names = invented_in(first, tags, lines)
                     elif isinstance(second, PhotoError):
                         first = _costing(first, second.usage)
@@ -180,7 +180,7 @@ def invented_in(caption: Caption, tags: Sequence[str], lines: Read) -> list[str]
 
 
 def _costing(caption: Caption, spent: Usage) -> Caption:
-    return replace(caption, **added(spent, usage_of(caption)))
+    return replace(caption, **added(spent, caption.usage))
 
 
 def with_cost(answer: Answer, spent: Usage) -> Answer:

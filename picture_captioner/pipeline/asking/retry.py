@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import tenacity
 
-from picture_captioner.backends.tokens import added
+from picture_captioner.backends.usage import added
 from picture_captioner.errors import ApiError, CaptionerError, TransientError, Usage
 from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker, until
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter

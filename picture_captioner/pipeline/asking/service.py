@@ -12,7 +12,6 @@ from typing import NamedTuple
 from PIL import Image
 
 from picture_captioner.backends.base import Caption, CaptionBackend, Fault, takes_fault
-from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import (
     ApiError,
     BackendUnavailableError,
@@ -156,8 +155,7 @@ class BackendService:
     def _ask_about_ours(self) -> Usage:
         """Show the backend a plain picture, which it has no reason to fail; gives the cost."""
         answer = self._ask_one(_plain(), ())
-        usage = usage_of(answer) if isinstance(answer, Caption) else Usage()
-        usage = answer.usage if isinstance(answer, PhotoError) else usage
+        usage = Usage() if isinstance(answer, TransientError) else answer.usage
         return self.chosen.prices.billed(usage, 1)
 
     def _billed(self, answer: Answer, attempts: int) -> Answer:
@@ -167,7 +165,7 @@ class BackendService:
         if isinstance(answer, PhotoError):
             answer.usage = self.chosen.prices.billed(answer.usage, attempts)
             return answer
-        usage = self.chosen.prices.billed(usage_of(answer), attempts, answer.model_version)
+        usage = self.chosen.prices.billed(answer.usage, attempts, answer.model_version)
         return replace(answer, **usage)
 
     def _ask(self, images: Sequence[Image.Image], hints: Sequence[Tags]) -> list[Answer]:

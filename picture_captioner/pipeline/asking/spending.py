@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.errors import CeilingReachedError, Usage
-from picture_captioner.journal import JournalIndex
+from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.pipeline.asking.prices import Prices
 
 

@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from PIL.Image import Image
+from typing import TYPE_CHECKING
 
 from picture_captioner.errors import (
     CorruptImageError,
@@ -17,12 +15,13 @@ from picture_captioner.errors import (
     PhotoSkipped,
     UnreadableFileError,
 )
-from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Entry, Journal
+from picture_captioner.image_loader.images import LoadedImage
+from picture_captioner.journal.record import Entry
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.decoding.decoder import Decoder
+from picture_captioner.pipeline.decoding.opening import DiskWatch
 from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.recording.recorder import Recorder
-from picture_captioner.pipeline.selecting.photos_root import DiskWatch
 from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
     Source,
@@ -31,20 +30,12 @@ from picture_captioner.pipeline.selecting.selection import (
 )
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.threads import ThreadGroup
-from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
+from picture_captioner.pipeline.work_queue import Buffer, DecodedPhoto, Item, WorkQueue
 
 if TYPE_CHECKING:
     from picture_captioner.pipeline.asking.service import ChosenBackend
     from picture_captioner.pipeline.recording.outcomes import Outcomes
     from picture_captioner.pipeline.runner import RunOptions
-
-
-class DecodedPhoto(NamedTuple):
-    """A photo that waits for the backend."""
-
-    item: Item
-    loaded: LoadedImage
-    image: Image
 
 
 MakeDecoder = Callable[[Path | None], Decoder]

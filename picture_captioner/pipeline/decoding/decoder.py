@@ -7,6 +7,7 @@ difference between "try again tomorrow" and "this photo is broken".
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -24,20 +25,20 @@ from picture_captioner.errors import (
     PhotoSkipped,
     UnreadableFileError,
 )
-from picture_captioner.image_loader import (
+from picture_captioner.image_loader.images import (
     CLEAN_EDGE,
     CLEAN_QUALITY,
     THUMBNAIL_EDGE,
     ExaminedImage,
     ImageHeader,
     LoadedImage,
-    OpenedPhoto,
     Traits,
     open_encoded,
 )
-from picture_captioner.metadata import best_time
+from picture_captioner.image_loader.reading import OpenedPhoto
+from picture_captioner.metadata.claims import best_time
 from picture_captioner.pipeline.decoding.decoder_process import DecoderProcess, start_restricted
-from picture_captioner.pipeline.decoding.decoder_worker import (
+from picture_captioner.pipeline.decoding.messages import (
     DecodeLimits,
     Examined,
     Failed,
@@ -113,10 +114,10 @@ class Decoder:
         for_backend: bool = True,
         **options: bool,
     ) -> LoadedImage:
-        """`image_loader.load_image`, with its arguments and errors, and some more.
+        """`loading.load_image`, with its arguments and errors, and some more.
 
         With a `jpeg_quality` the process encodes the image as well: the result is then an image
-        with its bytes in `info["jpeg"]` (`image_loader.open_encoded`). `for_backend`: no side of it
+        with its bytes in `info["jpeg"]` (`images.open_encoded`). `for_backend`: no side of it
         is too short for a vision model. `options`: other fields of `LoadRequest`.
 
         Raises:
@@ -137,7 +138,7 @@ class Decoder:
         jpeg_quality: int | None = None,
         **options: bool,
     ) -> ExaminedImage:
-        """`image_loader.examine_image`, with its arguments and errors and those of `load`."""
+        """`loading.examine_image`, with its arguments and errors and those of `load`."""
         request = LoadRequest(path.suffix, edge, jpeg_quality, examine=True, **options)
         return self.loaded(path, request, known)
 
@@ -158,7 +159,7 @@ class Decoder:
         return ExaminedImage(_loaded_image(loaded, image), traits)
 
     def read_headers(self, paths: Sequence[Path]) -> list[ImageHeader | CaptionerError]:
-        """`image_loader.read_header` for each path, in one round trip; its errors are returned.
+        """`loading.read_header` for each path, in one round trip; its errors are returned.
 
         A path at which the process dies or stalls costs that path only. A stall is returned as
         `UnreadableFileError`, since reading and parsing of a header are one.
@@ -374,3 +375,13 @@ def error_of(failed: Failed) -> CaptionerError:
     if issubclass(kind, PhotoError):
         return kind(failed.message, code=failed.code)
     return kind(failed.message)
+
+
+MAX_DECODERS = 16
+
+
+def default_decoders() -> int:
+    """As many worker processes as there are processors for this process, at most 16."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAX_DECODERS)
+    return min(os.cpu_count() or 1, MAX_DECODERS)

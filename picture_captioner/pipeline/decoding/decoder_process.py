@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from picture_captioner.errors import BackendUnavailableError, CaptionerError, DecoderCrashError
-from picture_captioner.pipeline.decoding.decoder_worker import (
+from picture_captioner.pipeline.decoding.messages import (
     HANDLED_BY_PARENT,
     DecodeLimits,
     Ready,
@@ -69,7 +69,7 @@ class DecoderProcess:
     def __init__(
         self, limits: DecodeLimits, dropped: frozenset[str] = frozenset(), *, trial: bool = False
     ) -> None:
-        """`dropped` and `trial` as in `run_worker`.
+        """`dropped` and `trial` as in `decoder_worker.serve`.
 
         Raises:
             BackendUnavailableError: the machine has no room for one more process.

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 import picture_captioner.pipeline.decoding.decoder_worker  # noqa: F401 - imported once here, and not in every new process
-from picture_captioner.image_loader import import_all
+from picture_captioner.image_loader.samples import import_all
 
 _MOST_DESCRIPTORS = 64
 _FOLDER_PREFIX = "pymp-"  # multiprocessing.util.get_temp_dir

@@ -1,6 +1,6 @@
 """What decoders are given: photos opened for them, who may open nothing, and room in memory.
 
-A disk that does not answer is given up on.
+A disk that does not answer, or went away, is given up on.
 
 The walk does not follow links out of the photos directory. Whatever takes a photo's or a folder's
 place afterwards is found out here: by the path that the open descriptor really has.
@@ -17,8 +17,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from picture_captioner.errors import CaptionerError, UnreadableFileError
-from picture_captioner.image_loader import open_descriptor
+from picture_captioner.errors import (
+    CaptionerError,
+    NoPhotosError,
+    UnreadableFileError,
+)
+from picture_captioner.image_loader.reading import open_descriptor
+from picture_captioner.pipeline.selecting.photos_root import FileId, ensure_present, root_id
 
 _F_GETPATH = 50
 """fcntl(2) on macOS: the path of an open file, in a buffer of MAXPATHLEN bytes."""
@@ -164,3 +169,54 @@ def machine_memory() -> int:
 
 BUDGET = MemoryBudget(machine_memory() // 2)
 """Half of all: the other half is for the model, the parent and whatever else runs."""
+
+
+MAX_UNREADABLE_IN_A_ROW = 20
+
+
+class DiskWatch:
+    """Tells a photo that cannot be read from a disk that went away. Thread-safe.
+
+    It counts photos that could not be read, one after the other.
+
+    `root` is the directory in which the photos were found; without it the one that is there now.
+    """
+
+    def __init__(self, photos_dir: Path, root: FileId | None = None) -> None:
+        self._photos_dir = photos_dir
+        self._root = root or root_id(photos_dir)
+        self._unreadable_in_a_row = 0
+        self._lock = threading.Lock()
+
+    def readable(self) -> None:
+        """A photo was read."""
+        self._unreadable_in_a_row = 0
+
+    def unreadable(self) -> None:
+        """A photo could not be read. An unmounted disk leaves an empty directory.
+
+        Raises:
+            NoPhotosError: the photos went away, or 20 in a row could not be read.
+        """
+        with self._lock:
+            self._unreadable_in_a_row += 1
+            in_a_row = self._unreadable_in_a_row
+        ensure_present(self._photos_dir, self._root)
+        if not _has_entries(self._photos_dir):
+            raise NoPhotosError(
+                f"the photos directory {self._photos_dir} is empty now: is the disk still "
+                "mounted? No photo was marked as broken; run the same command again"
+            )
+        if in_a_row >= MAX_UNREADABLE_IN_A_ROW:
+            raise NoPhotosError(
+                f"{in_a_row} photos in a row could not be read below {self._photos_dir}: check "
+                "the disk and its permissions. None was marked as broken; then run again"
+            )
+
+
+def _has_entries(directory: Path) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False

@@ -17,9 +17,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from picture_captioner.image_loader import PHOTO_EXTENSIONS, RAW_EXTENSIONS, VIDEO_EXTENSIONS
-from picture_captioner.library import Library
-from picture_captioner.metadata import Metadata
+from picture_captioner.image_loader.formats import (
+    PHOTO_EXTENSIONS,
+    RAW_EXTENSIONS,
+    VIDEO_EXTENSIONS,
+)
+from picture_captioner.library.store import Library
 from picture_captioner.metadata.beside import (
     Dumps,
     Folder,
@@ -29,6 +32,7 @@ from picture_captioner.metadata.beside import (
     is_nobodys,
     stem_of,
 )
+from picture_captioner.metadata.claims import Metadata
 from picture_captioner.metadata.osxphotos import MAX_DUMP_BYTES, read_dump
 from picture_captioner.pipeline.selecting.walk import Photo
 

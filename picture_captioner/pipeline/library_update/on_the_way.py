@@ -14,11 +14,13 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from picture_captioner.errors import LibraryError, LibraryUnreachableError, PhotoError
-from picture_captioner.image_loader import ExaminedImage, LoadedImage, Traits
-from picture_captioner.journal import has_room
-from picture_captioner.library import Library, PhotoFacts, is_open
+from picture_captioner.image_loader.images import ExaminedImage, LoadedImage, Traits
+from picture_captioner.journal.durable import has_room
+from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.ledger import is_open
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.decoding.decoder import Decoder
-from picture_captioner.pipeline.library_update.examining import examine_kept, keep
+from picture_captioner.pipeline.library_update.kept_images import examine_kept, keep
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StagePhoto
 from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage

@@ -16,13 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picture_captioner.library import InTransaction, Library, StageRow, is_open
+from picture_captioner.library.store import Library
+from picture_captioner.library.syncing import InTransaction
+from picture_captioner.pipeline.decoding.decoder import default_decoders
+from picture_captioner.pipeline.decoding.opening import DiskWatch
 from picture_captioner.pipeline.dedup import SharedContent
-from picture_captioner.pipeline.library_update.examining import Examining
-from picture_captioner.pipeline.library_update.storing import ExaminedPhoto, Keeper
+from picture_captioner.pipeline.library_update.storing import (
+    ExaminedPhoto,
+    Examining,
+    Keeper,
+    OpenStages,
+)
 from picture_captioner.pipeline.recording.outcomes import Outcomes, Reporter
-from picture_captioner.pipeline.runner import default_decoders
-from picture_captioner.pipeline.selecting.photos_root import DiskWatch
 from picture_captioner.pipeline.stages.base import Stage
 from picture_captioner.pipeline.threads import GRACE_SECONDS, Stop, ThreadGroup
 from picture_captioner.pipeline.work_queue import Buffer, WorkQueue
@@ -47,51 +52,6 @@ class ProcessingResult:
     stopped: bool
     abandoned: bool
     left: int = 0
-
-
-class OpenStages:
-    """Which of the chosen stages still have work with a photo.
-
-    Args:
-        force: all of them, once in this pass, whatever was done before.
-    """
-
-    def __init__(
-        self,
-        library: Library,
-        stages: Sequence[Stage],
-        in_transaction: InTransaction | None = None,
-        *,
-        force: bool = False,
-    ) -> None:
-        self._library = library
-        self._in_transaction = in_transaction or library.run
-        self._stages = stages
-        self._force = force
-        self._forced: set[str] = set()
-
-    def of_file(self, photo: Photo) -> list[Stage]:
-        """The stages that are open for a file as the walk saw it."""
-        if self._force:
-            return list(self._stages)
-        seen = (photo.rel_path, photo.size, photo.mtime_ns)
-        return self._open(self._in_transaction(lambda _: self._library.stages_of_file(*seen)))
-
-    def of_content(self, content_sha256: str) -> list[Stage]:
-        """The stages that are open for some bytes, wherever they lie."""
-        if self._force:
-            return [] if content_sha256 in self._forced else list(self._stages)
-        return self._open(
-            self._in_transaction(lambda _: self._library.stages_of_content(content_sha256))
-        )
-
-    def done(self, content_sha256: str) -> None:
-        """Note that a pass that is forced is through with these bytes."""
-        if self._force:
-            self._forced.add(content_sha256)
-
-    def _open(self, rows: Sequence[StageRow]) -> list[Stage]:
-        return [stage for stage in self._stages if is_open(rows, stage.name, stage.version)]
 
 
 def process_photos(

@@ -1,28 +1,46 @@
-"""The library's side of a pass: batches through the stages, then one transaction each."""
+"""The two sides of a pass: decoders examine, one thread takes batches through stages and stores.
+
+Each batch is one transaction, after which its photos count.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from picture_captioner.errors import PhotoError, PhotoSkipped
-from picture_captioner.image_loader import LoadedImage, Traits, opened_thumbnail, reduced
-from picture_captioner.library import Connection, InTransaction, Library
-from picture_captioner.pipeline.dedup import Follower, SharedContent
+from picture_captioner.errors import (
+    CorruptImageError,
+    DecoderCrashError,
+    DecoderTimeoutError,
+    LibraryUnreachableError,
+    PhotoError,
+    PhotoSkipped,
+)
+from picture_captioner.image_loader.images import (
+    ExaminedImage,
+    LoadedImage,
+    Traits,
+    opened_thumbnail,
+)
+from picture_captioner.image_loader.resizing import reduced
+from picture_captioner.library.home import Connection
+from picture_captioner.library.ledger import StageRow, is_open
+from picture_captioner.library.store import Library
+from picture_captioner.library.syncing import InTransaction
+from picture_captioner.pipeline.decoding.decoder import Decoder
+from picture_captioner.pipeline.decoding.opening import DiskWatch
+from picture_captioner.pipeline.dedup import Claim, Follower, SharedContent
+from picture_captioner.pipeline.library_update.kept_images import examine_kept, keep
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
+from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto
 from picture_captioner.pipeline.work_queue import Buffer, Item, WorkQueue
-
-if TYPE_CHECKING:
-    from picture_captioner.pipeline.library_update.processing import OpenStages
-
-_log = logging.getLogger("caption.photo")
-
-LINGER_SECONDS = 0.2
-"""How long a batch waits to become full; a GPU is idle meanwhile."""
 
 
 class ExaminedPhoto(NamedTuple):
@@ -32,6 +50,139 @@ class ExaminedPhoto(NamedTuple):
     loaded: LoadedImage
     traits: Traits
     seconds: float
+
+
+class OpenStages:
+    """Which of the chosen stages still have work with a photo.
+
+    Args:
+        force: all of them, once in this pass, whatever was done before.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        stages: Sequence[Stage],
+        in_transaction: InTransaction | None = None,
+        *,
+        force: bool = False,
+    ) -> None:
+        self._library = library
+        self._in_transaction = in_transaction or library.run
+        self._stages = stages
+        self._force = force
+        self._forced: set[str] = set()
+
+    def of_file(self, photo: Photo) -> list[Stage]:
+        """The stages that are open for a file as the walk saw it."""
+        if self._force:
+            return list(self._stages)
+        seen = (photo.rel_path, photo.size, photo.mtime_ns)
+        return self._open(self._in_transaction(lambda _: self._library.stages_of_file(*seen)))
+
+    def of_content(self, content_sha256: str) -> list[Stage]:
+        """The stages that are open for some bytes, wherever they lie."""
+        if self._force:
+            return [] if content_sha256 in self._forced else list(self._stages)
+        return self._open(
+            self._in_transaction(lambda _: self._library.stages_of_content(content_sha256))
+        )
+
+    def done(self, content_sha256: str) -> None:
+        """Note that a pass that is forced is through with these bytes."""
+        if self._force:
+            self._forced.add(content_sha256)
+
+    def _open(self, rows: Sequence[StageRow]) -> list[Stage]:
+        return [stage for stage in self._stages if is_open(rows, stage.name, stage.version)]
+
+
+_NO_BYTES = hashlib.sha256().hexdigest()
+"""The content of an empty file, which nobody reads to tell."""
+
+
+class Examining:
+    """What each decoder thread does, with a worker process of its own."""
+
+    def __init__(
+        self,
+        photos_dir: Path,
+        edge: int | None,
+        queue: WorkQueue,
+        shared: SharedContent,
+        keeper: Keeper,
+        library: Library,
+        disk: DiskWatch,
+        ready: Buffer[ExaminedPhoto],
+        *,
+        follow_links: bool,
+    ) -> None:
+        self._photos_dir = photos_dir
+        self._within = None if follow_links else photos_dir
+        self._edge = edge
+        self._queue = queue
+        self._shared = shared
+        self._keeper = keeper
+        self._library = library
+        self._disk = disk
+        self._ready = ready
+
+    def run(self) -> None:
+        """Examine until the queue has nothing more."""
+        with Decoder(within=self._within) as loader:
+            while (item := self._queue.next()) is not None:
+                self._examine(loader, item)
+
+    def _examine(self, loader: Decoder, item: Item) -> None:
+        path = self._photos_dir / item.photo.rel_path
+        claim = Claim(self._shared)
+        begun = time.perf_counter()
+        try:
+            examined = self._examined(loader, path, item, claim)
+        except (DecoderCrashError, DecoderTimeoutError) as error:
+            self._let_go(claim)
+            if item.alone:
+                self._keeper.failed(item, Outcome.CORRUPT, error, claim.content_sha256)
+            else:
+                self._queue.suspect(item)
+        except CorruptImageError as error:
+            self._let_go(claim)
+            content = _NO_BYTES if item.photo.size == 0 else claim.content_sha256
+            self._keeper.failed(item, Outcome.CORRUPT, error, content)
+        except PhotoSkipped as error:
+            self._let_go(claim)
+            self._keeper.failed(item, Outcome.UNREADABLE, error)
+            self._disk.unreadable()
+        else:
+            self._disk.readable()
+            self._route(item, examined, time.perf_counter() - begun)
+
+    def _examined(self, loader: Decoder, path: Path, item: Item, claim: Claim) -> ExaminedImage:
+        if not self._keeper.needs_photo(item):
+            with suppress(LibraryUnreachableError):  # the photo itself will do, too
+                found = examine_kept(self._library, loader, item.photo, self._edge, claim)
+                if found is not None:
+                    return found
+        keeps = self._library.clean_images is not None
+        return keep(self._library, loader.examine(path, self._edge, claim, keep=keeps))
+
+    def _route(self, item: Item, examined: ExaminedImage, seconds: float) -> None:
+        loaded, traits = examined.loaded, examined.traits
+        if traits is not None:
+            self._ready.put(ExaminedPhoto(item, loaded, traits, seconds))
+        elif not self._shared.follow(Follower(item, loaded)):
+            self._keeper.recognised([Follower(item, loaded)])
+
+    def _let_go(self, claim: Claim) -> None:
+        """Copies of a photo that failed are tried themselves."""
+        if claim.leads is not None:
+            self._queue.put_back(f.item for f in self._shared.release(claim.leads))
+
+
+_log = logging.getLogger("caption.photo")
+
+LINGER_SECONDS = 0.2
+"""How long a batch waits to become full; a GPU is idle meanwhile."""
 
 
 class _Done(NamedTuple):

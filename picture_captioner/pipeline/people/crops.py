@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from picture_captioner.library import Library, Placed
+from picture_captioner.library.faces import Placed
+from picture_captioner.library.store import Library
 from picture_captioner.people.faces import Box
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome

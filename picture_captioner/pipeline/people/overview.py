@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from picture_captioner.library import Library, Placed
+from picture_captioner.library.faces import Placed
+from picture_captioner.library.store import Library
 from picture_captioner.people.bodies import bodies_of
 from picture_captioner.people.decisions import Decisions, FaceKey
 from picture_captioner.people.faces import Box

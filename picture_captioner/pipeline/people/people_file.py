@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from picture_captioner.journal import Damage, RowFile, utc_now
+from picture_captioner.journal.lines import Damage
+from picture_captioner.journal.record import utc_now
+from picture_captioner.journal.rows import RowFile
 from picture_captioner.people.decisions import Decisions, without_faces
 
 NAME = "people.jsonl"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from picture_captioner.library import Placed
+from picture_captioner.library.faces import Placed
 from picture_captioner.people.persons import Suggestion
 from picture_captioner.pipeline.people.overview import Overview, PersonShown
 from picture_captioner.pipeline.people.regrouping import Grouped

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.errors import LibraryLockedError
-from picture_captioner.library import FaceTable, Library, RunRow
+from picture_captioner.library.face_runs import RunRow
+from picture_captioner.library.faces import FaceTable
+from picture_captioner.library.store import Library
 from picture_captioner.people.clustering import (
     MIN_CLUSTER_SIZE,
     MIN_SAMPLES,

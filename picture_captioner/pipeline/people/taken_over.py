@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from picture_captioner.library import Library, Placed
-from picture_captioner.metadata import NamedFace
+from picture_captioner.library.faces import Placed
+from picture_captioner.library.store import Library
+from picture_captioner.metadata.told import NamedFace
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.people.faces import Box
 from picture_captioner.pipeline.people.overview import key_of

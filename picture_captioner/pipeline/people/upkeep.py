@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from picture_captioner.library import FaceTable, Library, RunRow
+from picture_captioner.library.face_runs import RunRow
+from picture_captioner.library.faces import FaceTable
+from picture_captioner.library.store import Library
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.people.persons import Status
 from picture_captioner.pipeline.people.overview import overview

@@ -22,9 +22,8 @@ import msgspec
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import FieldsAsked, find_object
 from picture_captioner.backends.reasoning import without_reasoning
-from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import ModelError, RefusedInWordsError
-from picture_captioner.journal import says_something
+from picture_captioner.journal.record import says_something
 from picture_captioner.pipeline.recording.refusals import refusal_in
 
 
@@ -54,11 +53,9 @@ def judge_answer(
         answer = _with_fields(answer, asked, asked_before=asked_before)
     text = unpacked(without_reasoning(answer.text or ""))
     if not says_something(text, answer.fields):
-        raise ModelError(
-            "the model returned an empty caption", code="empty", usage=usage_of(answer)
-        )
+        raise ModelError("the model returned an empty caption", code="empty", usage=answer.usage)
     if fault := fault_in(text, answer.fields):
-        fault.usage = usage_of(answer)
+        fault.usage = answer.usage
         raise fault
     return answer if text == answer.text else replace(answer, text=text or None)
 
@@ -103,7 +100,7 @@ def _with_fields(answer: Caption, asked: FieldsAsked, *, asked_before: bool) -> 
         else:
             fields = asked.read(text, asked_before=asked_before)
     except ModelError as error:
-        error.usage = usage_of(answer)
+        error.usage = answer.usage
         raise
     return replace(answer, text=fields.pop("caption"), fields=fields)
 
@@ -138,7 +135,7 @@ def _check_length(answer: Caption, max_tokens: int) -> None:
         raise ModelError(
             f"the answer has {found:,} characters, far more than were asked for",
             code="too_long",
-            usage=usage_of(answer),
+            usage=answer.usage,
         )
 
 

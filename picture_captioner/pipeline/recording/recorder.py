@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.fields import OUTSIDE
-from picture_captioner.backends.tokens import MAX_NAME, believable, usage_of
+from picture_captioner.backends.usage import MAX_NAME, believable
 from picture_captioner.errors import (
     MAX_ERROR_MESSAGE,
     CorruptImageError,
@@ -20,8 +20,10 @@ from picture_captioner.errors import (
     Usage,
 )
 from picture_captioner.foreign_text import all_without_secrets, clean
-from picture_captioner.image_loader import LoadedImage
-from picture_captioner.journal import Entry, Journal, Record, RecordError, is_real, utc_now
+from picture_captioner.image_loader.images import LoadedImage
+from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.record import Entry, Record, RecordError, utc_now
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.circuit_breaker import UNKNOWN, Withheld
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
@@ -50,7 +52,7 @@ def success_record(
         latency_ms=latency_ms,
         created_at=utc_now(),
         extra=_extra(caption),
-        **usage_of(caption),
+        **caption.usage,
     )
     return _cleaned(record)
 

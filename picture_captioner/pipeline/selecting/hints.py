@@ -19,8 +19,8 @@ import msgspec
 
 from picture_captioner.backends.base import REJECTED, TOLD, Told
 from picture_captioner.errors import UsageError
-from picture_captioner.library import PhotoFacts, Place
-from picture_captioner.metadata import Kind
+from picture_captioner.library.facts import PhotoFacts, Place
+from picture_captioner.metadata.told import Kind
 
 FactsOf = Callable[[str, str], PhotoFacts | None]
 PlaceNames = Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]

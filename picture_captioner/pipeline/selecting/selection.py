@@ -15,7 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from picture_captioner.errors import Status, UsageError
-from picture_captioner.journal import Entry, Fold, JournalIndex, is_real, parse_time
+from picture_captioner.journal.fold import Fold, is_real
+from picture_captioner.journal.reading import JournalIndex
+from picture_captioner.journal.record import Entry, parse_time
 from picture_captioner.pipeline.selecting.hints import Hints, Tags
 from picture_captioner.pipeline.selecting.walk import Photo, path_key
 

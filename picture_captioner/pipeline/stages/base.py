@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from PIL.Image import Image
 
@@ -25,8 +25,10 @@ from picture_captioner.errors import (
     did_you_mean,
 )
 from picture_captioner.extras import how_to_install
-from picture_captioner.image_loader import LoadedImage, Traits
-from picture_captioner.library import Library
+from picture_captioner.image_loader.images import LoadedImage, Traits
+
+if TYPE_CHECKING:
+    from picture_captioner.library.store import Library
 
 
 def _unheard(text: str) -> None:

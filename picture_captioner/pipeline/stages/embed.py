@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from picture_captioner.embedders.base import Embedder, EmbedderSettings
 from picture_captioner.errors import ModelError, PhotoError
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto, StageSettings
 
 if TYPE_CHECKING:

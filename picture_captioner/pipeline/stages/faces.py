@@ -15,8 +15,9 @@ from picture_captioner.errors import (
     ModelMissingError,
     PhotoError,
 )
-from picture_captioner.hub import is_published, known_model, model_files
-from picture_captioner.library import Library, StoredBody, StoredFace
+from picture_captioner.hub.catalogue import is_published, known_model, model_files
+from picture_captioner.library.faces import StoredBody, StoredFace
+from picture_captioner.library.store import Library
 from picture_captioner.people.decisions import SAME_BOX
 from picture_captioner.people.faces import Box, Face
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto

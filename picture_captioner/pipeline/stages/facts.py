@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from picture_captioner.image_loader import Traits
-from picture_captioner.library import Library, PhotoFacts
-from picture_captioner.metadata import best_time
+from picture_captioner.image_loader.images import Traits
+from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.store import Library
+from picture_captioner.metadata.claims import best_time
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto
 
 

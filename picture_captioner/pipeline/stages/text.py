@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto
 from picture_captioner.tags.text import EDGE, READER, TextLine, TextReader
 

@@ -10,7 +10,3 @@
 
 Photos, names, captions and labels are data: they travel as JSON and reach the page as text nodes.
 """
-
-from picture_captioner.report.page.writer import write_page
-
-__all__ = ["write_page"]

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.errors import Status
-from picture_captioner.library.stems import language_of, stem_of, words_of
+from picture_captioner.library.words import language_of, stem_of, words_of
 from picture_captioner.report.model import (
     Chunk,
     Cluster,

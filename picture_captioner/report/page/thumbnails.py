@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from picture_captioner.journal import make_folders
+from picture_captioner.journal.durable import make_folders
 
 DIGEST_BYTES = 10
 """Of the SHA-256: 80 bits keep apart more photos than anyone has."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from picture_captioner.journal import make_folders
+from picture_captioner.journal.durable import make_folders
 from picture_captioner.report.model import Report, ThumbnailSource
 from picture_captioner.report.page.document import document
 from picture_captioner.report.page.payload import payload, people_payload, root_link

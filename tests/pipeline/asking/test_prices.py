@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 import pytest
 
 from picture_captioner.backends.base import Caption
-from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import ConfigurationError, Usage
 from picture_captioner.pipeline.asking.prices import OwnPrice, Prices, read_price_file
 
@@ -53,7 +52,7 @@ def test_requests_are_the_ones_that_were_sent():
 
 
 def test_usage_leaves_out_what_the_backend_left_out():
-    assert usage_of(Caption("x", input_tokens=3)) == {"input_tokens": 3}
+    assert Caption("x", input_tokens=3).usage == {"input_tokens": 3}
 
 
 def test_a_price_file(tmp_path):

@@ -14,7 +14,7 @@ from picture_captioner.errors import (
     TransientError,
     Usage,
 )
-from picture_captioner.journal import JournalIndex
+from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.pipeline.asking.prices import OwnPrice, Prices
 from picture_captioner.pipeline.asking.service import BackendService, ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget, Ceilings

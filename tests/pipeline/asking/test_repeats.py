@@ -8,7 +8,7 @@ from PIL import Image
 from picture_captioner.backends.base import BackendSettings, Caption
 from picture_captioner.backends.mock import MockBackend
 from picture_captioner.errors import BackendUnavailableError
-from picture_captioner.image_loader import perceptual_hash
+from picture_captioner.image_loader.images import perceptual_hash
 from picture_captioner.pipeline.asking.circuit_breaker import RepeatWatch
 
 SAME = Caption("A lovely photo of a beautiful scene.")

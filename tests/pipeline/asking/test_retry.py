@@ -16,7 +16,7 @@ from picture_captioner.errors import (
     TransientError,
     Usage,
 )
-from picture_captioner.journal import JournalIndex
+from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.pipeline.asking.circuit_breaker import CircuitBreaker
 from picture_captioner.pipeline.asking.concurrency import ConcurrencyLimiter
 from picture_captioner.pipeline.asking.retry import ATTEMPTS, Retrier, RunStopped

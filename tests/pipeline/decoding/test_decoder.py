@@ -20,7 +20,7 @@ from picture_captioner.errors import (
     UnknownFormatError,
     UnreadableFileError,
 )
-from picture_captioner.image_loader import examine_image, load_image, read_header
+from picture_captioner.image_loader.loading import examine_image, load_image, read_header
 from picture_captioner.pipeline.decoding import opening
 from picture_captioner.pipeline.decoding.decoder import DecodeLimits, Decoder
 from picture_captioner.pipeline.decoding.decoder_process import DecoderProcess

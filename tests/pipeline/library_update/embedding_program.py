@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from picture_captioner import image_loader
-from picture_captioner.library import Library
+from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.walk import PhotoKinds, walk_photos
@@ -77,7 +77,7 @@ class Silent:
 
 def find(photos_dir: Path):
     """The photos, as the program finds them."""
-    return walk_photos(photos_dir, PhotoKinds(image_loader.PHOTO_EXTENSIONS), PathFilter()).photos
+    return walk_photos(photos_dir, PhotoKinds(PHOTO_EXTENSIONS), PathFilter()).photos
 
 
 def main(photos: str, library: str, log: str, seconds: str) -> None:

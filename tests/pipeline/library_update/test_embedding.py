@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 from picture_captioner.errors import ModelError, NoPhotosError
-from picture_captioner.library import Library, Standing, TakenFrom, standing
+from picture_captioner.library.ledger import Standing, standing
+from picture_captioner.library.store import Library
+from picture_captioner.metadata.claims import TakenFrom
 from picture_captioner.pipeline.recording.outcomes import Outcome
 from tests.images import encoded, faulty_png, gradient
 from tests.pipeline.library_update.embedding_program import (
@@ -315,7 +317,7 @@ def test_two_thousand_photos_and_ten_kills(tmp_path):
 CRASHING = """
 import sys
 from pathlib import Path
-from picture_captioner.library import Library
+from picture_captioner.library.store import Library
 from tests.pipeline.library_update.embedding_program import Silent, embed_photos, find
 
 if __name__ == "__main__":

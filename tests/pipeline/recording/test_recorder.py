@@ -3,7 +3,7 @@
 import pytest
 
 from picture_captioner.backends.base import Caption
-from picture_captioner.journal import Journal
+from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.dedup import ContentIndex
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.recording.recorder import Captioned, Recorder, success_record

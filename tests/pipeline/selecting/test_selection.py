@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.errors import Status
-from picture_captioner.journal import JournalIndex
+from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.pipeline.selecting.selection import (
     Identity,
     SelectionRules,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from picture_captioner.report.page import write_page
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import rich_report, thumbnail
 from tests.support import draw
 

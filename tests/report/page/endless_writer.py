@@ -6,7 +6,7 @@ import itertools
 import sys
 from pathlib import Path
 
-from picture_captioner.report.page import write_page
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import rich_report, webp
 
 

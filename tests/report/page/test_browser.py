@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from picture_captioner.report.page import write_page
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import bare_report, no_thumbnail, photo, rich_report, thumbnail
 
 PARTS = ["", "#view=clusters", "#view=events", "#view=events&level=trip", "#view=duplicates"]

@@ -16,8 +16,8 @@ from picture_captioner.report.model import (
     Report,
     ReportHead,
 )
-from picture_captioner.report.page import write_page
 from picture_captioner.report.page.payload import photo_link
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import HEAD, clustering, no_thumbnail, photo, thumbnail
 from tests.support import draw
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from picture_captioner.report.model import About, People, Person, Question
-from picture_captioner.report.page import write_page
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import no_thumbnail, rich_report, thumbnail, webp
 
 NAME = "<b>Änne</b> & Söhne\u202egpj"

@@ -13,11 +13,16 @@ import pytest
 from picture_captioner.cli import caption_app
 from picture_captioner.cli.commands.report_inputs import report_photos, with_facts, with_words
 from picture_captioner.errors import Status
-from picture_captioner.journal import Record, TagDecisions
-from picture_captioner.library import GivenTag, Library, PhotoFacts, Place, StoredFace
-from picture_captioner.metadata import Fact, Kind, Metadata
+from picture_captioner.journal.record import Record
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.facts import PhotoFacts, Place
+from picture_captioner.library.store import Library
+from picture_captioner.library.tags import GivenTag
+from picture_captioner.metadata.claims import Metadata
+from picture_captioner.metadata.told import Fact, Kind
 from picture_captioner.pipeline.selecting.walk import Photo
-from picture_captioner.report.page import write_page
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import HEAD, bare_report, no_thumbnail
 
 QUERIES = 220

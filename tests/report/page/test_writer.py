@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from picture_captioner.report.page import write_page
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import (
     bare_report,
     data_of,

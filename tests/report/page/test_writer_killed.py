@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 
-from picture_captioner.report.page import write_page
 from picture_captioner.report.page.thumbnails import DIGEST_BYTES
+from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import data_of, rich_report, thumbnail
 from tests.support import ROOT, environment
 

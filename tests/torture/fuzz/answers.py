@@ -12,10 +12,8 @@ from openai.types.chat import ChatCompletion
 from picture_captioner.backends.base import Caption
 from picture_captioner.backends.chat_answers import caption_from, failure_inside
 from picture_captioner.backends.fields import FieldsAsked, expand
-from picture_captioner.backends.tokens import usage_of
 from picture_captioner.errors import ApiError, ModelError, Status
-from picture_captioner.journal import Record
-from picture_captioner.journal.record import parse_entry
+from picture_captioner.journal.record import Record, parse_entry
 from picture_captioner.pipeline.recording.answers import judge_answer
 
 ASKED = (
@@ -77,7 +75,7 @@ def _writable(caption: Caption) -> None:
     """The journal takes it, and reads it back."""
     record = Record(
         rel_path="a.jpg", caption=caption.text, status=Status.SUCCESS,
-        model_version=caption.model_version, extra=dict(caption.fields), **usage_of(caption),
+        model_version=caption.model_version, extra=dict(caption.fields), **caption.usage,
     )  # fmt: skip
     line = record.to_line()
     assert b"\n" not in line[:-1]
@@ -146,7 +144,7 @@ def chat(data: bytes, folder: Path) -> None:
         assert error.code == "malformed"
         return
     else:
-        usage = usage_of(caption)
+        usage = caption.usage
         _writable(judge_answer(caption)) if (caption.text or "").strip() else None
     assert all(value >= 0 for value in usage.values())
 

@@ -13,8 +13,9 @@ from picture_captioner.backends.vocabulary import read_vocabulary
 from picture_captioner.config import PREFIX, Settings, load_settings, variable_of
 from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, LibraryError, Usage, UsageError
-from picture_captioner.library import Library, Selection
 from picture_captioner.library.migrating import migrate
+from picture_captioner.library.selection import Selection
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.asking.prices import Prices, read_price_file
 from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.hints import MAX_TAG_CHARACTERS, MAX_TAGS, read_hints

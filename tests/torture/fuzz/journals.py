@@ -8,18 +8,12 @@ from pathlib import Path
 from unittest import mock
 
 from picture_captioner.errors import ConfigurationError
-from picture_captioner.journal import (
-    Entry,
-    Journal,
-    JournalIndex,
-    Record,
-    compact,
-    merge,
-    read_again,
-    read_index,
-)
 from picture_captioner.journal import reading as reader
-from picture_captioner.journal.record import parse_entry, read_fields
+from picture_captioner.journal.lines import read_lines
+from picture_captioner.journal.maintenance import compact, merge
+from picture_captioner.journal.reading import JournalIndex, read_again, read_index
+from picture_captioner.journal.record import Entry, Record, parse_entry, read_fields
+from picture_captioner.journal.writing import Journal
 from tests.journal.support import failure, photo
 
 SEEDS = (
@@ -43,7 +37,7 @@ def reading(data: bytes, folder: Path) -> None:
     with mock.patch.object(reader, "CHUNK_BYTES", 7):
         assert _index(data) == fast
     slow = JournalIndex()
-    for line in reader.read_lines(io.BytesIO(data)):
+    for line in read_lines(io.BytesIO(data)):
         entry = slow.apply_line(line)
         if entry is not None:
             _check_record(line.data)
@@ -120,7 +114,7 @@ def compacting(data: bytes, folder: Path) -> None:
     after = read_index(path)
     assert (after.damage, after.torn_bytes) == ([], 0)
     assert _told(path, after) == told
-    found = [reader.parse_line(line) for line in reader.read_lines(io.BytesIO(data))]
+    found = [reader.parse_line(line) for line in read_lines(io.BytesIO(data))]
     entries = [entry for entry in found if isinstance(entry, Entry)]
     costs = sum(abs(entry.cost_usd or 0.0) for entry in entries)
     requests = sum(abs(entry.requests or 0) for entry in entries)

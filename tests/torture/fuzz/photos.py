@@ -9,10 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from picture_captioner.image_loader.decoding import _orientation, written_in
-from picture_captioner.metadata import time_from_name
 from picture_captioner.metadata.exif import MAX_CAMERA_CHARACTERS
 from picture_captioner.metadata.iptc import from_iptc
-from picture_captioner.metadata.times import parse_time
+from picture_captioner.metadata.times import parse_time, time_from_name
 from tests.images import exif
 
 SPLIT = b"\n--xmp--\n"

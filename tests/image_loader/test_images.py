@@ -7,8 +7,8 @@ from itertools import combinations
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from picture_captioner.image_loader import THUMBNAIL_EDGE, examine_image, load_image
-from picture_captioner.image_loader.examining import perceptual_hash, sharpness
+from picture_captioner.image_loader.images import THUMBNAIL_EDGE, perceptual_hash, sharpness
+from picture_captioner.image_loader.loading import examine_image, load_image
 from tests.images import encoded, exif, gradient, noise, write
 
 

@@ -1,4 +1,4 @@
-"""`examine_image`: everything that is kept of a photo besides its caption, from one decode.
+"""What is known of a photo once it was read: structs, measures, and pictures as bytes of ours.
 
 How sharp a photo is and which look alike is measured on the picture at one small size, whatever its
 resolution, so that the values of any two photos compare.
@@ -8,18 +8,73 @@ from __future__ import annotations
 
 import io
 import statistics
-from collections.abc import Container
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from PIL import Image, ImageFilter, ImageStat
+from PIL import Image, ImageFilter, ImageStat, WebPImagePlugin
 
-from picture_captioner.image_loader.decoding import fitting
-from picture_captioner.image_loader.loading import LoadedImage, load
-from picture_captioner.image_loader.reading import OpenedPhoto
-from picture_captioner.image_loader.resizing import resize
-from picture_captioner.metadata import Metadata
+from picture_captioner.errors import CorruptImageError
+from picture_captioner.image_loader.resizing import fitting, reduced, resize
+from picture_captioner.metadata.claims import Metadata
+
+Image.MAX_IMAGE_PIXELS = None  # memory is what counts, see `check_memory` in decode_errors.py
+
+_PLUGIN = WebPImagePlugin  # registered by being imported; Pillow would import all forty of its own
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """A photo as a backend may see it, and what is known of its file.
+
+    `image` is RGB, upright, without metadata; None if the content was known and is not needed.
+    `size` is in bytes. `width` and `height` are the upright full resolution in pixels, and
+    `format` is Pillow's name or "RAW"; 0 and "" if the content was known. `truncated`: the file
+    ends too early, which was accepted; what is missing of the picture is one colour. `reduced`: the
+    picture is a copy inside the file, which may differ from the photo.
+    """
+
+    image: Image.Image | None
+    content_sha256: str
+    size: int
+    mtime_ns: int
+    width: int
+    height: int
+    format: str
+    truncated: bool = False
+    reduced: bool = False
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a photo's header says: upright `width` and `height` in pixels, `size` in bytes."""
+
+    width: int
+    height: int
+    format: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What was found out about a photo: its EXIF, two measures, and its thumbnail as WebP.
+
+    `clean` is a JPEG of `CLEAN_EDGE` pixels, if one was asked for and the photo is larger.
+    """
+
+    metadata: Metadata
+    sharpness: float
+    perceptual_hash: int
+    thumbnail: bytes
+    clean: bytes | None = None
+
+
+@dataclass(frozen=True)
+class ExaminedImage:
+    """A photo, with its pixels if they were asked for; `traits` is None if it was known."""
+
+    loaded: LoadedImage
+    traits: Traits | None
+
 
 MEASURED_EDGE = 512
 """Pixels of the longer side at which sharpness is measured; smaller photos are enlarged, which
@@ -105,73 +160,6 @@ _THUMBNAIL_EFFORT = 2
 """Of 6. Pillow's 4 takes twice the time (5.9 ms for 2.9) and saves 5 % of the bytes."""
 
 
-@dataclass(frozen=True)
-class Traits:
-    """What was found out about a photo: its EXIF, two measures, and its thumbnail as WebP.
-
-    `clean` is a JPEG of `CLEAN_EDGE` pixels, if one was asked for and the photo is larger.
-    """
-
-    metadata: Metadata
-    sharpness: float
-    perceptual_hash: int
-    thumbnail: bytes
-    clean: bytes | None = None
-
-
-@dataclass(frozen=True)
-class ExaminedImage:
-    """A photo, with its pixels if they were asked for; `traits` is None if it was known."""
-
-    loaded: LoadedImage
-    traits: Traits | None
-
-
-def examine_image(
-    path: Path | OpenedPhoto,
-    edge: int | None,
-    known: Container[str] = frozenset(),
-    *,
-    allow_reduced: bool = False,
-    accept_truncated: bool = False,
-    keep: bool = False,
-) -> ExaminedImage:
-    """Read and decode a photo once, for facts, thumbnail and pixels.
-
-    Args:
-        edge: as in `load_image`; None if no pixels are needed, `loaded.image` is then None.
-        known, allow_reduced, accept_truncated: as in `load_image`. Of a picture that is reduced
-            or truncated there are no `traits`: they would not be the photo's.
-        keep: make a clean image to be kept, too.
-
-    Raises:
-        CorruptImageError, PhotoSkipped: as `load_image`.
-    """
-    loaded, metadata = load(
-        path,
-        max(edge or 0, CLEAN_EDGE if keep else MEASURED_EDGE),
-        known,
-        with_metadata=True,
-        copy_edge=edge if allow_reduced else None,  # not one of the size to measure on
-        accept_truncated=accept_truncated,
-    )
-    if loaded.image is None:
-        return ExaminedImage(loaded, None)
-    image = loaded.image
-    wanted = None if edge is None else reduced(image, edge)
-    if loaded.reduced or loaded.truncated:
-        return ExaminedImage(replace(loaded, image=wanted), None)
-    small = reduced(image, MEASURED_EDGE)  # once for both: most of what they take is reducing
-    traits = Traits(
-        metadata or Metadata(),
-        sharpness(small),
-        perceptual_hash(image),
-        thumbnail(small),
-        _clean(image) if keep and max(loaded.width, loaded.height) > CLEAN_EDGE else None,
-    )
-    return ExaminedImage(replace(loaded, image=wanted), traits)
-
-
 def thumbnail(image: Image.Image) -> bytes:
     """A clean image as WebP, its longer side at most `THUMBNAIL_EDGE`; smaller ones keep theirs."""
     buffer = io.BytesIO()
@@ -191,13 +179,26 @@ def opened_thumbnail(webp: bytes) -> Image.Image | None:
         return None
 
 
-def _clean(image: Image.Image) -> bytes:
+def clean_jpeg(image: Image.Image) -> bytes:
+    """A clean image as it is kept: a JPEG, its longer side at most `CLEAN_EDGE`."""
     buffer = io.BytesIO()
     reduced(image, CLEAN_EDGE).save(buffer, "JPEG", quality=CLEAN_QUALITY)
     return buffer.getvalue()
 
 
-def reduced(image: Image.Image, edge: int) -> Image.Image:
-    """The image with its longer side at most `edge` pixels; itself if it is no larger."""
-    size = fitting(*image.size, edge)
-    return image if size == image.size else resize(image, size)
+def open_encoded(jpeg: bytes, quality: int) -> Image.Image:
+    """A clean JPEG of ours as an image whose pixels are decoded only if somebody looks at them.
+
+    `info["jpeg"]` are its bytes, `info["jpeg_quality"]` is `quality`; nothing else is in there.
+
+    Raises:
+        CorruptImageError: it is no JPEG in RGB.
+    """
+    try:
+        image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
+    except (OSError, SyntaxError) as error:
+        raise CorruptImageError("not a JPEG") from error
+    if image.mode != "RGB":
+        raise CorruptImageError(f"not RGB but {image.mode}")
+    image.info = {"jpeg": jpeg, "jpeg_quality": quality}
+    return image

@@ -3,7 +3,7 @@
 import pytest
 
 from picture_captioner.backends.base import BackendSettings, CaptionBackend, ExpectedTokens
-from picture_captioner.cli.commands.announcement import price_in_words
+from picture_captioner.cli.commands.run import price_in_words
 from picture_captioner.pipeline.asking.prices import OwnPrice, Prices
 
 OWN = OwnPrice(input_per_million=10, output_per_million=100)
