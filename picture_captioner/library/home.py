@@ -55,6 +55,9 @@ class Connection(Protocol):
     def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = (), /) -> Cursor:
         """Run one statement; its marks are `?` or `:name`."""
 
+    def look_through(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query that has to look at most photos."""
+
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Cursor:
         """Run a statement for each row."""
 

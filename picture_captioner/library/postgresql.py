@@ -163,6 +163,18 @@ class ServedConnection:
         cursor = self._raw.cursor(binary=True)
         return cast(Cursor, cursor.execute(self._translated(sql), values or None))
 
+    def look_through(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query that has to look at most photos.
+
+        Of a condition such as a period the server takes for granted that it holds for one photo in
+        200, and before it has counted also of a table; it then goes through one table for each row
+        of another. That took minutes with 44,000 photos, by hashing a tenth of a second.
+        """
+        self.execute("SET LOCAL enable_nestloop = off")
+        rows = self.execute(sql, values).fetchall()
+        self.execute("SET LOCAL enable_nestloop = on")
+        return rows
+
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Cursor:
         """Run a statement for each row."""
         cursor = self._raw.cursor(binary=True)

@@ -201,7 +201,7 @@ class Search:
             for table, key in _BESIDE.items()
             if f"{table}." in sql
         )
-        rows = self._connection.execute(
+        rows = self._connection.look_through(
             f"SELECT located.rel_path FROM located {beside} WHERE {sql}",  # noqa: S608
             values,
         )
@@ -254,7 +254,7 @@ class Search:
 
     def _read_all_rows(self) -> None:
         find_times(self._connection)
-        rows = self._connection.execute(
+        rows = self._connection.look_through(
             "SELECT located.rel_path, located.content, "
             "capture_times.taken_at, perceptual_hash FROM located "
             "LEFT JOIN photos ON photos.content = located.content "

@@ -58,6 +58,20 @@ def test_both_homes_have_the_same_tables_and_columns(db):
     assert served == in_file
 
 
+def test_what_looks_through_all_photos_goes_through_each_table_once(db):
+    """Whatever the server believes of a table that it has not counted yet."""
+    believed = (
+        "EXPLAIN SELECT located.rel_path FROM located JOIN capture_times "
+        "ON capture_times.rel_path = located.rel_path WHERE substr(taken_at, 1, 10) >= ?"
+    )
+    fill(db)
+    with db.transaction(), db.database.reading() as connection:
+        plan = "\n".join(row for (row,) in connection.look_through(believed, ("2010-01-01",)))
+        assert "Hash Join" in plan
+        assert "Nested Loop" not in plan
+        assert connection.execute("SHOW enable_nestloop").fetchone() == ("on",)
+
+
 def test_collections_of_one_database_are_never_mixed(one_server, db):
     fill(db)
     said = []
