@@ -104,24 +104,29 @@ def _plain(text: str) -> str:
 
 
 @functools.cache
-def _plain_forms(secret: str) -> tuple[str, ...]:
-    plain = [_plain(body) for body in _bodies(secret)]
-    return tuple(form for text in plain if text for form in (text, text[::-1]))
+def _forms_of_all(secrets: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """All forms of these, and those of letters and digits alone; the longest first.
+
+    Two keys may have a part in common.
+    """
+    forms = {form for secret in secrets for form in forms_of(secret)}
+    plain = {_plain(body) for secret in secrets for body in _bodies(secret)} - {""}
+    plain |= {form[::-1] for form in plain}
+    return sorted(forms, key=len, reverse=True), sorted(plain, key=len, reverse=True)
 
 
 def without_secrets(text: str) -> str:
     """The text with `[key]` for every key that was told to `keep_secret`, in every form."""
-    for key in _keys:
-        text = _replaced(text, key)
-    return text
+    return _replaced(text, tuple(_keys))
 
 
-def _replaced(text: str, secret: str) -> str:
-    for form in forms_of(secret):
+def _replaced(text: str, secrets: tuple[str, ...]) -> str:
+    forms, plain_forms = _forms_of_all(secrets)
+    for form in forms:
         if form in text:
             text = text.replace(form, "[key]")
-    plain = _NOT_PLAIN.sub("", text).lower()
-    for form in _plain_forms(secret):
+    plain = _NOT_PLAIN.sub("", text).lower() if plain_forms else ""
+    for form in plain_forms:
         if form in plain:  # its letters are spaced out, joined otherwise, or over several lines
             text = _replaced_loosely(text, plain, form)
             plain = _NOT_PLAIN.sub("", text).lower()
@@ -170,10 +175,8 @@ def clean(text: str, limit: int, secret: str = "") -> str:
     """
     if _MARKUP.match(text, 0, MAX_LOOKED_AT):
         return ""
-    known = [*_keys, *([secret] if secret else [])]
-    looked_at = cut(text)
-    for key in known:
-        looked_at = _replaced(looked_at, key)
+    known = (*_keys, *([secret] if secret else []))
+    looked_at = _replaced(cut(text), known)
     if len(text) > MAX_LOOKED_AT:
         looked_at = _without_beginning_of(looked_at, known)
     shown = _KEY_LIKE.sub("[key]", _ENCODED.sub("[data]", looked_at))
@@ -187,14 +190,14 @@ def _without_places(text: str) -> str:
     return _WINDOWS_PATH.sub(r"\1", _UNIX_PATH.sub(r"\1", _QUOTED_PATH.sub(r"\1", text)))
 
 
-def _without_beginning_of(text: str, known: list[str]) -> str:
+def _without_beginning_of(text: str, known: tuple[str, ...]) -> str:
     """The text without the beginning of a secret at its end, where it was cut."""
     for start in _beginnings(text, known):
         return text[:start]
     return text
 
 
-def _beginnings(text: str, known: list[str]) -> Iterator[int]:
+def _beginnings(text: str, known: tuple[str, ...]) -> Iterator[int]:
     for form in (form for key in known for form in forms_of(key)):
         for length in range(min(len(form) - 1, len(text)), _LEAST_PREFIX - 1, -1):
             if text.endswith(form[:length]):

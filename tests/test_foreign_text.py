@@ -212,7 +212,7 @@ HANDLERS: dict[str, Callable[[str], object]] = {
     "clean, uncut": lambda said: foreign_text._without_places(
         foreign_text._KEY_LIKE.sub("", foreign_text._ENCODED.sub("", said))
     ),
-    "without_secrets": lambda said: foreign_text._replaced(said, KEY),
+    "without_secrets": lambda said: foreign_text._replaced(said, (KEY,)),
     "safe": terminal.safe,
     "an answer": _judge,
     "fields": _read_fields,

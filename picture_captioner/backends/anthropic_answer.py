@@ -16,8 +16,11 @@ from picture_captioner.errors import ModelError, Usage
 
 
 def is_answer(message: object) -> TypeGuard[Message]:
-    """Whether this is a message at all; a web page comes back from the SDK as a string."""
-    return isinstance(message, Message) and isinstance(getattr(message, "content", None), list)
+    """Whether this is a message at all, or a bill; a web page comes back as a string."""
+    if not isinstance(message, Message):
+        return False
+    billed = getattr(message, "usage", None) is not None
+    return billed or isinstance(getattr(message, "content", None), list)
 
 
 def read_answer(message: Message, requests: int = 1) -> Caption:
@@ -48,9 +51,10 @@ def _check_finished(reason: object, usage: Usage) -> None:
 
 
 def _text(message: Message) -> str:
+    content: object = getattr(message, "content", None)
     texts = (
         getattr(block, "text", None)
-        for block in message.content
+        for block in (content if isinstance(content, list) else ())
         if getattr(block, "type", None) == "text"
     )
     return "".join(text for text in texts if isinstance(text, str))

@@ -284,7 +284,8 @@ class BedrockBackend(CaptionBackend):
                 continue
             except (BotoCoreError, httpx2.HTTPError, *NO_PROTOCOL) as error:
                 raise self.lost(error) from None
-            if not isinstance(answer.get("stopReason"), str):  # what is no JSON comes back empty
+            said = isinstance(answer.get("stopReason"), str) or answer.get("usage")
+            if not said:  # what is no JSON comes back empty
                 raise self._service.unreadable()
             return read_answer(answer, requests)
 

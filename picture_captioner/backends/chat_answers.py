@@ -13,10 +13,12 @@ from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
 
 from picture_captioner.backends.base import Caption
+from picture_captioner.backends.finish import NOT_WHOLE, Finish, ends_whole, finish_of
 from picture_captioner.backends.openai_errors import HttpFailure, error_text
 from picture_captioner.backends.reasoning import estimated_thought, without_reasoning
 from picture_captioner.backends.usage import count, dollars, name_in, one_request
 from picture_captioner.errors import ApiError, ModelError, Usage
+from picture_captioner.foreign_text import cut
 
 _DIRECTORIES = re.compile(r"^(?:[A-Za-z]:)?[/\\].*[/\\]")
 
@@ -36,14 +38,17 @@ def caption_from(completion: object, requests: int) -> Caption:
     """The caption in an answer, with its usage; `requests` is how many it took.
 
     Raises:
-        ModelError: `refused`, `truncated`, `context`, `empty` or `reasoning` (nothing but a train
-            of thought).
-        ApiError: `malformed`: not a chat completion at all.
+        ModelError: `refused`, `truncated`, `unfinished`, `context`, `empty` or `reasoning` (nothing
+            but a train of thought).
+        ApiError: `malformed`: not a chat completion at all, or one without an answer.
     """
-    choice = _first_choice(completion)
-    if not isinstance(completion, ChatCompletion) or choice is None:
-        raise ApiError("the server's answer is not a chat completion", code="malformed")
+    said = "the server's answer is not a chat completion"
+    if not isinstance(completion, ChatCompletion):
+        raise ApiError(said, code="malformed")
     usage = _usage(completion, requests)
+    choice = _first_choice(completion)
+    if choice is None:
+        raise ApiError(f"{said}: it has no choice", code="malformed", usage=usage)
     if _prompt_was_cut(completion):
         raise ModelError(
             "the server cut the question, and the photo with it, to fit the model's context; give "
@@ -69,15 +74,19 @@ def _prompt_was_cut(completion: ChatCompletion) -> bool:
 
 
 def failure_inside(completion: object) -> HttpFailure | None:
-    """The error in an answer with status 200: OpenRouter's, once it has begun to answer."""
+    """The error in an answer with status 200: OpenRouter's, once it has begun to answer.
+
+    Its status is 0 where the error names none.
+    """
     extra = getattr(_first_choice(completion) or completion, "model_extra", None) or {}
     error = extra.get("error")
     if not isinstance(error, dict):
         return None
     status = error.get("code")
     if not isinstance(status, int) or not 400 <= status < 600:
-        status = 502
-    return HttpFailure(status, "", error_text(error))
+        status = 0
+    words = [word for name in ("code", "type") if isinstance(word := error.get(name), str)]
+    return HttpFailure(status, cut(" ".join(words)), error_text(error))
 
 
 def thinking_in(completion: object) -> tuple[int, bool]:
@@ -93,7 +102,8 @@ def thinking_in(completion: object) -> tuple[int, bool]:
     aloud = [getattr(message, name, None) for name in ("reasoning", "reasoning_content")]
     answer = _words(getattr(message, "content", None))
     unsaid = answer[: len(answer) - len(without_reasoning(answer))]
-    return thought or estimated_thought([*aloud, unsaid]), choice.finish_reason == "length"
+    cut_off = finish_of(choice.finish_reason) is Finish.CUT
+    return thought or estimated_thought([*aloud, unsaid]), cut_off
 
 
 def _usage(completion: ChatCompletion, requests: int) -> Usage:
@@ -101,9 +111,9 @@ def _usage(completion: ChatCompletion, requests: int) -> Usage:
     reported = completion.usage
     if not isinstance(reported, CompletionUsage):
         return Usage(requests=requests)
-    written = count(reported.completion_tokens)
+    read, written = _both(reported.prompt_tokens, reported.completion_tokens, reported.total_tokens)
     usage = one_request(
-        count(reported.prompt_tokens),
+        read,
         None if written is None else written + _reasoning_on_top(reported),
         count(_detail(reported, "prompt_tokens_details", "cached_tokens")),
         count(_detail(reported, "prompt_tokens_details", "cache_write_tokens")),
@@ -115,6 +125,16 @@ def _usage(completion: ChatCompletion, requests: int) -> Usage:
     if cost is not None:
         usage["cost_usd"] = cost
     return usage
+
+
+def _both(read: object, written: object, all_of_them: object) -> tuple[int | None, int | None]:
+    """What was read and written, one of them by the sum where a server leaves out a count of 0."""
+    first, second, whole = count(read), count(written), count(all_of_them)
+    if whole is not None and first is not None and written is None and whole >= first:
+        second = whole - first
+    elif whole is not None and second is not None and read is None and whole >= second:
+        first = whole - second
+    return first, second
 
 
 def _reasoning_on_top(usage: CompletionUsage) -> int:
@@ -140,14 +160,20 @@ def _first_choice(completion: object) -> Choice | None:
 def _checked_text(choice: Choice, usage: Usage) -> str:
     message = choice.message
     refusal = getattr(message, "refusal", None)
-    if choice.finish_reason == "content_filter" or (isinstance(refusal, str) and refusal):
+    finish = finish_of(choice.finish_reason)
+    if finish is Finish.REFUSED or (isinstance(refusal, str) and refusal):
         raise ModelError(
             "the model or its content filter refuses this photo", code="refused", usage=usage
         )
     answer = _words(getattr(message, "content", None))
     text = without_reasoning(answer)
-    if choice.finish_reason == "length":
+    if finish is Finish.CUT:
         raise ModelError(_cut_off(bool(text), usage), code="truncated", usage=usage)
+    if finish is Finish.FAILED:
+        broken = f"the server broke the answer off ({choice.finish_reason[:40]})"
+        raise ModelError(broken, code="unfinished", usage=usage)
+    if text and finish is Finish.UNKNOWN and not ends_whole(text):
+        raise ModelError(NOT_WHOLE, code="unfinished", usage=usage)
     if text:
         return text
     if answer.strip() or _thought_only(message):

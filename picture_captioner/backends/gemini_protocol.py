@@ -16,6 +16,7 @@ from google.genai import errors as genai_errors
 from google.genai import types
 
 from picture_captioner.backends.base import Caption
+from picture_captioner.backends.finish import NOT_WHOLE, ends_whole
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.backends.usage import count, name_in, one_request, total
 from picture_captioner.errors import ModelError, Usage
@@ -59,7 +60,8 @@ _REFUSALS = frozenset(
 )
 """Reasons for which the same photo is refused again."""
 
-_FINISHED = frozenset({types.FinishReason.STOP, None})
+_UNSAID = frozenset({types.FinishReason.FINISH_REASON_UNSPECIFIED, None})
+"""The model has not stopped by Google's word: what it wrote may be whole all the same."""
 
 
 def read_answer(response: types.GenerateContentResponse, requests: int = 1) -> Caption:
@@ -78,6 +80,8 @@ def read_answer(response: types.GenerateContentResponse, requests: int = 1) -> C
     _check_finished(candidate.finish_reason, usage)
     raw = _text(candidate)
     text = without_reasoning(raw)
+    if text and candidate.finish_reason in _UNSAID and not ends_whole(text):
+        raise ModelError(NOT_WHOLE, code="unfinished", usage=usage)
     if not text:
         code = "reasoning" if raw.strip() else "empty"
         raise ModelError("Gemini returned no caption", code=code, usage=usage)
@@ -85,7 +89,7 @@ def read_answer(response: types.GenerateContentResponse, requests: int = 1) -> C
 
 
 def _check_finished(reason: types.FinishReason | None, usage: Usage) -> None:
-    if reason in _FINISHED:
+    if reason is types.FinishReason.STOP or reason in _UNSAID:
         return
     if reason is types.FinishReason.MAX_TOKENS:
         message = "the caption was cut off; allow more with --max-tokens"
@@ -110,11 +114,18 @@ def thinking_in(response: types.GenerateContentResponse) -> tuple[int, bool]:
 
 
 def _usage(response: types.GenerateContentResponse) -> Usage:
-    """Thoughts are billed as output; input includes what came from the cache."""
+    """Thoughts are billed as output; input includes what came from the cache.
+
+    Google's JSON leaves out what is 0: where the photo is counted and no word of an answer is (it
+    was blocked), nothing was written.
+    """
     counts = response.usage_metadata or types.GenerateContentResponseUsageMetadata()
+    read = total(counts.prompt_token_count, counts.tool_use_prompt_token_count)
+    answer, thoughts = counts.candidates_token_count, counts.thoughts_token_count
+    written = 0 if read and answer is None and thoughts is None else total(answer, thoughts)
     return one_request(
-        total(counts.prompt_token_count, counts.tool_use_prompt_token_count),
-        total(counts.candidates_token_count, counts.thoughts_token_count),
+        read,
+        written,
         count(counts.cached_content_token_count),
     )
 

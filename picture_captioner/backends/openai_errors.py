@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import openai
@@ -159,7 +159,18 @@ def error_text(body: object, deepest: int = 8) -> str:
 
 
 def mapped_failure(failure: HttpFailure, service: OpenAIProvider) -> CaptionerError:
-    """The program's own error for an HTTP error."""
+    """The program's own error for an HTTP error, or for one in an answer with another status."""
+    if not failure.status:
+        told = replace(failure, status=400)
+        return (
+            _denied(told, service)
+            or _misconfigured(told, service)
+            or TransientError(
+                f"{service.host} answers with an error in place of a caption"
+                f"{service.says(failure.text)}",
+                code="bad_answer",
+            )
+        )
     return (
         _denied(failure, service)
         or _misconfigured(failure, service)

@@ -247,3 +247,13 @@ def test_an_output_that_was_blocked_is_a_refusal_of_this_photo(server):
     with pytest.raises(ApiError, match="refuses this photo") as caught:
         connect(server).caption(picture(), [])
     assert caught.value.code == "refused"
+
+
+def test_a_bill_without_content_is_kept(server):
+    reply = message(None)
+    reply.body["content"] = None
+    server.script.append(reply)
+    with pytest.raises(ModelError) as caught:
+        connect(server).caption(picture(), [])
+    assert caught.value.code == "empty"
+    assert caught.value.usage["input_tokens"] == 1040

@@ -12,6 +12,12 @@ from picture_captioner.errors import ApiError, ModelError, PhotoError
 USAGE = {"prompt_tokens": 900, "completion_tokens": 12, "total_tokens": 912}
 
 
+CUT = ("LENGTH", "max_tokens", "MAX_TOKENS", "model_length", "maxPredictedTokensReached")
+BROKEN_OFF = ("error", "abort", "ERROR", "insufficient_system_resource", "network-error")
+UNSAID = (None, "", "unheard_of", 3, "tool_calls")
+WHOLE = ("stop", "STOP", "eos", "eos_token", "stop_sequence", "end_turn", "COMPLETE", "eosFound")
+
+
 def completion(content="A dog.", finish="stop", usage=None, model="m-2026", **message):
     """An answer as the SDK builds it from JSON: without validation."""
     body = {
@@ -79,6 +85,11 @@ def test_reasoning_tokens_are_counted_once(total, billed):
         (completion("", "length"), "truncated"),
         (completion("<think>hm", "length"), "truncated"),
         (completion("I", "content_filter"), "refused"),
+        (completion("I", "content_filter: SAFETY"), "refused"),
+        (completion("A dog.", "RECITATION"), "refused"),
+        *((completion("A dog.", word), "truncated") for word in CUT),
+        *((completion("A dog.", word), "unfinished") for word in BROKEN_OFF),
+        *((completion("A dog runs across a", word), "unfinished") for word in UNSAID),
         (completion(None, refusal="I cannot help with that."), "refused"),
         (completion("<think>hm</think>"), "reasoning"),
         (completion("", reasoning_content="hm"), "reasoning"),
@@ -89,6 +100,23 @@ def test_what_is_no_caption_says_why_and_what_it_cost(answer, code):
     error = refusal_of(answer)
     assert (type(error), error.code) == (ModelError, code)
     assert error.usage == {"requests": 1, "input_tokens": 900, "output_tokens": 12}
+
+
+def test_an_answer_is_whole_by_its_last_word_or_by_its_last_sign():
+    for word in WHOLE:
+        assert caption_from(completion("A dog on a lawn", word), 1).text
+    ends = ("A dog.", "「犬。」", "Un chien !", "Собака…", '{"caption": "A dog"}', "หมา", '"Stop"')
+    for word in UNSAID:
+        for text in ends:
+            assert caption_from(completion(text, word), 1).text == text
+
+
+def test_a_count_that_is_left_out_is_the_rest_of_the_sum():
+    for usage in ({"prompt_tokens": 900, "total_tokens": 900}, {"completion_tokens": 0}):
+        caption = caption_from(completion(usage=usage | {"total_tokens": 900}), 1)
+        assert (caption.input_tokens, caption.output_tokens) == (900, 0)
+    lying = {"prompt_tokens": 900, "completion_tokens": -1, "total_tokens": 900}
+    assert caption_from(completion(usage=lying), 1).output_tokens is None
 
 
 def test_running_out_of_tokens_before_the_caption_is_told_apart():
@@ -137,6 +165,12 @@ def test_what_is_no_completion_is_malformed(answer):
     assert (type(error), error.code) == (ApiError, "malformed")
 
 
+def test_a_bill_without_an_answer_is_kept():
+    error = refusal_of(built({"choices": [], "usage": USAGE}))
+    assert error.code == "malformed"
+    assert error.usage == {"requests": 1, "input_tokens": 900, "output_tokens": 12}
+
+
 @pytest.mark.parametrize("value", [900, 900.0, "900"])
 def test_a_count_that_is_whole_is_one_however_it_is_written(value):
     caption = caption_from(completion(usage={"prompt_tokens": value, "completion_tokens": "3"}), 1)
@@ -164,8 +198,8 @@ def test_usage_that_makes_no_sense_is_unknown(usage):
     ("body", "status"),
     [
         ({"error": {"code": 429, "message": "busy"}}, 429),
-        ({"error": {"code": "server", "message": "busy"}}, 502),
-        ({"error": {"code": 200, "message": "busy"}}, 502),
+        ({"error": {"code": "server", "message": "busy"}}, 0),
+        ({"error": {"code": 200, "message": "busy"}}, 0),
         ({"choices": [{"finish_reason": "error", "error": {"code": 503, "message": "busy"}}]}, 503),
     ],
 )

@@ -67,6 +67,27 @@ def test_what_is_not_reported_stays_unknown(server):
     assert (answer.input_tokens, answer.output_tokens, answer.cached_tokens) == (None, None, None)
 
 
+def test_an_answer_that_is_not_said_to_be_finished_counts_if_its_sentence_is(server):
+    server.script.append(response("A dog on a beach.", None))
+    assert connect(server).caption(picture(), []).text == "A dog on a beach."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}},
+        {"candidates": [{"finishReason": "SAFETY"}]},
+        {"candidates": []},
+    ],
+)
+def test_what_was_read_is_billed_where_nothing_was_written(server, body):
+    usage = {"promptTokenCount": 900, "totalTokenCount": 900}  # as proto3 leaves out a 0
+    server.script.append(Reply(body | {"usageMetadata": usage}))
+    with pytest.raises(ModelError) as caught:
+        connect(server).caption(picture(), [])
+    assert caught.value.usage == {"requests": 1, "input_tokens": 900, "output_tokens": 0}
+
+
 def test_counts_that_make_no_sense_are_unknown(server):
     server.script.append(response("A dog.", promptTokenCount=-5, candidatesTokenCount=-1))
     answer = connect(server).caption(picture(), [])
@@ -169,6 +190,8 @@ def test_thoughts_are_no_caption(server):
         (response("A dog on a", "MAX_TOKENS"), "truncated"),
         (response("A dog on a", "OTHER"), "unfinished"),
         (response("A dog", "CONTINUATION"), "unfinished"),
+        (response("A dog on a", None), "unfinished"),
+        (response("A dog on a", "FINISH_REASON_UNSPECIFIED"), "unfinished"),
         (response(None), "empty"),
         (response(" \n"), "empty"),
         (response(None, thought="a dog"), "empty"),

@@ -53,6 +53,12 @@ def server():
         (Reply(200, b'{"cho', content_type="application/json"), TransientError, "bad_answer"),
         (Reply(200, completion(), cut=True), TransientError, "connection"),
         (Reply(200, {"error": {"code": 503, "message": "late"}}), TransientError, "http_503"),
+        *(
+            (failure(status, "bad thing"), TransientError, "bad_answer")
+            for status in (201, 202, 206)
+        ),
+        (failure(200, "You exceeded it", "insufficient_quota"), AccessDeniedError, None),
+        (failure(200, "no", "content_policy_violation"), ApiError, "refused"),
         (failure(401, "no"), AccessDeniedError, None),
         (failure(403, "not in your country"), AccessDeniedError, None),
         (failure(402, "pay"), AccessDeniedError, None),
@@ -73,6 +79,13 @@ def test_every_failure_has_its_meaning(server, reply, kind, code):
     assert type(caught.value) is kind, caught.value
     assert code is None or caught.value.code == code
     assert len(server.captions_asked()) == 1, "the SDK must not retry"
+
+
+def test_an_error_inside_an_answer_is_told_without_a_status_that_nobody_sent(server):
+    server.script.append(failure(202, "bad thing"))
+    with pytest.raises(TransientError, match="in place of a caption: bad thing") as caught:
+        backend(server).caption(PHOTO, [])
+    assert "HTTP" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
