@@ -204,6 +204,15 @@ def _beginnings(text: str, known: tuple[str, ...]) -> Iterator[int]:
                 yield len(text) - length
 
 
+_PLAINLY = {
+    "bool_parsing": "input should be true or false",
+    "int_parsing": "input should be a whole number, such as 5",
+    "int_from_float": "input should be a whole number, such as 5",
+    "float_parsing": "input should be a number, such as 1.5",
+}
+"""What is allowed, where pydantic says that it cannot interpret or parse what is there."""
+
+
 def faults_of(error: ValidationError) -> list[tuple[str, str]]:
     """Where pydantic found each fault, `fields.3.name`, and what it is, in plain words.
 
@@ -211,6 +220,6 @@ def faults_of(error: ValidationError) -> list[tuple[str, str]]:
     """
     told = []
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
-        reason = fault["msg"].removeprefix("Value error, ")
+        reason = _PLAINLY.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
         told.append((".".join(map(str, fault["loc"])), f"{reason[:1].lower()}{reason[1:]}"))
     return told

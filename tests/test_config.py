@@ -273,6 +273,21 @@ def test_a_bad_value_of_the_file_is_named_with_its_place(
     assert error.value.exit_code == 78
 
 
+@pytest.mark.parametrize(
+    ("line", "allowed"),
+    [
+        ("FOLLOW_LINKS=maybe", "true or false"),
+        ("MAX_COST=abc", "a number, such as 1.5"),
+        ("MAX_WORKERS=2.5", "a whole number, such as 5"),
+        ("LOG_LEVEL=loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ],
+)
+def test_of_a_bad_value_it_is_said_what_is_allowed(line, allowed):
+    write(f"{line}\n")
+    with pytest.raises(ConfigurationError, match=f": input should be {allowed}$"):
+        load_settings()
+
+
 def test_a_flag_covers_a_bad_value_elsewhere():
     write("MAX_WORKERS=many\n")
     assert load_settings(max_workers=2).max_workers == 2

@@ -85,6 +85,9 @@ def test_the_canary_is_nowhere_after_it_was_forgotten(kept):
     had = thumbnails_of(folder)
     done = caption("forget", CANARY, cwd=folder)
     assert done.returncode == 0, done.stderr
+    would = re.findall("^(.*) would be deleted: it is about them$", looked.stderr, re.M)
+    assert "report_out/cluster_report.html" in would
+    assert would == re.findall("^Deleted (.*): it is about them$", done.stderr, re.M)
     assert "3 lines of the journal" in done.stderr
     assert "3 requests, 0.7500 USD" in done.stderr
     assert traces_in(folder, content) == []

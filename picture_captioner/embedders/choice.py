@@ -67,12 +67,12 @@ def choose(name: str, settings: EmbedderSettings, *, photos: int, captions: int)
     passed: list[str] = []
     wanted = None
     if captions * 2 < photos:
-        passed.append(f"caption: {captions:,} of {photos:,} photos have one")
+        passed.append(f"caption: {captions:,} of {photos:,} photos have a real one")
     elif (hindrance := _why_not("caption", settings, 0)) is not None:
         passed.append(f"caption: {hindrance}")
         wanted = MINILM if hindrance == NOT_HERE else None
     else:
-        return Choice("caption", f"{captions:,} of {photos:,} photos have one")
+        return Choice("caption", f"{captions:,} of {photos:,} photos have a real one")
     for tower in TOWERS:
         if (hindrance := _why_not(tower, settings, photos)) is None:
             why = f"the model is here and can look at {photos:,} photos"

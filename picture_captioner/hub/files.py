@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -173,6 +174,12 @@ def _why(
             "with --models-dir"
         )
     have = part.stat().st_size if part.is_file() else 0
+    reason = getattr(error, "reason", None) or error
+    if not have:
+        return BackendUnavailableError(
+            f"the download of {file.name} did not begin: {reason or type(error).__name__}; check "
+            f"the network, and whether {urlsplit(file.url).hostname} can be reached from here"
+        )
     return BackendUnavailableError(
         f"the download of {file.name} was cut at {have:,} of {file.size:,} bytes "
         f"({type(error).__name__}): start again, it goes on from there"

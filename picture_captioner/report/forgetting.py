@@ -27,6 +27,14 @@ from picture_captioner.report.run_state import (
 _SHOWN = (csv_export.FILE_NAME, markdown.FILE_NAME, PAGE_NAME)
 
 
+def about(folder: Path, paths: Iterable[str], hashes: Iterable[str]) -> list[Path]:
+    """What of the report in the folder shows these photos."""
+    if not _shows(folder, paths, hashes):
+        return []
+    files = [folder / name for name in _SHOWN if (folder / name).is_file()]
+    return [*files, *filter(Path.is_dir, [folder / FILES_NAME])]
+
+
 def forget(folder: Path, paths: Iterable[str], hashes: Iterable[str]) -> list[Path]:
     """Delete the report in the folder, if it shows them; clusters' ids stay, for the next one.
 
@@ -39,12 +47,9 @@ def forget(folder: Path, paths: Iterable[str], hashes: Iterable[str]) -> list[Pa
     paths, hashes = set(paths), set(hashes)
     if not _shows(folder, paths, hashes):
         return []
-    gone = [folder / name for name in _SHOWN if (folder / name).is_file()]
+    gone = about(folder, paths, hashes)
     for file in gone:
-        file.unlink()
-    if (thumbnails := folder / FILES_NAME).is_dir():
-        shutil.rmtree(thumbnails)
-        gone.append(thumbnails)
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
     try:
         state = load_state(folder / STATE_FILE)
     except BrokenStateError:

@@ -55,6 +55,7 @@ def forget_photos(
             if gone and not traces.paths:
                 say("Nothing is known of photos that are gone")
             if traces.paths and dry_run:
+                _tell_what_is_deleted(out, traces)
                 say(f"{count(len(traces.paths))} would be forgotten (nothing done: --dry-run)")
             if dry_run or not traces.paths:
                 return _refuse_unknown(names, traces.paths)
@@ -205,6 +206,15 @@ def _forget_elsewhere(flags: Flags, out: Path, settings: Settings, traces: Trace
             f"cannot rewrite {error.filename}: {error.strerror}; make it writable and run the same "
             "command again"
         ) from error
+
+
+def _tell_what_is_deleted(out: Path, traces: Traces) -> None:
+    """Say which files of the report would go; without a report nothing of it is loaded."""
+    if any((out / name).exists() for name in _REPORT):
+        from picture_captioner.report.forgetting import about
+
+        for file in about(out, traces.paths, traces.own_hashes):
+            say(f"{file} would be deleted: it is about them")
 
 
 _REPORT = ("cluster_state.npz", "cluster_report.html", "cluster_report.md", "cluster_export.csv")

@@ -345,6 +345,8 @@ def _tell(flags: ReportFlags, built: Built, files: Sequence[Path]) -> None:
 
     report, number = built.report, counts(built.report)
     say(built.labels.summary)
+    if made_up := sum(photo.placeholder and bool(photo.caption) for photo in report.photos):
+        say(f"{count(made_up, 'caption')} of these are placeholders, and no real ones")
     say(
         f"{count(number['clusters'], 'cluster')}, {report.noise_share:.1%} of the photos in none; "
         f"{count(number['events'], 'event')}, "
