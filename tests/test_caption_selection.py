@@ -409,4 +409,13 @@ def test_files_that_are_no_photos_are_counted_by_kind_and_no_disk_is_blamed(tmp_
     assert done.returncode == 66
     assert "Passing over 3 other files: 2 .pdf, 1 without a suffix" in done.stderr
     assert "1 photo in iCloud but not on this disk (.IMG_1.HEIC.icloud)" in done.stderr
+    draw(folder / "one.jpg")
+    (folder / "gone").symlink_to("nowhere")
+    caption("process", "--photos-dir", folder, "--stage=normalize", cwd=tmp_path)
+    for command in (("status",), ("estimate",), ("process", "--stage=normalize")):
+        looked = caption(*command, "--photos-dir", folder, cwd=tmp_path)
+        said = [line for line in looked.stderr.splitlines() if line.startswith("Passing over")]
+        (line,) = said
+        assert "Passing over 1 photo in iCloud, 3 other files, 1 link: '" in line
+        assert "Not following" not in looked.stderr
     assert "disk mounted" not in done.stderr

@@ -357,6 +357,22 @@ def test_health_has_the_promised_fields_and_maintenance_changes_no_person(people
         assert told[0] == told[1]
 
 
+def test_maintenance_tells_a_person_what_it_found(people, capsys):
+    capsys.readouterr()
+    assert maintain("weekly") == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    told = {name.strip(): value.strip() for name, value in rows.items()}
+    assert (told["contradictions"], told["clusters"]) == ("none", str(PEOPLE))
+    assert told["clustering"] == told["report"] == "up to date"
+    assert not told.keys() & {"violations", "stale", "why", "themes"}
+    assert maintain("health") == 0
+    out, err = capsys.readouterr()
+    health, nobodys = json.loads(out), len(listed(people)["unassigned"])
+    assert health["unclustered_faces"] != nobodys, "the two are told apart"
+    assert f"{health['unclustered_faces']} faces in no cluster, and {nobodys} nobody's: " in err
+    assert health["unassigned_pool_size"] == nobodys
+
+
 def test_maintenance_where_there_is_nothing_makes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for command in ("daily", "weekly", "health", "check-staleness", "cleanup-empty"):

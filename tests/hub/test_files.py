@@ -131,7 +131,9 @@ def test_a_server_that_says_no(manifest, tmp_path, httpserver):
 
 
 def test_a_server_that_is_not_there(manifest, tmp_path):
-    with pytest.raises(BackendUnavailableError, match=r"did not begin: .*refused.*; check the network"):
+    with pytest.raises(
+        BackendUnavailableError, match=r"did not begin: .*refused.*; check the network"
+    ):
         fetch(manifest(url="http://127.0.0.1:9/model.onnx"), tmp_path)
 
 

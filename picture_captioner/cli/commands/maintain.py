@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from picture_captioner.cli.command_flags import REPORT_DIR
 from picture_captioner.cli.commands.files import library_there
 from picture_captioner.cli.commands.known_people import deciding, decisions_of
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import say, show, show_json
+from picture_captioner.cli.terminal import count, say, show_json, show_table
 from picture_captioner.config import Settings
 from picture_captioner.engines.claims import health as workers_health
 from picture_captioner.engines.claims import prune
@@ -37,7 +38,7 @@ def run_step(flags: Flags, name: str) -> int:
             f"it needs the package {error.name}: run {how_to_install('people')}"
         ) from error
     steps = {"daily": DAILY, "weekly": WEEKLY}.get(name, (name,))
-    result: dict[str, object] = {}
+    result: dict[str, Any] = {}
     with _held(settings, name) as (library, said):
         for step in steps:
             if step in READ_ONLY:
@@ -56,14 +57,40 @@ def run_step(flags: Flags, name: str) -> int:
         result["themes"] = _why_themes_are_stale()
     if flags.as_json or name == "health":
         show_json(result)
+        if not flags.as_json and result["unclustered_faces"] != result["unassigned_pool_size"]:
+            say(_whose_they_are(result))
         return ExitCode.DONE
-    for field, value in result.items():
-        show(field.replace("_", " "), str(value))
+    show_table([*_in_words(result)])
     if result.get("stale"):
         say(f"Next: {suggested(flags, 'people cluster', '--rebuild')}")
     if result.get("themes"):
         say(f"Next: {suggested(flags, 'report')}")
     return ExitCode.DONE
+
+
+def _whose_they_are(health: Mapping[str, Any]) -> str:
+    """Why the faces in no cluster are not as many as `people list` says are nobody's."""
+    return (
+        f"{count(health['unclustered_faces'], 'face')} in no cluster, and "
+        f"{health['unassigned_pool_size']:,} nobody's: a face is somebody's without a cluster "
+        "where it is like theirs or was named, and a cluster may be nobody"
+    )
+
+
+def _in_words(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the steps found, for a person."""
+    for field, value in result.items():
+        name = field.replace("_", " ")
+        if field == "violations":
+            yield "contradictions", "; ".join(value) or "none"
+        elif field == "stale":
+            yield "clustering", f"stale: {result['why']}" if value else "up to date"
+        elif field == "themes":
+            yield "report", f"stale: {value}" if value else "up to date"
+        elif field == "similar":
+            yield "look alike", count(value, "pair") + " of groups"
+        elif field != "why":
+            yield name, f"{value:,}"
 
 
 def _why_themes_are_stale() -> str:

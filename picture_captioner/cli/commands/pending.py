@@ -163,7 +163,7 @@ def _photos(
         from picture_captioner.cli.commands.carrying import settle_writes
 
         settle_writes(settings, photos_dir, journal)
-    photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
+    photos = find_photos(flags, photos_dir, follow_links=settings.follow_links, briefly=False)
     require_own_journal(photos_dir, photos, journal, rules)
     if journal.begun:
         say(f"Beginning a new journal: {journal.path}")

@@ -129,8 +129,13 @@ def read_files_beside(
     read_beside(photos_dir, photos, library, words)
 
 
-def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> list[Photo]:
+def find_photos(
+    flags: RunFlags, photos_dir: Path, *, follow_links: bool, briefly: bool = True
+) -> list[Photo]:
     """The photos that the flags speak of, in the order asked for.
+
+    Args:
+        briefly: say in one line what is passed over; `run` says it in full.
 
     Raises:
         UsageError, ConfigurationError: a pattern, list, shard or directory that makes no sense.
@@ -138,7 +143,11 @@ def find_photos(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> lis
     """
     with told(f"looking for photos below {photos_dir}"):
         found = _look(flags, photos_dir, follow_links=follow_links)
-    _tell_what_was_left_out(found)
+    if briefly:
+        _tell_briefly(found)
+    else:
+        _tell_what_was_left_out(found)
+    _tell_what_cannot_be_had(found)
     if not found.photos:
         raise NoPhotosError(_nothing_found(found, photos_dir / flags.below))
     photos = found.photos
@@ -181,6 +190,23 @@ def _tell_what_was_left_out(found: WalkResult) -> None:
     if found.in_icloud.count:
         say(_tell_icloud(found.in_icloud))
     _tell_links(found)
+
+
+def _tell_briefly(found: WalkResult) -> None:
+    links = (found.links, found.loops, found.broken_links, found.outside)
+    numbers = (
+        (found.videos.count, "video"),
+        (found.raw_without_extra.count, "RAW photo"),
+        (found.in_icloud.count, "photo in iCloud"),
+        (found.other.count, "other file"),
+        (sum(sample.count for sample in links), "link"),
+    )
+    plural = {"photo in iCloud": "photos in iCloud"}
+    if told := [count(n, noun, plural.get(noun, "")) for n, noun in numbers if n]:
+        say(f"Passing over {', '.join(told)}: 'caption.py run --dry-run' names them")
+
+
+def _tell_what_cannot_be_had(found: WalkResult) -> None:
     if found.missing.count:
         say(f"{count(found.missing.count, 'listed file')} not there{_such_as(found.missing)}")
     for rel_path, reason in found.unreadable[:UNREADABLE_NAMED]:
