@@ -219,7 +219,11 @@ def test_under_the_loop_it_counts_what_is_new_and_takes_a_model(photos, tmp_path
     assert "CAPTION_LOOP" not in done.stderr
     done = caption(*flags, "--files-from=-", cwd=tmp_path, CAPTION_LOOP=str(said))
     assert done.returncode == 64
-    done = caption("run", "--model=nobody/nothing", cwd=tmp_path, CAPTION_LOOP=str(said))
+    done = caption(
+        "run", "--model=nobody/nothing", "--photos-dir=photos", cwd=tmp_path, CAPTION_LOOP=str(said)
+    )
+    first = done.stderr.splitlines()[0]
+    assert "No backend is named, so the loop takes local, a model on this machine" in first
     assert "template" not in done.stderr, "the default is a model"
     assert done.returncode == 78
 

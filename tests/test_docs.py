@@ -28,17 +28,27 @@ def code_blocks(text: str, language: str) -> list[str]:
 
 def test_the_first_command_of_the_readme_captions_the_examples(tmp_path):
     (line,) = re.findall(r"^    pip install uv && uv run caption\.py (.*)$", README, re.MULTILINE)
-    words = [w.replace("examples/photos", str(ROOT / "examples/photos")) for w in shlex.split(line)]
-    done = caption(*words, cwd=tmp_path)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    done = caption(*shlex.split(line), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"Journal: {tmp_path / 'captions.jsonl'}" in done.stderr
-    found = {r["rel_path"]: r for r in records(tmp_path / "captions.jsonl")}
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {"examples", "caption.log"}, "what is captioned next begins a journal of its own"
+    found = {r["rel_path"]: r for r in records(tmp_path / "examples" / "captions.jsonl")}
     shown = re.search(r'"caption":"([^"]*)"', README)
     assert shown is not None
     assert found["2024-07-lake/mountain_lake.jpg"]["caption"] == shown[1]
     statuses = [record["status"] for record in found.values()]
     assert statuses.count("error_corrupt") == 1
     assert statuses.count("success") == len(statuses) - 1 >= 12
+
+
+def test_the_overnight_lines_of_the_documents_name_their_backend():
+    """Without one the loop takes `local`, which ends after seconds where it is not installed."""
+    documents = {path.name: path.read_text("utf-8") for path in DOCUMENTS}
+    for name in ("README.md", "self_hosted_models.md"):
+        (line,) = re.findall(r"^    nohup \./run_loop\.sh (.*)$", documents[name], re.MULTILINE)
+        assert line.startswith("local "), name
+    assert "names of places, `uv sync --inexact --extra places`" in README
 
 
 def test_commands_of_the_documents_work_in_a_checkout():

@@ -88,9 +88,7 @@ def make_backend(
         UsageError, ConfigurationError: unknown name, option or field, missing extra, or a backend
             that cannot give the fields asked for.
     """
-    # Overnight it is a model, and not a placeholder.
-    default = "local" if LOOP_VARIABLE in os.environ else registry.DEFAULT_BACKEND
-    name = "mock" if flags.dry_run else settings.backend or default
+    name = "mock" if flags.dry_run else settings.backend or _default_backend()
     kind = registry.backend_class(name)
     tell_idle_lines(flags, settings, kind)
     pairs = [] if flags.dry_run else list(flags.option or ())
@@ -138,6 +136,18 @@ def _at_its_addresses(
 def addresses(urls: str | None) -> list[str]:
     """The addresses in a setting or in repeated flags, each once, in their order."""
     return list(dict.fromkeys(url.strip() for url in (urls or "").split(",") if url.strip()))
+
+
+def _default_backend() -> str:
+    """Overnight it is a model, and not a placeholder; it is said why."""
+    if LOOP_VARIABLE not in os.environ:
+        return registry.DEFAULT_BACKEND
+    say(
+        "No backend is named, so the loop takes local, a model on this machine: placeholders would "
+        "be no captions. Another one: './run_loop.sh NAME ...', or BACKEND=NAME in config.env",
+        always=True,
+    )
+    return "local"
 
 
 def tell_idle_lines(flags: RunFlags, settings: Settings, kind: type[CaptionBackend]) -> None:
