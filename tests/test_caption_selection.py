@@ -417,5 +417,6 @@ def test_files_that_are_no_photos_are_counted_by_kind_and_no_disk_is_blamed(tmp_
         said = [line for line in looked.stderr.splitlines() if line.startswith("Passing over")]
         (line,) = said
         assert "Passing over 1 photo in iCloud, 3 other files, 1 link: '" in line
+        assert f" run --photos-dir={folder} --dry-run' names them" in line
         assert "Not following" not in looked.stderr
     assert "disk mounted" not in done.stderr

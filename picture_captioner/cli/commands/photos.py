@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from picture_captioner.cli.flags import one_of
 from picture_captioner.cli.progress import told
-from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import NoPhotosError, UsageError
 from picture_captioner.extras import how_to_install
@@ -144,7 +144,7 @@ def find_photos(
     with told(f"looking for photos below {photos_dir}"):
         found = _look(flags, photos_dir, follow_links=follow_links)
     if briefly:
-        _tell_briefly(found)
+        _tell_briefly(found, same_photos(flags, "run", "--dry-run"))
     else:
         _tell_what_was_left_out(found)
     _tell_what_cannot_be_had(found)
@@ -192,7 +192,7 @@ def _tell_what_was_left_out(found: WalkResult) -> None:
     _tell_links(found)
 
 
-def _tell_briefly(found: WalkResult) -> None:
+def _tell_briefly(found: WalkResult, rehearsal: str) -> None:
     links = (found.links, found.loops, found.broken_links, found.outside)
     numbers = (
         (found.videos.count, "video"),
@@ -203,7 +203,7 @@ def _tell_briefly(found: WalkResult) -> None:
     )
     plural = {"photo in iCloud": "photos in iCloud"}
     if told := [count(n, noun, plural.get(noun, "")) for n, noun in numbers if n]:
-        say(f"Passing over {', '.join(told)}: 'caption.py run --dry-run' names them")
+        say(f"Passing over {', '.join(told)}: '{rehearsal}' names them")
 
 
 def _tell_what_cannot_be_had(found: WalkResult) -> None:

@@ -20,6 +20,7 @@ from picture_captioner.cli.commands.photos import (
     is_inside,
     read_files_beside,
 )
+from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import ProgressReporter
@@ -210,7 +211,7 @@ def print_status(flags: ProcessFlags, path: Path | None) -> int:
     ]
     show_table(rows)
     if left:
-        say(f"About {duration(left)} left for 'caption.py process'")
+        say(f"About {duration(left)} left for '{suggested(flags, 'process')}'")
     return ExitCode.DONE
 
 
@@ -308,5 +309,11 @@ def _photos(flags: ProcessFlags, path: Path | None, settings: Settings) -> tuple
         photos_dir = path if path.is_dir() else path.parent
         part = "" if path.is_dir() else path.name
     root = photos_dir or photos_dir_of(settings)
-    wanted = RunFlags(include=flags.include, exclude=flags.exclude, below=part)
+    wanted = RunFlags(
+        given={**flags.given, "photos_dir": root},
+        config=flags.config,
+        include=flags.include,
+        exclude=flags.exclude,
+        below=part,
+    )
     return root, find_photos(wanted, root, follow_links=settings.follow_links)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.commands.files import index_of
 from picture_captioner.cli.commands.photos import find_photos, read_files_beside
+from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.program import as_called, command
@@ -141,8 +142,8 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     for record in _records(journal, moved.values()):
         records.append(replace(record, rel_path=now_at[record.rel_path]))
     if suspect := sum(bool(record.extra.get("suspect")) for record in records):
-        does = "name what nobody told: 'caption.py search status:suspect' shows them"
-        notes = (*notes, f"{count(suspect, 'caption')} {does}")
+        shown = suggested(flags, "search", "status:suspect")
+        notes = (*notes, f"{count(suspect, 'caption')} name what nobody told: '{shown}' shows them")
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
     photos = report_photos(walked, records, failed_since)
     return _Inputs(
@@ -164,7 +165,9 @@ def _records(journal: Path, entries: Iterable[Entry | None]) -> list[Record]:
 def _walk(flags: ReportFlags, photos_dir: Path, follow_links: bool) -> list[Photo]:
     """The photos; that there are none is worth a line, and no reason to fail."""
     try:
-        wanted = RunFlags(include=flags.include, exclude=flags.exclude)
+        wanted = RunFlags(
+            given=flags.given, config=flags.config, include=flags.include, exclude=flags.exclude
+        )
         return find_photos(wanted, photos_dir, follow_links=follow_links)
     except NoPhotosError as error:
         if not photos_dir.is_dir() or not os.access(photos_dir, os.R_OK | os.X_OK):

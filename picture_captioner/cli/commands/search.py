@@ -165,7 +165,7 @@ def _find(
         if followed.damaged:
             say(
                 f"{journal.name}: passed over {count(followed.damaged, 'damaged line')}; "
-                "see 'caption.py journal check'"
+                f"see '{suggested(flags, 'journal check')}'"
             )
     if selection.of_kind("place"):
         name_places(library)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from picture_captioner.cli.command_flags import TagFlags
 from picture_captioner.cli.commands.files import existing_journal
-from picture_captioner.cli.flags import Flags, one_line
+from picture_captioner.cli.flags import Flags, one_line, suggested
 from picture_captioner.cli.terminal import count, duration, say, say_all, show, show_json
 from picture_captioner.errors import (
     ConfigurationError,
@@ -51,9 +51,8 @@ def print_tags(flags: Flags) -> int:
     for tag, number in found:
         show(f"{number:>7,}", tag)
     if not found:
-        say(
-            "No tags yet: 'caption.py run --fields tags' asks for them, 'caption.py tag' finds some"
-        )
+        asks, finds = suggested(flags, "run", "--fields=tags"), suggested(flags, "tag")
+        say(f"No tags yet: '{asks}' asks for them, '{finds}' finds some")
     return ExitCode.DONE
 
 
@@ -195,7 +194,8 @@ def tag_photos(flags: TagFlags) -> int:
     say(f"{count(len(pending))} tagged in {duration(time.monotonic() - begun)}")
     for category, number in given.most_common():
         say(f"  {number:>7,} {category}")
-    say("Next: 'caption.py tags list' counts them, 'caption.py search tag:TAG' finds photos")
+    counts, finds = suggested(flags, "tags list"), suggested(flags, "search", "tag:TAG")
+    say(f"Next: '{counts}' counts them, '{finds}' finds photos")
     return ExitCode.DONE
 
 
