@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.providers import anthropic_server, gemini_server
@@ -122,3 +124,36 @@ def test_credit_that_runs_out_in_the_middle_is_no_verdict_on_a_photo(tmp_path):
     assert "has no credit or quota left; add credit there, then run again" in done.stderr
     assert {r["status"] for r in records(tmp_path / "captions.jsonl")} == {"success"}
     assert len(records(tmp_path / "captions.jsonl")) == 5
+
+
+@pytest.mark.parametrize("spoilt", ["no usage", "negative", "blocked"])
+def test_a_ceiling_holds_where_answers_have_no_price(tmp_path, vendor, spoilt):
+    """12 photos were captioned under a ceiling of less than one; what is blocked was withheld."""
+    library(tmp_path / "photos", 12)
+    names = {"anthropic": "usage", "gemini": "usageMetadata"}
+    with vendor.server() as server:
+        first = server.scripted
+
+        def spoil(otherwise):
+            reply = vendor.refusal if spoilt == "blocked" else first(otherwise)
+            if not isinstance(reply.body, dict) or names[vendor.backend] not in reply.body:
+                return reply
+            usage = reply.body[names[vendor.backend]]
+            counts = {name: -1 if isinstance(n, int) else n for name, n in usage.items()}
+            changed = {"no usage": None, "negative": counts, "blocked": usage}[spoilt]
+            return replace(reply, body=reply.body | {names[vendor.backend]: changed})
+
+        server.scripted = spoil
+        arguments = ("--max-workers=1", "--max-cost=0.00001")
+        done = vendor.run(tmp_path, server.url, *arguments)
+        assert done.returncode == 3, done.stderr
+        assert len(asked(server)) == 1
+        again = vendor.run(tmp_path, server.url, *arguments)
+        assert again.returncode == 3, again.stderr
+        assert len(asked(server)) == 1
+    for run in (done, again):
+        assert "stopped at --max-cost" in run.stderr
+        assert run.stderr.count("without a price (no token counts") == (spoilt != "blocked")
+    assert [("cost_usd" in r) for r in records(tmp_path / "captions.jsonl")] == [
+        spoilt == "blocked"
+    ]

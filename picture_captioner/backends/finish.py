@@ -1,13 +1,11 @@
 """Whether an answer is whole: by the word that a server ends it with, else by its own last words.
 
 OpenAI's protocol knows `stop`, `length`, `content_filter` and `tool_calls`; the servers that speak
-it say more. Read on 2026-11-29: vLLM's `FINISH_REASON_STRINGS` (`abort`, `error`, `repetition`) and
-issue 57082 there (an aborted answer comes with status 200), SGLang's `abort`, Hugging Face's
-`eos_token` and `stop_sequence`, LM Studio's native `eosFound` and `maxPredictedTokensReached`,
-DeepSeek's `insufficient_system_resource`, Mistral's `model_length`, Cohere's `COMPLETE` and
-`ERROR_TOXIC`, Together's `eos`, Zhipu's `sensitive` and `network_error`. OpenRouter and LiteLLM
-put other providers' words (`end_turn`, `MAX_TOKENS`, `SAFETY`) into OpenAI's; older gateways hand
-them on as they are.
+it say more. Read on 2026-11-29: vLLM's `abort`, `error` and `repetition` (issue 57082 there: an
+aborted answer comes with status 200), SGLang's `abort`, Hugging Face's `eos_token` and
+`stop_sequence`, LM Studio's `eosFound`, `maxPredictedTokensReached` and others of its SDK,
+DeepSeek's `insufficient_system_resource`, Mistral's `model_length`, watsonx's `time_limit`, and
+Google's own, which gateways hand on. Other words are here for what they plainly say.
 """
 
 # ruff: noqa: RUF001
@@ -39,7 +37,7 @@ _WORDS = {
     Finish.REFUSED: "content_filter content_filtered safety recitation refusal sensitive "
     "error_toxic blocklist prohibited_content spii guardrail_intervened",
     Finish.FAILED: "error abort aborted cancel canceled cancelled timeout failed repetition "
-    "network_error insufficient_system_resource error_limit userstopped",
+    "network_error insufficient_system_resource error_limit time_limit userstopped modelunloaded",
 }
 _FINISHES = {word: finish for finish, words in _WORDS.items() for word in words.split()}
 

@@ -212,6 +212,8 @@ class Submission:
         """
         ceilings, index = self._terms.ceilings, self._journal.index
         promised = sum(float(job.facts.get("reserved_usd") or 0.0) for job in self._out)
+        identity = self._chosen.identity
+        dollars *= 1 + index.unpriced[identity.backend, identity.model]
         dollars += index.cost_usd + promised + part.reserved_usd
         if ceilings.max_cost is not None and dollars > ceilings.max_cost:
             raise CeilingReachedError(

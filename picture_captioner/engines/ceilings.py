@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from picture_captioner.engines.server import Server
@@ -39,8 +40,9 @@ class SharedBudget(Budget):
         server: Server,
         journal: str,
         expected_usd: float,
+        notice: Callable[[str], None] = lambda _: None,
     ) -> None:
-        super().__init__(ceilings, index)
+        super().__init__(ceilings, index, notice)
         self._server = server
         self._journal = journal
         self._expected_usd = expected_usd
@@ -89,6 +91,8 @@ class SharedBudget(Budget):
             "(SELECT count(*) FROM workers WHERE ended_at IS NULL) FROM journals"
         ).fetchone()
         requests, reserved, cost, reserved_usd, workers = row or (0, 0, 0.0, 0.0, 1)
+        if self._ceilings.max_cost is not None:
+            cost += self.unpriced_usd()  # of this worker; the others count theirs
         price = max(self._expected_usd, cost / requests if requests else 0.0)
         room = self._room(requests + reserved, cost, reserved_usd, price)
         granted = max(min(SHARE, room // (2 * max(workers, 1))), 1)

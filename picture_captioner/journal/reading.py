@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ from picture_captioner.journal.record import (
     read_fields,
 )
 
+_ANSWERED = frozenset({Status.SUCCESS, Status.ERROR_MODEL})
+"""A model has worked for these; what a service refuses is not billed."""
+
 
 @dataclass
 class JournalIndex:
@@ -47,12 +51,17 @@ class JournalIndex:
     torn_bytes: int = 0
     cost_usd: float = 0.0
     requests: int = 0
+    unpriced: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
+    """Requests of answers whose cost nobody knows, by backend and model."""
+    dearest_usd: float = 0.0
+    """The most that one request has cost."""
 
     def apply(self, entry: Entry) -> None:
         """Take in the next record of the file."""
         self.records += 1
         self.cost_usd += entry.cost_usd or 0.0
-        self.requests += entry.requests or 0
+        if entry.requests:
+            self._count_requests(entry, entry.requests)
         path = entry.rel_path
         if entry.dry_run and not counts(entry):
             if path not in self.entries:
@@ -69,6 +78,13 @@ class JournalIndex:
             self.other_captions.pop(path, None)
         else:
             self.other_captions[path] = caption
+
+    def _count_requests(self, entry: Entry, requests: int) -> None:
+        self.requests += requests
+        if entry.cost_usd is not None:
+            self.dearest_usd = max(self.dearest_usd, entry.cost_usd / requests)
+        elif entry.status in _ANSWERED:
+            self.unpriced[entry.backend, entry.model] += requests
 
     def fold(self, rel_path: str) -> Fold[Entry]:
         """What is known of a path."""

@@ -151,7 +151,7 @@ def _learn(
             job.rules,
             replace(options, workers=1, decoders=1),
             outcomes,
-            Budget(job.ceilings, job.journal.index),
+            Budget(job.ceilings, job.journal.index, outcomes.notice),
             job.hints,
         )
         live.run()

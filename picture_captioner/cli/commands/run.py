@@ -290,7 +290,7 @@ def caption_pending(
         job.rules,
         options,
         outcomes,
-        Budget(job.ceilings, journal.index) if sharing is None else sharing.budget,
+        Budget(job.ceilings, journal.index, reporter.notice) if sharing is None else sharing.budget,
         job.hints,
     )
     announce(chosen_backends, job, options.edge)

@@ -154,7 +154,9 @@ def _share(library: Library, lease: float, job: Job) -> int:
         server = Server(library.database, job.settings.patience, job.reporter.notice)
         stage = stage_of(identity.backend, placeholder=identity.placeholder)
         expected = _dollars_of_one(chosen[0], edge)
-        budget = SharedBudget(job.ceilings, job.journal.index, server, name, expected)
+        budget = SharedBudget(
+            job.ceilings, job.journal.index, server, name, expected, job.reporter.notice
+        )
         feeder = Feeder(
             Claims(server, stage, _place(job.flags, job.photos_dir), name, lease),
             Captions(server, job.journal, identity, budget),

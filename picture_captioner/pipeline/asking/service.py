@@ -96,6 +96,10 @@ class BackendService:
         self._asked = chosen.backend.settings.asked
         self._takes_fault = takes_fault(chosen.backend)
         self.bills = BillGuard(chosen.backend, chosen.prices, budget.max_photo_cost)
+        self._budget = budget
+        self._model = (chosen.identity.backend, chosen.identity.model)
+        self._edge = chosen.backend.edge
+        budget.will_ask(self._model, self._most_usd)
         self._retrier: Retrier[list[Answer]] = Retrier(
             self.concurrency, self.breaker, stop, notice, budget
         )
@@ -120,6 +124,7 @@ class BackendService:
             RunStopped: the run is being stopped.
             FatalError: this backend captions no photo.
         """
+        self._edge = max(self._edge, *(max(image.size) for image in images))
         try:
             answers, seconds, attempts, proofs = self._retrier.ask(
                 partial(self._ask, images, hints),
@@ -139,6 +144,9 @@ class BackendService:
         latency_ms = round((seconds + mended.seconds) * 1000 / len(images))
         return [Answered(answer, latency_ms) for answer in mended.answers]
 
+    def _most_usd(self) -> float | None:
+        return self.bills.most((self._edge, self._edge), self._backend.answer_room)
+
     def prove(self) -> None:
         """Tell a photo that fails from a model that does, if the last ones failed unexplained.
 
@@ -156,7 +164,9 @@ class BackendService:
         """Show the backend a plain picture, which it has no reason to fail; gives the cost."""
         answer = self._ask_one(_plain(), ())
         usage = Usage() if isinstance(answer, TransientError) else answer.usage
-        return self.chosen.prices.billed(usage, 1)
+        usage = self.chosen.prices.billed(usage, 1)
+        self._budget.answered(self._model, usage)
+        return usage
 
     def _billed(self, answer: Answer, attempts: int) -> Answer:
         """The answer with what it cost; requests that failed on the way to it are counted."""
@@ -164,8 +174,11 @@ class BackendService:
             return answer
         if isinstance(answer, PhotoError):
             answer.usage = self.chosen.prices.billed(answer.usage, attempts)
+            if isinstance(answer, ModelError) or "input_tokens" in answer.usage:
+                self._budget.answered(self._model, answer.usage)
             return answer
         usage = self.chosen.prices.billed(answer.usage, attempts, answer.model_version)
+        self._budget.answered(self._model, usage)
         return replace(answer, **usage)
 
     def _ask(self, images: Sequence[Image.Image], hints: Sequence[Tags]) -> list[Answer]:

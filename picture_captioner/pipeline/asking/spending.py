@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeAlias
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.errors import CeilingReachedError, Usage
@@ -28,24 +31,59 @@ class Ceilings:
     reserved_requests: int = 0
 
 
+Model: TypeAlias = tuple[str | None, str | None]
+"""A backend and its model, as records name them."""
+
+
 class Budget:
     """Asked before every request. Thread-safe.
 
     The journal counts superseded lines and billed failures, and compacting keeps the sums, so a
     ceiling holds over restarts. Requests of this run count when they are sent, their cost when it
-    is known: cost overshoots by no more than what is under way.
+    is known, though the record of it be withheld: cost overshoots by no more than what is under
+    way. An answer whose cost nobody knows (no usage, a tier without a price) counts as the most
+    that one may cost.
     """
 
-    def __init__(self, ceilings: Ceilings, index: JournalIndex) -> None:
+    def __init__(
+        self,
+        ceilings: Ceilings,
+        index: JournalIndex,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._ceilings = ceilings
         self._index = index
+        self._notice = notice
         self._requests = index.requests + ceilings.reserved_requests
+        self._cost = index.cost_usd
+        self._unpriced: Counter[Model] = Counter(index.unpriced)
+        self._dearest = index.dearest_usd
+        self._most: dict[Model, Callable[[], float | None]] = {}
+        self._told = False
         self._lock = threading.Lock()
 
     @property
     def max_photo_cost(self) -> float | None:
         """US dollars that a single photo may bill; None: by its estimate."""
         return self._ceilings.max_photo_cost
+
+    def will_ask(self, model: Model, most: Callable[[], float | None]) -> None:
+        """Count a model's answers without a price, those that the journal has as well.
+
+        Args:
+            most: gives the US dollars that a request may cost; None if no rule says.
+        """
+        self._most[model] = most
+
+    def answered(self, model: Model, usage: Usage) -> None:
+        """Count what an answer of this run has cost."""
+        requests, cost = usage.get("requests", 1), usage.get("cost_usd")
+        with self._lock:
+            if cost is None:
+                self._unpriced[model] += requests
+            else:
+                self._cost += cost
+                self._dearest = max(self._dearest, cost / max(requests, 1))
 
     def take_request(self) -> None:
         """Count a request that is about to be sent.
@@ -54,13 +92,16 @@ class Budget:
             CeilingReachedError: it may not be.
         """
         promised, most = self._ceilings.reserved_usd, self._ceilings.max_cost
-        cost = self._index.cost_usd + promised
-        if most is not None and cost >= most:
-            jobs = f", {promised:.4f} of it reserved for batch jobs" if promised else ""
-            raise CeilingReachedError(
-                f"stopped at --max-cost {most:g}: this journal has cost {cost:.4f} USD{jobs}. "
-                "Raise the ceiling and run the same command again to go on"
-            )
+        if most is not None:
+            unpriced = self.unpriced_usd()
+            cost = max(self._index.cost_usd, self._cost) + promised + unpriced
+            if cost >= most:
+                jobs = f", {promised:.4f} of it reserved for batch jobs" if promised else ""
+                unknown = f", {unpriced:.4f} of it for answers without a price" if unpriced else ""
+                raise CeilingReachedError(
+                    f"stopped at --max-cost {most:g}: this journal has cost {cost:.4f} USD{jobs}"
+                    f"{unknown}. Raise the ceiling and run the same command again to go on"
+                )
         with self._lock:
             limit = self._ceilings.max_requests
             if limit is not None and self._requests >= limit:
@@ -69,6 +110,40 @@ class Budget:
                     "Raise the ceiling and run the same command again to go on"
                 )
             self._requests += 1
+
+    def unpriced_usd(self) -> float:
+        """What answers of the models asked here may have cost whose price nobody knows.
+
+        Raises:
+            CeilingReachedError: that is not known either.
+        """
+        cost = 0.0
+        for model, most in self._most.items():
+            requests = max(self._index.unpriced[model], self._unpriced[model])
+            if not requests:
+                continue
+            each = most()
+            if each is None:
+                each = self._dearest or None
+            if each is None:
+                raise CeilingReachedError(
+                    f"stopped at --max-cost {self._ceilings.max_cost:g}: {model[0]} answers "
+                    "without saying what it took, and what a photo may cost at most is not known. "
+                    "Go on with --max-requests N in place of --max-cost"
+                )
+            cost += requests * each
+            self._tell(model, requests, each)
+        return cost
+
+    def _tell(self, model: Model, requests: int, each: float) -> None:
+        if self._told or not each:
+            return
+        self._told = True
+        how_many = "an answer comes" if requests == 1 else f"{requests:,} answers come"
+        self._notice(
+            f"{how_many} from {model[0]} without a price (no token counts, or a tier that has "
+            f"none): --max-cost counts {each:.6f} USD for each, the most that one may cost"
+        )
 
 
 RUNAWAY_FACTOR = 5.0
@@ -123,10 +198,18 @@ class BillGuard:
         expected = self._backend.expected_tokens(*sent)
         if expected is None:
             return None
-        longest = expected.output + self._backend.settings.max_tokens + room
-        usual = self._cost(expected.input, expected.output)
-        full = self._cost(expected.input, longest)
+        usual, full = self._cost(expected.input, expected.output), self.most(sent, room)
         return None if usual is None or full is None else max(RUNAWAY_FACTOR * usual, full)
+
+    def most(self, sent: tuple[int, int], room: int) -> float | None:
+        """US dollars of a photo of this size with the longest answer that is allowed."""
+        if self._prices.free and self._prices.own is None:
+            return 0.0
+        expected = self._backend.expected_tokens(*sent)
+        if expected is None:
+            return None
+        more = self._backend.settings.max_tokens + room
+        return self._cost(expected.input, expected.output + more)
 
     def _cost(self, sent: int, written: int) -> float | None:
         return self._prices.cost(Usage(input_tokens=sent, output_tokens=written))
