@@ -1,9 +1,9 @@
-"""How well refusals are told from captions, and the weights that do it.
+"""How well refusals and errors are told from captions, and the weights that do it.
 
     python -m benchmarks.refusals [--write] [--quick]
 
 Learns from `tests/pipeline/recording/answers.tsv`: a logistic regression over TF-IDF of the
-features (scikit-learn), once for all answers and once for those that are none. First four fifths
+features (scikit-learn), once for all answers and twice for those that are none. First four fifths
 at a time, to count what the last fifth is taken for; then all, which `--write` puts into
 `picture_captioner/pipeline/recording/refusals.tsv`.
 """
@@ -99,18 +99,20 @@ def _common(found: Sequence[set[str]]) -> list[str]:
 
 
 def write(found: Sequence[set[str]], kinds: Sequence[str]) -> None:
-    """A line for each feature: how rare, its weight for a refusal, and among these for no image."""
+    """A line for each feature: how rare, its weight for no caption, and there for each kind."""
     vectors, declines = learn(found, np.array([kind != "caption" for kind in kinds]))
     names = list(vectors.get_feature_names_out())
     refused = [row for row, kind in zip(found, kinds, strict=True) if kind != "caption"]
-    blind = np.array([kind == "no_image" for kind in kinds if kind != "caption"])
-    model = LogisticRegression(C=STRENGTH, solver="liblinear", random_state=1)
-    model.fit(vectors.transform(refused), blind)
-    bias = f"{BIAS}\t0\t{declines.intercept_[0]:.3f}\t{model.intercept_[0]:.3f}"
-    weights = zip(names, vectors.idf_, declines.coef_[0], model.coef_[0], strict=True)
+    models = [declines]
+    for kind in ("no_image", "error"):
+        of_kind = np.array([other == kind for other in kinds if other != "caption"])
+        model = LogisticRegression(C=STRENGTH, solver="liblinear", random_state=1)
+        models.append(model.fit(vectors.transform(refused), of_kind))
+    bias = "\t".join([BIAS, "0", *(f"{model.intercept_[0]:.3f}" for model in models)])
+    weights = zip(names, vectors.idf_, *(model.coef_[0] for model in models), strict=True)
     lines = [
-        f"{name}\t{rare:.2f}\t{rare * no:.2f}\t{rare * saw_nothing:.2f}"
-        for name, rare, no, saw_nothing in weights
+        "\t".join([name, f"{rare:.2f}", *(f"{rare * weight:.2f}" for weight in each)])
+        for name, rare, *each in weights
     ]
     WEIGHTS.write_text("\n".join([bias, *lines]) + "\n", "utf-8")
 

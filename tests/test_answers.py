@@ -185,3 +185,43 @@ def test_a_success_of_another_program_without_a_caption_is_not_done(tmp_path):
 
 def photos(tmp_path):
     return sorted(path for path in (tmp_path / "photos").rglob("*") if path.is_file())
+
+
+def stored(tmp_path, model, *arguments):
+    """A run, and what became of the photos, sorted: captions, and the codes of errors."""
+    done = run(tmp_path, model, *arguments)
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path / "captions.jsonl")
+    return sorted(r["caption"] or r["error"]["code"] for r in found)
+
+
+def test_errors_of_a_server_and_labels_are_stored_as_no_captions(tmp_path):
+    page = "<html><body>502 Bad Gateway</body></html>"
+    said = [page, '{"error": "Internal", "code": 500}', "Service Unavailable"]
+    said += ['{"caption": null}', "The image shows", "Rate limit exceeded."]
+    answers = [text for bad in said for text in (bad, bad, bad, "A dog in the snow.")]
+    library(tmp_path / "photos", 2 * len(said))
+    with Model(lambda number: answers[number - 1]) as model:
+        found = stored(tmp_path, model)
+    assert found == ["A dog in the snow."] * 6 + ["broken"] * 4 + ["empty"] * 2
+
+
+def test_one_error_of_a_server_costs_one_more_request_and_no_photo(tmp_path):
+    library(tmp_path / "photos", 2)
+    said = ["Error: upstream timed out", "A cat.", '{"captions": ["A dog.", "A brown dog."]}']
+    with Model(lambda number: said[number - 1]) as model:
+        assert stored(tmp_path, model) == ["A cat.", "A dog."]
+    assert model.asked == 3
+
+
+def test_a_photo_from_a_pocket_is_captioned_as_that_with_one_request(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name, colour in (("a", (3, 2, 4)), ("b", (12, 9, 9))):
+        Image.new("RGB", (64, 48), colour).save(tmp_path / "photos" / f"{name}.png")
+    said = ["The image is completely black.", "The photo is entirely black."]
+    with Model(lambda number: said[number - 1]) as model:
+        assert stored(tmp_path, model) == said
+        assert model.asked == 2
+    assert all(record["blank"] is True for record in records(tmp_path / "captions.jsonl"))
+    checked = caption("journal", "recheck", cwd=tmp_path)
+    assert "Every one of 2 captions" in checked.stderr

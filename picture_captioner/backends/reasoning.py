@@ -29,7 +29,10 @@ _ALOUD = re.compile(
     r"(?:(?:okay|ok|alright|hmm+|got it|well|so|now|wait)\b[,.!…]{0,3}\s+)?(?:so,?\s+)?"
     r"(?:the user (?:wants|needs|asks|asked|is asking|requests"
     r"|has (?:asked|provided|uploaded|given))"
-    r"|(?=[^\n]{0,200}\b(?:images?|photos?|pictures?|captions?|descri\w+|prompts?)\b)"
+    r"|(?=[^\n]{0,200}\b(?:(?:the|this|that|an?|each|these|user's) (?:\w+ )?"
+    r"(?:images?|photos?|pictures?)\b"
+    r"(?! (?:walls?|frames?|albums?|books?|booths?|galler|postcards?|exhibit|windows?|collages?))"
+    r"|(?:captions?|descri\w+|prompts?)\b))"
     r"(?:let(?:['\u2019]s| me| us) (?:look|analy[sz]e|describe|think|see|examine|start|break|draft)"
     r"|(?:i|we) (?:need|have|must|should|are asked)\b(?: to)? (?:describe|write|produce|create"
     r"|caption|generate|provide|look|come up|give|analy[sz]e)))\b",

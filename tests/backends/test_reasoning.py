@@ -92,6 +92,8 @@ def test_thoughts_that_nothing_parts_from_an_answer_are_none(answer):
         "Let it snow, says a sign.",
         "We have a winner: a boy holds a cup.",
         "Let's see who can catch the bigger fish!",
+        "Let's look at the picture wall: family photos in gilded frames.",
+        "Let me look through the photo album with you, grandma.",
         "I must look silly in this hat, but the kids loved it.",
         "We must write postcards to everyone from this café.",
         "So, we need to look at the map again.",

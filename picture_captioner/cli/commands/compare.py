@@ -152,7 +152,8 @@ def _ask_about(
             return
         loaded.image.info["full_size"] = (loaded.width, loaded.height)
         started = time.monotonic()
-        answer = judge_answer(backend.caption(loaded.image, ()), backend.settings.asked)
+        said, asked = backend.caption(loaded.image, ()), backend.settings
+        answer = judge_answer(said, asked.asked, image=loaded.image, prompt=asked.prompt)
         seconds = time.monotonic() - started
     except FatalError:
         raise

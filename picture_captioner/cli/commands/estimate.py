@@ -355,11 +355,13 @@ def _answered(backend: CaptionBackend, images: Sequence[Image]) -> int:
     step = max(backend.batch_limit, 1)
     for start in range(0, len(images), step):
         some = images[start : start + step]
-        for answer in backend.caption_batch(some, [()] * len(some)):
+        answers = backend.caption_batch(some, [()] * len(some))
+        for image, answer in zip(some, answers, strict=False):
             try:
                 if isinstance(answer, CaptionerError):
                     raise answer
-                judge_answer(answer, backend.settings.asked)
+                asked = backend.settings
+                judge_answer(answer, asked.asked, image=image, prompt=asked.prompt)
             except FatalError:
                 raise
             except CaptionerError as error:

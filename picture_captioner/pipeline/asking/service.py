@@ -193,16 +193,16 @@ class BackendService:
             answers = []
         if len(answers) != len(images):  # blame only the photo that is at fault
             return [self._ask_one(image, tags) for image, tags in zip(images, hints, strict=True)]
-        return [self._judged(answer) for answer in answers]
+        return [self._judged(answer, image) for answer, image in zip(answers, images, strict=True)]
 
     def _ask_one(self, image: Image.Image, tags: Tags) -> Answer:
-        return self._answer(lambda: self._judge(self._backend.caption(image, tags)))
+        return self._answer(lambda: self._judge(self._backend.caption(image, tags), image))
 
     def _ask_again(self, image: Image.Image, tags: Tags, fault: Fault) -> Answer:
         answer = partial(self._backend.caption, image, tags)
         if self._takes_fault:
             answer = partial(answer, fault)
-        return self._answer(lambda: self._judge(answer(), asked_before=True))
+        return self._answer(lambda: self._judge(answer(), image, asked_before=True))
 
     def _answer(self, ask: Callable[[], Caption]) -> Answer:
         try:
@@ -218,14 +218,20 @@ class BackendService:
                 f"{type(error).__name__}: {clean(str(error), _MAX_TOLD, key)}", code=UNKNOWN
             )
 
-    def _judged(self, answer: object) -> Answer:
+    def _judged(self, answer: object, image: Image.Image) -> Answer:
         if isinstance(answer, PhotoError):
             return answer
-        return self._answer(lambda: self._judge(answer))
+        return self._answer(lambda: self._judge(answer, image))
 
-    def _judge(self, answer: object, *, asked_before: bool = False) -> Caption:
-        longest = self._backend.settings.max_tokens
-        return judge_answer(answer, self._asked, asked_before=asked_before, max_tokens=longest)
+    def _judge(self, answer: object, image: Image.Image, *, asked_before: bool = False) -> Caption:
+        return judge_answer(
+            answer,
+            self._asked,
+            asked_before=asked_before,
+            max_tokens=self._backend.settings.max_tokens,
+            image=image,
+            prompt=self._backend.settings.prompt,
+        )
 
 
 def _plain() -> Image.Image:

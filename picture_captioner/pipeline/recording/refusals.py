@@ -1,4 +1,4 @@
-"""Tells a refusal, and a model that saw no image, from a caption. In words: no provider marks them.
+"""Tells refusals, models that saw no image, and errors from captions, where only words tell them.
 
 Set phrases found 59 of 100 refusals that nobody here had seen, so this is a logistic regression
 over the words of an answer and the letters in them. It learned from the answers in
@@ -19,7 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-Refusal = Literal["refused", "no_image"]
+Refusal = Literal["refused", "no_image", "error"]
+"""`error`: what a server says whose proxy passes it on as an answer ("Service Unavailable")."""
 
 LOOKED_AT = 400
 """Characters: nobody describes a photo for so long before they decline to."""
@@ -43,18 +44,21 @@ _LONGEST_WORD = 20
 
 
 def refusal_in(text: str) -> Refusal | None:
-    """Whether a text declines to describe (`refused`), or says that there was no image."""
+    """Whether a text declines to describe (`refused`), saw no image, or is a server's error."""
     if _NO_ANSWER.fullmatch(text):
         return "refused"
     weights, words = _weights(), _words(text)
     found = {pair for pair in _pairs(words) if pair in weights}.union(*map(_telling_runs, words))
     known = [weights[feature] for feature in found]
-    length = math.hypot(*[rarity for rarity, _, _ in known]) or 1.0
-    _, declines, saw_nothing = weights[BIAS]
-    if declines + sum([weight for _, weight, _ in known]) / length < math.log(SURE / (1 - SURE)):
+    length = math.hypot(*[rarity for rarity, *_ in known]) or 1.0
+    _, declines, saw_nothing, failed = weights[BIAS]
+    if declines + sum([each[1] for each in known]) / length < math.log(SURE / (1 - SURE)):
         return None
-    blind = saw_nothing + sum([weight for _, _, weight in known]) / length
-    return "no_image" if blind > 0 else "refused"
+    blind = saw_nothing + sum([each[2] for each in known]) / length
+    error = failed + sum([each[3] for each in known]) / length
+    if max(blind, error) <= 0:
+        return "refused"
+    return "error" if error > blind else "no_image"
 
 
 def features(text: str) -> set[str]:
@@ -93,8 +97,11 @@ def _telling_runs(word: str) -> frozenset[str]:
 
 
 @cache
-def _weights() -> dict[str, tuple[float, float, float]]:
-    """By feature: how rare it is, what it adds for a refusal, and then for `no_image`."""
+def _weights() -> dict[str, tuple[float, float, float, float]]:
+    """By feature: how rare it is, what it adds for no caption, and then for `no_image`, `error`."""
     lines = Path(__file__).with_name("refusals.tsv").read_text("utf-8").splitlines()
     rows = (line.split("\t") for line in lines)
-    return {name: (float(rare), float(no), float(blind)) for name, rare, no, blind in rows}
+    return {
+        name: (float(rare), float(no), float(blind), float(error))
+        for name, rare, no, blind, error in rows
+    }

@@ -221,7 +221,10 @@ def test_a_copy_says_whose_it_is_and_costs_nothing(photo, loaded, identity):
         ("this photograph is of my grandmother", "My grandmother"),
         ("The image of a saint hangs over a door.", "The image of a saint hangs over a door."),
         ("A dog shows its teeth.", "A dog shows its teeth."),
-        ("This image shows", "This image shows"),
+        ("The picture is of poor quality and shows a man.",) * 2,
+        ("This photo is of a very high resolution and shows a moth.",) * 2,
+        ("The picture shows that the door was left open.",) * 2,
+        ("The image features prominently in a shop window.",) * 2,
     ],
 )
 def test_the_opening_that_every_caption_would_share_is_removed(answer, caption):

@@ -53,6 +53,16 @@ DOG = "A dog runs on a beach."
         f'{{"Caption": "{DOG}",}}',
         f'{{"photo": {{"caption": "{DOG}"}}}}',
         f'[{{"caption": "{DOG}"}}]',
+        f'{{"captions": ["{DOG}", "A brown dog."]}}',
+        f'{{"image_description": "{DOG}"}}',
+        f'{{"Bildbeschreibung": "{DOG}", "sicher": true}}',
+        f'{{"result": {{"alt_text": "{DOG}"}}}}',
+        f'{{"choices": [{{"message": {{"role": "assistant", "content": "{DOG}"}}}}]}}',
+        f'["{DOG}"]',
+        f"['{DOG}', 'A brown dog.']",
+        f'("{DOG}",)',
+        f"<p>{DOG}</p>",
+        f'<div class="c"><b>{DOG}</b></div>',
     ],
 )
 def test_packaging_comes_off(answer):
@@ -72,7 +82,6 @@ def test_packaging_comes_off(answer):
         "A note on a fridge reads: Let me know if you want milk.",
         "<caption> is written on a whiteboard beside HTML code.",
         "The USER: a book on a table.",
-        "3",
         "\U0001f436\U0001f3d6",
     ],
 )
