@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.backends.base import Caption
-from picture_captioner.backends.usage import added
+from picture_captioner.backends.usage import MOST_DOLLARS, added
 from picture_captioner.errors import CeilingReachedError, Usage
 from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.pipeline.asking.prices import MOST_PER_MILLION, OwnPrice, Prices
@@ -85,7 +85,8 @@ def test_what_was_billed_is_never_forgotten_by_adding_or_billing(share, tried):
         assert billed["requests"] == first.get("requests", 1) + attempts - 1
         assert billed.get("cost_usd") == first["cost_usd"] if "cost_usd" in first else True
         assert ("cost_usd" in billed) >= ("cost_usd" in first)
-        assert judge_answer(Caption("A lake.", **billed)).usage == billed
+        kept = judge_answer(Caption("A lake.", **billed)).usage
+        assert kept == billed or billed["cost_usd"] > MOST_DOLLARS
 
     check()
     tried("bills added and completed", examples)

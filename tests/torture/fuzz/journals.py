@@ -34,7 +34,7 @@ WORDS = (
 def reading(data: bytes, folder: Path) -> None:
     """The fast way (runs of lines) and the slow one (line by line) find the same."""
     fast = _index(data)
-    with mock.patch.object(reader, "CHUNK_BYTES", 7):
+    with mock.patch("picture_captioner.journal.lines.CHUNK_BYTES", 7):
         assert _index(data) == fast
     slow = JournalIndex()
     for line in read_lines(io.BytesIO(data)):
