@@ -63,6 +63,39 @@ def test_a_file_is_added_to_and_nothing_is_repeated(here, plugin):
     assert names == ["0.jpg", "1.jpg", "2.jpg", "9.jpg"]
 
 
+@pytest.mark.parametrize("name", ["c.jsonl", "photos/0.jpg", "link.csv", "config.env"])
+@pytest.mark.parametrize("command", [("export",), ("export", "--format=csv"), ("people", "export")])
+def test_no_file_of_another_kind_is_written_over(here, name, command):
+    (here / "link.csv").symlink_to("c.jsonl")
+    (here / "config.env").write_text("# mine")
+    before = (here / name).read_bytes()
+    where = name if "people" in command else f"--out={name}"
+    done = caption(*command, *HERE, where, cwd=here)
+    assert done.returncode == 64, done.stderr
+    assert "name another file" in done.stderr
+    assert (here / name).read_bytes() == before
+
+
+def test_the_log_is_not_written_into_a_journal_or_a_photo(here):
+    for name in ("c.jsonl", "photos/0.jpg"):
+        before = (here / name).read_bytes()
+        done = caption("run", *HERE, "--backend=mock", cwd=here, CAPTION_LOG_FILE=name)
+        assert done.returncode == 78, done.stderr
+        assert "set LOG_FILE to another file" in done.stderr
+        assert (here / name).read_bytes() == before
+
+
+def test_an_export_takes_the_place_of_one_that_a_spreadsheet_program_saved(here):
+    for command, where in (("export", "--out=a.csv"), ("people", "a.csv")):
+        words = ("export", "--format=csv") if command == "export" else ("people", "export")
+        (here / "a.csv").unlink(missing_ok=True)
+        for change in (b"", b"\xef\xbb\xbf"):
+            assert caption(*words, *HERE, where, cwd=here).returncode == 0
+            rows = (here / "a.csv").read_bytes().removeprefix(b"\xef\xbb\xbf")
+            (here / "a.csv").write_bytes(change + rows.replace(b",", b";"))
+        assert caption(*words, *HERE, where, cwd=here).returncode == 0
+
+
 def test_a_spreadsheet_that_was_not_changed_changes_nothing(here):
     spreadsheet(here, lambda row: None)
     before = (here / "c.jsonl").read_bytes()

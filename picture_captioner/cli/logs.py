@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 from pathlib import Path
 
 from pythonjsonlogger.json import JsonFormatter
@@ -12,6 +13,7 @@ from pythonjsonlogger.json import JsonFormatter
 from picture_captioner.cli.terminal import Verbosity, say
 from picture_captioner.errors import ConfigurationError
 from picture_captioner.foreign_text import without_secrets
+from picture_captioner.journal.durable import is_another
 
 _HTTP_LIBRARIES = (
     "httpx",
@@ -27,6 +29,8 @@ _HTTP_LIBRARIES = (
     "asyncio",
 )
 _FIELDS = ("asctime", "levelname", "name", "message")
+_BEGINNING = re.compile(rb'(?!SQLite format|\{"rel_path")[^\x00-\x08\x80-\xff]')
+"""Of a log and whatever else a shell put there, but of no journal, database or photo."""
 
 
 class _RedactingFormatter(JsonFormatter):
@@ -75,9 +79,13 @@ def configure_logging(path: Path, level: str) -> None:
     """Send everything that is logged, warnings too, to the file, but for the keys.
 
     Raises:
-        ConfigurationError: the file cannot be opened.
+        ConfigurationError: the file cannot be opened, or is something else.
     """
     try:
+        if is_another(path, _BEGINNING):
+            raise ConfigurationError(
+                f"{path} is there and is no log of this program: set LOG_FILE to another file"
+            )
         handler = _PrivateFileHandler(path)
     except OSError as error:
         raise ConfigurationError(

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -120,6 +121,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         sync_directory(path.parent)
     except OSError as error:
         raise ReplacedError(error.errno, error.strerror) from error
+
+
+def is_another(path: Path, beginning: re.Pattern[bytes]) -> bool:
+    """Whether a file is there that does not begin so: to write into it would destroy it.
+
+    An empty file, a pipe or a device is none.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as stream:
+        return beginning.match(stream.read(200)) is None
 
 
 _TRIES = 100

@@ -41,6 +41,16 @@ def log(tmp_path):
     logging.captureWarnings(False)
 
 
+@pytest.mark.parametrize(
+    "begun", [b'{"rel_path":"a.jpg"}\n', b"\xff\xd8\xff\xe0", b"SQLite format 3"]
+)
+def test_no_other_file_is_written_into(log, begun):
+    log.path.write_bytes(begun)
+    with pytest.raises(ConfigurationError, match="is no log of this program"):
+        log()
+    assert log.path.read_bytes() == begun
+
+
 def test_each_event_is_one_json_line_with_its_fields(log):
     lines = log()
     logging.getLogger("caption.photo").warning(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from picture_captioner.cli.flags import Flags, one_of, words_in
 from picture_captioner.cli.terminal import count, output_errors, say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, OutputError, Status, UsageError
+from picture_captioner.journal.durable import is_another
 from picture_captioner.journal.reading import read_captions
 from picture_captioner.journal.record import Entry, Record
 from picture_captioner.journal.rows import TagDecisions, tag_key
@@ -35,6 +37,12 @@ from picture_captioner.writeback.export import ALWAYS, GROUPS, SPREADSHEET, iden
 if TYPE_CHECKING:
     from typing import TextIO
 
+_BEGINNINGS = {
+    "csv": re.compile(rb'(?:\xef\xbb\xbf)?"?rel_path"?[,;\t]"?caption'),
+    "jsonl": re.compile(rb'\{"(?:rel_path|content_sha256)": '),
+}
+"""Of what `export` wrote, also after a spreadsheet program saved it."""
+
 
 def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embeddings: bool) -> int:
     """Write a line for each photo of the journal and the library; as CSV, for each caption.
@@ -46,6 +54,7 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
     groups = words_in("--only", only, GROUPS)
     one_of("--format", form, ("jsonl", "csv"))
     settings = flags.settings()
+    _refuse_another(out, settings, form)
     before = _written(out) if form == "jsonl" else set()
     with ExitStack() as held:
         library = held.enter_context(Library.open(settings.library_home, say))
@@ -61,6 +70,24 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
     if out is not None:
         say(f"{count(number)} written to {out}")
     return ExitCode.DONE
+
+
+def _refuse_another(out: Path | None, settings: Settings, form: str) -> None:
+    try:
+        if out is None or not (
+            is_another(out, _BEGINNINGS[form])
+            or (
+                (out.exists() and settings.captions_jsonl.exists())
+                and out.samefile(settings.captions_jsonl)
+            )
+        ):
+            return
+    except OSError as error:
+        raise OutputError(f"cannot write {out}: {error.strerror}") from error
+    raise UsageError(
+        f"--out {out}: a file is there that is no export as {form}, and it would be destroyed; "
+        "name another file, or delete that one"
+    )
 
 
 def _opened(out: Path | None, held: ExitStack, *, append: bool) -> TextIO:

@@ -20,10 +20,11 @@ from picture_captioner.cli.commands.people_decisions import (
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.errors import ExitCode, OutputError, UsageError
-from picture_captioner.journal.durable import replacing
+from picture_captioner.journal.durable import is_another, replacing
 from picture_captioner.writeback.edits import read_text
 
 COLUMNS = ("id", "name", "hidden", "faces", "photos", "first_photo")
+_BEGINNING = re.compile(rb'(?:\xef\xbb\xbf)?"?id"?[,;\t]"?name')
 _TRUE, _FALSE = {"yes", "true", "1", "x"}, {"", "no", "false", "0"}
 _LARGEST = 64 << 20
 _GUARD = re.compile(r"^'(?=[=+\-@'])")
@@ -34,6 +35,7 @@ def export_people(flags: Flags, path: Path) -> int:
     """Write a row for every person.
 
     Raises:
+        UsageError: another file is there.
         OutputError: it cannot be written; an older file is as it was.
     """
     with known_people(flags) as known:
@@ -49,6 +51,11 @@ def export_people(flags: Flags, path: Path) -> int:
             for person in known.view.persons
         ]
     try:
+        if is_another(path, _BEGINNING):
+            raise UsageError(
+                f"{path}: a file is there that is no table of people, and it would be destroyed; "
+                "name another file, or delete that one"
+            )
         with replacing(path) as stream:
             text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="", write_through=True)
             writer = csv.writer(text, lineterminator="\r\n")
