@@ -7,6 +7,7 @@ says where the limits are from.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from picture_captioner.batch.service import (
     ResultsCutError,
     count_in,
     id_in,
+    object_in,
 )
 from picture_captioner.errors import BackendUnavailableError, TransientError
 from picture_captioner.foreign_text import clean
@@ -93,7 +95,8 @@ class AnthropicJobs(BatchService):
         """The job in the name of the first request; None for jobs whose results are gone."""
         try:
             for answered in self._results(remote):
-                return answered.custom_id.rpartition("-")[0]
+                if answered.custom_id:
+                    return answered.custom_id.rpartition("-")[0]
         except (JobGoneError, ResultsCutError):
             return None
         return None
@@ -105,9 +108,11 @@ class AnthropicJobs(BatchService):
     def _results(self, remote: RemoteJob) -> Iterator[Answered]:
         self._check_url(remote.results)
         with self.faults():
-            try:
-                for line in self.client.messages.batches.results(remote.id):
-                    yield Answered(str(getattr(line, "custom_id", "")), self._answer(line))
+            try:  # the SDK's own decoder ends at the first damaged line
+                with contextlib.closing(
+                    self.client.messages.batches.results(remote.id).http_response
+                ) as response:
+                    yield from self.answers_in(response.iter_bytes())
             except (httpx2.HTTPError, ValueError) as error:
                 raise self.broken_off(error) from None
 
@@ -123,20 +128,21 @@ class AnthropicJobs(BatchService):
         if "//" in url and urlsplit(url)[:2] != own[:2]:
             raise BackendUnavailableError(f"{self.host}: {OTHER_HOST} ({urlsplit(url).hostname})")
 
-    def _answer(self, line: Any) -> Answer:
-        result: Any = getattr(line, "result", None)
-        kind = getattr(result, "type", None)
+    def answer_in(self, found: dict[str, Any]) -> Answer:
+        """The message in `result`, or what became of the request."""
+        result = object_in(found, "result")
+        kind = result.get("type")
         if kind == "succeeded":
-            return self.read(result.message.to_dict())
+            return self.read(object_in(result, "message"))
         if kind == "errored":
-            return self._failure(result.error)
+            return self._failure(object_in(result, "error"))
         if kind in {"expired", "canceled"}:
             return NotAnsweredError("the job ended before this photo's turn", code=str(kind))
         return TransientError(f"{self.host} gave no result of its form", code="bad_answer")
 
-    def _failure(self, error: Any) -> Answer:
-        inner = getattr(error, "error", None) or error
-        kind, text = str(getattr(inner, "type", "")), str(getattr(inner, "message", ""))
+    def _failure(self, error: dict[str, Any]) -> Answer:
+        inner = object_in(error, "error") or error
+        kind, text = str(inner.get("type", "")), str(inner.get("message", ""))
         return self.verdict(_STATUS_OF.get(kind, 500), kind, clean(text, 300))
 
     def cancel(self, remote_id: str) -> None:

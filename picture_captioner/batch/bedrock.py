@@ -33,6 +33,7 @@ from picture_captioner.batch.service import (
     NotAnsweredError,
     RemoteJob,
     id_in,
+    object_in,
 )
 from picture_captioner.errors import (
     AccessDeniedError,
@@ -85,6 +86,7 @@ class BedrockJobs(BatchService):
         files_kept="in your S3 bucket, until 'caption.py batch collect' deletes them",
         least=100,
     )
+    id_field: ClassVar[str] = "recordId"
 
     def __init__(self, backend: CaptionBackend) -> None:
         """Open the clients.
@@ -179,7 +181,8 @@ class BedrockJobs(BatchService):
         manifests = [file for file in files if file[0].key.endswith(f"/{_MANIFEST}")]
         said = [_succeeded(b"".join(self._pieces(*manifest))) for manifest in manifests]
         outputs = [file for file in files if file[0].key.endswith(".jsonl.out")]
-        lines = itertools.chain.from_iterable(itertools.starmap(self._lines, outputs))
+        answers = (self.answers_in(self._pieces(*output)) for output in outputs)
+        lines = itertools.chain.from_iterable(answers)
         return self.counted(lines, max([remote.answered, *said]), remote)
 
     def _files(self, folder: str | None) -> Iterator[tuple[_Place, str, int]]:
@@ -206,20 +209,12 @@ class BedrockJobs(BatchService):
                 raise self.broken_off()
             yield part
 
-    def _lines(self, place: _Place, tag: str, size: int) -> Iterator[Answered]:
-        rest = b""
-        for piece in itertools.chain(self._pieces(place, tag, size), [b"\n"]):
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
-                if line.strip():
-                    yield self._answered(line)
-
-    def _answered(self, line: bytes) -> Answered:
-        name, found = self.parsed(line, "recordId")
-        body, error = found.get("modelOutput"), found.get("error")
-        if isinstance(body, dict):
-            return Answered(name, self.read(body))
-        return Answered(name, self._failure(error if isinstance(error, dict) else {}))
+    def answer_in(self, found: dict[str, Any]) -> Answer:
+        """The answer in `modelOutput`, or what `error` says."""
+        body = found.get("modelOutput")
+        return (
+            self.read(body) if isinstance(body, dict) else self._failure(object_in(found, "error"))
+        )
 
     def _failure(self, error: dict[str, Any]) -> Answer:
         """A verdict by its HTTP status; what AWS says of expiry is told (docs/batch.md)."""

@@ -19,6 +19,7 @@ from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState
 from picture_captioner.batch.service import (
     Answer,
     BatchService,
+    DamagedLineError,
     JobGoneError,
     RemoteJob,
     ResultsCutError,
@@ -47,14 +48,17 @@ _AT_ONCE = 200
 class Collected:
     """What came of a job.
 
-    `failed` are photos with a verdict, and its code; `unanswered` counts those without, by reason,
-    and `strays` the answers that are nobody's.
+    `failed` are photos with a verdict, and its code; `unanswered` counts those without, by reason;
+    `strays` the answers that are nobody's, and `damaged` the lines that are no answers. `lost` are
+    the photos whose answers these may have been.
     """
 
     captioned: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     unanswered: Counter[str] = field(default_factory=Counter)
     strays: int = 0
+    damaged: int = 0
+    lost: int = 0
     cost_usd: float = 0.0
 
 
@@ -81,31 +85,55 @@ class Collecting:
             ResultsCutError, JobGoneError, TransientError: not all arrived; what did is written.
         """
         done = {record.rel_path for record in read_job(self._journal.path, self._job.id)}
-        seen: set[int] = set()
+        worth: dict[int, int] = {}
+        errors: dict[int, tuple[AskedPhoto, Answer]] = {}
         group: list[Record] = []
         try:
             for photo, answer in self._arrived(remote):
-                if photo.n in seen:
-                    self.result.strays += 1
+                earlier, worth_now = worth.get(photo.n, -1), _worth(answer)
+                self.result.strays += earlier >= 0
+                if worth_now <= earlier:
                     continue
-                seen.add(photo.n)
+                worth[photo.n] = worth_now
+                if worth_now < _CAPTION:
+                    errors[photo.n] = photo, answer  # a caption may stand behind it
+                    continue
+                errors.pop(photo.n, None)
                 if photo.rel_path not in done:
                     group += self._records(photo, answer)
                 if len(group) >= _AT_ONCE:
                     self._journal.append(*group)
                     group.clear()
         finally:
+            for photo, answer in errors.values():
+                if photo.rel_path not in done:
+                    group += self._records(photo, answer)
             self._journal.append(*group)
-        missing = len(self._job.photos) - len(seen)
-        if missing and remote.complete:
+        self._count_missing(remote, answered=len(worth))
+        return self._added_up()
+
+    def _count_missing(self, remote: RemoteJob, answered: int) -> None:
+        """Add up the photos without an answer: as many as there are damaged lines, and the others.
+
+        Raises:
+            ResultsCutError: most lines are damaged, or the provider says that there are others.
+        """
+        missing = len(self._job.photos) - answered
+        self.result.lost = min(missing, self.result.damaged)
+        others = missing - self.result.lost
+        given_up = f"give them up with 'caption.py batch ignore {self._job.id}'"
+        if self.result.lost > answered:  # the page of some proxy, perhaps
+            raise ResultsCutError(
+                f"{self.result.damaged:,} lines of what {self._service.host} sent as answers are "
+                f"none, and {missing:,} photos have no answer: collect again later, or {given_up}"
+            )
+        if others and remote.complete:
             raise ResultsCutError(
                 f"{self._service.host} says that job {self._job.id} is complete and gave no answer "
-                f"for {missing:,} of its photos: collect again later, or give them up with "
-                f"'caption.py batch ignore {self._job.id}'"
+                f"for {others:,} of its photos: collect again later, or {given_up}"
             )
-        if missing:
-            self.result.unanswered["no answer"] += missing
-        return self._added_up()
+        if others:
+            self.result.unanswered["no answer"] += others
 
     def _added_up(self) -> Collected:
         """By the journal, which also has what an earlier collect wrote before it was killed."""
@@ -122,7 +150,9 @@ class Collecting:
     def _arrived(self, remote: RemoteJob) -> Iterator[tuple[AskedPhoto, Answer]]:
         for custom_id, answer in self._service.answers(remote):
             photo = self._job.photo_of(custom_id)
-            if photo is None:
+            if isinstance(answer, DamagedLineError):
+                self.result.damaged += 1
+            elif photo is None:
                 self.result.strays += 1
             else:
                 yield photo, answer
@@ -173,6 +203,14 @@ class Collecting:
         return Identity(facts["backend"], facts["model"], photo.prompt_sha256, placeholder=False)
 
 
+_CAPTION = 2
+
+
+def _worth(answer: Answer) -> int:
+    """Which of two answers about one photo counts: a caption, then a verdict, then none."""
+    return _CAPTION if isinstance(answer, Caption) else int(isinstance(answer, PhotoError))
+
+
 def collect(
     service: BatchService,
     journal: Journal,
@@ -206,7 +244,7 @@ def collect(
             captioned=found.captioned,
             failed=len(found.failed),
             again=[path for path, code in found.failed.items() if again(code)],
-            unanswered=found.unanswered.total(),
+            unanswered=found.unanswered.total() + found.lost,
             cost_usd=round(found.cost_usd, 6),
         )
     _delete_files(service, ledger, job, remote)

@@ -46,6 +46,7 @@ class GeminiJobs(BatchService):
         files_kept="for 48 hours, the answers until they are deleted, which "
         "'caption.py batch collect' does",
     )
+    id_field: ClassVar[str] = "key"
 
     def request(self, custom_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """A line of the input file; `store` is a field of single requests only."""
@@ -92,16 +93,14 @@ class GeminiJobs(BatchService):
             with self.faults():
                 self.client.files.download(file=remote.results, destination=cast(io.IOBase, file))
             file.seek(0)
-            for line in file:
-                if line.strip():
-                    yield self._answered(line)
+            yield from self.answers_in(file)
 
-    def _answered(self, line: bytes) -> Answered:
-        key, found = self.parsed(line, "key")
+    def answer_in(self, found: dict[str, Any]) -> Answer:
+        """The content in `response`, or what `error` says."""
         response = found.get("response")
         if isinstance(response, dict):
-            return Answered(key, self.read(response))
-        return Answered(key, self._failure(found.get("error") or found.get("status")))
+            return self.read(response)
+        return self._failure(found.get("error") or found.get("status"))
 
     def _failure(self, error: object) -> Answer:
         details = error if isinstance(error, dict) else {}

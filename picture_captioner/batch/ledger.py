@@ -110,7 +110,8 @@ class Job:
     def photo_of(self, custom_id: str) -> AskedPhoto | None:
         """The photo behind the name that a request had; None for a name of nobody's."""
         job, _, number = custom_id.rpartition("-")
-        return self.photos.get(int(number)) if job == self.id and number.isdecimal() else None
+        known = number.isdecimal() and len(number) < 10
+        return self.photos.get(int(number)) if job == self.id and known else None
 
     def seconds_since(self, now: float) -> float:
         """How long ago its last state was written."""

@@ -8,7 +8,6 @@ are from.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -35,6 +34,7 @@ from picture_captioner.batch.service import (
     ResultsCutError,
     count_in,
     id_in,
+    object_in,
 )
 from picture_captioner.errors import ConfigurationError, JournalError, TransientError
 from picture_captioner.foreign_text import clean
@@ -106,23 +106,19 @@ class OpenAIFiles(BatchService):
     def _lines(self, file_id: str) -> Iterator[Answered]:
         with self.faults(), self.client.files.with_streaming_response.content(file_id) as response:
             try:
-                for line in response.iter_lines():
-                    if line.strip():
-                        yield self._answered(json.loads(line))
+                yield from self.answers_in(response.iter_bytes())
             except (httpx2.HTTPError, ValueError) as error:
                 raise self.broken_off(error) from None
 
-    def _answered(self, line: dict[str, Any]) -> Answered:
-        response, error = line.get("response") or {}, line.get("error") or {}
+    def answer_in(self, found: dict[str, Any]) -> Answer:
+        """The answer in `response`, or what `error` says."""
+        response, error = object_in(found, "response"), found.get("error") or {}
         status, body = response.get("status_code"), response.get("body")
-        answer: Answer
-        if error.get("code") in _NOT_ANSWERED:
-            answer = NotAnsweredError("the job ended before this photo's turn", code="expired")
-        elif status == 200 and isinstance(body, dict):
-            answer = self.read(body)
-        else:
-            answer = self._failure(status, body or error)
-        return Answered(str(line.get("custom_id")), answer)
+        if object_in(found, "error").get("code") in _NOT_ANSWERED:
+            return NotAnsweredError("the job ended before this photo's turn", code="expired")
+        if status == 200 and isinstance(body, dict):
+            return self.read(body)
+        return self._failure(status, body or error)
 
     def _failure(self, status: object, body: object) -> Answer:
         if not isinstance(status, int) or status < 400:
@@ -285,16 +281,19 @@ class RunFiles(OpenAIFiles):
 
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
         """The lines of the file of answers."""
+        path = Path(remote.results)
         try:
-            with Path(remote.results).open("rb") as file:
-                for line in file:
-                    if line.strip():
-                        yield self._answered(json.loads(line))
-        except (OSError, ValueError) as error:
-            raise ResultsCutError(
-                f"{Path(remote.results).name} breaks off or cannot be read ({error}); what is "
-                "whole is kept: copy it once more and collect again"
-            ) from None
+            with path.open("rb") as file:
+                yield from self.answers_in(file)
+        except OSError as error:
+            raise ResultsCutError(f"{path} cannot be read: {error.strerror}") from None
+
+    def broken_off(self, error: object = "") -> ResultsCutError:  # noqa: ARG002
+        """For a file that was not copied to its end."""
+        return ResultsCutError(
+            f"the file of answers in {self._folder} breaks off; what is whole is kept: copy it "
+            "once more and collect again"
+        )
 
     def cancel(self, remote_id: str) -> None:
         """Nobody works on it here; the files are deleted."""

@@ -18,6 +18,7 @@ from typing import IO, Any, ClassVar, NamedTuple, TypeAlias
 import msgspec
 
 from picture_captioner.backends.base import BackendSettings, Caption, CaptionBackend
+from picture_captioner.backends.http_service import NO_PROTOCOL
 from picture_captioner.backends.registry import backend_class
 from picture_captioner.backends.usage import count
 from picture_captioner.errors import (
@@ -87,6 +88,10 @@ class NotAnsweredError(TransientError):
     """Expired or cancelled before the model saw it: not billed, and no verdict on the photo."""
 
 
+class DamagedLineError(TransientError):
+    """What stands among the answers is none of a form that names its request."""
+
+
 class JobGoneError(BackendUnavailableError):
     """The provider does not know the job, or has deleted its answers."""
 
@@ -111,6 +116,12 @@ def count_in(counts: object, name: str) -> int:
     return count(getattr(counts, name, None)) or 0
 
 
+def object_in(found: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The object in a field; an empty one where there is something else."""
+    value = found.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 class BatchService(ABC):
     """A provider's batch API."""
 
@@ -122,6 +133,8 @@ class BatchService(ABC):
     shows_our_ids: ClassVar[bool] = True
     """Whether its list of jobs says which are ours."""
     sends_file_first: ClassVar[bool] = True
+    id_field: ClassVar[str] = "custom_id"
+    """Where an answer says which request it is for."""
 
     def __init__(self, backend: CaptionBackend) -> None:
         """`backend`: as `transport` makes it."""
@@ -195,6 +208,10 @@ class BatchService(ABC):
         """
 
     @abstractmethod
+    def answer_in(self, found: dict[str, Any]) -> Answer:
+        """What an entry of the answers says of its photo."""
+
+    @abstractmethod
     def cancel(self, remote_id: str) -> None:
         """Ask the provider to stop; what is answered by then is billed and can be collected."""
 
@@ -226,17 +243,33 @@ class BatchService(ABC):
                 "collect again later"
             )
 
-    def parsed(self, line: bytes, name: str) -> tuple[str, dict[str, Any]]:
-        """A line of answers: the id of its request, in the field of that name, and all of it.
+    def answers_in(self, pieces: Iterable[bytes]) -> Iterator[Answered]:
+        """The answers in a file of lines; a damaged line holds up none of those behind it.
 
         Raises:
-            ResultsCutError: it is not whole.
+            ResultsCutError: the last one ends in the middle.
         """
+        for line in filter(bytes.strip, _lines(pieces)):
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                if not line.endswith(b"\n") and line.lstrip().startswith(b"{"):
+                    raise self.broken_off() from None
+                found = None
+            yield self.answered(found)
+
+    def answered(self, found: object) -> Answered:
+        """One entry of the answers, whatever it is."""
+        name = found.get(self.id_field) if isinstance(found, dict) else None
+        if not isinstance(found, dict) or not isinstance(name, str):
+            return Answered("", DamagedLineError(f"{self.host} sent a line that is no answer"))
         try:
-            found = json.loads(line)
-            return str(found[name]), found
-        except (ValueError, KeyError, TypeError):
-            raise self.broken_off() from None
+            return Answered(name, self.answer_in(found))
+        except NO_PROTOCOL:  # nobody validated it
+            return Answered(name, self._formless())
+
+    def _formless(self) -> TransientError:
+        return TransientError(f"{self.host} gave no answer of its form", code="bad_answer")
 
     def broken_off(self, error: object = "") -> ResultsCutError:
         """For answers that end in the middle of one."""
@@ -259,13 +292,25 @@ class BatchService(ABC):
             caption: Caption = self.backend.read_body(body)
         except CaptionerError as error:
             return error
-        except (ValueError, TypeError, AttributeError, RecursionError):  # nobody validated it
-            return TransientError(f"{self.host} gave no answer of its form", code="bad_answer")
+        except NO_PROTOCOL:  # nobody validated it
+            return self._formless()
         return caption
 
     def close(self) -> None:
         """Close the connections."""
         self.backend.close()
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a file that comes in pieces, each with its end, if it has one."""
+    begun: list[bytes] = []
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        for other in others:
+            yield b"".join(begun) + b"\n"
+            begun = [other]
+    yield b"".join(begun)
 
 
 _SERVICES = {

@@ -19,6 +19,7 @@ from picture_captioner.batch.service import (
     Limits,
     NotAnsweredError,
     RemoteJob,
+    object_in,
 )
 from picture_captioner.errors import TransientError
 
@@ -37,6 +38,8 @@ class XaiJobs(OpenAIFiles):
         "photos",
     )
 
+    id_field: ClassVar[str] = "batch_request_id"
+
     def create(self, job_id: str, file_id: str, body: IO[bytes]) -> str:  # noqa: ARG002
         """Create the job for the file."""
         made = self._post("/batches", {"name": job_id, "input_file_id": file_id})
@@ -49,23 +52,21 @@ class XaiJobs(OpenAIFiles):
     def listed(self) -> Iterator[RemoteJob]:
         """All jobs of the team, page by page."""
         for page in self._pages("/batches", MOST_LISTED // _PAGE):
-            yield from map(_remote, page.get("batches") or ())
+            yield from (_remote(one) for one in _list(page, "batches") if isinstance(one, dict))
 
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
         """The results, page by page."""
-        lines = (
-            Answered(str(line.get("batch_request_id")), self._result(line))
-            for page in self._pages(f"/batches/{remote.id}/results", None)
-            for line in page.get("results") or ()
-        )
-        return self.counted(lines, remote.answered, remote)
+        pages = self._pages(f"/batches/{remote.id}/results", None)
+        found = (entry for page in pages for entry in _list(page, "results"))
+        return self.counted(map(self.answered, found), remote.answered, remote)
 
-    def _result(self, line: dict[str, Any]) -> Answer:
-        result = line.get("batch_result") or {}
-        response = (result.get("response") or {}).get("chat_get_completion")
+    def answer_in(self, found: dict[str, Any]) -> Answer:
+        """The completion in `batch_result`, or what its error says."""
+        result = object_in(found, "batch_result")
+        response = object_in(result, "response").get("chat_get_completion")
         if isinstance(response, dict):
             return self.read(response)
-        error = result.get("error") or line.get("error_message") or {}
+        error = result.get("error") or found.get("error_message") or {}
         if isinstance(error, dict) and str(error.get("code", "")).lower() in {
             "cancelled",
             "expired",
@@ -105,6 +106,11 @@ def _object(found: object) -> dict[str, Any]:
     return found
 
 
+def _list(page: dict[str, Any], name: str) -> list[object]:
+    found = page.get(name) or []
+    return found if isinstance(found, list) else [found]
+
+
 def _text(found: dict[str, Any], name: str) -> str:
     value = found.get(name)
     if not isinstance(value, str) or not value:
@@ -114,7 +120,7 @@ def _text(found: dict[str, Any], name: str) -> str:
 
 def _remote(batch: dict[str, Any]) -> RemoteJob:
     """A job has ended when it has requests and none of them is pending."""
-    state = batch.get("state") or {}
+    state = object_in(batch, "state")
     counts = {name: _count(state, f"num_{name}") for name in ("requests", "pending", "success")}
     cancelled = bool(batch.get("cancel_time"))
     ended = counts["requests"] > 0 and counts["pending"] == 0

@@ -90,6 +90,68 @@ def test_results_that_break_off_are_collected_in_the_end(any_desk):
     desk.check_answers()
 
 
+NO_ANSWERS = (None, 7, [], "text", {}, {"custom_id": 5})
+NO_JSON = (b"<html>oops</html>", b"[" * 100_000, b"\xff\xfe", b'{"custom_id": "x", ')
+
+
+def _formless(line):
+    """The line with a word where an object belongs, and its request's name as it was."""
+    return {name: value if isinstance(value, str) else "a word" for name, value in line.items()}
+
+
+def test_damaged_lines_hold_up_no_answer(any_desk):
+    """One is instead of an answer, one of another form; the others stand between the answers."""
+    desk, server = any_desk, any_desk.server
+    noise = NO_ANSWERS if server.dialect == "xai" else (*NO_ANSWERS, *NO_JSON)
+    damaged = []
+
+    def damage(lines):
+        if damaged:
+            return lines
+        damaged.append(len(noise) + 1)
+        return [*noise, None, _formless(lines[1]), *lines[2:]]
+
+    server.damage = damage
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert f"{damaged[0]} damaged lines among the answers, passed over: 1 photo" in desk.said
+    assert "1 not answered" in desk.said
+    assert len(desk.of_jobs()) == 9
+    desk.check_answers()
+    server.damage = None
+    assert desk.run("run") == 0, desk.said
+    assert len({record["rel_path"] for record in desk.records()}) == 12
+
+
+def test_a_page_in_place_of_the_answers_is_not_taken_for_them(desk):
+    desk.server.damage = lambda lines: [b"<html>", *[b"<p>log in"] * 20, b"</html>"]
+    assert desk.run("batch", "submit") == 0
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 69, desk.said
+    assert "11 photos have no answer: collect again later" in desk.said
+    assert not desk.server.deleted_files
+    desk.server.damage = None
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert len(desk.of_jobs()) == 11
+
+
+def test_of_two_answers_for_a_photo_the_caption_counts(desk):
+    def damage(lines):
+        asked, other = lines[0]["custom_id"], lines[1]["custom_id"]
+        busy = [desk.server.line(name, "busy", {}) for name in (asked, other)]
+        bad = desk.server.line(lines[2]["custom_id"], "bad_request", {})
+        return [busy[0], bad, *lines, busy[1]]
+
+    desk.server.damage = damage
+    assert desk.run("batch", "submit") == 0
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert "not answered" not in desk.said
+    assert [record["status"] for record in desk.of_jobs()] == ["success"] * 11
+    desk.check_answers()
+
+
 def test_completed_without_a_file_is_not_taken_for_an_answer(desk):
     desk.server.hides_output = True
     assert desk.run("batch", "submit") == 0

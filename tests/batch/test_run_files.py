@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.providers.batch_dialects import OpenAIBatches
 from tests.support import library, records
 
@@ -43,6 +45,23 @@ def test_files_go_out_and_their_answers_come_back(tmp_path, preloaded):
     found = records(tmp_path / "captions.jsonl")
     assert len({r["rel_path"] for r in found}) == len(found) == 5
     assert not list((tmp_path / "jobs").iterdir())
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_damaged_line_of_a_file_is_passed_over(tmp_path, preloaded, end):
+    library(tmp_path / "photos", 3)
+    who = ["--photos-dir=photos", "--backend=compatible", f"--model={MODEL}"]
+    run = preloaded.run("batch", "submit", *who, "--to-files=jobs", cwd=tmp_path)
+    assert run.returncode == 0, run.said
+    (file,) = (tmp_path / "jobs").iterdir()
+    requests = [json.loads(line) for line in file.read_text().splitlines()]
+    lines = [json.dumps(line, ensure_ascii=False) for line in answers_to(requests)]
+    lines[0] = lines[0].replace("A photo", "A\u2028photo")  # a line's end to str.splitlines
+    file.with_name(f"{file.stem}.out.jsonl").write_text("\n".join([*lines[:2], "null", "7"]) + end)
+    run = preloaded.run("batch", "collect", "--photos-dir=photos", cwd=tmp_path)
+    assert run.returncode == 0, run.said
+    assert "2 damaged lines among the answers, passed over: 1 photo pending again" in run.said
+    assert len(records(tmp_path / "captions.jsonl")) == 2
 
 
 def test_files_need_a_model_by_name(tmp_path, preloaded):

@@ -134,7 +134,7 @@ class OpenAIBatches(BatchServer):
             for name, outcome, body in self.lines(batch)
             if (outcome in {"ok", "refused", "broken"}) == (kind == "out")
         ]
-        return Reply("".join(json.dumps(line) + "\n" for line in lines).encode())
+        return Reply(self.as_lines(lines))
 
     def line(self, name: str, outcome: str, body: dict[str, Any]) -> dict[str, Any]:
         failures = {"bad_request": (400, "invalid image"), "busy": (429, "slow down")}
@@ -222,6 +222,7 @@ class XaiBatches(OpenAIBatches):
     def _page(self, batch: Batch, first: int) -> Reply:
         lines = list(self.lines(batch))
         page = [self.line(*line) for line in lines[first : first + self.page]]
+        page = self.damage(page) if self.damage else page
         more = first + self.page < len(lines)
         token = {"pagination_token": str(first + self.page)} if more else {}
         return Reply({"results": page, **token})
@@ -290,7 +291,7 @@ class AnthropicBatches(BatchServer):
             return Reply({"id": batch.id, "type": "message_batch_deleted"})
         if operation == "results":
             lines = [self.line(*line) for line in self.lines(batch)]
-            return Reply("".join(json.dumps(line) + "\n" for line in lines).encode(),
+            return Reply(self.as_lines(lines),
                          headers={"Content-Type": "application/x-jsonl"})  # fmt: skip
         batch.looked_at += operation == "look"
         batch.cancelled = batch.cancelled or operation == "cancel"
@@ -442,7 +443,7 @@ class GeminiBatches(BatchServer):
         if batch is None or self.gone:
             return _failed(404, "file not found")
         lines = [self.line(*line) for line in self.lines(batch)]
-        return Reply("".join(json.dumps(line) + "\n" for line in lines).encode())
+        return Reply(self.as_lines(lines))
 
     def line(self, name: str, outcome: str, body: dict[str, Any]) -> dict[str, Any]:
         codes = {"bad_request": 3, "busy": 8, "expired": 14}

@@ -104,6 +104,7 @@ class BatchServer:
         self.hides_output = False
         self.gone = False
         self.no_jobs = False
+        self.damage: Callable[[list[Any]], list[Any]] | None = None
         self.now = time.time()
         self._lock = threading.RLock()
         self._number = 0
@@ -149,6 +150,12 @@ class BatchServer:
         raise NotImplementedError
 
     # --- the life of a job -----------------------------------------------------------------
+
+    def as_lines(self, found: list[Any]) -> bytes:
+        """A file of answers; what `damage` makes of them may be bytes that are no JSON."""
+        found = self.damage(found) if self.damage else found
+        lines = (line if isinstance(line, bytes) else json.dumps(line).encode() for line in found)
+        return b"".join(line + b"\n" for line in lines)
 
     def refused(self, requests: list[tuple[str, dict[str, Any]]], size: int) -> str | None:
         """Why a file is not taken as a job; None if it is."""

@@ -227,12 +227,12 @@ class BedrockJobsServer(BatchServer):
         succeeded = sum("modelOutput" in line for line in lines)
         manifest = {"totalRecordCount": len(batch.requests), "successRecordCount": succeeded}
         contents = {
-            name: "".join(json.dumps(line) + "\n" for line in lines),
-            f"{folder}/manifest.json.out": json.dumps(manifest),
+            name: self.as_lines(lines),
+            f"{folder}/manifest.json.out": json.dumps(manifest).encode(),
         }
         for path, content in contents.items():
-            self.s3("PUT", path, content.encode())
-            self.files[path] = (path, content.encode())
+            self.s3("PUT", path, content)
+            self.files[path] = (path, content)
 
     def line(self, name: str, outcome: str, body: dict[str, Any]) -> dict[str, Any]:
         codes = {"bad_request": 400, "busy": 429, "expired": 408}

@@ -68,6 +68,11 @@ def _tell_collected(job: Job, found: Collected) -> None:
     say(said)
     for reason, number in found.unanswered.most_common():
         say(f"  {number:>7,} not answered ({reason}), not billed: pending again")
+    if found.damaged:
+        lost = f": {count(found.lost)} pending again, billed or not" if found.lost else ""
+        say(
+            f"  {found.damaged:>7,} damaged lines among the answers, passed over{lost}", always=True
+        )
     if found.strays:
         say(f"  {found.strays:>7,} answers that were not asked for, passed over")
     if problem := job.facts.get("problem"):
