@@ -120,7 +120,7 @@ class DeclaredSettings:
     follow_links: bool = switch(
         "Also what is behind links that lead out of the photos folder.",
         WHICH,
-        on=f"{_RUN} estimate compare report process read status people_scan",
+        on=f"{_RUN} estimate compare report process read status people_scan write undo",
         comment="true: links that lead out of PHOTOS_DIR are followed, and what is behind them "
         "is sent, too.",
     )

@@ -22,6 +22,7 @@ from picture_captioner.journal.reading import read_index
 from picture_captioner.journal.summary import summarize
 from picture_captioner.journal.writing import Journal
 from tests.journal.support import append, caption_of, failure, paths_in, photo, write_lines
+from tests.support import caption as cli
 
 
 def test_a_journal_that_does_not_exist_is_empty(journal_path: Path):
@@ -186,6 +187,20 @@ def test_merge_brings_the_other_machines_lines_once(tmp_path: Path):
     assert caption_of(ours, "2.jpg") == "theirs"
     assert merge(ours, theirs).lines_added == 0
     assert ours.read_bytes() == merged
+
+
+def test_lines_that_lead_out_of_the_photos_directory_are_named_and_not_merged(tmp_path: Path):
+    ours, theirs = tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl"
+    write_lines(ours, photo("1.jpg"))
+    write_lines(theirs, photo("../2.jpg"), photo("/3.jpg"), photo("4.jpg"))
+    result = merge(ours, theirs)
+    assert (result.lines_added, result.damaged) == (1, 2)
+    assert paths_in(ours) == {"1.jpg", "4.jpg"}
+    checked = cli("journal", "check", "--captions-jsonl", theirs, cwd=tmp_path)
+    assert checked.returncode == ExitCode.IO_FAILED
+    assert "line 1 (byte 0) is not a record: rel_path '../2.jpg' is no path" in checked.stdout
+    assert "line 2 " in checked.stdout
+    assert "line 3 " not in checked.stdout
 
 
 def test_stats_count_effective_records_and_every_cent(journal_path: Path):

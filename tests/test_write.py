@@ -271,6 +271,55 @@ def test_a_file_that_is_no_sidecar_is_left_alone_and_the_others_go_on(here):
     assert b"A square" in (here / "photos" / "b.jpg.xmp").read_bytes()
 
 
+def test_nothing_outside_of_the_photos_directory_is_written(here):
+    """Whatever a line from elsewhere says, and wherever a folder leads by now."""
+    other = here / "other"
+    for number, name in enumerate(("1.jpg", "2.jpg", "3.jpg", "linked/4.jpg")):
+        draw(other / name, number)
+    (other / "2.jpg.xmp").write_bytes(FOREIGN)
+
+    def outside():
+        return {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+
+    before = outside()
+    (here / "photos" / "link").symlink_to(other / "linked")
+    paths = ("../other/1.jpg", "../other/2.jpg", str(other / "3.jpg"), "link/4.jpg", "a.jpg")
+    journal(here, {path: {"caption": f"A square {path}"} for path in paths})
+    for to in ("sidecar", *(("embedded",) if shutil.which("exiftool") else ())):
+        for more in ("--dry-run", "--json"):
+            done = caption("write", *HERE, f"--to={to}", more, cwd=here)
+            assert done.returncode == 0, done.stderr
+            assert "rel_path '../other/1.jpg' is no path below" in done.stderr
+            assert "link/4.jpg: a link leads out of photos here" in done.stderr
+            assert outside() == before
+        assert json.loads(done.stdout) == {"written": 1, "left alone": 1}
+    found = caption("search", *HERE, "square", "--paths0", "--captions-only", cwd=here)
+    assert {os.path.basename(path) for path in found.stdout.split("\0")} == {"a.jpg", "4.jpg", ""}
+
+    assert caption("write", *HERE, "--follow-links", cwd=here).returncode == 0
+    assert (other / "linked" / "4.jpg.xmp").exists(), "asked for"
+    refused = caption("undo", *HERE, "--all", cwd=here)
+    assert refused.returncode == 74
+    assert "link/4.jpg.xmp: a link leads out of photos here" in refused.stderr
+    assert (other / "linked" / "4.jpg.xmp").exists()
+    assert not (here / "photos" / "a.jpg.xmp").exists()
+    assert caption("undo", *HERE, "--all", "--follow-links", cwd=here).returncode == 0
+    assert outside() == before
+
+
+def test_an_undo_line_leads_to_no_other_folder(here):
+    assert caption("write", *HERE, cwd=here).returncode == 0
+    (here / "other").mkdir()
+    (here / "photos" / "a.jpg.xmp").rename(here / "other" / "a.jpg.xmp")
+    lines = (here / "c.undo.jsonl").read_text()
+    (here / "c.undo.jsonl").write_text(lines.replace('"a.jpg.xmp"', '"../other/a.jpg.xmp"'))
+    (here / "other" / ".a.jpg.xmp.new").write_text("somebody's")
+    undone = caption("undo", *HERE, "--all", cwd=here)
+    assert undone.returncode == 74
+    assert "'../other/a.jpg.xmp' is no path below photos" in undone.stderr
+    assert sorted(os.listdir(here / "other")) == [".a.jpg.xmp.new", "a.jpg.xmp"]
+
+
 def damaged(folder, before):
     """Sidecars that are neither as they were nor a whole packet, and what was lost of theirs."""
     from picture_captioner.metadata.xmp_packet import XmpPacket

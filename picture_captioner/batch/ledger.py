@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from picture_captioner.journal.append_only import real_journal_path
-from picture_captioner.journal.record import parse_time, utc_now
+from picture_captioner.journal.record import is_rel_path, parse_time, utc_now
 from picture_captioner.journal.rows import RowFile
 from picture_captioner.pipeline.selecting.walk import Photo
 
@@ -263,8 +263,8 @@ def add_up(rows: Iterable[Mapping[str, Any]]) -> dict[str, Job]:
             parse_time(state.get("at", "2026-01-01"))
         except (msgspec.ValidationError, ValueError, KeyError, TypeError):
             continue
-        job.photos.update({photo.n: photo for photo in asked})
-        job.copies += copies
+        job.photos.update({photo.n: photo for photo in asked if is_rel_path(photo.rel_path)})
+        job.copies += [copy for copy in copies if is_rel_path(copy.rel_path)]
         plain = {k: v for k, v in row.items() if k not in {"job", "asked", "copies"}}
         job.facts.update({**plain, **state})
     return {name: job for name, job in jobs.items() if "state" in job.facts}

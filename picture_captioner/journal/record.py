@@ -291,8 +291,8 @@ def _trimmed(entry: Entry, offset: int) -> Entry:
 
     One copy is kept of the values that every record repeats (saves 200 bytes a record).
     """
-    if "\0" in entry.rel_path:
-        raise ValueError("rel_path holds a NUL")
+    if not is_rel_path(entry.rel_path):
+        raise ValueError(f"rel_path {entry.rel_path[:100]!r} is no path below the photos directory")
     entry.caption = None
     entry.offset = offset
     _drop_absurd(entry)
@@ -303,6 +303,16 @@ def _trimmed(entry: Entry, offset: int) -> Entry:
     if entry.prompt_sha256:
         entry.prompt_sha256 = sys.intern(entry.prompt_sha256)
     return entry
+
+
+def is_rel_path(path: str) -> bool:
+    """Whether a text is a path below the photos directory, as a walk of it gives them.
+
+    What is absolute or has an empty part, a `.` or a `..` in it is not: a line from elsewhere must
+    not lead a command to files of somebody else.
+    """
+    framed = f"/{path}/"
+    return not ("//" in framed or "/./" in framed or "/../" in framed or "\0" in framed)
 
 
 def _drop_absurd(entry: Entry) -> None:

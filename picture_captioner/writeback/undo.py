@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 from picture_captioner.errors import LeftAloneError, SidecarError
 from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS
 from picture_captioner.journal.durable import replacing
-from picture_captioner.journal.record import utc_now
+from picture_captioner.journal.record import is_rel_path, utc_now
 from picture_captioner.journal.rows import RowFile
 from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
+from picture_captioner.pipeline.selecting.walk import outside_of
 from picture_captioner.writeback.embedded import EXIF_TEXT, put_photo, read_photo, with_words
 from picture_captioner.writeback.exiftool import ExifTool
 from picture_captioner.writeback.patch import Patch
@@ -216,11 +217,35 @@ def put(path: Path, data: bytes | None) -> None:
         raise SidecarError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def remove_leftovers(photos_dir: Path, writes: Iterable[Write]) -> None:
+class Folder(NamedTuple):
+    """The photos directory, and whether links may lead out of it."""
+
+    path: Path
+    follow_links: bool = False
+
+    def file(self, rel_path: str) -> Path:
+        """The path of a file that is to be changed, or of a photo beside which one is.
+
+        Raises:
+            LeftAloneError: it is not in the photos directory.
+        """
+        path = self.path / rel_path
+        if not is_rel_path(rel_path):
+            raise LeftAloneError(f"{rel_path!r} is no path below {self.path}")
+        real = os.path.realpath(self.path)
+        if not self.follow_links and (out := outside_of(real, os.fspath(path))):
+            raise LeftAloneError(
+                f"a link leads out of {self.path} here, to {out} (--follow-links writes there)"
+            )
+        return path
+
+
+def remove_leftovers(folder: Folder, writes: Iterable[Write]) -> None:
     """Remove the new files that a killed write had begun; they have one name for each sidecar."""
     for write in writes:
-        path = photos_dir / write.path
-        path.with_name(f".{path.name}.new").unlink(missing_ok=True)
+        with suppress(LeftAloneError):
+            path = folder.file(write.path)
+            path.with_name(f".{path.name}.new").unlink(missing_ok=True)
 
 
 def open_writes(file: UndoFile) -> list[Write]:
@@ -230,7 +255,7 @@ def open_writes(file: UndoFile) -> list[Write]:
 
 def take_back(
     file: UndoFile,
-    photos_dir: Path,
+    folder: Folder,
     writes: Iterable[Write],
     tool: ExifTool,
     carry: Callable[[str, str, str, str], None],
@@ -256,16 +281,16 @@ def take_back(
     for write in newest_first:
         why, path = "", write.path
         if path not in places:
-            there = not _is_missing(photos_dir / path, ours=path in made)
+            there = not _is_missing(folder.path / path, ours=path in made)
             places[path] = path if there else moved(path)
         place = places[path]
         try:
             if place is None:
                 done = Undone.GIVEN_UP if give_up else Undone.MISSING
             elif write.inside is None:
-                done = _undo(write, photos_dir / place)
+                done = _undo(write, folder.file(place))
             else:
-                done, now = _undo_inside(write, write.inside, photos_dir / place, tool)
+                done, now = _undo_inside(write, write.inside, folder.file(place), tool)
                 if now is not None:
                     carry(place, path, write.after_sha256, now)
         except SidecarError as error:

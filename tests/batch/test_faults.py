@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from picture_captioner.batch.ledger import add_up
 from tests.providers.batch_dialects import AnthropicBatches, GeminiBatches
 from tests.providers.loopback import Elsewhere
 
@@ -377,6 +378,15 @@ def test_a_merged_journal_follows_the_jobs_of_both(desk):
     assert not desk.server.paid_twice()
     (job,) = desk.jobs()
     assert job["code"] == "deleted"
+
+
+def test_a_ledger_from_elsewhere_names_no_file_of_another_folder():
+    known = {"content_sha256": "0" * 64, "size": 1, "mtime_ns": 1, "prompt_sha256": "0"}
+    asked = [{"n": n, "rel_path": path, **known} for n, path in enumerate(("a.jpg", "../b.jpg"))]
+    copies = [{"n": 0, "rel_path": path, "mtime_ns": 1} for path in ("c.jpg", "/d.jpg")]
+    state = {"state": "created", "at": "2026-11-29T00:00:00Z"}
+    (job,) = add_up([{"job": "j", "asked": asked, "copies": copies, **state}]).values()
+    assert list(job.paths) == ["a.jpg", "c.jpg"]
 
 
 def test_what_a_copy_of_the_ledger_has_found_out_is_taken_over(desk):

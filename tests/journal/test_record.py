@@ -15,6 +15,7 @@ from picture_captioner.errors import MAX_ERROR_MESSAGE, ModelError, Status
 from picture_captioner.journal.record import (
     Record,
     RecordError,
+    is_rel_path,
     parse_entries,
     parse_entry,
     parse_time,
@@ -30,7 +31,7 @@ rel_paths = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"])
     | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"]),
     min_size=1,
-)
+).filter(is_rel_path)
 texts = st.none() | st.text()
 captions = st.text().map("A {}".format)
 counts = st.none() | st.integers(0, 2**62)
@@ -179,6 +180,31 @@ def test_lines_of_other_programs_that_are_records(more: bytes):
 def test_lines_that_are_not_records(line: bytes):
     with pytest.raises(ValueError, match=r"."):
         parse_entry(line, 0)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a.jpg", "//a.jpg", "../a.jpg", "a/../b.jpg", "a/..", "..", ".", "./a.jpg", "a/./b.jpg",
+        "a//b.jpg", "a/", "/", "\udce9/../a.jpg", "file:///a.jpg",
+    ],
+)  # fmt: skip
+def test_a_path_that_is_not_below_the_photos_directory_is_no_photos(path: str):
+    line = json.dumps({"rel_path": path, "caption": "x", "status": "success"}).encode()
+    with pytest.raises(ValueError, match="is no path below the photos directory"):
+        parse_entry(line, 0)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".hidden.jpg", "..hidden.jpg", "...", "a..b.jpg", "a/..b/c.jpg", "a/b../.c", "-rf.jpg",
+        " ", "a b", "a\nb.jpg", "a\\..\\b.jpg", "caf\udce9/..\udce9.jpg", "~/a.jpg", "C:\\a.jpg",
+    ],
+)  # fmt: skip
+def test_any_name_that_a_file_can_have_is_one(path: str):
+    line = json.dumps({"rel_path": path, "caption": "x", "status": "success"}).encode()
+    assert parse_entry(line, 0).rel_path == path
 
 
 def test_whatever_passes_for_an_entry_can_be_read_as_a_record():

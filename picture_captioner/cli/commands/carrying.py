@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.config import Settings
+from picture_captioner.errors import LeftAloneError
 from picture_captioner.journal.writing import Journal
 from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.people_file import PeopleFile
@@ -95,11 +96,12 @@ class Carrier:
         open_ones = [identity for identity, row in last.items() if not row.get("undone")]
         if not open_ones:
             return
+        folder = undo.Folder(self._photos_dir, self._settings.follow_links)
         try:
             write = undo.Write.of(last[max(open_ones)])
-        except ValueError:  # `undo` says what is wrong with the line
+            path = folder.file(write.path)
+        except (ValueError, LeftAloneError):  # `undo` says what is wrong with the line
             return
-        path = self._photos_dir / write.path
         if path.is_symlink() or not path.is_file() or write.before_sha256 is None:
             return
         now = undo.sha256(path.read_bytes())

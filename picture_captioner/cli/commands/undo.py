@@ -51,7 +51,8 @@ def undo_writes(
         outcome: Counter[str] = Counter()
         if chosen:
             photos_dir = _photos_dir(settings, writes)
-            undo.remove_leftovers(photos_dir, writes[-undo.TOGETHER :])
+            folder = undo.Folder(photos_dir, settings.follow_links)
+            undo.remove_leftovers(folder, writes[-undo.TOGETHER :])
             carrier = held.enter_context(closing(Carrier(settings, photos_dir)))
             if any(write.inside for write in chosen):
                 carrier.open()
@@ -61,7 +62,7 @@ def undo_writes(
                 library = held.enter_context(Library.open(settings.library_home, lambda _: None))
             moved = partial(_moved, library, photos_dir)
             undone = undo.take_back(
-                file, photos_dir, chosen, tool, carrier.carry_moved, moved, _tell_undone,
+                file, folder, chosen, tool, carrier.carry_moved, moved, _tell_undone,
                 give_up=give_up,
             )  # fmt: skip
             outcome.update(str(done) for done in undone)

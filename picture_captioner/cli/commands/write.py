@@ -56,7 +56,8 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         file = held.enter_context(closing(undo.UndoFile(undo.undo_path(journal))))
         say_all(file.repairs, file.warnings())
         writes = undo.open_writes(file)
-        undo.remove_leftovers(photos_dir, writes[-undo.TOGETHER :])
+        folder = undo.Folder(photos_dir, settings.follow_links)
+        undo.remove_leftovers(folder, writes[-undo.TOGETHER :])
         tool = held.enter_context(exiftool.ExifTool(exiftool.work_folder(journal)))
         carrier = held.enter_context(closing(Carrier(settings, photos_dir)))
         if how.inside:
@@ -75,7 +76,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         known = [r for r in records if (photos_dir / r.rel_path).is_file() or _is_gone(outcome)]
         out = photos_out(read_jobs(journal)) if how.inside else {}
         planner = Planner(
-            photos_dir,
+            folder,
             library,
             settings,
             how,
@@ -93,7 +94,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         else:
             run = f"{utc_now()[:19].replace(':', '')}-{secrets.token_hex(3)}"
             back, kept = suggested(flags, "undo"), how.keep_times
-            Writing(file, run, photos_dir, carrier, outcome, back, keep_times=kept).all(plans)
+            Writing(file, run, folder, carrier, outcome, back, keep_times=kept).all(plans)
     return _tell(outcome, flags)
 
 
@@ -158,7 +159,7 @@ class Writing:
 
     file: undo.UndoFile
     run: str
-    photos_dir: Path
+    folder: undo.Folder
     carrier: Carrier
     outcome: Counter[str]
     undo_command: str
@@ -180,12 +181,12 @@ class Writing:
             say(f"To take it back: {self.undo_command} --run={self.run}")
 
     def _line(self, plan: Plan, after: bytes, inside: undo.Inside | None = None) -> undo.Write:
-        named = str(plan.path.relative_to(self.photos_dir))
+        named = str(plan.path.relative_to(self.folder.path))
         identity = f"{self.run}-{self._number:06d}"
         before = plan.before if inside is None else None
         self._number += 1
         hashed = undo.sha256(after)
-        where = str(self.photos_dir.resolve())
+        where = str(self.folder.path.resolve())
         return undo.Write(
             identity, self.run, named, before, hashed, plan.added, inside, where, plan.photo
         )
@@ -196,6 +197,7 @@ class Writing:
             self.file.put(*(self._line(plan, plan.after).row() for plan in plans))
         for plan in plans:
             try:
+                self.folder.file(plan.photo)  # a link may have taken its place since
                 undo.put(plan.path, plan.after)
             except SidecarError as error:
                 self._failed(error)
@@ -220,6 +222,7 @@ class Writing:
         line = self._line(plan, new.data, kept)
         self.file.put(line.row())
         try:
+            self.folder.file(plan.photo)
             embedded.put_photo(photo, new.data, times if self.keep_times else None)
         except SidecarError as error:
             self._failed(error)

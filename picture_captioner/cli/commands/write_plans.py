@@ -165,7 +165,7 @@ class Before:
 class Planner:
     """Finds out for each record what is to change; what is not, is counted in `outcome`."""
 
-    photos_dir: Path
+    folder: undo.Folder
     library: Library
     settings: Settings
     how: Choices
@@ -180,7 +180,8 @@ class Planner:
 
     def plans(self, records: Sequence[Record]) -> Iterator[Plan]:
         """What is to change."""
-        _look_inside(records, self.photos_dir, self.library, self.settings, self.people)
+        records = [record for record in records if self._lies_inside(record.rel_path)]
+        _look_inside(records, self.folder.path, self.library, self.settings, self.people)
         for record in records:
             try:
                 yield from self._of_photo(record)
@@ -191,8 +192,17 @@ class Planner:
                 say(f"{record.rel_path}: {error}")
                 self.outcome["failed"] += 1
 
+    def _lies_inside(self, rel_path: str) -> bool:
+        try:
+            self.folder.file(rel_path)
+        except LeftAloneError as error:
+            say(f"{rel_path}: {error}; left alone")
+            self.outcome["left alone"] += 1
+            return False
+        return True
+
     def _of_photo(self, record: Record) -> Iterator[Plan]:
-        photo = self.photos_dir / record.rel_path
+        photo = self.folder.path / record.rel_path
         status = photo.stat()
         facts = self.library.facts(record.rel_path, status.st_size, status.st_mtime_ns)
         regions = _regions(facts, self.people.get(record.rel_path, ()))
@@ -232,7 +242,7 @@ class Planner:
         names = self.before.people.get(rel_path, set())
         if not words and not names:
             return None
-        photo = embedded.read_photo(self.photos_dir / rel_path)
+        photo = embedded.read_photo(self.folder.path / rel_path)
         packet, own = photo.packet(), self._own(rel_path, rel_path, facts)
         keywords = [path[-1] for path in (*own.keywords, *keywords_in(packet))]
         added = self._merged(rel_path, rel_path, packet, words, own, facts)
@@ -261,7 +271,7 @@ class Planner:
         return text
 
     def _beside(self, rel_path: str, facts: PhotoFacts | None, words: Words) -> Plan | None:
-        photo = self.photos_dir / rel_path
+        photo = self.folder.path / rel_path
         if photo.parent not in self._stems:
             names = (p.stem for p in photo.parent.iterdir() if p.suffix != ".xmp")
             self._stems[photo.parent] = Counter(names)
@@ -271,13 +281,14 @@ class Planner:
             is_raw=photo.suffix.lower() in RAW_EXTENSIONS,
             siblings=self._stems[photo.parent][photo.stem] - 1,
         )
-        named = str(sidecar.relative_to(self.photos_dir))
+        named = str(sidecar.relative_to(self.folder.path))
         if not words and not self.before.people.get(named):
             return None
         before = undo.read(sidecar)
         if before is None:
             other = next((o for o in sidecars_of(photo) if o != sidecar), sidecar)
-            packet, ours = begun(_read_if_it_can_be(other)), str(other.relative_to(self.photos_dir))
+            packet = begun(_read_if_it_can_be(other))
+            ours = str(other.relative_to(self.folder.path))
         else:
             packet, ours = XmpPacket(before), named
         own = self._own(rel_path, named, facts)
