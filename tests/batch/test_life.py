@@ -113,6 +113,25 @@ def test_what_a_filter_refused_is_not_asked_again(desk):
     assert "1 photo of job" in desk.said
 
 
+def test_moved_and_damaged_photos_are_no_trial_of_the_model(desk):
+    assert desk.run("run", "--batch", "--min-batch=2", "--poll=0.1") == 0, desk.said
+    (desk.photos / "000").rename(desk.photos / "moved")
+    assert desk.run("run", "--batch", "--min-batch=2", "--poll=0.1") == 0, desk.said
+    assert "Nothing to do" in desk.said
+    (desk.photos / "moved").rename(desk.photos / "again")
+    for name in "abcd":
+        (desk.photos / f"{name}.jpg").write_bytes(b"\xff\xd8 broken " + name.encode())
+    for seed in range(40, 52):
+        draw(desk.photos / f"new/{seed}.jpg", seed=seed)
+    assert desk.run("run", "--batch", "--min-batch=2", "--poll=0.1") == 0, desk.said
+    assert len(desk.server.batches) == 2
+    assert not desk.server.paid_twice()
+    captioned = {r["rel_path"] for r in desk.records() if r["status"] == "success"}
+    assert captioned >= {
+        path.relative_to(desk.photos).as_posix() for path in desk.photos.rglob("*/*")
+    }
+
+
 def test_few_photos_are_asked_about_one_at_a_time(desk):
     assert desk.run("batch", "submit", "--min-batch=13") == 0, desk.said
     assert "one at a time, at the usual price" in desk.said

@@ -37,6 +37,8 @@ from picture_captioner.pipeline.selecting.walk import Photo
 
 _TRIED_LIVE = 3
 """Photos that are asked about one by one, at the most, until one has a caption."""
+_NOT_ASKED = frozenset({Outcome.CORRUPT, Outcome.UNREADABLE, Outcome.ELSEWHERE, Outcome.COPIED})
+"""How a photo leaves that trial without a question."""
 
 
 def submit(flags: RunFlags) -> int:
@@ -107,7 +109,8 @@ def _send(job: Job, service: BatchService, ledger: JobLedger) -> int:
         try:
             rest = _learn(job, ledger, chosen, replace(options, facts=None), outcomes)
             submission = _submission(job, service, ledger, chosen, rest, options, outcomes)
-            _announce(job, service, chosen, rest, options.edge)
+            if rest:
+                _announce(job, service, chosen, rest, options.edge)
             job.reporter.start(len(job.batch.photos))
             submission.run(interrupts.requested)
         except FatalError as stopped:
@@ -117,6 +120,8 @@ def _send(job: Job, service: BatchService, ledger: JobLedger) -> int:
     _tell(outcomes, job.batch, time.monotonic() - started)
     if submission and submission.made:
         _tell_next(job.flags, len(submission.made))
+    elif outcomes.settled == len(job.batch.photos) and not outcomes.counts[Outcome.CAPTIONED]:
+        say("Nothing to do: no photo was left to ask about, so no job was made")
     code = exit_code(error, interrupts, outcomes, job.batch)
     leave(job, code, abandoned=submission is not None and submission.abandoned)
     return code
@@ -128,40 +133,45 @@ def _learn(
     """Caption a photo at once, which shows what the model takes; what is left for the job.
 
     A field that the model refuses would fail 50,000 photos half a day later. One that may be a copy
-    of a photo in a job is not taken.
+    of a photo in a job, or was moved, is not taken; one that cannot be decoded proves nothing.
     """
     photos = job.batch.photos
     if job.flags.to_files is not None:
         return photos
     out = [sent for sent in ledger.jobs().values() if sent.is_out]
     sizes = {photo.size for sent in out for photo in sent.photos.values()}
-    candidates = [photo for photo in photos if photo.size not in sizes][:_TRIED_LIVE]
+    sources = find_sources(photos, job.journal.index, job.rules, job.photos_dir)
+    candidates = [photo for photo in photos if photo.size not in sizes | sources.keys()]
     if not candidates:
         return photos
     say(
         f"First {count(1)} is asked about at once, at the usual price: a job must not fail on a "
         "setting that the model does not take"
     )
-    for tried, photo in enumerate(candidates, 1):
+    done: set[Photo] = set()
+    for photo in candidates:
         live = CaptionRun(
             [chosen],
             job.journal,
             [photo],
-            find_sources([photo], job.journal.index, job.rules, job.photos_dir),
+            {},
             job.rules,
             replace(options, workers=1, decoders=1),
             outcomes,
-            Budget(job.ceilings, job.journal.index, outcomes.notice),
+            Budget(job.ceilings, job.journal.index),
             job.hints,
         )
         live.run()
-        if outcomes.counts[Outcome.CAPTIONED]:
-            done = candidates[:tried]
-            return [photo for photo in photos if photo not in done]
-    raise BackendUnavailableError(
-        f"none of the first {count(len(candidates))} got a caption, so no job was "
-        "made; 'caption.py run --limit 20' shows more"
-    )
+        done.add(photo)
+        asked = outcomes.counts.total() - sum(outcomes.counts[o] for o in _NOT_ASKED)
+        if outcomes.counts[Outcome.CAPTIONED] or asked >= _TRIED_LIVE:
+            break
+    if asked and not outcomes.counts[Outcome.CAPTIONED]:
+        raise BackendUnavailableError(
+            f"none of the first {count(asked)} got a caption, so no job was made; 'caption.py run "
+            "--limit 20' shows more"
+        )
+    return [photo for photo in photos if photo not in done]
 
 
 def _submission(
