@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
 
 from picture_captioner.backends.base import Caption
-from picture_captioner.backends.finish import NOT_WHOLE, Finish, ends_whole, finish_of
+from picture_captioner.backends.finish import NOT_WHOLE, Finish, breaks_off, finish_of
 from picture_captioner.backends.openai_errors import HttpFailure, error_text
 from picture_captioner.backends.reasoning import estimated_thought, without_reasoning
 from picture_captioner.backends.usage import count, dollars, name_in, one_request
@@ -172,7 +172,7 @@ def _checked_text(choice: Choice, usage: Usage) -> str:
     if finish is Finish.FAILED:
         broken = f"the server broke the answer off ({choice.finish_reason[:40]})"
         raise ModelError(broken, code="unfinished", usage=usage)
-    if text and finish is Finish.UNKNOWN and not ends_whole(text):
+    if text and finish is Finish.UNKNOWN and breaks_off(text):
         raise ModelError(NOT_WHOLE, code="unfinished", usage=usage)
     if text:
         return text

@@ -16,7 +16,7 @@ from google.genai import errors as genai_errors
 from google.genai import types
 
 from picture_captioner.backends.base import Caption
-from picture_captioner.backends.finish import NOT_WHOLE, ends_whole
+from picture_captioner.backends.finish import NOT_WHOLE, breaks_off
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.backends.usage import count, name_in, one_request, total
 from picture_captioner.errors import ModelError, Usage
@@ -80,7 +80,7 @@ def read_answer(response: types.GenerateContentResponse, requests: int = 1) -> C
     _check_finished(candidate.finish_reason, usage)
     raw = _text(candidate)
     text = without_reasoning(raw)
-    if text and candidate.finish_reason in _UNSAID and not ends_whole(text):
+    if text and candidate.finish_reason in _UNSAID and breaks_off(text):
         raise ModelError(NOT_WHOLE, code="unfinished", usage=usage)
     if not text:
         code = "reasoning" if raw.strip() else "empty"
