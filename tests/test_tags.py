@@ -72,6 +72,23 @@ def test_a_misspelt_tag_is_refused_and_nothing_is_decided(library, arguments):
     assert not (library / "tags.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("tags", "rename", "snow", "snow"), "snow is called so already"),
+        (("tags", "merge", "snow", "Snow"), "snow is one tag"),
+        (("search", "--from=2021", "--to=2020"), "2021-01-01..2020-12-31 ends before it begins"),
+        (("search", "from:2021-03", "--to=2021-02"), "2021-03-01..2021-02-28 ends before it"),
+        (("search", "snow", "--paths0", "--json"), "--paths0 and --json are two forms"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(library, arguments, said):
+    done = caption(*arguments, cwd=library)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert said in done.stderr
+    assert not (library / "tags.jsonl").exists()
+
+
 def test_what_was_decided_can_be_decided_again_though_no_photo_shows_it(library):
     run(library, "tags", "delete", "snow")
     run(library, "tags", "rename", "snow", "winter")

@@ -182,6 +182,7 @@ class MergeResult:
     paths_added: int = 0
     paths_superseded: int = 0
     damaged: int = 0
+    records: int = 0
 
 
 class _NewLine(NamedTuple):
@@ -208,7 +209,15 @@ def merge(path: Path, other: Path) -> MergeResult:
     ):
         if os.path.samestat(os.fstat(stream.fileno()), journal.path.stat()):
             raise JournalError(f"{other} is the journal itself; name the other machine's copy")
-        return _merge(journal, stream)
+        result = _merge(journal, stream)
+    if result.damaged and not result.records:
+        what = "it is no journal: of its lines none is a record"
+        if other.name.endswith(".jobs.jsonl"):
+            what = (
+                "it is a ledger of batch jobs; name the journal beside it, which brings them along"
+            )
+        raise JournalError(f"cannot merge {other}: {what}. Nothing is changed")
+    return result
 
 
 def _merge(journal: Journal, other: BinaryIO) -> MergeResult:
@@ -237,6 +246,7 @@ def _merge(journal: Journal, other: BinaryIO) -> MergeResult:
         paths_added=len(theirs.entries.keys() - ours.entries.keys()),
         paths_superseded=len(winners & ours.entries.keys()),
         damaged=len(theirs.damage),
+        records=theirs.records,
     )
 
 

@@ -334,6 +334,18 @@ def test_a_journal_is_not_merged_into_itself(tmp_path: Path, same):
         merge(tmp_path / "ours", other)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("a.jpg", "it is no journal"), ("a.jobs.jsonl", "a ledger of batch jobs")]
+)
+def test_what_has_no_record_is_not_merged(tmp_path: Path, name, said):
+    write_lines(tmp_path / "ours", photo("1"))
+    before = (tmp_path / "ours").read_bytes()
+    (tmp_path / name).write_bytes(b'\xff\xd8 bytes\n{"job": "pc1", "state": "created"}\n')
+    with pytest.raises(JournalError, match=said):
+        merge(tmp_path / "ours", tmp_path / name)
+    assert (tmp_path / "ours").read_bytes() == before
+
+
 def test_a_copy_of_the_journal_brings_nothing(tmp_path: Path):
     write_lines(tmp_path / "ours", photo("1"), failure("1"))
     shutil.copy(tmp_path / "ours", tmp_path / "copy")

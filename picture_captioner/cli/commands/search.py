@@ -59,6 +59,8 @@ def print_search(
         JournalError: the journal cannot be read, or there is neither one nor a library.
         ConfigurationError: the report that was to be opened is not there.
     """
+    if flags.paths0 and flags.as_json:
+        raise UsageError("--paths0 and --json are two forms of one list: give one of them")
     settings = flags.settings()
     selection = _selection(flags, words, settings)
     if not settings.has_library:
@@ -82,6 +84,7 @@ def _selection(flags: SearchFlags, words: Sequence[str], settings: Settings) -> 
     given += [("from", flags.from_)] * (flags.from_ is not None)
     given += [("to", flags.to)] * (flags.to is not None)
     selection = typed & Selection(tuple(checked(kind, value or "") for kind, value in given))
+    _require_a_time(selection)
     for unwanted in flags.not_ or ():
         selection = selection.without(Selection.parse(unwanted))
     if not selection.terms:
@@ -92,6 +95,19 @@ def _selection(flags: SearchFlags, words: Sequence[str], settings: Settings) -> 
             "'children on a beach', or a condition, such as --from 2019-06"
         )
     return Selection(tuple(_in_library(term, settings.photos_dir) for term in selection.terms))
+
+
+def _require_a_time(selection: Selection) -> None:
+    """Refuse what is to be taken since one day and until an earlier one.
+
+    Raises:
+        UsageError: there is no such time.
+    """
+    times = [term.value.split("..") for term in selection.of_kind("date") if not term.negated]
+    since = max((first for first, last in times if not last), default="")
+    until = min((last for first, last in times if not first), default="")
+    if since and until and since > until:
+        raise UsageError(f"{since}..{until} ends before it begins")
 
 
 def _in_library(term: Term, photos_dir: Path | None) -> Term:

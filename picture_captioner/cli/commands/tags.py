@@ -64,8 +64,14 @@ def _counts(flags: Flags) -> list[tuple[str, int]]:
 
 
 def rename_tag(flags: Flags, tag: str, name: str) -> int:
-    """Call a tag otherwise."""
+    """Call a tag otherwise.
+
+    Raises:
+        UsageError: it is called so.
+    """
     known, new = _known(flags, [tag]), _checked(name)
+    if known.get(tag_key(tag), ("", 0))[0] == new:
+        raise UsageError(f"{new} is called so already. Nothing is changed")
     _tell(known, [tag], new)
     if tag_key(tag) != tag_key(new) and tag_key(new) in known:
         say(f"{new} is a tag already: the two are one from now on")
@@ -73,7 +79,13 @@ def rename_tag(flags: Flags, tag: str, name: str) -> int:
 
 
 def merge_tags(flags: Flags, into: str, tags: Sequence[str]) -> int:
-    """Make several tags one."""
+    """Make several tags one.
+
+    Raises:
+        UsageError: they are one.
+    """
+    if {*map(tag_key, tags)} == {tag_key(into)}:
+        raise UsageError(f"{into} is one tag: name others to merge. Nothing is changed")
     _tell(_known(flags, tags), tags, _checked(into))
     return _decide(flags, "merge", tags=[*map(_checked, tags)], into=_checked(into))
 
