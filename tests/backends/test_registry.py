@@ -182,7 +182,7 @@ def test_options_are_parsed_by_type_and_the_last_one_wins():
         (Optional, "seed", "--option seed: expected NAME=VALUE"),
         (Optional, "sead=1", "no option 'sead'; did you mean 'seed'? (options: detail, seed)"),
         (Optional, "=1", "no option ''"),
-        (Optional, "seed=one", "--option seed: input should be a valid integer"),
+        (Optional, "seed=one", "--option seed: input should be a whole number, such as 5"),
         (Plain, "seed=1", "no option 'seed' (it has none)"),
     ],
 )
