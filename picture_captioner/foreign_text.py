@@ -10,10 +10,14 @@ So foreign text is cut first, and whatever then looks at it takes time in propor
 from __future__ import annotations
 
 import base64
+import errno
 import functools
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
@@ -223,3 +227,15 @@ def faults_of(error: ValidationError) -> list[tuple[str, str]]:
         reason = _PLAINLY.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
         told.append((".".join(map(str, fault["loc"])), f"{reason[:1].lower()}{reason[1:]}"))
     return told
+
+
+def read_regular(path: Path) -> bytes:
+    """All of a file that a flag names; a pipe that nobody writes to would be waited for.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file.read()

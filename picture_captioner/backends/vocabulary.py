@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from picture_captioner.errors import UsageError
+from picture_captioner.foreign_text import read_regular
 
 Mode: TypeAlias = Literal["strict", "prefer", "free"]
 
@@ -181,6 +184,29 @@ def _add_words(
         names[folded(word)] = term
 
 
+def _require_order(lines: Sequence[str]) -> None:
+    """Refuse terms of which each stands above the other.
+
+    Raises:
+        ValueError: it names the lines.
+    """
+    said: dict[tuple[str, str], int] = {}
+    order = TopologicalSorter[str]()
+    for number, line in enumerate(lines, 1):
+        levels = [folded(level) for level in _levels(line.split("=")[-1])]
+        for above, below in pairwise(() if line.lstrip().startswith("#") else levels):
+            if above != below:  # New York is in New York
+                order.add(below, above)
+                said.setdefault((above, below), number)
+    try:
+        order.prepare()
+    except CycleError as error:
+        round_ = error.args[1]
+        places = sorted({said[pair] for pair in pairwise(round_)})
+        named = " and ".join(map(str, places))
+        raise ValueError(f"lines {named}: {' > '.join(round_)} goes round in a circle") from None
+
+
 def _forms(name: str) -> Iterable[str]:
     """A name as it is, its singular, its plurals: whichever of them is in the vocabulary."""
     yield name
@@ -204,7 +230,7 @@ def read_vocabulary(path: Path, mode: Mode = "strict") -> Vocabulary:
         UsageError: it cannot be read, is not text, makes no sense, or holds no terms or too many.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(path).decode("utf-8-sig").splitlines()
     except OSError as error:
         raise UsageError(f"--vocabulary {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -216,6 +242,7 @@ def read_vocabulary(path: Path, mode: Mode = "strict") -> Vocabulary:
     if len(wanted) > MAX_TERMS:
         raise UsageError(f"--vocabulary {path}: {len(wanted):,} terms; at most {MAX_TERMS:,}")
     try:
+        _require_order(lines)
         return Vocabulary.of(wanted, mode)
     except ValueError as error:
         raise UsageError(f"--vocabulary {path}: {error}") from None

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from picture_captioner.errors import UsageError
-from picture_captioner.foreign_text import faults_of
+from picture_captioner.foreign_text import faults_of, read_regular
 
 MAX_TERMS = 5_000
 MAX_BYTES = 4 << 20
@@ -91,7 +91,7 @@ class Taxonomy:
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise UsageError(f"--taxonomy {path}: over {MAX_BYTES >> 20} MB")
-            return cls._parsed(f"--taxonomy {path}", path.read_bytes())
+            return cls._parsed(f"--taxonomy {path}", read_regular(path))
         except OSError as error:
             raise UsageError(f"--taxonomy {path}: {error.strerror}") from error
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from picture_captioner.backends.fields import DEFAULT_MAX_TAGS, OUTSIDE, FieldsAsked
 from picture_captioner.backends.vocabulary import EnumLimit, Vocabulary, read_vocabulary
-from picture_captioner.errors import ModelError, UsageError
+from picture_captioner.errors import ConfigurationError, ModelError, UsageError
+from picture_captioner.pipeline.asking.prices import read_price_file
+from picture_captioner.tags.taxonomy import Taxonomy
 
 LINES = (
     "beach", "New York", "bike = bicycle", "Animal > Dog", "Animal > Dog > Poodle", "city",
@@ -129,3 +133,25 @@ def test_a_list_too_long_for_a_question_is_not_told():
 def test_another_vocabulary_or_mode_is_another_question():
     digests = {asked(mode).limits["vocabulary"] for mode in ("strict", "prefer", "free")}
     assert len(digests | {asked(lines=("beach",)).limits["vocabulary"]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("# pets\na > b\nc\nb > a\n", "lines 2 and 4: .* goes round in a circle"),
+        ("a > b\nb > c\nc > a\n", "lines 1 and 2 and 3: "),
+    ],
+)
+def test_terms_above_each_other_are_refused_with_their_lines(tmp_path, lines, said):
+    (tmp_path / "words").write_text(lines)
+    with pytest.raises(UsageError, match=said):
+        read_vocabulary(tmp_path / "words")
+    (tmp_path / "words").write_text("USA > New York > New York\nUSA > Georgia\nGeorgia > Tbilisi\n")
+    assert len(read_vocabulary(tmp_path / "words").terms) == 6
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for read in (read_vocabulary, Taxonomy.read, read_price_file):
+        with pytest.raises((UsageError, ConfigurationError), match="no regular file"):
+            read(tmp_path / "pipe")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from picture_captioner.backends.usage import believable, name_in
 from picture_captioner.errors import ConfigurationError, Usage
+from picture_captioner.foreign_text import read_regular
 
 _USUAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
 """Names of the tier that list prices are for."""
@@ -46,7 +47,7 @@ def read_price_file(path: Path) -> dict[str, OwnPrice]:
         ConfigurationError: the file cannot be read; the message shows its form.
     """
     try:
-        return _PriceFile.model_validate(json.loads(path.read_text("utf-8"))).root
+        return _PriceFile.model_validate(json.loads(read_regular(path))).root
     except OSError as error:
         raise ConfigurationError(f"the price file {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
