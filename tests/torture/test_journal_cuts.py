@@ -60,7 +60,7 @@ RECORDS = [
     ODD,
     failure("2.jpg", requests=1, created_at="2026-11-21T07:00:00Z"),
     photo("3.jpg", "JZ*", placeholder=True, extra={"tags": ["a", "b"]}),
-    photo("4.jpg", None, content_sha256="ab" * 32, mtime_ns=1_700_000_000_000_000_000),
+    photo("4.jpg", "B", content_sha256="ab" * 32, mtime_ns=1_700_000_000_000_000_000),
 ]
 STATUSES = {"success", "error_corrupt", "error_api", "error_model"}
 

@@ -34,7 +34,8 @@ IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """SIGKILL takes the process, not the kernel's pages: a sync that costs nothing shows the same."""
 
 PATHS = st.sampled_from(["a.jpg", "b.jpg", "caf\udce9.jpg", "c\u2028d.jpg"])
-CAPTIONS = st.none() | st.text(max_size=5)
+TEXTS = st.text(max_size=5).filter(str.strip)  # a success without words is no record
+CAPTIONS = st.none() | TEXTS
 
 
 def record_of(rel_path: str, caption: str | None, *, placeholder: bool = False) -> Record:
@@ -141,7 +142,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.journal = Journal(self.path)
         assert len(self.path.read_bytes().split(b"\n")) - 1 <= 2 * len(self.effective)
 
-    @rule(rel_path=PATHS, caption=st.text(max_size=5))
+    @rule(rel_path=PATHS, caption=TEXTS)
     def merge(self, rel_path: str, caption: str) -> None:
         # A caption from elsewhere without a date: it wins over everything but a caption.
         theirs = photo(rel_path, caption, model="theirs")

@@ -7,7 +7,9 @@ import math
 from pathlib import Path
 from unittest import mock
 
-from picture_captioner.errors import ConfigurationError
+import pytest
+
+from picture_captioner.errors import ConfigurationError, JournalError
 from picture_captioner.journal import reading as reader
 from picture_captioner.journal.lines import read_lines
 from picture_captioner.journal.maintenance import compact, merge
@@ -129,6 +131,11 @@ def merging(data: bytes, folder: Path) -> None:
     ours = photo("a.jpg", "ours", created_at="2026-11-21T06:54:08.123Z")
     path.write_bytes(ours.to_line())
     other.write_bytes(data)
+    if read_index(other).damage and not read_index(other).records:
+        with pytest.raises(JournalError, match="it is no journal"):
+            merge(path, other)
+        assert path.read_bytes() == ours.to_line()
+        return
     merge(path, other)
     merged = path.read_bytes()
     assert ours.to_line() in merged
