@@ -229,7 +229,7 @@ def read(flags: ProcessFlags, path: ProcessedPath = None) -> int:
 @app.command()
 def tag(flags: TagFlags) -> int:
     """Give photos tags from the vectors that library.db has of them (siglip2, clip, onnx)."""
-    from picture_captioner.cli.commands.tags import tag_photos
+    from picture_captioner.cli.commands.tag import tag_photos
 
     return tag_photos(flags)
 
