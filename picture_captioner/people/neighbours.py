@@ -16,7 +16,9 @@ from picture_captioner.people.faces import Vectors
 ROWS, COLUMNS = 1024, 8192
 """A block of similarities takes 32 MB."""
 FIRST = 2048
-"""Columns of the first block: sorting it gives every row a limit that few of the others pass."""
+"""Columns of the first block, which gives every row a limit that few of the others pass."""
+NOBODY, NEVER = -2.0, -3.0
+"""Cosines of a place that is free yet, and of who may not be a neighbour."""
 
 
 class Neighbours(NamedTuple):
@@ -61,7 +63,7 @@ def nearest(
     """
     k = max(0, min(k, (len(vectors) if among is None else int(among.sum())) - same))
     indices = np.zeros((len(queries), k), np.int64)
-    cosines = np.full((len(queries), k), -2.0, np.float32)
+    cosines = np.full((len(queries), k), NOBODY, np.float32)
     if k > 0:
         for start in range(0, len(queries), ROWS):
             part = slice(start, min(start + ROWS, len(queries)))
@@ -75,44 +77,55 @@ def _of_rows(
     rows: Vectors, vectors: Vectors, k: int, own: int | None, among: NDArray[np.bool_] | None
 ) -> Neighbours:
     """The neighbours of a block of rows; `own` is the index of the first among `vectors`."""
-    best = np.full((len(rows), k), -2.0, np.float32)
-    who = np.zeros((len(rows), k), np.int64)
+    best = np.full((len(rows), k), _key(np.array([NOBODY], np.float32), 0))
+    least = np.full((len(rows), 1), NOBODY, np.float32)
     # Few rows, more columns: after each product OpenBLAS's threads wait for the next, busily.
     columns = ROWS * COLUMNS // len(rows)
     bounds = [0, *range(FIRST, len(vectors), columns), len(vectors)]
     for start, end in pairwise(bounds):
         similar = rows @ vectors[start:end].T
         if among is not None:
-            similar[:, np.flatnonzero(~among[start:end])] = -2.0
+            similar[:, np.flatnonzero(~among[start:end])] = NEVER
         if own is not None:
             mine = np.arange(own, own + len(rows)) - start
             inside = np.flatnonzero((mine >= 0) & (mine < end - start))
-            similar[inside, mine[inside]] = -2.0
+            similar[inside, mine[inside]] = NEVER
         if start == 0 and end > k:
-            column = np.argpartition(similar, end - k, axis=1)[:, -k:]
-            row, column = np.repeat(np.arange(len(rows)), k), column.ravel()
-        else:  # few beat the k-th best so far, and only these are sorted in
-            flat = np.flatnonzero(similar > best[:, -1:])
-            row, column = np.divmod(flat, end - start)
-        _sort_in(best, who, row, column + start, similar[row, column])
-    return Neighbours(who, best)
+            least = np.maximum(least, np.partition(similar, end - k, axis=1)[:, end - k, None])
+        # Few pass the k-th best so far, and only these are sorted in.
+        flat = np.flatnonzero(similar >= least)
+        row, column = np.divmod(flat, end - start)
+        best = _sorted_in(best, row, _key(similar.ravel()[flat], column + start))
+        least = _cosines(best[:, -1:])
+    return Neighbours(best & 0xFFFFFFFF, _cosines(best))
 
 
-def _sort_in(
-    best: Vectors,
-    who: NDArray[np.int64],
-    row: NDArray[np.int64],
-    index: NDArray[np.int64],
-    cosine: Vectors,
-) -> None:
-    """Merge candidates, sorted by row, into the best so far."""
-    touched = np.unique(row)
+def _sorted_in(
+    best: NDArray[np.int64], row: NDArray[np.int64], keys: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The best so far, (n, k), and others, those of each row together: the k best of both."""
+    counts = np.bincount(row, minlength=len(best))
     k = best.shape[1]
-    rows = np.concatenate([np.repeat(touched, k), row])
-    values = np.concatenate([best[touched].ravel(), cosine])
-    indices = np.concatenate([who[touched].ravel(), index])
-    order = np.lexsort((indices, -values, rows))  # equal cosines by index: the same every time
-    rows, values, indices = rows[order], values[order], indices[order]
-    firsts = np.searchsorted(rows, touched)
-    taken = firsts[:, None] + np.arange(k)
-    best[touched], who[touched] = values[taken], indices[taken]
+    wide = np.full((len(best), k + int(counts.max())), np.iinfo(np.int64).max)
+    wide[:, :k] = best
+    wide[row, k + np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = keys
+    wide.sort(axis=1)
+    return wide[:, :k]
+
+
+def _key(cosines: Vectors, others: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """One number for a cosine and an index, in the order of nearness and then of index.
+
+    Sorting such numbers takes a tenth of the time of sorting by two columns. The bits of a positive
+    IEEE 754 number, read as an integer, are in its order; those of a negative one in the reverse.
+    """
+    bits = cosines.view(np.int32)
+    ordered = ~(bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
+    keys: NDArray[np.int64] = (ordered << 32) | others
+    return keys
+
+
+def _cosines(keys: NDArray[np.int64]) -> Vectors:
+    """The cosines in such numbers."""
+    bits = (~(keys >> 32)).astype(np.int32)
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)
