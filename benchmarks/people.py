@@ -14,6 +14,8 @@ import argparse
 import resource
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,10 @@ def measure_scale(faces: int, people: int, package: int, work: Path) -> dict[str
             float(adjusted_rand_score(who[order][some], held[some])), 4
         )
         _fill(library, vectors, range(faces, faces + ADDED))
-        found["100_more_cpu_seconds"] = _timed(library)
+    # Another command than the first clustering, so another process: in one that has clustered
+    # 200,000 faces before, it takes a fifth more.
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        found["100_more_cpu_seconds"] = process.submit(_timed_of, work / "library.db").result()
     return found | _beside_the_package(vectors[_of_some_people(who, min(package, faces))])
 
 
@@ -120,6 +125,11 @@ def _fill(library: Library, vectors: NDArray[np.float32], which: range) -> None:
         for i in which:
             face = StoredFace(0, (0.0, 0.0, 80.0, 80.0), 0.9, 80.0, nothing, vectors[i])
             library.faces.save(f"{i:064x}", "made", "made", [face])
+
+
+def _timed_of(path: Path) -> float:
+    with Library.open(path, print) as library:
+        return _timed(library)
 
 
 def _timed(library: Library) -> float:
