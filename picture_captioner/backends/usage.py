@@ -57,7 +57,9 @@ def believable(usage: Mapping[str, object]) -> Usage:
     """The usage in this without what nothing can have cost: a sum of it would be infinite."""
     kept = Usage()
     for name in _COUNTED:
-        value = dollars(usage.get(name)) if name == "cost_usd" else count(usage.get(name))
+        if (said := usage.get(name)) is None:
+            continue
+        value = dollars(said) if name == "cost_usd" else count(said)
         if value is not None:
             kept[name] = value
     if (tier := name_in(usage.get("service_tier"))) is not None:

@@ -65,10 +65,10 @@ def _extra(caption: Caption) -> dict[str, Any]:
     return fields
 
 
-_OURS = frozenset(
-    {"rel_path", "status", "error", "backend", "model", "prompt_sha256", "content_sha256"}
-)
+_OURS = {"rel_path", "status", "error", "backend", "model", "prompt_sha256", "content_sha256"}
 """Fields that hold no word of a server's; an error's message is cleaned where it is made."""
+
+_THEIRS = tuple(field.name for field in fields(Record) if field.name not in _OURS)
 
 
 def _cleaned(record: Record) -> Record:
@@ -77,13 +77,15 @@ def _cleaned(record: Record) -> Record:
     A name in which one was, or that is none by its length, may be of any length: it is cut.
     """
     said: dict[str, Any] = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if field.name not in _OURS and isinstance(value, str | dict):
-            value = all_without_secrets(value)
-            is_name = isinstance(value, str) and field.name != "caption"
-            said[field.name] = value[:MAX_NAME] if is_name else value
-    return replace(record, **said)
+    for name in _THEIRS:
+        value = getattr(record, name)
+        if isinstance(value, str | dict):
+            cleaned = all_without_secrets(value)
+            if isinstance(cleaned, str) and name != "caption":
+                cleaned = cleaned[:MAX_NAME]
+            if cleaned != value:
+                said[name] = cleaned
+    return replace(record, **said) if said else record
 
 
 def failure_record(
