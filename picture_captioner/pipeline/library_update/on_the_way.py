@@ -23,7 +23,7 @@ from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.library_update.kept_images import examine_kept, keep
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StagePhoto
-from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
+from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage, save_facts
 from picture_captioner.pipeline.work_queue import Buffer
 
 T = TypeVar("T")
@@ -229,8 +229,8 @@ class FactsOnTheWay:
         traits: Traits,
         seconds: float,
     ) -> None:
-        seen = StagePhoto(photo.rel_path, loaded, traits, None)
+        save_facts(library, StagePhoto(photo.rel_path, loaded, traits, None))
+        library.save_thumbnail(loaded.content_sha256, traits.thumbnail)
         for stage in stages:
-            stage.store(library, seen, traits)
             took = seconds if stage.name == "normalize" else 0.0
             library.note_stage(loaded.content_sha256, stage.name, stage.version, took=took)
