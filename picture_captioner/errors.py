@@ -48,14 +48,14 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Collection
-from typing import ClassVar, NamedTuple, TypedDict
+from typing import ClassVar, TypedDict
 
 MAX_ERROR_MESSAGE = 500
 """Characters of an error message that a journal record keeps."""
 
 
 class ExitCode(enum.IntEnum):
-    """Process exit codes; docs/exit-codes.md is generated from `EXIT_CODE_MEANINGS`."""
+    """Process exit codes; docs/exit-codes.md says what each means, and what run_loop.sh does."""
 
     DONE = 0
     MORE_TO_DO = 2
@@ -67,46 +67,6 @@ class ExitCode(enum.IntEnum):
     LOCKED = 75
     DENIED = 77
     CONFIGURATION = 78
-
-
-class Meaning(NamedTuple):
-    """One row of the exit code table."""
-
-    code: str
-    meaning: str
-    run_loop: str = "stops"
-
-
-EXIT_CODE_MEANINGS = (
-    Meaning("0", "everything this command was asked to do is done", "stops, happy"),
-    Meaning(
-        "2",
-        "the batch of `--restart-every` is done and there is more to do",
-        "restarts, if the run wrote a number of new records above 0 into the file that the loop "
-        "named (`CAPTION_LOOP`); else stops: `uv` and python also exit with 2",
-    ),
-    Meaning("3", "stopped at `--max-cost`, `--max-requests` or a runaway bill", "stops, says so"),
-    Meaning("64", "usage error: a flag or value that does not exist"),
-    Meaning("66", "no photos found, or their directory went away"),
-    Meaning(
-        "69",
-        "backend or database server unavailable: down, circuit open, asks for a pause of over an "
-        "hour, model cannot load",
-    ),
-    Meaning(
-        "74",
-        "the journal is damaged, it, `library.db` or stdout cannot be written, or the disk failed",
-    ),
-    Meaning("75", "another run holds the journal or `library.db`"),
-    Meaning("77", "key or password rejected, no quota, no permission"),
-    Meaning("78", "configuration: a missing key, directory, extra or price, with the cure"),
-    Meaning("128+n", "ended by signal n (130 is Ctrl+C) after what was in flight was written"),
-    Meaning(
-        "134, 135, 137, 139",
-        "the process died: out of memory, a driver",
-        "restarts, at most 3 times without progress",
-    ),
-)
 
 
 class Status(enum.StrEnum):
@@ -380,13 +340,6 @@ class ModelMissingError(ConfigurationError):
     def __init__(self, model: str, message: str) -> None:
         super().__init__(message)
         self.model = model
-
-
-def exit_code_table() -> str:
-    """The exit codes as a Markdown table, for the documentation."""
-    rows = ["| code | meaning | `run_loop.sh` |", "|---|---|---|"]
-    rows += [f"| {row.code} | {row.meaning} | {row.run_loop} |" for row in EXIT_CODE_MEANINGS]
-    return "\n".join(rows) + "\n"
 
 
 def did_you_mean(word: str, valid: Collection[str]) -> str:

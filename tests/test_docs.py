@@ -13,7 +13,6 @@ import tomllib
 import pytest
 import typer
 
-from picture_captioner import errors
 from picture_captioner.cli import caption_app, report_app
 from tests.support import ROOT, caption, draw, environment, records
 
@@ -159,12 +158,6 @@ def test_a_command_that_is_none_would_be_found():
     for program, _, words in found:
         with pytest.raises(typer.TyperException):
             parse(program, words)
-
-
-def test_exit_codes_are_the_ones_of_the_program():
-    assert errors.exit_code_table() in (ROOT / "docs" / "exit-codes.md").read_text("utf-8")
-    documented = {meaning.code for meaning in errors.EXIT_CODE_MEANINGS}
-    assert {str(int(code)) for code in errors.ExitCode} <= documented
 
 
 def test_the_backend_of_the_document_works_as_it_stands(tmp_path):

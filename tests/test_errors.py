@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from picture_captioner import errors
 from picture_captioner.errors import (
-    EXIT_CODE_MEANINGS,
     MAX_ERROR_MESSAGE,
     CaptionerError,
     ExitCode,
@@ -20,7 +19,6 @@ from picture_captioner.errors import (
     TransientError,
     UsageError,
     did_you_mean,
-    exit_code_table,
 )
 
 KINDS = [
@@ -55,13 +53,9 @@ def test_a_fatal_error_has_an_exit_code_that_its_drawing_names(kind):
 
 
 def test_every_exit_code_is_explained_once():
-    explained = [row.code for row in EXIT_CODE_MEANINGS if row.code.isdigit()]
-    assert explained == [str(int(code)) for code in ExitCode]
-
-
-def test_the_documentation_holds_the_table():
     document = Path(__file__).parent.parent / "docs" / "exit-codes.md"
-    assert exit_code_table() in document.read_text("utf-8")
+    explained = re.findall(r"^\| (\d+) \|", document.read_text("utf-8"), re.MULTILINE)
+    assert explained == [str(int(code)) for code in ExitCode]
 
 
 def test_photo_errors_have_a_status_and_a_short_code():
