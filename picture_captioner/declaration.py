@@ -1,4 +1,7 @@
-"""What declares a setting or flag: a field of a dataclass, made by `flag` or `switch`."""
+"""What declares a setting or flag: `flag` or `switch`.
+
+The default of a dataclass's field is made by it, or that of a command's own parameter.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """`caption.py`: caption a photo library into a journal that never loses a line.
 
 This file names the commands; errors become exit codes in `execution.py` (docs/exit-codes.md). What
-the commands do is in `commands/`; flags are declared in `config.py` (settings) and `run_flags.py`.
-Everything heavy is imported when a command runs, so that `--help` is instant.
+the commands do is in `commands/`. Settings are declared in `settings.py`, the flags of several
+commands in `run_flags.py` and `command_flags.py`, a command's own here. Everything heavy is
+imported when a command runs, so that `--help` is instant.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from picture_captioner.cli.flags import App, Flags, Version
 from picture_captioner.cli.people_app import maintain_app, people_app
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import reopen_closed_streams
-from picture_captioner.declaration import HOW, WHICH, WHO
+from picture_captioner.declaration import HOW, WHICH, WHO, flag, switch
 
 app = App(
     name="caption",
@@ -82,23 +83,19 @@ def run(
 @app.command()
 def work(
     flags: RunFlags,
-    stages: Annotated[
-        str,
-        typer.Option(
-            metavar="STAGE[,STAGE]",
-            help="What is done: caption, and the stages of 'process', such as faces.",
-            rich_help_panel=HOW,
-        ),
-    ] = "caption",
-    lease: Annotated[
-        float,
-        typer.Option(
-            min=1,
-            metavar="SECONDS",
-            help="A worker that says nothing for so long is taken for dead.",
-            rich_help_panel=HOW,
-        ),
-    ] = 60.0,
+    stages: str = flag(
+        "STAGE[,STAGE]",
+        "What is done: caption, and the stages of 'process', such as faces.",
+        HOW,
+        default="caption",
+    ),
+    lease: float = flag(
+        "SECONDS",
+        "A worker that says nothing for so long is taken for dead.",
+        HOW,
+        default=60.0,
+        least=1,
+    ),
 ) -> int:
     """Caption as 'run' does, on many machines: they share the photos of one --library."""
     from picture_captioner.cli.commands.work import work_together
@@ -117,16 +114,13 @@ def sync(flags: Flags) -> int:
 @app.command()
 def estimate(
     flags: RunFlags,
-    trial: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Caption N photos now and go by how long that takes; nothing is recorded, but a "
-            "service bills it.",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
+    trial: int | None = flag(
+        "N",
+        "Caption N photos now and go by how long that takes; nothing is recorded, but a "
+        "service bills it.",
+        HOW,
+        least=1,
+    ),
 ) -> int:
     """Say what a run would be: photos, tokens, price, time. Sends and writes nothing unasked."""
     from picture_captioner.cli.commands.estimate import print_estimate
@@ -146,9 +140,7 @@ def compare(
             rich_help_panel=WHO,
         ),
     ],
-    limit: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many photos.", rich_help_panel=WHICH)
-    ] = 5,
+    limit: int = flag("N", "How many photos.", WHICH, default=5, least=1),
 ) -> int:
     """Caption a few photos with several backends or models, side by side, as Markdown."""
     from picture_captioner.cli.commands.compare import print_comparison
@@ -193,16 +185,9 @@ def forget(
             metavar="PATH...",
         ),
     ] = None,
-    gone: Annotated[
-        bool,
-        typer.Option("--gone", metavar="", help="Forget every photo that is not there any more."),
-    ] = False,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder of the report.")
-    ] = REPORT_DIR,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="List them, and forget nothing.")
-    ] = False,
+    gone: bool = switch("Forget every photo that is not there any more."),
+    out: Path = flag("DIR", "Folder of the report.", default=REPORT_DIR),
+    dry_run: bool = switch("List them, and forget nothing."),
 ) -> int:
     """Take photos out of journal, jobs, log, library.db and report, for good."""
     from picture_captioner.cli.commands.forget import forget_photos
@@ -259,22 +244,12 @@ def write(
 @app.command()
 def export(
     flags: Flags,
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="jsonl, or csv for a spreadsheet.")
-    ] = "jsonl",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="FILE", help="Where to; lines that are there are not repeated."
-        ),
-    ] = None,
-    only: Annotated[
-        str,
-        typer.Option("--only", metavar="GROUP[,GROUP]", help="caption, metadata, embedding."),
-    ] = "",
-    embeddings: Annotated[
-        bool, typer.Option("--embeddings", metavar="", help="Also a vector of each picture.")
-    ] = False,
+    form: str = flag(
+        "FORMAT", "jsonl, or csv for a spreadsheet.", name="--format", default="jsonl"
+    ),
+    out: Path | None = flag("FILE", "Where to; lines that are there are not repeated."),
+    only: str = flag("GROUP[,GROUP]", "caption, metadata, embedding.", default=""),
+    embeddings: bool = switch("Also a vector of each picture."),
 ) -> int:
     """Write what is known of each photo, a line each; as CSV, captions alone."""
     from picture_captioner.cli.commands.edits import export_photos
@@ -286,9 +261,7 @@ def export(
 def import_(
     flags: Flags,
     file: Annotated[Path, typer.Argument(help="A CSV or JSON Lines file that 'export' wrote.")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="List the changes, and make none.")
-    ] = False,
+    dry_run: bool = switch("List the changes, and make none."),
 ) -> int:
     """Take over captions, titles and tags that were edited; no later run replaces them."""
     from picture_captioner.cli.commands.edits import import_edits
@@ -308,9 +281,7 @@ def accept(flags: Flags, photos: Annotated[list[str], typer.Argument(metavar="PH
 def reject(
     flags: Flags,
     photos: Annotated[list[str], typer.Argument(metavar="PHOTO...")],
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the journal.")
-    ] = "",
+    reason: str = flag("TEXT", "Why; it is kept in the journal.", default=""),
 ) -> int:
     """Take captions back; the next run asks for them again."""
     from picture_captioner.cli.commands.edits import reject_captions
@@ -321,21 +292,10 @@ def reject(
 @app.command()
 def undo(
     flags: Flags,
-    run: Annotated[
-        str | None, typer.Option("--run", metavar="ID", help="Take back one run of 'write'.")
-    ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", metavar="", help="Take back all that was ever written.")
-    ] = False,
-    list_runs: Annotated[
-        bool, typer.Option("--list", metavar="", help="List the runs that can be taken back.")
-    ] = False,
-    give_up: Annotated[
-        bool,
-        typer.Option(
-            "--give-up", metavar="", help="Forget those whose file is gone: they stay as they are."
-        ),
-    ] = False,
+    run: str | None = flag("ID", "Take back one run of 'write'."),
+    everything: bool = switch("Take back all that was ever written.", name="--all"),
+    list_runs: bool = switch("List the runs that can be taken back.", name="--list"),
+    give_up: bool = switch("Forget those whose file is gone: they stay as they are."),
 ) -> int:
     """Take back what 'write' wrote: byte for byte, or ours alone where somebody edited since."""
     from picture_captioner.cli.commands.undo import undo_writes
@@ -346,14 +306,7 @@ def undo(
 @app.command()
 def backends(
     flags: Flags,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check",
-            metavar="",
-            help="Ask each that is set up for its models and balance; no photo is sent.",
-        ),
-    ] = False,
+    check: bool = switch("Ask each that is set up for its models and balance; no photo is sent."),
 ) -> int:
     """List the backends that can be named, or check those that are set up."""
     from picture_captioner.cli.commands.backends import check_backends, print_backends

@@ -9,6 +9,7 @@ import typer
 
 from picture_captioner.cli.flags import App, Flags
 from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.declaration import flag, switch
 
 journal_app = App(help="Look after a journal: check, compact, merge.", no_args_is_help=True)
 
@@ -32,9 +33,7 @@ def journal_compact(flags: Flags) -> int:
 @journal_app.command("recheck")
 def journal_recheck(
     flags: Flags,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="List them, and withdraw nothing.")
-    ] = False,
+    dry_run: bool = switch("List them, and withdraw nothing."),
 ) -> int:
     """Withdraw captions that would not be accepted today (refusals, ...); deletes nothing."""
     from picture_captioner.cli.commands.journal import recheck_journal
@@ -170,9 +169,7 @@ def batch_cancel(
     jobs: Annotated[
         list[str] | None, typer.Argument(metavar="JOB...", help="As 'batch list' has them.")
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", metavar="", help="Every job that runs.")
-    ] = False,
+    everything: bool = switch("Every job that runs.", name="--all"),
 ) -> int:
     """Ask providers to stop jobs; what is answered by then is billed, and can be collected."""
     from picture_captioner.cli.commands.batch import cancel
@@ -192,13 +189,8 @@ def batch_list(flags: Flags) -> int:
 def batch_adopt(
     flags: Flags,
     remote_id: Annotated[str, typer.Argument(metavar="ID", help="The provider's id of the job.")],
-    source: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="LEDGER", help="The other machine's captions.jobs.jsonl."),
-    ] = None,
-    job: Annotated[
-        str | None, typer.Option("--job", metavar="JOB", help="Which of our jobs it is.")
-    ] = None,
+    source: Path | None = flag("LEDGER", "The other machine's captions.jobs.jsonl.", name="--from"),
+    job: str | None = flag("JOB", "Which of our jobs it is."),
 ) -> int:
     """Take over a job that the provider has and this ledger does not know by that id."""
     from picture_captioner.cli.commands.batch import adopt

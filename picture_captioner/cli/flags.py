@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import shlex
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field
 from functools import cache
 from pathlib import Path
 from types import NoneType
@@ -156,7 +156,7 @@ def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
         return function(flags=given_flags, **values)
 
     parameters = [
-        *(p.replace(kind=p.KEYWORD_ONLY, annotation=hints[p.name]) for p in own),
+        *(_own(p, hints[p.name]) for p in own),
         *settings,
         *flags,
     ]
@@ -164,6 +164,15 @@ def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
     command.__annotations__ = {}
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     return command
+
+
+def _own(parameter: inspect.Parameter, kind: Any) -> inspect.Parameter:
+    """A parameter of the command's own; its default may be a declaration, as a class has them."""
+    if not isinstance(parameter.default, Field):
+        return parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind)
+    flag, default = parameter.default.metadata["flag"], parameter.default.default
+    one = Declared(parameter.name, kind, flag, default)
+    return _parameter(one, kind, default, flag.help, flag)
 
 
 def _taken_of(holder: type, function: Callable[..., int]) -> list[inspect.Parameter]:

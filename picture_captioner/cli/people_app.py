@@ -9,15 +9,14 @@ import typer
 
 from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.flags import App, Flags
+from picture_captioner.declaration import flag, switch
 
 people_app = App(help="Who is on the photos: find faces, name people.", no_args_is_help=True)
 maintain_app = App(
     help="Keep people and themes in order: daily, weekly, health.", no_args_is_help=True
 )
 
-DryRun: TypeAlias = Annotated[
-    bool, typer.Option("--dry-run", metavar="", help="Say what would change, and change nothing.")
-]
+DRY_RUN = switch("Say what would change, and change nothing.")
 Person: TypeAlias = Annotated[
     str, typer.Argument(metavar="ID", help="A person's id, or name if only one has it.")
 ]
@@ -49,9 +48,7 @@ def people_scan(
 @people_app.command("cluster")
 def people_cluster(
     flags: Flags,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", metavar="", help="Cluster all faces anew; names stay.")
-    ] = False,
+    rebuild: bool = switch("Cluster all faces anew; names stay."),
 ) -> int:
     """Group faces into persons: all the first time, then those that are new."""
     from picture_captioner.cli.commands.people import cluster_faces
@@ -62,9 +59,7 @@ def people_cluster(
 @people_app.command("list")
 def people_list(
     flags: Flags,
-    hidden: Annotated[
-        bool, typer.Option("--all", metavar="", help="Also those who are hidden.")
-    ] = False,
+    hidden: bool = switch("Also those who are hidden.", name="--all"),
 ) -> int:
     """List persons and the number of their faces."""
     from picture_captioner.cli.commands.people import print_people
@@ -97,13 +92,10 @@ def people_review(flags: Flags) -> int:
 @people_app.command("associate")
 def people_associate(
     flags: Flags,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0.3, max=1.0, metavar="COSINE", help="From where two groups are one person [.55]."
-        ),
-    ] = None,
-    dry_run: DryRun = False,
+    threshold: float | None = flag(
+        "COSINE", "From where two groups are one person [.55].", least=0.3, most=1.0
+    ),
+    dry_run: bool = DRY_RUN,
 ) -> int:
     """Join groups of faces that look alike into persons; two of whom you spoke are never joined."""
     from picture_captioner.cli.commands.people import associate
@@ -130,9 +122,7 @@ def people_merge(
     flags: Flags,
     into: Annotated[str, typer.Argument(metavar="ID", help="Who stays.")],
     others: Persons,
-    force: Annotated[
-        bool, typer.Option("--force", metavar="", help="Also two who are on one photo.")
-    ] = False,
+    force: bool = switch("Also two who are on one photo."),
 ) -> int:
     """Say that persons are one: the first stays, the others become part of it."""
     from picture_captioner.cli.commands.people_decisions import merge_persons
@@ -191,13 +181,10 @@ def people_hide(
     persons: Annotated[
         list[str] | None, typer.Argument(metavar="ID...", help="Persons by id or name.")
     ] = None,
-    under: Annotated[
-        int | None,
-        typer.Option(
-            "--unnamed-under", min=1, metavar="N", help="Everybody unnamed with fewer faces."
-        ),
-    ] = None,
-    undo: Annotated[bool, typer.Option("--undo", metavar="", help="Show them again.")] = False,
+    under: int | None = flag(
+        "N", "Everybody unnamed with fewer faces.", name="--unnamed-under", least=1
+    ),
+    undo: bool = switch("Show them again."),
 ) -> int:
     """Leave persons out of lists and report; nothing is deleted."""
     from picture_captioner.cli.commands.people_decisions import hide_persons
@@ -243,7 +230,7 @@ def people_export(
 def people_import(
     flags: Flags,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to read.")],
-    dry_run: DryRun = False,
+    dry_run: bool = DRY_RUN,
 ) -> int:
     """Take names and 'hidden' from a CSV file that 'people export' wrote."""
     from picture_captioner.cli.commands.people_csv import import_people
@@ -276,13 +263,10 @@ _step("update-stats", "Count the faces of every cluster again.")
 @maintain_app.command("merge-similar")
 def maintain_merge_similar(
     flags: Flags,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--similarity-threshold", min=0.3, max=1.0, metavar="COSINE", help="As 'associate'."
-        ),
-    ] = None,
-    dry_run: DryRun = False,
+    threshold: float | None = flag(
+        "COSINE", "As 'associate'.", name="--similarity-threshold", least=0.3, most=1.0
+    ),
+    dry_run: bool = DRY_RUN,
 ) -> int:
     """Join groups of faces that look alike; the same as 'people associate'."""
     from picture_captioner.cli.commands.people import associate
