@@ -53,19 +53,17 @@ def test_nothing_found_is_no_error_and_nothing_typed_is_one(here):
     assert none.stderr == "Nothing found for unicorn\n"
     odd = caption("search", '"', "--", "-*", cwd=here)
     assert odd.returncode == 64
-    assert "nothing to search for in '\" -*': it has no letter or digit" in odd.stderr
+    assert "nothing to search for in '\" -*': it has no letter, digit or emoji" in odd.stderr
 
 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["\U0001f389"], "emoji and signs are not indexed: give a word"),
-        (["-\U0001f389"], "emoji and signs are not indexed: give a word"),
-        (["-"], "in '-': it has no letter or digit"),
-        (["?!"], "in '?!': it has no letter or digit"),
+        (["-"], "in '-': it has no letter, digit or emoji"),
+        (["?!", "&"], "in '?! &': it has no letter, digit or emoji"),
         ([" "], "nothing to search for: give a word"),
         (["tag:"], "tag: needs a value right after the colon, such as tag:snow"),
-        (["tag:\U0001f389"], "names nothing; such as tag:snow"),
+        (["tag:***"], "names nothing; such as tag:snow"),
     ],
 )
 def test_what_holds_no_word_is_answered_by_a_sentence(here, typed, said):
@@ -73,6 +71,42 @@ def test_what_holds_no_word_is_answered_by_a_sentence(here, typed, said):
     assert (odd.returncode, odd.stdout) == (64, "")
     assert said in odd.stderr
     assert odd.stderr.count("\n") == 1
+
+
+SIGNS = {
+    "1.jpg": "A book about C++.",
+    "2.jpg": "A book about C# and .NET.",
+    "3.jpg": "A cat at the beach, 50 metres away.",
+    "4.jpg": "An AT&T shop: 50% off; R&B; A4-paper.",
+    "5.jpg": "A party \U0001f389\ufe0f in A40 Street, with an R and a B.",
+}
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("C++", "1"), ("c#", "2"), (".NET", "2"), (".net", "2"), ("50%", "4"), ("AT&T", "4"),
+        ("R&B", "4"), ("A4-", "4"), ("\U0001f389", "5"), ("-C++ book", "2"), ('"C++ book"', ""),
+        ('"about C#"', "2"), ("C++, book", "1"), ("tag:C++", "1"), ("tag:\U0001f389", "5"),
+        ("(beach)", "3"), ("beach!", "3"), ("cat*", "3"), ("r & b", "45"),
+    ],
+)  # fmt: skip
+def test_signs_are_found_as_they_are_typed(tmp_path, typed, found):
+    tags = {"1.jpg": ["C++"], "2.jpg": ["C#"], "5.jpg": ["\U0001f389"]}
+    (tmp_path / "captions.jsonl").write_bytes(
+        b"".join(
+            Record(
+                rel_path=path,
+                caption=said,
+                status=Status.SUCCESS,
+                extra={"tags": tags.get(path, [])},
+            ).to_line()
+            for path, said in SIGNS.items()
+        )
+    )
+    done = caption("search", "--all", "--paths0", "--", typed, cwd=tmp_path)
+    assert done.returncode == 0
+    assert sorted(done.stdout.split("\0"))[1:] == [f"{name}.jpg" for name in found]
 
 
 def test_what_is_printed_is_safe_and_json_is_whole(here):

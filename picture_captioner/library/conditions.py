@@ -16,6 +16,7 @@ from picture_captioner.library import tags
 from picture_captioner.library.home import Connection, Part
 from picture_captioner.library.schema import to_key
 from picture_captioner.library.selection import ALTERNATIVES, WORDS, Selection, Term
+from picture_captioner.library.words import literally
 
 PersonContents: TypeAlias = Callable[[str], Collection[str]]
 TagName: TypeAlias = Callable[[str], str | None]
@@ -157,7 +158,9 @@ def _tagged(connection: Connection, fits: Callable[[str], bool], name: TagName |
 
 def is_called(tag: str, wanted: str) -> bool:
     """Whether a tag, or a level of one such as `Animal > Dog`, has this name."""
-    return folded(wanted) in {folded(tag), *map(folded, tag.split(">"))}
+    literal = (literally(wanted) or "").casefold()
+    levels = (tag, *tag.split(">"))
+    return any(folded(wanted) == folded(level) and literal in level.casefold() for level in levels)
 
 
 def _person(connection: Connection, value: str, persons: PersonContents | None) -> Part:
@@ -181,7 +184,11 @@ def _person(connection: Connection, value: str, persons: PersonContents | None) 
 
 
 def folded(text: str) -> str:
-    """Lower case without accents, words apart by single spaces: how names are compared."""
+    """Lower case without accents, words apart by single spaces: how names are compared.
+
+    Where there is no word (an emoji), the signs.
+    """
     plain = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(c for c in plain if not unicodedata.combining(c))
-    return " ".join("".join(c if c.isalnum() else " " for c in letters).split())
+    words = "".join(c if c.isalnum() else " " for c in letters).split()
+    return " ".join(words) or plain.strip()

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from picture_captioner.errors import UsageError, did_you_mean
 from picture_captioner.library.schema import to_text
-from picture_captioner.library.words import FUNCTION_WORDS, has_word
+from picture_captioner.library.words import FUNCTION_WORDS, can_be_found
 
 WORDS = frozenset({"word", "phrase", "text"})
 """The kinds of terms that are looked for in what is written."""
@@ -73,7 +73,7 @@ class Selection:
 
     @classmethod
     def parse(cls, text: str) -> Selection:
-        """What is typed, as terms; pieces without a letter or digit are passed over.
+        """What is typed, as terms; pieces of signs alone are passed over.
 
         Raises:
             UsageError: a value that cannot be, with what could be.
@@ -131,7 +131,7 @@ def replaced_sign(term: Term) -> Term:
 
 
 def _if_word(term: Term) -> list[Term]:
-    return [term] if has_word(term.value) else []
+    return [term] if can_be_found(term.value) else []
 
 
 def checked(kind: str, value: str, *, negated: bool = False) -> Term:
@@ -149,7 +149,7 @@ def checked(kind: str, value: str, *, negated: bool = False) -> Term:
     if listed is not None and value not in listed:
         near = did_you_mean(value, list(listed))
         raise UsageError(f"{kind}:{value[:60]} is none{near}; it may be: {', '.join(listed)}")
-    if listed is None and not has_word(value):
+    if listed is None and not can_be_found(value):
         raise UsageError(f"{kind}:{value[:60]} names nothing; such as {_EXAMPLES[kind]}")
     if kind == "similar" and negated:
         raise UsageError("similar: cannot be negated: every photo is a little like every other")

@@ -146,6 +146,20 @@ _SPACELESS = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana, Han: written without spaces."""
 
+_VARIATION = re.compile("[\ufe00-\ufe0f]")
+"""Selectors that make an emoji coloured: some write them, some do not."""
+
+_PLAIN_SIGNS = re.compile(
+    r"(?<=w)[-'\u2019_/.,:;\u00b7\u2010-\u2014]+(?=w)"  # join words
+    r"|[.,;:!?\u2026)\]}'\"\u2019\u201d\u00bb*]+(?=\s|$)"  # close something
+    r"|(?<!\S)[(\[{'\"\u2018\u201c\u201e\u00ab\u00bf\u00a1*]+"  # open something
+    r"|(?<!\S)[-\u2010-\u2014]+(?!\S)"  # a dash
+)
+"""Of a text in which each letter is a `w`. A star is the habit of other programs' searches."""
+
+_LONGEST_LITERAL = 1_000
+"""Letters of a pattern: SQLite refuses more than 50,000 bytes."""
+
 
 def spaced(text: str) -> str:
     """Text for the index: what is written without spaces, one sign to a word.
@@ -157,8 +171,14 @@ def spaced(text: str) -> str:
 
 def word_phrases(word: str) -> list[Phrase]:
     """Finds words that begin with it, and other forms of it."""
-    begins = Phrase(spaced(word), begins=not _SPACELESS.search(word))
-    return [begins, *map(Phrase, stems_of_word(word))]
+    if (literal := literally(word)) is not None:
+        word, last = _longest_piece(literal)
+        return [_beginning(word, last)] if word else []
+    return [_beginning(word), *map(Phrase, stems_of_word(word))]
+
+
+def _beginning(word: str, last: bool = True) -> Phrase:
+    return Phrase(spaced(word), begins=last and not _SPACELESS.search(word))
 
 
 def form_phrases(word: str) -> list[Phrase]:
@@ -168,9 +188,59 @@ def form_phrases(word: str) -> list[Phrase]:
 
 def exact_phrase(phrase: str) -> list[Phrase]:
     """Finds the words as they stand, one after the other."""
-    return [Phrase(spaced(phrase).replace("\u0294", " "))]
+    if (literal := literally(phrase)) is not None:
+        phrase, _ = _longest_piece(literal)
+    return [Phrase(spaced(phrase).replace("\u0294", " "))] if phrase else []
 
 
-def has_word(text: str) -> bool:
-    """Whether FTS5's unicode61 finds a token in it: a letter, a digit, or private use."""
-    return any(unicodedata.category(c)[0] in "LN" or unicodedata.category(c) == "Co" for c in text)
+def literally(text: str) -> str | None:
+    """What must stand as it is typed (`C++`, `AT&T`, `.NET`, an emoji); None if no sign tells so.
+
+    The signs of a sentence around a word do not, nor those that join words (`close-up`).
+    """
+    text = _VARIATION.sub("", text)
+    shape = _without_plain_signs(text)
+    if not shape.replace("w", "").strip():
+        return None
+    return text[len(shape) - len(shape.lstrip()) : len(shape.rstrip())]
+
+
+def like(literal: str) -> str:
+    """The pattern of SQL's LIKE for it; letters that SQLite would not fold may be any."""
+
+    def part(character: str) -> str:
+        if character.isspace() or (not character.isascii() and _in_words(character)):
+            return "%"
+        if character.isascii():
+            return "\\" * (character in "\\%_") + character
+        return f"{character}%"  # a variation selector may follow
+
+    return f"%{''.join(map(part, spaced(literal[:_LONGEST_LITERAL])))}%"
+
+
+def _without_plain_signs(text: str) -> str:
+    """Each letter as `w`, signs that tell nothing as spaces, and the others."""
+    shape = "".join("w" if _in_words(c) else " " if c.isspace() else c for c in text)
+    return _PLAIN_SIGNS.sub(lambda signs: " " * len(signs[0]), shape)
+
+
+def _longest_piece(literal: str) -> tuple[str, bool]:
+    """The longest piece without signs that tell, as the index has none; whether it is the last."""
+    pieces = list(re.finditer("[w ]+", _without_plain_signs(literal)))
+    longest = max(pieces, key=lambda piece: len(piece[0].strip()), default=None)
+    if longest is None:
+        return "", False
+    return literal[slice(*longest.span())].strip(), longest.end() == len(literal)
+
+
+def _in_words(character: str) -> bool:
+    """As FTS5's unicode61 is told: letters, digits, marks, private use."""
+    category = unicodedata.category(character)
+    return category[0] in "LNM" or category == "Co"
+
+
+def can_be_found(text: str) -> bool:
+    """Whether there is something to look for: a letter, a digit, an emoji or a sign like it."""
+    # Cn: emoji that are younger than this Python.
+    categories = (unicodedata.category(c) for c in text if not (c.isascii() and not c.isalnum()))
+    return any(category[0] in "LNS" or category in {"Co", "Cn"} for category in categories)

@@ -14,6 +14,8 @@ from picture_captioner.library.selection import Term
 from picture_captioner.library.words import (
     exact_phrase,
     form_phrases,
+    like,
+    literally,
     spaced,
     stems_of_text,
     stems_of_word,
@@ -24,6 +26,9 @@ Scores: TypeAlias = dict[bytes, float]
 
 _TAG_SCORE = 1.0
 """Of a tag that a model gave the picture: less than most captions with the word have by bm25."""
+
+_TEXTS = {"caption_words": " || ' ' || ".join(("title", "caption", "tags", "text", "more", "path"))}
+"""What an index's rows say; of the others it is their column `text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +57,17 @@ def look_for(connection: Connection, term: Term, name: TagName | None) -> Writte
 
     Scores are 0 for what is not wanted: to compute them takes longer than to find it.
     """
-    if term.kind == "word":
-        phrases = (form_phrases if term.negated else word_phrases)(term.value)
-    else:
-        phrases = exact_phrase(term.value)
-    column = "text" if term.kind == "text" else None
-    find = partial(connection.find_words, phrases=phrases, scored=not term.negated)
+    find = partial(_find, connection, term)
     in_captions = _paths(
         connection,
         "SELECT rel_path, score FROM found JOIN captions ON captions.id = found.rowid",
-        find("caption_words", column=column),
+        find("caption_words", "text" if term.kind == "text" else None),
     )
     in_pictures = _paths(
         connection,
         "SELECT located.rel_path, score FROM found JOIN texts ON texts.id = found.rowid "
         "JOIN located ON located.content = texts.content",
-        find("text_words", column=None),
+        find("text_words"),
     )
     if term.kind == "text":
         return Written(in_captions, in_pictures, {}, {})
@@ -76,9 +76,31 @@ def look_for(connection: Connection, term: Term, name: TagName | None) -> Writte
         connection,
         f"SELECT rel_path, score {told} WHERE rel_path IS NOT NULL UNION ALL "
         f"SELECT located.rel_path, score {told} JOIN located ON located.content = told.content",
-        find("told_words", column=None),
+        find("told_words"),
     )
     return Written(in_captions, in_pictures, in_told, _in_tags(connection, term, name))
+
+
+def _find(connection: Connection, term: Term, table: str, column: str | None = None) -> Part:
+    """A query for (rowid, score) of the rows of an index that have a term.
+
+    The index has no signs: what must stand literally is looked for in the texts of what it finds.
+    """
+    if term.kind == "word":
+        phrases = (form_phrases if term.negated else word_phrases)(term.value)
+    else:
+        phrases = exact_phrase(term.value)
+    found = Part(f"SELECT rowid, CAST(0 AS double precision) AS score FROM {table}")  # noqa: S608
+    if phrases:
+        found = connection.find_words(table, phrases, column, scored=not term.negated)
+    if (literal := literally(term.value)) is None:
+        return found
+    text = column or _TEXTS.get(table, "text")
+    return Part(
+        f"WITH hits AS MATERIALIZED ({found.sql}) SELECT hits.rowid, score FROM hits "  # noqa: S608
+        f"JOIN {table} ON {table}.rowid = hits.rowid WHERE {text} LIKE ? ESCAPE '\\'",
+        (*found.values, like(literal)),
+    )
 
 
 def _paths(connection: Connection, where: str, found: Part) -> Scores:
@@ -103,6 +125,8 @@ def _in_tags(connection: Connection, term: Term, name: TagName | None) -> Scores
 
 def _says(tag: str, term: Term) -> bool:
     """As the full-text index would: a word in any form or as a beginning, a phrase as it stands."""
+    if (literal := literally(term.value)) is not None:
+        return literal.casefold() in tag.casefold()
     wanted, said = folded(term.value), folded(tag)
     if spaced(wanted) != wanted:  # written without spaces: inside a word, too
         return wanted in said

@@ -60,6 +60,7 @@ SEARCHES = [
     "dog similar:d4/4.jpg",
     "unicorn beach",
     "!!! 🙂",
+    *("C++", "c#", ".NET", "A4-", "50%", "AT&T", "R&B", "🎉", "-C++ dog", '"C# on"', "tag:🎉"),
 ]
 
 

@@ -25,6 +25,7 @@ SENTENCES = (
     "Собака и дети на пляже.",
     "समुद्र तट पर एक लड़की",
     "Two children build a sandcastle; the dog's asleep (rock'n'roll).",
+    "R&B, AT&T, C++ and C# on an A4-sheet: 50% off .NET \U0001f389",
 )
 PEOPLE = 4
 

@@ -89,7 +89,7 @@ def _selection(flags: SearchFlags, words: Sequence[str], settings: Settings) -> 
         selection = selection.without(Selection.parse(unwanted))
     if not selection.terms:
         shown = " ".join([*words, *(flags.not_ or ())]).strip()
-        why = f" in '{shown[:60]}': it has no letter or digit; emoji and signs are not indexed"
+        why = f" in '{shown[:60]}': it has no letter, digit or emoji"
         raise UsageError(
             f"nothing to search for{why if shown else ''}: give a word, such as search "
             "'children on a beach', or a condition, such as --from 2019-06"

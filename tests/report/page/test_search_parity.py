@@ -25,12 +25,14 @@ from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import HEAD, bare_report, no_thumbnail
 
-QUERIES = 220
+QUERIES = 240
 FIRST_DAY = datetime(2019, 5, 20, tzinfo=UTC)
 SUBJECTS = ("dog", "dogs", "two children", "a red car", "boats", "an old church", "café tables",
             "snowy mountains", "a sleeping cat", "fireworks", "大海と犬")  # fmt: skip
 DOING = ("running on the beach", "in a garden", "near the river at night", "with a ball",
          "under cloudy skies", "standing on a bridge")  # fmt: skip
+SIGNS = ("C++ beside C#", "R&B at the beach", "AT&T", "a party \U0001f389", "50% off", "some .NET",
+         "an A4-sheet", "I \u2764\ufe0f it")  # fmt: skip
 GERMAN = ("eine Straße im Wald mit der Familie", "zwei Hunde auf der Wiese", "ein Hund im Schnee")
 TAGS = ("snow", "beach", "Animal > Dog", "night", "new york", "garden")
 CAMERAS = ("Pixel 8 Pro", "Canon EOS 80D", None, "samsung SM_G991B")
@@ -64,6 +66,8 @@ PIECES = (
       "to:2019-06-30", "date:2019-06-15", "2020-02..2019-01", "date:2019-02-30", "date:soon",
       "from:2019..", "has:nothing", "status:fine", "tag:", "place:!!", "person:Nobody",
       "0000-01..", "date:9999"),
+    *("c++", "C#", "c", ".NET", "A4-", "50%", "AT&T", "R&B", "r&", "\U0001f389", "\u2764", "-C++",
+      '"c++ beside"', "text:c#", "tag:\U0001f389", "beach?!", "(dog)", "dog*"),
 )  # fmt: skip
 
 
@@ -80,7 +84,11 @@ def photos_of(chance):
         if i % 5 == 0:
             extra |= {"title": f"Title {chance.choice(SUBJECTS)}",
                       "objects": {"value": ["umbrella", "lamp"], "confidence": 0.5}}  # fmt: skip
-        caption = f"{chance.choice(SUBJECTS)} {chance.choice(DOING)}."
+        caption = (
+            SIGNS[i // 7 % len(SIGNS)]
+            if i % 7 == 6
+            else f"{chance.choice(SUBJECTS)} {chance.choice(DOING)}."
+        )
         caption = chance.choice(GERMAN) if i % 9 == 4 else caption.capitalize()
         record = Record(
             rel_path=path,

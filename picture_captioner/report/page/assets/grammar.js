@@ -21,14 +21,14 @@ const PIECE = new RegExp(
 /** What somebody is told who asked for what cannot be. */
 class QueryError extends Error {}
 
-const hasWord = (value) => /[\p{L}\p{N}\p{Co}]/u.test(value);
+const canBeFound = (value) => /[\p{L}\p{N}\p{Co}]|(?![\0-\x7f])[\p{S}\p{Cn}]/u.test(value);
 
 /** The terms of a query; throws a QueryError for a value that cannot be. */
 function parseQuery(query) {
   const terms = new Map();
   const take = (kind, value, negated) => {
     const term = WORDS.includes(kind) && kind !== "text" ? { kind, value, negated } : checkedTerm(kind, value.trim(), negated);
-    if (kind === "text" || !WORDS.includes(kind) || hasWord(value)) terms.set(`${negated} ${term.kind} ${term.value}`, term);
+    if (kind === "text" || !WORDS.includes(kind) || canBeFound(value)) terms.set(`${negated} ${term.kind} ${term.value}`, term);
   };
   for (const { groups } of query.matchAll(PIECE)) {
     const negated = groups.minus !== undefined;
@@ -37,6 +37,9 @@ function parseQuery(query) {
     else if (PERIOD.test(groups.word) && groups.word !== "..") take("date", groups.word, negated);
     else take("word", groups.word, negated);
   }
+  const times = [...terms.values()].filter((term) => term.kind === "date" && !term.negated).map((term) => term.value.split(".."));
+  const since = times.filter((ends) => !ends[1]).map((ends) => ends[0]).sort().at(-1), until = times.filter((ends) => !ends[0]).map((ends) => ends[1]).sort()[0];
+  if (since && until && since > until) throw new QueryError(`${since}..${until} ends before it begins.`);
   // Of 50,000 photos the neighbours alone would be as large as the rest of the page.
   if ([...terms.values()].some((term) => term.kind === "similar")) throw new QueryError(`Likeness is for the command. In a terminal: ${head.program} search -- '${query.trim().replaceAll("'", "'\\''")}'`);
   if (terms.size > MOST_TERMS) throw new QueryError(`${terms.size} words and conditions are too many; ${MOST_TERMS} are the most.`);
@@ -47,7 +50,7 @@ function checkedTerm(kind, value, negated) {
   if (!value) throw new QueryError(`${kind}: needs a value right after the colon.`);
   if (["date", "from", "to"].includes(kind)) return { kind: "date", value: periodOf(kind, value), negated };
   if (LISTED[kind] && !LISTED[kind].includes(value)) throw new QueryError(`${kind}:${value} is none; it may be: ${LISTED[kind].join(", ")}.`);
-  if (!LISTED[kind] && !hasWord(value)) throw new QueryError(`${kind}:${value} names nothing.`);
+  if (!LISTED[kind] && !canBeFound(value)) throw new QueryError(`${kind}:${value} names nothing.`);
   if (kind === "similar" && negated) throw new QueryError("similar: cannot be negated: every photo is a little like every other.");
   return { kind, value, negated };
 }

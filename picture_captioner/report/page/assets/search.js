@@ -21,6 +21,32 @@ function haystack(i) {
   return haystacks[i];
 }
 
+/** All that is written of a photo, as `literally` compares it. */
+const asWritten = (i) => asTyped([photo.title(i), photo.caption(i), ...photo.tags(i), photo.text(i), photo.more(i), ...peopleOn(i).map((person) => person.name), stem(photo.path(i))].join(" "));
+const asTyped = (value) => value.toLowerCase().replace(VARIATION, "").replace(/\s+/g, " ");
+
+const VARIATION = /[\ufe00-\ufe0f]/g;
+const PLAIN_SIGNS = /(?<=w)[-'\u2019_/.,:;\u00b7\u2010-\u2014]+(?=w)|[.,;:!?\u2026)\]}'"\u2019\u201d\u00bb*]+(?=\s|$)|(?<!\S)[([{'"\u2018\u201c\u201e\u00ab\u00bf\u00a1*]+|(?<!\S)[-\u2010-\u2014]+(?!\S)/g;
+
+/** Each letter as `w`, signs that tell nothing as spaces, and the others. */
+const withoutPlainSigns = (text) => text.replace(/[\p{L}\p{N}\p{M}\p{Co}]/gu, (c) => "w".repeat(c.length)).replace(PLAIN_SIGNS, (signs) => " ".repeat(signs.length));
+
+/** What must stand as it is typed (C++, AT&T, .NET, an emoji), else "" (library/words.py is the original). */
+function literally(value) {
+  const text = value.replace(VARIATION, ""), shape = withoutPlainSigns(text);
+  return /[^w\s]/.test(shape) ? text.slice(shape.length - shape.trimStart().length, shape.trimEnd().length) : "";
+}
+
+/** Whether a photo has what must stand as it is typed, a word at its end or the beginning of one. */
+function literalFinder(kind, literal, whole) {
+  const typed = asTyped(literal), written = kind === "text" ? (i) => asTyped(photo.text(i)) : asWritten;
+  const pieces = [...withoutPlainSigns(literal).matchAll(/[w ]+/g)].sort((a, b) => b[0].trim().length - a[0].trim().length);
+  if (!pieces.length) return (i) => written(i).includes(typed);
+  const [{ 0: longest, index }] = pieces, end = index + longest.length;
+  const piece = fold(literal.slice(index, end)), begins = kind === "word" && !whole && end === literal.length;
+  return (i) => holds(haystack(i), piece, begins) && written(i).includes(typed);
+}
+
 /** A path without the ending of the file's name. */
 const stem = (path) => path.replace(/(?<=[^/])\.[^./]+$/, "");
 
@@ -73,6 +99,8 @@ function formsIn(language, word) {
 
 /** Whether a photo has a word or phrase; `whole`: not as a mere beginning of one. */
 function finder({ kind, value }, whole) {
+  const literal = literally(value);
+  if (literal) return literalFinder(kind, literal, whole);
   const folded = fold(value);
   if (kind === "text") return (i) => photo.text(i).split("\n").some((line) => holds(` ${fold(line)} `, folded)) || holds(` ${fold(photo.text(i))} `, folded);
   if (kind === "phrase" || folded.includes(" ")) return (i) => holds(haystack(i), folded, kind === "word" && !whole);
@@ -87,7 +115,9 @@ function holds(hay, folded, begins = false) {
 
 const dayTaken = (i) => (Number.isNaN(photo.takenAt(i)) ? null : date(photo.takenAt(i)).toISOString().slice(0, 10));
 const asciiLower = (value) => value.replace(/[A-Z]/g, (c) => c.toLowerCase());
-const isCalled = (tag, wanted) => fold(tag) === wanted || tag.split(">").some((level) => fold(level) === wanted);
+/** How names are compared; of an emoji nothing would be left. */
+const named = (value) => fold(value) || value.toLowerCase().trim();
+const isCalled = (tag, wanted) => [tag, ...tag.split(">")].some((level) => named(level) === named(wanted) && asTyped(level).includes(asTyped(literally(wanted))));
 
 const HAS = {
   caption: (i) => photo.caption(i) !== "", title: (i) => photo.title(i) !== "",
@@ -99,13 +129,13 @@ const HAS = {
 /** A condition as a function of a photo; throws a QueryError for somebody who is not known. */
 function condition({ kind, value }) {
   if (kind === "has") return HAS[value];
-  if (kind === "tag") return (wanted => (i) => photo.tags(i).some((tag) => isCalled(tag, wanted)))(fold(value));
-  if (kind === "place") return (wanted => (i) => [photo.place(i), photo.placeDetail(i), ...photo.toldPlaces(i)].some((name) => ` ${fold(name)}`.includes(wanted)))(` ${fold(value)}`);
+  if (kind === "tag") return (i) => photo.tags(i).some((tag) => isCalled(tag, value));
+  if (kind === "place") return (wanted => (i) => [photo.place(i), photo.placeDetail(i), ...photo.toldPlaces(i)].some((name) => ` ${named(name)}`.includes(wanted)))(` ${named(value)}`);
   if (kind === "camera") return (wanted => (i) => asciiLower(photo.camera(i)).includes(wanted))(asciiLower(value));
   if (kind === "status") return value === "suspect" ? photo.suspect : (i) => photo.lastStatus(i) === value;
   if (kind === "person") {
     const found = persons.filter((person) => person.id === value || person.name.toLowerCase() === value.toLowerCase());
-    const told = (i) => photo.toldPeople(i).some((name) => fold(name) === fold(value));
+    const told = (i) => photo.toldPeople(i).some((name) => named(name) === named(value));
     if (!found.length && !every.some(told)) throw new QueryError(`Nobody in this report is called ${value}.`);
     return (i) => peopleOn(i).some((person) => found.includes(person)) || told(i);
   }
