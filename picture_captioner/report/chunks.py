@@ -260,16 +260,19 @@ def median_place(places: Sequence[tuple[float, float]]) -> tuple[float, float] |
 def find_trips(days: Sequence[PhotoDay]) -> list[tuple[int, int]]:
     """Runs [first, last] of two days or more, as indices of `days`, which are in order.
 
-    When most days have a place: days over `AWAY_KM` from home, home being where most days are; a
-    day without a place or photos in between does not end the trip. Else: calendar days in a row
-    with `BUSY_PHOTOS` each, up to `LONGEST_DAYS`.
+    Days over `AWAY_KM` from home, home being where most days are; a day without a place or photos
+    in between does not end the trip. Where most days have no place (years of an older camera),
+    also other calendar days in a row with `BUSY_PHOTOS` each, up to `LONGEST_DAYS`.
     """
+    trips = _runs(days, _away(days), holes=1)
     if sum(day.place is not None for day in days) * 2 > len(days):
-        away = _away(days)
-        return _runs(days, away, holes=1)
-    busy = [day.photos >= BUSY_PHOTOS for day in days]
+        return trips
+    away = {i for first, last in trips for i in range(first, last + 1)}
+    busy = [day.photos >= BUSY_PHOTOS and i not in away for i, day in enumerate(days)]
     runs = _runs(days, busy, holes=0)
-    return [(a, b) for a, b in runs if (days[b].day - days[a].day).days < LONGEST_DAYS]
+    return sorted(
+        trips + [(a, b) for a, b in runs if (days[b].day - days[a].day).days < LONGEST_DAYS]
+    )
 
 
 def _away(days: Sequence[PhotoDay]) -> list[bool]:
@@ -277,7 +280,7 @@ def _away(days: Sequence[PhotoDay]) -> list[bool]:
     cells = Counter(
         (round(lat / _HOME_CELL_DEGREES), round(lon / _HOME_CELL_DEGREES)) for lat, lon in places
     )
-    cell = cells.most_common(1)[0][0]
+    cell = max(cells, key=lambda c: cells[c], default=(0, 0))  # without places nobody is away
     home = (cell[0] * _HOME_CELL_DEGREES, cell[1] * _HOME_CELL_DEGREES)
     return [day.place is not None and kilometres(day.place, home) > AWAY_KM for day in days]
 

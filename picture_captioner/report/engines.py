@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from picture_captioner.errors import UsageError, did_you_mean
 from picture_captioner.report.density import FEW, Grouping, dense_groups, group_few
 from picture_captioner.report.geometry import principal_components
-from picture_captioner.report.identical import distinct, of_kinds
+from picture_captioner.report.identical import at_rows, counted, distinct, of_kinds
 from picture_captioner.report.layout import lay_out
 from picture_captioner.report.model import NOISE
 
@@ -42,8 +42,9 @@ def _umap_hdbscan(rows: NDArray[np.float32], min_cluster_size: int, seed: int | 
         few = replace(few, cluster=np.where(large, np.int32(NOISE), few.cluster))
         return of_kinds(few, kind, min_cluster_size)
     places = lay_out(rows[first], seed, parallel=seed is None)
-    found = dense_groups(places, min_cluster_size, parallel=seed is None)
-    return of_kinds(found, kind, min_cluster_size)
+    discs, middle = counted(places, kind, min_cluster_size)
+    found = dense_groups(discs, min_cluster_size, parallel=seed is None)
+    return of_kinds(at_rows(found, middle), kind, min_cluster_size)
 
 
 def _none(rows: NDArray[np.float32], _size: int, _seed: int | None) -> Grouping:

@@ -1,11 +1,13 @@
 """Photos with the same vector, such as those with the same caption: one place, one cluster.
 
-To UMAP and HDBSCAN 600 identical captions are 600 points with 15 neighbours each, and end in
-several groups. So each vector (a kind of row) is laid out and grouped once, and its photos lie
-around that place in a disc.
+To UMAP 600 identical captions are 600 points with 15 neighbours each, and end in several groups.
+So each vector (a kind of row) is laid out once, and its photos lie around that place in a disc.
+HDBSCAN is shown discs, as a theme is so many photos and not so many wordings; the middle decides.
 """
 
 from __future__ import annotations
+
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,23 @@ def distinct(rows: NDArray[np.float32]) -> tuple[Indices, Indices]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return first[order], rank[kind.ravel()]
+
+
+def counted(
+    places: NDArray[np.float32], kind: Indices, most: int
+) -> tuple[NDArray[np.float32], Indices]:
+    """For each kind as many points as it has rows, up to `most`, and which of them is its middle.
+
+    `most` is the smallest cluster, of which one kind is a theme by itself. All of its rows are too
+    many: of a library of 34 scenes it parts wordings of one (docs/log.md).
+    """
+    number = np.minimum(np.bincount(kind), most)
+    return in_discs(places, np.repeat(np.arange(len(places)), number)), np.cumsum(number) - number
+
+
+def at_rows(grouping: Grouping, rows: Indices) -> Grouping:
+    """What a grouping says of some of its rows."""
+    return Grouping(*(getattr(grouping, field.name)[rows] for field in fields(Grouping)))
 
 
 def of_kinds(grouping: Grouping, kind: Indices, min_cluster_size: int) -> Grouping:

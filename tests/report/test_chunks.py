@@ -100,6 +100,15 @@ def test_without_places_a_trip_is_busy_days_in_a_row():
     assert (trip.start.day, trip.end.day) == (20, 22)
 
 
+def test_years_of_a_camera_without_places_hide_no_trip_of_a_phone():
+    camera = [p for d in range(1, 29) for p in day(f"2004-06-{d:02d}", 3 + 20 * (d in (7, 8)))]
+    home = [p for d in ("01", "03", "05", "20") for p in day(f"2024-07-{d}", 3, HOME)]
+    away = [p for d in (11, 12, 14) for p in day(f"2024-07-{d}", 3, AWAY)]
+    old, new = chunks(camera + home + away, Level.TRIP)
+    assert (str(old.start.date()), old.end.day) == ("2004-06-07", 8)
+    assert (str(new.start.date()), new.end.day) == ("2024-07-11", 14)
+
+
 def test_who_takes_many_photos_every_day_is_not_on_a_trip():
     start = datetime.fromisoformat("2024-01-01")
     photos = [

@@ -20,6 +20,14 @@ def test_600_photos_with_one_caption_are_one_cluster():
     assert {len(set(found[:600][theme == t].tolist()) - {-1}) for t in range(12)} == {1}
 
 
+def test_a_theme_has_so_many_photos_and_not_so_many_wordings():
+    photos, vectors, theme = themed(8)
+    wording = vectors[[8 * t + i % 4 for t in theme[::8] for i in range(8)]]
+    found = build(photos, wording).report.clustering.cluster
+    assert {len(set(found[theme == t].tolist())) for t in range(12)} == {1}
+    assert len(set(found.tolist()) - {-1}) == 12
+
+
 def test_kinds_are_in_order_of_their_first_row():
     first, kind = distinct(np.array([[1, 0], [0, 1], [1, 0], [0.5, 0]], dtype=np.float32))
     assert first.tolist() == [0, 1, 3]
