@@ -274,7 +274,8 @@ def keeper(
 ) -> int:
     """The sharpest of the members, of about equally sharp ones the largest.
 
-    None that lost the colours that others have (dithered, it looks sharper), and none that is tiny.
+    None that lost the colours that others have (dithered, it looks sharper), none that is tiny, and
+    none that lost its camera (a messenger's copy, which looks sharper by the noise of its JPEG).
     Then the one with most bytes, then one that is not named like a copy (`IMG_1 (1).jpg`), then
     the first.
     """
@@ -282,6 +283,7 @@ def keeper(
     members = coloured or members
     largest = max(_size(photos[i])[0] for i in members)
     members = [i for i in members if _size(photos[i])[0] >= TINY_SHARE * largest]
+    members = [i for i in members if photos[i].camera] or members
     sharpest = max(photos[i].sharpness or 0.0 for i in members)
     sharp = [i for i in members if (photos[i].sharpness or 0.0) * SHARPNESS_STEP >= sharpest]
     return max(sharp, key=lambda i: (*_size(photos[i]), not _is_copy(photos[i]), -i))

@@ -32,7 +32,7 @@ ENOUGH_CAPTIONS = 50
 
 
 def keywords(groups: Sequence[Sequence[str]], count: int = KEYWORDS) -> list[tuple[str, ...]]:
-    """For each group of captions its most telling words, best first; ties in alphabetical order.
+    """For each group of captions its most telling words, best first; of equals the first named.
 
     A word counts once per caption, so that a caption that stammers does not name its group. In a
     group of four captions or more, a word of one caption alone is left out.
@@ -61,7 +61,7 @@ def _best(
         for word, number in frequency.items()
         if number >= least and word in total
     }
-    ranked = sorted(weights, key=lambda word: (-weights[word], word))
+    ranked = sorted(weights, key=lambda word: -weights[word])
     return tuple(_without_overlaps(ranked, count))
 
 

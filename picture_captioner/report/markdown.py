@@ -52,7 +52,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _clusters(report)
     yield from _timeline(report)
     if report.people and report.people.persons:
-        yield from _people(report.people, report.head.program)
+        yield from _people(report.people, report.head.commands["people list"])
     yield from _duplicates(report)
     yield from _noise(report)
 
@@ -155,7 +155,7 @@ def _chunk_table(report: Report, title: str, chunks: Sequence[Chunk]) -> Iterato
     yield from _rest(len(chunks) - CHUNKS_SHOWN, f"{title.lower()}, smaller than these")
 
 
-def _people(people: People, program: str) -> Iterator[str]:
+def _people(people: People, lists: str) -> Iterator[str]:
     named = [person for person in people.persons if person.name]
     yield "## People"
     yield ""
@@ -164,7 +164,7 @@ def _people(people: People, program: str) -> Iterator[str]:
         for person in named[:PEOPLE_SHOWN]
     )
     if unnamed := len(people.persons) - len(named):
-        yield f"- without a name: {unnamed:,} (`{program} people list`)"
+        yield f"- without a name: {unnamed:,} (`{lists}`)"
     yield ""
     yield from _rest(len(named) - PEOPLE_SHOWN, "people")
 

@@ -7,8 +7,8 @@ their index in it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -239,12 +239,24 @@ class People:
         return found
 
 
+SUGGESTED = (
+    "run",
+    "search",
+    "people scan",
+    "people cluster",
+    "people review",
+    "people list",
+    "people name",
+)
+"""The commands that a report names."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReportHead:
     """How the report was made, for the head of every output.
 
-    `goes_by` is what makes two photos alike, such as `what the captions say`; `program` is what the
-    person types before a command.
+    `goes_by` is what makes two photos alike, such as `what the captions say`; `commands` are those
+    that the page names, by their names, as this person would type them.
     """
 
     made_at: datetime
@@ -255,7 +267,9 @@ class ReportHead:
     min_cluster_size: int
     notes: tuple[str, ...] = ()
     goes_by: str = ""
-    program: str = "caption.py"
+    commands: Mapping[str, str] = field(
+        default_factory=lambda: {name: f"caption.py {name}" for name in SUGGESTED}
+    )
 
     @property
     def themes_go_by(self) -> str:

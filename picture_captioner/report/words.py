@@ -85,20 +85,20 @@ ENOUGH_VOTES = 3
 """Function words that tell a caption's language: `cat` and `dog` are some in one or another."""
 
 
-def telling_words(captions: Sequence[str]) -> list[frozenset[str]]:
-    """Of each caption its words without those that say nothing of the photo."""
-    found = [frozenset(words(caption)) for caption in captions]
+def telling_words(captions: Sequence[str]) -> list[list[str]]:
+    """Of each caption its words in order, each once, but those that say nothing of the photo."""
+    found = [list(dict.fromkeys(words(caption))) for caption in captions]
     votes = [_votes(bag) for bag in found]
     spoken: Counter[str] = Counter()
     for vote in votes:
         spoken.update(vote)
+    stops = [PHRASES | _stop_words(_language(vote, spoken)) for vote in votes]
     return [
-        bag - PHRASES - _stop_words(_language(vote, spoken))
-        for bag, vote in zip(found, votes, strict=True)
+        [word for word in bag if word not in stop] for bag, stop in zip(found, stops, strict=True)
     ]
 
 
-def _votes(bag: frozenset[str]) -> Counter[str]:
+def _votes(bag: Sequence[str]) -> Counter[str]:
     """How many of a caption's words are function words of each language."""
     languages = _languages()
     return Counter(language for word in bag for language in languages.get(word, ()))

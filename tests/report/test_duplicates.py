@@ -153,6 +153,8 @@ def test_the_keeper_is_the_sharpest_then_the_largest():
     ]
     assert keeper(photos, [0, 1, 2]) == 2
     assert keeper(photos, [0, 1]) == 0, "a tiny one is no photo to keep"
+    sent = [photo("IMG-WA.jpg", sharpness=120), photo("IMG_1.jpg", sharpness=100, camera="Pixel 8")]
+    assert keeper(sent, [0, 1]) == 1, "a messenger takes the camera out, and its JPEG has noise"
     copies = [photo("copies/IMG_1 (1).jpg"), photo("2024/a longer name/IMG_1.jpg")]
     assert keeper(copies, [0, 1]) == 1
 

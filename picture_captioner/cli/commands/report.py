@@ -17,7 +17,7 @@ from picture_captioner.cli.commands.photos import find_photos, read_files_beside
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
-from picture_captioner.cli.program import as_called, command
+from picture_captioner.cli.program import as_called
 from picture_captioner.cli.progress import ProgressReporter, told
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import count, duration, say, show, show_json
@@ -222,11 +222,12 @@ def _made(
     built = build_report(photos, vectors, options, _previous(flags))
     head = built.report.head
     notes = map(as_called, (*head.notes, *contradictions(built.report)))
-    head = replace(head, notes=tuple(notes), program=command())
+    commands = {name: suggested(flags, name) for name in head.commands}
+    head = replace(head, notes=tuple(notes), commands=commands)
     built = built._replace(report=replace(built.report, head=head))
     if not flags.no_people:
         step("people")
-        people = people_of(library, flags.settings(), inputs.photos_dir, photos, walked)
+        people = people_of(library, flags, inputs.photos_dir, photos, walked)
         built = built._replace(report=replace(built.report, people=people))
     step("writing the report")
     return _write(flags, inputs, built, library), built

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.cli.commands.known_people import decisions_of
-from picture_captioner.cli.program import command
-from picture_captioner.config import Settings
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.library.faces import Placed
 from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.crops import make_crops
@@ -38,7 +37,7 @@ Key = tuple[str, int]
 
 def people_of(
     library: Library,
-    settings: Settings,
+    flags: Flags,
     photos_dir: Path | None,
     photos: Sequence[ReportPhoto],
     walked: Mapping[str, Photo],
@@ -49,7 +48,7 @@ def people_of(
         LibraryError: library.db cannot be read or written.
         NoPhotosError: the photos directory went away.
     """
-    said = decisions_of(settings)
+    said = decisions_of(flags.settings())
     view = overview(library, said)
     where = _Where.of(photos)
     shown = [p for p in view.persons if not p.hidden and where.have(p.faces)]
@@ -65,7 +64,7 @@ def people_of(
         if photo.content_sha256 and photo.rel_path in walked
     }
     crops = make_crops(library, photos_dir, files, list(dict.fromkeys(wanted))[:MOST_FACES])
-    listed = _questions(asked, where, crops)
+    listed = _questions(flags, asked, where, crops)
     return People(
         persons=tuple(_person(p, where, crops.get(_key(typical[p.identity]))) for p in shown),
         questions=tuple(listed[:MOST_QUESTIONS]),
@@ -151,14 +150,16 @@ def _asked(library: Library, said: Decisions, view: Overview, where: _Where) -> 
     )
 
 
-def _questions(asked: Questions, where: _Where, crops: Mapping[Key, bytes]) -> list[Question]:
+def _questions(
+    flags: Flags, asked: Questions, where: _Where, crops: Mapping[Key, bytes]
+) -> list[Question]:
     found = [Question(about=About.CONTRADICTION, text=text) for text in asked.violations]
     found += [
         Question(
             about=About.CROWD,
             text="so many faces that they may be several people's",
             persons=(person.identity,),
-            answers=(("Part by looks", command("people", "split", person.identity)),),
+            answers=(("Part by looks", suggested(flags, "people split", person.identity)),),
         )
         for person in asked.large
     ]
@@ -169,14 +170,15 @@ def _questions(asked: Questions, where: _Where, crops: Mapping[Key, bytes]) -> l
             persons=(pair.one, pair.other),
             cosine=round(pair.cosine, 2),
             answers=(
-                ("One person", command("people", "merge", pair.one, pair.other)),
-                ("Two people", command("people", "different", pair.one, pair.other)),
+                ("One person", suggested(flags, "people merge", pair.one, pair.other)),
+                ("Two people", suggested(flags, "people different", pair.one, pair.other)),
             ),
         )
         for pair in asked.pairs
     ]
     for doubt in asked.faces:
         face = short(doubt.face)
+        other = suggested(flags, "people not-this-person", face, doubt.person)
         found.append(
             Question(
                 about=About.FACE,
@@ -186,9 +188,9 @@ def _questions(asked: Questions, where: _Where, crops: Mapping[Key, bytes]) -> l
                 crop=crops.get(_key(doubt.face)),
                 cosine=round(doubt.cosine, 2),
                 answers=(
-                    ("Yes", command("people", "confirm", doubt.person, face)),
-                    ("Somebody else", command("people", "not-this-person", face, doubt.person)),
-                    ("No face", command("people", "not-a-face", face)),
+                    ("Yes", suggested(flags, "people confirm", doubt.person, face)),
+                    ("Somebody else", other),
+                    ("No face", suggested(flags, "people not-a-face", face)),
                 ),
             )
         )

@@ -90,7 +90,7 @@ def _head(report: Report) -> Json:
         "seed": head.seed,
         "minClusterSize": head.min_cluster_size,
         "notes": [*head.notes],
-        "program": head.program,
+        "commands": {**head.commands},
         "noiseShare": report.noise_share,
         "vocabularyFallbacks": report.vocabulary_fallbacks,
     }

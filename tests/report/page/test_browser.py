@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from picture_captioner.report.page.writer import write_page
@@ -219,6 +221,30 @@ def test_errors_are_listed_by_reason(browser, tmp_path):
     assert browser.texts(".reason h2") == ["too large", "too short", "Not captioned yet"]
     assert browser.texts(".row-name")[:2] == ["IMG_00005.jpg", "IMG_00006.jpg"]
     assert browser.count(".row") == 8
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_what_to_do_about_errors_is_whole_at_any_width(browser, tmp_path, width):
+    from picture_captioner.errors import Status
+
+    error = "truncated: the picture ends too early, and the rest of it is missing"
+    photos = (photo(0, status=Status.ERROR_CORRUPT, caption=None, last_error=error),)
+    report = bare_report(photos)
+    run = "uv run caption.py run --photos-dir='/photos of mine' --captions-jsonl=mine.jsonl"
+    commands = {**report.head.commands, "run": run}
+    report = replace(report, head=replace(report.head, commands=commands))
+    browser.emulate(width, 800)
+    browser.open(write_page(report, tmp_path, no_thumbnail, None), "#view=problems")
+    assert browser.text(".reason code") == (
+        f"{run} --retry-status=error_corrupt --retry-only --accept-truncated"
+    )
+    gaps = """
+        const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+        return [box(".reason h2").top - box(".heading").bottom,
+                box(".row").top - box(".reason code").bottom,
+                innerWidth - box(".reason code").right];
+    """
+    assert min(browser.run(gaps)) >= 0
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])

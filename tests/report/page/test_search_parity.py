@@ -223,7 +223,7 @@ def test_the_page_says_what_to_type_where_likeness_is_asked_for(browser, made):
     browser.open(page, "#q=dog similar:it's.jpg")
     told = browser.text(".empty p")
     assert told == (
-        f"Likeness is for the command. In a terminal: {HEAD.program} search -- "
+        f"Likeness is for the command. In a terminal: {HEAD.commands['search']} -- "
         "'dog similar:it'\\''s.jpg'"
     )
 

@@ -72,8 +72,8 @@ function flow(parent, items, kinds, label, gap = 20) {
 }
 
 const headerKind = {
-  measure: (item) => ({ height: item.height ?? 44 }),
-  render: (item) => el("div", { class: `group-header ${item.class ?? ""}`, role: "listitem" },
+  measure: () => ({ height: 44 }),
+  render: (item) => el("div", { class: "group-header", role: "listitem" },
     el("h2", { dir: "auto" }, item.title), item.note && el("span", { class: "note" }, item.note)),
 };
 

@@ -41,7 +41,7 @@ function parseQuery(query) {
   const since = times.filter((ends) => !ends[1]).map((ends) => ends[0]).sort().at(-1), until = times.filter((ends) => !ends[0]).map((ends) => ends[1]).sort()[0];
   if (since && until && since > until) throw new QueryError(`${since}..${until} ends before it begins.`);
   // Of 50,000 photos the neighbours alone would be as large as the rest of the page.
-  if ([...terms.values()].some((term) => term.kind === "similar")) throw new QueryError(`Likeness is for the command. In a terminal: ${head.program} search -- '${query.trim().replaceAll("'", "'\\''")}'`);
+  if ([...terms.values()].some((term) => term.kind === "similar")) throw new QueryError(`Likeness is for the command. In a terminal: ${head.commands.search} -- '${query.trim().replaceAll("'", "'\\''")}'`);
   if (terms.size > MOST_TERMS) throw new QueryError(`${terms.size} words and conditions are too many; ${MOST_TERMS} are the most.`);
   return [...terms.values()];
 }

@@ -41,7 +41,7 @@ function typed(answer, command) {
 
 function showPeople(parent) {
   if (!persons.length) {
-    parent.append(heading("People"), empty("No people", `Nobody was looked for in these photos. To find faces: ${head.program} people scan, then ${head.program} people cluster.`, "people"));
+    parent.append(heading("People"), empty("No people", `Nobody was looked for in these photos. To find faces: ${head.commands["people scan"]}, then ${head.commands["people cluster"]}.`, "people"));
     return;
   }
   const named = persons.filter((person) => person.name), others = persons.filter((person) => !person.name);
@@ -103,7 +103,7 @@ function personScope(route) {
     photos, title, view: "people", all: "All people", keywords: [],
     line: [photosText(photos.length), yearsOf(photos), person.name ? "" : person.id].filter(Boolean).join(" · "),
     top: (node) => el("div", { class: "about" }, face(person.crop, person.name), node,
-      !person.name && typed("To name", `${head.program} people name ${person.id} NAME`)),
+      !person.name && typed("To name", `${head.commands["people name"]} ${person.id} NAME`)),
     more: () => [companyChips(person, beside), route.q ? "" : personTimeline(photos)],
   };
 }

@@ -6,15 +6,17 @@ const VERDICTS = {
   error_model: "The model gave no usable caption",
 };
 
-/** What to do about it, by the code that the message begins with, else by the verdict. */
+const again = (status, ...flags) => [head.commands.run, `--retry-status=${status}`, "--retry-only", ...flags].join(" ");
+
+/** What to do about it in words or a command, by the code that the message begins with, else by the verdict. */
 const NEXT_BY_CODE = {
-  truncated: `copy the file again from where it came, or: ${head.program} run --retry-status error_corrupt --accept-truncated`,
-  refused: `ask another model: ${head.program} run --retry-status error_model,error_api --fallback BACKEND:MODEL`,
+  truncated: ["Copy the file again from where it came, or", "Caption what is left", again("error_corrupt", "--accept-truncated")],
+  refused: [null, "Ask another model", again("error_model,error_api", "--fallback=BACKEND:MODEL")],
 };
 const NEXT = {
-  error_corrupt: "copy the file again from where it came; a file that changed is tried again",
-  error_api: `try again: ${head.program} run --retry-status error_api`,
-  error_model: `try again: ${head.program} run --retry-status error_model`,
+  error_corrupt: ["Copy the file again from where it came; a file that changed is tried again"],
+  error_api: [null, "Try again", again("error_api")],
+  error_model: [null, "Try again", again("error_model")],
 };
 const nextStep = (i) => NEXT_BY_CODE[photo.error(i).split(":")[0]] ?? NEXT[photo.status(i)];
 
@@ -39,19 +41,32 @@ const rowKind = {
         el("span", { class: "note", dir: "auto" }, photo.folder(i))))),
 };
 
+const reasonKind = {
+  /** As tall as its words are wide here. */
+  measure: (item) => {
+    const probe = reasonKind.render(item);
+    $("main").append(probe);
+    const height = Math.ceil(probe.getBoundingClientRect().height);
+    probe.remove();
+    return { height };
+  },
+  render: ({ title, notes, next: [words, answer, command] }) => el("div", { class: "reason", role: "listitem" },
+    el("h2", { dir: "auto" }, title),
+    el("p", { class: "note" }, [...notes, words].filter(Boolean).join(" · ")),
+    command && typed(answer, command)),
+};
+
 function problemItems(groups) {
   const items = [];
+  const add = (members, title, notes, next) => {
+    items.push({ kind: "reason", title, notes, next });
+    for (const i of members) items.push({ kind: "row", i });
+  };
   for (const group of groups) {
-    items.push({
-      kind: "header", class: "reason", height: 58, title: photo.error(group[0]) || "No reason was given",
-      note: `${VERDICTS[photo.status(group[0])]} · ${photosText(group.length)} · Next: ${nextStep(group[0])}`,
-    });
-    for (const i of group) items.push({ kind: "row", i });
+    const [first] = group;
+    add(group, photo.error(first) || "No reason was given", [VERDICTS[photo.status(first)], photosText(group.length)], nextStep(first));
   }
-  if (pending.length) {
-    items.push({ kind: "header", class: "reason", height: 58, title: "Not captioned yet", note: `${photosText(pending.length)} without a record in the journal · Next: ${head.program} run` });
-    for (const i of pending) items.push({ kind: "row", i });
-  }
+  if (pending.length) add(pending, "Not captioned yet", [`${photosText(pending.length)} without a record in the journal`], [null, "Caption", head.commands.run]);
   return items;
 }
 
@@ -64,6 +79,6 @@ function showProblems(parent) {
   if (!failures.length) parent.append(empty("No errors", count ? "Every photo that was tried has a caption." : "There are no photos.", "star"));
   const items = problemItems(groups);
   if (!items.length) return;
-  flow(parent, items, { header: headerKind, row: rowKind }, "Photos with problems", 4);
+  flow(parent, items, { reason: reasonKind, row: rowKind }, "Photos with problems", 4);
   shownPhotos = Uint32Array.from(items.filter((item) => item.kind === "row"), (item) => item.i);
 }

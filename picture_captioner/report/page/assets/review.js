@@ -31,7 +31,7 @@ const askKind = {
 
 function showReview(parent) {
   const questions = raw.people?.questions ?? [];
-  const more = raw.people?.more ? ` ${number(raw.people.more)} more: ${head.program} people review.` : "";
+  const more = raw.people?.more ? ` ${number(raw.people.more)} more: ${head.commands["people review"]}.` : "";
   parent.append(el("a", { class: "back", href: "#view=people" }, icon("left"), "All people"),
     heading("Questions", questions.length ? `Type the command that is right; a click copies it. The next report shows what came of it.${more}` : null));
   if (!questions.length) {
