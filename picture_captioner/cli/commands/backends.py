@@ -26,11 +26,7 @@ SECONDS = 10.0
 
 
 def print_backends(flags: Flags) -> int:
-    """List every backend with its extra and summary.
-
-    Raises:
-        ConfigurationError: two packages bring a backend of the same name.
-    """
+    """List every backend with its extra and summary."""
     rows = [_with_own_summary(row) for row in backends().values()]
     if flags.as_json:
         keys = ("name", "extra", "summary")
@@ -65,11 +61,7 @@ class Answer:
 
 
 def check_backends(flags: Flags) -> int:
-    """Ask each backend that is set up for its models; the exit code is that of the first failure.
-
-    Raises:
-        FatalError: the settings cannot be read, or none is set up.
-    """
+    """Ask each backend that is set up for its models; the exit code is the first failure's."""
     settings = flags.settings()
     answers = list(_answers(settings))
     if flags.as_json:

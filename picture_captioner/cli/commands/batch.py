@@ -127,11 +127,7 @@ def print_jobs(flags: Flags) -> int:
 
 
 def print_status(flags: RunFlags) -> int:
-    """Ask the providers, then list the jobs.
-
-    Raises:
-        FatalError: a provider cannot be asked.
-    """
+    """Ask the providers, then list the jobs."""
     settings = settings_for(flags)
     with open_ledger(settings) as ledger:
         for service, _ in services_of(flags, settings, ledger):
@@ -142,11 +138,7 @@ def print_status(flags: RunFlags) -> int:
 
 
 def wait(flags: RunFlags) -> int:
-    """Ask every `--poll` seconds until no job runs.
-
-    Raises:
-        FatalError: a provider cannot be asked, again and again.
-    """
+    """Ask every `--poll` seconds until no job runs."""
     settings = settings_for(flags)
     with (
         contextlib.closing(ProgressReporter()) as reporter,
@@ -214,11 +206,7 @@ def _sleep(seconds: float, interrupts: Interrupts) -> None:
 
 
 def cancel(flags: RunFlags, wanted: Sequence[str], *, everything: bool) -> int:
-    """Ask providers to stop these jobs.
-
-    Raises:
-        UsageError: no job was named, or one that does not run.
-    """
+    """Ask providers to stop these jobs."""
     if everything == bool(wanted):
         raise UsageError(
             "name the jobs to cancel, as 'caption.py batch list' has them, or give --all"
@@ -245,11 +233,7 @@ def cancel(flags: RunFlags, wanted: Sequence[str], *, everything: bool) -> int:
 
 
 def adopt(flags: Flags, remote_id: str, source: Path | None, job_id: str | None) -> int:
-    """Link a provider's job to one of this ledger, or bring it in from another copy.
-
-    Raises:
-        UsageError: it is not clear which job that is.
-    """
+    """Link a provider's job to one of this ledger, or bring it in from another copy."""
     settings = flags.settings()
     with open_ledger(settings) as ledger:
         if any(job.remote_id == remote_id for job in ledger.jobs().values()):

@@ -24,11 +24,7 @@ _MENDED_BY_ASKING = frozenset(
 
 
 def collect_ended(flags: RunFlags) -> int:
-    """Collect every job that has ended, then ask again about answers that were no caption.
-
-    Raises:
-        FatalError: a provider cannot be asked, or the journal cannot be written.
-    """
+    """Collect every job that has ended, then ask again about answers that were no caption."""
     one_of("--repair", flags.repair, ("single", "batch"))
     settings = settings_for(flags)
     failed: dict[str, dict[str, str]] = {}

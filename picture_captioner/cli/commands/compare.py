@@ -56,9 +56,6 @@ def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
     """Ask every backend about `limit` photos, spread over the library; print both tables.
 
     A backend that cannot be used costs its own column; its exit code is the command's.
-
-    Raises:
-        FatalError: no photos, or a backend that does not exist.
     """
     settings = settings_for(flags)
     photos_dir = photos_dir_of(settings)

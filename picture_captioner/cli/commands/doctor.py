@@ -65,11 +65,7 @@ class Finding:
 
 
 def print_findings(flags: Flags) -> int:
-    """Look at everything and print it; 78 if anything is broken.
-
-    Raises:
-        FatalError: the settings themselves cannot be read; the message says which line.
-    """
+    """Look at everything and print it; 78 if anything is broken."""
     settings = load_settings(flags.config, **flags.given)
     found: list[Finding] = []
     for look in LOOKS:

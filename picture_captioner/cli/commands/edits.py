@@ -45,12 +45,7 @@ _BEGINNINGS = {
 
 
 def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embeddings: bool) -> int:
-    """Write a line for each photo of the journal and the library; as CSV, for each caption.
-
-    Raises:
-        UsageError: a word that is not known.
-        JournalError, LibraryError, OutputError: something cannot be read or written.
-    """
+    """Write a line for each photo of the journal and the library; as CSV, for each caption."""
     groups = words_in("--only", only, GROUPS)
     one_of("--format", form, ("jsonl", "csv"))
     settings = flags.settings()
@@ -217,12 +212,7 @@ def _write_csv(rows: Iterator[dict[str, Any]], stream: TextIO) -> int:
 
 
 def import_edits(flags: Flags, file: Path, *, dry_run: bool) -> int:
-    """Take over what a human changed in a spreadsheet.
-
-    Raises:
-        UsageError: the file is no such table.
-        JournalError, JournalLockedError: the journal cannot be written.
-    """
+    """Take over what a human changed in a spreadsheet."""
     outcome: Counter[str] = Counter()
     who = _who()
     tags = TagDecisions.beside(existing_journal(flags))

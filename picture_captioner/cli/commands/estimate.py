@@ -72,9 +72,6 @@ def print_estimate(flags: RunFlags, trial: int | None = None) -> int:
     """Print photos remaining, total and done, their tokens, the price and the time.
 
     `trial`: caption so many of the remaining photos, and go by the time that this takes.
-
-    Raises:
-        FatalError: the flags or settings make no sense, or there are no photos.
     """
     values = _estimate(flags, trial)
     if flags.as_json:

@@ -29,11 +29,7 @@ _NO_LINE_END = (
 
 
 def check_journal(flags: Flags) -> int:
-    """Name every damaged line.
-
-    Raises:
-        JournalError: the file is not there or cannot be read.
-    """
+    """Name every damaged line."""
     path = existing_journal(flags)
     index = read_index(path)
     if flags.as_json:

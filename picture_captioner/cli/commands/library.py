@@ -34,12 +34,7 @@ def copy_library(flags: Flags, source: str, target: str) -> int:
 
 
 def index_library(flags: Flags) -> int:
-    """Index the vectors of a library on a server.
-
-    Raises:
-        UsageError: the library is a file.
-        LibraryError: it cannot be indexed.
-    """
+    """Index the vectors of a library on a server."""
     home = flags.settings().library_home
     if isinstance(home, Path):
         raise UsageError("library index is for a library on a server: name one with --library")

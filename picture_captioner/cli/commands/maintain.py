@@ -24,12 +24,7 @@ READ_ONLY = ("health", "check-staleness")
 
 
 def run_step(flags: Flags, name: str) -> int:
-    """Do a step, or those of `daily` or `weekly`, and say what it found.
-
-    Raises:
-        JournalLockedError: another process decides or maintains.
-        LibraryError: library.db cannot be written.
-    """
+    """Do a step, or those of `daily` or `weekly`, and say what it found."""
     settings = flags.settings()
     try:
         from picture_captioner.pipeline.people.upkeep import DAILY, STEPS, WEEKLY

@@ -83,11 +83,7 @@ def print_models(flags: Flags) -> int:
 
 
 def print_path(name: str, flags: Flags) -> int:
-    """Print where a model is: its folder, or its files.
-
-    Raises:
-        ModelMissingError: it is not on this machine.
-    """
+    """Print where a model is: its folder, or its files."""
     folder = flags.settings().models_dir
     model = known_model(name.partition("@")[0])
     if not model.repository:
@@ -101,11 +97,7 @@ def print_path(name: str, flags: Flags) -> int:
 
 
 def download_models(names: Sequence[str], flags: Flags) -> int:
-    """Download models by name, each verified; what is here already is not fetched again.
-
-    Raises:
-        FatalError: there is no such model, or it cannot be had.
-    """
+    """Download models by name, each verified; what is here already is not fetched again."""
     folder = flags.settings().models_dir
     for name in names:
         known_model(name.partition("@")[0])

@@ -90,9 +90,6 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
     Args:
         shared: with other workers, whose journals say as much about what is to be redone; else the
             photos are taken as they come, and in reverse after a run that died.
-
-    Raises:
-        FatalError: it cannot start, or had to stop.
     """
     settings = settings_for(flags)
     _require_a_list_to_read_again(flags)

@@ -54,11 +54,7 @@ class _Inputs(NamedTuple):
 
 
 def make_report(flags: ReportFlags) -> int:
-    """Make the report and say what is in it; returns the exit code.
-
-    Raises:
-        FatalError: the flags make no sense, something is missing, or cannot be read or written.
-    """
+    """Make the report and say what is in it; returns the exit code."""
     _require_packages()
     from picture_captioner.library.clean_images import CleanImages
     from picture_captioner.library.store import Library

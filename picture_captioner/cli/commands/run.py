@@ -227,11 +227,7 @@ def run_options(job: Job) -> RunOptions:
 
 
 def run_captions(flags: RunFlags) -> int:
-    """Caption what is pending; returns the exit code.
-
-    Raises:
-        FatalError: the run cannot start, or had to stop.
-    """
+    """Caption what is pending; returns the exit code."""
     if not flags.batch:
         return with_pending(flags, caption_pending)
     from picture_captioner.cli.commands.batch import wait

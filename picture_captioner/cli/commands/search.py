@@ -52,13 +52,7 @@ class TextEmbedder(Protocol):
 def print_search(
     flags: SearchFlags, words: Sequence[str], embedder: TextEmbedder | None = None
 ) -> int:
-    """Print the photos that match, best first; finding none is no error.
-
-    Raises:
-        UsageError: nothing is asked for, or something that cannot be.
-        JournalError: the journal cannot be read, or there is neither one nor a library.
-        ConfigurationError: the report that was to be opened is not there.
-    """
+    """Print the photos that match, best first; finding none is no error."""
     if flags.paths0 and flags.as_json:
         raise UsageError("--paths0 and --json are two forms of one list: give one of them")
     settings = flags.settings()
@@ -305,11 +299,7 @@ def _as_mapping(hit: Hit, folder: Path | None) -> dict[str, object]:
 
 
 def open_report(out: Path, query: str) -> None:
-    """Show the report in a browser, with the search filled in.
-
-    Raises:
-        ConfigurationError: there is no report.
-    """
+    """Show the report in a browser, with the search filled in."""
     page = (out / REPORT_PAGE).absolute()
     if not page.is_file():
         raise ConfigurationError(

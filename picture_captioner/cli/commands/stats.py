@@ -13,11 +13,7 @@ from picture_captioner.journal.summary import Summary, summarize
 
 
 def print_stats(flags: Flags) -> int:
-    """Count the journal and print it.
-
-    Raises:
-        JournalError: it cannot be read.
-    """
+    """Count the journal and print it."""
     path = existing_journal(flags)
     summary, index = summarize(path)
     say_all(index.warnings(path.name))

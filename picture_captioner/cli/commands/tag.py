@@ -43,12 +43,7 @@ SAMPLE = 4_096
 
 
 def tag_photos(flags: TagFlags) -> int:
-    """Give tags to the photos whose vectors, or whose taxonomy, are new.
-
-    Raises:
-        UsageError: the taxonomy, or a flag, makes no sense.
-        ConfigurationError: there are no vectors that texts can be compared with, or no model.
-    """
+    """Give tags to the photos whose vectors, or whose taxonomy, are new."""
     settings = flags.settings()
     taxonomy, nouns = Taxonomy.read(flags.taxonomy), Nouns.read() if flags.nouns else None
     if flags.faces and not taxonomy.of("face"):

@@ -15,11 +15,7 @@ LONGEST_TAG = 100
 
 
 def print_tags(flags: Flags) -> int:
-    """Print each tag with the number of photos that have it, the most frequent first.
-
-    Raises:
-        JournalError, LibraryError: something cannot be read.
-    """
+    """Print each tag with the number of photos that have it, the most frequent first."""
     found = _counts(flags)
     if flags.as_json:
         show_json([{"tag": tag, "photos": number} for tag, number in found])
@@ -40,11 +36,7 @@ def _counts(flags: Flags) -> list[tuple[str, int]]:
 
 
 def rename_tag(flags: Flags, tag: str, name: str) -> int:
-    """Call a tag otherwise.
-
-    Raises:
-        UsageError: it is called so.
-    """
+    """Call a tag otherwise."""
     known, new = _known(flags, [tag]), _checked(name)
     if known.get(tag_key(tag), ("", 0))[0] == new:
         raise UsageError(f"{new} is called so already. Nothing is changed")
@@ -55,11 +47,7 @@ def rename_tag(flags: Flags, tag: str, name: str) -> int:
 
 
 def merge_tags(flags: Flags, into: str, tags: Sequence[str]) -> int:
-    """Make several tags one.
-
-    Raises:
-        UsageError: they are one.
-    """
+    """Make several tags one."""
     if {*map(tag_key, tags)} == {tag_key(into)}:
         raise UsageError(f"{into} is one tag: name others to merge. Nothing is changed")
     _tell(_known(flags, tags), tags, _checked(into))
@@ -73,11 +61,7 @@ def delete_tags(flags: Flags, tags: Sequence[str]) -> int:
 
 
 def restore_tags(flags: Flags, tags: Sequence[str]) -> int:
-    """Take back what was decided about tags.
-
-    Raises:
-        UsageError: nothing was.
-    """
+    """Take back what was decided about tags."""
     said = TagDecisions.beside(existing_journal(flags))
     for tag in tags:
         if tag_key(tag) not in said.called:

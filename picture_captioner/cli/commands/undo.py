@@ -24,13 +24,7 @@ from picture_captioner.writeback.exiftool import ExifTool, work_folder
 def undo_writes(
     flags: Flags, *, run: str | None, everything: bool, list_runs: bool, give_up: bool = False
 ) -> int:
-    """Take back what `write` did: one run of it, or all.
-
-    Raises:
-        UsageError: neither a run nor all was asked for, or there is no such run.
-        JournalError: the undo file cannot be read or written.
-        NoPhotosError: the photos directory is not there, or has no photo.
-    """
+    """Take back what `write` did: one run of it, or all."""
     settings = flags.settings()
     path = undo.undo_path(settings.captions_jsonl)
     if not path.exists():

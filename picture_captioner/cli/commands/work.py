@@ -44,11 +44,7 @@ and has a patience of its own."""
 
 
 def work_together(flags: RunFlags, stages: str, lease: float) -> int:
-    """Do what no machine has done yet; returns the exit code of the first that did not end well.
-
-    Raises:
-        FatalError: it cannot start, or had to stop.
-    """
+    """Do what no machine has done yet; returns the exit code of the first that did not end well."""
     names = words_in("--stages", stages, [info.name for info in STAGES])
     settings = settings_for(flags) if CAPTION in names else flags.settings()
     home = _served(settings, "work")
@@ -74,11 +70,7 @@ def work_together(flags: RunFlags, stages: str, lease: float) -> int:
 
 
 def _check_redoing(flags: RunFlags, stages: Sequence[str]) -> None:
-    """See that what is done again is done once by all workers together.
-
-    Raises:
-        UsageError: it would not be.
-    """
+    """See that what is done again is done once by all workers together."""
     given = {
         "--force": flags.force,
         "--retry-status": flags.retry_status,
@@ -193,12 +185,7 @@ def _dollars_of_one(chosen: ChosenBackend, edge: int) -> float:
 
 
 def sync_journal(flags: Flags) -> int:
-    """Bring the journal's lines to the server.
-
-    Raises:
-        JournalError: it is not there or cannot be read.
-        LibraryError: the server's answer.
-    """
+    """Bring the journal's lines to the server."""
     settings = flags.settings()
     home = _served(settings, "sync")
     path = existing_journal(flags)

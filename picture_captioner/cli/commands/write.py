@@ -38,13 +38,7 @@ from picture_captioner.writeback.our_words import people_before, texts_before
 
 
 def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
-    """Write the captions of a journal, or of the photos that a search selects, into sidecars.
-
-    Raises:
-        UsageError: a word that is not known.
-        JournalError: the journal or the undo file cannot be read or written.
-        NoPhotosError: the photos directory is not there.
-    """
+    """Write the captions of a journal, or of the photos that a search selects, into sidecars."""
     settings = flags.settings()
     photos_dir = photos_dir_of(settings)
     if not photos_dir.is_dir():
