@@ -245,7 +245,6 @@ from picture_captioner.embedders.base import (Embedder)
 
 class Words(Embedder):
     name = "words"
-    summary = "dogs along the first axis"
     identity = "words:1"
     embeds_images = embeds_texts = True
 

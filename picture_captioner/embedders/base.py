@@ -69,10 +69,8 @@ class Embedder(ABC):
     """
 
     name: ClassVar[str]
-    summary: ClassVar[str]
     goes_by: ClassVar[str] = "what the photos show"
     """What makes photos alike, to end the sentence "The themes go by ..."."""
-    extra: ClassVar[str | None] = None
     default_model: ClassVar[str] = ""
     default_batch_size: ClassVar[int] = 32
     preferred_edge: ClassVar[int | None] = 384

@@ -31,9 +31,7 @@ class CaptionEmbedder(Embedder):
     """What the captions say; English is what it knows best."""
 
     name = "caption"
-    summary = "what the captions say, by all-MiniLM-L6-v2; needs no photos, no torch, 91 MB"
     goes_by = "what the captions say"
-    extra = "report"
     default_model = MINILM
     default_batch_size = 64
     embeds_texts = True

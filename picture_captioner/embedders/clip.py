@@ -20,7 +20,6 @@ class ClipEmbedder(TwoTowers):
     """What photos show; a text finds the photos that it describes, in English."""
 
     name = "clip"
-    summary = "what photos show, by CLIP; texts find photos; half the work of siglip2, 0.6 GB"
     default_model = CLIP
     model_types = ("clip",)
 

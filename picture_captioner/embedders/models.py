@@ -59,7 +59,8 @@ def find_model(
     name, _, revision = model.partition("@")
     allowed = settings.allow_download if download is None else download
     found = _in_repository(name, revision or None, needed, settings, allowed)
-    told = found.name[:REVISION_DIGITS] if _is_snapshot(found) else digest(found)
+    by_commit = found.parent.name == "snapshots"  # as the hub's cache names folders
+    told = found.name[:REVISION_DIGITS] if by_commit else digest(found)
     return ModelFiles(found, f"{name}@{told}")
 
 
@@ -83,11 +84,6 @@ def _in_repository(
     folder = repositories.download_repository(name, revision, settings.progress, **places)
     _require(folder, needed, name)
     return folder
-
-
-def _is_snapshot(folder: Path) -> bool:
-    """Whether the hub's cache named the folder, by its commit."""
-    return folder.parent.name == "snapshots"
 
 
 def digest(folder: Path, patterns: Iterable[str] = TOWER_FILES) -> str:

@@ -49,8 +49,6 @@ class OnnxEmbedder(Embedder):
     """What photos show, as the encoder in the folder sees it."""
 
     name = "onnx"
-    summary = "an image encoder of your own in ONNX Runtime; no torch"
-    extra = "onnx"
     default_batch_size = 16
     embeds_images = True
 

@@ -83,9 +83,7 @@ class PixelsEmbedder(Embedder):
     """What photos look like: colours, where they are, and texture."""
 
     name = "pixels"
-    summary = "colours, texture and layout, measured; no model, always works"
     goes_by = "colours, texture and layout, not by what the photos show"
-    extra = "report"
     preferred_edge = None
     embeds_images = True
 

@@ -19,7 +19,6 @@ class Siglip2Embedder(TwoTowers):
     """What photos show; a text finds the photos that it describes, in many languages."""
 
     name = "siglip2"
-    summary = "what photos show, by SigLIP 2; texts find photos; wants a GPU, 1.5 GB"
     default_model = SIGLIP2
     model_types = ("siglip", "siglip2")
 

@@ -45,7 +45,6 @@ UNLOADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, Safetensor
 class TwoTowers(Embedder):
     """An embedder of images and texts; a subclass names its models and tokenizes texts."""
 
-    extra = "local"
     embeds_images = True
     embeds_texts = True
     model_types: ClassVar[tuple[str, ...]]

@@ -22,7 +22,6 @@ from picture_captioner.embedders.base import (Embedder)
 
 class Theirs(Embedder):
     name = "{name}"
-    summary = "an embedder in a test"
     identity = "theirs:1"
 """
 
@@ -73,7 +72,7 @@ def test_every_row_leads_to_an_embedder_that_agrees_with_it(row):
     for package in NEEDED[row.name]:
         need(package)
     kind = embedder_class(row.name)
-    assert (kind.name, kind.summary, kind.extra) == (row.name, row.summary, row.extra)
+    assert kind.name == row.name
     made = kind(EmbedderSettings(device="cpu"))
     assert made.embeds_images or made.embeds_texts
     assert made.model == kind.default_model
