@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.finding import Finding
+from picture_captioner.library import vectors
 from picture_captioner.library.store import Library
 
 SPACE = "benchmark:1"
@@ -66,7 +68,7 @@ def measure(folder: Path, photos: int, dimension: int, batch: int) -> list[dict[
         if not np.array_equal(library.vectors(SPACE, keys)[1], loaded):
             raise RuntimeError("library.db does not give the vectors that .npy gives")
         ours, theirs = _alternated(
-            lambda: library.nearest(SPACE, array[0], NEAREST),
+            lambda: _nearest(library, array[0]),
             lambda: np.argpartition(-(loaded @ array[0]), NEAREST)[:NEAREST],
         )
         rows.append(_row(f"nearest {NEAREST}", ours, theirs))
@@ -77,6 +79,11 @@ def _save(path: Path, array: Vectors) -> None:
     with path.open("wb") as stream:
         np.save(stream, array.astype(np.float16))
         os.fdatasync(stream.fileno())  # as SQLite does
+
+
+def _nearest(library: Library, query: Vectors) -> list[tuple[str, float]]:
+    with library.database.reading() as connection:
+        return list(islice(vectors.nearest(connection, SPACE, query), NEAREST))
 
 
 def _load(path: Path) -> Vectors:

@@ -102,10 +102,8 @@ class FileConnection(sqlite3.Connection):
         """A vector in half precision, as it is stored."""
         return vector
 
-    def nearest(
-        self, model: int, query: NDArray[np.float32], at_most: int | None
-    ) -> Iterator[tuple[bytes, float]]:
-        """All keys of a model (or `at_most` some), with their products with `query`, best first."""
+    def nearest(self, model: int, query: NDArray[np.float32]) -> Iterator[tuple[bytes, float]]:
+        """All keys of a model with their products with `query`, best first."""
         import numpy as np
 
         keys: list[bytes] = []
@@ -117,7 +115,7 @@ class FileConnection(sqlite3.Connection):
             array = stored.reshape(-1, len(query)).astype(np.float32)
             products.append(np.nan_to_num(array) @ query)
         found = np.concatenate(products)
-        for place in np.argsort(-found, kind="stable")[:at_most]:
+        for place in np.argsort(-found, kind="stable"):
             yield keys[place], float(found[place])
 
 

@@ -84,10 +84,8 @@ class Connection(Protocol):
     def halves(self, vector: bytes) -> Any:
         """A vector in half precision, as this home takes it for a value."""
 
-    def nearest(
-        self, model: int, query: NDArray[np.float32], at_most: int | None
-    ) -> Iterator[tuple[bytes, float]]:
-        """All keys of a model (or `at_most` some), with their products with `query`, best first."""
+    def nearest(self, model: int, query: NDArray[np.float32]) -> Iterator[tuple[bytes, float]]:
+        """All keys of a model with their products with `query`, best first."""
 
 
 class Database(Protocol):

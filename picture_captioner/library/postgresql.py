@@ -15,7 +15,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from picture_captioner.library import postgresql_migrating, postgresql_search
@@ -242,11 +241,9 @@ class ServedConnection:
         """A vector in half precision, as pgvector takes it."""
         return Halves(vector)
 
-    def nearest(
-        self, model: int, query: NDArray[np.float32], at_most: int | None
-    ) -> Iterator[tuple[bytes, float]]:
-        """All keys of a model (or `at_most` some), with their products with `query`, best first."""
-        yield from islice(postgresql_search.nearest(self._raw, model, query), at_most)
+    def nearest(self, model: int, query: NDArray[np.float32]) -> Iterator[tuple[bytes, float]]:
+        """All keys of a model with their products with `query`, best first."""
+        return postgresql_search.nearest(self._raw, model, query)
 
     def _translated(self, sql: str) -> bytes:
         upsert = re.match(r"INSERT OR REPLACE INTO (\w+)", sql)

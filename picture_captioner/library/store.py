@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -14,7 +13,6 @@ from picture_captioner.journal.rows import TagDecisions, tag_key
 from picture_captioner.library import (
     captions,
     carrying,
-    copying,
     facts,
     forgetting,
     ledger,
@@ -23,7 +21,7 @@ from picture_captioner.library import (
     told,
     vectors,
 )
-from picture_captioner.library.captions import Followed, StoredCaption
+from picture_captioner.library.captions import Followed
 from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.database import FileDatabase, Notice
 from picture_captioner.library.face_runs import FaceRuns
@@ -103,15 +101,6 @@ class Library:
     def close(self) -> None:
         """Close the file."""
         self.database.close()
-
-    def copy_from(self, other: Connection) -> Mapping[str, int]:
-        """Copy every row of another library, compared row by row; how many, by table.
-
-        Raises:
-            UsageError: this one is not empty.
-            LibraryError: a row came out differently; this one is as it was.
-        """
-        return copying.copy(other, self.database)
 
     def transaction(self) -> AbstractContextManager[object]:
         """What is saved in this block is kept as a whole, or not at all."""
@@ -258,13 +247,6 @@ class Library:
         if replaced:
             self._notice(f"the vectors of {identity} had another dimension: computed again")
 
-    def nearest(
-        self, identity: str, query: NDArray[np.float32], limit: int
-    ) -> list[tuple[str, float]]:
-        """The keys nearest to a normalised vector, shape (dim,), with their cosines, best first."""
-        with self.database.reading() as connection:
-            return list(islice(vectors.nearest(connection, identity, query), limit))
-
     def follow_journal(self, journal: Path) -> Followed:
         """Let the full-text index take in what was added to the journal.
 
@@ -390,8 +372,3 @@ class Library:
     def forget(self, paths: Iterable[str], hashes: Iterable[str], captions: Iterable[str]) -> None:
         """Delete all that is known of these photos, and leave nothing of it in the file."""
         forgetting.forget(self.database, paths, hashes, captions)
-
-    def caption_of(self, rel_path: str) -> StoredCaption | None:
-        """What the journal, as far as it was followed, says of one photo."""
-        with self.database.reading() as connection:
-            return captions.caption_of(connection, rel_path)

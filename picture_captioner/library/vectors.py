@@ -113,15 +113,15 @@ def _stored(
 
 
 def nearest(
-    connection: Connection, identity: str, query: NDArray[np.float32], at_most: int | None = None
+    connection: Connection, identity: str, query: NDArray[np.float32]
 ) -> Iterator[tuple[str, float]]:
-    """All keys (or some) with their cosines to `query`, shape (dimension,), best first."""
+    """All keys with their cosines to `query`, shape (dimension,), best first."""
     model = connection.execute(
         "SELECT id, dimension FROM models WHERE identity = ?", (identity,)
     ).fetchone()
     if model is None or query.shape != (model[1],):
         return
-    for key, cosine in connection.nearest(model[0], query, at_most):
+    for key, cosine in connection.nearest(model[0], query):
         yield from_key(key), cosine
 
 

@@ -22,6 +22,7 @@ from picture_captioner.journal.reading import JournalIndex, read_index
 from picture_captioner.journal.record import Record
 from picture_captioner.library.store import Library
 from tests.journal.support import ROOT, photo, write_lines
+from tests.library.filling import caption_of
 
 A, B = "a" * 64, "b" * 64
 
@@ -114,7 +115,7 @@ def test_index_search_and_compact_go_by_it(lines: list[str]):
         assert before == (last and line(last).to_line(), caption and line(caption).to_line())
         with Library.in_memory(pytest.fail) as library:
             library.follow_journal(path)
-            hit = library.caption_of("a.jpg")
+            hit = caption_of(library, "a.jpg")
         assert (hit.caption if hit else "") == (caption or "")
         compact(path)
         assert what_holds(read_index(path), path) == before
@@ -140,7 +141,7 @@ def test_search_goes_on_where_it_left_off(lines: list[str], cut: int):
             with path.open("ab") as stream:
                 stream.writelines(record.to_line() for record in part)
             library.follow_journal(path)
-        hit = library.caption_of("a.jpg")
+        hit = caption_of(library, "a.jpg")
     assert (hit.caption if hit else "") == (model(lines)[1] or "")
 
 

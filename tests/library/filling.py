@@ -1,7 +1,10 @@
 """A library with something in it."""
 
+from itertools import islice
+
 import numpy as np
 
+from picture_captioner.library import captions, vectors
 from picture_captioner.library.facts import PhotoFacts
 
 STAGES = (("normalize", "1"), ("metadata", "1"), ("embed", "m:1"))
@@ -18,3 +21,15 @@ def fill(db, number=3, *, ledger=True):
             for stage, version in STAGES if ledger else ():
                 db.note_stage(sha, stage, version)
             db.save_vectors("m:1", [sha], np.full((1, 4), 0.5, np.float32))
+
+
+def nearest(library, identity, query, limit):
+    """The keys nearest to a vector, with their cosines, best first."""
+    with library.database.reading() as connection:
+        return list(islice(vectors.nearest(connection, identity, query), limit))
+
+
+def caption_of(library, rel_path):
+    """What the journal, as far as it was followed, says of one photo."""
+    with library.database.reading() as connection:
+        return captions.caption_of(connection, rel_path)

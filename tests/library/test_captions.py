@@ -15,6 +15,7 @@ from picture_captioner.library.searching import fuse
 from picture_captioner.library.selection import Selection
 from picture_captioner.library.store import Library
 from picture_captioner.library.words import spaced
+from tests.library.filling import caption_of
 
 
 def record(rel_path, caption, **given):
@@ -101,9 +102,9 @@ def test_the_best_comes_first_and_the_limit_holds(filled):
 def test_a_hit_says_what_the_journal_says(filled):
     (hit,) = hits_of(filled, "zürich", 5)
     assert (hit.caption, hit.why) == ("Ein Café in Zürich.", "caption: zürich")
-    assert filled.caption_of("b/3.jpg").title == "Frühstück"
-    assert filled.caption_of("a/2.jpg").tags == ("dog", "sea")
-    assert filled.caption_of("none.jpg") is None
+    assert caption_of(filled, "b/3.jpg").title == "Frühstück"
+    assert caption_of(filled, "a/2.jpg").tags == ("dog", "sea")
+    assert caption_of(filled, "none.jpg") is None
     assert filled.paths_of("1" * 64) == ["a/1.jpg"]
 
 
@@ -240,7 +241,7 @@ def test_odd_fields_of_another_program_do_no_harm(db, journal_path):
     assert db.follow_journal(journal_path).records == 2
     hits = hits_of(db, "sign", 5)
     assert {hit.rel_path for hit in hits} == {"caf\udce9\ud800.jpg", "b"}
-    assert db.caption_of("b").tags == ("x",)
+    assert caption_of(db, "b").tags == ("x",)
 
 
 def test_a_journal_that_is_not_there(db, tmp_path):

@@ -29,7 +29,7 @@ from picture_captioner.errors import (
     LibrarySetupError,
     LibraryUnreachableError,
 )
-from picture_captioner.library import postgresql_access, postgresql_schema
+from picture_captioner.library import copying, postgresql_access, postgresql_schema
 from picture_captioner.library.home import Connection
 from picture_captioner.library.store import Library
 from picture_captioner.settings import ServerAddress
@@ -376,7 +376,7 @@ def test_workers_share_a_library_behind_a_pooler(pooled, plugin, tmp_path):
         Library.open(tmp_path / "copy.db", pytest.fail) as file,
         library.database.snapshot() as everything,
     ):
-        assert file.copy_from(everything)["files"] == 60
+        assert copying.copy(everything, file.database)["files"] == 60
 
 
 def _worker(name, pooled, plugin, folder):

@@ -13,7 +13,7 @@ from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.ledger import MAX_ATTEMPTS, StageHistory, is_open, standing
 from picture_captioner.library.store import Library
 from picture_captioner.metadata.claims import TakenFrom
-from tests.library.filling import fill
+from tests.library.filling import fill, nearest
 
 SHA = "a" * 64
 FACTS = PhotoFacts(
@@ -160,7 +160,7 @@ def test_half_precision_keeps_the_angles(db):
     known, found = db.vectors("m:1", keys)
     assert known.all()
     assert np.abs(found @ array.T - array @ array.T).max() < 1e-3
-    best = db.nearest("m:1", array[123], 3)
+    best = nearest(db, "m:1", array[123], 3)
     assert best[0][0] == keys[123]
     assert best[0][1] == pytest.approx(1, abs=1e-3)
     assert [score for _, score in best] == sorted((s for _, s in best), reverse=True)
@@ -169,7 +169,7 @@ def test_half_precision_keeps_the_angles(db):
 def test_an_unknown_embedder_has_no_vectors(db):
     known, found = db.vectors("none", [SHA, SHA])
     assert (known.tolist(), found.shape) == ([False, False], (2, 0))
-    assert db.nearest("none", np.ones(3, np.float32), 5) == []
+    assert nearest(db, "none", np.ones(3, np.float32), 5) == []
     assert db.identities() == {}
 
 

@@ -17,6 +17,7 @@ from picture_captioner.library.searching import Lookups
 from picture_captioner.library.selection import Selection
 from picture_captioner.library.store import Library
 from tests import needs
+from tests.library.filling import nearest
 from tests.library.whole import THINGS, fill_whole
 from tests.server import PASSWORD
 from tests.support import caption, report
@@ -117,7 +118,7 @@ def test_searches_by_vectors_and_words_have_one_answer(whole):
     lookups = Lookups(words_vector=("made-up:1", vector))
     found = [library.search(Selection.parse("dog"), 50, lookups) for library in whole]
     assert [h.rel_path for h in found[0].photos] == [h.rel_path for h in found[1].photos]
-    near = [library.nearest("made-up:1", vector, 30) for library in whole]
+    near = [nearest(library, "made-up:1", vector, 30) for library in whole]
     assert [key for key, _ in near[0]] == [key for key, _ in near[1]]
     assert np.allclose([c for _, c in near[0]], [c for _, c in near[1]], atol=1e-6)
 
@@ -142,13 +143,13 @@ def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, mo
     with Library.open(address, lambda said: None) as served:
         served.save_vectors("few:1", keys[:100], array[:100])
         served.save_vectors("many:1", keys, array)
-        exact = served.nearest("many:1", array[7], number)
+        exact = nearest(served, "many:1", array[7], number)
     said = list(postgresql_search.index_vectors(address))
     assert "need no index" in said[0]
     assert "indexing 2,000 vectors" in said[1]
     assert "are indexed" in list(postgresql_search.index_vectors(address))[1]
     with Library.open(address, pytest.fail) as served:
-        found = served.nearest("many:1", array[7], number)
+        found = nearest(served, "many:1", array[7], number)
     assert len(set(found[:50]) & set(exact[:50])) >= 48
     assert sorted(found) == sorted(exact)
     index = f"'{address.collection}.vectors_near_2'::regclass"
@@ -160,7 +161,7 @@ def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, mo
     # One that a killed process left half made.
     one_server.sql(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = {index}")
     with Library.open(address, pytest.fail) as served:
-        assert served.nearest("many:1", array[7], number) == exact
+        assert nearest(served, "many:1", array[7], number) == exact
     assert "indexing 2,000 vectors" in list(postgresql_search.index_vectors(address))[1]
 
 
@@ -197,7 +198,7 @@ def test_any_words_have_one_answer(whole, seed):
 
 def copied(source, target):
     with source.database.snapshot() as connection:
-        return target.copy_from(connection)
+        return copying.copy(connection, target.database)
 
 
 def test_a_copy_there_and_back_has_every_row(whole, one_server, tmp_path):

@@ -8,7 +8,7 @@ from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import count, say
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, UsageError
-from picture_captioner.library.copying import opened_to_copy
+from picture_captioner.library.copying import copy, opened_to_copy
 from picture_captioner.library.store import Library
 from picture_captioner.settings import ServerAddress
 
@@ -24,7 +24,7 @@ def copy_library(flags: Flags, source: str, target: str) -> int:
     settings = flags.settings()
     old, new = _home(settings, source), _home(settings, target)
     with opened_to_copy(old, say) as library, Library.open(new, say) as other:
-        rows = other.copy_from(library)
+        rows = copy(library, other.database)
     tables = sum(number > 0 for number in rows.values())
     say(
         f"Copied {count(sum(rows.values()), 'row')} of {count(tables, 'table')} from {old} to "

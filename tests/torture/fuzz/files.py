@@ -21,6 +21,7 @@ from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.hints import MAX_TAG_CHARACTERS, MAX_TAGS, read_hints
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.settings import KEYS
+from tests.library.filling import caption_of
 from tests.pipeline.selecting.trees import KINDS
 
 KEY = "sk-canary-4711"
@@ -225,7 +226,7 @@ def library(data: bytes, folder: Path) -> None:
             opened.facts("a.jpg", 1, 2)
             opened.paths_of("a")
             opened.search(Selection.parse("boat"), 5)
-            opened.caption_of("a")
+            caption_of(opened, "a")
             opened.identities()
             opened.thumbnail("a")
             opened.save_file("b.jpg", 1, 2, "b")
