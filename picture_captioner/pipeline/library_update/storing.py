@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,82 +102,70 @@ _NO_BYTES = hashlib.sha256().hexdigest()
 """The content of an empty file, which nobody reads to tell."""
 
 
+@dataclass(frozen=True, eq=False)
 class Examining:
     """What each decoder thread does, with a worker process of its own."""
 
-    def __init__(
-        self,
-        photos_dir: Path,
-        edge: int | None,
-        queue: WorkQueue,
-        shared: SharedContent,
-        keeper: Keeper,
-        library: Library,
-        disk: DiskWatch,
-        ready: Buffer[ExaminedPhoto],
-        *,
-        follow_links: bool,
-    ) -> None:
-        self._photos_dir = photos_dir
-        self._within = None if follow_links else photos_dir
-        self._edge = edge
-        self._queue = queue
-        self._shared = shared
-        self._keeper = keeper
-        self._library = library
-        self._disk = disk
-        self._ready = ready
+    photos_dir: Path
+    edge: int | None
+    queue: WorkQueue
+    shared: SharedContent
+    keeper: Keeper
+    library: Library
+    disk: DiskWatch
+    ready: Buffer[ExaminedPhoto]
+    follow_links: bool
 
     def run(self) -> None:
         """Examine until the queue has nothing more."""
-        with Decoder(within=self._within) as loader:
-            while (item := self._queue.next()) is not None:
+        with Decoder(within=None if self.follow_links else self.photos_dir) as loader:
+            while (item := self.queue.next()) is not None:
                 self._examine(loader, item)
 
     def _examine(self, loader: Decoder, item: Item) -> None:
-        path = self._photos_dir / item.photo.rel_path
-        claim = Claim(self._shared)
+        path = self.photos_dir / item.photo.rel_path
+        claim = Claim(self.shared)
         begun = time.perf_counter()
         try:
             examined = self._examined(loader, path, item, claim)
         except (DecoderCrashError, DecoderTimeoutError) as error:
             self._let_go(claim)
             if item.alone:
-                self._keeper.failed(item, Outcome.CORRUPT, error, claim.content_sha256)
+                self.keeper.failed(item, Outcome.CORRUPT, error, claim.content_sha256)
             else:
-                self._queue.suspect(item)
+                self.queue.suspect(item)
         except CorruptImageError as error:
             self._let_go(claim)
             content = _NO_BYTES if item.photo.size == 0 else claim.content_sha256
-            self._keeper.failed(item, Outcome.CORRUPT, error, content)
+            self.keeper.failed(item, Outcome.CORRUPT, error, content)
         except PhotoSkipped as error:
             self._let_go(claim)
-            self._keeper.failed(item, Outcome.UNREADABLE, error)
-            self._disk.unreadable()
+            self.keeper.failed(item, Outcome.UNREADABLE, error)
+            self.disk.unreadable()
         else:
-            self._disk.readable()
+            self.disk.readable()
             self._route(item, examined, time.perf_counter() - begun)
 
     def _examined(self, loader: Decoder, path: Path, item: Item, claim: Claim) -> ExaminedImage:
-        if not self._keeper.needs_photo(item):
+        if not self.keeper.needs_photo(item):
             with suppress(LibraryUnreachableError):  # the photo itself will do, too
-                found = examine_kept(self._library, loader, item.photo, self._edge, claim)
+                found = examine_kept(self.library, loader, item.photo, self.edge, claim)
                 if found is not None:
                     return found
-        keeps = self._library.clean_images is not None
-        return keep(self._library, loader.examine(path, self._edge, claim, keep=keeps))
+        keeps = self.library.clean_images is not None
+        return keep(self.library, loader.examine(path, self.edge, claim, keep=keeps))
 
     def _route(self, item: Item, examined: ExaminedImage, seconds: float) -> None:
         loaded, traits = examined.loaded, examined.traits
         if traits is not None:
-            self._ready.put(ExaminedPhoto(item, loaded, traits, seconds))
-        elif not self._shared.follow(Follower(item, loaded)):
-            self._keeper.recognised([Follower(item, loaded)])
+            self.ready.put(ExaminedPhoto(item, loaded, traits, seconds))
+        elif not self.shared.follow(Follower(item, loaded)):
+            self.keeper.recognised([Follower(item, loaded)])
 
     def _let_go(self, claim: Claim) -> None:
         """Copies of a photo that failed are tried themselves."""
         if claim.leads is not None:
-            self._queue.put_back(f.item for f in self._shared.release(claim.leads))
+            self.queue.put_back(f.item for f in self.shared.release(claim.leads))
 
 
 _log = logging.getLogger("caption.photo")
@@ -194,47 +183,36 @@ class _Done(NamedTuple):
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
 class Keeper:
     """Computes and stores, then counts a photo. `run` is for one thread, others for any."""
 
-    def __init__(
-        self,
-        library: Library,
-        in_transaction: InTransaction,
-        stages: Sequence[Stage],
-        still_open: OpenStages,
-        queue: WorkQueue,
-        shared: SharedContent,
-        outcomes: Outcomes,
-        ready: Buffer[ExaminedPhoto],
-        batch_size: int,
-    ) -> None:
-        self._library = library
-        self._in_transaction = in_transaction
-        self._stages = stages
-        self._still_open = still_open
-        self._queue = queue
-        self._shared = shared
-        self._outcomes = outcomes
-        self._ready = ready
-        self._batch_size = batch_size
+    library: Library
+    in_transaction: InTransaction
+    stages: Sequence[Stage]
+    still_open: OpenStages
+    queue: WorkQueue
+    shared: SharedContent
+    outcomes: Outcomes
+    ready: Buffer[ExaminedPhoto]
+    batch_size: int
 
     def run(self) -> None:
         """Store batch after batch until nothing more comes."""
-        while batch := self._ready.take(self._batch_size, LINGER_SECONDS):
+        while batch := self.ready.take(self.batch_size, LINGER_SECONDS):
             self._keep(batch)
 
     def needs_photo(self, item: Item) -> bool:
         """Whether something is open for which a kept clean image will not do."""
-        return any(stage.of_photo for stage in self._still_open.of_file(item.photo))
+        return any(stage.of_photo for stage in self.still_open.of_file(item.photo))
 
     def recognised(self, followers: Sequence[Follower]) -> None:
         """Keep where content lies that is known already; what is not, is tried itself."""
         for item, loaded in followers:
-            if self._still_open.of_content(loaded.content_sha256):
-                self._queue.put_back([item])
+            if self.still_open.of_content(loaded.content_sha256):
+                self.queue.put_back([item])
                 continue
-            self._in_transaction(partial(self._save_file, item, loaded))
+            self.in_transaction(partial(self._save_file, item, loaded))
             self._settle(Outcome.RECOGNISED)
 
     def failed(
@@ -257,44 +235,44 @@ class Keeper:
             "photo failed",
             extra={"event": "photo_failed", "rel_path": failure.rel_path, "error": said},
         )
-        self._outcomes.fail(failure)
-        self._queue.settle()
+        self.outcomes.fail(failure)
+        self.queue.settle()
 
     def _note_undecodable(
         self, item: Item, error: PhotoError | PhotoSkipped, content_sha256: str
     ) -> None:
-        photo, library = item.photo, self._library
-        failed = self._still_open.of_content(content_sha256)
+        photo, library = item.photo, self.library
+        failed = self.still_open.of_content(content_sha256)
 
         def note(_: Connection) -> None:
             library.save_file(photo.rel_path, photo.size, photo.mtime_ns, content_sha256)
             for stage in failed:
                 library.note_stage(content_sha256, stage.name, stage.version, error=error.code)
 
-        self._in_transaction(note)
+        self.in_transaction(note)
 
     def _keep(self, batch: Sequence[ExaminedPhoto]) -> None:
-        wanted = [self._still_open.of_content(e.loaded.content_sha256) for e in batch]
+        wanted = [self.still_open.of_content(e.loaded.content_sha256) for e in batch]
         done: list[_Done] = []
-        for stage in self._stages:
+        for stage in self.stages:
             photos = [
                 _as_seen_by(stage, examined)
                 for examined, stages in zip(batch, wanted, strict=True)
                 if stage in stages
             ]
             done += _worked(stage, photos)
-        self._in_transaction(partial(self._store, batch, done))
+        self.in_transaction(partial(self._store, batch, done))
         failed = {
             d.photo.content_sha256: d.result for d in done if isinstance(d.result, PhotoError)
         }
         for examined in batch:
             content = examined.loaded.content_sha256
-            self._still_open.done(content)
+            self.still_open.done(content)
             if (error := failed.get(content)) is not None:
                 self.failed(examined.item, Outcome.MODEL_ERROR, error)
             else:
                 self._settle(Outcome.EXAMINED)
-            self.recognised(self._shared.release(content))
+            self.recognised(self.shared.release(content))
 
     def _store(
         self, batch: Sequence[ExaminedPhoto], done: Sequence[_Done], connection: Connection
@@ -305,19 +283,19 @@ class Keeper:
         for stage, photo, result, seconds in done:
             error = result.code if isinstance(result, PhotoError) else None
             if error is None:
-                stage.store(self._library, photo, result)
+                stage.store(self.library, photo, result)
             content = photo.content_sha256
             took = seconds + (decoding[content] if stage.name == "normalize" else 0.0)
-            self._library.note_stage(content, stage.name, stage.version, error=error, took=took)
+            self.library.note_stage(content, stage.name, stage.version, error=error, took=took)
 
     def _save_file(self, item: Item, loaded: LoadedImage, _: Connection) -> None:
-        self._library.save_file(
+        self.library.save_file(
             item.photo.rel_path, loaded.size, loaded.mtime_ns, loaded.content_sha256
         )
 
     def _settle(self, outcome: Outcome) -> None:
-        self._outcomes.settle(outcome)
-        self._queue.settle()
+        self.outcomes.settle(outcome)
+        self.queue.settle()
 
 
 def _as_seen_by(stage: Stage, examined: ExaminedPhoto) -> StagePhoto:
