@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-LEVELS = (("digiKam:TagsList", "/"), ("lr:hierarchicalSubject", "|"))
+_LEVELS = (("digiKam:TagsList", "/"), ("lr:hierarchicalSubject", "|"))
 """Lists of keywords with levels, and what parts these."""
 
 MOST_FACTS = 500
@@ -116,18 +116,31 @@ def texts(value: object) -> list[str]:
     return [text for text in values if isinstance(text, str)]
 
 
-def written_facts(
-    exif: Mapping[str, Any], xmp: Mapping[str, Any], iptc: Mapping[str, Any], source: str
-) -> tuple[Fact, ...]:
-    """What EXIF, XMP and IPTC say in words; the first description that somebody meant."""
-    found: list[Fact] = []
-    descriptions = (
+def descriptions(
+    exif: Mapping[str, Any], xmp: Mapping[str, Any], iptc: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """What may be the description of a photo, by the order in which readers look for it."""
+    return (
         xmp.get("dc:description"),
         iptc.get("Caption-Abstract"),
         xmp.get("tiff:ImageDescription"),
         exif.get("ImageDescription"),
     )
-    for text in descriptions:
+
+
+def keywords(xmp: Mapping[str, Any], iptc: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The levels of each keyword."""
+    flat = [*texts(xmp.get("dc:subject")), *texts(iptc.get("Keywords"))]
+    listed = [(texts(xmp.get(name)), separator) for name, separator in _LEVELS]
+    return keyword_paths([*listed, (flat, "")])
+
+
+def written_facts(
+    exif: Mapping[str, Any], xmp: Mapping[str, Any], iptc: Mapping[str, Any], source: str
+) -> tuple[Fact, ...]:
+    """What EXIF, XMP and IPTC say in words; the first description that somebody meant."""
+    found: list[Fact] = []
+    for text in descriptions(exif, xmp, iptc):
         if one := fact(Kind.DESCRIPTION, text, source):
             found += one
             break
@@ -138,20 +151,13 @@ def written_facts(
     named = [one.name for one in faces_in(xmp, source)]
     for name in (*texts(xmp.get("Iptc4xmpExt:PersonInImage")), *named):
         found += fact(Kind.PERSON, name, source)
-    for word in _keywords(xmp, iptc):
-        found += fact(Kind.KEYWORD, word, source)
+    for path in keywords(xmp, iptc):
+        found += fact(Kind.KEYWORD, path[-1], source)
     city = xmp.get("photoshop:City") or iptc.get("City")
     country = xmp.get("photoshop:Country") or iptc.get("Country-PrimaryLocationName")
     named = [part for part in (city, country) if isinstance(part, str) and part.strip()]
     found += fact(Kind.PLACE, ", ".join(named), source)
     return distinct(found)
-
-
-def _keywords(xmp: Mapping[str, Any], iptc: Mapping[str, Any]) -> list[str]:
-    """The last level of each keyword."""
-    flat = [*texts(xmp.get("dc:subject")), *texts(iptc.get("Keywords"))]
-    listed = [(texts(xmp.get(name)), separator) for name, separator in LEVELS]
-    return [path[-1] for path in keyword_paths([*listed, (flat, "")])]
 
 
 def keyword_paths(

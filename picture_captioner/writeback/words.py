@@ -9,7 +9,7 @@ from typing import Any
 
 from picture_captioner.journal.record import Record
 from picture_captioner.metadata.claims import Metadata
-from picture_captioner.metadata.told import LEVELS, clean, is_camera_text, keyword_paths, texts
+from picture_captioner.metadata.told import clean, descriptions, is_camera_text, keywords
 from picture_captioner.metadata.xmp_packet import Region
 from picture_captioner.writeback.regions import own_regions
 
@@ -59,20 +59,13 @@ class Own:
 
 def own_words(metadata: Metadata) -> Own:
     """What somebody wrote into the photo, by the order in which readers look for it."""
-    exif, xmp, iptc = metadata.exif, metadata.xmp, metadata.iptc
-    descriptions = (
-        xmp.get("dc:description"),
-        iptc.get("Caption-Abstract"),
-        xmp.get("tiff:ImageDescription"),
-        exif.get("ImageDescription"),
-    )
+    xmp, iptc = metadata.xmp, metadata.iptc
+    described = descriptions(metadata.exif, xmp, iptc)
     titles = (xmp.get("dc:title"), iptc.get("ObjectName"))
-    flat = (*texts(xmp.get("dc:subject")), *texts(iptc.get("Keywords")))
-    listed = [(texts(xmp.get(name)), separator) for name, separator in LEVELS]
     return Own(
-        next((d for d in descriptions if isinstance(d, str) and not is_camera_text(d)), ""),
+        next((d for d in described if isinstance(d, str) and not is_camera_text(d)), ""),
         next((t for t in titles if isinstance(t, str) and t.strip()), ""),
-        tuple(dict.fromkeys(keyword_paths([*listed, (flat, "")]))),
+        tuple(dict.fromkeys(keywords(xmp, iptc))),
         own_regions(metadata),
     )
 
