@@ -271,6 +271,32 @@ def test_a_file_that_is_no_sidecar_is_left_alone_and_the_others_go_on(here):
     assert b"A square" in (here / "photos" / "b.jpg.xmp").read_bytes()
 
 
+def test_a_name_that_leaves_no_room_for_a_sidecar_is_left_alone_and_nothing_else_is(here):
+    """The undo line of one that could not be written kept every later write and undo from working."""
+    for name in ("a" * 251, "b" * 246):
+        draw(here / "photos" / f"{name}.jpg", 9)
+    named = {f"{n}.jpg": {"caption": "A square"} for n in ("a" * 251, "b" * 246, "a")}
+    journal(here, named)
+    before = contents(here)
+    for expected in ({"left alone": 2, "written": 1}, {"left alone": 2, "unchanged": 1}):
+        done = caption("write", *HERE, "--json", cwd=here)
+        assert (done.returncode, json.loads(done.stdout)) == (0, expected), done.stderr
+        assert f"{'b' * 246}.jpg: File name too long; left alone" in done.stderr
+    assert caption("undo", *HERE, "--all", cwd=here).returncode == 0
+    assert contents(here) == before
+
+
+def test_a_place_where_no_new_file_can_be_is_no_internal_error(here):
+    """A folder that became a file, with a write that may have been killed in it."""
+    assert caption("write", *HERE, cwd=here).returncode == 0
+    shutil.move(here / "photos" / "sub", here / "moved")
+    (here / "photos" / "sub").write_text("a file by now")
+    again = caption("write", *HERE, "--json", cwd=here)
+    assert (again.returncode, json.loads(again.stdout)) == (0, {"unchanged": 2, "gone": 2})
+    undone = caption("undo", *HERE, "--all", cwd=here)
+    assert (undone.returncode, "1 sidecar not there now" in undone.stderr) == (66, True)
+
+
 def test_nothing_outside_of_the_photos_directory_is_written(here):
     """Whatever a line from elsewhere says, and wherever a folder leads by now."""
     other = here / "other"

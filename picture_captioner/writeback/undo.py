@@ -240,12 +240,20 @@ class Folder(NamedTuple):
         return path
 
 
+def unfinished(path: Path) -> Path:
+    """The new file that takes a file's place when it is whole; a killed write leaves it behind."""
+    return path.with_name(f".{path.name}.new")
+
+
 def remove_leftovers(folder: Folder, writes: Iterable[Write]) -> None:
-    """Remove the new files that a killed write had begun; they have one name for each sidecar."""
+    """Remove the new files that a killed write had begun; they have one name for each sidecar.
+
+    Where that is not possible (a read-only disk, a folder that became a file, a name that is too
+    long for a new file), there is none, or it waits: it must not keep anything from being undone.
+    """
     for write in writes:
-        with suppress(LeftAloneError):
-            path = folder.file(write.path)
-            path.with_name(f".{path.name}.new").unlink(missing_ok=True)
+        with suppress(LeftAloneError, OSError):
+            unfinished(folder.file(write.path)).unlink(missing_ok=True)
 
 
 def open_writes(file: UndoFile) -> list[Write]:
@@ -308,10 +316,10 @@ def _is_missing(path: Path, *, ours: bool) -> bool:
 
 def _has_photo(sidecar: Path) -> bool:
     """Whether the photo of `IMG.jpg.xmp` or `IMG.xmp` is there."""
-    if sidecar.with_suffix("").exists():
-        return True
     kinds = PHOTO_EXTENSIONS | RAW_EXTENSIONS
     with suppress(OSError):
+        if sidecar.with_suffix("").exists():
+            return True
         return any(
             other.stem == sidecar.stem and other.suffix.lower() in kinds
             for other in sidecar.parent.iterdir()

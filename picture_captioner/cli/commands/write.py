@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -67,7 +68,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         others = {*people, *(path for content in tags for path in library.paths_of(content))}
         records = records_to_write(journal, flags, written, others, among)
         outcome: Counter[str] = Counter()
-        known = [r for r in records if (photos_dir / r.rel_path).is_file() or _is_gone(outcome)]
+        known = [r for r in records if _is_there(photos_dir, r.rel_path, outcome)]
         out = photos_out(read_jobs(journal)) if how.inside else {}
         planner = Planner(
             folder,
@@ -109,8 +110,17 @@ def _tags(library: Library, journal: Path) -> Tagged:
     return {key: called.names(tag.tag for tag in found) for key, found in given.items()}
 
 
-def _is_gone(outcome: Counter[str]) -> bool:
-    outcome["gone"] += 1
+def _is_there(photos_dir: Path, rel_path: str, outcome: Counter[str]) -> bool:
+    """Whether a photo is where the journal has it; what cannot be looked at is told."""
+    try:
+        if stat.S_ISREG((photos_dir / rel_path).stat().st_mode):
+            return True
+        outcome["gone"] += 1
+    except (FileNotFoundError, NotADirectoryError):
+        outcome["gone"] += 1
+    except OSError as error:
+        say(f"{rel_path}: {error.strerror}; left alone")
+        outcome["left alone"] += 1
     return False
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -191,6 +192,11 @@ class Planner:
             except SidecarError as error:
                 say(f"{record.rel_path}: {error}")
                 self.outcome["failed"] += 1
+            except OSError as error:
+                if error.errno not in (errno.ENAMETOOLONG, errno.ENOENT, errno.EACCES):
+                    raise
+                say(f"{record.rel_path}: {error.strerror}; left alone")
+                self.outcome["left alone"] += 1
 
     def _lies_inside(self, rel_path: str) -> bool:
         try:
@@ -249,6 +255,7 @@ class Planner:
         if not added:
             return None
         embedded.check_writable(photo)
+        undo.unfinished(photo.path).exists()  # raises where that name would be too long
         description = self._exif_text(rel_path, facts, packet, added)
         new = None
         if not self.dry_run:
@@ -284,6 +291,7 @@ class Planner:
         named = str(sidecar.relative_to(self.folder.path))
         if not words and not self.before.people.get(named):
             return None
+        undo.unfinished(sidecar).exists()  # raises where that name would be too long
         before = undo.read(sidecar)
         if before is None:
             other = next((o for o in sidecars_of(photo) if o != sidecar), sidecar)
@@ -349,8 +357,11 @@ def _look_inside(
     An older version did not note where areas of people are, nor how a HEIC was turned, and it lost
     letters of texts that are not in UTF-8.
     """
-    status = ((r.rel_path, (photos_dir / r.rel_path).stat()) for r in records)
-    photos = [Photo(rel_path, s.st_size, s.st_mtime_ns) for rel_path, s in status]
+    photos = []
+    for record in records:
+        with suppress(OSError):  # it went away meanwhile, which is told when its turn comes
+            status = (photos_dir / record.rel_path).stat()
+            photos.append(Photo(record.rel_path, status.st_size, status.st_mtime_ns))
     settings_of_stages = StageSettings(photos=len(photos), notice=say)
     stages = make_stages(["normalize", "metadata"], settings_of_stages, _cannot)
     still_open = OpenStages(library, stages)
