@@ -188,6 +188,36 @@ def test_what_was_moved_is_found_by_what_library_db_knows(here):
     assert sorted(after.values()) == sorted(before.values())
 
 
+def numbered_anew(photos):
+    """1.jpg is deleted, and what comes after it is called by the number before."""
+    for file in photos.glob("1.jpg*"):
+        file.unlink()
+    for number in range(2, 6):
+        for file in photos.glob(f"{number}.jpg*"):
+            file.rename(file.with_name(file.name.replace(f"{number}.", f"{number - 1}.")))
+
+
+@pytest.mark.parametrize(
+    "to", ["sidecar", pytest.param("both", marks=pytest.mark.needs("exiftool"))]
+)
+def test_photos_that_were_numbered_anew_are_found_by_their_content(tmp_path, to):
+    photos = tmp_path / "photos"
+    for number in range(1, 6):
+        draw(photos / f"{number}.jpg", number)
+    journal(tmp_path, {f"{n}.jpg": {"caption": f"Picture {n}"} for n in range(1, 6)})
+    before = [(photos / f"{number}.jpg").read_bytes() for number in range(1, 6)]
+    assert caption("write", *HERE, f"--to={to}", cwd=tmp_path).returncode == 0
+    numbered_anew(photos)
+    files = 1 if to == "sidecar" else 2
+    undone = caption("undo", *HERE, "--all", "--json", cwd=tmp_path)
+    assert json.loads(undone.stdout) == {
+        "restored byte for byte": 4 * files, "not there now: can still be taken back": files,
+    }, undone.stderr  # fmt: skip
+    assert list(contents(tmp_path).values()) == before[1:]
+    assert undone.returncode == 66, "1.jpg may come back"
+    assert caption("undo", *HERE, "--all", "--give-up", cwd=tmp_path).returncode == 0
+
+
 def test_what_is_gone_for_good_is_given_up(here):
     caption("write", *HERE, cwd=here)
     (here / "photos" / "b.jpg.xmp").unlink()  # somebody's own, with our words
@@ -272,7 +302,7 @@ def test_a_file_that_is_no_sidecar_is_left_alone_and_the_others_go_on(here):
 
 
 def test_a_name_that_leaves_no_room_for_a_sidecar_is_left_alone_and_nothing_else_is(here):
-    """The undo line of one that could not be written kept every later write and undo from working."""
+    """The undo line of one that could not be written ended all later writes and undos."""
     for name in ("a" * 251, "b" * 246):
         draw(here / "photos" / f"{name}.jpg", 9)
     named = {f"{n}.jpg": {"caption": "A square"} for n in ("a" * 251, "b" * 246, "a")}

@@ -8,5 +8,6 @@ containers.py  a photo's file taken apart
 exiftool.py    the program that writes into photos, kept open
 patch.py       how to get the old bytes from the new ones
 our_words.py   which words in photos and sidecars are ours
-undo.py        captions.undo.jsonl: what every write changed, and how it is taken back
+undo.py        captions.undo.jsonl: what every write changed
+taking_back.py how it is taken back, wherever the files lie by now
 """

@@ -1,8 +1,7 @@
-"""captions.undo.jsonl: what every write changed, known before it happened, and how to take it back.
+"""captions.undo.jsonl: what every write changed, known before it happened.
 
 A line is on the disk before the file that it speaks of is replaced, so a write that was killed is
-either not there or can be undone. Where nobody changed the file since, undoing restores it byte for
-byte; where somebody did, our own values are taken out and theirs stay.
+either not there or can be undone.
 """
 
 from __future__ import annotations
@@ -11,21 +10,16 @@ import base64
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from picture_captioner.errors import LeftAloneError, SidecarError
-from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS
 from picture_captioner.journal.durable import replacing
 from picture_captioner.journal.record import is_rel_path, utc_now
 from picture_captioner.journal.rows import RowFile
-from picture_captioner.metadata.xmp_packet import XmpError, XmpPacket
 from picture_captioner.pipeline.selecting.walk import outside_of
-from picture_captioner.writeback.embedded import EXIF_TEXT, put_photo, read_photo, with_words
-from picture_captioner.writeback.exiftool import ExifTool
 from picture_captioner.writeback.patch import Patch
 from picture_captioner.writeback.sidecars import Added, files_of
 
@@ -69,17 +63,6 @@ class UndoFile(RowFile):
 def undo_path(journal: Path) -> Path:
     """Where the undo file of a journal is: beside it."""
     return journal.with_name(f"{journal.stem}.undo.jsonl")
-
-
-class Undone(StrEnum):
-    """What undoing a write came to."""
-
-    RESTORED = "restored byte for byte"
-    TAKEN_OUT = "changed since: our own values taken out"
-    NOTHING = "as they were already"
-    MISSING = "not there now: can still be taken back"
-    GIVEN_UP = "not there, and given up"
-    FAILED = "could not be undone"
 
 
 class Inside(NamedTuple):
@@ -259,147 +242,3 @@ def remove_leftovers(folder: Folder, writes: Iterable[Write]) -> None:
 def open_writes(file: UndoFile) -> list[Write]:
     """The writes that were not taken back, the oldest first."""
     return [Write.of(row) for row in file.last().values() if not row.get("undone")]
-
-
-def take_back(
-    file: UndoFile,
-    folder: Folder,
-    writes: Iterable[Write],
-    tool: ExifTool,
-    carry: Callable[[str, str, str, str], None],
-    moved: Callable[[str], str | None],
-    tell: Callable[[Write, Undone, str], None],
-    *,
-    give_up: bool = False,
-) -> Iterator[Undone]:
-    """Undo these writes, the newest first, each as soon as it is asked for.
-
-    A write whose file is not there stays open (unless `give_up`), and so do the earlier ones of
-    that file: its disk may come back.
-
-    Args:
-        tool: needed only for a photo that somebody changed since.
-        carry: told of a photo whose bytes are others now: its path now, that when it was written,
-            the old hash and the new one.
-        moved: where a file that is not there lies now, if that is known.
-    """
-    newest_first = sorted(writes, key=lambda w: w.identity, reverse=True)
-    made = {write.path for write in newest_first if write.before_sha256 is None}
-    places: dict[str, str | None] = {}
-    for write in newest_first:
-        why, path = "", write.path
-        if path not in places:
-            there = not _is_missing(folder.path / path, ours=path in made)
-            places[path] = path if there else moved(path)
-        place = places[path]
-        try:
-            if place is None:
-                done = Undone.GIVEN_UP if give_up else Undone.MISSING
-            elif write.inside is None:
-                done = _undo(write, folder.file(place))
-            else:
-                done, now = _undo_inside(write, write.inside, folder.file(place), tool)
-                if now is not None:
-                    carry(place, path, write.after_sha256, now)
-        except SidecarError as error:
-            done, why = Undone.FAILED, str(error)
-        if done not in (Undone.FAILED, Undone.MISSING):
-            file.put({"id": write.identity, "run": write.run, "undone": utc_now()})
-        tell(write, done, why)
-        yield done
-
-
-def _is_missing(path: Path, *, ours: bool) -> bool:
-    """Whether a file is elsewhere; a sidecar that we made and whose photo stays was deleted."""
-    return not (os.path.lexists(path) or (ours and _has_photo(path)))
-
-
-def _has_photo(sidecar: Path) -> bool:
-    """Whether the photo of `IMG.jpg.xmp` or `IMG.xmp` is there."""
-    kinds = PHOTO_EXTENSIONS | RAW_EXTENSIONS
-    with suppress(OSError):
-        if sidecar.with_suffix("").exists():
-            return True
-        return any(
-            other.stem == sidecar.stem and other.suffix.lower() in kinds
-            for other in sidecar.parent.iterdir()
-        )
-    return False
-
-
-def _undo(write: Write, path: Path) -> Undone:
-    now = read(path)
-    if now is None:
-        return Undone.NOTHING
-    if sha256(now) == write.after_sha256:
-        put(path, write.before)
-        return Undone.RESTORED
-    if write.before is not None and now == write.before:
-        return Undone.NOTHING
-    try:
-        packet = XmpPacket(now)
-    except XmpError as error:
-        raise SidecarError(f"{path} was changed since, and {error}; it is left alone") from None
-    if not _take_out(packet, write.added):
-        return Undone.NOTHING
-    put(path, packet.to_bytes())
-    return Undone.TAKEN_OUT
-
-
-def _undo_inside(
-    write: Write, inside: Inside, path: Path, tool: ExifTool
-) -> tuple[Undone, str | None]:
-    """The same for a photo; also its hash now, if it is the picture that it was."""
-    photo = read_photo(path)
-    now = sha256(photo.data)
-    if now == inside.before_sha256:
-        return Undone.NOTHING, now
-    if now == write.after_sha256:
-        put_photo(photo, _old_bytes(inside, photo.data), (inside.atime_ns, inside.mtime_ns))
-        return Undone.RESTORED, inside.before_sha256
-    try:
-        packet = photo.packet()
-    except XmpError as error:
-        raise SidecarError(f"{path} was changed since, and {error}; it is left alone") from None
-    same = photo.parts.rest == inside.picture
-    taken = _take_out(packet, write.added)
-    description = None
-    if EXIF_TEXT in write.added.texts:
-        tool.check()
-        old, ours = write.added.texts[EXIF_TEXT]
-        if tool.description_in(photo.data, path.suffix.lower()) == ours:
-            description = old or ""
-    if not taken and description is None:
-        return Undone.NOTHING, now if same else None
-    tool.check()
-    new = with_words(tool, photo, packet, description)
-    put_photo(photo, new.data, None)
-    return Undone.TAKEN_OUT, sha256(new.data) if same else None
-
-
-def _old_bytes(inside: Inside, data: bytes) -> bytes:
-    try:
-        old = inside.patch.apply(data)
-    except ValueError as error:
-        raise SidecarError(f"the line of {NAME} is damaged: {error}") from None
-    if sha256(old) != inside.before_sha256:
-        raise SidecarError(f"the old bytes in {NAME} are damaged; the photo is left as it is")
-    return old
-
-
-def _take_out(packet: XmpPacket, added: Added) -> bool:
-    """Remove what is still as we left it; whether there was anything."""
-    changed = False
-    for name, (old, new) in added.texts.items():
-        if name != EXIF_TEXT and packet.text(name) == new:
-            packet.set_default(name, old) if old is not None else packet.remove_default(name)
-            changed = True
-    for name, values in added.items.items():
-        here = [value for value in values if value in packet.items(name)]
-        if here:
-            packet.remove_items(name, here, keep_empty=name in added.lists)
-            changed = True
-    if names := set(added.people) & {region.name for region in packet.regions()}:
-        packet.remove_regions(names)
-        changed = True
-    return changed

@@ -19,6 +19,7 @@ from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSI
 from picture_captioner.library.store import Library
 from picture_captioner.writeback import undo
 from picture_captioner.writeback.exiftool import ExifTool, work_folder
+from picture_captioner.writeback.taking_back import Undone, take_back
 
 
 def undo_writes(
@@ -55,7 +56,7 @@ def undo_writes(
             if settings.has_library:
                 library = held.enter_context(Library.open(settings.library_home, lambda _: None))
             moved = partial(_moved, library, photos_dir)
-            undone = undo.take_back(
+            undone = take_back(
                 file, folder, chosen, tool, carrier.carry_moved, moved, _tell_undone,
                 give_up=give_up,
             )  # fmt: skip
@@ -133,23 +134,23 @@ def _photos_dir(settings: Settings, writes: Sequence[undo.Write]) -> Path:
 def _tell(outcome: Counter[str], noun: str) -> int:
     for what, number in sorted(outcome.items()):
         say(f"{count(number, noun):>14} {what}")
-    if outcome[undo.Undone.MISSING]:
+    if outcome[Undone.MISSING]:
         say(
             "Put back what is not there, or name its folder with --photos-dir, and run the same "
             "command again. Photos that were moved are found after a 'caption.py process'; what "
             "is gone for good is given up with --give-up"
         )
-    if outcome[undo.Undone.FAILED]:
+    if outcome[Undone.FAILED]:
         return ExitCode.IO_FAILED
-    return ExitCode.NO_PHOTOS if outcome[undo.Undone.MISSING] else ExitCode.DONE
+    return ExitCode.NO_PHOTOS if outcome[Undone.MISSING] else ExitCode.DONE
 
 
 def _noun(writes: Iterable[undo.Write]) -> str:
     return "file" if any(write.inside for write in writes) else "sidecar"
 
 
-def _tell_undone(write: undo.Write, done: undo.Undone, why: str) -> None:
-    if done is undo.Undone.TAKEN_OUT:
+def _tell_undone(write: undo.Write, done: Undone, why: str) -> None:
+    if done is Undone.TAKEN_OUT:
         say(f"{write.path} was changed by somebody since: our own values alone were taken out")
-    elif done is undo.Undone.FAILED:
+    elif done is Undone.FAILED:
         say(f"{write.path}: {why}")
