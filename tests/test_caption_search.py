@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from picture_captioner.cli.command_flags import SearchFlags
 from picture_captioner.cli.commands.search import print_search
@@ -155,6 +156,24 @@ def test_a_year_among_the_words_is_no_time_and_the_command_for_one_is_said(tmp_p
     assert words[2:] == ["search", "--photos-dir=photos", "date:2010 -tag:x"]
     assert len(caption(*words[2:], cwd=tmp_path).stdout.splitlines()) == 2
     assert "taken in" not in caption("search", "2011", "--", "-2010", "201", cwd=tmp_path).stderr
+
+
+def test_what_no_photo_has_is_answered_by_the_nearest_or_by_what_there_is(here):
+    exif = Image.Exif()
+    exif[0x0110] = "Pixel 8"
+    draw(here / "photos" / "1.jpg", seed=1, exif=exif)
+    assert caption("run", "--photos-dir=photos", cwd=here).returncode == 0
+
+    def said(*typed):
+        done = caption("search", *typed, cwd=here)
+        assert (done.returncode, done.stdout) == (0, "")
+        return done.stderr.splitlines()[1:]
+
+    assert said("tag:hous") == ["No photo has the tag hous; did you mean 'house'?"]
+    assert said("dog", "camera:nikon") == [
+        "No photo has the camera nikon; the most frequent: Pixel 8"
+    ]
+    assert said("unicorn", "camera:pixel", "--not=tag:hous") == []
 
 
 def test_what_is_left_is_not_counted_as_shown_when_look_alikes_are_left_out(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -155,6 +156,17 @@ class Place(NamedTuple):
 
     name: str
     detail: str = ""
+
+
+_NAMES = {"place": ("places", "name"), "camera": ("photos", "camera")}
+
+
+def names_of(connection: Connection, kind: str) -> list[str]:
+    """The cities (`place`) or cameras (`camera`) of photos, the most frequent first."""
+    table, column = _NAMES[kind]
+    found = connection.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")  # noqa: S608
+    names = Counter(name.partition(",")[0] for (name,) in found)  # without the country
+    return [name for name, _ in names.most_common()]
 
 
 def name_places(

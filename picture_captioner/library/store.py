@@ -329,6 +329,11 @@ class Library:
         with self.database.transaction() as connection:
             facts.name_places(connection, names)
 
+    def names_of(self, kind: str) -> list[str]:
+        """The cities (`place`) or cameras (`camera`) of photos, the most frequent first."""
+        with self.database.reading() as connection:
+            return facts.names_of(connection, kind)
+
     def words(self) -> texts.Words:
         """Tags, texts and places of the pictures themselves, by content."""
         with self.database.reading() as connection:

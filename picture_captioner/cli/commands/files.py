@@ -53,7 +53,8 @@ def existing_journal(flags: Flags) -> Path:
     except FileNotFoundError as error:
         _tell_unknown_names(settings)
         raise JournalError(
-            f"there is no journal at {path}; name it with --captions-jsonl"
+            f"there is no journal at {path}; name it with --captions-jsonl, or begin one with "
+            "'caption.py run'"
         ) from error
     except OSError as error:
         raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error

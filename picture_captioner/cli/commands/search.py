@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,11 @@ from picture_captioner.errors import (
     FatalError,
     LibraryError,
     UsageError,
+    did_you_mean,
 )
 from picture_captioner.extras import how_to_install
 from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.library.conditions import TagName
 from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import Selection, Term, checked
 from picture_captioner.library.store import Library
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REPORT_PAGE = "cluster_report.html"
+
+SUGGESTED = 5
 
 _YEAR = re.compile("(18|19|20)[0-9]{2}")
 
@@ -61,10 +65,10 @@ def print_search(
         existing_journal(flags)
     elif not settings.library and not settings.captions_jsonl.exists():
         say(f"There is no journal at {settings.captions_jsonl}: searching library.db alone")
-    found, years = _search(settings, selection, flags, embedder)
+    found, hints = _search(settings, selection, flags, embedder)
     _tell(found, selection, flags, settings)
-    for year in years:
-        say(f"For photos taken in {year}: {_taken_in(year, selection, flags)}")
+    for hint in hints:
+        say(hint)
     if flags.open_report:
         open_report(flags.out, str(selection))
     return ExitCode.DONE
@@ -120,7 +124,7 @@ def _search(
 ) -> tuple[Hits, list[str]]:
     """Search in library.db or, if that cannot be used, in an index made for this once.
 
-    And the years among the words in which photos were taken.
+    And what to say of the question itself.
     """
     journal = settings.captions_jsonl
     try:
@@ -180,12 +184,13 @@ def _find(
     if selection.of_kind("place"):
         name_places(library)
     words = " ".join(term.value for term in selection.looked_for)
+    tags = TagDecisions.beside(journal).name
     found = library.search(
         selection,
         flags.limit or (None if flags.paths0 else LISTED),
         Lookups(
             persons=partial(_contents_of_person, library, journal),
-            tags=TagDecisions.beside(journal).name,
+            tags=tags,
             words_vector=_vector(library, words, embedder) if embedder else None,
         ),
         by_date=flags.sort == "date",
@@ -193,7 +198,23 @@ def _find(
     )
     years = (t.value for t in selection.looked_for if t.kind == "word" and _YEAR.fullmatch(t.value))
     taken = (year for year in years if any(library.select(Selection((checked("date", year),)))))
-    return found, list(taken)
+    hints = [f"For photos taken in {year}: {_taken_in(year, selection, flags)}" for year in taken]
+    return found, hints if found.photos else [*hints, *_what_there_is(library, selection, tags)]
+
+
+def _what_there_is(library: Library, selection: Selection, name: TagName) -> Iterator[str]:
+    """For each place, camera and tag that no photo has, the nearest one or some that there are."""
+    for term in selection.terms:
+        if term.kind not in {"place", "camera", "tag"} or term.negated:
+            continue
+        if any(library.select(Selection((term,)), Lookups(tags=name))):
+            continue
+        if term.kind == "tag":
+            known = [tag for tag, _ in library.tag_counts(name)]
+        else:
+            known = library.names_of(term.kind)
+        some = f"; the most frequent: {', '.join(known[:SUGGESTED])}" if known else ""
+        yield f"No photo has the {term.kind} {term.value}{did_you_mean(term.value, known) or some}"
 
 
 def _taken_in(year: str, selection: Selection, flags: SearchFlags) -> str:
@@ -212,9 +233,13 @@ def _contents_of_person(library: Library, journal: Path, name: str) -> set[str]:
     from picture_captioner.pipeline.people.people_file import read_decisions
 
     said, _ = read_decisions(journal.with_name("people.jsonl"))
-    found = overview(library, said).find(said.person(name))
+    known = overview(library, said)
+    found = known.find(said.person(name))
     if not found:
-        raise UsageError(f"person:{name[:60]}: nobody is called that; see 'caption.py people list'")
+        near = did_you_mean(name, [person.name for person in known.persons if person.name])
+        raise UsageError(
+            f"person:{name[:60]}: nobody is called that{near}; see 'caption.py people list'"
+        )
     return {face.content_sha256 for person in found for face in person.faces}
 
 
