@@ -28,7 +28,8 @@ _FORMS = {
     "data": r"[\[{(] ?[\"'{\[].*[\]})]|\{ ?[\"'\w]+ ?:.*|\[ ?\{.*|(?:data|event): ?[\[{].*"
     r"|``` ?\w* ?[\[{<].*",
     "an error": r"(?:error: ?)?(?:Traceback \(most recent|Exception in thread"
-    r"|(?:[a-z]\w*\.)*[A-Z]\w*(?:Error|Exception) ?[:(]|Error: ).*",
+    r"|(?:[a-z]\w*\.)*[A-Z]\w*(?:Error|Exception) ?[:(]|(?:Fatal )?[Ee]rror: |panic: "
+    r"|goroutine \d+ \[|thread '[^']*' panicked at|dial tcp |HTTP/\d\S* [45]\d\d).*",
     "code": r"(?:import \w[\w.]*(?: as \w+)?(?:;|$)|from [\w.]+ import |def \w+\(|class \w+[:(]"
     r"|function ?\w*\(|(?:const|let|var) \w+ ?=|#include ?[<\"]|print\(|console\.|#!/|\$ \w"
     r"|(?:function_call|tool_call|action)s? ?: ?\w).*|\w*[_.]\w[\w.]*\([^()]*\);?",

@@ -2,7 +2,7 @@
 
 Set phrases found 59 of 100 refusals that nobody here had seen, so this is a logistic regression
 over the words of an answer and the letters in them. It learned from the answers in
-`tests/pipeline/recording/answers.tsv`, in 34 languages; `python -m benchmarks.refusals --write`
+`tests/pipeline/recording/answers.tsv`, in 35 languages; `python -m benchmarks.refusals --write`
 made `refusals.tsv` of them, which says what each feature adds.
 """
 
@@ -28,7 +28,7 @@ LOOKED_AT = 400
 LONGEST = 5
 """Letters of a feature within a word; six found no more."""
 
-SURE = 0.6
+SURE = 0.7
 """Probability from which on an answer is a refusal. One that is taken for it is asked for again."""
 
 BIAS = "*"
@@ -37,7 +37,9 @@ BIAS = "*"
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|»[^«]*«|「[^」]*」|『[^』]*』|‹[^›]*›')
 _QUOTES = frozenset('"“”„«»‘「」')
 _NO_ANSWER = re.compile(
-    r"\W*(?:n/?a|null|undefined|<image>|\[image\]|no (?:caption|description))\W*", re.IGNORECASE
+    r"\W*(?:n/?a|nan|nil|null|undefined|\[object object\]|<image>|\[image\]"
+    r"|no (?:caption|description))\W*",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[«?!]")
 _LONGEST_WORD = 20
