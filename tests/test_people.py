@@ -513,3 +513,58 @@ def test_clusters_that_lost_their_faces_are_dropped_and_the_others_stay(people, 
     still = {p["id"] for p in listed(people)["persons"]}
     assert still <= {p["id"] for p in before["persons"]}
     assert people("cluster")[0] == 0
+
+
+def rewrite(home, rel_path, *, shift=0.0):
+    """Other bytes with the same faces, there or, after an edit, elsewhere in the picture."""
+    number = int(rel_path[:3])
+    new = hashlib.sha256(b"new %d" % number).hexdigest()
+    with Library.open(home, pytest.fail) as library:
+        library.save_file(rel_path, 2, number, new)
+        faces = library.faces.where(lost=True)[content_of(number)]
+        rows = [
+            StoredFace(
+                place,
+                (face.box[0] + shift, *face.box[1:]),
+                0.9,
+                SIZE,
+                np.zeros((5, 2), np.float32),
+                face.vector,
+            )
+            for place, face in faces.items()
+        ]
+        library.faces.save(new, "detector", "recogniser", rows)
+
+
+def sizes(people):
+    return {p["id"]: len(p["faces"]) for p in listed(people)["persons"]}
+
+
+def test_what_was_said_holds_of_photos_that_another_program_wrote_into(people, at_home, tmp_path):
+    anna, other = listed(people)["persons"][:2]
+    assert people("name", anna["id"], "Anna")[0] == 0
+    shown = json.loads(people("show", "Anna", "--json")[1])["faces"]
+    assert people("not-this-person", shown[0]["face"], "Anna")[0] == 0
+    before = sizes(people)
+
+    for photo in {shown[0]["rel_path"], shown[1]["rel_path"], other["faces"][0]["rel_path"]}:
+        rewrite(at_home, photo)
+    code, _, err = people("cluster")
+
+    assert (code, "0 new faces added" in err, sizes(people)) == (0, True, before)
+    carried = [row for row in PeopleFile.read(tmp_path / "people.jsonl")[0] if "into" in row]
+    assert content_of(int(shown[0]["rel_path"][:3])) in {row["content"] for row in carried}
+    assert people("cluster", "--rebuild")[0] == 0
+    assert sizes(people) == before
+
+
+def test_a_photo_that_was_edited_is_counted_once_and_its_person_keeps_the_name(people, at_home):
+    anna = listed(people)["persons"][0]
+    assert people("name", anna["id"], "Anna")[0] == 0
+    before = sizes(people)
+
+    rewrite(at_home, anna["faces"][0]["rel_path"], shift=400.0)
+
+    assert people("cluster")[0] == 0
+    assert sizes(people) == before
+    assert listed(people)["persons"][0]["name"] == "Anna"

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VECTOR_DTYPE = "<f2"
+_LOST = "content NOT IN (SELECT content FROM files)"
+_NEW = (
+    "content IN (SELECT content FROM files) AND content NOT IN "
+    "(SELECT content FROM face_assignments)"
+)
 _LANDMARKS_DTYPE = "<f4"
 
 
@@ -74,6 +79,13 @@ class FaceTable:
 
     def __len__(self) -> int:
         return len(self.contents)
+
+
+class Where(NamedTuple):
+    """A face's box and its vector, to tell whether two pictures are one."""
+
+    box: tuple[float, float, float, float]
+    vector: NDArray[np.float16]
 
 
 class Placed(NamedTuple):
@@ -217,6 +229,42 @@ class Faces:
             Placed(from_key(content), number, (x, y, w, h), score, person, status, cosine)
             for content, number, x, y, w, h, score, person, status, cosine in rows
         ]
+
+    def where(self, *, lost: bool) -> dict[str, dict[int, Where]]:
+        """By content and number, the faces of contents that no file has, or of new ones of files.
+
+        New are those of which nobody has asked yet whose they are.
+        """
+        import numpy as np
+
+        found: dict[str, dict[int, Where]] = {}
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT content, number, x, y, width, height, vector FROM faces WHERE "  # noqa: S608
+                + (_LOST if lost else _NEW)
+            ).fetchall()
+        for content, number, *box, vector in rows:
+            face = Where(tuple(box), np.frombuffer(vector, VECTOR_DTYPE))
+            found.setdefault(from_key(content), {})[number] = face
+        return found
+
+    def move(self, old: str, new: str) -> None:
+        """The faces of one content are those of another: whose they are stays, the old ones go.
+
+        Should the old content come back, its faces are looked for again.
+        """
+        before, after = to_key(old), to_key(new)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE face_assignments SET content = ? WHERE content = ? AND NOT EXISTS "
+                "(SELECT 1 FROM face_assignments WHERE content = ?)",
+                (after, before, after),
+            )
+            for table in ("face_assignments", "faces", "bodies"):
+                connection.execute(f"DELETE FROM {table} WHERE content = ?", (before,))  # noqa: S608
+            connection.execute(
+                "DELETE FROM stages WHERE content = ? AND stage IN ('faces', 'bodies')", (before,)
+            )
 
     def save_bodies(self, content_sha256: str, bodies: Sequence[StoredBody]) -> None:
         """Replace what is known of the bodies in a photo."""

@@ -24,6 +24,7 @@ from picture_captioner.pipeline.people.overview import (
 )
 from picture_captioner.pipeline.people.people_file import PeopleFile, read_decisions
 from picture_captioner.pipeline.people.regrouping import Grouped, group_faces
+from picture_captioner.pipeline.people.rewritten import follow_rewritten
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ def known_people(flags: Flags) -> Iterator[Known]:
 
 
 @contextmanager
-def deciding(settings: Settings) -> Iterator[tuple[Library, PeopleFile]]:
+def deciding(settings: Settings, *, dry_run: bool = False) -> Iterator[tuple[Library, PeopleFile]]:
     """The library and what was said, for who writes: nobody else does meanwhile.
+
+    What was said of photos that another program wrote into goes along first, if not for a dry run.
 
     Raises:
         JournalLockedError: another process decides, clusters or maintains.
@@ -106,6 +109,8 @@ def deciding(settings: Settings) -> Iterator[tuple[Library, PeopleFile]]:
         PeopleFile(settings.people_path) as file,
     ):
         say_all(file.repairs, file.warnings())
+        if not dry_run:
+            follow_rewritten(library, file)
         yield library, file
 
 

@@ -45,7 +45,7 @@ def decide(
             f"there is no {settings.library_home} yet: run 'caption.py people scan', then "
             "'caption.py people cluster'"
         )
-    with deciding(settings) as (library, file):
+    with deciding(settings, dry_run=dry_run) as (library, file):
         said = file.said()
         rows = rows_of(Known(settings, library, said, overview(library, said)))
         if not rows or dry_run:

@@ -59,8 +59,10 @@ def overview(library: Library, said: Decisions) -> Overview:
         identity: PersonShown(identity, one.name, one.hidden, bool(one.name or one.confirmed))
         for identity, one in said.persons.items()
     }
-    unassigned, no_faces = [], []
+    unassigned, no_faces, paths = [], [], library.faces.files()
     for face in library.faces.placed():
+        if face.content_sha256 not in paths:
+            continue  # the photo was edited, or another took its place: nobody can be shown it
         if face.status == Status.NOT_A_FACE:
             no_faces.append(face)
         elif face.person is None:
@@ -70,7 +72,7 @@ def overview(library: Library, said: Decisions) -> Overview:
             persons.setdefault(identity, PersonShown(identity)).faces.append(face)
     shown = [p for p in persons.values() if p.faces or p.name]
     shown.sort(key=lambda p: (not p.name, -len(p.faces), p.identity))
-    return Overview(shown, unassigned, library.faces.files(), no_faces)
+    return Overview(shown, unassigned, paths, no_faces)
 
 
 def named_faces(view: Overview) -> dict[str, list[tuple[str, Placed]]]:
