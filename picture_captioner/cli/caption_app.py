@@ -14,7 +14,6 @@ import picture_captioner.cli.quiet_start  # noqa: F401 - before what takes long 
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
 import typer
 
@@ -54,23 +53,20 @@ app.add_typer(people_app, name="people")
 app.add_typer(tags_app, name="tags")
 app.add_typer(maintain_app, name="maintain")
 
-ProcessedPath: TypeAlias = Annotated[
-    Path | None,
-    typer.Argument(metavar="PATH", help="A folder or a photo; default: all photos."),
-]
+PROCESSED_PATH = typer.Argument(
+    None, metavar="PATH", help="A folder or a photo; default: all photos."
+)
 
 
 @app.command()
 def run(
     flags: RunFlags,
-    photos: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[DIR|PHOTO...]",
-            help="A folder with photos, or single ones.",
-            show_default=False,
-        ),
-    ] = None,
+    photos: list[str] | None = typer.Argument(
+        None,
+        metavar="[DIR|PHOTO...]",
+        help="A folder with photos, or single ones.",
+        show_default=False,
+    ),
 ) -> int:
     """Caption every photo that has no caption yet; stop and repeat at will."""
     from picture_captioner.cli.commands.photos import with_named_photos
@@ -131,15 +127,12 @@ def estimate(
 @app.command()
 def compare(
     flags: RunFlags,
-    backends: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME[:MODEL],...",
-            help="Who captions them, such as 'template,ollama:qwen2.5vl:3b,openai'; @URL at the "
-            "end of one for another address.",
-            rich_help_panel=WHO,
-        ),
-    ],
+    backends: str = typer.Option(
+        metavar="NAME[:MODEL],...",
+        help="Who captions them, such as 'template,ollama:qwen2.5vl:3b,openai'; @URL at the "
+        "end of one for another address.",
+        rich_help_panel=WHO,
+    ),
     limit: int = flag("N", "How many photos.", WHICH, default=5, least=1),
 ) -> int:
     """Caption a few photos with several backends or models, side by side, as Markdown."""
@@ -159,14 +152,12 @@ def stats(flags: Flags) -> int:
 @app.command(cls=SearchCommand)
 def search(
     flags: SearchFlags,
-    query: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Words; '\"as they stand\"'; person:, place:, tag:, text:, camera:, has:, "
-            "status:, similar:NAME; 2019-06..2019-09; -word or -tag:NAME for photos without it.",
-            metavar="WORDS",
-        ),
-    ] = None,
+    query: list[str] | None = typer.Argument(
+        None,
+        help="Words; '\"as they stand\"'; person:, place:, tag:, text:, camera:, has:, "
+        "status:, similar:NAME; 2019-06..2019-09; -word or -tag:NAME for photos without it.",
+        metavar="WORDS",
+    ),
 ) -> int:
     """Find photos by words, people, places, days, tags, text in them, and by what they show."""
     from picture_captioner.cli.commands.search import print_search
@@ -177,14 +168,11 @@ def search(
 @app.command()
 def forget(
     flags: Flags,
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Photos or folders, as the journal names them or as they lie in the photos "
-            "directory.",
-            metavar="PATH...",
-        ),
-    ] = None,
+    paths: list[str] | None = typer.Argument(
+        None,
+        help="Photos or folders, as the journal names them or as they lie in the photos directory.",
+        metavar="PATH...",
+    ),
     gone: bool = switch("Forget every photo that is not there any more."),
     out: Path = flag("DIR", "Folder of the report.", default=REPORT_DIR),
     dry_run: bool = switch("List them, and forget nothing."),
@@ -196,7 +184,7 @@ def forget(
 
 
 @app.command()
-def process(flags: ProcessFlags, path: ProcessedPath = None) -> int:
+def process(flags: ProcessFlags, path: Path | None = PROCESSED_PATH) -> int:
     """Compute what library.db lacks: facts, thumbnails, vectors; stop and repeat at will."""
     from picture_captioner.cli.commands.process import run_stages
 
@@ -204,7 +192,7 @@ def process(flags: ProcessFlags, path: ProcessedPath = None) -> int:
 
 
 @app.command()
-def read(flags: ProcessFlags, path: ProcessedPath = None) -> int:
+def read(flags: ProcessFlags, path: Path | None = PROCESSED_PATH) -> int:
     """Read what is written in photos, on this machine; 'search' finds it then."""
     from picture_captioner.cli.commands.process import run_stages
 
@@ -220,7 +208,7 @@ def tag(flags: TagFlags) -> int:
 
 
 @app.command()
-def status(flags: ProcessFlags, path: ProcessedPath = None) -> int:
+def status(flags: ProcessFlags, path: Path | None = PROCESSED_PATH) -> int:
     """Say of each stage how many photos are done, failed, stale and pending, and the time left."""
     from picture_captioner.cli.commands.process import print_status
 
@@ -230,10 +218,9 @@ def status(flags: ProcessFlags, path: ProcessedPath = None) -> int:
 @app.command()
 def write(
     flags: WriteFlags,
-    query: Annotated[
-        list[str] | None,
-        typer.Argument(help="Only photos that 'search' would find so; none: all.", metavar="WORDS"),
-    ] = None,
+    query: list[str] | None = typer.Argument(
+        None, help="Only photos that 'search' would find so; none: all.", metavar="WORDS"
+    ),
 ) -> int:
     """Write captions, keywords and people into sidecars beside the photos, for other programs."""
     from picture_captioner.cli.commands.write import write_words
@@ -260,7 +247,7 @@ def export(
 @app.command("import")
 def import_(
     flags: Flags,
-    file: Annotated[Path, typer.Argument(help="A CSV or JSON Lines file that 'export' wrote.")],
+    file: Path = typer.Argument(help="A CSV or JSON Lines file that 'export' wrote."),
     dry_run: bool = switch("List the changes, and make none."),
 ) -> int:
     """Take over captions, titles and tags that were edited; no later run replaces them."""
@@ -270,7 +257,7 @@ def import_(
 
 
 @app.command()
-def accept(flags: Flags, photos: Annotated[list[str], typer.Argument(metavar="PHOTO...")]) -> int:
+def accept(flags: Flags, photos: list[str] = typer.Argument(metavar="PHOTO...")) -> int:
     """Keep captions as they are: no later run replaces them."""
     from picture_captioner.cli.commands.edits import accept_captions
 
@@ -280,7 +267,7 @@ def accept(flags: Flags, photos: Annotated[list[str], typer.Argument(metavar="PH
 @app.command()
 def reject(
     flags: Flags,
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...")],
+    photos: list[str] = typer.Argument(metavar="PHOTO..."),
     reason: str = flag("TEXT", "Why; it is kept in the journal.", default=""),
 ) -> int:
     """Take captions back; the next run asks for them again."""

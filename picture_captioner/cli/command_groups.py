@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
 import typer
 
@@ -44,7 +43,7 @@ def journal_recheck(
 @journal_app.command("merge")
 def journal_merge(
     flags: Flags,
-    other: Annotated[Path, typer.Argument(help="The journal to bring in.")],
+    other: Path = typer.Argument(help="The journal to bring in."),
 ) -> int:
     """Bring another machine's journal into this one; the other file is only read."""
     from picture_captioner.cli.commands.journal import merge_journal
@@ -66,7 +65,7 @@ def models_list(flags: Flags) -> int:
 @models_app.command("path")
 def models_path(
     flags: Flags,
-    name: Annotated[str, typer.Argument(help="A model of the list, or OWNER/NAME.")],
+    name: str = typer.Argument(help="A model of the list, or OWNER/NAME."),
 ) -> int:
     """Print where a model is."""
     from picture_captioner.cli.commands.models import print_path
@@ -77,7 +76,7 @@ def models_path(
 @models_app.command("download")
 def models_download(
     flags: Flags,
-    names: Annotated[list[str], typer.Argument(help="Models of the list, or OWNER/NAME.")],
+    names: list[str] = typer.Argument(help="Models of the list, or OWNER/NAME."),
 ) -> int:
     """Fetch models, verified, into their cache or --models-dir; goes on where it was stopped."""
     from picture_captioner.cli.commands.models import download_models
@@ -88,7 +87,7 @@ def models_download(
 @models_app.command("remove")
 def models_remove(
     flags: Flags,
-    names: Annotated[list[str], typer.Argument(help="Models of the list, or OWNER/NAME.")],
+    names: list[str] = typer.Argument(help="Models of the list, or OWNER/NAME."),
 ) -> int:
     """Delete models from this machine."""
     from picture_captioner.cli.commands.models import remove_models
@@ -105,12 +104,12 @@ library_app = App(
 @library_app.command("copy")
 def library_copy(
     flags: Flags,
-    source: Annotated[
-        str, typer.Option("--from", metavar="HOME", help="A library.db, or postgresql://...")
-    ],
-    target: Annotated[
-        str, typer.Option("--to", metavar="HOME", help="Likewise; one that is empty, or new.")
-    ],
+    source: str = typer.Option(
+        ..., "--from", metavar="HOME", help="A library.db, or postgresql://..."
+    ),
+    target: str = typer.Option(
+        ..., "--to", metavar="HOME", help="Likewise; one that is empty, or new."
+    ),
 ) -> int:
     """Copy a library between library.db and a server; every row is compared before it is kept."""
     from picture_captioner.cli.commands.library import copy_library
@@ -166,9 +165,9 @@ def batch_collect(flags: RunFlags) -> int:
 @batch_app.command("cancel")
 def batch_cancel(
     flags: RunFlags,
-    jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="JOB...", help="As 'batch list' has them.")
-    ] = None,
+    jobs: list[str] | None = typer.Argument(
+        None, metavar="JOB...", help="As 'batch list' has them."
+    ),
     everything: bool = switch("Every job that runs.", name="--all"),
 ) -> int:
     """Ask providers to stop jobs; what is answered by then is billed, and can be collected."""
@@ -188,7 +187,7 @@ def batch_list(flags: Flags) -> int:
 @batch_app.command("adopt")
 def batch_adopt(
     flags: Flags,
-    remote_id: Annotated[str, typer.Argument(metavar="ID", help="The provider's id of the job.")],
+    remote_id: str = typer.Argument(metavar="ID", help="The provider's id of the job."),
     source: Path | None = flag("LEDGER", "The other machine's captions.jobs.jsonl.", name="--from"),
     job: str | None = flag("JOB", "Which of our jobs it is."),
 ) -> int:
@@ -201,9 +200,9 @@ def batch_adopt(
 @batch_app.command("ignore")
 def batch_ignore(
     flags: Flags,
-    remote_id: Annotated[
-        str, typer.Argument(metavar="ID", help="A provider's id, or a job of 'batch list'.")
-    ],
+    remote_id: str = typer.Argument(
+        metavar="ID", help="A provider's id, or a job of 'batch list'."
+    ),
 ) -> int:
     """Say that a job is none of ours, or give one up: its photos are pending again."""
     from picture_captioner.cli.commands.batch import ignore
@@ -214,10 +213,8 @@ def batch_ignore(
 tags_app = App(help="Tags, whoever gave them: list, rename, merge, delete.", no_args_is_help=True)
 
 
-Tag: TypeAlias = Annotated[str, typer.Argument(metavar="TAG", help="As 'tags list' prints it.")]
-Tags: TypeAlias = Annotated[
-    list[str], typer.Argument(metavar="TAG...", help="Tags, as 'tags list' prints them.")
-]
+TAG = typer.Argument(metavar="TAG", help="As 'tags list' prints it.")
+TAGS = typer.Argument(metavar="TAG...", help="Tags, as 'tags list' prints them.")
 
 
 @tags_app.command("list")
@@ -231,9 +228,7 @@ def tags_list(
 
 
 @tags_app.command("rename")
-def tags_rename(
-    flags: Flags, tag: Tag, name: Annotated[str, typer.Argument(metavar="NAME")]
-) -> int:
+def tags_rename(flags: Flags, tag: str = TAG, name: str = typer.Argument(metavar="NAME")) -> int:
     """Call a tag otherwise, in photos to come as well; the journal stays as it is."""
     from picture_captioner.cli.commands.tags import rename_tag
 
@@ -243,8 +238,8 @@ def tags_rename(
 @tags_app.command("merge")
 def tags_merge(
     flags: Flags,
-    into: Annotated[str, typer.Argument(metavar="INTO", help="What they are called from now on.")],
-    tags: Tags,
+    into: str = typer.Argument(metavar="INTO", help="What they are called from now on."),
+    tags: list[str] = TAGS,
 ) -> int:
     """Make several tags one, in photos to come as well."""
     from picture_captioner.cli.commands.tags import merge_tags
@@ -253,7 +248,7 @@ def tags_merge(
 
 
 @tags_app.command("delete")
-def tags_delete(flags: Flags, tags: Tags) -> int:
+def tags_delete(flags: Flags, tags: list[str] = TAGS) -> int:
     """Show tags nowhere any more, in photos to come neither; 'tags restore' takes it back."""
     from picture_captioner.cli.commands.tags import delete_tags
 
@@ -261,7 +256,7 @@ def tags_delete(flags: Flags, tags: Tags) -> int:
 
 
 @tags_app.command("restore")
-def tags_restore(flags: Flags, tags: Tags) -> int:
+def tags_restore(flags: Flags, tags: list[str] = TAGS) -> int:
     """Take back what was decided about tags, named as a model wrote them."""
     from picture_captioner.cli.commands.tags import restore_tags
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
 import typer
 
@@ -17,27 +16,18 @@ maintain_app = App(
 )
 
 DRY_RUN = switch("Say what would change, and change nothing.")
-Person: TypeAlias = Annotated[
-    str, typer.Argument(metavar="ID", help="A person's id, or name if only one has it.")
-]
-Persons: TypeAlias = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="Persons by id or name.")
-]
-Face: TypeAlias = Annotated[
-    str, typer.Argument(metavar="FACE", help="A face, as 'people show ID' prints it.")
-]
-Faces: TypeAlias = Annotated[
-    list[str] | None, typer.Argument(metavar="FACE...", help="Faces, as 'people show ID' has them.")
-]
+PERSON = typer.Argument(metavar="ID", help="A person's id, or name if only one has it.")
+PERSONS = typer.Argument(metavar="ID...", help="Persons by id or name.")
+FACE = typer.Argument(metavar="FACE", help="A face, as 'people show ID' prints it.")
+FACES = typer.Argument(None, metavar="FACE...", help="Faces, as 'people show ID' has them.")
 
 
 @people_app.command("scan")
 def people_scan(
     flags: ProcessFlags,
-    path: Annotated[
-        Path | None,
-        typer.Argument(metavar="PATH", help="A folder or a photo; default: all photos."),
-    ] = None,
+    path: Path | None = typer.Argument(
+        None, metavar="PATH", help="A folder or a photo; default: all photos."
+    ),
 ) -> int:
     """Find the faces in photos that were not looked at yet; stop and repeat at will."""
     from picture_captioner.cli.commands.people import scan_faces
@@ -70,10 +60,9 @@ def people_list(
 @people_app.command("show")
 def people_show(
     flags: Flags,
-    person: Annotated[
-        str,
-        typer.Argument(metavar="ID", help="A person's id or name; 'nobody': faces in no group."),
-    ],
+    person: str = typer.Argument(
+        metavar="ID", help="A person's id or name; 'nobody': faces in no group."
+    ),
 ) -> int:
     """Print somebody's faces, each with its photo, its box and how it came there."""
     from picture_captioner.cli.commands.people import print_person
@@ -106,10 +95,10 @@ def people_associate(
 @people_app.command("name")
 def people_name(
     flags: Flags,
-    person: Annotated[
-        str, typer.Argument(metavar="ID", help="A person's id or name, or a face that is nobody's.")
-    ],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call this person.")],
+    person: str = typer.Argument(
+        metavar="ID", help="A person's id or name, or a face that is nobody's."
+    ),
+    name: str = typer.Argument(metavar="NAME", help="What to call this person."),
 ) -> int:
     """Give a person a name, which stays whatever is computed again."""
     from picture_captioner.cli.commands.people_decisions import name_person
@@ -120,8 +109,8 @@ def people_name(
 @people_app.command("merge")
 def people_merge(
     flags: Flags,
-    into: Annotated[str, typer.Argument(metavar="ID", help="Who stays.")],
-    others: Persons,
+    into: str = typer.Argument(metavar="ID", help="Who stays."),
+    others: list[str] = PERSONS,
     force: bool = switch("Also two who are on one photo."),
 ) -> int:
     """Say that persons are one: the first stays, the others become part of it."""
@@ -131,7 +120,7 @@ def people_merge(
 
 
 @people_app.command("unmerge")
-def people_unmerge(flags: Flags, person: Person) -> int:
+def people_unmerge(flags: Flags, person: str = PERSON) -> int:
     """Take a merge back: who became part of another is somebody again, with faces and name."""
     from picture_captioner.cli.commands.people_decisions import unmerge_person
 
@@ -139,7 +128,7 @@ def people_unmerge(flags: Flags, person: Person) -> int:
 
 
 @people_app.command("split")
-def people_split(flags: Flags, person: Person, faces: Faces = None) -> int:
+def people_split(flags: Flags, person: str = PERSON, faces: list[str] | None = FACES) -> int:
     """Make another person of these faces; without any, of the groups that look different."""
     from picture_captioner.cli.commands.people_decisions import split_person
 
@@ -147,7 +136,7 @@ def people_split(flags: Flags, person: Person, faces: Faces = None) -> int:
 
 
 @people_app.command("confirm")
-def people_confirm(flags: Flags, person: Person, faces: Faces = None) -> int:
+def people_confirm(flags: Flags, person: str = PERSON, faces: list[str] | None = FACES) -> int:
     """Say that faces are this person's; without any, all that are now."""
     from picture_captioner.cli.commands.people_decisions import confirm_faces
 
@@ -155,7 +144,7 @@ def people_confirm(flags: Flags, person: Person, faces: Faces = None) -> int:
 
 
 @people_app.command("not-this-person")
-def people_not_this_person(flags: Flags, face: Face, person: Person) -> int:
+def people_not_this_person(flags: Flags, face: str = FACE, person: str = PERSON) -> int:
     """Say that a face is not this person's; it never comes back by itself."""
     from picture_captioner.cli.commands.people_decisions import refuse_person
 
@@ -165,9 +154,7 @@ def people_not_this_person(flags: Flags, face: Face, person: Person) -> int:
 @people_app.command("not-a-face")
 def people_not_a_face(
     flags: Flags,
-    faces: Annotated[
-        list[str], typer.Argument(metavar="FACE...", help="Faces, as 'people show' has them.")
-    ],
+    faces: list[str] = typer.Argument(metavar="FACE...", help="Faces, as 'people show' has them."),
 ) -> int:
     """Say that it is no face, or nobody's: a statue, a poster."""
     from picture_captioner.cli.commands.people_decisions import refuse_faces
@@ -178,9 +165,9 @@ def people_not_a_face(
 @people_app.command("hide")
 def people_hide(
     flags: Flags,
-    persons: Annotated[
-        list[str] | None, typer.Argument(metavar="ID...", help="Persons by id or name.")
-    ] = None,
+    persons: list[str] | None = typer.Argument(
+        None, metavar="ID...", help="Persons by id or name."
+    ),
     under: int | None = flag(
         "N", "Everybody unnamed with fewer faces.", name="--unnamed-under", least=1
     ),
@@ -195,7 +182,7 @@ def people_hide(
 @people_app.command("same")
 def people_same(
     flags: Flags,
-    faces: Annotated[list[str], typer.Argument(metavar="FACE FACE...", help="Faces.")],
+    faces: list[str] = typer.Argument(metavar="FACE FACE...", help="Faces."),
 ) -> int:
     """Say that faces are one person's, whoever that is."""
     from picture_captioner.cli.commands.people_decisions import link_faces
@@ -206,8 +193,8 @@ def people_same(
 @people_app.command("different")
 def people_different(
     flags: Flags,
-    one: Annotated[str, typer.Argument(metavar="ONE", help="A face or a person.")],
-    other: Annotated[str, typer.Argument(metavar="OTHER", help="Another one of the same kind.")],
+    one: str = typer.Argument(metavar="ONE", help="A face or a person."),
+    other: str = typer.Argument(metavar="OTHER", help="Another one of the same kind."),
 ) -> int:
     """Say that two faces, or two persons, are never the same person."""
     from picture_captioner.cli.commands.people_decisions import keep_apart
@@ -218,7 +205,7 @@ def people_different(
 @people_app.command("export")
 def people_export(
     flags: Flags,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to write.")],
+    file: Path = typer.Argument(metavar="FILE", help="The CSV file to write."),
 ) -> int:
     """Write persons into a CSV file, to name them in a spreadsheet."""
     from picture_captioner.cli.commands.people_csv import export_people
@@ -229,7 +216,7 @@ def people_export(
 @people_app.command("import")
 def people_import(
     flags: Flags,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV file to read.")],
+    file: Path = typer.Argument(metavar="FILE", help="The CSV file to read."),
     dry_run: bool = DRY_RUN,
 ) -> int:
     """Take names and 'hidden' from a CSV file that 'people export' wrote."""
