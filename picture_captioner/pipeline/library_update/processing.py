@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,94 +100,39 @@ def process_photos(
     known, left = len(photos) - len(pending), 0
     if limit is not None:
         pending, left = pending[:limit], max(0, len(pending) - limit)
+    stop, outcomes = Stop(), Outcomes(reporter)
     if not pending:
-        return ProcessingResult(
-            known, Outcomes(reporter), stopped=False, abandoned=False, left=left
-        )
-    flow = _Flow(
-        photos_dir,
-        pending,
-        library,
-        in_transaction,
-        stages,
-        still_open,
-        reporter,
-        batch_size,
-        follow_links=follow_links,
-        feed=feed,
+        return ProcessingResult(known, outcomes, stopped=False, abandoned=False, left=left)
+    queue = WorkQueue(pending if feed is None else (), fed=feed is not None)
+    shared = SharedContent(lambda sha256: not still_open.of_content(sha256))
+    # Memory does not grow with the library: two batches here, one picture in each decoder.
+    ready: Buffer[ExaminedPhoto] = Buffer(max(2 * batch_size, 4))
+    stop.on_stop(queue.stop)
+    stop.on_stop(lambda: ready.close(discard=True))
+    keeper = Keeper(
+        library, in_transaction, stages, still_open, queue, shared, outcomes, ready, batch_size
+    )
+    edge = max((stage.edge for stage in stages if stage.edge), default=None)
+    watch = DiskWatch(photos_dir)
+    examining = Examining(
+        photos_dir, edge, queue, shared, keeper, library, watch, ready, follow_links
     )
     reporter.start(len(pending))
-    workers = min(decoders or default_decoders(), len(pending))
-    abandoned = flow.run(ThreadGroup(flow.stop, interrupted, grace_seconds), workers)
-    if flow.stop.error is not None:
-        raise flow.stop.error
-    return ProcessingResult(known, flow.outcomes, flow.stop.requested, abandoned, left)
+    group = ThreadGroup(stop, interrupted, grace_seconds)
+    feeding = group.start(partial(_hand_out, feed, queue, outcomes), 1) if feed is not None else []
+    examiners = group.start(examining.run, min(decoders or default_decoders(), len(pending)))
+    keepers = group.start(keeper.run, 1)
+    fed = group.wait(feeding)
+    ended = group.wait(examiners) and fed
+    ready.close()
+    abandoned = not (group.wait(keepers) and ended)
+    if stop.error is not None:
+        raise stop.error
+    return ProcessingResult(known, outcomes, stop.requested, abandoned, left)
 
 
-class _Flow:
-    """The parts of one pass.
-
-    Memory does not grow with the library: the buffer holds two batches, each decoder one picture.
-    """
-
-    def __init__(
-        self,
-        photos_dir: Path,
-        pending: Sequence[Photo],
-        library: Library,
-        in_transaction: InTransaction,
-        stages: Sequence[Stage],
-        still_open: OpenStages,
-        reporter: Reporter,
-        batch_size: int,
-        *,
-        follow_links: bool,
-        feed: Callable[[WorkQueue, Outcomes], None] | None,
-    ) -> None:
-        self.stop = Stop()
-        self.outcomes = Outcomes(reporter)
-        self._feed = feed
-        self._queue = queue = WorkQueue(pending if feed is None else (), fed=feed is not None)
-        shared = SharedContent(lambda sha256: not still_open.of_content(sha256))
-        self._ready: Buffer[ExaminedPhoto] = Buffer(max(2 * batch_size, 4))
-        self._keeper = Keeper(
-            library,
-            in_transaction,
-            stages,
-            still_open,
-            queue,
-            shared,
-            self.outcomes,
-            self._ready,
-            batch_size,
-        )
-        edge = max((stage.edge for stage in stages if stage.edge), default=None)
-        watch = DiskWatch(photos_dir)
-        self._examining = Examining(
-            photos_dir,
-            edge,
-            queue,
-            shared,
-            self._keeper,
-            library,
-            watch,
-            self._ready,
-            follow_links=follow_links,
-        )
-        self.stop.on_stop(queue.stop)
-        self.stop.on_stop(lambda: self._ready.close(discard=True))
-
-    def run(self, group: ThreadGroup, decoders: int) -> bool:
-        """Work until all is settled or it is stopped; True if a thread had to be left behind."""
-        feeding = group.start(self._hand_out, 1) if self._feed is not None else []
-        examiners = group.start(self._examining.run, decoders)
-        keepers = group.start(self._keeper.run, 1)
-        fed = group.wait(feeding)
-        ended = group.wait(examiners) and fed
-        self._ready.close()
-        return not (group.wait(keepers) and ended)
-
-    def _hand_out(self) -> None:
-        if self._feed is not None:
-            self._feed(self._queue, self.outcomes)
-        self._queue.end()
+def _hand_out(
+    feed: Callable[[WorkQueue, Outcomes], None], queue: WorkQueue, outcomes: Outcomes
+) -> None:
+    feed(queue, outcomes)
+    queue.end()
