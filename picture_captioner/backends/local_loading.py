@@ -126,10 +126,13 @@ def plan(
     stored = getattr(config, "quantization_config", None) is not None
     width = dtype.itemsize
     widened = family.overflows if dtype is torch.float16 else None
+    if stored:  # what quantised files take on the disk, they take in memory
+        files = folder.glob("*.safetensors")
+        parameters = Parameters(0, sum(file.stat().st_size for file in files) // width)
+    else:
+        parameters = count_parameters(skeleton, family.language)
     footprint = Footprint(
-        parameters=Parameters(0, _stored_bytes(folder) // width)
-        if stored
-        else count_parameters(skeleton, family.language),
+        parameters=parameters,
         photo=photo_bytes(config, tokens, PROMPT_TOKENS + new_tokens, width),
         workspace=WORKSPACE_BYTES if device == "cuda" else 0.0,
         width=width,
@@ -188,11 +191,6 @@ def _as_stored(quantization: str) -> str:
             "flag out"
         )
     return "none"
-
-
-def _stored_bytes(folder: Path) -> int:
-    """What files that are quantised already take: the same in memory as on the disk."""
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def read_config(folder: Path) -> Any:

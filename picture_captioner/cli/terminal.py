@@ -40,12 +40,10 @@ def safe(text: str) -> str:
         category = unicodedata.category(character)
         marks = marks + 1 if category in _MARKS else 0
         obeyed = category in _OBEYED and character != _ZERO_WIDTH_JOINER
-        shown.append(_escaped(character) if obeyed or marks > MARKS_IN_A_ROW else character)
+        if obeyed or marks > MARKS_IN_A_ROW:
+            character = character.encode("unicode_escape").decode("ascii")
+        shown.append(character)
     return "".join(shown)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 class Verbosity:

@@ -156,8 +156,9 @@ def remove_repository(model: str, models_dir: Path | None = None) -> int:
     """Delete a model from `models_dir` and the hub's cache; how many bytes that freed."""
     freed = 0
     if models_dir is not None and (models_dir / model / "config.json").is_file():
-        freed += _size(models_dir / model)
-        shutil.rmtree(models_dir / model)
+        folder = models_dir / model
+        freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        shutil.rmtree(folder)
     if not Path(constants.HF_HUB_CACHE).is_dir():
         return freed
     cache = huggingface_hub.scan_cache_dir()
@@ -174,10 +175,6 @@ def remove_repository(model: str, models_dir: Path | None = None) -> int:
 def _row(model: str) -> KnownModel:
     named = (row for row in CATALOGUE if row.repository.lower() == model.lower())
     return next(named, KnownModel(model, "", "", 0, repository=model))
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _places(

@@ -34,7 +34,7 @@ from picture_captioner.image_loader.decode_errors import (
 from picture_captioner.image_loader.formats import PILLOW_FORMATS, SNIFF_BYTES, sniff
 from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
 from picture_captioner.image_loader.jxl import JxlImageFile
-from picture_captioner.image_loader.resizing import Box, fitting, resize
+from picture_captioner.image_loader.resizing import fitting, resize
 from picture_captioner.image_loader.tiff import COLORMAP, misread
 from picture_captioner.metadata.boxes import (
     clean_aperture,
@@ -120,7 +120,8 @@ def decode(
         full, pixels = _load(source, data, edge, copy_edge if is_whole(data) else None)
         reduced = source.format == "HEIF" and pixels.image.size != full
         size = fitting(*full, copy_edge if reduced and copy_edge else edge)
-        small = _shrink(resizable(pixels.image), size, pixels.box)
+        small = resizable(pixels.image)
+        small = small if small.size == size else resize(small, size, pixels.box)
         turn = _orientation(source, orientation)
         clean = turn_upright(_clean(small, source, data), turn)
         metadata = written_in(source, data) if with_metadata else None
@@ -230,21 +231,13 @@ def _halvings(data: bytes, full: tuple[int, int], wanted: tuple[int, int]) -> in
     return min(levels, room.bit_length() - 1, 5)
 
 
-def _shrink(image: Image.Image, size: tuple[int, int], box: Box | None) -> Image.Image:
-    return image if image.size == size else resize(image, size, box)
-
-
 def _clean(small: Image.Image, source: Image.Image, data: bytes) -> Image.Image:
     if source.format in {"AVIF", "HEIF"}:
         primaries, transfer = colour_codes(data)
         if transfer in {PQ, HLG}:
             return clean_rgb(to_sdr(small, transfer, primaries), None)
-    return clean_rgb(small, _icc_profile(source))
-
-
-def _icc_profile(source: Image.Image) -> bytes | None:
     profile = source.info.get("icc_profile")
-    return profile if isinstance(profile, bytes) else None
+    return clean_rgb(small, profile if isinstance(profile, bytes) else None)
 
 
 def _upright_size(source: Image.Image, size: tuple[int, int], turn: int) -> tuple[int, int]:

@@ -58,7 +58,8 @@ def decode_raw(data: bytes, edge: int, *, with_metadata: bool = False) -> Decode
         wanted = max(fitting(width, height, edge))
         image = _preview(rawpy, raw, edge, orientation)
         if image is None or max(image.size) < wanted * _SMALLEST_PREVIEW:
-            image = _developed(raw, edge)
+            # Half the resolution halves the work four times over; LibRaw turns it upright itself.
+            image = _shrunk(raw.postprocess(half_size=True, use_camera_wb=True), edge)
         metadata = from_raw(data) if with_metadata else None
         return Decoded(image, width, height, FORMAT, metadata)
 
@@ -134,11 +135,6 @@ def _preview(rawpy: Any, raw: Any, edge: int, orientation: int) -> Image.Image |
         return decode(thumbnail.data, edge, orientation=orientation).image
     except CorruptImageError:
         return None
-
-
-def _developed(raw: Any, edge: int) -> Image.Image:
-    """Half the resolution halves the work four times over; LibRaw turns it upright itself."""
-    return _shrunk(raw.postprocess(half_size=True, use_camera_wb=True), edge)
 
 
 def _shrunk(pixels: Any, edge: int) -> Image.Image:

@@ -89,8 +89,8 @@ def _take_in(connection: Connection, tail: JournalTail, tags: TagDecisions) -> F
 def take_in(connection: Connection, records: Iterable[Record], tags: TagDecisions) -> int:
     """Index records that came after those that are indexed; how many there were."""
     connection.alone("index captions")  # which gives ids
-    waiting, last = iter(records), _last_id(connection)
-    number = 0
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM captions").fetchone()
+    waiting, number = iter(records), 0
     while some := [tags.applied(record) for record in islice(waiting, _AT_ONCE)]:
         last = _apply(connection, some, last)
         number += len(some)
@@ -116,11 +116,6 @@ def _remembered(
     status = Status.SUCCESS if captioned else Status.ERROR_MODEL
     known = _Known(status, placeholder, edited, withdrawn, content)
     return Fold(known, known if captioned else None)
-
-
-def _last_id(connection: Connection) -> int:
-    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM captions").fetchone()
-    return int(last)
 
 
 def _rows_of(

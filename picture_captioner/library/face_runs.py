@@ -74,7 +74,7 @@ class FaceRuns:
             births=np.array([c[0] for c in clusters], np.float32),
             persistence=np.array([c[1] for c in clusters], np.float32),
             centroids=np.stack(centroids)
-            if _even(centroids)
+            if len({len(centroid) for centroid in centroids}) == 1
             else np.zeros((len(clusters), 0), np.float32),
             sizes=np.array([c[2] for c in clusters], np.int64),
             created_at=created_at,
@@ -223,10 +223,6 @@ def drop_leftovers(connection: Connection) -> None:
     """After faces were forgotten: keep nothing that was computed from them and others together."""
     connection.execute("UPDATE face_runs SET tree = NULL")
     connection.execute("UPDATE face_clusters SET centroid = NULL")
-
-
-def _even(arrays: Sequence[NDArray[np.float32]]) -> bool:
-    return bool(arrays) and len({len(array) for array in arrays}) == 1
 
 
 def _packed(tree: NDArray[np.float64] | None) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -52,11 +53,7 @@ def forget(
 
 def _copies(path: Path) -> Iterator[Path]:
     for kind in ("version-", "broken"):
-        yield from path.parent.glob(f"{_literally(path.name)}.{kind}*")
-
-
-def _literally(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+        yield from path.parent.glob(f"{glob.escape(path.name)}.{kind}*")
 
 
 def known_files(database: Database) -> list[tuple[bytes, bytes]]:

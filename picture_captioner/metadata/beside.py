@@ -19,7 +19,7 @@ import msgspec
 from picture_captioner.metadata import osxphotos, takeout
 from picture_captioner.metadata.claims import Metadata, merged
 from picture_captioner.metadata.takeout import CUT, pairs
-from picture_captioner.metadata.told import Fact, Kind, distinct, fact
+from picture_captioner.metadata.told import Kind, distinct, fact
 from picture_captioner.metadata.xmp import from_xmp
 
 SUFFIXES = (".xmp", ".json")
@@ -82,7 +82,8 @@ class Folder:
     def facts(self) -> dict[str, Metadata]:
         """What is said of each photo of which something is said."""
         packets, about, own = self._of_packets(), self._of_takeout(), self._of_sidecars()
-        album = [one for value in self._values.values() for one in _album(value)]
+        albums = map(takeout.album_of, self._values.values())
+        album = [one for name in albums for one in fact(Kind.ALBUM, name, takeout.SOURCE)]
         found = {}
         for photo in self._photos:
             parts = {
@@ -191,7 +192,3 @@ def _from_packet(data: bytes) -> Metadata:
         facts=whole.told(SIDECAR),
         faces=whole.named_faces(SIDECAR),
     )
-
-
-def _album(value: object) -> list[Fact]:
-    return fact(Kind.ALBUM, takeout.album_of(value), takeout.SOURCE)

@@ -133,12 +133,9 @@ def _value(element: ElementTree.Element, depth: int) -> Any:
         if child.tag in {f"{_RDF}Bag", f"{_RDF}Seq"}:
             return [_value(item, depth + 1) for item in list(child)[:_MOST_PROPERTIES]]
     if len(element) or any(_key(name) for name in element.attrib):
-        return _properties(element[0] if _is_description(element) else element, depth + 1)
+        wrapped = len(element) == 1 and element[0].tag == f"{_RDF}Description"
+        return _properties(element[0] if wrapped else element, depth + 1)
     return text_of(element.text)
-
-
-def _is_description(element: ElementTree.Element) -> bool:
-    return len(element) == 1 and element[0].tag == f"{_RDF}Description"
 
 
 def _key(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -154,7 +154,7 @@ class _Finder:
                 named = " and ".join(sorted(self._called(p) for p in known))
                 self.violations.append(f"faces that must be one person's belong to {named}")
                 continue
-            if any(frozenset(pair) in self.apart_faces for pair in _pairs(faces)):
+            if any(frozenset(pair) in self.apart_faces for pair in combinations(faces, 2)):
                 self.violations.append(
                     f"{self.keys[faces[0]]} must and must not be the same person as another face"
                 )
@@ -379,7 +379,3 @@ def _closed(links: Iterable[Sequence[str]]) -> list[list[str]]:
     for name in sorted(parent):
         groups[root(name)].append(name)
     return list(groups.values())
-
-
-def _pairs(faces: Sequence[int]) -> Iterable[tuple[int, int]]:
-    return ((a, b) for i, a in enumerate(faces) for b in faces[i + 1 :])

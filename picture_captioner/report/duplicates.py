@@ -286,7 +286,7 @@ def keeper(
     members = [i for i in members if photos[i].camera] or members
     sharpest = max(photos[i].sharpness or 0.0 for i in members)
     sharp = [i for i in members if (photos[i].sharpness or 0.0) * SHARPNESS_STEP >= sharpest]
-    return max(sharp, key=lambda i: (*_size(photos[i]), not _is_copy(photos[i]), -i))
+    return max(sharp, key=lambda i: (*_size(photos[i]), not _COPY.search(photos[i].rel_path), -i))
 
 
 def _size(photo: ReportPhoto) -> tuple[int, int]:
@@ -294,7 +294,3 @@ def _size(photo: ReportPhoto) -> tuple[int, int]:
 
 
 _COPY = re.compile(r"\(\d+\)|\bcop(?:y|ies|ie|ia)\b|\bkopien?\b|~\d", re.IGNORECASE)
-
-
-def _is_copy(photo: ReportPhoto) -> bool:
-    return _COPY.search(photo.rel_path) is not None

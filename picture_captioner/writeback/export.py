@@ -74,6 +74,7 @@ def vars_of(record: Record) -> dict[str, Any]:
 
 
 def _facts(facts: PhotoFacts) -> dict[str, Any]:
+    bits = facts.perceptual_hash
     found = {
         "content_sha256": facts.content_sha256,
         "width": facts.width,
@@ -84,7 +85,7 @@ def _facts(facts: PhotoFacts) -> dict[str, Any]:
         "latitude": facts.latitude,
         "longitude": facts.longitude,
         "sharpness": facts.sharpness,
-        "perceptual_hash": _hash(facts.perceptual_hash),
+        "perceptual_hash": None if bits is None else f"{bits & (2**64 - 1):016x}",
         "written": {
             name: value
             for name in ("exif", "xmp", "iptc")
@@ -92,10 +93,6 @@ def _facts(facts: PhotoFacts) -> dict[str, Any]:
         },
     }
     return {name: value for name, value in found.items() if value not in (None, {})}
-
-
-def _hash(value: int | None) -> str | None:
-    return None if value is None else f"{value & (2**64 - 1):016x}"
 
 
 def identity_of(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -95,7 +95,8 @@ def _cost(values: dict[str, Any], run: str) -> str:
     if values["cost_usd"] is None:
         if values["price_source"] is None:
             which = f"of model {values['model']}" if values["model"] else "without a --model"
-            return f"unknown: no price {which} is known. {_remedy(values)}"
+            remedy = own_price_remedy(values["model"] or "MODEL")
+            return f"unknown: no price {which} is known. {remedy}"
         return f"unknown, like the tokens; {_ask_again(run)}"
     total, each = values["cost_usd"], f"{dollars(values['cost_usd_per_photo'])} a photo"
     said = f"about {dollars(total)}, {each}"
@@ -103,10 +104,6 @@ def _cost(values: dict[str, Any], run: str) -> str:
         sent, written = dollars(values["input_cost_usd"]), dollars(values["output_cost_usd"])
         said = f"{sent} in + {written} out = about {dollars(total)}, {each}"
     return f"{said}, {_so_far(values)}" if values["basis"] == "billed" else said
-
-
-def _remedy(values: dict[str, Any]) -> str:
-    return own_price_remedy(values["model"] or "MODEL")
 
 
 def _price(values: dict[str, Any]) -> str:

@@ -241,10 +241,6 @@ def walk_photos(
 _name: Callable[[os.DirEntry[str]], str] = attrgetter("name")
 
 
-def _name_bytes(entry: os.DirEntry[str]) -> bytes:
-    return os.fsencode(entry.name)
-
-
 class _Walker:
     """One walk. Strings and `DirEntry`s, no `Path`s: a million of them would take minutes."""
 
@@ -318,7 +314,7 @@ class _Walker:
         if all(entry.name.isascii() for entry in visible):  # then characters are bytes
             visible.sort(key=_name, reverse=True)
         else:
-            visible.sort(key=_name_bytes, reverse=True)
+            visible.sort(key=lambda entry: os.fsencode(entry.name), reverse=True)
         return prefix, visible
 
     def _enters(self, rel_dir: str, status: os.stat_result) -> bool:
