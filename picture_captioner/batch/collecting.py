@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from picture_captioner.backends.base import Caption
-from picture_captioner.backends.fields import CAPTION_ONLY, FieldsAsked
-from picture_captioner.backends.vocabulary import Vocabulary
+from picture_captioner.backends.base import BackendSettings, Caption
+from picture_captioner.backends.fields import CAPTION_ONLY, DEFAULT_MAX_TAGS, FieldsAsked
 from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState
 from picture_captioner.batch.service import (
     Answer,
@@ -265,14 +264,14 @@ def _delete_files(service: BatchService, ledger: JobLedger, job: Job, remote: Re
 def _asked(job: Job) -> FieldsAsked | None:
     """The fields that the job's question asked for; None for captions in plain text."""
     facts = job.facts
-    fields = tuple(facts.get("fields") or CAPTION_ONLY)
-    if fields == CAPTION_ONLY:
-        return None
-    lines = tuple(facts.get("vocabulary") or ()) if "tags" in fields else ()
     mode: Any = facts.get("vocabulary_mode") or "strict"
-    return FieldsAsked(
-        fields, int(facts["max_tags"]), Vocabulary.of(lines, mode) if lines else None
-    )
+    return BackendSettings(
+        model=facts["model"],
+        fields=tuple(facts.get("fields") or CAPTION_ONLY),
+        max_tags=int(facts.get("max_tags") or DEFAULT_MAX_TAGS),
+        vocabulary=tuple(facts.get("vocabulary") or ()),
+        vocabulary_mode=mode,
+    ).asked
 
 
 def _photo(photo: AskedPhoto) -> Photo:
