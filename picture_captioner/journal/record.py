@@ -85,6 +85,18 @@ class Record:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def title(self) -> str | None:
+        """The title, if there is one."""
+        title = self.extra.get("title")
+        return title if isinstance(title, str) and title.strip() else None
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags; other programs write other things, and what is no list of words is none."""
+        tags = self.extra.get("tags")
+        return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+
+    @property
     def text_in_image(self) -> str:
         """What the model read in the photo, as one text."""
         return " ".join(_texts(self.extra.get("text_in_image")))

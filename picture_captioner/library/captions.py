@@ -191,22 +191,21 @@ def _add(connection: Connection, lines: Sequence[tuple[Record, bool, Status]], l
     holding = [(number, record) for number, (record, holds, _) in numbered if holds]
     connection.executemany(
         "INSERT OR IGNORE INTO caption_tags VALUES (?, ?)",
-        [(to_key(r.rel_path), to_text(tag)) for _, r in holding for tag in _tags(r)],
+        [(to_key(r.rel_path), to_text(tag)) for _, r in holding for tag in r.tags],
     )
     connection.add_words("caption_words", [(number, *_words(r)) for number, r in holding])
 
 
 def _row(record: Record, holds: bool, status: Status) -> tuple[Any, ...]:
-    title = _title(record)
     return (
         to_key(record.rel_path),
         not is_real(record),
         record.edited,
         record.withdrawn,
         to_key(record.content_sha256) if record.content_sha256 else None,
-        to_text(title) if title else None,
+        to_text(record.title) if record.title else None,
         to_text(record.caption or "") if holds else None,
-        json.dumps(_tags(record)),
+        json.dumps(record.tags),
         status,
         bool(record.extra.get("suspect")),
     )
@@ -215,25 +214,15 @@ def _row(record: Record, holds: bool, status: Status) -> tuple[Any, ...]:
 def _words(record: Record) -> tuple[str, ...]:
     """What the full-text index is given of a line, a text for each column."""
     written = [
-        _title(record) or "",
+        record.title or "",
         record.caption or "",
-        ", ".join(_tags(record)),
+        ", ".join(record.tags),
         record.text_in_image,
         record.more,
     ]
     # Not `with_suffix`, which refuses what only a journal from elsewhere can name: ".", "..", "/".
     path = record.rel_path.removesuffix(PurePosixPath(record.rel_path).suffix)
     return (*map(spaced, (*written, path)), stems_of_text(" ".join(written)))
-
-
-def _title(record: Record) -> str | None:
-    title = record.extra.get("title")
-    return title if isinstance(title, str) else None
-
-
-def _tags(record: Record) -> list[str]:
-    tags = record.extra.get("tags")
-    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
 def caption_of(connection: Connection, rel_path: str) -> StoredCaption | None:

@@ -83,13 +83,11 @@ def words_of(
     def told(field: str, value: object) -> str:
         return clean(value) if field in wanted and isinstance(value, str) else ""
 
-    tags = extra.get("tags")
-    listed = [*(tags if isinstance(tags, list) else ()), *more_tags] if "keywords" in wanted else []
-    paths = (keyword_path(tag) for tag in listed if isinstance(tag, str))
+    paths = map(keyword_path, (*record.tags, *more_tags) if "keywords" in wanted else ())
     caption = record.caption
     return Words(
         description=told("description", caption),
-        title=told("title", extra.get("title")),
+        title=told("title", record.title),
         keywords=tuple(dict.fromkeys(path for path in paths if path)),
         alt=told("alt", extra.get("alt_text") or caption),
         people=tuple(people) if "people" in wanted else (),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from picture_captioner.backends.vocabulary import read_vocabulary
 from picture_captioner.cli.command_flags import ReportFlags
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from picture_captioner.library.store import Library
     from picture_captioner.library.texts import Words
     from picture_captioner.report.labels import Vocabulary
-    from picture_captioner.report.model import ReportPhoto
 
 
 def report_photos(
@@ -97,8 +96,8 @@ def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
         rel_path=record.rel_path,
         status=record.status,
         caption=record.caption,
-        title=_text(record.extra.get("title")),
-        tags=_tags(record.extra.get("tags")),
+        title=record.title,
+        tags=tuple(record.tags),
         text=record.text_in_image or None,
         more=record.more or None,
         last_error=record_error(record),
@@ -113,17 +112,6 @@ def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
 def record_error(record: Record) -> str | None:
     """Why a record has no caption: the code and the message."""
     return None if record.error is None else f"{record.error.code}: {record.error.message}"
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
-
-
-def _tags(value: Any) -> tuple[str, ...]:
-    """Other programs write other things; what is not a list of words is no tags."""
-    if not isinstance(value, list):
-        return ()
-    return tuple(tag for tag in value if isinstance(tag, str))
 
 
 def with_facts(
