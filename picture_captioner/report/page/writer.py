@@ -6,10 +6,9 @@ page is replaced in one step; only then do the thumbnails go that nothing shows 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from picture_captioner.journal.durable import make_folders
+from picture_captioner.journal.durable import make_folders, replacing
 from picture_captioner.report.model import Report, ThumbnailSource
 from picture_captioner.report.page.document import document
 from picture_captioner.report.page.payload import payload, people_payload, root_link
@@ -40,24 +39,8 @@ def write_page(
     root = None if photos_dir is None else root_link(photos_dir, out_dir)
     name = (photos_dir.absolute().name if photos_dir else "") or UNNAMED_LIBRARY
     page = out_dir / PAGE_NAME
-    _replace(page, document(payload(report, digests, name, root, people)))
+    content = document(payload(report, digests, name, root, people))
+    with replacing(page) as stream:
+        stream.write(content)
     folder.sweep()
     return page
-
-
-def _replace(page: Path, content: bytes) -> None:
-    """Put `content` in the page's place in one step; its mode is kept."""
-    unfinished = page.with_name(f".{page.name}.new")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            if page.exists():
-                os.fchmod(stream.fileno(), page.stat().st_mode & 0o777)
-            os.fsync(stream.fileno())
-        unfinished.replace(page)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import os
 import re
 
 import pytest
 
+from picture_captioner.journal import durable
 from picture_captioner.report.page.writer import write_page
 from tests.report.page.reports import (
     bare_report,
@@ -67,7 +67,7 @@ def test_a_run_that_dies_leaves_the_old_report_whole(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_page(rich_report(30), tmp_path, dies_at_ten, None)
     assert before.items() <= tree(tmp_path).items()
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
+    monkeypatch.setattr(durable, "sync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_page(rich_report(30), tmp_path, thumbnail, None)
     after = tree(tmp_path)
