@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests import needs
 from tests.preloaded import Preloaded, shared
-from tests.support import install_plugin, library
+from tests.support import install_package, install_plugin, library
 from tests.torture.figures import HEAD, figures_in, write_figures
 
 if TYPE_CHECKING:
@@ -112,6 +112,21 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path | ServerAddress
     if request.param == "file":
         return tmp_path / "library.db"
     return request.getfixturevalue("collection")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Put a package where this process finds it, with the arguments of `install_package`."""
+    monkeypatch.syspath_prepend(tmp_path)
+    made: list[str] = []
+
+    def install(modules: Mapping[str, str], *entry_points: str, kind: str = "backends") -> str:
+        made.extend(modules)
+        return install_package(tmp_path, modules, *entry_points, kind=kind)
+
+    yield install
+    for name in made:
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.support import install_package
+
 PLUGIN = """
 import os, signal, threading, time
 from picture_captioner.backends import local_engine
@@ -72,15 +74,9 @@ RED = {"SIGSEGV": 250, "SIGABRT": 220, "SIGKILL": 190, "exit": 160, "hang": 130}
 
 
 def install_faulty(folder: Path) -> str:
-    """Put the plugin where PYTHONPATH finds it; returns that path."""
-    info = folder / "test_faulty-1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "test_faulty.py").write_text(PLUGIN.replace("\\\\n", "\\n"), encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: test-faulty\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[picture_captioner.backends]\nfaulty = test_faulty:Faulty\n"
-    )
-    return str(folder)
+    """A package with the backend `faulty`."""
+    source = PLUGIN.replace("\\\\n", "\\n")
+    return install_package(folder, {"test_faulty": source}, "faulty = test_faulty:Faulty")
 
 
 def draw_culprit(path: Path, way: str) -> Path:

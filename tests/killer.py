@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.support import caption, effective, records
+from tests.support import caption, effective, install_package, records
 
 KILLER = '''
 import os, signal, sys, time
@@ -89,15 +89,8 @@ WAYS = {"SIGSEGV": 250, "SIGABRT": 240, "SIGKILL": 230, "exit": 220, "hang": 210
 
 
 def install_killer(folder: Path) -> str:
-    """Put the plugin where PYTHONPATH finds it; returns that path."""
-    info = folder / "test_killer-1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "test_killer.py").write_text(KILLER, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: test-killer\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[picture_captioner.backends]\ndriver = test_killer:Driver\n"
-    )
-    return str(folder)
+    """A package with the backend `driver`."""
+    return install_package(folder, {"test_killer": KILLER}, "driver = test_killer:Driver")
 
 
 def draw_killer(path: Path, way: str = "SIGSEGV", mark: int = 0) -> Path:

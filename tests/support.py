@@ -9,7 +9,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -120,6 +120,14 @@ def library(folder: Path, count: int, suffix: str = ".jpg") -> Path:
     return folder
 
 
+def spoil(folder: Path) -> None:
+    """Other bytes under the same size and time: only who opens a photo notices."""
+    for path in filter(Path.is_file, folder.rglob("*")):
+        before = path.stat()
+        path.write_bytes(b"?" * before.st_size)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def records(journal: Path) -> list[dict]:
     """Every record of a journal that is expected to be whole; a run that failed may leave none."""
     data = journal.read_bytes() if journal.exists() else b""
@@ -196,18 +204,26 @@ class Batches(Service):
 '''
 
 
-def install_plugin(folder: Path) -> str:
-    """Put the plugin where PYTHONPATH finds it, entry points included; returns that path."""
-    info = folder / "test_service-1.0.dist-info"
+def install_package(
+    folder: Path, modules: Mapping[str, str], *entry_points: str, kind: str = "backends"
+) -> str:
+    """Put `other-package` with these modules and entry points (name=module:Class) into a folder;
+    returns the folder as PYTHONPATH."""
+    info = folder / "other_package-1.0.dist-info"
     info.mkdir(parents=True)
-    (folder / "test_service.py").write_text(PLUGIN, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: test-service\nVersion: 1.0\n")
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[picture_captioner.backends]\n"
-        "service = test_service:Service\n"
-        "batches = test_service:Batches\n"
+        "\n".join([f"[picture_captioner.{kind}]", *entry_points, ""])
     )
     return str(folder)
+
+
+def install_plugin(folder: Path) -> str:
+    """A package with the backends `service` and `batches`."""
+    points = ("service = test_service:Service", "batches = test_service:Batches")
+    return install_package(folder, {"test_service": PLUGIN}, *points)
 
 
 def run_service(cwd: Path, plugin: str, *arguments: object, **options: object):

@@ -18,7 +18,7 @@ from picture_captioner.errors import BackendUnavailableError, Status
 from picture_captioner.journal.record import Record
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.store import Library
-from tests.support import caption, draw
+from tests.support import caption, draw, install_package
 
 RECORDS = [
     Record(rel_path="2024/beach.jpg", caption="Children on a beach.", status=Status.SUCCESS),
@@ -275,14 +275,8 @@ class Words(Embedder):
 @pytest.fixture
 def words(tmp_path):
     """PYTHONPATH with the joint embedder `words`, as another package brings it."""
-    info = tmp_path / "plugin" / "words-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info.parent / "words_embedder.py").write_text(PLUGIN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: words\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[picture_captioner.embedders]\nwords = words_embedder:Words\n"
-    )
-    return str(info.parent)
+    modules = {"words_embedder": PLUGIN}
+    return install_package(tmp_path, modules, "words = words_embedder:Words", kind="embedders")
 
 
 def test_the_embedder_of_the_report_is_found_by_the_vectors_it_left(with_vectors, words):

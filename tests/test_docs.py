@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from picture_captioner.cli import caption_app, report_app
-from tests.support import ROOT, caption, draw, environment, records
+from tests.support import ROOT, caption, draw, environment, install_package, records
 
 HOUSE = ROOT / "picture_captioner"
 README = (ROOT / "README.md").read_text("utf-8")
@@ -165,22 +165,17 @@ def test_the_backend_of_the_document_works_as_it_stands(tmp_path):
     (module,) = code_blocks(text, "python")
     (entry_point,) = code_blocks(text, "toml")
     points = tomllib.loads(entry_point)["project"]["entry-points"]
-    plugin = tmp_path / "plugin"
-    info = plugin / "average_colour-1.0.dist-info"
-    info.mkdir(parents=True)
-    (plugin / "average_colour.py").write_text(module, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: average-colour\nVersion: 1.0\n")
-    ((group, entries),) = points.items()
-    lines = [f"{name} = {target}" for name, target in entries.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+    assert list(points) == ["picture_captioner.backends"]
+    lines = [f"{name} = {target}" for group in points.values() for name, target in group.items()]
+    plugin = install_package(tmp_path / "plugin", {"average_colour": module}, *lines)
     draw(tmp_path / "photos" / "one.jpg", seed=3)
     flags = ("--backend=average-colour", "--photos-dir=photos", "--option=digits=2")
-    done = caption("run", *flags, cwd=tmp_path, PYTHONPATH=str(plugin))
+    done = caption("run", *flags, cwd=tmp_path, PYTHONPATH=plugin)
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path / "captions.jsonl")
     assert re.fullmatch(r"On average #[0-9a-f]{6}\.", record["caption"])
     assert record["model_version"] == "average-1.0"
-    listed = caption("backends", cwd=tmp_path, PYTHONPATH=str(plugin)).stdout
+    listed = caption("backends", cwd=tmp_path, PYTHONPATH=plugin).stdout
     assert "average-colour" in listed
 
 

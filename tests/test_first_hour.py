@@ -197,7 +197,7 @@ def test_a_plugin_that_cannot_be_imported_is_one_sentence(tmp_path):
 def test_backends_shows_what_a_plugin_says_of_itself(tmp_path):
     plugin = install_plugin(tmp_path / "plugin")
     listed = caption("backends", cwd=tmp_path, PYTHONPATH=plugin).stdout
-    assert "a service in a test (from test-service)" in listed
+    assert "a service in a test (from other-package)" in listed
 
 
 @pytest.mark.parametrize("program", ["caption.py", "cluster_report.py"])

@@ -14,7 +14,7 @@ from picture_captioner.library.store import Library
 from tests.images import encoded, exif, gradient
 from tests.pipeline.library_update.embedding_program import Silent, embed_photos, find
 from tests.providers.openai_server import OpenAIServer
-from tests.support import caption, records
+from tests.support import caption, records, spoil
 
 FOLDER = "library.db.clean-images"
 
@@ -35,13 +35,6 @@ def run(cwd, *more, keep="1", backend=("--backend=mock",)):
     done = caption("run", *backend, "--photos-dir=photos", f"--keep-clean={keep}", *more, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done
-
-
-def spoil(photos):
-    for path in photos.iterdir():
-        before = path.stat()
-        path.write_bytes(b"?" * before.st_size)
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def kept(cwd):

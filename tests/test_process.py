@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import shutil
 import signal
@@ -15,7 +14,16 @@ import time
 import pytest
 
 from tests.images import encoded, gradient
-from tests.support import caption, command, draw, environment, library, open_database, report
+from tests.support import (
+    caption,
+    command,
+    draw,
+    environment,
+    library,
+    open_database,
+    report,
+    spoil,
+)
 
 STAGES = ("normalize", "metadata", "embed")
 
@@ -28,14 +36,6 @@ def status(cwd, photos):
     done = caption("status", photos, "--json", cwd=cwd)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def spoil(photos):
-    """Change every photo so that only who opens it notices."""
-    for path in photos.rglob("*.jpg"):
-        before = path.stat()
-        path.write_bytes(b"?" * before.st_size)
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def made(library_db):

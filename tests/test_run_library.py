@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections import Counter
@@ -11,7 +10,7 @@ from collections import Counter
 import pytest
 
 from tests.images import encoded, gradient
-from tests.support import caption, draw, library, open_database, records, report, start
+from tests.support import caption, draw, library, open_database, records, report, spoil, start
 
 
 def run(cwd, photos, *arguments):
@@ -22,14 +21,6 @@ def states(cwd, photos):
     done = caption("status", photos, "--json", cwd=cwd)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["stages"]
-
-
-def spoil(photos):
-    """Change every photo so that only who opens it notices."""
-    for path in photos.rglob("*.*"):
-        before = path.stat()
-        path.write_bytes(b"?" * before.st_size)
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_what_a_run_decodes_nobody_opens_again(tmp_path, photos):

@@ -38,27 +38,6 @@ class Backend(CaptionBackend):
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """Install a package with these modules and entry points (name=module:Class)."""
-    monkeypatch.syspath_prepend(tmp_path)
-    made = set()
-
-    def install(modules, *entry_points):
-        for name, source in modules.items():
-            (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
-            made.add(name)
-        info = tmp_path / "other_package-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1\n")
-        lines = "\n".join(["[picture_captioner.backends]", *entry_points])
-        (info / "entry_points.txt").write_text(lines + "\n")
-
-    yield install
-    for name in made:
-        sys.modules.pop(name, None)
-
-
-@pytest.fixture
 def built_in(monkeypatch):
     """Add a row to the table."""
 

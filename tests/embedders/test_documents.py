@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import tomllib
 
 import numpy as np
@@ -23,24 +22,19 @@ def code_block(language):
 
 
 @pytest.fixture
-def installed(tmp_path, monkeypatch):
+def installed(package):
     """Install the template as a package of its own; returns its embedder's name."""
     ((group, entries),) = tomllib.loads(code_block("toml"))["project"]["entry-points"].items()
+    assert group == "picture_captioner.embedders"
     ((name, target),) = entries.items()
-    info = tmp_path / "four_greys-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: four-greys\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {target}\n")
-    (tmp_path / "four_greys.py").write_text(code_block("python"), encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    yield name
-    sys.modules.pop("four_greys", None)
+    package({"four_greys": code_block("python")}, f"{name} = {target}", kind="embedders")
+    return name
 
 
 def test_the_embedder_of_the_document_works_as_it_stands(installed):
     from picture_captioner.embedders.base import EmbedderSettings
 
-    assert embedders()[installed].summary == "from four-greys"
+    assert embedders()[installed].summary == "from other-package"
     embedder = embedder_class(installed)(EmbedderSettings())
     embedder.check()
     vectors = embedder.embed_images([gradient(40, 30), gradient(9, 9)])

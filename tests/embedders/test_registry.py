@@ -27,27 +27,6 @@ class Theirs(Embedder):
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """Install a package with these modules and entry points (name=module:Class)."""
-    monkeypatch.syspath_prepend(tmp_path)
-    made = set()
-
-    def install(modules, *entry_points):
-        for name, source in modules.items():
-            (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
-            made.add(name)
-        info = tmp_path / "other_package-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1\n")
-        lines = "\n".join(["[picture_captioner.embedders]", *entry_points])
-        (info / "entry_points.txt").write_text(lines + "\n")
-
-    yield install
-    for name in made:
-        sys.modules.pop(name, None)
-
-
-@pytest.fixture
 def built_in(monkeypatch):
     """Add a row to the table."""
 
@@ -105,7 +84,8 @@ def test_an_unknown_name_gets_the_nearest_and_the_whole_list():
 
 
 def test_another_package_adds_an_embedder(package):
-    package({"their_embedder": MODULE.format(name="theirs")}, "theirs = their_embedder:Theirs")
+    modules = {"their_embedder": MODULE.format(name="theirs")}
+    package(modules, "theirs = their_embedder:Theirs", kind="embedders")
     assert embedder_info("theirs").summary == "from other-package"
     assert "their_embedder" not in sys.modules, "imported on use only"
     assert issubclass(embedder_class("theirs"), Embedder)
@@ -113,7 +93,8 @@ def test_another_package_adds_an_embedder(package):
 
 @pytest.mark.parametrize("name", ["pixels", "auto"])
 def test_a_name_that_is_taken_is_an_error_and_not_a_replacement(package, name):
-    package({"their_embedder": MODULE.format(name=name)}, f"{name} = their_embedder:Theirs")
+    modules = {"their_embedder": MODULE.format(name=name)}
+    package(modules, f"{name} = their_embedder:Theirs", kind="embedders")
     with pytest.raises(ConfigurationError, match=f"'{name}' of other-package is taken already"):
         embedders()
 

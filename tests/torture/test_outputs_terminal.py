@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import draw, environment, records
+from tests.support import draw, environment, install_package, records
 from tests.torture.one_process import command
 from tests.torture.payloads import as_name, escapes, everything
 
@@ -79,13 +79,7 @@ def here(tmp_path: Path, share) -> Path:
     hints = [{"rel_path": t, "tags": [t]} for t in texts]
     (tmp_path / "hints.jsonl").write_text("".join(json.dumps(h) + "\n" for h in hints))
     (tmp_path / "terms").write_text("\x1b[2J\n\u202e\n", "utf-8")
-    info = tmp_path / "plugin" / "hostile-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info.parent / "hostile.py").write_text(PLUGIN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[picture_captioner.backends]\nhostile = hostile:Hostile\n"
-    )
+    install_package(tmp_path / "plugin", {"hostile": PLUGIN}, "hostile = hostile:Hostile")
     return tmp_path
 
 

@@ -29,6 +29,7 @@ from tests.pipeline.library_update.embedding_program import (
     embed_photos,
     find,
 )
+from tests.support import spoil
 
 REPOSITORY = Path(__file__).parents[3]
 PROGRAM = Path(__file__).parent / "embedding_program.py"
@@ -91,14 +92,6 @@ def test_every_photo_gets_facts_thumbnail_and_vector(embed, library, photos_dir,
     assert vectors[:, 1].tolist() == list(range(12))
     with Image.open(io.BytesIO(library.thumbnail(keys[0]))) as thumbnail:
         assert (thumbnail.format, thumbnail.size) == ("WEBP", (24, 16))
-
-
-def spoil(photos_dir):
-    """Other bytes under the same size and time: whoever opened a photo would notice."""
-    for path in photos_dir.rglob("*.png"):
-        status = path.stat()
-        path.write_bytes(b"?" * status.st_size)
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def test_the_second_time_no_file_is_opened(embed, photos_dir, log):
