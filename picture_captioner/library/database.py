@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RETRY_SECONDS = 0.02
+_TELL_SECONDS = 2.5
+"""Waited without a word: another process's transaction takes milliseconds."""
+
+_PATIENCE = "PRAGMA busy_timeout = {:.0f}"
 
 _WEIGHTS = "2.0, 1.0, 2.0, 1.0, 0.5, 0.5, 2.0"
 """bm25 of title, caption, tags, text, more, path, stems: worth more where there are few words."""
@@ -133,6 +137,8 @@ class FileDatabase:
     def __init__(self, path: Path | None, notice: Notice) -> None:
         """Open the file, made if there is none; None keeps everything in memory."""
         self.path = path
+        self._notice = notice
+        self._waited = False
         self._lock = threading.RLock()
         self._depth = 0
         self._failed = False
@@ -154,7 +160,7 @@ class FileDatabase:
         """All of the block is written, or nothing; the inner ones belong to the outermost."""
         with self._lock, self._told():
             if self._depth == 0:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._patiently(lambda c: c.execute("BEGIN IMMEDIATE"))
             self._depth += 1
             try:
                 yield self._connection
@@ -210,10 +216,10 @@ class FileDatabase:
         with self._told(may_be_moved=False):
             self._connection = _connect(path)
             try:
-                reason = _patiently(lambda c: _look_into(c, whole=whole), self._connection)
+                reason = self._patiently(lambda c: _look_into(c, whole=whole))
                 if reason is None:
-                    _patiently(lambda c: migrate(c, path, notice), self._connection)
-                    dropped = {} if whole else _patiently(drop_unsound_rows, self._connection)
+                    self._patiently(lambda c: migrate(c, path, notice))
+                    dropped = {} if whole else self._patiently(drop_unsound_rows)
                     if dropped:
                         _tell_dropped(path, dropped, notice)
             except LibraryNewerError as error:
@@ -227,6 +233,37 @@ class FileDatabase:
         if reason is not None:
             self._connection.close()
         return reason
+
+    def _patiently(self, look: Callable[[FileConnection], T]) -> T:
+        """Try again while others have the file, and say so once if that takes seconds.
+
+        SQLite waits by itself for another's transaction, without a word, and not at all for its
+        change to or from WAL.
+        """
+        started = time.monotonic()
+        self._connection.execute(_PATIENCE.format(min(_TELL_SECONDS, BUSY_SECONDS) * 1000))
+        try:
+            while True:
+                try:
+                    return look(self._connection)
+                except sqlite3.OperationalError as error:
+                    waited = time.monotonic() - started
+                    if code_of(error) not in BUSY or waited > BUSY_SECONDS - _TELL_SECONDS:
+                        raise
+                    if self._connection.in_transaction:
+                        self._connection.rollback()
+                    self._tell_waiting(waited)
+                    time.sleep(_RETRY_SECONDS)
+        finally:
+            self._connection.execute(_PATIENCE.format(BUSY_SECONDS * 1000))
+
+    def _tell_waiting(self, waited: float) -> None:
+        if waited >= _TELL_SECONDS and not self._waited:
+            self._waited = True
+            self._notice(
+                f"Waiting for {self.path}, which another program has locked: for "
+                f"{BUSY_SECONDS:.0f} seconds at most"
+            )
 
     @contextlib.contextmanager
     def _told(self, *, may_be_moved: bool = True) -> Iterator[None]:
@@ -259,23 +296,6 @@ def _connect(path: Path | str) -> FileConnection:
     connection.execute("PRAGMA secure_delete = ON")  # what forget deletes is not to be found again
     connection.execute("PRAGMA temp_store = MEMORY")  # captions do not belong into /tmp
     return connection
-
-
-def _patiently(look: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
-    """Try again while others open or close the file.
-
-    SQLite waits by itself for another's transaction, not for its change to or from WAL.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return look(connection)
-        except sqlite3.OperationalError as error:
-            if code_of(error) not in BUSY or time.monotonic() > deadline:
-                raise
-            if connection.in_transaction:
-                connection.rollback()
-            time.sleep(_RETRY_SECONDS)
 
 
 def _look_into(connection: sqlite3.Connection, *, whole: bool) -> str | None:

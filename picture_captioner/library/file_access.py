@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sqlite3
 import stat
 import time
@@ -113,7 +114,9 @@ def sentence(path: Path, code: int, error: sqlite3.Error) -> LibraryError:
     """What happened to the file, and what to do about it."""
     if code in BUSY:
         return LibraryLockedError(
-            f"{path} is being written by another process; wait for it and run this again"
+            f"{path} is being written by another process, for {BUSY_SECONDS:.0f} seconds and more: "
+            f"wait for it or close it ('lsof {shlex.quote(str(path))}' names it), then run the "
+            "same command again"
         )
     if code == sqlite3.SQLITE_FULL:
         return LibraryError(

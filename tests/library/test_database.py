@@ -1,5 +1,6 @@
 """library.db as a file: private, checked, moved aside when it is broken, never half written."""
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -245,6 +246,31 @@ def test_one_writer_at_a_time_and_readers_meanwhile(path, monkeypatch):
             assert caught.value.exit_code == ExitCode.LOCKED
         assert other.thumbnail("t") == b"new"
         other.save_thumbnail("u", b"x")
+
+
+def test_a_file_that_another_program_holds_is_waited_for_aloud(path, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_SECONDS", 1.0)
+    monkeypatch.setattr(database, "_TELL_SECONDS", 0.2)
+    Library.open(path, pytest.fail).close()
+    said = []
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with Library.open(path, said.append) as db:
+            for _ in range(2):
+                with pytest.raises(LibraryLockedError, match=r"close it \('lsof .*' names it\)"):
+                    db.save_thumbnail("u", b"x")
+            assert said == [
+                f"Waiting for {path}, which another program has locked: for 1 seconds at most"
+            ]
+            other.execute("ROLLBACK")
+            db.save_thumbnail("u", b"x")
+        other.execute("PRAGMA journal_mode = DELETE").fetchone()
+        other.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        with pytest.raises(LibraryLockedError):
+            Library.open(path, said.append)
+        assert len(said) == 2
+        assert time.monotonic() - started < 10
 
 
 OPENED = """

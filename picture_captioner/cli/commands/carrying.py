@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
 from picture_captioner.errors import LeftAloneError
 from picture_captioner.journal.writing import Journal
@@ -49,7 +50,7 @@ class Carrier:
         if self._journal is None:
             self._journal = hold(Journal(settings.captions_jsonl))
         if settings.has_library:
-            self._library = hold(Library.open(settings.library_home, lambda _: None))
+            self._library = hold(Library.open(settings.library_home, say))
         if settings.people_path.exists():
             self._people = hold(PeopleFile(settings.people_path))
         self._is_open = True

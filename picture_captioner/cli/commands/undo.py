@@ -54,7 +54,7 @@ def undo_writes(
                 carrier.settle(file.rows)
             library = None
             if settings.has_library:
-                library = held.enter_context(Library.open(settings.library_home, lambda _: None))
+                library = held.enter_context(Library.open(settings.library_home, say))
             moved = partial(_moved, library, photos_dir)
             undone = take_back(
                 file, folder, chosen, tool, carrier.carry_moved, moved, _tell_undone,
