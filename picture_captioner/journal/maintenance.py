@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from msgspec import structs
+
 from picture_captioner.errors import JournalError
 from picture_captioner.journal.durable import ReplacedError, append_durably, replacing
 from picture_captioner.journal.fold import Fold, is_real
@@ -23,7 +25,11 @@ from picture_captioner.journal.lines import (
     read_lines,
     skip_byte_order_mark,
 )
-from picture_captioner.journal.reading import JournalIndex, parse_line
+from picture_captioner.journal.reading import (
+    JournalIndex,
+    parse_line,
+    requests_without_price,
+)
 from picture_captioner.journal.record import Entry, parse_time, read_fields, to_json_line
 from picture_captioner.journal.writing import Journal
 
@@ -48,8 +54,10 @@ class _Spent:
 
     cost_usd: float | None = None
     requests: int | None = None
+    unpriced: int = 0
 
     def add(self, entry: Entry) -> None:
+        self.unpriced += requests_without_price(entry)
         if entry.cost_usd is not None:
             self.cost_usd = (self.cost_usd or 0.0) + entry.cost_usd
         if entry.requests is not None:
@@ -171,6 +179,11 @@ def _with_spent(line: Line, entry: Entry, plan: _Plan) -> bytes:
     if spent.requests is not None:
         requests = (entry.requests or 0) + spent.requests
         record["requests"] = min(max(requests, -_MOST), _MOST)
+    unpriced = spent.unpriced + requests_without_price(entry)
+    record.pop("unpriced_requests", None)
+    sums = {name: record.get(name) for name in ("cost_usd", "requests", "unpriced_requests")}
+    if unpriced != requests_without_price(structs.replace(entry, **sums)):
+        record["unpriced_requests"] = min(unpriced, _MOST)
     return to_json_line(record)
 
 

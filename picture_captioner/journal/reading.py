@@ -33,6 +33,14 @@ _ANSWERED = frozenset({Status.SUCCESS, Status.ERROR_MODEL})
 """A model has worked for these; what a service refuses is not billed."""
 
 
+def requests_without_price(entry: Entry) -> int:
+    """Requests whose cost nobody knows: all or none, but of a line that compacting made of more."""
+    requests = max(entry.requests or 0, 0)
+    if entry.unpriced_requests is not None:
+        return min(max(entry.unpriced_requests, 0), requests)
+    return requests if entry.cost_usd is None and entry.status in _ANSWERED else 0
+
+
 @dataclass
 class JournalIndex:
     """What the lines add up to for every path, and what was met on the way.
@@ -81,10 +89,10 @@ class JournalIndex:
 
     def _count_requests(self, entry: Entry, requests: int) -> None:
         self.requests += requests
-        if entry.cost_usd is not None:
-            self.dearest_usd = max(self.dearest_usd, entry.cost_usd / requests)
-        elif entry.status in _ANSWERED:
-            self.unpriced[entry.backend, entry.model] += requests
+        if unpriced := requests_without_price(entry):
+            self.unpriced[entry.backend, entry.model] += unpriced
+        if entry.cost_usd is not None and unpriced < requests:
+            self.dearest_usd = max(self.dearest_usd, entry.cost_usd / (requests - unpriced))
 
     def fold(self, rel_path: str) -> Fold[Entry]:
         """What is known of a path."""

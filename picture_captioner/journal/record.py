@@ -229,6 +229,7 @@ class Entry(msgspec.Struct, gc=False):
     copied_from: str | None = None
     cost_usd: float | None = None
     requests: int | None = None
+    unpriced_requests: int | None = None
     created_at: str | None = None
     # The name keeps a field `offset` of another program from being taken for this one.
     offset: int = msgspec.field(default=-1, name="(byte offset in the journal)")

@@ -25,19 +25,24 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def record(
-    rel_path: str, good: bool, placeholder: bool, cents: int | None, minute: int | None
+    rel_path: str,
+    status: Status,
+    placeholder: bool,
+    cents: int | None,
+    priced: bool,
+    minute: int | None,
 ) -> Record:
-    status = Status.SUCCESS if good else Status.ERROR_MODEL
+    good = status is Status.SUCCESS
     created_at = None if minute is None else f"2026-11-21T07:{minute:02}:00Z"
-    cost = None if cents is None else cents / 4  # quarters add up exactly
+    cost = None if cents is None or not priced else cents / 4  # quarters add up exactly
     return photo(rel_path, "c" if good else None, status=status, placeholder=placeholder,
                  cost_usd=cost, requests=cents, created_at=created_at)  # fmt: skip
 
 
 histories = st.lists(
     st.builds(
-        record, st.sampled_from(["a", "b", "\udce9"]), st.booleans(), st.booleans(),
-        st.none() | st.integers(0, 9), st.none() | st.integers(0, 9),
+        record, st.sampled_from(["a", "b", "\udce9"]), st.sampled_from(Status), st.booleans(),
+        st.none() | st.integers(0, 9), st.booleans(), st.none() | st.integers(0, 9),
     ),
     max_size=8,
 )  # fmt: skip
@@ -67,6 +72,7 @@ def test_compact_keeps_effective_records_captions_and_sums(history: list[Record]
         compact(path)
         assert ((effective(path), captions(path)), path.read_bytes()) == (was, once)
     assert (after.cost_usd, after.requests) == (before.cost_usd, before.requests)
+    assert after.unpriced == before.unpriced
     assert (result.kept, result.dropped) == (after.records, before.records - after.records)
     captioned = {r.rel_path for r in history if r.caption and not r.placeholder}
     kept = {r["rel_path"] for r in map(json.loads, once.splitlines()) if r["caption"]}
