@@ -160,7 +160,9 @@ class Collecting:
         if isinstance(answer, Caption):
             try:
                 longest = self._service.backend.settings.max_tokens
-                answer = judge_answer(answer, self._asked, max_tokens=longest, prompt=None)
+                answer = judge_answer(
+                    answer, self._asked, max_tokens=longest, image=photo.blank, prompt=None
+                )
             except PhotoError as error:
                 answer = error
         if isinstance(answer, Caption):

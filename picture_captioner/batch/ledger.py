@@ -57,6 +57,7 @@ class AskedPhoto(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A photo in a job: what its record will say of the file. `n` is its number in the job.
 
     `told`: the facts and tags that the question named; other names in the answer are made up.
+    `blank`: the picture was black, white or of one colour, so that an answer may say so.
     """
 
     n: int
@@ -66,6 +67,7 @@ class AskedPhoto(msgspec.Struct, omit_defaults=True, kw_only=True):
     mtime_ns: int
     prompt_sha256: str
     truncated: bool = False
+    blank: bool = False
     told: tuple[str, ...] = ()
 
 

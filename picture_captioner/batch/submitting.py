@@ -28,6 +28,7 @@ from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Ceilings
 from picture_captioner.pipeline.decoding.decode_ahead import Decoding
+from picture_captioner.pipeline.recording.blank import is_blank
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import RunOptions
 from picture_captioner.pipeline.selecting.hints import Hints
@@ -164,6 +165,7 @@ class Submission:
             mtime_ns=loaded.mtime_ns,
             prompt_sha256=self._chosen.identity.prompt_for(rel_path, loaded.content_sha256),
             truncated=loaded.truncated,
+            blank=is_blank(image),
             told=tuple(str(tag) for tag in tags if getattr(tag, "kind", "") != REJECTED),
         )
         part.add(photo, line, tokens, dollars)

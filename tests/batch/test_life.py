@@ -7,7 +7,10 @@ import re
 import shlex
 import shutil
 
+from PIL import Image
+
 from tests.batch.conftest import KEY
+from tests.images import gradient, write
 from tests.support import draw
 
 KINDS = ("ok", "ok", "ok", "refused", "broken", "bad_request", "busy", "expired", "ok", "ok")
@@ -130,6 +133,19 @@ def test_moved_and_damaged_photos_are_no_trial_of_the_model(desk):
     assert captioned >= {
         path.relative_to(desk.photos).as_posix() for path in desk.photos.rglob("*/*")
     }
+
+
+def test_a_job_may_say_of_a_black_photo_that_it_is_black(desk):
+    write(desk.photos / "pocket.jpg", Image.new("RGB", (48, 36)), "JPEG")
+    write(desk.photos / "sea.jpg", gradient(), "JPEG")
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.server.answer = lambda outcome, body: "The image is completely black."
+    assert desk.run("batch", "wait", "--poll=0.1") == 0, desk.said
+    desk.run("batch", "collect")
+    found = {record["rel_path"]: record for record in desk.of_jobs()}
+    black, sea = found["pocket.jpg"], found["sea.jpg"]
+    assert (black["caption"], black["blank"]) == ("The image is completely black.", True)
+    assert sea["error"]["code"] == "no_image"
 
 
 def test_few_photos_are_asked_about_one_at_a_time(desk):

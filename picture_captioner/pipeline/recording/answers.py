@@ -38,7 +38,7 @@ def judge_answer(
     *,
     asked_before: bool = False,
     max_tokens: int = 0,
-    image: Image | None = None,
+    image: Image | bool | None = None,
     prompt: str | None = DEFAULT_PROMPT,
 ) -> Caption:
     """A caption that may be stored as finished, with the fields that were asked for.
@@ -46,7 +46,7 @@ def judge_answer(
     Args:
         asked_before: whether a first answer could not be used (`FieldsAsked.check`).
         max_tokens: how long an answer was asked for.
-        image: as it was sent; of one that is blank an answer may say so.
+        image: as it was sent, or whether it was blank: of such a one an answer may say so.
         prompt: what was asked, None if that is not known; whoever gives it back captions nothing.
 
     Raises:
