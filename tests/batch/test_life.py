@@ -121,6 +121,9 @@ def test_moved_and_damaged_photos_are_no_trial_of_the_model(desk):
     (desk.photos / "000").rename(desk.photos / "moved")
     assert desk.run("run", "--batch", "--min-batch=2", "--poll=0.1") == 0, desk.said
     assert "Nothing to do" in desk.said
+    moved = len(list((desk.photos / "moved").iterdir()))
+    assert "Sending 0 photos to" in desk.said
+    assert f"; of {moved} more the caption of a copy or of the same shot is taken" in desk.said
     (desk.photos / "moved").rename(desk.photos / "again")
     for name in "abcd":
         (desk.photos / f"{name}.jpg").write_bytes(b"\xff\xd8 broken " + name.encode())

@@ -17,6 +17,7 @@ from picture_captioner.cli.commands.pending import Job, leave, with_pending
 from picture_captioner.cli.commands.run import (
     available_backends,
     caption_pending,
+    how_many_are_sent,
     price_in_words,
     run_options,
     what_is_sent,
@@ -32,7 +33,7 @@ from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions
-from picture_captioner.pipeline.selecting.selection import Batch, find_sources
+from picture_captioner.pipeline.selecting.selection import Batch, Sources, find_sources
 from picture_captioner.pipeline.selecting.walk import Photo
 
 _TRIED_LIVE = 3
@@ -108,9 +109,10 @@ def _send(job: Job, service: BatchService, ledger: JobLedger) -> int:
     with note_signals(job.reporter.notice, job.journal.run_ends) as interrupts:
         try:
             rest = _learn(job, ledger, chosen, replace(options, facts=None), outcomes)
-            submission = _submission(job, service, ledger, chosen, rest, options, outcomes)
+            sources = find_sources(rest, job.journal.index, job.rules, job.photos_dir)
+            submission = _submission(job, service, ledger, chosen, rest, sources, options, outcomes)
             if rest:
-                _announce(job, service, chosen, rest, options.edge)
+                _announce(job, service, chosen, rest, options.edge, sources)
             job.reporter.start(len(job.batch.photos))
             submission.run(interrupts.requested)
         except FatalError as stopped:
@@ -180,6 +182,7 @@ def _submission(
     ledger: JobLedger,
     chosen: ChosenBackend,
     photos: Sequence[Photo],
+    sources: Sources,
     options: RunOptions,
     outcomes: Outcomes,
 ) -> Submission:
@@ -204,7 +207,7 @@ def _submission(
         job.journal,
         ledger,
         photos,
-        find_sources(photos, job.journal.index, job.rules, job.photos_dir),
+        sources,
         job.rules,
         options,
         outcomes,
@@ -214,17 +217,23 @@ def _submission(
 
 
 def _announce(
-    job: Job, service: BatchService, chosen: ChosenBackend, photos: Sequence[Photo], edge: int
+    job: Job,
+    service: BatchService,
+    chosen: ChosenBackend,
+    photos: Sequence[Photo],
+    edge: int,
+    sources: Sources,
 ) -> None:
     """Say who gets the photos, at what price, when, and how long they are kept there."""
-    asked = edge, None, len(photos), same_photos(job.flags, "estimate")
+    number, others = how_many_are_sent(job, photos, sources)
+    asked = edge, None, number, same_photos(job.flags, "estimate")
     price = price_in_words(chosen.backend, replace(chosen.prices, batch=True), *asked)
     usual = price_in_words(chosen.backend, chosen.prices, *asked)
     limits, sent = service.limits, what_is_sent(job, chosen)
     say(
-        f"Sending {count(len(photos))} to {service.host} as batch jobs: {sent}; {price} (the "
+        f"Sending {count(number)} to {service.host} as batch jobs: {sent}; {price} (the "
         f"usual price: {usual}); answered within {limits.answered_within}; "
-        f"{service.host} keeps the files {limits.files_kept}",
+        f"{service.host} keeps the files {limits.files_kept}{others}",
         always=True,
     )
 

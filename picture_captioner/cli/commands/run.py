@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,7 +110,22 @@ def price_in_words(
     return f"price unknown ('{estimate}' says why)"
 
 
-def announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> None:
+def how_many_are_sent(
+    job: Job, photos: Sequence[Photo], sources: Container[int]
+) -> tuple[int, str]:
+    """How many leave in any case, and a clause on the others: copies, moved photos, RAW files."""
+    paths = {photo.rel_path for photo in photos}
+    raws = {raw for raw, leader in job.shots.items() if leader.rel_path in paths}
+    sent = sum(photo.size not in sources and photo.rel_path not in raws for photo in photos)
+    if sent == len(photos):
+        return sent, ""
+    own = f"of {len(photos) - sent:,} more the caption of a copy or of the same shot is taken"
+    return sent, f"; {own}, if there is one"
+
+
+def announce(
+    chosen_backends: Sequence[ChosenBackend], job: Job, edge: int, sources: Container[int]
+) -> None:
     """Say who is about to receive the photos and at what price, before the first one."""
     photos = job.batch.photos
     first, *others = chosen_backends
@@ -120,9 +135,10 @@ def announce(chosen_backends: Sequence[ChosenBackend], job: Job, edge: int) -> N
     if first.backend.destination:
         billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
         estimate = same_photos(job.flags, "estimate")
-        price = price_in_words(first.backend, first.prices, edge, billed, len(photos), estimate)
+        number, others_are = how_many_are_sent(job, photos, sources)
+        price = price_in_words(first.backend, first.prices, edge, billed, number, estimate)
         say(
-            f"Sending {count(len(photos))} to {first.backend.destination}: {sent}; {price}",
+            f"Sending {count(number)} to {first.backend.destination}: {sent}; {price}{others_are}",
             always=True,
         )
     for chosen in others:
@@ -278,18 +294,19 @@ def caption_pending(
     sharing = share(chosen_backends, outcomes, options.edge) if share is not None else None
     if sharing is not None:
         options = replace(options, feed=sharing.feed)
+    sources = find_sources(batch.photos, journal.index, job.rules, job.photos_dir)
     captioning = CaptionRun(
         chosen_backends,
         journal,
         batch.photos,
-        find_sources(batch.photos, journal.index, job.rules, job.photos_dir),
+        sources,
         job.rules,
         options,
         outcomes,
         Budget(job.ceilings, journal.index, reporter.notice) if sharing is None else sharing.budget,
         job.hints,
     )
-    announce(chosen_backends, job, options.edge)
+    announce(chosen_backends, job, options.edge, sources)
     started = time.monotonic()
     error: FatalError | None = None
     with note_signals(reporter.notice, journal.run_ends) as interrupts:
