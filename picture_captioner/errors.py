@@ -344,8 +344,11 @@ class ModelMissingError(ConfigurationError):
 
 def did_you_mean(word: str, valid: Collection[str]) -> str:
     """`; did you mean 'x'?` for a word close to a valid one, else an empty string."""
-    nearest = difflib.get_close_matches(word.lower(), [v.lower() for v in valid], n=1)
-    if not nearest:
-        return ""
-    original = next(v for v in valid if v.lower() == nearest[0])
-    return f"; did you mean '{original}'?"
+    originals = {v.lower(): v for v in valid}
+    nearest = difflib.get_close_matches(word.lower(), originals, n=1)
+    return f"; did you mean '{originals[nearest[0]]}'?" if nearest else ""
+
+
+def count(number: int, noun: str = "photo", plural: str = "") -> str:
+    """`1 photo`, `1,240 photos`, `2 people`."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

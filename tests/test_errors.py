@@ -18,6 +18,7 @@ from picture_captioner.errors import (
     PhotoSkipped,
     TransientError,
     UsageError,
+    count,
     did_you_mean,
 )
 
@@ -96,3 +97,8 @@ def test_did_you_mean(word, advice):
 
 def test_did_you_mean_needs_something_to_choose_from():
     assert did_you_mean("mock", []) == ""
+
+
+def test_count():
+    assert [count(0), count(1), count(1240)] == ["0 photos", "1 photo", "1,240 photos"]
+    assert count(2, "error") == "2 errors"

@@ -81,7 +81,7 @@ def _tags(tags: list[str], info: ValidationInfo) -> list[str]:
                 raise ValueError("none of them is one of the words listed; [] if none fits")
             return found[:most]
     if len(found) < least:
-        raise ValueError(f"{len(found)} different ones, {least} to {most} were asked for")
+        raise ValueError(f"{len(found)} different, {least} to {most} were asked for")
     return found[:most]
 
 

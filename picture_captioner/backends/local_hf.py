@@ -40,6 +40,7 @@ from picture_captioner.errors import (
     TransientError,
     Usage,
     UsageError,
+    count,
 )
 from picture_captioner.hub.catalogue import full_name, source_and_name
 
@@ -373,7 +374,7 @@ class LocalBackend(CaptionBackend):
         text = without_reasoning(answer.text)
         if not answer.ended:
             return ModelError(
-                f"the answer was cut off after {answer.output_tokens} tokens; raise "
+                f"the answer was cut off after {count(answer.output_tokens, 'token')}; raise "
                 "--max-new-tokens",
                 code="truncated",
                 usage=used,

@@ -66,6 +66,7 @@ from picture_captioner.errors import (
     BackendUnavailableError,
     ConfigurationError,
     TransientError,
+    count,
     did_you_mean,
 )
 
@@ -318,7 +319,7 @@ class OpenAIFamilyBackend(CaptionBackend):
             self._tell_shutdown(models)
             found = [getattr(model, "id", None) for model in models]
             names = [name for name in found if isinstance(name, str)]
-            self.learned = (f"{len(names)} model{'' if len(names) == 1 else 's'}",)
+            self.learned = (count(len(names), "model"),)
             return names
         if self.lists_models:
             raise BackendUnavailableError(

@@ -23,7 +23,7 @@ from picture_captioner.batch.service import (
     RemoteJob,
     ResultsCutError,
 )
-from picture_captioner.errors import CaptionerError, PhotoError, RefusedInWordsError
+from picture_captioner.errors import CaptionerError, PhotoError, RefusedInWordsError, count
 from picture_captioner.image_loader.images import LoadedImage
 from picture_captioner.journal.reading import read_job
 from picture_captioner.journal.record import Record
@@ -123,8 +123,8 @@ class Collecting:
         given_up = f"give them up with 'caption.py batch ignore {self._job.id}'"
         if self.result.lost > answered:  # the page of some proxy, perhaps
             raise ResultsCutError(
-                f"{self.result.damaged:,} lines of what {self._service.host} sent as answers are "
-                f"none, and {missing:,} photos have no answer: collect again later, or {given_up}"
+                f"{self._service.host} sent {count(self.result.damaged, 'line')} that no answer is "
+                f"in, and {count(missing)} got none: collect again later, or {given_up}"
             )
         if others and remote.complete:
             raise ResultsCutError(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from picture_captioner.batch.ledger import Job, JobLedger, JobState, this_machine
 from picture_captioner.batch.service import BatchService, JobGoneError, RemoteJob
-from picture_captioner.errors import ConfigurationError
+from picture_captioner.errors import ConfigurationError, count
 
 SETTLE_SECONDS = 300.0
 """A job that no list shows so long after its creation was asked for was not created: the longest
@@ -48,7 +48,7 @@ def _look(
     except JobGoneError as error:
         notice(
             f"{error}. If its answers are lost for good, 'caption.py batch ignore {job.id}' makes "
-            f"its {len(job.photos):,} photos pending again; they will then be paid for once more"
+            f"its {count(len(job.photos))} pending again; they will then be paid for once more"
         )
         return
     told = {"status": remote.status, "answered": remote.answered, "problem": remote.problem}
@@ -75,7 +75,7 @@ def _settle(
             left = max(0.0, SETTLE_SECONDS - job.seconds_since(time.time()))
             notice(
                 f"Whether {service.host} took job {job.id} is not known yet; its "
-                f"{len(job.photos):,} photos wait (ask again in {left:.0f} s: "
+                f"{count(len(job.photos))} must wait (ask again in {left:.0f} s: "
                 "'caption.py batch status')"
             )
         else:

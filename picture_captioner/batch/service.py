@@ -239,7 +239,7 @@ class BatchService(ABC):
             yield answered
         if arrived < said:
             raise ResultsCutError(
-                f"{self.host} has {said:,} answers of {remote.id} and handed out {arrived:,}; "
+                f"{self.host} handed out {arrived:,} of {said:,} answers of {remote.id}; "
                 "collect again later"
             )
 

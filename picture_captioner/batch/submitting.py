@@ -21,6 +21,7 @@ from picture_captioner.errors import (
     PhotoError,
     TransientError,
     Usage,
+    count,
 )
 from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.captioning import told
@@ -145,7 +146,7 @@ class Submission:
             if len(part.photos) < self._service.limits.least:
                 raise CeilingReachedError(
                     f"stopped at --job-tokens {self._terms.most_tokens}: a job of "
-                    f"{self._service.host} has {self._service.limits.least} photos at least, and "
+                    f"{self._service.host} has {count(self._service.limits.least)} at least, and "
                     f"that is room for {len(part.photos)}"
                 )
             self._send()
@@ -233,7 +234,7 @@ class Submission:
         if most and part.photos == [] and waiting and waiting + tokens > most:
             raise CeilingReachedError(
                 f"stopped at --job-tokens {most}: jobs that wait at {self._service.host} hold "
-                f"about {waiting:,} tokens. Submit again when they are collected"
+                f"about {count(waiting, 'token')}. Submit again when they are collected"
             )
 
     def _send(self) -> None:
@@ -244,7 +245,7 @@ class Submission:
         if len(part.photos) < self._service.limits.least:
             part.body.close()
             self._outcomes.notice(
-                f"{len(part.photos):,} photos are left: {self._service.host} takes no job of fewer "
+                f"Left: {count(len(part.photos))}. {self._service.host} takes no job of fewer "
                 f"than {self._service.limits.least}; the same command again asks about them one at "
                 "a time"
             )
@@ -270,8 +271,7 @@ class Submission:
         promised = {"reserved_usd": part.reserved_usd, "tokens": part.tokens}
         self._out.append(Job(part.job_id, promised, {photo.n: photo for photo in part.photos}))
         self._outcomes.notice(
-            f"Job {part.job_id}: {len(part.photos):,} photos are at {self._service.host} "
-            f"({remote_id})"
+            f"Job {part.job_id}: {count(len(part.photos))} at {self._service.host} ({remote_id})"
         )
         for _ in (*part.photos, *part.copies):
             self._outcomes.settle(Outcome.SUBMITTED)

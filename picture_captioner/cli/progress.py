@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
-from picture_captioner.cli.terminal import Verbosity, count, duration, rate, safe, say
+from picture_captioner.cli.terminal import Verbosity, duration, rate, safe, say
+from picture_captioner.errors import count
 
 if TYPE_CHECKING:
     from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome

@@ -173,11 +173,6 @@ def reopen_closed_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
 
 
-def count(number: int, noun: str = "photo", plural: str = "") -> str:
-    """`1 photo`, `1,240 photos`, `2 people`."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
-
-
 def duration(seconds: float) -> str:
     """`45 s`, `3 min 20 s`, `2 h 5 min`, `3 days 4 h`."""
     whole = timedelta(seconds=round(seconds))

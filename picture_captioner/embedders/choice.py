@@ -15,7 +15,7 @@ from picture_captioner.embedders.base import EmbedderSettings
 from picture_captioner.embedders.minilm import find_caption_model
 from picture_captioner.embedders.models import CLIP, MINILM, SIGLIP2, TOWERS_NEED, find_model
 from picture_captioner.embedders.registry import AUTO, embedder_info
-from picture_captioner.errors import ConfigurationError, UsageError
+from picture_captioner.errors import ConfigurationError, UsageError, count
 
 PHOTOS_ON_CPU = 2000
 """A base-size image tower embeds a few photos a second on a CPU: more would take over ten
@@ -67,15 +67,15 @@ def choose(name: str, settings: EmbedderSettings, *, photos: int, captions: int)
     passed: list[str] = []
     wanted = None
     if captions * 2 < photos:
-        passed.append(f"caption: {captions:,} of {photos:,} photos have a real one")
+        passed.append(f"caption: real ones of {captions:,} of {count(photos)}")
     elif (hindrance := _why_not("caption", settings, 0)) is not None:
         passed.append(f"caption: {hindrance}")
         wanted = MINILM if hindrance == NOT_HERE else None
     else:
-        return Choice("caption", f"{captions:,} of {photos:,} photos have a real one")
+        return Choice("caption", f"real captions of {captions:,} of {count(photos)}")
     for tower in TOWERS:
         if (hindrance := _why_not(tower, settings, photos)) is None:
-            why = f"the model is here and can look at {photos:,} photos"
+            why = f"the model is here and can look at {count(photos)}"
             return Choice(tower, _reason(why, passed), wanted)
         passed.append(f"{tower}: {hindrance}")
     return Choice("pixels", _reason("it always works", passed), wanted)
@@ -115,7 +115,7 @@ def _for_a_journal(settings: EmbedderSettings, captions: int) -> Choice:
             f"without photos only captions can be embedded, and that cannot run: {hindrance}; "
             "name the photos directory, or see docs/embedders.md"
         )
-    return Choice("caption", f"no photos at hand, {captions:,} captions")
+    return Choice("caption", f"no photos at hand, {count(captions, 'caption')}")
 
 
 def _why_not(name: str, settings: EmbedderSettings, photos: int) -> str | None:
@@ -125,7 +125,7 @@ def _why_not(name: str, settings: EmbedderSettings, photos: int) -> str | None:
     if not _is_here(name, settings):
         return NOT_HERE
     if photos > PHOTOS_ON_CPU and not _has_gpu(settings):
-        return f"without a GPU it takes too long for {photos:,} photos"
+        return f"without a GPU it takes too long for {count(photos)}"
     return None
 
 

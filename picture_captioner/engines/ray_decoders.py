@@ -141,7 +141,7 @@ class DecodersOnNodes:
                 self._notice(f"The decoders on {node.name} died; they are started again")
             else:
                 self._nodes.remove(node)
-                self._notice(f"{node.name} decodes no more; {len(self._nodes)} others do")
+                self._notice(f"{node.name} decodes no more; nodes left: {len(self._nodes)}")
 
     def _count_death(self, path: Path) -> None:
         """Let the photo be tried again at once, or else alone, or be given up.

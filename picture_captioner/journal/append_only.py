@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Generic, Self, TypeVar
 
-from picture_captioner.errors import ConfigurationError, JournalError
+from picture_captioner.errors import ConfigurationError, JournalError, count
 from picture_captioner.journal.durable import WriterLock, append_durably, sync, sync_directory
 from picture_captioner.journal.lines import (
     MAX_LINE_BYTES,
@@ -191,8 +191,8 @@ class AppendOnlyFile(abc.ABC, Generic[T]):
         append_durably(broken, [os.pread(self._descriptor, size - end, end), b"\n"])
         os.ftruncate(self._descriptor, end)
         self.repairs.append(
-            f"{self.path.name}: discarded 1 malformed line ({size - end} bytes torn at the end, "
-            f"kept in {broken.name})"
+            f"{self.path.name}: discarded 1 malformed line ({count(size - end, 'byte')} torn at "
+            f"the end, kept in {broken.name})"
         )
 
     def _append(self, lines: Sequence[tuple[bytes, T]]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from picture_captioner.errors import JournalError, Status
+from picture_captioner.errors import JournalError, Status, count
 from picture_captioner.journal.fold import Fold, alone, counts, fold, is_real
 from picture_captioner.journal.lines import (
     MAX_LINE_BYTES,
@@ -143,11 +143,13 @@ class JournalIndex:
         """Sentences about what could not be read, for the person who runs the program."""
         said = [f"{name}: {damage}" for damage in self.damage[:10]]
         if len(self.damage) > len(said):
-            said.append(f"{name}: {len(self.damage) - len(said)} more damaged lines")
+            said.append(f"{name}: {count(len(self.damage) - len(said), 'more damaged line')}")
         if said:
             said.append(f"{name}: the lines above are passed over; see 'caption.py journal check'")
         if self.torn_bytes:
-            said.append(f"{name}: discarded 1 malformed line ({self.torn_bytes} bytes, at the end)")
+            said.append(
+                f"{name}: discarded 1 malformed line ({count(self.torn_bytes, 'byte')}, at the end)"
+            )
         return said
 
 

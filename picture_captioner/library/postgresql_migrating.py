@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.errors import LibraryDeniedError, LibraryNewerError, LibrarySetupError
+from picture_captioner.errors import LibraryDeniedError, LibraryNewerError, LibrarySetupError, count
 from picture_captioner.library import postgresql_schema
 from picture_captioner.settings import ServerAddress
 
@@ -86,7 +86,7 @@ def findings(raw: psycopg.Connection[Any], address: ServerAddress) -> Iterator[s
         raise LibraryDeniedError(f"{address}: its role may not write '{address.collection}'")
     (photos,) = _one(raw, f"SELECT count(*) FROM {table}")  # noqa: S608
     step = "" if version == known else f", to be brought from version {version} to {known}"
-    yield f"collection '{address.collection}': {photos:,} photos{step}"
+    yield f"collection '{address.collection}': {count(photos)}{step}"
 
 
 def _pgvector(raw: psycopg.Connection[Any], address: ServerAddress) -> str:

@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from picture_captioner.errors import count
 from picture_captioner.library.home import Connection, Part, Phrase
 from picture_captioner.library.postgresql_access import connect, telling
 from picture_captioner.settings import ServerAddress
@@ -295,7 +296,8 @@ def index_vectors(address: ServerAddress) -> Iterator[str]:
         ).fetchall()
         for model, identity, dimension, number in models:
             if number < LEAST_VECTORS:
-                yield f"{identity}: {number:,} vectors need no index, an exact scan is fast"
+                few = count(number, "vector")
+                yield f"{identity}: {few}, no index needed: an exact scan is fast"
             elif _is_indexed(raw, model):
                 yield f"{identity}: {number:,} vectors are indexed"
             else:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from picture_captioner.errors import UsageError
+from picture_captioner.errors import UsageError, count
 from picture_captioner.report.assigning import assign, is_stale
 from picture_captioner.report.chunks import make_chunks
 from picture_captioner.report.clustering import (
@@ -169,7 +169,7 @@ def _assigned(
     if len(previous.centroids.ids) and previous.centroids.rows.shape[1] != vectors.shape[1]:
         raise UsageError("--assign: the earlier report has vectors of another length; leave it out")
     done = assign(vectors, previous.rows_of(photos), previous)
-    notes = [f"{done.new:,} new photos were put into the clusters of the earlier report"]
+    notes = [f"{count(done.new, 'new photo')} put into the clusters of the earlier report"]
     if is_stale(done.added, done.clustering):
         share = float(done.added.sum()) / len(photos)
         notes.append(

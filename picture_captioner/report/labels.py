@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picture_captioner.errors import Status
+from picture_captioner.errors import Status, count
 from picture_captioner.report.geometry import nearest, unit_rows
 from picture_captioner.report.model import LabelSource, ReportPhoto
 
@@ -42,8 +42,8 @@ class Labels:
         """`1,190 captioned (3 of them: a later try failed), 42 errors, 8 vocabulary fallbacks`."""
         later = f" ({self.redo_failed:,} of them: a later try failed)" if self.redo_failed else ""
         return (
-            f"{self.count(LabelSource.CAPTION):,} captioned{later}, {self.errors:,} errors, "
-            f"{self.count(LabelSource.VOCABULARY):,} vocabulary fallbacks"
+            f"{self.count(LabelSource.CAPTION):,} captioned{later}, {count(self.errors, 'error')}, "
+            f"{count(self.count(LabelSource.VOCABULARY), 'vocabulary fallback')}"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from picture_captioner.errors import count
 from picture_captioner.journal.durable import replacing
 from picture_captioner.report.model import (
     NOISE,
@@ -21,7 +22,7 @@ from picture_captioner.report.model import (
     Report,
 )
 from picture_captioner.report.summary import counts
-from picture_captioner.report.text import counted, markdown, markdown_name, shortened
+from picture_captioner.report.text import markdown, markdown_name, shortened
 
 FILE_NAME = "cluster_report.md"
 
@@ -61,13 +62,13 @@ def _head(report: Report) -> Iterator[str]:
     head, number = report.head, counts(report)
     yield "# Cluster report"
     yield ""
-    yield f"- made {_time(head.made_at)} from {counted(number['photos'], 'photo')}"
+    yield f"- made {_time(head.made_at)} from {count(number['photos'], 'photo')}"
     if head.themes_go_by:
         yield f"- {markdown(head.themes_go_by)}"
     yield f"- embedder {markdown(head.embedder)}: {markdown(head.embedder_reason)}"
     seed = "no seed, so the next run may differ" if head.seed is None else f"seed {head.seed}"
     yield (
-        f"- engine {markdown(head.engine)}, smallest cluster {head.min_cluster_size} photos, {seed}"
+        f"- engine {markdown(head.engine)}, smallest cluster {count(head.min_cluster_size)}, {seed}"
     )
     yield from (f"- {markdown(note)}" for note in head.notes)
     yield ""
@@ -95,7 +96,7 @@ def _clusters(report: Report) -> Iterator[str]:
 
 def _cluster(report: Report, cluster: Cluster) -> Iterator[str]:
     named = f"{markdown(cluster.name)}, " if cluster.keywords else ""
-    title = f"### Cluster {cluster.id}: {named}{len(cluster.members):,} photos"
+    title = f"### Cluster {cluster.id}: {named}{count(len(cluster.members))}"
     yield title
     yield ""
     if cluster.label:
@@ -126,7 +127,7 @@ def _timeline(report: Report) -> Iterator[str]:
         yield ""
         return
     if dated < len(report.photos):
-        undated = counted(len(report.photos) - dated, "photo")
+        undated = count(len(report.photos) - dated, "photo")
         yield f"Without a capture time, so not in it: {undated}."
         yield ""
     yield from _chunk_table(report, "Trips", trips)
@@ -160,7 +161,7 @@ def _people(people: People, lists: str) -> Iterator[str]:
     yield "## People"
     yield ""
     yield from (
-        f"- {markdown(person.name)}: {counted(len(person.members), 'photo')}"
+        f"- {markdown(person.name)}: {count(len(person.members), 'photo')}"
         for person in named[:PEOPLE_SHOWN]
     )
     if unnamed := len(people.persons) - len(named):
@@ -182,8 +183,8 @@ def _duplicates(report: Report) -> Iterator[str]:
         extra = {int(i) for group in groups for i in group.members if i != group.keeper}
         extra = copies if kind is Likeness.EXACT else extra - copies
         if groups or extra:
-            besides = counted(len(extra), "photo")
-            yield f"- {kind}: {counted(len(groups), 'group')}, {besides} besides the keepers"
+            besides = count(len(extra), "photo")
+            yield f"- {kind}: {count(len(groups), 'group')}, {besides} besides the keepers"
     yield ""
     for group in report.duplicates[:GROUPS_SHOWN]:
         yield _group(report, group, copies)
@@ -210,7 +211,7 @@ def _noise(report: Report) -> Iterator[str]:
     noise = np.flatnonzero(placed & (found.cluster == NOISE))
     yield "## In no cluster"
     yield ""
-    yield f"{counted(len(noise), 'photo')}, {report.noise_share:.1%} of those on the map."
+    yield f"{count(len(noise), 'photo')}, {report.noise_share:.1%} of those on the map."
     yield ""
     most_unusual = noise[np.argsort(-found.outlier_score[noise], kind="stable")]
     for i in most_unusual[:NOISE_SHOWN]:
@@ -220,7 +221,7 @@ def _noise(report: Report) -> Iterator[str]:
         yield ""
     yield from _rest(len(noise) - NOISE_SHOWN, "photos, less unusual than these")
     if without := int(np.count_nonzero(~placed)):
-        yield f"Not on the map, for want of a picture or caption: {counted(without, 'photo')}."
+        yield f"Not on the map, for want of a picture or caption: {count(without, 'photo')}."
         yield ""
 
 

@@ -76,11 +76,6 @@ def _as_entity(match: re.Match[str]) -> str:
     return f"&#{ord(first)};{rest}"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 group`, `1,240 groups`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def shortened(text: str, characters: int) -> str:
     """At most so many characters; an ellipsis says that there was more."""
     return text if len(text) <= characters else text[: characters - 1].rstrip() + "\u2026"

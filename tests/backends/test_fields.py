@@ -181,7 +181,7 @@ def test_words_of_a_list_are_put_right_and_empty_suppositions_are_unknown():
         ({"title": ["Dog"]}, "title: input should be a valid string"),
         ({"tags": {"dog": 1}}, "tags: input should be a valid list"),
         ({"tags": ["dog", 3, "sea"]}, "tags.1: input should be a valid string"),
-        ({"tags": ["dog", "Dog ", "#dog"]}, "tags: 1 different ones, 3 to 5 were asked for"),
+        ({"tags": ["dog", "Dog ", "#dog"]}, "tags: 1 different, 3 to 5 were asked for"),
         ({"summary": {}}, "summary: input should be a valid string"),
     ],
 )

@@ -130,7 +130,7 @@ def test_a_page_in_place_of_the_answers_is_not_taken_for_them(desk):
     assert desk.run("batch", "submit") == 0
     desk.run("batch", "wait", "--poll=0.1")
     assert desk.run("batch", "collect") == 69, desk.said
-    assert "11 photos have no answer: collect again later" in desk.said
+    assert "11 photos got none: collect again later" in desk.said
     assert not desk.server.deleted_files
     desk.server.damage = None
     assert desk.run("batch", "collect") == 0, desk.said
@@ -200,7 +200,7 @@ def test_answers_that_were_deleted_are_paid_for_again_only_on_a_persons_word(des
     assert desk.run("run") == 0
     assert "Passing over 11 photos" in desk.said
     assert desk.run("batch", "ignore", job["job"]) == 0
-    assert "11 photos are pending again" in desk.said
+    assert "11 photos pending again" in desk.said
     assert desk.run("run") == 0
     assert len(desk.records()) == 12
 
@@ -334,7 +334,7 @@ def test_a_copy_of_a_photo_that_is_out_waits_in_a_run_and_gets_its_caption(desk)
     assert desk.run("batch", "submit") == 0, desk.said
     shutil.copy(desk.photos / "000/00005.jpg", desk.photos / "later.jpg")
     assert desk.run("run") == 0, desk.said
-    assert "1 photo wait" in desk.said
+    assert "1 photo to wait" in desk.said
     assert desk.server.live.total() == 1, "the one before the job"
     desk.run("batch", "wait", "--poll=0.1")
     assert desk.run("batch", "collect") == 0, desk.said

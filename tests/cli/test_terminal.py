@@ -11,7 +11,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from picture_captioner.cli.terminal import (
-    count,
     dollars,
     duration,
     rate,
@@ -100,11 +99,6 @@ def test_table(capsys):
     show_table([("photos", "3"), ("a", "b")])
     show_table([])
     assert capsys.readouterr().out.splitlines() == ["photos  3", "a       b"]
-
-
-def test_count():
-    assert [count(0), count(1), count(1240)] == ["0 photos", "1 photo", "1,240 photos"]
-    assert count(2, "error") == "2 errors"
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_captions_decide_where_most_photos_have_one(settings, cache):
     store(cache, SIGLIP2)
     store(cache, MINILM, ENCODER)
     found = choose("auto", settings, photos=44_000, captions=43_000)
-    assert found == ("caption", "43,000 of 44,000 photos have a real one", None)
+    assert found == ("caption", "real captions of 43,000 of 44,000 photos", None)
 
 
 def test_without_captions_a_cached_tower_is_best(settings, cache):
@@ -69,7 +69,7 @@ def test_without_captions_a_cached_tower_is_best(settings, cache):
     name, reason, wanted = choose("auto", settings, photos=100, captions=0)
     assert name == "siglip2"
     assert reason == (
-        "the model is here and can look at 100 photos (caption: 0 of 100 photos have a real one)"
+        "the model is here and can look at 100 photos (caption: real ones of 0 of 100 photos)"
     )
     assert wanted is None
 
@@ -101,7 +101,7 @@ def test_captions_of_a_few_photos_are_not_enough(settings, cache):
     assert choose("auto", settings, photos=100, captions=50).name == "caption"
     name, reason, _ = choose("auto", settings, photos=100, captions=49)
     assert name == "pixels"
-    assert "caption: 49 of 100 photos have a real one" in reason
+    assert "caption: real ones of 49 of 100 photos" in reason
 
 
 def test_a_missing_extra_is_a_reason(settings, cache, monkeypatch):

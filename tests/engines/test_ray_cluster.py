@@ -65,4 +65,4 @@ def test_a_node_goes_away_and_the_run_does_not(tmp_path, driver, cluster):
     found = captioned_once(tmp_path)
     assert len(found) == 120
     assert {record["status"] for record in found.values()} == {"success"}
-    assert "decodes no more; 1 others do" in said(tmp_path)
+    assert "decodes no more; nodes left: 1" in said(tmp_path)

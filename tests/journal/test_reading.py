@@ -90,6 +90,8 @@ def test_many_damaged_lines_give_a_short_warning(journal_path: Path):
     warnings = read_index(journal_path).warnings("j")
     assert len(warnings) == 13
     assert "30 more damaged lines" in warnings[10]
+    write_lines(journal_path, *[b"x\n"] * 11)
+    assert "j: 1 more damaged line" in read_index(journal_path).warnings("j")
     assert "discarded 1 malformed line (4 bytes" in warnings[-1]
 
 

@@ -145,7 +145,7 @@ def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, mo
         served.save_vectors("many:1", keys, array)
         exact = nearest(served, "many:1", array[7], number)
     said = list(postgresql_search.index_vectors(address))
-    assert "need no index" in said[0]
+    assert "no index needed" in said[0]
     assert "indexing 2,000 vectors" in said[1]
     assert "are indexed" in list(postgresql_search.index_vectors(address))[1]
     with Library.open(address, pytest.fail) as served:

@@ -30,7 +30,7 @@ def test_each_photo_gets_what_there_is(caplog):
         LabelSource.VOCABULARY,
         LabelSource.NONE,
     )
-    assert found.summary == "1 captioned, 1 errors, 2 vocabulary fallbacks"
+    assert found.summary == "1 captioned, 1 error, 2 vocabulary fallbacks"
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert "truncated" in record.getMessage()

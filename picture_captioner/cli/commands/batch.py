@@ -17,9 +17,15 @@ from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.interrupts import Interrupts, note_signals
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, dollars, say, say_all, show, show_json
+from picture_captioner.cli.terminal import dollars, say, say_all, show, show_json
 from picture_captioner.config import Settings
-from picture_captioner.errors import BackendUnavailableError, ExitCode, TransientError, UsageError
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    ExitCode,
+    TransientError,
+    UsageError,
+    count,
+)
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.recording.outcomes import Outcome
 
@@ -285,7 +291,7 @@ def ignore(flags: Flags, name: str) -> int:
             if job.is_out:
                 ledger.note(job.id, JobState.IGNORED)
                 say(
-                    f"Job {job.id} is given up: its {count(len(job.photos))} are pending again, "
+                    f"Job {job.id} is given up: {count(len(job.photos))} pending again, "
                     "and what was paid for it is lost"
                 )
             else:

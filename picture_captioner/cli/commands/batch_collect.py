@@ -12,9 +12,9 @@ from picture_captioner.cli.commands.pending import with_pending
 from picture_captioner.cli.commands.run import caption_pending
 from picture_captioner.cli.flags import one_of, suggested
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, dollars, say
+from picture_captioner.cli.terminal import dollars, say
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode
+from picture_captioner.errors import ExitCode, count
 from picture_captioner.journal.writing import Journal
 
 _MENDED_BY_ASKING = frozenset(

@@ -26,8 +26,8 @@ from picture_captioner.cli.commands.summary import exit_code
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.run_flags import RunFlags, same_photos
-from picture_captioner.cli.terminal import count, duration, say, say_all
-from picture_captioner.errors import BackendUnavailableError, FatalError, UsageError
+from picture_captioner.cli.terminal import duration, say, say_all
+from picture_captioner.errors import BackendUnavailableError, FatalError, UsageError, count
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget
@@ -59,7 +59,7 @@ def _without_raw_of_a_shot(job: Job) -> Job:
     waiting = {raw for raw, leader in job.shots.items() if leader.rel_path in paths}
     photos = [photo for photo in job.batch.photos if photo.rel_path not in waiting]
     if left := len(job.batch.photos) - len(photos):
-        say(f"{count(left, 'RAW file')} wait for the caption of the photo taken with them")
+        say(f"{count(left, 'RAW file')} to wait for the caption of the photo taken with them")
     return replace(job, batch=replace(job.batch, photos=photos))
 
 

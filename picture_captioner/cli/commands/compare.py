@@ -25,9 +25,9 @@ from picture_captioner.cli.commands.files import photos_dir_of
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import find_photos, spread
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, say, show, show_json
+from picture_captioner.cli.terminal import say, show, show_json
 from picture_captioner.config import Settings
-from picture_captioner.errors import CaptionerError, ExitCode, FatalError, Usage, UsageError
+from picture_captioner.errors import CaptionerError, ExitCode, FatalError, Usage, UsageError, count
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.recording.answers import judge_answer

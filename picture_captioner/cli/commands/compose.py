@@ -19,7 +19,7 @@ from picture_captioner.cli.flags import words_in
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import LOOP_VARIABLE, Settings, base_url_name
-from picture_captioner.errors import ConfigurationError, UsageError
+from picture_captioner.errors import ConfigurationError, UsageError, count
 from picture_captioner.pipeline.asking.hosts import SeveralHosts
 from picture_captioner.pipeline.asking.prices import Prices, read_price_file
 
@@ -363,5 +363,5 @@ def workers_for(backend: CaptionBackend, settings: Settings) -> int:
         )
         return 1
     if wanted > backend.max_workers:
-        say(f"{backend.name} takes at most {backend.max_workers} workers; using that many")
+        say(f"{backend.name} takes at most {count(backend.max_workers, 'worker')}; using that many")
     return min(wanted, backend.max_workers)

@@ -21,9 +21,9 @@ from picture_captioner.cli.commands.compose import addresses
 from picture_captioner.cli.commands.models import where_is
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.program import command
-from picture_captioner.cli.terminal import count, say, show, show_json, size
+from picture_captioner.cli.terminal import say, show, show_json, size
 from picture_captioner.config import CONFIG_FILE, Settings, load_settings
-from picture_captioner.errors import ExitCode, FatalError, LibraryError
+from picture_captioner.errors import ExitCode, FatalError, LibraryError, count
 from picture_captioner.extras import how_to_install
 from picture_captioner.hub.catalogue import CATALOGUE, models_for
 from picture_captioner.journal.reading import read_index
@@ -156,7 +156,7 @@ def _library(settings: Settings) -> Iterator[Finding]:
         yield Finding("broken", "library", f"{path}: {reason}", remedy)
     else:
         number, taken = kept_clean_images(path)
-        kept = f", {number:,} clean images ({size(taken)})" if number else ""
+        kept = f", {count(number, 'clean image')} ({size(taken)})" if number else ""
         yield Finding("ok", "library", f"{path} ({size(path.stat().st_size)}){kept}")
 
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from picture_captioner.cli.commands.files import existing_journal, index_of, open_journal
 from picture_captioner.cli.commands.known_people import decisions_of
 from picture_captioner.cli.flags import Flags, one_of, words_in
-from picture_captioner.cli.terminal import count, output_errors, say, show
+from picture_captioner.cli.terminal import output_errors, say, show
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, OutputError, Status, UsageError
+from picture_captioner.errors import ExitCode, OutputError, Status, UsageError, count
 from picture_captioner.journal.durable import is_another
 from picture_captioner.journal.reading import read_captions
 from picture_captioner.journal.record import Entry, Record

@@ -33,9 +33,15 @@ from picture_captioner.cli.commands.photos import find_photos, spread
 from picture_captioner.cli.commands.rules import context_for, hints_for, rules_for
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.run_flags import RunFlags, same_photos
-from picture_captioner.cli.terminal import count, say, show_json, show_table
+from picture_captioner.cli.terminal import say, show_json, show_table
 from picture_captioner.config import Settings
-from picture_captioner.errors import BackendUnavailableError, CaptionerError, ExitCode, FatalError
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    CaptionerError,
+    ExitCode,
+    FatalError,
+    count,
+)
 from picture_captioner.journal.reading import JournalIndex, read_again
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.store import Library

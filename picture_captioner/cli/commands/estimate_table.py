@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from picture_captioner.cli.commands.compose import own_price_remedy
-from picture_captioner.cli.terminal import count, dollars, duration, rate, size
+from picture_captioner.cli.terminal import dollars, duration, rate, size
+from picture_captioner.errors import count
 
 
 def rows(values: dict[str, Any], run: str, process: str) -> list[tuple[str, str]]:

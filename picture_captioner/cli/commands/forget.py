@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from picture_captioner.batch.ledger import Job, JobLedger, ledger_path, read_jobs
 from picture_captioner.cli.commands.files import existing_journal, open_journal
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say, show
+from picture_captioner.cli.terminal import say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
     ConfigurationError,
@@ -17,6 +17,7 @@ from picture_captioner.errors import (
     JournalError,
     NoPhotosError,
     UsageError,
+    count,
 )
 from picture_captioner.journal.forgetting import Traces, find_traces, forget_in_log, forget_lines
 from picture_captioner.library.clean_images import forget_clean_images

@@ -9,8 +9,8 @@ from pathlib import Path
 from picture_captioner.batch.ledger import JobLedger, ledger_path, read_jobs
 from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say, say_all, show, show_json, size
-from picture_captioner.errors import ExitCode
+from picture_captioner.cli.terminal import say, say_all, show, show_json, size
+from picture_captioner.errors import ExitCode, count
 from picture_captioner.journal.maintenance import compact, merge
 from picture_captioner.journal.reading import read_again, read_index
 from picture_captioner.journal.record import Record, RecordError
@@ -44,8 +44,9 @@ def check_journal(flags: Flags) -> int:
         if not flags.as_json:
             show(str(index.torn))
         say(
-            f"{path.name}: discarded 1 malformed line in reading ({index.torn_bytes} bytes, at the "
-            "end: a killed run leaves one). The file is as it was; the next run cuts it off"
+            f"{path.name}: discarded 1 malformed line in reading "
+            f"({count(index.torn_bytes, 'byte')}, at the end: a killed run leaves one). "
+            "The file is as it was; the next run cuts it off"
         )
     good = f"{count(index.records, 'record')} of {count(len(index.entries))} in {path}"
     if not index.damage:

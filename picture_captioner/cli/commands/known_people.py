@@ -9,9 +9,9 @@ from typing import Any
 
 from picture_captioner.cli.commands.files import library_there
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say, say_all
+from picture_captioner.cli.terminal import say, say_all
 from picture_captioner.config import Settings
-from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
+from picture_captioner.errors import ConfigurationError, UsageError, count, did_you_mean
 from picture_captioner.extras import how_to_install
 from picture_captioner.library.faces import Placed
 from picture_captioner.library.store import Library

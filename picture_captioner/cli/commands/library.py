@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say
+from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, UsageError
+from picture_captioner.errors import ExitCode, UsageError, count
 from picture_captioner.library.copying import copy, opened_to_copy
 from picture_captioner.library.store import Library
 from picture_captioner.settings import ServerAddress

@@ -10,11 +10,11 @@ from picture_captioner.cli.command_flags import REPORT_DIR
 from picture_captioner.cli.commands.files import library_there
 from picture_captioner.cli.commands.known_people import deciding, decisions_of
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say, show_json, show_table
+from picture_captioner.cli.terminal import say, show_json, show_table
 from picture_captioner.config import Settings
 from picture_captioner.engines.claims import health as workers_health
 from picture_captioner.engines.claims import prune
-from picture_captioner.errors import ConfigurationError, ExitCode
+from picture_captioner.errors import ConfigurationError, ExitCode, count
 from picture_captioner.extras import how_to_install
 from picture_captioner.library.store import Library
 from picture_captioner.people.decisions import Decisions

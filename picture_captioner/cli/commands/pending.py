@@ -28,7 +28,7 @@ from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.program import command
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags, same_photos
-from picture_captioner.cli.terminal import count, say, say_all
+from picture_captioner.cli.terminal import say, say_all
 from picture_captioner.config import LOOP_VARIABLE, Settings
 from picture_captioner.errors import (
     ConfigurationError,
@@ -37,6 +37,7 @@ from picture_captioner.errors import (
     Status,
     UnreadableFileError,
     UsageError,
+    count,
 )
 from picture_captioner.image_loader.formats import RAW_EXTENSIONS
 from picture_captioner.image_loader.reading import read_file
@@ -284,7 +285,7 @@ def leave_out_copies_of_what_is_out(
     sizes = {size for size, _ in out}
     left = [p for p in photos if p.size not in sizes or (p.size, _hash(p, photos_dir)) not in out]
     if waiting := len(photos) - len(left):
-        say(f"{count(waiting)} wait: batch jobs have the same photos, and the captions are copied")
+        say(f"{count(waiting)} to wait: batch jobs have the same photos, whose captions are copied")
     return left
 
 

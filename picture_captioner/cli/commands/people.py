@@ -12,8 +12,8 @@ from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.known_people import deciding, group, known_people
 from picture_captioner.cli.commands.process import run_stages
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say, show, show_json
-from picture_captioner.errors import ExitCode
+from picture_captioner.cli.terminal import say, show, show_json
+from picture_captioner.errors import ExitCode, count
 from picture_captioner.library.faces import Placed
 from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.overview import (

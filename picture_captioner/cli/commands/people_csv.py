@@ -18,8 +18,8 @@ from picture_captioner.cli.commands.people_decisions import (
     tell_changes,
 )
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say
-from picture_captioner.errors import ExitCode, OutputError, UsageError
+from picture_captioner.cli.terminal import say
+from picture_captioner.errors import ExitCode, OutputError, UsageError, count
 from picture_captioner.journal.durable import is_another, replacing
 from picture_captioner.writeback.edits import read_text
 

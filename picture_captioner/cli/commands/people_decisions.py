@@ -12,8 +12,8 @@ from itertools import combinations
 
 from picture_captioner.cli.commands.known_people import Known, deciding, group
 from picture_captioner.cli.flags import Flags, one_line, suggested
-from picture_captioner.cli.terminal import count, say, show_json
-from picture_captioner.errors import ConfigurationError, ExitCode, UsageError
+from picture_captioner.cli.terminal import say, show_json
+from picture_captioner.errors import ConfigurationError, ExitCode, UsageError, count
 from picture_captioner.library.faces import Placed
 from picture_captioner.pipeline.people.overview import PersonShown, key_of, overview
 
@@ -212,7 +212,7 @@ def split_person(flags: Flags, person: str, faces: Sequence[str]) -> int:
         chosen = [known.face(text) for text in faces]
         strangers = [f for f in chosen if f not in found.faces]
         if strangers:
-            raise UsageError(f"{len(strangers)} of these faces are not {found.called}'s")
+            raise UsageError(f"of these faces {len(strangers):,} not {found.called}'s")
         parts = [chosen] if chosen else _by_looks(known, found)
         if not parts:
             raise UsageError(

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from picture_captioner.cli.flags import one_of
 from picture_captioner.cli.progress import told
 from picture_captioner.cli.run_flags import RunFlags, same_photos
-from picture_captioner.cli.terminal import count, say
-from picture_captioner.errors import NoPhotosError, UsageError
+from picture_captioner.cli.terminal import say
+from picture_captioner.errors import NoPhotosError, UsageError, count
 from picture_captioner.extras import how_to_install
 from picture_captioner.image_loader.formats import (
     PHOTO_EXTENSIONS,

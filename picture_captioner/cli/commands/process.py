@@ -25,10 +25,10 @@ from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, duration, say, show_json, show_table
+from picture_captioner.cli.terminal import duration, say, show_json, show_table
 from picture_captioner.config import Settings
 from picture_captioner.engines.server import Server
-from picture_captioner.errors import ExitCode, FatalError, UsageError
+from picture_captioner.errors import ExitCode, FatalError, UsageError, count
 from picture_captioner.journal.reading import read_index
 from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.ledger import Standing, standing

@@ -20,9 +20,9 @@ from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.program import as_called
 from picture_captioner.cli.progress import ProgressReporter, told
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, duration, say, show, show_json
+from picture_captioner.cli.terminal import duration, say, show, show_json
 from picture_captioner.config import Settings
-from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError
+from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError, count
 from picture_captioner.extras import how_to_install
 from picture_captioner.journal.durable import make_folders
 from picture_captioner.journal.reading import JournalIndex, read_again
@@ -139,7 +139,7 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         records.append(replace(record, rel_path=now_at[record.rel_path]))
     if suspect := sum(bool(record.extra.get("suspect")) for record in records):
         shown = suggested(flags, "search", "status:suspect")
-        notes = (*notes, f"{count(suspect, 'caption')} name what nobody told: '{shown}' shows them")
+        notes = (*notes, f"{count(suspect, 'caption')} with what nobody told: '{shown}' shows them")
     failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
     photos = report_photos(walked, records, failed_since)
     return _Inputs(
@@ -346,7 +346,7 @@ def _tell(flags: ReportFlags, built: Built, files: Sequence[Path]) -> None:
     report, number = built.report, counts(built.report)
     say(built.labels.summary)
     if made_up := sum(photo.placeholder and bool(photo.caption) for photo in report.photos):
-        say(f"{count(made_up, 'caption')} of these are placeholders, and no real ones")
+        say(f"{count(made_up, 'caption')} of these: placeholders, no real ones")
     say(
         f"{count(number['clusters'], 'cluster')}, {report.noise_share:.1%} of the photos in none; "
         f"{count(number['events'], 'event')}, "

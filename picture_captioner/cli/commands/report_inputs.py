@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from picture_captioner.backends.vocabulary import read_vocabulary
 from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.commands.models import with_models
-from picture_captioner.cli.terminal import count, say
-from picture_captioner.errors import ModelMissingError, Status, UsageError
+from picture_captioner.cli.terminal import say
+from picture_captioner.errors import ModelMissingError, Status, UsageError, count
 from picture_captioner.journal.fold import Fold
 from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.journal.record import Entry, Record, is_count

@@ -24,8 +24,14 @@ from picture_captioner.cli.commands.rules import hears_context
 from picture_captioner.cli.commands.summary import exit_code, tell_summary
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.run_flags import RunFlags, same_photos
-from picture_captioner.cli.terminal import count, dollars, say
-from picture_captioner.errors import BackendUnavailableError, ExitCode, FatalError, LibraryError
+from picture_captioner.cli.terminal import dollars, say
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    ExitCode,
+    FatalError,
+    LibraryError,
+    count,
+)
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
@@ -131,7 +137,7 @@ def announce(
     first, *others = chosen_backends
     sent = what_is_sent(job, first)
     if reasons := len(job.hints.reasons):
-        sent = f"{sent}, and why {count(reasons, 'caption')} of these were rejected"
+        sent = f"{sent}, and the reasons against {count(reasons, 'caption')} of these"
     if first.backend.destination:
         billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
         estimate = same_photos(job.flags, "estimate")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from picture_captioner.cli.command_flags import LISTED, SearchFlags
 from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import suggested
-from picture_captioner.cli.terminal import count, say, show, show_as_it_is, show_json
+from picture_captioner.cli.terminal import say, show, show_as_it_is, show_json
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
     ConfigurationError,
@@ -22,6 +22,7 @@ from picture_captioner.errors import (
     FatalError,
     LibraryError,
     UsageError,
+    count,
     did_you_mean,
 )
 from picture_captioner.extras import how_to_install

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.terminal import count, say, say_all, show_json, show_table
-from picture_captioner.errors import ExitCode
+from picture_captioner.cli.terminal import say, say_all, show_json, show_table
+from picture_captioner.errors import ExitCode, count
 from picture_captioner.journal.summary import Summary, summarize
 
 

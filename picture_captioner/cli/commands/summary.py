@@ -9,8 +9,8 @@ from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import Interrupts
 from picture_captioner.cli.run_flags import RunFlags, same_photos
-from picture_captioner.cli.terminal import count, duration, rate, say, show, show_json
-from picture_captioner.errors import ExitCode, FatalError, TruncatedImageError
+from picture_captioner.cli.terminal import duration, rate, say, show, show_json
+from picture_captioner.errors import ExitCode, FatalError, TruncatedImageError, count
 from picture_captioner.foreign_text import without_secrets
 from picture_captioner.journal.fold import is_real
 from picture_captioner.journal.writing import Journal

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from picture_captioner.cli.command_flags import TagFlags
 from picture_captioner.cli.flags import suggested
-from picture_captioner.cli.terminal import count, duration, say
-from picture_captioner.errors import ConfigurationError, ExitCode, FatalError, UsageError
+from picture_captioner.cli.terminal import duration, say
+from picture_captioner.errors import ConfigurationError, ExitCode, FatalError, UsageError, count
 from picture_captioner.image_loader.images import opened_thumbnail
 from picture_captioner.library.store import Library
 from picture_captioner.library.tags import GivenTag

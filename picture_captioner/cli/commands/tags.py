@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from picture_captioner.cli.commands.files import existing_journal
 from picture_captioner.cli.flags import Flags, one_line, suggested
-from picture_captioner.cli.terminal import count, say, say_all, show, show_json
-from picture_captioner.errors import ExitCode, UsageError, did_you_mean
+from picture_captioner.cli.terminal import say, say_all, show, show_json
+from picture_captioner.errors import ExitCode, UsageError, count, did_you_mean
 from picture_captioner.journal.rows import TagDecisions, TagsFile, tag_key
 from picture_captioner.library.store import Library
 

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from picture_captioner.cli.commands.carrying import Carrier
 from picture_captioner.cli.commands.files import photos_dir_of
 from picture_captioner.cli.flags import Flags
-from picture_captioner.cli.terminal import count, say, say_all, show, show_json
+from picture_captioner.cli.terminal import say, say_all, show, show_json
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, NoPhotosError, UsageError
+from picture_captioner.errors import ExitCode, NoPhotosError, UsageError, count
 from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS, RAW_EXTENSIONS
 from picture_captioner.library.store import Library
 from picture_captioner.writeback import undo

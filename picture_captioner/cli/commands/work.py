@@ -18,7 +18,7 @@ from picture_captioner.cli.commands.run import Sharing, caption_pending
 from picture_captioner.cli.flags import Flags, words_in
 from picture_captioner.cli.program import program
 from picture_captioner.cli.run_flags import RunFlags
-from picture_captioner.cli.terminal import count, say
+from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
 from picture_captioner.engines.ceilings import SharedBudget
 from picture_captioner.engines.claims import Claims
@@ -26,7 +26,7 @@ from picture_captioner.engines.redoing import Redoing
 from picture_captioner.engines.server import Server
 from picture_captioner.engines.settling import Captions, Stages
 from picture_captioner.engines.working import Feeder
-from picture_captioner.errors import ExitCode, Usage, UsageError
+from picture_captioner.errors import ExitCode, Usage, UsageError, count
 from picture_captioner.journal.record import utc_now
 from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.library.store import Library

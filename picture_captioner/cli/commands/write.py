@@ -27,9 +27,9 @@ from picture_captioner.cli.commands.write_plans import (
     records_to_write,
 )
 from picture_captioner.cli.flags import suggested
-from picture_captioner.cli.terminal import count, say, say_all, show, show_json
+from picture_captioner.cli.terminal import say, say_all, show, show_json
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, NoPhotosError, SidecarError
+from picture_captioner.errors import ExitCode, NoPhotosError, SidecarError, count
 from picture_captioner.journal.record import utc_now
 from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.library.store import Library

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from picture_captioner.errors import Status, UsageError
+from picture_captioner.errors import Status, UsageError, count
 from picture_captioner.journal.fold import Fold, is_real
 from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.journal.record import Entry, parse_time
@@ -189,7 +189,7 @@ def of_another_library(photos: Iterable[Photo], index: JournalIndex) -> str | No
             differing += entry.size != photo.size
     if 2 * differing <= compared:
         return None
-    return f"{differing:,} of {compared:,} photos that it has a caption of have another size here"
+    return f"of {count(compared)} that it has a caption of, {differing:,} with another size here"
 
 
 def known_below(photos_dir: Path, photos: Sequence[Photo], index: JournalIndex) -> str:
