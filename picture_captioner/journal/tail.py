@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -22,13 +22,15 @@ class _Position(msgspec.Struct, frozen=True):
     """Where reading ended, and how to know the file again.
 
     `digest` is over the first and the last 4 KiB that were read: compacting and merging replace
-    the file, and only a merge leaves its beginning as it was.
+    the file, and only a merge leaves its beginning as it was. `rules` says by which of them lines
+    were taken for records: a later number has the journal read from its beginning once more.
     """
 
     offset: int
     device: int
     inode: int
     digest: str
+    rules: Literal[1]  # before there was one, a path might lead out of the photos folder
 
 
 class JournalTail:
@@ -84,7 +86,7 @@ class JournalTail:
     def position(self) -> str:
         """Where reading has come to, to be kept and handed to the next tail."""
         reached = _Position(
-            self._offset, self._status.st_dev, self._status.st_ino, self._digest(self._offset)
+            self._offset, self._status.st_dev, self._status.st_ino, self._digest(self._offset), 1
         )
         return msgspec.json.encode(reached).decode("ascii")
 

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from picture_captioner.errors import JournalError, LibraryError, Status, UsageError
+from picture_captioner.journal import record as journal_record
 from picture_captioner.journal.maintenance import compact
 from picture_captioner.journal.record import Record, RecordError
 from picture_captioner.journal.writing import Journal
@@ -265,6 +266,27 @@ def test_a_position_of_another_version_means_from_the_beginning(filled, journal_
         table = "journals" if served else "indexed_journal"
         connection.execute(f"UPDATE {table} SET position = 'junk'")
     assert filled.follow_journal(journal_path).records == 5
+    assert len(found(filled, "beach")) == 2
+
+
+def test_what_an_older_version_took_from_lines_that_lead_out_is_dropped(
+    filled, journal_path, monkeypatch
+):
+    with journal_path.open("ab") as stream:
+        stream.write(b'{"rel_path":"../x.jpg","caption":"A lighthouse.","status":"success"}\n')
+    with monkeypatch.context() as older:
+        older.setattr(journal_record, "is_rel_path", lambda _: True)
+        filled.follow_journal(journal_path)
+    assert found(filled, "lighthouse") == ["../x.jpg"]
+    with filled.database.transaction() as connection:
+        served = ("journals", "position") in connection.columns()
+        table = "journals" if served else "indexed_journal"
+        (position,) = connection.execute(f"SELECT position FROM {table}").fetchone()
+        known = json.loads(position)
+        assert known.pop("rules")
+        connection.execute(f"UPDATE {table} SET position = ?", (json.dumps(known),))
+    assert filled.follow_journal(journal_path).damaged == 1
+    assert found(filled, "lighthouse") == []
     assert len(found(filled, "beach")) == 2
 
 
