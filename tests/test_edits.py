@@ -50,6 +50,10 @@ def test_a_line_for_each_photo(here):
         assert {"path", "content_sha256", "caption", "backend", "model", "created_at"} <= set(row)
     patches = [json.loads(line) for line in exported(here, "--only=caption").splitlines()]
     assert all("path" not in row and "content_sha256" in row for row in patches)
+    assert rows[0]["path"] == str(here / "photos/0.jpg")
+    nowhere = caption("export", "--captions-jsonl=c.jsonl", cwd=here)
+    row = json.loads(nowhere.stdout.splitlines()[0])
+    assert ("path" in row, row["rel_path"]) == (False, "0.jpg")
 
 
 def test_a_file_is_added_to_and_nothing_is_repeated(here, plugin):

@@ -32,7 +32,7 @@ by 'tag' stand apart: else `import` would take them for a human's change."""
 
 def row_of(
     record: Record,
-    path: Path,
+    path: Path | None,
     facts: PhotoFacts | None,
     wanted: Iterable[str],
     embedding: tuple[str, list[float]] | None = None,
@@ -41,9 +41,10 @@ def row_of(
     """What is known of a photo, without what is not; `wanted` are groups.
 
     Args:
+        path: where it lies; None if no photos directory is known.
         found: what models found in the picture: a caption's own words are not replaced by it.
     """
-    row: dict[str, Any] = {"rel_path": record.rel_path, "path": str(path)}
+    row: dict[str, Any] = {"rel_path": record.rel_path} | ({"path": str(path)} if path else {})
     row |= {name: value for name, value in vars_of(record).items() if value is not None}
     row = {name: value for name, value in (found or {}).items() if value} | row
     if facts is not None:

@@ -119,7 +119,7 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     words, people = library.words(), _people(settings, library)
     tags, given = TagDecisions.beside(settings.captions_jsonl), library.given_tags()
-    photos_dir = (settings.photos_dir or Path()).absolute()
+    photos_dir = settings.photos_dir.absolute() if settings.photos_dir else None
     for record in _records(settings.captions_jsonl, known):
         content = record.content_sha256 or ""
         found = {
@@ -129,7 +129,8 @@ def _rows(
         }
         vector = _embedding(library, record) if embeddings else None
         facts = _facts(library, record)
-        row = row_of(record, photos_dir / record.rel_path, facts, groups, vector, found)
+        path = photos_dir / record.rel_path if photos_dir else None
+        row = row_of(record, path, facts, groups, vector, found)
         if not groups or row.keys() - set(ALWAYS):
             yield row
 
