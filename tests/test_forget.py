@@ -206,7 +206,7 @@ def test_what_write_put_beside_a_photo_is_forgotten_too(kept):
     done = caption("forget", CANARY, "--photos-dir=photos", cwd=folder)
     assert done.returncode == 0
     assert f"({CANARY}.xmp): left as they are, and '" in done.stderr
-    assert " undo' cannot take it out any more" in done.stderr
+    assert " undo --photos-dir=photos' cannot take it out any more" in done.stderr
     left = [where for where in traces_in(folder, content) if "undo" in where]
     assert left == []
 
@@ -242,7 +242,7 @@ def undo_lines(folder):
 def test_a_sidecar_is_that_of_the_photo_whose_words_are_in_it(shared_stems, forgotten, sidecar):
     before = undo_lines(shared_stems)
     looked = caption("forget", forgotten, "--photos-dir=photos", "--dry-run", cwd=shared_stems)
-    assert f"write' put there ({sidecar}): " in looked.stderr
+    assert f"write --photos-dir=photos' put there ({sidecar}): " in looked.stderr
     done = caption("forget", forgotten, "--photos-dir=photos", cwd=shared_stems)
     assert done.returncode == 0, done.stderr
     assert undo_lines(shared_stems) == before - {(forgotten, sidecar)}

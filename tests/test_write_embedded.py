@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -419,7 +420,7 @@ def test_a_photo_that_a_batch_job_has_waits(here):
     ledger.intend(ledger.new_job_id(), [asked], [])
     ledger.close()
     done = write(here)
-    assert "batch collect' first" in done.stderr
+    assert re.search(r" batch collect .*--captions-jsonl=c\.jsonl' first", done.stderr)
     assert "1 photo left alone" in done.stderr
     assert photo.read_bytes() == before
     assert packet(here / "photos" / "b.png").text("dc:description") == "A square, b.png"

@@ -11,7 +11,7 @@ import inspect
 import shlex
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import Field, dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from picture_captioner.cli.program import program
+from picture_captioner.cli.program import program, repeat_flags
 from picture_captioner.cli.terminal import say, set_verbosity, show
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
 from picture_captioner.declaration import (
@@ -118,14 +118,19 @@ def suggested(flags: Flags, command: str, *more: str, without: Container[str] = 
     `report` is the other program. The password of a database server is in no command.
     """
     words = program("cluster_report") if command == "report" else [*program(), *command.split()]
-    words += [f"--config={flags.config}"] if flags.config else []
+    return shlex.join([*words, *given_for(flags, command, without), *more])
+
+
+def given_for(flags: Flags, command: str, without: Container[str] = ()) -> list[str]:
+    """The flags given here that a command takes, as they are typed."""
+    words = [f"--config={flags.config}"] if flags.config else []
     for name, one in declared(Settings).items():
         value = flags.given.get(name)
         if name == "library" and value:
             value = str(ServerAddress(value, ""))
         if name not in without and command.translate(_AS_FUNCTION) in one.flag.on.split():
             words += as_typed(name, value)
-    return shlex.join([*words, *more])
+    return words
 
 
 _AS_FUNCTION = str.maketrans(" -", "__")
@@ -153,6 +158,7 @@ def takes_flags(function: Callable[..., int]) -> Callable[..., int]:
         given = {name: _joined(value) for name, value in typed.items() if value is not None}
         given_flags = kind(given=given, **{one.name: values.pop(one.name) for one in flags})
         set_verbosity(quiet=given_flags.quiet, verbose=given_flags.verbose, yes=given_flags.yes)
+        repeat_flags(partial(given_for, given_flags))
         return function(flags=given_flags, **values)
 
     parameters = [

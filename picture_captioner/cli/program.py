@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-_LAUNCHERS = ("caption", "cluster_report")
+GROUPS = ("batch", "journal", "library", "maintain", "models", "people", "tags")
+"""Commands that may have another one behind them."""
+
+_SUGGESTED = re.compile(
+    rf"'(caption|cluster_report)\.py( (?:{'|'.join(GROUPS)}) [a-z-]+| [a-z][a-z-]*)?([^']*)'"
+)
+_repeated: list[Callable[[str], list[str]]] = []
+
+
+def repeat_flags(given_for: Callable[[str], list[str]]) -> None:
+    """Let the commands in messages have the flags given here that they take.
+
+    Args:
+        given_for: these flags, by the name of a command; `report` is the other program.
+    """
+    _repeated[:] = [given_for]
 
 
 def program(name: str = "caption") -> list[str]:
@@ -30,17 +47,27 @@ def program(name: str = "caption") -> list[str]:
     return ["python" if shutil.which("python") == sys.executable else sys.executable, script]
 
 
-def command(*words: str) -> str:
-    """A command of `caption.py` as this person would type it."""
-    return shlex.join([*program(), *words])
+def command(name: str, *more: str) -> str:
+    """A command of `caption.py` as this person would type it, with the flags given here."""
+    return shlex.join([*program(), *name.split(), *_given(name, " ".join(more)), *more])
+
+
+def _given(name: str, rest: str) -> list[str]:
+    """The flags given here that a command takes and does not have yet."""
+    given = [flag for given_for in _repeated if name for flag in given_for(name)]
+    return [flag for flag in given if flag.partition("=")[0] not in rest]
 
 
 def as_called(message: str) -> str:
     """The message with the commands in it as this person would type them.
 
-    Rooms below know no launcher: they write `'caption.py status'`.
+    Rooms below know neither launcher nor flags: they write `'caption.py status'`.
     """
-    for name in _LAUNCHERS:
-        if f"'{name}.py " in message:
-            message = message.replace(f"'{name}.py ", f"'{shlex.join(program(name))} ")
-    return message
+    return _SUGGESTED.sub(_as_typed, message)
+
+
+def _as_typed(suggestion: re.Match[str]) -> str:
+    launcher, words, rest = suggestion.groups("")
+    given = _given("report" if launcher == "cluster_report" else words.strip(), rest)
+    # Behind the rest: before it, they would part a command from what it is about.
+    return f"'{' '.join([shlex.join(program(launcher)) + words + rest, *map(shlex.quote, given)])}'"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import typer
 
 from picture_captioner.cli.caption_app import app
-from picture_captioner.cli.flags import Flags, suggested
-from picture_captioner.cli.program import as_called, program
+from picture_captioner.cli.flags import Flags, given_for, suggested
+from picture_captioner.cli.program import GROUPS, as_called, program
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,39 @@ def test_commands_in_messages_are_what_this_person_types(monkeypatch):
     )
     assert as_called("'cluster_report.py --out DIR'") == "'uv run cluster_report.py --out DIR'"
     assert as_called("caption.py is a file") == "caption.py is a file"
+
+
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [
+        ("see 'caption.py backends'.", "see 'caption backends --config=c.env'."),
+        (
+            "'caption.py batch adopt ID --photos-dir=q'",
+            "'caption batch adopt ID --photos-dir=q --config=c.env '--captions-jsonl=my c.jsonl''",
+        ),
+        (
+            "'caption.py models download minilm', or",
+            "'caption models download minilm --config=c.env --models-dir=m', or",
+        ),
+        (
+            "'cluster_report.py --out DIR'",
+            "'cluster-report --out DIR --config=c.env --photos-dir=p "
+            "'--captions-jsonl=my c.jsonl' --models-dir=m'",
+        ),
+        ("'caption.py --help'", "'caption --help'"),
+    ],
+)
+def test_they_have_the_flags_given_here_that_they_take(monkeypatch, written, typed):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/caption"])
+    given = {"captions_jsonl": "my c.jsonl", "models_dir": Path("m"), "photos_dir": Path("p")}
+    flags = Flags(given=given, config=Path("c.env"))
+    monkeypatch.setattr("picture_captioner.cli.program._repeated", [partial(given_for, flags)])
+    assert as_called(written) == typed
+
+
+def test_no_group_of_commands_is_forgotten():
+    commands = typer.main.get_command(app).commands
+    assert {name for name, one in commands.items() if hasattr(one, "commands")} == set(GROUPS)
 
 
 PACKAGE = Path(__file__).parent.parent.parent / "picture_captioner"

@@ -123,7 +123,7 @@ def _journal(settings: Settings) -> Iterator[Finding]:
             told = f"{count(index.records, 'record')} of {count(len(index.entries))} in {path}"
             if index.damage:
                 told += f", {count(len(index.damage), 'damaged line')}"
-                remedy = f"{command('journal', 'check')} names them"
+                remedy = f"{command('journal check')} names them"
                 yield Finding("broken", "journal", told, remedy)
             else:
                 yield Finding("ok", "journal", told)
@@ -239,7 +239,7 @@ def _models(settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", "model", f"{model.name} at {where}")
         else:
             about = f"{model.name} ({size(model.size)}, {model.purpose}) is not here"
-            yield Finding("absent", "model", about, command("models", "download", model.name))
+            yield Finding("absent", "model", about, command("models download", model.name))
 
 
 def _servers(settings: Settings) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +15,6 @@ from picture_captioner.cli.commands.pending import Job, with_pending
 from picture_captioner.cli.commands.process import Feed, run_stages
 from picture_captioner.cli.commands.run import Sharing, caption_pending
 from picture_captioner.cli.flags import Flags, words_in
-from picture_captioner.cli.program import program
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
@@ -81,8 +79,8 @@ def _check_redoing(flags: RunFlags, stages: Sequence[str]) -> None:
         return
     if others := [stage for stage in stages if stage != CAPTION]:
         raise UsageError(
-            f"{named} is about captions; '{shlex.join(program())} process --stage {others[0]} "
-            "--force' does a stage again, on one machine"
+            f"{named} is about captions; 'caption.py process --stage {others[0]} --force' does a "
+            "stage again, on one machine"
         )
     if not flags.since and (flags.force or flags.retry_status or flags.retry_only):
         raise UsageError(
