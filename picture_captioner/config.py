@@ -10,6 +10,7 @@ or BASE_URL stand there too, and one of them once went into every paid prompt.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import shlex
@@ -22,7 +23,7 @@ from urllib.parse import parse_qsl, unquote
 
 from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, UsageError, did_you_mean
-from picture_captioner.foreign_text import faults_of, keep_secret, keep_secrets_of
+from picture_captioner.foreign_text import faults_of, keep_secret, keep_secrets_of, read_regular
 from picture_captioner.settings import KEYS, DeclaredSettings, ServerAddress
 
 if TYPE_CHECKING:
@@ -231,8 +232,8 @@ def read_config(named: Path | None = None) -> ConfigFile:
     by_environment = os.environ.get(CONFIG_VARIABLE)
     path = named or (Path(by_environment) if by_environment else CONFIG_FILE)
     try:
-        with path.expanduser().open(encoding="utf-8-sig") as stream:
-            found = list(parse_stream(stream))
+        text = read_regular(path.expanduser()).decode("utf-8-sig")
+        found = list(parse_stream(io.StringIO(text, newline=None)))
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path.absolute()} is not UTF-8 text: {error}") from None
     except OSError as error:

@@ -236,6 +236,8 @@ def read_regular(path: Path) -> bytes:
         OSError: it cannot be read, or is a pipe or a device.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        status = os.fstat(file.fileno())
+        empty = os.path.samestat(status, os.stat(os.devnull))  # noqa: PTH116 - how one says: none
+        if not stat.S_ISREG(status.st_mode) and not empty:
             raise OSError(errno.EINVAL, "it is no regular file")
         return file.read()

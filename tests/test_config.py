@@ -301,6 +301,21 @@ def test_config_env_that_is_no_utf8_is_named(encoding, tmp_path):
     assert str(tmp_path / "config.env") in str(error.value)
 
 
+def test_config_env_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "config.env")
+    with pytest.raises(
+        ConfigurationError, match=r"cannot read .*config\.env: it is no regular file"
+    ):
+        load_settings()
+    with pytest.raises(UsageError, match=r"--config: cannot read .*config\.env: it is no regular"):
+        load_settings(Path("config.env"))
+
+
+def test_no_config_env_is_said_by_the_null_device(tmp_path):
+    Path("config.env").write_text("nonsense")
+    assert load_settings(Path(os.devnull)).file.lines == {}
+
+
 def test_config_env_that_is_a_directory_is_named(tmp_path):
     Path("config.env").mkdir()
     with pytest.raises(ConfigurationError, match=r"cannot read .*config\.env: Is a directory"):
