@@ -25,6 +25,8 @@ from benchmarks.page import performance_page
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "performance.md"
 KEPT = FOLDER.parent / ".benchmarks.json"
+APART = "\n## Measured apart\n"
+"""What stands below it on the page was written by hand, and stays."""
 LAST_WORDS = 2000
 """Characters that are shown of what a failed benchmark said."""
 
@@ -102,7 +104,8 @@ def _write_page(found: dict[str, Any], *, keep_others: bool) -> None:
     KEPT.write_text(json.dumps(kept, indent=1), "utf-8")
     findings = [kept[name] for name in names() if name in kept]
     page = performance_page("python -m benchmarks.run", this_machine(), findings)
-    PAGE.write_text(page, "utf-8")
+    _, apart, by_hand = PAGE.read_text("utf-8").partition(APART)
+    PAGE.write_text(page + apart + by_hand, "utf-8")
     print(f"wrote {PAGE.relative_to(FOLDER.parent)}")
 
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from benchmarks import run
 from benchmarks.contest import contest, rows
 from benchmarks.page import performance_page
 from benchmarks.read_text import wrong
@@ -343,3 +344,15 @@ def test_the_page_is_made_of_what_the_benchmarks_said():
     recorded = [json.loads(json.dumps(dict(zip(keys, one, strict=False)))) for one in said]
     machine = {"processor": "a quick one, 2 cores", "date": "2026-11-21"}
     assert performance_page("python -m benchmarks.run", machine, recorded) == PAGE
+
+
+def test_what_was_measured_apart_stays_on_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "FOLDER", tmp_path / "benchmarks")
+    monkeypatch.setattr(run, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(run, "KEPT", tmp_path / "kept.json")
+    run.PAGE.write_text(f"an older page\n{run.APART}\nby hand\n")
+    run._write_page({}, keep_others=False)
+    page = run.PAGE.read_text()
+    assert page.startswith("# Performance")
+    assert page.endswith("\n\n## Measured apart\n\nby hand\n")
+    assert run.APART in (ROOT / "docs" / "performance.md").read_text("utf-8")
