@@ -165,9 +165,7 @@ def batch_collect(flags: RunFlags) -> int:
 @batch_app.command("cancel")
 def batch_cancel(
     flags: RunFlags,
-    jobs: list[str] | None = typer.Argument(
-        None, metavar="JOB...", help="As 'batch list' has them."
-    ),
+    jobs: list[str] | None = typer.Argument(None, metavar="JOB", help="As 'batch list' has them."),
     everything: bool = switch("Every job that runs.", name="--all"),
 ) -> int:
     """Ask providers to stop jobs; what is answered by then is billed, and can be collected."""
@@ -214,7 +212,7 @@ tags_app = App(help="Tags, whoever gave them: list, rename, merge, delete.", no_
 
 
 TAG = typer.Argument(metavar="TAG", help="As 'tags list' prints it.")
-TAGS = typer.Argument(metavar="TAG...", help="Tags, as 'tags list' prints them.")
+TAGS = typer.Argument(metavar="TAG", help="Tags, as 'tags list' prints them.")
 
 
 @tags_app.command("list")

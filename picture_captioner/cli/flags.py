@@ -17,7 +17,7 @@ from types import NoneType
 from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from picture_captioner.cli.program import program, repeat_flags
 from picture_captioner.cli.terminal import say, set_verbosity, show
@@ -218,6 +218,7 @@ def _parameter(
         min=bounds.least if bounds else None,
         max=bounds.most if bounds else None,
         parser=_named_path if Path in {kind, *get_args(kind)} else None,
+        show_default=not told.endswith("]."),  # it is in the words
     )
     return inspect.Parameter(
         one.name,
@@ -288,17 +289,39 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write one section a panel, in the order in which they first appear."""
-        sections: dict[str, list[tuple[str, str]]] = {}
+        sections: _Sections = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 is_argument = parameter.param_type_name == "argument"
                 panel = getattr(parameter, "rich_help_panel", None)
                 title = "Arguments" if is_argument else panel or "Options"
-                sections.setdefault(title, []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+                name = record[0].split(" <")[0] if is_argument else record[0]  # without its type
+                sections.setdefault(title, []).append((name, record[1]))
+        _write(sections, formatter)
+
+
+class Group(TyperGroup):
+    """Commands in sections, each with its whole sentence: typer cuts it at the end of the line."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one section a panel, in the order in which they first appear."""
+        sections: _Sections = {}
+        for name in self.list_commands(ctx):
+            command = self.commands[name]
+            panel = getattr(command, "rich_help_panel", None) or "Commands"
+            sections.setdefault(panel, []).append((name, command.get_short_help_str(LONGEST_LINE)))
+        _write(sections, formatter)
+
+
+_Sections: TypeAlias = dict[str, list[tuple[str, str]]]
+LONGEST_LINE = 200
+
+
+def _write(sections: _Sections, formatter: Any) -> None:
+    for title, records in sections.items():
+        with formatter.section(title):
+            formatter.write_dl(records)
 
 
 class App(typer.Typer):
@@ -306,6 +329,7 @@ class App(typer.Typer):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(
+            cls=Group,
             pretty_exceptions_enable=False,
             rich_markup_mode=None,
             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -313,10 +337,10 @@ class App(typer.Typer):
         )
 
     def command(  # type: ignore[override]
-        self, name: str | None = None, cls: type[Command] = Command
+        self, name: str | None = None, cls: type[Command] = Command, panel: str | None = None
     ) -> Callable[[C], C]:
         """Make a command of a function; its name is the function's where none is given."""
-        register = super().command(name, cls=cls)
+        register = super().command(name, cls=cls, rich_help_panel=panel)
 
         def registered(function: C) -> C:
             register(takes_flags(function))

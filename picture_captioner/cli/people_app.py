@@ -17,9 +17,9 @@ maintain_app = App(
 
 DRY_RUN = switch("Say what would change, and change nothing.")
 PERSON = typer.Argument(metavar="ID", help="A person's id, or name if only one has it.")
-PERSONS = typer.Argument(metavar="ID...", help="Persons by id or name.")
+PERSONS = typer.Argument(metavar="ID", help="Persons by id or name.")
 FACE = typer.Argument(metavar="FACE", help="A face, as 'people show ID' prints it.")
-FACES = typer.Argument(None, metavar="FACE...", help="Faces, as 'people show ID' has them.")
+FACES = typer.Argument(None, metavar="FACE", help="Faces, as 'people show ID' has them.")
 
 
 @people_app.command("scan")
@@ -154,7 +154,7 @@ def people_not_this_person(flags: Flags, face: str = FACE, person: str = PERSON)
 @people_app.command("not-a-face")
 def people_not_a_face(
     flags: Flags,
-    faces: list[str] = typer.Argument(metavar="FACE...", help="Faces, as 'people show' has them."),
+    faces: list[str] = typer.Argument(metavar="FACE", help="Faces, as 'people show' has them."),
 ) -> int:
     """Say that it is no face, or nobody's: a statue, a poster."""
     from picture_captioner.cli.commands.people_decisions import refuse_faces
@@ -165,9 +165,7 @@ def people_not_a_face(
 @people_app.command("hide")
 def people_hide(
     flags: Flags,
-    persons: list[str] | None = typer.Argument(
-        None, metavar="ID...", help="Persons by id or name."
-    ),
+    persons: list[str] | None = typer.Argument(None, metavar="ID", help="Persons by id or name."),
     under: int | None = flag(
         "N", "Everybody unnamed with fewer faces.", name="--unnamed-under", least=1
     ),

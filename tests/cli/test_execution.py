@@ -30,8 +30,16 @@ def test_without_a_command_the_help_is_shown_in_lines(tmp_path, words):
     assert done.stdout == ""
     lines = done.stderr.splitlines()
     assert lines[0].startswith("Usage: ")
-    assert "Commands:" in lines
+    assert "Commands:" in lines or {"Captions:", "Finding photos:"} < {*lines}
     assert lines[-1].startswith("  "), "nothing after the last command"
+    assert not [line for line in lines[1:] if line.endswith("...")], "every sentence is whole"
+
+
+def test_help_says_each_default_once_and_what_is_named_without_its_type(tmp_path):
+    said = caption("run", "--help", cwd=tmp_path, COLUMNS="100").stdout
+    assert "Usage: caption.py run [OPTIONS] [DIR|PHOTO]...\n" in said
+    assert "\n  DIR|PHOTO  A folder with photos, or single ones.\n" in said
+    assert "at the usual price [10; bedrock 101]. [x>=1]" in " ".join(said.split(None))
 
 
 @pytest.mark.parametrize(
