@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
+import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import Field, dataclass, field
 from functools import cache, partial
@@ -272,14 +273,19 @@ def one_of(name: str, word: str, valid: Iterable[str]) -> str:
     return word
 
 
+_JOINERS = dict.fromkeys((0x200C, 0x200D))
+"""Of Persian and Indian names, and of emoji that are several people, the letters are held so."""
+
+
 def one_line(noun: str, text: str, longest: int) -> str:
     """A name or tag without what surrounds it.
 
     Raises:
         UsageError: it is none.
     """
-    cleaned = " ".join(text.split())
-    if not cleaned or len(cleaned) > longest or not cleaned.isprintable():
+    cleaned = unicodedata.normalize("NFC", " ".join(text.split()))
+    printable = cleaned.translate(_JOINERS)
+    if not printable or len(cleaned) > longest or not printable.isprintable():
         raise UsageError(f"a {noun} has 1 to {longest} printable characters")
     return cleaned
 

@@ -24,8 +24,8 @@ KINDS = (
     "member",  # person, faces: they were in the group when it got its name
     "not_person",  # person, face: this face is not that person's
     "not_face",  # face: no face at all, or nobody's
-    "must_link",  # faces: all of one person
-    "cannot_link",  # faces: two faces of different persons
+    "must_link",  # faces: all of one person; takes back that two of them are of different ones
+    "cannot_link",  # faces: two faces of different persons; takes back that these two are of one
     "apart",  # persons: two persons who are never one
     "merge",  # person, into: the one is the other
     "unmerge",  # person: the last merge of that person into another is as if it never was
@@ -185,9 +185,12 @@ class Decisions:
     def _must_link(self, line: Mapping[str, Any]) -> None:
         if faces := self._faces(line):
             self.must_link.append(tuple(faces))
+            self.cannot_link = {pair for pair in self.cannot_link if not pair <= {*faces}}
 
     def _cannot_link(self, line: Mapping[str, Any]) -> None:
-        self.cannot_link.add(frozenset(self._faces(line)))
+        pair = frozenset(self._faces(line))
+        self.cannot_link.add(pair)
+        self.must_link = [group for group in self.must_link if frozenset(group) != pair]
 
     def _carried(self, line: Mapping[str, Any]) -> None:
         """What was said of the faces of one content holds of another that is the same picture.

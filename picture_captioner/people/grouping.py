@@ -152,7 +152,11 @@ class _Finder:
             known = {p for p in firm or map(self.of_face.__getitem__, faces) if p is not None}
             if len(known) > 1:
                 named = " and ".join(sorted(self._called(p) for p in known))
-                self.violations.append(f"faces that must be one person's belong to {named}")
+                keys = " and ".join(self.keys[face] for face in faces)
+                self.violations.append(
+                    f"{keys} must be one person's and belong to {named}; that they are 'different' "
+                    "takes it back"
+                )
                 continue
             if any(frozenset(pair) in self.apart_faces for pair in combinations(faces, 2)):
                 self.violations.append(
@@ -355,11 +359,13 @@ class _Finder:
         """Pairs of persons that may be one, and were not joined."""
         owners, centroids = exemplars(self.persons, self.vectors, self.labels)
         found: dict[frozenset[str], Suggestion] = {}
+        photos = {who: {self.photos[f] for f in self.persons[who].faces} for who in {*owners}}
         for one, other, cosine in near_pairs(centroids, min(SUGGEST, same_group)):
             pair = frozenset((owners[one], owners[other]))
             if len(pair) == 2 and pair not in self.said.apart and pair not in found:
                 first, second = sorted(pair)
-                found[pair] = Suggestion(first, second, round(cosine, 4))
+                if photos[first].isdisjoint(photos[second]):  # else they are two
+                    found[pair] = Suggestion(first, second, round(cosine, 4))
         return list(found.values())
 
 

@@ -138,7 +138,27 @@ def test_a_contradiction_is_shown():
         {"kind": "confirm", "person": "two", "faces": [b]},
         {"kind": "must_link", "faces": [a, b]},
     )
-    assert people.violations == ["faces that must be one person's belong to one and two"]
+    [said] = people.violations
+    assert {a, b} <= {*said.split()}
+    assert "must be one person's and belong to one and two" in said
+
+
+def test_same_and_different_take_each_other_back():
+    a, b = KEYS[faces_of(0)[0]], KEYS[faces_of(1)[0]]
+    same, different = ({"kind": kind, "faces": [a, b]} for kind in ("must_link", "cannot_link"))
+    for rows, links, bars in (((same, different), 0, 1), ((different, same), 1, 0)):
+        said = Decisions.fold(rows)
+        assert (len(said.must_link), len(said.cannot_link)) == (links, bars)
+        assert found(*rows).violations == []
+
+
+def test_two_who_are_on_one_photo_are_no_question():
+    vectors = np.repeat(np.array([[1.0, 0.0], [0.8, 0.6]], np.float32), 2, axis=0)
+    keys = [f"{photo}:0,0,9,9" for photo in "abcd"]
+    labels = np.array([0, 0, 1, 1])
+    for photos, questions in (("abcd", 1), ("abca", 0)):
+        people = find_people(keys, [*photos], vectors, labels, Decisions(), same_group=0.99)
+        assert (len(people.persons), len(people.suggestions)) == (2, questions)
 
 
 faces = st.integers(0, FACES - 1).map(KEYS.__getitem__)

@@ -70,10 +70,13 @@ def index_of(journal: Path) -> JournalIndex:
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:
-    """The journal, for who writes to it."""
+    """The journal, for who writes to it; none is left behind where none was and none is written."""
     with Journal(path) as journal:
         say_all(journal.repairs, journal.index.warnings(path.name))
-        yield journal
+        try:
+            yield journal
+        finally:
+            journal.discard_if_unused()
 
 
 def library_there(settings: Settings) -> Library:

@@ -40,7 +40,7 @@ def forget_photos(
         raise UsageError("name the photos or folders to forget, or give --gone for deleted ones")
     settings = flags.settings()
     is_gone = _is_gone(settings) if gone else None
-    with open_journal(existing_journal(flags)) as journal:
+    with open_journal(_journal_or_none_yet(flags)) as journal:
         jobs = read_jobs(journal.path)
         known = {*journal.index.entries, *(path for job in jobs.values() for path in job.paths)}
         names = {name: _in_library(name, settings.photos_dir, known) for name in paths}
@@ -70,6 +70,16 @@ def forget_photos(
         forget_lines(journal, traces)
     _tell(traces, settings.photos_dir, out)
     return _refuse_unknown(names, traces.paths)
+
+
+def _journal_or_none_yet(flags: Flags) -> Path:
+    """The journal; where `people scan` alone was used there is none, and none is left behind."""
+    settings = flags.settings()
+    path, library = settings.captions_jsonl, settings.library_home
+    if isinstance(library, Path) and library.exists() and not path.exists():
+        say(f"There is no journal at {path}: forgetting what {library} and the files beside it say")
+        return path
+    return existing_journal(flags)
 
 
 def _refuse_unknown(names: Mapping[str, str], known: Collection[str]) -> int:

@@ -89,6 +89,7 @@ def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
     def rows(known: Known) -> list[Row]:
         made: list[Row] = []
         changed = 0
+        lines: dict[str, int] = {}
         for line, row in read:
             try:
                 person = known.person(row["id"].strip())
@@ -97,6 +98,8 @@ def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
                 hidden = _flag(row.get("hidden"), default=person.hidden)
             except UsageError as error:
                 raise UsageError(f"{path}, line {line}: {error}") from None
+            if (first := lines.setdefault(person.identity, line)) != line:
+                raise UsageError(f"{path}, line {line}: it is the person of line {first}")
             if hidden != person.hidden:
                 new += [
                     *([] if new else anchor(person)),

@@ -186,12 +186,19 @@ def unmerge_person(flags: Flags, text: str) -> int:
         if len(parts) != 1:
             which = f"name one of those who became part of it: {', '.join(parts)}"
             raise UsageError(f"{text}: {which if parts else 'nobody was merged into it'}")
-        gone, heir = parts[0], merged[parts[0]]
-        theirs, others = known.said.before_merge[gone]
-        say(f"{gone} is no longer part of {heir}; each has the faces and the name of before")
+        gone, heir = parts[0], known.said.person(parts[0])
+        # What was given to others since, by a split or another `unmerge`, stays with them.
+        theirs, others = (
+            {f for f in faces if known.said.person(known.said.holder.get(f, "")) == heir}
+            for faces in known.said.before_merge[gone]
+        )
+        say(
+            f"{gone} is no longer part of {merged[gone]}, and has {count(len(theirs), 'face')} of "
+            "before"
+        )
         members: list[Row] = [
             {"kind": "member", "person": person, "faces": sorted(faces)}
-            for person, faces in ((gone, theirs), (heir, others))
+            for person, faces in ((gone, theirs), (merged[gone], others))
             if faces
         ]
         return [{"kind": "unmerge", "person": gone}, *members]
@@ -255,7 +262,7 @@ def confirm_faces(flags: Flags, person: str, faces: Sequence[str]) -> int:
 
     def rows(known: Known) -> list[Row]:
         found = known.person(person)
-        chosen = [known.face(text) for text in faces] or found.faces
+        chosen = list(dict.fromkeys(map(known.face, faces))) or found.faces
         if not chosen:
             raise UsageError(f"{found.called} has no faces: name those to confirm")
         say(f"{count(len(chosen), 'face')} confirmed as {found.called}")

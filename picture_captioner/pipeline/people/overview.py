@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,12 +46,18 @@ class Overview:
     def find(self, text: str) -> list[PersonShown]:
         """Who has that id, or else that name, in any case."""
         exact = [p for p in self.persons if p.identity == text]
-        return exact or [p for p in self.persons if p.name.casefold() == text.casefold()]
+        name = folded_name(text)
+        return exact or [p for p in self.persons if folded_name(p.name) == name]
 
     def paths_of(self, faces: Iterable[Placed]) -> list[str]:
         """The photos with these faces, each once."""
         contents = dict.fromkeys(face.content_sha256 for face in faces)
         return sorted(path for content in contents for path in self.paths.get(content, ()))
+
+
+def folded_name(name: str) -> str:
+    """The same for one name in any case, its accents typed as they may be (a Mac's are apart)."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def overview(library: Library, said: Decisions) -> Overview:

@@ -14,7 +14,7 @@ from picture_captioner.library.store import Library
 from picture_captioner.metadata.told import NamedFace
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.people.faces import Box
-from picture_captioner.pipeline.people.overview import key_of
+from picture_captioner.pipeline.people.overview import folded_name, key_of
 
 Row = dict[str, object]
 
@@ -35,7 +35,7 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
         if line.get("kind") == "confirm" and line.get("origin")
         for face in line.get("faces") or ()
     }
-    persons = {one.name.casefold(): identity for identity, one in decisions.persons.items()}
+    persons = {folded_name(one.name): identity for identity, one in decisions.persons.items()}
     rows: list[Row] = []
     by_photo: dict[str, list[Placed]] = {}
     for face in library.faces.placed():
@@ -44,12 +44,12 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
     for content, named in found.items():
         for face, theirs in _pairs(by_photo.get(content, []), named):
             key = decisions.face(key_of(face))
-            identity = persons.get(theirs.name.casefold())
+            identity = persons.get(folded_name(theirs.name))
             decided = key in decisions.holder or key in decisions.not_faces
             if decided or (key, theirs.name) in known or (key, identity) in decisions.not_person:
                 continue
             if identity is None:
-                identity = persons[theirs.name.casefold()] = _identity(theirs.name)
+                identity = persons[folded_name(theirs.name)] = _identity(theirs.name)
                 rows.append({"kind": "name", "person": identity, "name": theirs.name})
             row: Row = {"kind": "confirm", "person": identity, "faces": [key]}
             rows.append(row | {"origin": theirs.source, "name_there": theirs.name})
@@ -87,4 +87,4 @@ def _holds(box: Box, other: Box) -> bool:
 
 def _identity(name: str) -> str:
     """The same on every machine, so that two people files agree."""
-    return "p" + hashlib.sha256(name.casefold().encode()).hexdigest()[:8]
+    return "p" + hashlib.sha256(folded_name(name).encode()).hexdigest()[:8]
