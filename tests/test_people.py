@@ -104,6 +104,15 @@ def test_nothing_is_there_yet(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+def test_who_has_scanned_is_not_told_to_scan(at_home, capsys):
+    with Library.open(at_home, pytest.fail) as library:
+        library.save_file("fir.jpg", 1, 1, content_of(0))
+        library.note_stage(content_of(0), "faces", "1")
+    for command in ("list", "cluster", "review"):
+        assert execute(["people", command]) == 0
+        assert "No faces in the 1 photo that" in capsys.readouterr().err
+
+
 def test_a_list_has_the_promised_form(people):
     found = listed(people)
     assert set(found) == {"persons", "unassigned"}
@@ -336,6 +345,12 @@ def test_a_damaged_people_file_loses_one_line_and_says_so(people, tmp_path):
         file.write(b'{"kind": "name", "person": 5}\n{"kind": "confirm"}\nnonsense\n{"kind": "na')
     code, out, err = people("list")
     assert (code, "Anna" in out, "line 5" in err) == (0, True, True)
+    with open(tmp_path / "people.jsonl", "ab") as file:
+        file.write(b"\nnonsense" * 90)
+    assert (people("list")[2].count("people.jsonl: "), "more lines" in people("list")[2]) == (
+        5,
+        True,
+    )
     assert people("name", "Anna", "Anna B.")[0] == 0
     assert "Anna B." in people("list")[1]
     assert (tmp_path / "people.jsonl").stat().st_mode & 0o777 == 0o600

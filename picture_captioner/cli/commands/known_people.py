@@ -26,6 +26,9 @@ from picture_captioner.pipeline.people.people_file import PeopleFile, read_decis
 from picture_captioner.pipeline.people.regrouping import Grouped, group_faces
 from picture_captioner.pipeline.people.rewritten import follow_rewritten
 
+FAULTS_TOLD = 3
+"""Of a file that is something else, such as a photo, hundreds of lines are no rows."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -117,14 +120,16 @@ def deciding(settings: Settings, *, dry_run: bool = False) -> Iterator[tuple[Lib
 def decisions_of(settings: Settings) -> Decisions:
     """What people.jsonl says; lines that say nothing are told."""
     said, damage = read_decisions(settings.people_path)
-    for fault in damage:
+    for fault in damage[:FAULTS_TOLD]:
         say(f"{settings.people_path.name}: {fault}")
+    if (more := len(damage) - FAULTS_TOLD) > 0:
+        say(f"{settings.people_path.name}: {count(more, 'more line')} like that")
     if said.unreadable:
         say(f"{settings.people_path.name}: {count(said.unreadable, 'row')} passed over")
     return said
 
 
-def group(library: Library, said: Decisions, settings: Settings, **how: Any) -> Grouped | None:
+def group(library: Library, said: Decisions, **how: Any) -> Grouped | None:
     """Group the faces; None, and a line, where there are none.
 
     Raises:
@@ -137,5 +142,13 @@ def group(library: Library, said: Decisions, settings: Settings, **how: Any) -> 
             f"it needs the package {error.name}: run {how_to_install('people')}"
         ) from error
     if grouped is None:
-        say(f"No faces in {settings.library_home}: find them with 'caption.py people scan'")
+        tell_no_faces(library, "caption.py people scan")
     return grouped
+
+
+def tell_no_faces(library: Library, scan: str) -> None:
+    """Say whether faces were looked for, else how."""
+    if looked := len(library.faces.looked_at()):
+        say(f"No faces in the {count(looked)} that '{scan}' looked at")
+    else:
+        say(f"No faces yet: find them with '{scan}'")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.cli.command_flags import ProcessFlags
-from picture_captioner.cli.commands.known_people import deciding, group, known_people
+from picture_captioner.cli.commands.known_people import deciding, group, known_people, tell_no_faces
 from picture_captioner.cli.commands.process import run_stages
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show, show_json
@@ -55,7 +55,7 @@ def cluster_faces(flags: Flags, *, rebuild: bool) -> int:
     else:
         with deciding(settings) as (library, file):
             _take_over_names(library, file)
-            grouped = group(library, file.said(), settings, rebuild=rebuild)
+            grouped = group(library, file.said(), rebuild=rebuild)
     if grouped is None:
         if flags.as_json:
             show_json(_counts(None))
@@ -134,9 +134,9 @@ def print_people(flags: Flags, *, hidden: bool) -> int:
                 photos = len(view.paths_of(person.faces))
                 faces = count(len(person.faces), "face")
                 show(person.identity, person.name or "-", faces, count(photos))
-    if not view.persons and not view.unassigned:
-        say(f"No faces yet: find them with '{suggested(flags, 'people scan')}'")
-    elif new:
+        if not view.persons and not view.unassigned:
+            tell_no_faces(known.library, suggested(flags, "people scan"))
+    if new:
         say(f"{count(new, 'face')} in no group yet: '{suggested(flags, 'people cluster')}'")
     elif view.unassigned:
         say(
@@ -212,7 +212,7 @@ def attributes_of(library: Library, person: PersonShown) -> dict[str, Any]:
 def print_review(flags: Flags) -> int:
     """List what a human should decide."""
     with known_people(flags) as known:
-        grouped = group(known.library, known.said, known.settings, dry_run=True)
+        grouped = group(known.library, known.said, dry_run=True)
         if grouped is None:
             if flags.as_json:
                 show_json({"faces": [], "persons": [], "suspicious": [], "violations": []})
@@ -264,7 +264,7 @@ def associate(flags: Flags, threshold: float | None, *, dry_run: bool) -> int:
         before = {
             (f.content_sha256, f.number): p.identity for p in known.view.persons for f in p.faces
         }
-        grouped = group(known.library, known.said, settings, same_group=threshold, dry_run=dry_run)
+        grouped = group(known.library, known.said, same_group=threshold, dry_run=dry_run)
     joined: dict[str, str] = {}
     if grouped is not None:
         gone = set(before.values()) - set(grouped.people.persons)

@@ -52,7 +52,7 @@ def decide(
             tell_changes(flags, rows)
             return ExitCode.DONE
         file.decide(*rows)
-        grouped = group(library, file.said(), settings)
+        grouped = group(library, file.said())
     violations = grouped.people.violations if grouped else []
     for violation in violations:
         say(f"Contradiction: {violation}")

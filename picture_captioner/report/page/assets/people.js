@@ -46,7 +46,7 @@ function showPeople(parent) {
   }
   const named = persons.filter((person) => person.name), others = persons.filter((person) => !person.name);
   const asked = raw.people.questions.length + raw.people.more;
-  const line = [named.length && `${number(named.length)} with a name`, others.length && `${number(others.length)} without`].filter(Boolean).join(", ");
+  const line = [named.length && `${number(named.length)} with a name`, others.length && `${number(others.length)} without${named.length ? "" : " a name"}`].filter(Boolean).join(", ");
   parent.append(heading("People", `${line}. Who is hidden is not shown.`,
     asked > 0 && el("a", { class: "button asks", href: "#view=review" }, `${plural(asked, "question")} for you`)));
   const items = named.map((person) => ({ kind: "person", person }));
