@@ -76,6 +76,14 @@ def test_written_seen_repeated_and_undone(here):
     assert json.loads(caption("undo", *HERE, "--all", "--json", cwd=here).stdout) == {}
 
 
+def test_only_captions_younger_than_a_time_that_they_name(here):
+    said = {"a.jpg": "2026-01-31T10:00:00Z", "b.jpg": "2026-02-01T10:00:00", "sub/c.jpg": "now"}
+    journal(here, {p: {"caption": "A cat", "created_at": when} for p, when in said.items()})
+    done = caption("write", *HERE, "--since=2026-02-01", "--json", cwd=here)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"written": 1, "kept": 1})
+    assert b"A cat" in (here / "photos" / "b.jpg.xmp").read_bytes()
+
+
 def test_words_of_a_shared_sidecar_go_along_with_ours(tmp_path):
     """Beside IMG_1.jpg.xmp some programs look into IMG_1.xmp no more."""
     draw(tmp_path / "photos" / "IMG_1.jpg", 1)

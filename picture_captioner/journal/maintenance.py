@@ -30,7 +30,7 @@ from picture_captioner.journal.reading import (
     parse_line,
     requests_without_price,
 )
-from picture_captioner.journal.record import Entry, parse_time, read_fields, to_json_line
+from picture_captioner.journal.record import Entry, read_fields, time_of, to_json_line
 from picture_captioner.journal.writing import Journal
 
 _MOST = (1 << 63) - 1
@@ -299,10 +299,8 @@ def _rank(fold: Fold[Entry]) -> tuple[bool, bool, bool, float]:
 
 
 def _when(entry: Entry) -> float:
-    try:
-        return parse_time(entry.created_at or "").timestamp()
-    except ValueError:
-        return 0.0
+    time = time_of(entry)
+    return time.timestamp() if time else 0.0
 
 
 def _write_merged(path: Path, new: list[_NewLine], winners: set[str]) -> None:

@@ -398,3 +398,11 @@ def parse_time(text: str) -> datetime:
     """
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def time_of(record: Record | Entry) -> datetime | None:
+    """When a record was written; None where another program wrote something else there."""
+    try:
+        return parse_time(record.created_at or "")
+    except ValueError:
+        return None

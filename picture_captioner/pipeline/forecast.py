@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from picture_captioner.backends.base import ExpectedTokens
 from picture_captioner.errors import CaptionerError, Usage
 from picture_captioner.image_loader.resizing import fitting
-from picture_captioner.journal.record import MOST_DOLLARS, Entry, is_count, parse_time
+from picture_captioner.journal.record import MOST_DOLLARS, Entry, is_count, time_of
 from picture_captioner.pipeline.asking.prices import Prices, Quote
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.selecting.selection import Identity
@@ -165,7 +165,7 @@ def read_dimensions(
 def photos_per_second(entries: Iterable[Entry], identity: Identity) -> float | None:
     """The speed of this backend and model in this journal; None when it has not run yet."""
     recent = _recent(entries, identity)
-    times = sorted(time for entry in recent if (time := _seconds(entry)) is not None)
+    times = sorted(time.timestamp() for time in map(time_of, recent) if time)
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     worked = [gap for gap in gaps if gap <= LONGEST_GAP_SECONDS]
     return len(worked) / sum(worked) if sum(worked) > 0 else None
@@ -191,10 +191,3 @@ def asked_alike(entries: Iterable[Entry], identity: Identity) -> list[Entry]:
 def _recent(entries: Iterable[Entry], identity: Identity) -> list[Entry]:
     own = (entry for entry in entries if identity.same_model(entry) and entry.copied_from is None)
     return heapq.nlargest(RECENT_RECORDS, own, key=lambda entry: entry.offset)
-
-
-def _seconds(entry: Entry) -> float | None:
-    try:
-        return parse_time(entry.created_at or "").timestamp()
-    except ValueError:
-        return None

@@ -25,7 +25,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.image_loader.formats import RAW_EXTENSIONS
 from picture_captioner.journal.reading import read_captions
-from picture_captioner.journal.record import Record, parse_time
+from picture_captioner.journal.record import Record, time_of
 from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.library.faces import Placed
 from picture_captioner.library.facts import PhotoFacts
@@ -116,7 +116,7 @@ def records_to_write(
     tags = TagDecisions.beside(journal)
     for record in map(tags.applied, read_captions(journal, index)):
         seen.add(record.rel_path)
-        young = younger is None or (record.created_at and parse_time(record.created_at) >= younger)
+        young = younger is None or ((made := time_of(record)) is not None and made >= younger)
         if young and takes(record.rel_path):
             taken += 1
             yield record

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from picture_captioner.errors import Status, UsageError, count
 from picture_captioner.journal.fold import Fold, is_real
 from picture_captioner.journal.reading import JournalIndex
-from picture_captioner.journal.record import Entry, parse_time
+from picture_captioner.journal.record import Entry, time_of
 from picture_captioner.pipeline.selecting.hints import Hints, Tags
 from picture_captioner.pipeline.selecting.walk import Photo, path_key
 
@@ -133,12 +133,7 @@ class SelectionRules:
 
     def is_younger(self, last: Entry) -> bool:
         """Whether the attempt was made after `--since`."""
-        if self.since is None or last.created_at is None:
-            return False
-        try:
-            return parse_time(last.created_at) >= self.since
-        except ValueError:
-            return False
+        return self.since is not None and (made := time_of(last)) is not None and made >= self.since
 
     def is_stale(self, photo: Photo, known: Fold[Entry]) -> bool:
         """Whether the caption is out of date in a way that the person asked about.
