@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, TypeAlias
@@ -21,6 +20,7 @@ from picture_captioner.backends.base import REJECTED, TOLD, Told
 from picture_captioner.errors import UsageError
 from picture_captioner.library.facts import PhotoFacts, Place
 from picture_captioner.metadata.told import Kind
+from picture_captioner.pipeline.selecting.path_filter import one_spelling
 
 FactsOf = Callable[[str, str], PhotoFacts | None]
 PlaceNames = Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]
@@ -150,13 +150,8 @@ class Hints:
         if not self:
             return ()
         by_content = self._by_content.get(content_sha256, ()) if content_sha256 else ()
-        tags = _merged(self._by_path.get(_nfc(rel_path), ()), by_content)
+        tags = _merged(self._by_path.get(one_spelling(rel_path), ()), by_content)
         return (*tags, *(self.context.told(rel_path, content_sha256) if self.context else ()))
-
-
-def _nfc(path: str) -> str:
-    """One spelling for a name: a Mac's disk says e and accent apart, a tagger on Linux together."""
-    return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
 class _Line(msgspec.Struct):
@@ -199,7 +194,7 @@ def _parsed(path: Path, number: int, data: bytes) -> _Line:
 def _add(line: _Line, by_path: dict[str, Tags], by_content: dict[str, Tags]) -> None:
     tags = tuple(_clean(tag, MAX_TAG_CHARACTERS) for tag in line.tags)
     if line.rel_path is not None:
-        rel_path = _nfc(line.rel_path)
+        rel_path = one_spelling(line.rel_path)
         by_path[rel_path] = _merged(by_path.get(rel_path, ()), tags)
     elif line.content_sha256 is not None:
         key = line.content_sha256.lower()

@@ -46,7 +46,7 @@ class PathFilter:
         """Whether the file passes."""
         if self._below and not f"{rel_path}/".startswith(f"{self._below}/"):
             return False
-        path = _nfc(rel_path)
+        path = one_spelling(rel_path)
         if self._exclude is not None and self._exclude.fullmatch(path):
             return False
         return self._include is None or self._include.fullmatch(path) is not None
@@ -56,10 +56,11 @@ class PathFilter:
         inside = f"{rel_dir}/".startswith(f"{self._below}/")
         if self._below and not inside and not self._below.startswith(f"{rel_dir}/"):
             return False
-        return self._exclude is None or not self._exclude.fullmatch(_nfc(rel_dir) + "/")
+        return self._exclude is None or not self._exclude.fullmatch(one_spelling(rel_dir) + "/")
 
 
-def _nfc(text: str) -> str:
+def one_spelling(text: str) -> str:
+    """A name in NFC: a Mac's disk says e and accent apart, a tagger on Linux together."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
@@ -68,7 +69,7 @@ def _compile(patterns: Sequence[str], flag: str) -> re.Pattern[str]:
     for pattern in patterns:
         below = "/.*" if pattern.endswith(("/", "/**")) else "(?:/.*)?"
         try:
-            regex = glob_regex(_nfc(pattern)) + below
+            regex = glob_regex(one_spelling(pattern)) + below
             re.compile(regex)
         except (ValueError, re.error) as error:
             raise UsageError(f"{flag} {pattern!r}: {error}") from error
