@@ -44,7 +44,7 @@ class Words(NamedTuple):
 
 
 def words(connection: Connection) -> Words:
-    """All of it."""
+    """What is known now of all contents."""
     named_tags = {key: [one.tag for one in found] for key, found in tags.given(connection).items()}
     for key, found in tags.of_faces(connection).items():
         named_tags.setdefault(key, []).extend(found)

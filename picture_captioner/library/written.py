@@ -44,7 +44,7 @@ class Written:
         return any(path in getattr(self, field.name) for field in fields(self))
 
     def scores(self) -> Scores:
-        """Of all together."""
+        """The sum for each photo over all places where the term is written."""
         whole = dict(self.captions)
         for scores in (self.pictures, self.told, self.tags):
             for path, score in scores.items():

@@ -86,7 +86,7 @@ def _within(shares: np.ndarray[Any, np.dtype[np.float64]], size: tuple[int, int]
 
 
 class BodiesHost:
-    """What the child hosts."""
+    """The model that finds bodies, as a child hosts it."""
 
     def __init__(self, detect: DFine, child: Child) -> None:
         self._detect, self._child = detect, child

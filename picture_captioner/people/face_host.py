@@ -68,7 +68,7 @@ def unpacked(fields: dict[str, Any]) -> FoundFace:
 
 
 class FacesHost:
-    """What the child hosts."""
+    """The models that find, recognise and guess the age of faces, as a child hosts them."""
 
     def __init__(
         self,

@@ -106,7 +106,7 @@ class Write(NamedTuple):
         return None if self.before is None else sha256(self.before)
 
     def row(self) -> dict[str, Any]:
-        """As a line."""
+        """The line of the undo file; `of` reads it."""
         line = {
             "id": self.identity,
             "run": self.run,

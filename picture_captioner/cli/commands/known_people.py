@@ -83,7 +83,7 @@ class Known:
         return found[0]
 
     def faces(self) -> Iterator[Placed]:
-        """All of them."""
+        """Every face of the library, whether it is somebody's or nobody's."""
         for person in self.view.persons:
             yield from person.faces
         yield from self.view.unassigned

@@ -70,7 +70,7 @@ class DispensableLibrary:
 
     @property
     def gone(self) -> bool:
-        """Whether it failed."""
+        """Whether the library failed, and is asked no more in this run."""
         return self._gone
 
     def check_room(self) -> None:

@@ -122,7 +122,7 @@ class FacesStage(_InAChild):
         return DETECTORS[-1], str(model_files(DETECTORS[-1], self.settings.models_dir)[0])
 
     def read(self, packed: Any, factor: float, size: tuple[int, int]) -> FoundFace:
-        """A face."""
+        """A face with its landmarks, its vector and what was guessed of it."""
         from picture_captioner.people.face_host import unpacked
 
         found = unpacked(packed)

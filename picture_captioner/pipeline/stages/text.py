@@ -22,7 +22,7 @@ class TextStage(Stage):
         self._reader = TextReader()
 
     def work(self, photos: Sequence[StagePhoto]) -> list[list[TextLine]]:
-        """The lines of each photo."""
+        """What is written in each photo, line by line; a broken one has none."""
         return [
             self._reader.read(photo.image) if photo.image is not None else [] for photo in photos
         ]
