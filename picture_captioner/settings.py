@@ -3,7 +3,7 @@
 A field of `DeclaredSettings` is the whole declaration. From it come the flag and
 its help (`cli/flags.py`), the name in config.env (the field's, in upper case) and in the
 environment, the check of the value (`config.py`), and the lines of config.env.example and
-docs/settings.md (`cli/settings_page.py`).
+docs/settings.md (`tests/settings_page.py`).
 """
 
 from __future__ import annotations

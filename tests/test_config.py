@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from picture_captioner.cli import settings_page
 from picture_captioner.config import Settings, load_settings, variable_of
 from picture_captioner.declaration import declared
 from picture_captioner.errors import ConfigurationError, UsageError
 from picture_captioner.settings import KEYS
+from tests import settings_page
 from tests.support import ROOT, caption, library
 
 SECRET = "sk-test-4711"
@@ -77,7 +77,7 @@ def test_the_example_file_sets_the_defaults_and_nothing_unknown():
 
 
 def test_the_example_file_and_the_page_are_made_from_the_declarations():
-    """`python -m picture_captioner.cli.settings_page` writes both."""
+    """`python -m tests.settings_page` writes both."""
     assert (ROOT / "config.env.example").read_text("utf-8") == settings_page.example()
     assert settings_page.table() in (ROOT / "docs" / "settings.md").read_text("utf-8")
 

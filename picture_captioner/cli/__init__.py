@@ -12,6 +12,5 @@ progress.py        the progress of a run
 interrupts.py      Ctrl+C, SIGTERM and SIGHUP
 logs.py            caption.log
 program.py         how the person called this program
-settings_page.py   config.env.example and the table in docs/settings.md
 quiet_start.py     Ctrl+C while the program loads
 """

@@ -1,6 +1,6 @@
 """config.env.example and the table in docs/settings.md, from the declarations.
 
-`python -m picture_captioner.cli.settings_page` in a checkout writes both; a test compares them.
+`python -m tests.settings_page` in a checkout writes both; a test compares them.
 """
 
 from __future__ import annotations
