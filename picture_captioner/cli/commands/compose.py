@@ -105,10 +105,10 @@ def make_backend(
     asked = replace(
         common,
         model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
+        base_url=flags.given.get("base_url") or common.base_url,
         options=registry.parse_options(kind, pairs, of_flags),
         notice=notice,
     )
-    asked = replace(asked, base_url=flags.given.get("base_url") or common.base_url)
     return _at_its_addresses(kind, asked, flags, settings)
 
 

@@ -48,7 +48,7 @@ class _Inputs(NamedTuple):
     photos_dir: Path | None
     walked: list[Photo]
     photos: list[ReportPhoto]
-    notes: tuple[str, ...]
+    notes: Sequence[str]
     follow_links: bool
     tags: TagDecisions
 
@@ -100,10 +100,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
-    from picture_captioner.cli.commands.report_inputs import (
-        moved_captions,
-        report_photos,
-    )
+    from picture_captioner.cli.commands.report_inputs import moved_captions, report_photos
 
     moved: dict[str, Entry] = {}
     photos_dir = None if flags.no_photos else settings.photos_dir
@@ -113,11 +110,11 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
             f"nothing to report on: no photos directory is set and {journal} is not there; "
             "give --photos-dir DIR or --captions-jsonl FILE"
         )
-    notes = () if photos_dir else ("made from the journal alone, without the photos",)
+    notes = [] if photos_dir else ["made from the journal alone, without the photos"]
     walked = _walk(flags, photos_dir, settings.follow_links) if photos_dir else []
     index = index_of(journal)
     if differing := of_another_library(walked, index):
-        notes = (f"{journal.name} seems to be another library's and is left out: {differing}",)
+        notes.append(f"{journal.name} seems to be another library's and is left out: {differing}")
         index = JournalIndex()
     wanted = PathFilter(flags.include or (), flags.exclude or ())
     known = [index.fold(path) for path in index.entries if wanted.takes_file(path)]
@@ -126,35 +123,27 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         there = [fold for fold in known if fold.last and fold.last.rel_path in found]
         moved = moved_captions(walked, index, known)
         if gone := len(known) - len(there) - len(moved):
-            notes = (*notes, f"{count(gone)} of the journal not there any more: left out")
+            notes.append(f"{count(gone)} of the journal not there any more: left out")
         if moved:
-            notes = (
-                *notes,
-                f"{count(len(moved))} moved since captioned; the next run records it, free",
+            notes.append(
+                f"{count(len(moved))} moved since captioned; the next run records it, free"
             )
         known = there
-    records = _records(journal, (fold.caption or fold.attempt for fold in known))
+    tags = TagDecisions.beside(journal)
+    records = _records(journal, tags, (fold.caption or fold.attempt for fold in known))
     now_at = {entry.rel_path: path for path, entry in moved.items()}
-    for record in _records(journal, moved.values()):
+    for record in _records(journal, tags, moved.values()):
         records.append(replace(record, rel_path=now_at[record.rel_path]))
     if suspect := sum(bool(record.extra.get("suspect")) for record in records):
         shown = suggested(flags, "search", "status:suspect")
-        notes = (*notes, f"{count(suspect, 'caption')} with what nobody told: '{shown}' shows them")
-    failed_since = _records(journal, (fold.last for fold in known if fold.redo_failed))
+        notes.append(f"{count(suspect, 'caption')} with what nobody told: '{shown}' shows them")
+    failed_since = _records(journal, tags, (fold.last for fold in known if fold.redo_failed))
     photos = report_photos(walked, records, failed_since)
-    return _Inputs(
-        photos_dir,
-        walked,
-        photos,
-        notes,
-        settings.follow_links,
-        TagDecisions.beside(journal),
-    )
+    return _Inputs(photos_dir, walked, photos, notes, settings.follow_links, tags)
 
 
-def _records(journal: Path, entries: Iterable[Entry | None]) -> list[Record]:
+def _records(journal: Path, tags: TagDecisions, entries: Iterable[Entry | None]) -> list[Record]:
     found = read_again(journal, (entry for entry in entries if entry is not None))
-    tags = TagDecisions.beside(journal)
     return [tags.applied(Record.from_mapping(fields)) for fields in found]
 
 
