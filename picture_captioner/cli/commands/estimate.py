@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from operator import methodcaller
-from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
-
-from PIL.Image import Image
+from typing import Any
 
 from picture_captioner.backends.base import CaptionBackend, ExpectedTokens
 from picture_captioner.backends.prompt import question
@@ -27,26 +23,19 @@ from picture_captioner.cli.commands.compose import (
 )
 from picture_captioner.cli.commands.estimate_table import rows
 from picture_captioner.cli.commands.files import index_of, photos_dir_of
-from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import shots_of
 from picture_captioner.cli.commands.photos import find_photos, spread
 from picture_captioner.cli.commands.rules import context_for, hints_for, rules_for
+from picture_captioner.cli.commands.trial import Trial, try_out
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import say, show_json, show_table
 from picture_captioner.config import Settings
-from picture_captioner.errors import (
-    BackendUnavailableError,
-    CaptionerError,
-    ExitCode,
-    FatalError,
-    count,
-)
+from picture_captioner.errors import ExitCode
 from picture_captioner.journal.reading import JournalIndex, read_again
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.store import Library
 from picture_captioner.pipeline.asking.prices import Prices
-from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.dedup import SameShots
 from picture_captioner.pipeline.forecast import (
     MAX_HEADERS,
@@ -60,7 +49,6 @@ from picture_captioner.pipeline.forecast import (
     read_dimensions,
 )
 from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
-from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
@@ -292,83 +280,3 @@ def _money(
 def _times(each: float | None, photos: int) -> float | None:
     """For all of them; dollars to a millionth, so that even a single photo's add up."""
     return None if each is None else round(each * photos, 6)
-
-
-class Trial(NamedTuple):
-    """Photos that were captioned, and the mean seconds that one took, decoding left out."""
-
-    photos: int
-    seconds: float
-
-
-def try_out(
-    backend: CaptionBackend,
-    settings: Settings,
-    photos_dir: Path,
-    photos: Sequence[Photo],
-    edge: int,
-) -> Trial:
-    """Caption these photos and forget the captions.
-
-    The first answer is not counted if there are others: a model is loaded for it. A model that
-    works in batches gets them all at once after it, another one by one.
-
-    Raises:
-        FatalError: the backend cannot be used, or had no answer at all.
-    """
-    where = f" to {backend.destination}" if backend.destination else ""
-    say(f"Trying {count(len(photos))}{where}: pixels and the prompt; nothing is recorded")
-    with_models(backend.check, settings.models_dir)
-    try:
-        images = _images(photos_dir, photos, edge, follow_links=settings.follow_links)
-        first, rest = images[:1], images[1:]
-        _answered(backend, first)
-        begun = time.monotonic()
-        done = _answered(backend, rest) if rest else _answered(backend, first)
-        seconds = time.monotonic() - begun
-    finally:
-        backend.close()
-    if not done:
-        raise BackendUnavailableError(f"{backend.name} captioned none of the photos tried")
-    return Trial(done, seconds / done)
-
-
-def _images(
-    photos_dir: Path, photos: Sequence[Photo], edge: int, *, follow_links: bool
-) -> list[Image]:
-    found = []
-    with Decoder(within=None if follow_links else photos_dir) as loader:
-        for photo in photos:
-            try:
-                loaded = loader.load(photos_dir / photo.rel_path, edge)
-            except FatalError:
-                raise
-            except CaptionerError as error:
-                say(f"{photo.rel_path} is not tried: {error}")
-                continue
-            if loaded.image is not None:
-                loaded.image.info["full_size"] = (loaded.width, loaded.height)
-                found.append(loaded.image)
-    return found
-
-
-def _answered(backend: CaptionBackend, images: Sequence[Image]) -> int:
-    """How many of them got a caption."""
-    done = 0
-    step = max(backend.batch_limit, 1)
-    for start in range(0, len(images), step):
-        some = images[start : start + step]
-        answers = backend.caption_batch(some, [()] * len(some))
-        for image, answer in zip(some, answers, strict=False):
-            try:
-                if isinstance(answer, CaptionerError):
-                    raise answer
-                asked = backend.settings
-                judge_answer(answer, asked.asked, image=image, prompt=asked.prompt)
-            except FatalError:
-                raise
-            except CaptionerError as error:
-                say(f"no caption: {error}")
-            else:
-                done += 1
-    return done
