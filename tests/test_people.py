@@ -487,6 +487,24 @@ def test_forget_takes_faces_and_decisions_along(people, home, tmp_path):
     assert "Anna" in people("list")[1], "who is on other photos too is not forgotten"
 
 
+def test_who_is_on_no_photo_any_more_is_forgotten_by_name_too(people, home, tmp_path):
+    if isinstance(home, ServerAddress):
+        return  # the other home is enough: people.jsonl is the same
+    anna, berta = listed(people)["persons"][:2]
+    people("name", anna["id"], "Anna")
+    people("name", berta["id"], "Berta")
+    first = content_of(int(anna["faces"][0]["rel_path"][:3]))
+    rewrite(home, anna["faces"][0]["rel_path"])
+    assert people("cluster")[0] == 0
+    photos = {face["rel_path"] for face in anna["faces"]}
+    assert not {face["rel_path"] for face in berta["faces"]} <= photos
+    done = caption("forget", *photos, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "people.jsonl").read_text()
+    assert ("Anna" in said, "Berta" in said, first in said) == (False, True, False)
+    assert "Anna" not in people("list")[1]
+
+
 def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, home, tmp_path):
     from picture_captioner.library.facts import PhotoFacts
     from picture_captioner.metadata.claims import Metadata

@@ -21,7 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from picture_captioner.cli.program import program, repeat_flags
-from picture_captioner.cli.terminal import say, set_verbosity, show
+from picture_captioner.cli.terminal import JOINERS, say, set_verbosity, show
 from picture_captioner.config import CONFIG_VARIABLE, Settings, load_settings
 from picture_captioner.declaration import (
     EVERY,
@@ -273,10 +273,6 @@ def one_of(name: str, word: str, valid: Iterable[str]) -> str:
     return word
 
 
-_JOINERS = dict.fromkeys((0x200C, 0x200D))
-"""Of Persian and Indian names, and of emoji that are several people, the letters are held so."""
-
-
 def one_line(noun: str, text: str, longest: int) -> str:
     """A name or tag without what surrounds it.
 
@@ -284,7 +280,7 @@ def one_line(noun: str, text: str, longest: int) -> str:
         UsageError: it is none.
     """
     cleaned = unicodedata.normalize("NFC", " ".join(text.split()))
-    printable = cleaned.translate(_JOINERS)
+    printable = "".join(character for character in cleaned if character not in JOINERS)
     if not printable or len(cleaned) > longest or not printable.isprintable():
         raise UsageError(f"a {noun} has 1 to {longest} printable characters")
     return cleaned

@@ -18,7 +18,8 @@ from picture_captioner.cli.program import as_called
 from picture_captioner.errors import OutputError
 from picture_captioner.foreign_text import without_secrets
 
-_ZERO_WIDTH_JOINER = "\u200d"  # holds emoji together; harmless
+JOINERS = frozenset("\u200c\u200d")
+"""They hold emoji together, and the letters of Persian and Indian names; harmless."""
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
 _LONGEST_LINE = 20_000
@@ -39,7 +40,7 @@ def safe(text: str) -> str:
     for character in text:
         category = unicodedata.category(character)
         marks = marks + 1 if category in _MARKS else 0
-        obeyed = category in _OBEYED and character != _ZERO_WIDTH_JOINER
+        obeyed = category in _OBEYED and character not in JOINERS
         if obeyed or marks > MARKS_IN_A_ROW:
             character = character.encode("unicode_escape").decode("ascii")
         shown.append(character)

@@ -49,6 +49,7 @@ def forget_photos(
         traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
         with Library.open(settings.library_home, say) as library:
             library.add_traces(traces, forgets)
+            traces.hashes |= _earlier(settings, traces) - {*library.known_files().values()}
             for path in sorted(traces.paths):
                 show(path)
             if traces.paths:
@@ -62,7 +63,7 @@ def forget_photos(
                 return _refuse_unknown(names, traces.paths)
             forget_clean_images(settings.library_path, traces.own_hashes)
             library.forget(traces.paths, traces.own_hashes, traces.own_captions)
-        _forget_people(settings, traces)
+            _forget_people(settings, traces, library)
         exiftool.remove(exiftool.work_folder(journal.path))  # a killed `write` left a copy there
         undo.UndoFile.forget(undo.undo_path(journal.path), traces.paths)
         _forget_in_jobs(journal.path, jobs, traces)
@@ -177,13 +178,23 @@ def _tell_what_is_written(
         say(f"{holds}: left as they are, and {cannot}", always=True)
 
 
-def _forget_people(settings: Settings, traces: Traces) -> None:
-    """Take the faces in these photos out of what was decided about people."""
+def _earlier(settings: Settings, traces: Traces) -> set[str]:
+    """The hashes that these photos had when something was decided about the people on them."""
+    if not settings.people_path.exists():
+        return set()
+    from picture_captioner.pipeline.people.people_file import PeopleFile
+
+    return PeopleFile.earlier(settings.people_path, traces.own_hashes)
+
+
+def _forget_people(settings: Settings, traces: Traces, library: Library) -> None:
+    """Take the faces in these photos, and who is on no other, out of what was decided."""
     if not settings.people_path.exists():
         return
     from picture_captioner.pipeline.people.people_file import PeopleFile
 
-    PeopleFile.forget(settings.people_path, traces.own_hashes)
+    shown = {face.person for face in library.faces.placed() if face.person}
+    PeopleFile.forget(settings.people_path, traces.own_hashes, shown)
 
 
 def _forget_in_jobs(journal: Path, jobs: Mapping[str, Job], traces: Traces) -> None:
