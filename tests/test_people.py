@@ -259,6 +259,7 @@ def test_the_unnamed_are_hidden_in_one_step(people):
     _, out, err = people("list")
     assert out.split("\t")[:2] == [anna["id"], "Anna"]
     assert f"{PEOPLE - 1} hidden" in err
+    assert people("list", "--all")[1].count("\thidden\n") == PEOPLE - 1
     people("cluster", "--rebuild")
     assert len(people("list")[1].splitlines()) == 1
     assert people("hide", "--unnamed-under", 1000, "--undo")[0] == 0

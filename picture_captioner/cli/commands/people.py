@@ -133,7 +133,8 @@ def print_people(flags: Flags, *, hidden: bool) -> int:
             for person in shown:
                 photos = len(view.paths_of(person.faces))
                 faces = count(len(person.faces), "face")
-                show(person.identity, person.name or "-", faces, count(photos))
+                marks = ["hidden"] if person.hidden else []
+                show(person.identity, person.name or "-", faces, count(photos), *marks)
         if not view.persons and not view.unassigned:
             tell_no_faces(known.library, suggested(flags, "people scan"))
     if new:

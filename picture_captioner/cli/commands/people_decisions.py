@@ -232,7 +232,7 @@ def split_person(flags: Flags, person: str, faces: Sequence[str]) -> int:
             keys = [key_of(face) for face in part]
             made.append({"kind": "confirm", "person": identity, "faces": keys})
             made.append({"kind": "apart", "persons": [found.identity, identity]})
-            say(f"{count(len(part), 'face')} of {found.called} are {identity} now")
+            say(f"{identity} has {count(len(part), 'face')} of {found.called} now")
         return made
 
     return decide(flags, rows)
