@@ -142,13 +142,13 @@ def group(library: Library, said: Decisions, **how: Any) -> Grouped | None:
             f"it needs the package {error.name}: run {how_to_install('people')}"
         ) from error
     if grouped is None:
-        tell_no_faces(library, "caption.py people scan")
+        tell_no_faces(library)
     return grouped
 
 
-def tell_no_faces(library: Library, scan: str) -> None:
+def tell_no_faces(library: Library) -> None:
     """Say whether faces were looked for, else how."""
     if looked := len(library.faces.looked_at()):
-        say(f"No faces in the {count(looked)} that '{scan}' looked at")
+        say(f"No faces in the {count(looked)} that 'caption.py people scan' looked at")
     else:
-        say(f"No faces yet: find them with '{scan}'")
+        say("No faces yet: find them with 'caption.py people scan'")

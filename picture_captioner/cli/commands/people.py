@@ -136,7 +136,7 @@ def print_people(flags: Flags, *, hidden: bool) -> int:
                 marks = ["hidden"] if person.hidden else []
                 show(person.identity, person.name or "-", faces, count(photos), *marks)
         if not view.persons and not view.unassigned:
-            tell_no_faces(known.library, suggested(flags, "people scan"))
+            tell_no_faces(known.library)
     if new:
         say(f"{count(new, 'face')} in no group yet: '{suggested(flags, 'people cluster')}'")
     elif view.unassigned:
