@@ -82,11 +82,16 @@ def one_request(
 ) -> Usage:
     """The usage of one request, without the counts that nobody reported.
 
+    Nor is an input of 0 tokens a report, since every request has a question: gateways send zeros
+    for what they do not count, and a price of them would be no price.
+
     Args:
         cached: of the input, read from a cache.
         written: of the input, written into a cache; `written_1h`, of these for an hour.
     """
     usage = Usage(requests=1)
+    if input_tokens == 0:
+        return usage
     if input_tokens is not None:
         usage["input_tokens"] = input_tokens
     if output_tokens is not None:

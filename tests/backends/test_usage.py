@@ -14,6 +14,7 @@ from picture_captioner.backends.anthropic_answer import read_answer as read_anth
 from picture_captioner.backends.bedrock import read_answer as read_bedrock
 from picture_captioner.backends.chat_answers import caption_from
 from picture_captioner.backends.gemini_protocol import read_answer as read_gemini
+from picture_captioner.backends.usage import one_request
 from picture_captioner.pipeline.asking.prices import Prices
 
 PRICED = {
@@ -212,3 +213,14 @@ def test_a_tier_is_priced_as_billed():
     assert flex == pytest.approx(usual / 2)
     unknown = READERS["openai"](openai(tier="tomorrows"))
     assert prices.cost(unknown.usage) is None
+
+
+@pytest.mark.parametrize("counted", [(0, 0), (0, 30), (0, None)])
+def test_an_input_of_nothing_is_no_count(counted):
+    """A gateway that counts nothing sent zeros: each photo was free, and --max-cost never held."""
+    assert one_request(*counted, cached=0) == {"requests": 1}
+
+
+def test_an_output_of_nothing_is_one():
+    counted = one_request(900, 0, None)
+    assert counted == {"requests": 1, "input_tokens": 900, "output_tokens": 0}
