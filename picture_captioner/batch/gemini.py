@@ -32,8 +32,9 @@ from picture_captioner.batch.service import (
 from picture_captioner.foreign_text import clean
 
 _ENDED = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"})
-_STATUS_OF = {3: 400, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
-"""gRPC's codes, which a line's error may have in place of a status."""
+_STATUS_OF = {3: 400, 7: 403, 8: 429, 9: 400, 11: 400, 14: 503, 16: 401}
+"""gRPC's codes, which a line's error may have in place of a status. No other is about the request:
+1 is cancelled, 4 too late, 10 aborted, 13 internal."""
 
 
 class GeminiJobs(BatchService):
@@ -105,8 +106,9 @@ class GeminiJobs(BatchService):
     def _failure(self, error: object) -> Answer:
         details = error if isinstance(error, dict) else {}
         code = details.get("code")
-        status = _STATUS_OF.get(code, code) if isinstance(code, int) else 500
-        return self.verdict(max(status, 400), "", clean(str(details.get("message") or ""), 300))
+        code = code if isinstance(code, int) else 0
+        status = code if code >= 400 else _STATUS_OF.get(code, 500)
+        return self.verdict(status, "", clean(str(details.get("message") or ""), 300))
 
     def cancel(self, remote_id: str) -> None:
         """Cancel the job."""
@@ -143,7 +145,8 @@ class GeminiJobs(BatchService):
             try:
                 yield
             except genai_errors.APIError as error:
-                if error.code in {403, 404} and "not" in str(error.message).lower():
+                said = str(error.message).lower()  # 403 for a file that may not be there, too
+                if error.code == 404 or (error.code == 403 and "not" in said):
                     raise JobGoneError(f"{self.host} does not have what was asked for") from None
                 raise
             except httpx2.RemoteProtocolError:

@@ -6,8 +6,13 @@ import shutil
 import time
 
 import pytest
+from pydantic import SecretStr
 
+from picture_captioner.backends.base import BackendSettings
+from picture_captioner.backends.gemini import GeminiBackend
+from picture_captioner.batch.gemini import GeminiJobs
 from picture_captioner.batch.ledger import add_up
+from picture_captioner.errors import ApiError, TransientError
 from tests.providers.batch_dialects import AnthropicBatches, GeminiBatches
 from tests.providers.loopback import Elsewhere
 
@@ -425,3 +430,16 @@ def test_a_journal_compacted_between_two_collects_has_each_answer_once(desk):
     (job,) = desk.jobs()
     costs = sum(record["cost_usd"] for record in desk.of_jobs())
     assert abs(costs - job["cost_usd"]) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [*((code, TransientError) for code in (1, 2, 4, 8, 10, 13, 14, 15, 429, 503, None, "4")),
+     *((code, ApiError) for code in (3, 9, 11, 400))],
+)  # fmt: skip
+def test_only_an_error_about_the_request_is_geminis_verdict_on_a_photo(code, kind):
+    """By gRPC's codes: what came too late (4) or was cancelled (1) was `bad_request` for good."""
+    jobs = GeminiJobs(GeminiBackend(BackendSettings(model="gemini", api_key=SecretStr("k"))))
+    answered = jobs.answered({"key": "a", "error": {"code": code, "message": "no"}})
+    jobs.close()
+    assert isinstance(answered.answer, kind)

@@ -446,7 +446,7 @@ class GeminiBatches(BatchServer):
         return Reply(self.as_lines(lines))
 
     def line(self, name: str, outcome: str, body: dict[str, Any]) -> dict[str, Any]:
-        codes = {"bad_request": 3, "busy": 8, "expired": 14}
+        codes = {"bad_request": 3, "busy": 8, "expired": 4}
         if outcome in codes:
             return {"key": name, "error": {"code": codes[outcome], "message": "no"}}
         return {"key": name, "response": self.content(outcome, body)}
