@@ -13,6 +13,7 @@ last of its answer, below everything else, at the socket (`keep_deadline`).
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
 import zlib
@@ -37,7 +38,14 @@ class AnswerHook:
         self._backend = backend
 
     def __call__(self, response: httpx2.Response) -> None:
-        """Tell the quotas, unpack and bound the body."""
+        """Tell the quotas, unpack and bound the body, and see to an error in an answer's place.
+
+        Raises:
+            httpx2.RemoteProtocolError: it was there before the question.
+        """
+        connection = response.extensions.get("network_stream")
+        if isinstance(connection, _Stream) and connection.asking:
+            raise httpx2.RemoteProtocolError(_TOO_EARLY, request=response.request)
         found = quotas(response.headers) if response.request.method == "POST" else ()
         tell = self._backend.on_rate_limit
         if found and tell is not None:
@@ -45,6 +53,45 @@ class AnswerHook:
         packing = response.headers.pop("content-encoding", "identity").strip().lower()
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _Bounded(response.stream, packing, self._backend.longest_answer)
+        if response.is_success and response.request.method == "POST":
+            response.status_code = _status_inside(response.read()) or response.status_code
+
+
+_TOO_EARLY = "an answer to nothing that was asked"
+"""A server (or a proxy) that answers one question twice would have each photo after it described
+by the caption of the one before."""
+
+_ANSWERS = frozenset({"choices", "candidates", "content"})
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""Anthropic's errors (platform.claude.com/docs/en/api/errors, read on 2026-11-28)."""
+
+
+def _status_inside(body: bytes) -> int | None:
+    """The status of an error that came with 200, as Google's and Anthropic's name it; else None."""
+    if b'"error"' not in body:
+        return None
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    error = found.get("error") if isinstance(found, dict) else None
+    if not isinstance(error, dict) or _ANSWERS & found.keys():
+        return None
+    if found.get("type") == "error":
+        return _STATUSES.get(str(error.get("type")))
+    status = error.get("code")
+    return status if isinstance(status, int) and 400 <= status < 600 else None
 
 
 class _Bounded(httpx2.SyncByteStream):
@@ -110,22 +157,25 @@ class _Network(httpcore2.SyncBackend):
 
 
 class _Stream(httpcore2.NetworkStream):
-    """A connection; the first write after a read begins a request."""
+    """A connection; the first write after a read begins a request.
+
+    `asking` is whether nothing was read since: an answer that is there by then was sent before.
+    """
 
     def __init__(self, stream: httpcore2.NetworkStream, seconds: float) -> None:
         self._stream = stream
         self._seconds = seconds
         self._until = 0.0
-        self._asking = False
+        self.asking = False
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not self._asking:
-            self._asking = True
+        if not self.asking:
+            self.asking = True
             self._until = time.monotonic() + self._seconds
         self._stream.write(buffer, self._left(timeout, httpcore2.WriteTimeout))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self._asking = False
+        self.asking = False
         return self._stream.read(max_bytes, self._left(timeout, httpcore2.ReadTimeout))
 
     def _left(self, timeout: float | None, overdue: type[httpcore2.TimeoutException]) -> float:

@@ -10,6 +10,7 @@ from typing import TypeGuard
 from anthropic.types import Message
 
 from picture_captioner.backends.base import Caption
+from picture_captioner.backends.finish import NOT_WHOLE, breaks_off
 from picture_captioner.backends.reasoning import without_reasoning
 from picture_captioner.backends.usage import count, name_in, one_request, total
 from picture_captioner.errors import ModelError, Usage
@@ -33,6 +34,8 @@ def read_answer(message: Message, requests: int = 1) -> Caption:
     _check_finished(getattr(message, "stop_reason", None), usage)
     raw = _text(message)
     text = without_reasoning(raw)
+    if text and getattr(message, "stop_reason", None) is None and breaks_off(text):
+        raise ModelError(NOT_WHOLE, code="unfinished", usage=usage)
     if not text:
         code = "reasoning" if raw.strip() else "empty"
         raise ModelError("the model returned no caption", code=code, usage=usage)
@@ -40,7 +43,7 @@ def read_answer(message: Message, requests: int = 1) -> Caption:
 
 
 def _check_finished(reason: object, usage: Usage) -> None:
-    if reason in ("end_turn", "stop_sequence"):
+    if reason in ("end_turn", "stop_sequence", None):  # None: a gateway leaves it out
         return
     if reason == "refusal":
         raise ModelError("the model refuses to describe this photo", code="refused", usage=usage)

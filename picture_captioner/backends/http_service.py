@@ -248,14 +248,15 @@ class Provider:
         """What an HTTP status means that says nothing special about this provider.
 
         Args:
-            status: 300 and above.
+            status: anything but success; without a `location` none leads elsewhere.
             headers: of the response; `retry-after` and `location` are read.
             text: the server's own words, as they came.
             retry_after: seconds to wait, if the body said so; the longer of it and the header wins.
         """
         said = self.says(text)
         if status < 400:
-            return self._redirected(headers.get("location", ""))
+            where = headers.get("location")
+            return self._redirected(where) if where else self.unreadable()
         if status in (401, 403):
             return self.denied(status, text)
         if status >= 500 or status not in _ABOUT_THE_REQUEST:

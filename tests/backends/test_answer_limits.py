@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import resource
 import socket
 import sys
@@ -20,7 +21,8 @@ from picture_captioner.backends.anthropic import AnthropicBackend
 from picture_captioner.backends.base import MAX_BODY_BYTES, BackendSettings
 from picture_captioner.backends.gemini import GeminiBackend
 from picture_captioner.backends.openai import OpenAIBackend
-from picture_captioner.errors import TransientError
+from picture_captioner.errors import AccessDeniedError, TransientError
+from tests.providers.contracts import contract
 from tests.providers.pictures import picture
 
 FAMILIES = [OpenAIBackend, AnthropicBackend, GeminiBackend]
@@ -125,3 +127,97 @@ def test_quotas_of_every_answer_reach_the_run(kind):
     assert raised.value.code == "rate_limit"
     ((quota,),) = told
     assert (quota.limit, quota.remaining, quota.seconds) == (100, 7, 1.5)
+
+
+WHOLE = {
+    OpenAIBackend: contract("openai").answer,
+    AnthropicBackend: contract("anthropic").answer,
+    GeminiBackend: contract("gemini").answer,
+}
+
+
+def request_read_from(lines):
+    """The first line of the next request; nothing of it is left in the connection."""
+    first, *headers = itertools.takewhile(lambda line: line.strip(), lines)
+    lengths = [line.split(b":")[1] for line in headers if line.lower().startswith(b"content-len")]
+    lines.read(int(lengths[0]))
+    return first
+
+
+class Twice(Pourer):
+    """Keeps its connections, and answers the first question of each twice."""
+
+    def __init__(self, answer):
+        super().__init__()
+        body = json.dumps(answer).encode()
+        self.answer = HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client, client.makefile("rb") as lines:
+                request_read_from(lines)
+                client.sendall(2 * self.answer)
+                self.sent += 1
+                lines.read()  # until it is closed: the next question comes by another connection
+
+
+@pytest.mark.parametrize("kind", FAMILIES, ids=lambda kind: kind.name)
+def test_an_answer_that_was_there_before_the_question_is_none(kind):
+    with Twice(WHOLE[kind]) as url:
+        key = SecretStr("sk-of-the-test")
+        settings = BackendSettings(model=kind.default_model, api_key=key, base_url=url, timeout=5)
+        backend = kind(settings)
+        try:
+            backend.caption(picture(), [])
+            with pytest.raises(TransientError, match="nothing that was asked") as raised:
+                backend.caption(picture(), [])
+            assert raised.value.code == "connection"
+            backend.caption(picture(), [])
+        finally:
+            backend.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside", "expected"),
+    [
+        (GeminiBackend, {"error": {"code": 429, "message": "busy"}}, "rate_limit"),
+        (GeminiBackend, {"error": {"code": 503, "message": "busy"}}, "http_503"),
+        (AnthropicBackend, {"type": "error", "error": {"type": "overloaded_error"}}, "http_529"),
+        (AnthropicBackend, {"type": "error", "error": {"type": "rate_limit_error"}}, "rate_limit"),
+        (OpenAIBackend, {"error": {"code": 502, "message": "busy"}}, "http_502"),
+        (AnthropicBackend, {"type": "error", "error": {"type": "of_another_kind"}}, "bad_answer"),
+        (GeminiBackend, {"error": {"code": 7, "message": "busy"}}, "bad_answer"),
+    ],
+)
+def test_an_error_that_came_with_200_is_what_it_says(kind, inside, expected):
+    head = HEAD + b"connection: close\r\n\r\n"
+    pourer = Pourer([head + json.dumps(inside).encode()])
+    with pourer as url, pytest.raises(TransientError) as raised:
+        ask(kind, url, timeout=5)
+    assert raised.value.code == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside"),
+    [
+        (GeminiBackend, {"error": {"code": 403, "message": "no"}}),
+        (AnthropicBackend, {"type": "error", "error": {"type": "authentication_error"}}),
+    ],
+)
+def test_a_rejected_key_that_came_with_200_ends_the_run(kind, inside):
+    head = HEAD + b"connection: close\r\n\r\n"
+    pourer = Pourer([head + json.dumps(inside).encode()])
+    with pourer as url, pytest.raises(AccessDeniedError):
+        ask(kind, url, timeout=5)
+
+
+@pytest.mark.parametrize("kind", FAMILIES, ids=lambda kind: kind.name)
+def test_a_status_that_leads_nowhere_is_no_redirect(kind):
+    pourer = Pourer([b"HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n"])
+    with pourer as url, pytest.raises(TransientError) as raised:
+        ask(kind, url, timeout=5)
+    assert raised.value.code == "bad_answer"

@@ -147,6 +147,11 @@ def test_an_answer_without_a_caption_is_billed_all_the_same(server, text, stop, 
     assert caught.value.usage == {"input_tokens": 1040, "output_tokens": 23, "requests": 1}
 
 
+def test_a_whole_sentence_is_believed_where_a_gateway_does_not_say_how_it_ended(server):
+    server.script.append(message("A dog on a beach.", None))
+    assert connect(server).caption(picture(), []).text == "A dog on a beach."
+
+
 @pytest.mark.parametrize("body", [{"id": "no message"}, {"content": "text"}, {"type": "error"}])
 def test_json_that_is_no_message_is_no_verdict(server, body):
     server.script.append(Reply(body))
