@@ -176,6 +176,31 @@ def test_what_no_photo_has_is_answered_by_the_nearest_or_by_what_there_is(here):
     assert said("unicorn", "camera:pixel", "--not=tag:hous") == []
 
 
+def test_where_a_photo_lay_before_is_left_out_while_any_is_there(tmp_path):
+    for number in (1, 2):
+        draw(tmp_path / "photos" / "old name" / f"{number}.jpg", seed=number)
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    (tmp_path / "photos" / "old name").rename(tmp_path / "photos" / "new name")
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+
+    def found(*flags, shown="picture"):
+        done = caption("search", shown, "--photos-dir=photos", *flags, cwd=tmp_path)
+        return {line.split("\t")[0] for line in done.stdout.splitlines()}, done.stderr
+
+    new, old = {"new name/1.jpg", "new name/2.jpg"}, {"old name/1.jpg", "old name/2.jpg"}
+    here, said = found()
+    assert here == new
+    (forget,) = re.findall(
+        "^2 that are not in photos left out .* then '(.*)' takes out", said, re.M
+    )
+    assert found("--all")[0] == new | old
+    gone, said = found(shown='"old name"')
+    assert gone == old, "nothing else is found"
+    assert "None of these is in photos" in said
+    assert caption(*shlex.split(forget)[2:], cwd=tmp_path).returncode == 0
+    assert found() == (new, "")
+
+
 def test_what_is_left_is_not_counted_as_shown_when_look_alikes_are_left_out(tmp_path):
     for number in range(25):
         draw(tmp_path / "photos" / f"{number}.png", seed=number)

@@ -50,11 +50,13 @@ class Lookups:
         persons: the contents that show who is called so; a `UsageError` for a name nobody has.
         tags: what a stored tag is called now, None if it was deleted.
         words_vector: identity and vector of the words, in the space of stored pictures.
+        is_there: whether a photo still lies where the library knows it.
     """
 
     persons: PersonContents | None = None
     tags: TagName | None = None
     words_vector: tuple[str, NDArray[np.float32]] | None = None
+    is_there: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What a search found; `folded` look like others, `more` were beyond the limit."""
+    """What a search found; `folded` look like others, `more` were beyond the limit.
+
+    `gone` are not there any more: left out if any is there, else they are the photos.
+    """
 
     photos: Sequence[Hit] = ()
     folded: int = 0
     more: int = 0
+    gone: int = 0
 
 
 _NEAREST = 1000
@@ -129,8 +135,10 @@ class Search:
             paths.sort(key=lambda path: self._row(path).taken_at or "", reverse=True)
         if len(paths) > _MANY and (limit is None or limit > _MANY):
             self._read_all_rows()
-        kept, folded, more = self._unfolded(paths, limit, fold=fold)
-        return Hits([self._hit(path, scores[path]) for path in kept], folded, more)
+        kept, folded, more, gone = self._unfolded(paths, limit, self._lookups.is_there, fold=fold)
+        if gone and not kept:  # all were deleted, or it is another library's folder
+            kept, folded, more, _ = self._unfolded(paths, limit, None, fold=fold)
+        return Hits([self._hit(path, scores[path]) for path in kept], folded, more, gone)
 
     def rel_paths(self) -> Iterator[str]:
         """The paths of all photos for which everything holds."""
@@ -227,19 +235,31 @@ class Search:
         return list(islice(ranking, near))
 
     def _unfolded(
-        self, paths: Sequence[bytes], limit: int | None, *, fold: bool
-    ) -> tuple[list[bytes], int, int]:
-        """The first of `paths` that do not look alike, how many did, how many were left."""
+        self,
+        paths: Sequence[bytes],
+        limit: int | None,
+        is_there: Callable[[str], bool] | None,
+        *,
+        fold: bool,
+    ) -> tuple[list[bytes], int, int, int]:
+        """The first of `paths` that do not look alike and are there.
+
+        And how many looked alike, how many were left, and how many are gone.
+        """
         kept: list[bytes] = []
+        gone = 0
         looks = Looks(self._structure)
         for place, path in enumerate(paths):
             if len(kept) == limit:
                 more = sum(path not in self._endless for path in paths[place:])
-                return kept, place - len(kept), more
+                return kept, place - len(kept) - gone, more, gone
+            if is_there and not is_there(from_key(path)):
+                gone += 1
+                continue
             row = self._row(path) if fold else None
             if row is None or not looks.known(row.content, row.hash):
                 kept.append(path)
-        return kept, len(paths) - len(kept), 0
+        return kept, len(paths) - len(kept) - gone, 0, gone
 
     def _structure(self, content: bytes) -> Structure | None:
         row = self._connection.execute(

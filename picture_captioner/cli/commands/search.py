@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -193,6 +194,7 @@ def _find(
             persons=partial(_contents_of_person, library, journal),
             tags=tags,
             words_vector=_vector(library, words, embedder) if embedder else None,
+            is_there=None if flags.all_ else _is_there(flags.settings().photos_dir),
         ),
         by_date=flags.sort == "date",
         fold=not flags.all_,
@@ -201,6 +203,13 @@ def _find(
     taken = (year for year in years if any(library.select(Selection((checked("date", year),)))))
     hints = [f"For photos taken in {year}: {_taken_in(year, selection, flags)}" for year in taken]
     return found, hints if found.photos else [*hints, *_what_there_is(library, selection, tags)]
+
+
+def _is_there(folder: Path | None) -> Callable[[str], bool] | None:
+    """Whether a photo lies in the photos directory; None where that is not at hand."""
+    if folder is None or not folder.is_dir():
+        return None
+    return lambda rel_path: os.path.lexists(folder / rel_path)
 
 
 def _what_there_is(library: Library, selection: Selection, name: TagName) -> Iterator[str]:
@@ -305,12 +314,26 @@ def _tell(found: Hits, selection: Selection, flags: SearchFlags, settings: Setti
         say(f"Nothing found for {selection}")
     elif selection.looked_for and not any(hit.all_words for hit in hits):
         say("No caption has all of these words; these have some of them")
+    if found.gone and folder:
+        _tell_gone(found, flags, folder)
     if found.folded:
         say(f"{count(found.folded, 'near-duplicate')} of these left out; --all shows them")
     if found.more and flags.limit is None:
         # Look-alikes among them are not told apart before they are shown.
         most = "" if flags.all_ else "Up to "
         say(f"{most}{count(found.more, 'more photo')}; --limit N shows more")
+
+
+def _tell_gone(found: Hits, flags: SearchFlags, folder: Path) -> None:
+    """Photos that were moved or deleted. A run comes first: it takes the captions along, unpaid."""
+    ways = (
+        f"'{suggested(flags, 'run')}' finds what was moved, then "
+        f"'{suggested(flags, 'forget', '--gone')}' takes out what is gone"
+    )
+    if os.path.lexists(folder / found.photos[0].rel_path):
+        say(f"{found.gone:,} that are not in {folder} left out (--all shows them): {ways}")
+    else:
+        say(f"None of these is in {folder}, which may be another library's: {ways}")
 
 
 def _as_mapping(hit: Hit, folder: Path | None) -> dict[str, object]:
