@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 
@@ -208,6 +209,23 @@ def test_answers_that_were_deleted_are_paid_for_again_only_on_a_persons_word(des
     assert "11 photos pending again" in desk.said
     assert desk.run("run") == 0
     assert len(desk.records()) == 12
+
+
+def test_answers_that_are_gone_when_they_are_fetched_are_told_with_the_way_on(desk):
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    (job,) = desk.jobs()
+    desk.server.gone = True
+    assert desk.run("batch", "collect") == 69, desk.said
+    assert re.search(rf"batch ignore .*{job['job']}' makes its photos pending again", desk.said)
+    assert not desk.of_jobs()
+
+
+def test_one_text_for_all_photos_of_a_job_is_told(desk):
+    """A run would end at the eighth: the model does not see its photos."""
+    desk.server.answer = lambda outcome, body: "A beautiful scene, full of colour and light."
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    assert "11 photos in a row have one and the same caption" in desk.said
 
 
 # --- who gets the key ---------------------------------------------------------------------------

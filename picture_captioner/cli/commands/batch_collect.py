@@ -8,6 +8,7 @@ from picture_captioner.batch.ledger import Job, JobState, to_ask_again
 from picture_captioner.batch.service import JobGoneError, ResultsCutError
 from picture_captioner.cli.commands.batch import asking, flags_as, open_ledger, services_of
 from picture_captioner.cli.commands.compose import settings_for
+from picture_captioner.cli.commands.journal import Repeats
 from picture_captioner.cli.commands.pending import with_pending
 from picture_captioner.cli.commands.run import caption_pending
 from picture_captioner.cli.flags import one_of, suggested
@@ -15,6 +16,7 @@ from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import dollars, say
 from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, count
+from picture_captioner.journal.reading import read_job
 from picture_captioner.journal.writing import Journal
 
 _MENDED_BY_ASKING = frozenset(
@@ -45,9 +47,12 @@ def collect_ended(flags: RunFlags) -> int:
                     except (ResultsCutError, JobGoneError) as error:
                         stuck.append(str(error))
                         say(f"Job {job.id} is not collected: {error}", always=True)
+                        if isinstance(error, JobGoneError):
+                            _tell_way_on(flags, job)
                         continue
                     if job.state is JobState.ENDED:
                         _tell_collected(job, found)
+                        _tell_repeats(journal, job)
                         failed[job.id] = found.failed
         jobs = ledger.jobs()
     running = sum(job.is_out and job.state is not JobState.ENDED for job in jobs.values())
@@ -75,6 +80,27 @@ def _tell_collected(job: Job, found: Collected) -> None:
         say(f"  the provider says: {problem}")
         if "token" in str(problem).lower():
             say("  --job-tokens N keeps jobs within what your account's tier lets wait")
+
+
+def _tell_way_on(flags: RunFlags, job: Job) -> None:
+    ignore = suggested(flags, "batch ignore", job.id)
+    say(
+        f"If the answers are deleted there, '{ignore}' makes its photos pending again, which pays "
+        "for them again",
+        always=True,
+    )
+
+
+def _tell_repeats(journal: Journal, job: Job) -> None:
+    """A run would have stopped at a model that does not see its photos; a job's answers are paid.
+
+    None is withdrawn: without the pixels a burst looks the same.
+    """
+    repeats = Repeats()
+    for record in read_job(journal.path, job.id):
+        if record.caption:
+            repeats.see(record)
+    repeats.tell()
 
 
 def _repair(

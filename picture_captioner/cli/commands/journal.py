@@ -104,7 +104,7 @@ def recheck_journal(flags: Flags, *, dry_run: bool) -> int:
     """
     path = existing_journal(flags)
     found: Counter[str] = Counter()
-    repeats = _Repeats()
+    repeats = Repeats()
     with contextlib.ExitStack() as held:
         journal = None if dry_run else held.enter_context(Journal(path))
         index = read_index(path) if journal is None else journal.index
@@ -129,7 +129,7 @@ def recheck_journal(flags: Flags, *, dry_run: bool) -> int:
 _READ_AT_ONCE = 10_000
 
 
-def _judged(record: Record, repeats: _Repeats) -> Record | None:
+def _judged(record: Record, repeats: Repeats) -> Record | None:
     """The line that withdraws the caption, if it is none."""
     fault = fault_in(record.caption, record.extra)
     if fault is None:
@@ -138,7 +138,7 @@ def _judged(record: Record, repeats: _Repeats) -> Record | None:
     return record.withdrawal(RecordError.of(fault), fault.status)
 
 
-class _Repeats:
+class Repeats:
     """Captions of different photos, one after the other, that say the same.
 
     They are told and not withdrawn: without the pixels, a burst cannot be told from a model that
@@ -161,20 +161,22 @@ class _Repeats:
             self._contents.add(record.content_sha256)
             self.runs[-1].append(record.rel_path)
 
-    def long(self) -> list[list[str]]:
-        """The paths of each long enough run of photos with one text."""
-        return [run for run in self.runs if len(run) >= SAME_IN_A_ROW]
+    def tell(self) -> None:
+        """Say of each long enough run of photos with one text that it is one."""
+        for run in self.runs:
+            if len(run) >= SAME_IN_A_ROW:
+                say(
+                    f"{len(run):,} photos in a row have one and the same caption ({run[0]} to "
+                    f"{run[-1]}): if they look nothing alike, the model did not see them; "
+                    "--files-from LIST --force captions them again",
+                    always=True,
+                )
 
 
 def _tell_recheck(
-    path: Path, found: Counter[str], answers: int, repeats: _Repeats, *, dry_run: bool
+    path: Path, found: Counter[str], answers: int, repeats: Repeats, *, dry_run: bool
 ) -> None:
-    for run in repeats.long():
-        say(
-            f"{len(run):,} photos in a row have one and the same caption ({run[0]} to {run[-1]}): "
-            "if they look nothing alike, the model did not see them; --files-from LIST --force "
-            "captions them again"
-        )
+    repeats.tell()
     if not found:
         say(f"Every one of {count(answers, 'caption')} in {path} would be accepted today")
         return
