@@ -75,8 +75,10 @@ def test_not_json_twice_and_then_good_costs_three_requests(tmp_path, server):
     assert (
         server.captions_asked()[1].json["messages"] != server.captions_asked()[0].json["messages"]
     ), "the fault is named"
+    assert "\n        1 of them asked about again, 3 requests in all: " in done.stderr
     draw(tmp_path / "photos" / "2.jpg", seed=2)
-    run(tmp_path, server, "--fields=tags")
+    done = run(tmp_path, server, "--fields=tags")
+    assert "asked about again" not in done.stderr
     single = records(tmp_path / "captions.jsonl")[-1]
     assert single["requests"] == 1
     assert record["cost_usd"] == pytest.approx(3 * single["cost_usd"])

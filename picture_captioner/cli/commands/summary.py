@@ -66,6 +66,12 @@ def _tell_outcomes(outcomes: Outcomes, backend: CaptionBackend, total: int, seco
     if any(who != first for who in outcomes.answers):  # a fallback was asked
         for who, number in outcomes.answers.most_common():
             say(f"  {number:>7,} by {who}")
+    if outcomes.again:
+        requests = sum(each * photos for each, photos in outcomes.again.items())
+        say(
+            f"  {outcomes.again.total():>7,} of them asked about again, {requests:,} requests in "
+            "all: an answer did not come or did not fit what was asked for"
+        )
     if outcomes.outside:
         total, words = outcomes.outside.total(), outcomes.outside.most_common(REASONS_NAMED)
         done = "left out" if backend.settings.vocabulary_mode == "strict" else "kept"

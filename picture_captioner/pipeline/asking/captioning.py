@@ -215,7 +215,8 @@ class Captioning:
             self._recorder.captioned(captioned)
             service.concurrency.succeeded(c.spent for c in cases if isinstance(c.answer, Caption))
             self._recorder.failed(service.breaker.succeeded())
-            self._outcomes.answered(str(service.chosen), len(captioned))
+            requests = [c.record.requests or 1 for c in captioned]
+            self._outcomes.answered(str(service.chosen), requests)
             for case in cases:
                 if isinstance(case.answer, Caption):
                     self._outcomes.count_outside(case.answer.fields.get(OUTSIDE, ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -83,6 +83,7 @@ class Outcomes:
         self.failures: list[FailedPhoto] = []
         self.mended: list[str] = []
         self.answers: Counter[str] = Counter()
+        self.again: Counter[int] = Counter()
         self.outside: Counter[str] = Counter()
         self._reporter = reporter
         self._lock = threading.Lock()
@@ -113,10 +114,11 @@ class Outcomes:
             "next run asks about them again"
         )
 
-    def answered(self, who: str, photos: int) -> None:
-        """Count who captioned."""
+    def answered(self, who: str, requests: Sequence[int]) -> None:
+        """Count who captioned; `requests` are how many each photo took."""
         with self._lock:
-            self.answers[who] += photos
+            self.answers[who] += len(requests)
+            self.again.update(number for number in requests if number > 1)
 
     def count_outside(self, tags: Iterable[str]) -> None:
         """Count tags that are not in the vocabulary."""
