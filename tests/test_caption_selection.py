@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
+from itertools import pairwise
 
 import pytest
 
@@ -79,6 +81,23 @@ def test_stale_content_asks_only_for_what_really_changed(photos, tmp_path, plugi
     assert done.returncode == 0
     assert requests(tmp_path) == 7
     assert "1 unchanged" in done.stderr
+
+
+def test_photos_that_were_numbered_anew_keep_their_captions(photos, tmp_path, plugin):
+    """The first is deleted, each other one gets the name before: nobody is asked again."""
+    run_service(tmp_path, plugin, "--photos-dir", photos)
+    before = {r["content_sha256"]: r["caption"] for r in records(tmp_path / "captions.jsonl")}
+    names = sorted(photos.rglob("*.jpg"))
+    for old, new in pairwise(names):
+        new.replace(old)
+    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--stale=content")
+    assert (done.returncode, requests(tmp_path)) == (0, 6), done.stderr
+    assert "5 kept the caption they had before they were moved" in done.stderr
+    known = effective(tmp_path / "captions.jsonl")
+    for name in names[:-1]:
+        content = hashlib.sha256(name.read_bytes()).hexdigest()
+        record = known[name.relative_to(photos).as_posix()]
+        assert (record["content_sha256"], record["caption"]) == (content, before[content])
 
 
 def test_a_corrupt_photo_that_was_replaced_is_stale(photos, tmp_path, plugin):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -27,6 +28,17 @@ def journal(folder, captions):
         for path, fields in captions.items()
     ]
     (folder / "c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def sha(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def facts_of(path):
+    status = path.stat()
+    return {
+        "content_sha256": sha(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns,
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -224,6 +236,30 @@ def test_photos_that_were_numbered_anew_are_found_by_their_content(tmp_path, to)
     assert list(contents(tmp_path).values()) == before[1:]
     assert undone.returncode == 66, "1.jpg may come back"
     assert caption("undo", *HERE, "--all", "--give-up", cwd=tmp_path).returncode == 0
+
+
+def test_no_photo_gets_the_caption_of_one_that_it_replaced(tmp_path):
+    """Whose bytes the journal knows gets its own; what only got other metadata keeps it."""
+    photos = tmp_path / "photos"
+    for number in range(1, 6):
+        draw(photos / f"{number}.jpg", number)
+    draw(photos / "rated.jpg", 7)
+    said = {f.name: {"caption": f"Picture {f.stem}", **facts_of(f)} for f in photos.iterdir()}
+    journal(tmp_path, said)
+    assert caption("process", *HERE, "--stage=normalize", cwd=tmp_path).returncode == 0
+    numbered_anew(photos)
+    draw(photos / "3.jpg", 30)
+    draw(photos / "rated.jpg", 7, xmp=XmpPacket().to_bytes())
+    done = caption("write", *HERE, "--json", cwd=tmp_path)
+    assert json.loads(done.stdout) == {"written": 4, "changed": 1, "gone": 1}, done.stderr
+    assert "run --photos-dir=photos --captions-jsonl=c.jsonl --stale=content" in done.stderr
+    written = {name: XmpPacket(data) for name, data in contents(tmp_path).items() if ".xmp" in name}
+    assert {name: packet.text("dc:description") for name, packet in written.items()} == {
+        "photos/1.jpg.xmp": "Picture 2",
+        "photos/2.jpg.xmp": "Picture 3",
+        "photos/4.jpg.xmp": "Picture 5",
+        "photos/rated.jpg.xmp": "Picture rated",
+    }
 
 
 def test_what_is_gone_for_good_is_given_up(here):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -24,22 +23,11 @@ from picture_captioner.pipeline.people.people_file import read_decisions
 from picture_captioner.writeback.containers import take_apart
 from tests.needs import need
 from tests.support import ROOT, caption, draw, environment, open_database, records
-from tests.test_write import HERE, contents, journal
+from tests.test_write import HERE, contents, facts_of, journal, sha
 from tests.writeback.test_sidecars import digikam, immich, lightroom, photoprism
 
 pytestmark = pytest.mark.needs("exiftool")
 INSIDE = ("--to=embedded",)
-
-
-def sha(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def facts_of(path):
-    status = path.stat()
-    return {
-        "content_sha256": sha(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns,
-    }  # fmt: skip
 
 
 def asks_nobody(folder):
@@ -298,6 +286,7 @@ def test_keywords_that_exiftool_moved_to_its_own_spelling_are_taken_out(here):
     own = XmpPacket()
     own.set_items("MicrosoftPhoto:LastKeywordXMP", ["grandma"])
     photo = draw(here / "photos" / "a.jpg", 1, (64, 48), xmp=own.to_bytes())
+    journal(here, {"a.jpg": {"caption": "A square", "tags": ["square", "Animal > Dog"]}})
     write(here, "--include=a.jpg")
     assert packet(photo).items("MicrosoftPhoto:LastKeywordXMP") == [
         "grandma",

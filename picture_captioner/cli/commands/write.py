@@ -24,8 +24,8 @@ from picture_captioner.cli.commands.write_plans import (
     Plan,
     Planner,
     Tagged,
-    records_to_write,
 )
+from picture_captioner.cli.commands.write_records import StillOf, records_to_write
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.terminal import say, say_all, show, show_json
 from picture_captioner.config import Settings
@@ -78,6 +78,7 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
             before,
             people,
             tags,
+            StillOf(journal, library),
             tool,
             out,
             flags.dry_run,
@@ -249,12 +250,15 @@ def _tell(outcome: Counter[str], flags: WriteFlags) -> int:
         "unchanged",
         "kept",
         "shared",
+        "changed",
         "gone",
         "left alone",
         "failed",
     ):
         if outcome[what]:
             say(f"{count(outcome[what], 'photo'):>12} {_WORDS[what]}")
+    if outcome["changed"]:
+        say(f"To caption what was replaced: {suggested(flags, 'run', '--stale=content')}")
     return ExitCode.IO_FAILED if outcome["failed"] else ExitCode.DONE
 
 
@@ -265,6 +269,7 @@ _WORDS = {
     "unchanged": "had all of it already",
     "kept": "with words of somebody's own, which were kept (--conflict append adds ours)",
     "shared": "with an IMG.xmp beside IMG.jpg.xmp: digiKam reads that alone, and not ours",
+    "changed": "replaced or edited since they were captioned: no caption was written",
     "gone": "gone from the photos directory",
     "left alone": "left alone: see above",
     "failed": "could not be written: see above",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from picture_captioner.cli.command_flags import WriteFlags
-from picture_captioner.cli.commands.files import index_of
-from picture_captioner.cli.commands.rules import since
+from picture_captioner.cli.commands.write_records import StillOf
 from picture_captioner.cli.flags import one_of, words_in
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.terminal import at_terminal, confirmed, say
@@ -24,9 +23,7 @@ from picture_captioner.errors import (
     Status,
 )
 from picture_captioner.image_loader.formats import RAW_EXTENSIONS
-from picture_captioner.journal.reading import read_captions
-from picture_captioner.journal.record import Record, time_of
-from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.journal.record import Record
 from picture_captioner.library.faces import Placed
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.store import Library
@@ -34,7 +31,6 @@ from picture_captioner.metadata.told import is_camera_text
 from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
 from picture_captioner.pipeline.library_update.processing import process_photos
 from picture_captioner.pipeline.library_update.storing import OpenStages
-from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StageSettings, make_stages
 from picture_captioner.writeback import embedded, undo
@@ -46,7 +42,6 @@ from picture_captioner.writeback.sidecars import (
     Conflict,
     Reader,
     begun,
-    files_of,
     keywords_in,
     merge,
     sidecar_of,
@@ -90,49 +85,6 @@ class Choices:
         )
 
 
-def records_to_write(
-    journal: Path,
-    flags: WriteFlags,
-    written: set[str],
-    others: Collection[str],
-    among: set[str] | None,
-) -> Iterator[Record]:
-    """The records whose captions are to be written, then the other photos.
-
-    Args:
-        others: photos of which people or tags are known.
-        written: files that are left out, since they were written before.
-        among: the photos that words selected; None: all.
-    """
-    index = index_of(journal)
-    younger = since(flags.since)
-    named = PathFilter(flags.include or (), flags.exclude or ()).takes_file
-
-    def takes(path: str) -> bool:
-        chosen = named(path) and (among is None or path in among)
-        return chosen and written.isdisjoint(files_of(path))
-
-    seen, taken = set(), 0
-    tags = TagDecisions.beside(journal)
-    for record in map(tags.applied, read_captions(journal, index)):
-        seen.add(record.rel_path)
-        young = younger is None or ((made := time_of(record)) is not None and made >= younger)
-        if young and takes(record.rel_path):
-            taken += 1
-            yield record
-    for path in sorted(set(others) - seen) if younger is None else ():
-        if takes(path):
-            taken += 1
-            yield Record(rel_path=path, caption=None, status=Status.SUCCESS)
-    if not seen and not others:
-        what = (
-            "what this journal has are placeholders or failures" if index.entries else "it has none"
-        )
-        say(f"No captions to write: {what} ({journal})")
-    elif not taken:
-        say("Nothing to write: no photo that has something to write is selected by these flags")
-
-
 @dataclass(frozen=True)
 class Inside:
     """A photo that is to be written into: as it is, and its new bytes (none for a dry run)."""
@@ -173,6 +125,7 @@ class Planner:
     before: Before
     people: Named
     tags: Tagged
+    still_of: StillOf
     tool: ExifTool
     out: Mapping[str, str]
     dry_run: bool
@@ -213,7 +166,11 @@ class Planner:
         facts = self.library.facts(record.rel_path, status.st_size, status.st_mtime_ns)
         regions = _regions(facts, self.people.get(record.rel_path, ()))
         tags = self.tags.get(facts.content_sha256, ()) if facts is not None else ()
-        words = words_of(record, self.how.fields, regions, tags)
+        caption = self.still_of.caption(record, status.st_size, facts)
+        if caption is None:
+            self.outcome["changed"] += 1
+        nothing = Record(rel_path=record.rel_path, caption=None, status=Status.SUCCESS)
+        words = words_of(caption or nothing, self.how.fields, regions, tags)
         found, beside = 0, self.how.beside
         if self.how.inside and record.rel_path in self.out:
             job = self.out[record.rel_path]
@@ -231,7 +188,7 @@ class Planner:
         if beside and (plan := self._beside(record.rel_path, facts, words)) is not None:
             yield plan
             found += 1
-        if not found:
+        if not found and caption is not None:
             self.outcome["unchanged"] += 1
 
     def _instead(self, rel_path: str, why: str) -> None:

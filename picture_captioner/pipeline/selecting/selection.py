@@ -293,8 +293,9 @@ def find_sources(
     """Records that may caption a pending photo with the same bytes.
 
     Either this run would have made the same record (same backend, model and prompt), or the
-    record's photo is gone and would count as done if it were still there: it was moved. What was
-    rejected for one photo, or withdrawn, is not had back from a copy that kept it.
+    record's photo is gone and would count as done if it were still there: it was moved. So it is
+    where another file took its name since (a series numbered anew), which `--stale content` takes.
+    What was rejected for one photo, or withdrawn, is not had back from a copy that kept it.
     """
     if rules.force or rules.dry_run or rules.retry_only:
         return {}
@@ -309,10 +310,14 @@ def find_sources(
     for entry in index.captions():
         if (entry.created_at or "") < withdrawn.get(entry.content_sha256 or "", ""):
             continue
-        if entry.size not in sizes or not _may_be_copied(entry) or entry.rel_path in pending_paths:
+        if entry.size not in sizes or not _may_be_copied(entry):
+            continue
+        gone = entry.rel_path in pending_paths
+        if gone and not only_content_may_differ(index.fold(entry.rel_path), rules):
             continue
         same = not rules.identity.placeholder and any(i.made(entry) for i in rules.chain)
-        moved = not rules.answer_is_stale(entry) and _is_gone(photos_dir, entry.rel_path)
+        gone = gone or _is_gone(photos_dir, entry.rel_path)
+        moved = not rules.answer_is_stale(entry) and gone
         if entry.size is not None and entry.content_sha256 and (same or moved):
             by_hash = sources.setdefault(entry.size, {})
             by_hash[entry.content_sha256] = Source(entry, moved=moved)
