@@ -56,6 +56,15 @@ def test_a_line_for_each_photo(here):
     assert ("path" in row, row["rel_path"]) == (False, "0.jpg")
 
 
+def test_a_photo_that_failed_has_a_line(here, plugin):
+    (here / "photos" / "empty.jpg").touch()
+    run(here, plugin)
+    done = caption("export", *HERE[1:], cwd=here)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["rel_path"] for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "empty.jpg"]
+    assert len(exported(here, "--format=csv").splitlines()) == 4
+
+
 def test_a_file_is_added_to_and_nothing_is_repeated(here, plugin):
     for _ in range(2):
         assert caption("export", *HERE, "--out=all.jsonl", cwd=here).returncode == 0

@@ -53,7 +53,7 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
     before = _written(out) if form == "jsonl" else set()
     with ExitStack() as held:
         library = held.enter_context(Library.open(settings.library_home, say))
-        known = library.known_files() if form == "jsonl" else {}
+        known = library.known_files() if form == "jsonl" else None
         if not known:
             existing_journal(flags)
         rows = _rows(settings, library, known, groups, embeddings or "embedding" in groups)
@@ -113,7 +113,7 @@ def _written(out: Path | None) -> set[tuple[str, ...]]:
 def _rows(
     settings: Settings,
     library: Library,
-    known: Mapping[str, str],
+    known: Mapping[str, str] | None,
     groups: Sequence[str],
     embeddings: bool,
 ) -> Iterator[dict[str, Any]]:
@@ -145,18 +145,25 @@ def _called(given: Sequence[GivenTag], tags: TagDecisions) -> list[dict[str, Any
     return list(found.values())
 
 
-def _records(journal: Path, known: Mapping[str, str]) -> Iterator[Record]:
-    """The captions by the photos' names, and records without one of what else is known."""
+def _records(journal: Path, known: Mapping[str, str] | None) -> Iterator[Record]:
+    """The captions by the photos' names, and records without one of what else is known.
+
+    Args:
+        known: the contents of all files that library.db knows; None: captions alone are wanted.
+    """
     captions: Iterator[Record] = iter(())
-    captioned = set[str]()
+    captioned, contents = set[str](), dict[str, str | None](known or {})
     if journal.exists():
         index = index_of(journal)
         tags = TagDecisions.beside(journal)
         captioned = {entry.rel_path for entry in index.captions()}
         captions = map(tags.applied, read_captions(journal, index, placeholders=True))
+        if known is not None:
+            tried = {path: entry.content_sha256 for path, entry in index.entries.items()}
+            contents = tried | contents
     others = (
-        Record(rel_path=path, caption=None, status=Status.SUCCESS, content_sha256=known[path])
-        for path in sorted(known.keys() - captioned)
+        Record(rel_path=path, caption=None, status=Status.SUCCESS, content_sha256=contents[path])
+        for path in sorted(contents.keys() - captioned)
     )
     return merge(captions, others, key=lambda record: record.rel_path)
 
