@@ -375,7 +375,7 @@ def test_a_journal_of_another_library_stops_the_run_before_anything_is_paid(tmp_
     before, paid = journal.read_bytes(), requests(tmp_path)
     done = run_service(tmp_path, plugin, "--photos-dir=other")
     assert (done.returncode, requests(tmp_path), journal.read_bytes()) == (78, paid, before)
-    assert "6 of 6 photos" in done.stderr
+    assert "of 6 photos that it has a caption of, 6 with another size here" in done.stderr
     assert "--captions-jsonl FILE" in done.stderr
     estimated = caption("estimate", "--photos-dir=other", cwd=tmp_path)
     assert "another library's" in estimated.stderr
