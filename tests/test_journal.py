@@ -189,6 +189,18 @@ def test_merge_brings_the_other_machines_lines_once(tmp_path: Path):
     assert ours.read_bytes() == merged
 
 
+def test_a_cut_off_last_line_of_the_other_journal_is_told(tmp_path: Path):
+    ours, theirs = tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl"
+    write_lines(ours, photo("1.jpg"))
+    write_lines(theirs, photo("2.jpg"), photo("3.jpg").to_line()[:-9])
+    merged = cli("journal", "merge", theirs, "--captions-jsonl", ours, cwd=tmp_path)
+    assert (merged.returncode, paths_in(ours)) == (0, {"1.jpg", "2.jpg"})
+    assert "theirs.jsonl: discarded 1 malformed line (" in merged.stderr
+    write_lines(theirs, b"\x89PNG, a picture")
+    refused = cli("journal", "merge", theirs, "--captions-jsonl", ours, cwd=tmp_path)
+    assert (refused.returncode, "it is no journal" in refused.stderr) == (74, True)
+
+
 def test_lines_that_lead_out_of_the_photos_directory_are_named_and_not_merged(tmp_path: Path):
     ours, theirs = tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl"
     write_lines(ours, photo("1.jpg"))

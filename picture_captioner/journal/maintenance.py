@@ -195,6 +195,7 @@ class MergeResult:
     paths_added: int = 0
     paths_superseded: int = 0
     damaged: int = 0
+    torn_bytes: int = 0
     records: int = 0
 
 
@@ -223,7 +224,7 @@ def merge(path: Path, other: Path) -> MergeResult:
         if os.path.samestat(os.fstat(stream.fileno()), journal.path.stat()):
             raise JournalError(f"{other} is the journal itself; name the other machine's copy")
         result = _merge(journal, stream)
-    if result.damaged and not result.records:
+    if (result.damaged or result.torn_bytes) and not result.records:
         what = "it is no journal: of its lines none is a record"
         if other.name.endswith(".jobs.jsonl"):
             what = (
@@ -259,6 +260,7 @@ def _merge(journal: Journal, other: BinaryIO) -> MergeResult:
         paths_added=len(theirs.entries.keys() - ours.entries.keys()),
         paths_superseded=len(winners & ours.entries.keys()),
         damaged=len(theirs.damage),
+        torn_bytes=theirs.torn_bytes,
         records=theirs.records,
     )
 

@@ -309,7 +309,7 @@ def test_merge_carries_lines_byte_for_byte_and_byte_order_marks_nowhere(tmp_path
     write_lines(ours, BYTE_ORDER_MARK + photo("1").to_line(), b"damage\n", b"\n")
     write_lines(theirs, BYTE_ORDER_MARK + failure("1").to_line(), odd, b"damage\n", b"torn")
     result = merge(ours, theirs)
-    assert (result.lines_added, result.damaged) == (2, 1)
+    assert (result.lines_added, result.damaged, result.torn_bytes) == (2, 1, 4)
     assert ours.read_bytes() == (
         failure("1").to_line() + photo("1").to_line() + b"damage\n\n" + odd
     )

@@ -93,6 +93,11 @@ def merge_journal(flags: Flags, other: Path) -> int:
     )
     if result.damaged:
         say(f"{count(result.damaged, 'damaged line')} of {other} passed over")
+    if result.torn_bytes:
+        say(
+            f"{other}: discarded 1 malformed line ({count(result.torn_bytes, 'byte')}, at the end: "
+            "a copy that was cut off, or taken while a run wrote, has one)"
+        )
     return ExitCode.DONE
 
 
