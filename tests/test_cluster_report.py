@@ -11,7 +11,7 @@ from pathlib import Path
 
 from picture_captioner.errors import ExitCode, Status
 from picture_captioner.journal.record import Record, RecordError
-from tests.support import ROOT, caption, draw, environment, library, report
+from tests.support import ROOT, caption, draw, effective, environment, library, report
 
 FILES = {"cluster_export.csv", "cluster_report.md", "cluster_report.html", "cluster_state.npz"}
 
@@ -100,6 +100,24 @@ def test_a_renamed_folder_is_shown_once_with_its_captions(tmp_path):
     assert [row["path"] for row in found] == ["new/a.jpg", "new/b.jpg"]
     assert all("landscape-format picture" in row["label"] for row in found)
     assert "2 photos moved since captioned" in made.stderr
+
+
+def test_photos_that_took_each_others_names_are_shown_with_their_own_captions(tmp_path):
+    photos = tmp_path / "photos"
+    for seed in range(6):
+        draw(photos / f"{seed}.jpg", seed=seed, size=(60 + 4 * seed, 45))
+    flags = ("--photos-dir=photos",)
+    assert caption("run", *flags, cwd=tmp_path).returncode == 0
+    said = effective(tmp_path / "captions.jsonl")
+    for old, new in (("0", "x"), ("1", "0"), ("x", "1")):
+        (photos / f"{old}.jpg").rename(photos / f"{new}.jpg")
+    made = report(*flags, "--out=seen", "--embedder=pixels", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    labels = {row["path"]: row["label"] for row in rows(tmp_path / "seen")}
+    assert labels["0.jpg"] == said["1.jpg"]["caption"]
+    assert labels["1.jpg"] == said["0.jpg"]["caption"]
+    assert "2 photos under another's name now" in made.stderr
+    assert "--stale=content' records it" in made.stderr
 
 
 def test_captions_of_another_library_are_not_shown_on_these_photos(tmp_path):

@@ -48,6 +48,27 @@ def test_a_renamed_folder_keeps_its_captions(tmp_path):
     assert moved_captions(walked[:1], index, known) == {}
 
 
+def test_photos_that_took_each_others_names_keep_their_captions(tmp_path):
+    journal = tmp_path / "captions.jsonl"
+    lines = [record(f"{n}.jpg", size=10 + n, mtime_ns=n, content_sha256="a" * 64) for n in range(6)]
+    twins = [record(f"t/{n}.bmp", size=50, mtime_ns=7, content_sha256="b" * 64) for n in range(2)]
+    journal.write_bytes(b"".join(line.to_line() for line in [*lines, *twins]))
+    index = read_index(journal)
+    known = [index.fold(path) for path in index.entries]
+    walked = [
+        Photo("0.jpg", 11, 1),  # the first was deleted, and the next two numbered anew
+        Photo("1.jpg", 12, 2),
+        Photo("3.jpg", 14, 4),  # swapped
+        Photo("4.jpg", 13, 3),
+        Photo("5.jpg", 99, 9),  # edited
+        Photo("t/new.bmp", 50, 7),  # one of two that were alike
+    ]
+    found = moved_captions(walked, index, known)
+    assert {path: entry.rel_path for path, entry in found.items()} == {
+        "0.jpg": "1.jpg", "1.jpg": "2.jpg", "3.jpg": "4.jpg", "4.jpg": "3.jpg",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "path", ["../secret.jpg", "/etc/passwd", "/dev/zero", "a/../../x.jpg", "C:\\x.jpg", "con"]
 )

@@ -122,13 +122,16 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         found = {photo.rel_path for photo in walked}
         there = [fold for fold in known if fold.last and fold.last.rel_path in found]
         moved = moved_captions(walked, index, known)
-        if gone := len(known) - len(there) - len(moved):
-            notes.append(f"{count(gone)} of the journal not there any more: left out")
-        if moved:
-            notes.append(
-                f"{count(len(moved))} moved since captioned; the next run records it, free"
-            )
-        known = there
+        anew = [path for path in moved if path in index.entries]
+        gone = {path for path in index.entries if wanted.takes_file(path)} - found
+        if gone := gone - {entry.rel_path for entry in moved.values()}:
+            notes.append(f"{count(len(gone))} of the journal not there any more: left out")
+        if others := len(moved) - len(anew):
+            notes.append(f"{count(others)} moved since captioned; the next run records it, free")
+        if anew:
+            how = suggested(flags, "run", "--stale=content")
+            notes.append(f"{count(len(anew))} under another's name now: '{how}' records it")
+        known = [fold for fold in there if fold.last and fold.last.rel_path not in moved]
     tags = TagDecisions.beside(journal)
     records = _records(journal, tags, (fold.caption or fold.attempt for fold in known))
     now_at = {entry.rel_path: path for path, entry in moved.items()}

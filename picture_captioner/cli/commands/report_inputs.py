@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -19,6 +19,7 @@ from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.journal.record import Entry, Record, is_count
 from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.metadata.told import Kind
+from picture_captioner.pipeline.selecting.selection import file_changed
 from picture_captioner.pipeline.selecting.walk import Photo, path_key
 from picture_captioner.report.model import ReportPhoto
 
@@ -63,23 +64,36 @@ def moved_captions(
     """The captions of photos that lie under another path than when they were captioned.
 
     A folder that was renamed shows every photo twice otherwise, once gone and once without a
-    caption. Name, size and time of the file stay as they were; a run compares the bytes.
+    caption. Name, size and time of the file stay as they were; a run compares the bytes. So do
+    folder, size and time where photos were numbered anew, or took each other's names.
     """
-    new = [photo for photo in walked if photo.rel_path not in index.entries]
-    if not new:
-        return {}
-    there = {photo.rel_path for photo in walked}
-    gone = {
-        (PurePosixPath(caption.rel_path).name, caption.size, caption.mtime_ns): caption
-        for fold in known
-        if (caption := fold.caption) is not None and caption.rel_path not in there
-    }
+    there = {photo.rel_path: photo for photo in walked}
+    away: dict[tuple[object, ...], Entry | None] = {}
+    for fold in known:
+        if (caption := fold.caption) is None or _is_still(there.get(caption.rel_path), caption):
+            continue
+        for key in _keys(caption.rel_path, caption.size, caption.mtime_ns):
+            away[key] = None if key in away else caption  # of two that are alike nobody knows
     found: dict[str, Entry] = {}
-    for photo in new:
-        key = (PurePosixPath(photo.rel_path).name, photo.size, photo.mtime_ns)
-        if (caption := gone.pop(key, None)) is not None:
+    for photo in walked if away else ():
+        if photo.rel_path in index.entries and _is_still(photo, index.caption(photo.rel_path)):
+            continue
+        keys = _keys(photo.rel_path, photo.size, photo.mtime_ns)
+        if (caption := next(filter(None, map(away.get, keys)), None)) is not None:
             found[photo.rel_path] = caption
+            away |= dict.fromkeys(_keys(caption.rel_path, caption.size, caption.mtime_ns))
     return found
+
+
+def _is_still(photo: Photo | None, caption: Entry | None) -> bool:
+    """Whether the file that was captioned is where it was; without a caption nothing else is."""
+    return caption is None or (photo is not None and not file_changed(photo, caption))
+
+
+def _keys(rel_path: str, size: int | None, mtime_ns: int | None) -> Iterator[tuple[object, ...]]:
+    path = PurePosixPath(rel_path)
+    yield "name", path.name, size, mtime_ns
+    yield "folder", path.parent, size, mtime_ns
 
 
 def _place(rel_path: str) -> bytes:
