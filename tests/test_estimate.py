@@ -142,11 +142,12 @@ def test_commands_in_an_estimate_have_the_flags_that_were_given(camera):
     given = ["--backend=openai", "--model=gpt-4.1", "--captions-jsonl=mine.jsonl"]
     given += ["--exclude=1.png", "--prompt-file=ask.txt", "--option=detail=low", "--context=date"]
     lines = said(camera, *given)
-    for line, more in (("batch", "--batch"), ("unreadable", "--dry-run")):
-        words = shlex.split(lines[line].partition(" '")[2].partition("'")[0])
+    batch, unreadable = lines["batch"].split("'")[1], lines["unreadable"].partition("which: ")[2]
+    for line, told, more in (("batch", batch, "--batch"), ("unreadable", unreadable, "--dry-run")):
+        words = shlex.split(told)
         assert (words[2], words[-1]) == ("run", more), lines[line]
         assert {"--photos-dir=photos", *given} <= {*words}, lines[line]
-    looked = lines["told"].partition(" '")[2]
+    looked = lines["told"]
     assert "process --photos-dir=photos --captions-jsonl=mine.jsonl" in looked
 
 

@@ -59,7 +59,7 @@ def _dimensions(values: dict[str, Any], run: str) -> list[tuple[str, str]]:
         said += f"({count(headers, 'header')} read)"
         found.append(("dimensions", f"{said}; sent with {values['edge']} pixels at most"))
     if values["headers_unreadable"]:
-        told = f"{values['headers_unreadable']:,}; '{run} --dry-run' names them"
+        told = f"{values['headers_unreadable']:,}; to see which: {run} --dry-run"
         found.append(("unreadable", told))
     return found
 

@@ -203,7 +203,7 @@ def _tell_briefly(found: WalkResult, rehearsal: str) -> None:
     )
     plural = {"photo in iCloud": "photos in iCloud"}
     if told := [count(n, noun, plural.get(noun, "")) for n, noun in numbers if n]:
-        say(f"Passing over {', '.join(told)}: '{rehearsal}' names them")
+        say(f"Passing over {', '.join(told)}; to see which: {rehearsal}")
 
 
 def _tell_what_cannot_be_had(found: WalkResult) -> None:
