@@ -77,8 +77,9 @@ def hostile(tmp_path_factory):
 
 
 TAGS = (
-    "A ASIDE BODY BUTTON CANVAS DD DIALOG DIV DL DT H1 H2 HEAD HEADER HTML IMG INPUT KBD LI LINK"
-    " MAIN META NAV OL P SCRIPT SECTION SPAN STYLE TITLE UL WBR circle path rect svg symbol use"
+    "A ASIDE BODY BUTTON CANVAS CODE DD DIALOG DIV DL DT H1 H2 HEAD HEADER HTML IMG INPUT KBD LI"
+    " LINK MAIN META NAV OL P SCRIPT SECTION SPAN STYLE TITLE UL WBR"
+    " circle path rect svg symbol use"
 )
 PARTS = ["", "#view=clusters", "#view=events", "#view=duplicates", "#view=problems", "#q=alert"]
 PARTS += ["#cluster=1&photo=1", "#event=7&photo=7", "#group=0&photo=8", "#view=problems&photo=20"]
