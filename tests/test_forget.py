@@ -124,6 +124,25 @@ def test_what_was_deleted_is_in_no_new_report_and_gone_forgets_it(kept):
     }
 
 
+def test_what_was_moved_is_not_gone(tmp_path):
+    """Its caption was paid for, and the next run takes it along."""
+    photos = library(tmp_path / "photos", 5)
+    with Journal(tmp_path / "captions.jsonl") as journal:
+        for path in sorted(photos.rglob("*.jpg")):
+            data, name = path.read_bytes(), path.relative_to(photos).as_posix()
+            content = hashlib.sha256(data).hexdigest()
+            journal.append(photo(name, "A dog", content_sha256=content, size=len(data)))
+    (photos / "000/00004.jpg").unlink()
+    (photos / "000").rename(photos / "renamed")
+    done = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "000/00004.jpg\n"), done.stderr
+    assert "4 photos lie elsewhere now and are not forgotten: " in done.stderr
+    assert len(records(tmp_path / "captions.jsonl")) == 4
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    gone = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
+    assert gone.stdout.splitlines() == [f"000/{n:05d}.jpg" for n in range(4)]
+
+
 def test_a_report_that_does_not_show_them_stays(kept):
     """It was made before the photo was there; one that shows one goes, with what makes it again."""
     folder, _ = kept

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from picture_captioner.batch.ledger import Job, JobLedger, ledger_path, read_jobs
 from picture_captioner.cli.commands.files import existing_journal, open_journal
+from picture_captioner.cli.commands.photos import photo_kinds
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
     ConfigurationError,
+    CorruptImageError,
     ExitCode,
     JournalError,
     NoPhotosError,
+    UnreadableFileError,
     UsageError,
     count,
 )
+from picture_captioner.image_loader.reading import read_file
 from picture_captioner.journal.forgetting import Traces, find_traces, forget_in_log, forget_lines
+from picture_captioner.journal.writing import Journal
 from picture_captioner.library.clean_images import forget_clean_images
 from picture_captioner.library.store import Library
+from picture_captioner.pipeline.selecting.walk import walk_photos
 from picture_captioner.writeback import exiftool, undo
 
 
@@ -45,6 +52,12 @@ def forget_photos(
         known = {*journal.index.entries, *(path for job in jobs.values() for path in job.paths)}
         names = {name: _in_library(name, settings.photos_dir, known) for name in paths}
         forgets = is_gone or (lambda path: any(_is_at(path, name) for name in names.values()))
+        if is_gone and settings.photos_dir and (moved := _moved(journal, is_gone, settings)):
+            say(
+                f"{count(len(moved))} lie elsewhere now and are not forgotten: "
+                f"{suggested(flags, 'run')} finds them there, and asks nobody again"
+            )
+            forgets = _all_but(moved, is_gone)
         traces = find_traces(journal, forgets)
         traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
         with Library.open(settings.library_home, say) as library:
@@ -110,6 +123,31 @@ def _is_gone(settings: Settings) -> Callable[[str], bool]:
         return not _lies_in(photos_dir, rel_path)
 
     return forgets
+
+
+def _all_but(kept: Collection[str], forgets: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda rel_path: rel_path not in kept and forgets(rel_path)
+
+
+def _moved(journal: Journal, is_gone: Callable[[str], bool], settings: Settings) -> set[str]:
+    """The captioned photos that are gone, but whose bytes are in a file that is new here."""
+    entries = journal.index.entries
+    gone = {
+        rel_path: (entry.size, entry.content_sha256)
+        for rel_path, entry in entries.items()
+        if entry.success and not entry.placeholder and is_gone(rel_path)
+    }
+    if not gone or settings.photos_dir is None:
+        return set()
+    sizes = {size for size, _ in gone.values()}
+    found: set[tuple[int | None, str | None]] = set()
+    walked = walk_photos(settings.photos_dir, photo_kinds(), follow_links=settings.follow_links)
+    for photo in walked.photos:
+        if photo.size in sizes and photo.rel_path not in entries:
+            with suppress(UnreadableFileError, CorruptImageError):
+                path = settings.photos_dir / photo.rel_path
+                found.add((photo.size, read_file(path).content_sha256))
+    return {rel_path for rel_path, content in gone.items() if content in found}
 
 
 def _lies_in(photos_dir: Path, rel_path: str) -> bool:

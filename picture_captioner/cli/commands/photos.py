@@ -163,13 +163,18 @@ def spread(photos: Sequence[Photo], limit: int) -> list[Photo]:
     return [photos[i * len(photos) // most] for i in range(most)]
 
 
-def _look(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> WalkResult:
-    kinds = PhotoKinds(
+def photo_kinds() -> PhotoKinds:
+    """Which files are photos here, by their names."""
+    return PhotoKinds(
         photo=PHOTO_EXTENSIONS,
         raw=RAW_EXTENSIONS,
         video=VIDEO_EXTENSIONS,
         raw_available=importlib.util.find_spec("rawpy") is not None,
     )
+
+
+def _look(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> WalkResult:
+    kinds = photo_kinds()
     path_filter = PathFilter(flags.include or (), flags.exclude or (), flags.below)
     if flags.files_from is not None or flags.named:
         source = flags.named or flags.files_from or "-"
