@@ -166,7 +166,9 @@ MUST_HOLD: dict[str, str] = {
     "face_assignments": "label BETWEEN -2 AND coalesce((SELECT max(clusters) FROM face_runs), 0)",
     "capture_times": f"taken_at IS NULL OR {_IS_TIME.format('taken_at')}",
     "places": _IS_PLACE,
-    "texts": "json_valid(lines) AND json_type(lines) = 'array'",
+    "texts": "json_valid(lines) AND json_type(lines) = 'array' AND NOT EXISTS (SELECT 1 FROM "
+    "json_each(lines) AS line WHERE CASE line.type WHEN 'array' THEN "
+    "coalesce(json_type(line.value, '$[0]') != 'text', 1) ELSE 1 END)",
     "photo_tags": "confidence BETWEEN 0 AND 1",
     "face_tags": "confidence BETWEEN 0 AND 1",
 }

@@ -153,6 +153,18 @@ def test_a_file_that_was_closed_well_is_not_read_through_at_the_next_opening(pat
         assert len(looked) == 4
 
 
+@pytest.mark.parametrize("lines", ["[3]", '["A"]', "[[]]", "[[1, 0.5, []]]", "[null]", "[{}]"])
+def test_lines_of_a_photo_that_are_none_are_dropped_at_the_next_opening(path, lines, notices):
+    with Library.open(path, pytest.fail) as db:
+        db.save_text("a", "reader", [("A sign", 0.9, ((0.0, 0.0),))])
+        db.save_text("b", "reader", [("B sign", 0.9, ((0.0, 0.0),))])
+    write(path, f"UPDATE texts SET lines = '{lines}' WHERE content = CAST('a' AS BLOB)")
+    with Library.open(path, notices.append) as db:
+        assert db.words().text == {"b": "B sign"}
+    assert len(notices) == 1
+    assert "(1 in texts)" in notices[0]
+
+
 def test_a_file_that_failed_or_was_not_closed_is_read_through(path):
     with Library.open(path, pytest.fail) as db:
         fill(db, 3)
