@@ -84,8 +84,11 @@ def test_photos_on_a_read_only_disk_are_captioned(tmp_path, plugin, tried):
 
 @pytest.mark.timeout(600)
 def test_a_journals_disk_that_turns_read_only_is_74(tmp_path, plugin, preloaded, share, tried):
-    """At each of the first writes to it: notes of what the backend has, and records."""
-    photos = library(tmp_path / "photos", 12)
+    """At each of the first writes to it: notes of what the backend has, and records.
+
+    30 photos, since a busy machine writes the records of several at once.
+    """
+    photos = library(tmp_path / "photos", 30)
     chosen, wrong = share((1, 8), range(20)), []
     for after in chosen:
         folder = tmp_path / str(after)
@@ -99,14 +102,14 @@ def test_a_journals_disk_that_turns_read_only_is_74(tmp_path, plugin, preloaded,
         wrong += [what] if run.returncode != 74 or "Read-only file system" not in run.said else []
         wrong += [what] if "Traceback" in run.said else []
         kept = records(journal)
-        told = f"{len(kept)} of 12 photos worked through" in run.said
+        told = f"{len(kept)} of 30 photos worked through" in run.said
         wrong += [] if told else [f"{len(kept)} records: {what}"]
         run = preloaded.run(*flags, cwd=folder, PYTHONPATH=plugin)
         found = records(journal)
-        good = run.returncode == 0 and len(found) == 12 and found[: len(kept)] == kept
+        good = run.returncode == 0 and len(found) == 30 and found[: len(kept)] == kept
         wrong += [] if good else [f"then: {run.returncode}: {run.said}"]
         asked = len((folder / "requests.txt").read_text().splitlines())
-        wrong += [f"{asked} requests: {what}"] if asked > 12 + 2 else []
+        wrong += [f"{asked} requests: {what}"] if asked > 30 + 2 else []
         shutil.rmtree(folder)
     tried("a journal's disk that turns read-only", len(chosen), lost=len(wrong))
     assert not wrong, "\n".join(wrong)
