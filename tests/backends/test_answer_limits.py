@@ -53,9 +53,9 @@ class Pourer:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            with client:
+            with client, client.makefile("rb") as lines:
                 try:
-                    client.recv(1 << 20)
+                    request_read_from(lines)  # all of it: closing with more to read is a reset
                     for piece in itertools.chain.from_iterable(self.pieces):
                         client.sendall(piece)
                         self.sent += len(piece)
