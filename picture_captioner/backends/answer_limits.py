@@ -62,7 +62,7 @@ _TOO_EARLY = "an answer to nothing that was asked"
 by the caption of the one before."""
 
 _ANSWERS = frozenset({"choices", "candidates", "content"})
-_STATUSES = {
+STATUS_OF_ERROR = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -89,7 +89,7 @@ def _status_inside(body: bytes) -> int | None:
     if not isinstance(error, dict) or _ANSWERS & found.keys():
         return None
     if found.get("type") == "error":
-        return _STATUSES.get(str(error.get("type")))
+        return STATUS_OF_ERROR.get(str(error.get("type")))
     status = error.get("code")
     return status if isinstance(status, int) and 400 <= status < 600 else None
 

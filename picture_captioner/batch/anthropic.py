@@ -19,6 +19,7 @@ import anthropic
 import httpx2
 from anthropic.types.messages import MessageBatch
 
+from picture_captioner.backends.answer_limits import STATUS_OF_ERROR
 from picture_captioner.backends.http_service import OTHER_HOST
 from picture_captioner.batch.service import (
     ANSWER_SECONDS,
@@ -37,20 +38,6 @@ from picture_captioner.batch.service import (
 )
 from picture_captioner.errors import BackendUnavailableError, TransientError
 from picture_captioner.foreign_text import clean
-
-_STATUS_OF = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""The page "Errors": a request of a batch says what a single one would say by its status."""
 
 
 class AnthropicJobs(BatchService):
@@ -143,7 +130,7 @@ class AnthropicJobs(BatchService):
     def _failure(self, error: dict[str, Any]) -> Answer:
         inner = object_in(error, "error") or error
         kind, text = str(inner.get("type", "")), str(inner.get("message", ""))
-        return self.verdict(_STATUS_OF.get(kind, 500), kind, clean(text, 300))
+        return self.verdict(STATUS_OF_ERROR.get(kind, 500), kind, clean(text, 300))
 
     def cancel(self, remote_id: str) -> None:
         """Cancel the job."""
