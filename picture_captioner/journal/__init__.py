@@ -1,6 +1,7 @@
 """The only code that opens captions.jsonl.
 
     record.py    one line: what is written, what is remembered
+    json_lines.py  a line as JSON, whatever another program wrote into it
     fold.py      what the lines of a photo add up to: the one rule
     lines.py     a file as lines, and what is damage
     reading.py   the index of what they add up to

@@ -14,9 +14,10 @@ from typing import BinaryIO
 
 from picture_captioner.errors import JournalError
 from picture_captioner.journal.durable import ReplacedError, replacing
+from picture_captioner.journal.json_lines import read_fields, to_json_line
 from picture_captioner.journal.lines import Damage, Line, open_for_reading, read_lines
 from picture_captioner.journal.reading import parse_line
-from picture_captioner.journal.record import Entry, is_count, read_fields, to_json_line
+from picture_captioner.journal.record import Entry, is_count
 from picture_captioner.journal.writing import Journal
 
 SIDE_FILES = (".broken", ".inflight")

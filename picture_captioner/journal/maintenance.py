@@ -17,6 +17,7 @@ from msgspec import structs
 from picture_captioner.errors import JournalError
 from picture_captioner.journal.durable import ReplacedError, append_durably, replacing
 from picture_captioner.journal.fold import Fold, is_real
+from picture_captioner.journal.json_lines import read_fields, to_json_line
 from picture_captioner.journal.lines import (
     CHUNK_BYTES,
     Damage,
@@ -30,7 +31,7 @@ from picture_captioner.journal.reading import (
     parse_line,
     requests_without_price,
 )
-from picture_captioner.journal.record import Entry, read_fields, time_of, to_json_line
+from picture_captioner.journal.record import Entry, time_of
 from picture_captioner.journal.writing import Journal
 
 _MOST = (1 << 63) - 1

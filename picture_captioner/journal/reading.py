@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from picture_captioner.errors import JournalError, Status, count
 from picture_captioner.journal.fold import Fold, alone, counts, fold, is_real
+from picture_captioner.journal.json_lines import read_fields
 from picture_captioner.journal.lines import (
     MAX_LINE_BYTES,
     Damage,
@@ -21,13 +22,7 @@ from picture_captioner.journal.lines import (
     read_lines,
     read_runs,
 )
-from picture_captioner.journal.record import (
-    Entry,
-    Record,
-    parse_entries,
-    parse_entry,
-    read_fields,
-)
+from picture_captioner.journal.record import Entry, Record, parse_entries, parse_entry
 
 _ANSWERED = frozenset({Status.SUCCESS, Status.ERROR_MODEL})
 """A model has worked for these; what a service refuses is not billed."""

@@ -5,18 +5,16 @@ The format and its rules are in docs/journal-format.md.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, NoReturn, TypeGuard
+from typing import Annotated, Any, NamedTuple, TypeGuard
 
 import msgspec
 
 from picture_captioner.errors import MAX_ERROR_MESSAGE, PhotoError, Status
+from picture_captioner.journal.json_lines import read_fields, to_json_line
 
 MOST = 2**63 - 1
 """Of bytes, tokens, requests and milliseconds: what a file system and an array can hold."""
@@ -240,8 +238,6 @@ class Entry(msgspec.Struct, gc=False):
         return self.status is Status.SUCCESS and not self.withdrawn
 
 
-_encode = msgspec.json.Encoder().encode
-_FLAT = frozenset({str, int, float, bool})
 _decoder = msgspec.json.Decoder(Entry)
 _REMEMBERED = frozenset(Entry.__struct_fields__) - {"offset"}
 
@@ -341,48 +337,6 @@ def _drop_absurd(entry: Entry) -> None:
 def is_count(value: object) -> TypeGuard[int]:
     """Whether a field of a line, which another program may have written, can be counted with."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
-
-
-def read_fields(line: bytes) -> dict[str, Any]:
-    """Every field of a line, as JSON has it.
-
-    Numbers that Python cannot hold (infinite, or of over 4,300 digits) stay text.
-
-    Raises:
-        ValueError: not a JSON object in UTF-8. A line that passed `parse_entry` is one.
-    """
-    found = json.loads(
-        line.decode("utf-8"), parse_float=_float, parse_int=_integer, parse_constant=_refuse
-    )
-    if not isinstance(found, dict):
-        raise ValueError("a record is a JSON object")  # noqa: TRY004 - it is the text that is wrong
-    return found
-
-
-def _float(text: str) -> float | str:
-    return value if math.isfinite(value := float(text)) else text
-
-
-def _integer(text: str) -> int | str:
-    return int(text) if len(text) <= sys.int_info.default_max_str_digits else text
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def to_json_line(line: dict[str, Any]) -> bytes:
-    """One ASCII line with its newline; errors as for `Record.to_line`.
-
-    What msgspec writes in a tenth of the time is the same JSON, unless it is not ASCII, holds a
-    null (its word for NaN), or a value that JSON does not know (it writes a date as text).
-    """
-    if _FLAT.issuperset(map(type, line.values())):
-        with contextlib.suppress(UnicodeEncodeError, OverflowError):
-            data = _encode(line)
-            if data.isascii() and b"null" not in data:
-                return data + b"\n"
-    return json.dumps(line, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
 
 
 def utc_now() -> str:

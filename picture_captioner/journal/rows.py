@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 from picture_captioner.errors import JournalError
 from picture_captioner.journal.append_only import AppendOnlyFile
 from picture_captioner.journal.durable import append_durably, replacing
+from picture_captioner.journal.json_lines import read_fields, to_json_line
 from picture_captioner.journal.lines import (
     MAX_LINE_BYTES,
     Damage,
@@ -26,7 +27,7 @@ from picture_captioner.journal.lines import (
     open_for_reading,
     read_lines,
 )
-from picture_captioner.journal.record import Record, read_fields, to_json_line, utc_now
+from picture_captioner.journal.record import Record, utc_now
 
 
 class Row(NamedTuple):

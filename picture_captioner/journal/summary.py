@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.json_lines import read_fields
 from picture_captioner.journal.lines import open_for_reading, read_lines
 from picture_captioner.journal.reading import JournalIndex, parse_line, read_index
-from picture_captioner.journal.record import Entry, is_count, read_fields
+from picture_captioner.journal.record import Entry, is_count
 
 SLOWEST = 5
 

@@ -11,9 +11,10 @@ from typing import Literal, Self
 import msgspec
 
 from picture_captioner.errors import JournalError
+from picture_captioner.journal.json_lines import read_fields
 from picture_captioner.journal.lines import Damage, open_for_reading, read_lines
 from picture_captioner.journal.reading import parse_line
-from picture_captioner.journal.record import Record, read_fields
+from picture_captioner.journal.record import Record
 
 _WINDOW_BYTES = 4096
 

@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 from picture_captioner.errors import JournalError
 from picture_captioner.journal.append_only import AppendOnlyFile
+from picture_captioner.journal.json_lines import read_fields
 from picture_captioner.journal.lines import MAX_LINE_BYTES, Damage, Line
 from picture_captioner.journal.reading import JournalIndex, fill_index, parse_line
-from picture_captioner.journal.record import Entry, Record, parse_entry, read_fields
+from picture_captioner.journal.record import Entry, Record, parse_entry
 
 _FORWARD, _REVERSE = "forward", "reverse"
 

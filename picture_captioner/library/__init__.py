@@ -7,6 +7,7 @@ source of truth.
     captions.py    the full-text index, which follows the journal
     selection.py   `Selection`: what is asked for, and its grammar
     searching.py   from a selection to photos: words, filters, vectors in one ranking
+    looks.py       which of the photos found look alike
     conditions.py  filters in SQL
     words.py       from words to expressions that FTS5 accepts; `dogs` finds `dog`, in 20 languages
     texts.py       what is written in photos
@@ -14,6 +15,7 @@ source of truth.
     told.py        what other programs and people say of photos; the surest time of each
     facts.py       `PhotoFacts`: width, time, place, ..., and the names of places
     faces.py       `Faces`: faces, and whose each is
+    face_table.py  all of them as arrays, which clusters are made of
     face_runs.py   `FaceRuns`: clustering runs, and which face is in which cluster
     forgetting.py  photos out of every table and free page
     clean_images.py  small clean copies of photos, in a folder beside the file

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.library.faces import VECTOR_DTYPE, FaceTable, half, number_or_none
+from picture_captioner.library.face_table import VECTOR_DTYPE, FaceTable, half, number_or_none
 from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.schema import to_key
 

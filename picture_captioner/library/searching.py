@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +18,7 @@ from picture_captioner.library import vectors
 from picture_captioner.library.captions import caption_of
 from picture_captioner.library.conditions import PersonContents, TagName, where
 from picture_captioner.library.home import Connection
+from picture_captioner.library.looks import Looks
 from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.selection import WORDS, Selection, Term
 from picture_captioner.library.told import day_alone, find_times, tell_pending
@@ -35,11 +35,6 @@ _RANK_OFFSET = 60
 
 _AT_ONCE = 500
 """Contents whose paths are asked for together: on a server each question is a round trip."""
-
-_NEAR_BITS = 5
-_FLAT_BITS = 6
-_ALL_BITS = (1 << 64) - 1
-"""As in the report: hashes this close are the same motif; ones of (almost) one kind say nothing."""
 
 
 @dataclass(frozen=True)
@@ -334,46 +329,6 @@ class Search:
             yield "looks like the words"
         filters = [t for t in self._selection.terms if t.kind not in WORDS and not t.negated]
         yield from map(str, filters)
-
-
-class Looks:
-    """Perceptual hashes that were seen, found again by one of six parts that is equal.
-
-    Where thumbnails are known they have the last word: portraits have one layout.
-    """
-
-    def __init__(self, structure: Callable[[bytes], Structure | None]) -> None:
-        self._structure = cache(structure)
-        self._contents: set[bytes] = set()
-        self._parts: dict[tuple[int, int], list[tuple[int, bytes | None]]] = {}
-
-    def known(self, content: bytes | None, bits: int | None) -> bool:
-        """Whether this photo looks like one before it; it is remembered if not."""
-        if content is not None and content in self._contents:
-            return True
-        if content is not None:
-            self._contents.add(content)
-        if bits is None:
-            return False
-        bits &= _ALL_BITS
-        if not _FLAT_BITS < bits.bit_count() < 64 - _FLAT_BITS:
-            return False
-        # Of hashes that differ in 5 bits at most, one of 6 parts is equal.
-        parts = [(place, bits >> place & 0x7FF) for place in range(0, 64, 11)]
-        near = (known for part in parts for known in self._parts.get(part, ()))
-        if any(
-            (known ^ bits).bit_count() <= _NEAR_BITS and self._resemble(content, other)
-            for known, other in near
-        ):
-            return True
-        for part in parts:
-            self._parts.setdefault(part, []).append((bits, content))
-        return False
-
-    def _resemble(self, content: bytes | None, other: bytes | None) -> bool:
-        a = self._structure(content) if content is not None else None
-        b = self._structure(other) if other is not None else None
-        return a is None or b is None or a.resembles(b)
 
 
 def fuse(rankings: Iterable[Sequence[bytes]]) -> Scores:

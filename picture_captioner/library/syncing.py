@@ -21,8 +21,9 @@ import msgspec
 
 from picture_captioner.errors import Status
 from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.json_lines import read_fields
 from picture_captioner.journal.reading import JournalIndex
-from picture_captioner.journal.record import Record, parse_entry, read_fields
+from picture_captioner.journal.record import Record, parse_entry
 from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.journal.tail import JournalTail
 from picture_captioner.library.captions import take_in

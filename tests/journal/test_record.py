@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picture_captioner.errors import MAX_ERROR_MESSAGE, ModelError, Status
+from picture_captioner.journal.json_lines import read_fields
 from picture_captioner.journal.record import (
     Record,
     RecordError,
@@ -19,7 +20,6 @@ from picture_captioner.journal.record import (
     parse_entries,
     parse_entry,
     parse_time,
-    read_fields,
     utc_now,
 )
 from tests.journal.support import photo

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from picture_captioner.errors import LibraryLockedError
 from picture_captioner.library.face_runs import RunRow
-from picture_captioner.library.faces import FaceTable
+from picture_captioner.library.face_table import FaceTable
 from picture_captioner.library.store import Library
 from picture_captioner.people.clustering import (
     MIN_CLUSTER_SIZE,

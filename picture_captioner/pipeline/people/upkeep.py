@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from picture_captioner.library.face_runs import RunRow
-from picture_captioner.library.faces import FaceTable
+from picture_captioner.library.face_table import FaceTable
 from picture_captioner.library.store import Library
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.people.persons import Status

@@ -11,10 +11,11 @@ import pytest
 
 from picture_captioner.errors import ConfigurationError, JournalError
 from picture_captioner.journal import reading as reader
+from picture_captioner.journal.json_lines import read_fields
 from picture_captioner.journal.lines import read_lines
 from picture_captioner.journal.maintenance import compact, merge
 from picture_captioner.journal.reading import JournalIndex, read_again, read_index
-from picture_captioner.journal.record import Entry, Record, parse_entry, read_fields
+from picture_captioner.journal.record import Entry, Record, parse_entry
 from picture_captioner.journal.writing import Journal
 from tests.journal.support import failure, photo
 
