@@ -119,8 +119,11 @@ def _unit(parts: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
     places = np.split(unit, np.cumsum([*map(len, parts)])[:-1])
     for place, part in zip(places, parts, strict=True):
         place[:] = part
-        np.nan_to_num(place, copy=False)
-        place /= np.maximum(np.linalg.norm(place, axis=1, keepdims=True), np.float32(1e-12))
+        squares = np.einsum("ij,ij->i", place, place)
+        if not np.isfinite(squares).all():
+            np.nan_to_num(place, copy=False)
+            squares = np.einsum("ij,ij->i", place, place)
+        place /= np.maximum(np.sqrt(squares), np.float32(1e-12))[:, None]
     return unit
 
 

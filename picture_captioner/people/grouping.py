@@ -198,7 +198,8 @@ class _Finder:
 
     def _open_clusters(self) -> Iterator[tuple[int, list[int]]]:
         """Each cluster, and those of its faces of which nothing is known yet."""
-        spoken_of = [f for f, s in enumerate(self.status) if s is not Status.UNASSIGNED]
+        free = Status.UNASSIGNED  # an enumeration's attribute takes 0.1 µs, 200,000 times
+        spoken_of = [f for f, status in enumerate(self.status) if status is not free]
         labels = self.labels.copy()
         labels[spoken_of] = -1
         inside = np.flatnonzero(labels >= 0)
@@ -266,7 +267,8 @@ class _Finder:
         """Each to the person with the nearest cluster: somebody's childhood is one of its own."""
         self._describe()
         owners, centroids = exemplars(self.persons, self.vectors, self.labels)
-        waiting = [f for f, s in enumerate(self.status) if s is Status.UNASSIGNED and f not in weak]
+        free = Status.UNASSIGNED
+        waiting = [f for f, s in enumerate(self.status) if s is free and f not in weak]
         found = near(self.vectors[waiting], centroids, REVIEW)
         likes: dict[int, list[tuple[float, int]]] = defaultdict(list)
         for row, owner, cosine in zip(*(part.tolist() for part in found), strict=True):
@@ -317,8 +319,9 @@ class _Finder:
         """The same for faces of nobody, of which there may be 200,000."""
         given = [f for f in faces if (f, identity) not in self.refused] if self.refused else faces
         self.moved.setdefault(identity, []).extend(given)
+        of_face, status, auto = self.of_face, self.status, Status.AUTO
         for face in given:
-            self.of_face[face], self.status[face] = identity, Status.AUTO
+            of_face[face], status[face] = identity, auto
 
     def _doubt(self, face: int, identity: str, cosine: float, why: str) -> None:
         self._move(face, identity)
@@ -359,12 +362,14 @@ class _Finder:
         """Pairs of persons that may be one, and were not joined."""
         owners, centroids = exemplars(self.persons, self.vectors, self.labels)
         found: dict[frozenset[str], Suggestion] = {}
-        photos = {who: {self.photos[f] for f in self.persons[who].faces} for who in {*owners}}
         for one, other, cosine in near_pairs(centroids, min(SUGGEST, same_group)):
             pair = frozenset((owners[one], owners[other]))
             if len(pair) == 2 and pair not in self.said.apart and pair not in found:
                 first, second = sorted(pair)
-                if photos[first].isdisjoint(photos[second]):  # else they are two
+                photos, others = (
+                    map(self.photos.__getitem__, self.persons[who].faces) for who in (first, second)
+                )
+                if {*photos}.isdisjoint(others):  # else they are two
                     found[pair] = Suggestion(first, second, round(cosine, 4))
         return list(found.values())
 
