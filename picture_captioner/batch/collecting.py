@@ -14,7 +14,7 @@ from typing import Any
 
 from picture_captioner.backends.base import BackendSettings, Caption
 from picture_captioner.backends.fields import CAPTION_ONLY, DEFAULT_MAX_TAGS, FieldsAsked
-from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState
+from picture_captioner.batch.ledger import AskedPhoto, Job, JobLedger, JobState, lacks_photos
 from picture_captioner.batch.service import (
     Answer,
     BatchService,
@@ -115,12 +115,15 @@ class Collecting:
         """Add up the photos without an answer: as many as there are damaged lines, and the others.
 
         Raises:
-            ResultsCutError: most lines are damaged, or the provider says that there are others.
+            ResultsCutError: most lines are damaged, the provider says that there are others, or the
+                ledger lacks some of the photos.
         """
+        given_up = f"give them up with 'caption.py batch ignore {self._job.id}'"
+        if self._job.lacking:
+            raise ResultsCutError(f"{lacks_photos(self._job)}, or {given_up}")
         missing = len(self._job.photos) - answered
         self.result.lost = min(missing, self.result.damaged)
         others = missing - self.result.lost
-        given_up = f"give them up with 'caption.py batch ignore {self._job.id}'"
         if self.result.lost > answered:  # the page of some proxy, perhaps
             raise ResultsCutError(
                 f"{self._service.host} sent {count(self.result.damaged, 'line')} that no answer is "
@@ -235,6 +238,12 @@ def collect(
             raise
         ledger.note(job.id, JobState.DELETED)
         return Collected()
+    if job.state is JobState.ENDED and not remote.ended:
+        ledger.note(job.id, JobState.CREATED, status=remote.status, answered=remote.answered)
+        raise ResultsCutError(
+            f"{service.host} had said that it has ended, and says {remote.status!r} now; nothing is "
+            "lost: collect again later"
+        )
     collecting = Collecting(service, journal, job, prices)
     found = collecting.run(remote) if job.state is JobState.ENDED else Collected()
     if job.state is JobState.ENDED:

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from picture_captioner.errors import count
 from picture_captioner.journal.append_only import real_journal_path
 from picture_captioner.journal.record import is_rel_path, parse_time, utc_now
 from picture_captioner.journal.rows import RowFile
@@ -87,6 +88,8 @@ class Job:
     facts: dict[str, Any] = field(default_factory=dict)
     photos: dict[int, AskedPhoto] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
+    rows_had: int = 0
+    """Photos that its rows have, or had before they were forgotten."""
 
     @property
     def state(self) -> JobState:
@@ -97,6 +100,12 @@ class Job:
     def is_out(self) -> bool:
         """Whether its photos are not to be sent otherwise."""
         return self.state in OUT
+
+    @property
+    def lacking(self) -> int:
+        """Photos that were sent, and that no row has: lines are damaged or were taken out."""
+        sent = self.facts.get("photos")
+        return max(sent - self.rows_had, 0) if isinstance(sent, int) else 0
 
     @property
     def remote_id(self) -> str:
@@ -228,11 +237,14 @@ class JobLedger(RowFile):
         """Take photos out of every job; their answers, if any come, are for nobody."""
 
         def kept(row: Mapping[str, Any]) -> Mapping[str, Any]:
-            lists = {
+            lists: dict[str, Any] = {
                 name: [one for one in row[name] if one.get("rel_path") not in paths]
                 for name in ("asked", "copies")
                 if name in row
             }
+            if "asked" in row:
+                gone = len(row["asked"]) - len(lists["asked"])
+                lists["forgotten"] = row.get("forgotten", 0) + gone
             if "again" in row:
                 lists["again"] = [path for path in row["again"] if path not in paths]
             return {**row, **lists}
@@ -265,9 +277,11 @@ def add_up(rows: Iterable[Mapping[str, Any]]) -> dict[str, Job]:
             parse_time(state.get("at", "2026-01-01"))
         except (msgspec.ValidationError, ValueError, KeyError, TypeError):
             continue
+        forgotten = row.get("forgotten", 0)
+        job.rows_had += len(asked) + (forgotten if isinstance(forgotten, int) else 0)
         job.photos.update({photo.n: photo for photo in asked if is_rel_path(photo.rel_path)})
         job.copies += [copy for copy in copies if is_rel_path(copy.rel_path)]
-        plain = {k: v for k, v in row.items() if k not in {"job", "asked", "copies"}}
+        plain = {k: v for k, v in row.items() if k not in {"job", "asked", "copies", "forgotten"}}
         job.facts.update({**plain, **state})
     return {name: job for name, job in jobs.items() if "state" in job.facts}
 
@@ -276,6 +290,14 @@ def to_ask_again(jobs: Mapping[str, Job]) -> frozenset[str]:
     """Photos whose answer was of no use, for the next job to ask about; each one once."""
     wanted = Counter(path for job in jobs.values() for path in set(job.facts.get("again") or ()))
     return frozenset(path for path, times in wanted.items() if times == 1)
+
+
+def lacks_photos(job: Job) -> str:
+    """What to say of a job whose photos the ledger does not have all."""
+    return (
+        f"the job ledger lacks {count(job.lacking)} of job {job.id}: lines of it are damaged, or "
+        "were taken out. Put back a copy of it (captions.jobs.jsonl beside the journal)"
+    )
 
 
 def photos_out(jobs: Mapping[str, Job]) -> dict[str, str]:

@@ -221,6 +221,22 @@ def test_answers_that_are_gone_when_they_are_fetched_are_told_with_the_way_on(de
     assert not desk.of_jobs()
 
 
+def test_a_job_that_runs_again_after_it_had_ended_keeps_its_photos(any_desk):
+    """Its answers may be gone from sight then: none of them is given up, nor deleted."""
+    desk, server = any_desk, any_desk.server
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    (batch,) = server.batches.values()
+    batch.looked_at = -2
+    assert desk.run("batch", "collect") == 69, desk.said
+    assert "had said that it has ended" in desk.said
+    assert not desk.of_jobs()
+    assert desk.jobs()[0]["code"] == "created"
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    assert len(desk.of_jobs()) == 11
+    assert not server.paid_twice()
+
+
 def test_one_text_for_all_photos_of_a_job_is_told(desk):
     """A run would end at the eighth: the model does not see its photos."""
     desk.server.answer = lambda outcome, body: "A beautiful scene, full of colour and light."
@@ -410,6 +426,34 @@ def test_a_ledger_from_elsewhere_names_no_file_of_another_folder():
     state = {"state": "created", "at": "2026-11-29T00:00:00Z"}
     (job,) = add_up([{"job": "j", "asked": asked, "copies": copies, **state}]).values()
     assert list(job.paths) == ["a.jpg", "c.jpg"]
+
+
+def test_a_ledger_without_the_photos_of_a_job_sends_nothing_and_deletes_no_answer(desk):
+    assert desk.run("batch", "submit") == 0, desk.said
+    ledger = desk.folder / "captions.jobs.jsonl"
+    whole = ledger.read_text()
+    ledger.write_text(whole.replace('"asked":', '"asked":7', 1))
+    assert desk.run("run") == 74, desk.said
+    assert "lacks 11 photos of job" in desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 69, desk.said
+    assert "Put back a copy" in desk.said
+    assert not desk.server.deleted_files
+    ledger.write_text(whole)
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    assert len({record["rel_path"] for record in desk.records()}) == 12
+    assert not desk.server.paid_twice()
+
+
+def test_a_job_whose_ledger_is_damaged_can_be_given_up(desk):
+    assert desk.run("batch", "submit") == 0, desk.said
+    ledger = desk.folder / "captions.jobs.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text("".join(line for line in lines if '"asked"' not in line))
+    (job,) = desk.jobs()
+    assert desk.run("batch", "ignore", job["job"]) == 0, desk.said
+    assert desk.run("run") == 0, desk.said
+    assert len(desk.records()) == 12
 
 
 def test_what_a_copy_of_the_ledger_has_found_out_is_taken_over(desk):

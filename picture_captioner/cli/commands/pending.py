@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import Job as SentJob
-from picture_captioner.batch.ledger import ledger_path, not_out, photos_out, read_jobs, reserved
+from picture_captioner.batch.ledger import lacks_photos, ledger_path, not_out, photos_out, read_jobs, reserved
 from picture_captioner.cli.commands.compose import engine_for, make_chain, settings_for
 from picture_captioner.cli.commands.files import photos_dir_of
 from picture_captioner.cli.commands.photos import find_photos
@@ -33,6 +33,7 @@ from picture_captioner.config import LOOP_VARIABLE, Settings
 from picture_captioner.errors import (
     ConfigurationError,
     ExitCode,
+    JournalError,
     PhotoError,
     Status,
     UnreadableFileError,
@@ -261,7 +262,16 @@ def leave_out_what_is_out(
     """Leave out photos in batch jobs that are out, whatever the flags say; how many were pending.
 
     And the RAW files of them, which get their captions.
+
+    Raises:
+        JournalError: the ledger lacks photos of a job, so that they would be paid for twice.
     """
+    for job in jobs.values():
+        if job.is_out and job.lacking:
+            raise JournalError(
+                f"{lacks_photos(job)}, or give the job up with 'caption.py batch ignore {job.id}': "
+                "its photos are then sent, and paid for, again"
+            )
     out = set(photos_out(jobs))
     out.update(raw for raw, leader in shots.items() if leader.rel_path in out)
     pending = not_out(selection.pending, out)
