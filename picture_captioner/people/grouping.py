@@ -110,7 +110,13 @@ class _Finder:
         self._take_clusters()
         self._settle_conflicts()
         moved = join_persons(
-            self.persons, self.photos, self.said, self.refused, self.apart_faces, same_group
+            self.persons,
+            self.photos,
+            self.said,
+            self.refused,
+            self.apart_faces,
+            {*self.previous},
+            same_group,
         )
         for gone, heir in moved.items():
             faces = self.persons.pop(gone).faces
@@ -163,7 +169,7 @@ class _Finder:
                     f"{self.keys[faces[0]]} must and must not be the same person as another face"
                 )
             if faces:
-                identity = next(iter(known), None) or self._new_person(faces)
+                identity = next(iter(known), None) or self._person_again(faces)
                 for face in faces:
                     self._give(face, identity, Status.CONFIRMED)
 
@@ -192,9 +198,7 @@ class _Finder:
         for label, faces in self._open_clusters():
             rest = self._without_known(faces, sorted(anchored.get(label, ())))
             if len(rest) >= (MIN_CLUSTER_SIZE if label in anchored else 1):
-                identity = self._previous_of(rest) or self._new_person(rest)
-                self.persons.setdefault(identity, Person(identity))
-                self._give_free(rest, identity)
+                self._give_free(rest, self._person_again(rest))
 
     def _open_clusters(self) -> Iterator[tuple[int, list[int]]]:
         """Each cluster, and those of its faces of which nothing is known yet."""
@@ -328,8 +332,11 @@ class _Finder:
         self.of_face[face], self.status[face] = None, Status.PENDING
         self.doubts.append(Doubt(face, identity, round(cosine, 4), why))
 
-    def _new_person(self, faces: list[int]) -> str:
-        """An id that the same faces get again: from the first of their keys."""
+    def _person_again(self, faces: list[int]) -> str:
+        """Who these faces were in the last run, or a person with an id from their first key."""
+        if identity := self._previous_of(faces):
+            self.persons[identity] = Person(identity)
+            return identity
         text = min(self.keys[face] for face in faces)
         while True:
             text = hashlib.sha256(text.encode()).hexdigest()

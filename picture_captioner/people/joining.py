@@ -23,9 +23,13 @@ def join_persons(
     said: Decisions,
     refused: Collection[tuple[int, str]],
     apart_faces: Collection[frozenset[int]],
+    before: Collection[str | None] = (),
     same_group: float = SAME_GROUP,
 ) -> dict[str, str]:
-    """Who becomes part of whom: two of whom a human spoke never, nor two seen in one photo."""
+    """Who becomes part of whom: two of whom a human spoke never, nor two seen in one photo.
+
+    Who was somebody `before` keeps the id: clusters that are one person again are not renamed.
+    """
     names = sorted(p for p, person in persons.items() if person.faces)
     if len(names) < 2:
         return {}
@@ -39,7 +43,7 @@ def join_persons(
         sides = [[persons[p] for p in groups[side]] for side in (first, second)]
         if not _may_join(sides[0], sides[1], photos, said, refused, apart_faces, same_group):
             continue
-        ranked = sorted((first, second), key=lambda p: _rank(persons, groups[p], said))
+        ranked = sorted((first, second), key=lambda p: _rank(persons, groups[p], said, before))
         heir, gone = ranked
         for part in groups[gone]:
             holder[part] = heir
@@ -48,12 +52,15 @@ def join_persons(
 
 
 def _rank(
-    persons: Mapping[str, Person], parts: Sequence[str], said: Decisions
-) -> tuple[bool, bool, int, int, str]:
-    """Who stays: of whom a human spoke, the verified, who has more clusters, then more faces."""
+    persons: Mapping[str, Person],
+    parts: Sequence[str],
+    said: Decisions,
+    before: Collection[str | None],
+) -> tuple[bool, bool, bool, int, int, str]:
+    """Who stays: of whom a human spoke, the verified, who was there, who has more clusters, faces."""
     faces = sum(len(persons[p].faces) for p in parts)
-    return (parts[0] not in said.persons, not persons[parts[0]].verified, -len(parts), -faces,
-            parts[0])  # fmt: skip
+    return (parts[0] not in said.persons, not persons[parts[0]].verified, parts[0] not in before,
+            -len(parts), -faces, parts[0])  # fmt: skip
 
 
 def _may_join(

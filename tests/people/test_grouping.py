@@ -62,6 +62,25 @@ def test_the_same_faces_keep_the_same_ids():
         assert again.of_face == first.of_face
 
 
+def test_somebody_in_two_clusters_keeps_the_id_run_after_run():
+    parts = LABELS.copy()
+    for who in range(6):  # everybody in two clusters, the second the larger one
+        parts[faces_of(who)[3:]] += 6
+    people = found(labels=parts)
+    assert len(people.persons) < len({*parts.tolist()} - {-1})
+    for _ in range(3):
+        again = found(labels=parts, previous=people.of_face)
+        assert again.of_face == people.of_face
+        people = again
+
+
+def test_an_unnamed_person_keeps_the_id_when_two_of_the_faces_are_linked():
+    first = found()
+    somebody = max(first.persons.values(), key=lambda person: len(person.faces))
+    link = {"kind": "must_link", "faces": [KEYS[f] for f in somebody.faces[-2:]]}
+    assert found(link, previous=first.of_face).of_face == first.of_face
+
+
 def test_a_box_that_moved_a_little_is_the_same_face_and_another_is_not():
     said = Decisions.fold([{"kind": "not_face", "face": "ab:10,10,100,100"}])
     assert rekeyed(said, ["ab:15,12,96,104"]) == {"ab:10,10,100,100": "ab:15,12,96,104"}
