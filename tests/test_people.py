@@ -11,7 +11,10 @@ import pytest
 
 from picture_captioner.cli.caption_app import execute
 from picture_captioner.library.faces import StoredFace
+from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.store import Library
+from picture_captioner.metadata.claims import Metadata
+from picture_captioner.metadata.told import NamedFace
 from picture_captioner.pipeline.people.people_file import PeopleFile
 from picture_captioner.settings import ServerAddress
 from tests.people.test_clustering import crowd
@@ -506,17 +509,20 @@ def test_who_is_on_no_photo_any_more_is_forgotten_by_name_too(people, home, tmp_
     assert "Anna" not in people("list")[1]
 
 
-def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, home, tmp_path):
-    from picture_captioner.library.facts import PhotoFacts
-    from picture_captioner.metadata.claims import Metadata
-    from picture_captioner.metadata.told import NamedFace
-
+def named_beside(home, *numbers):
+    """Another program says in sidecars that Anna is the first face of these photos."""
+    near = NamedFace("Anna", 0.03, 0.07, 0.08, 0.12, "sidecar")  # larger than ours
+    far = NamedFace("Nobody", 0.9, 0.9, 0.05, 0.05, "sidecar")
     with Library.open(home, pytest.fail) as library:
-        facts = PhotoFacts(content_sha256=content_of(0), width=1000, height=500)
-        library.save_facts("000.jpg", 1, 0, facts)
-        near = NamedFace("Anna", 0.03, 0.07, 0.08, 0.12, "sidecar")  # larger than ours
-        far = NamedFace("Nobody", 0.9, 0.9, 0.05, 0.05, "sidecar")
-        library.save_beside("", "stamp", {"000.jpg": Metadata(faces=(near, far))})
+        for number in numbers:
+            facts = PhotoFacts(content_sha256=content_of(number), width=1000, height=500)
+            library.save_facts(f"{number:03d}.jpg", 1, 0, facts)
+        told = {f"{number:03d}.jpg": Metadata(faces=(near, far)) for number in numbers}
+        library.save_beside("", "stamp", told)
+
+
+def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, home, tmp_path):
+    named_beside(home, 0)
     code, _, err = people("cluster")
     assert (code, "1 face named in other programs" in err) == (0, True)
     rows = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]
@@ -532,6 +538,26 @@ def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, 
     for shift in (0.0, 4.0):  # another detector's box is the same face
         fill(home, shift=shift)
         assert "named in other programs" not in people("cluster")[2], "what is decided here holds"
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_name_given_here_outlives_more_photos_with_that_of_another_program(people, home, merged):
+    named_beside(home, 0)
+    assert people("cluster")[0] == 0
+    if merged:
+        other = next(p for p in listed(people)["persons"] if not p["name"])
+        assert people("name", other["id"], "Maria")[0] == 0
+        assert people("merge", "--force", "Maria", "Anna")[0] == 0
+    else:
+        assert people("name", "Anna", "Maria")[0] == 0
+    others = (
+        f for p in listed(people)["persons"] if not p["name"] for f in faces_of(people, p["id"])
+    )
+    face = next(f for f in others if f["face"].endswith("#0"))
+    named_beside(home, 0, int(face["rel_path"][:3]))
+    assert "1 face named in other programs" in people("cluster")[2]
+    assert {p["name"] for p in listed(people)["persons"]} == {"Maria", ""}
+    assert face["face"] in {f["face"] for f in faces_of(people, "Maria")}
 
 
 def test_two_photos_are_enough_to_name_somebody(at_home, capsys):

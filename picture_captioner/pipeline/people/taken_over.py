@@ -1,6 +1,7 @@
 """Names that faces have in other programs (MWG regions), as decisions of a human: theirs was one.
 
-A row says where it is from. It is written once: what is decided here later holds.
+A row says where it is from. It is written once: what is decided here later holds, also of who is
+called otherwise here: more photos with the other program's name are of the same person.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
         return []  # all faces need not be read: that takes 0.8 s for 200,000
     lines = list(said)
     decisions = Decisions.fold(lines)
-    known = {
-        (decisions.face(str(face)), line.get("name_there"))
-        for line in lines
-        if line.get("kind") == "confirm" and line.get("origin")
-        for face in line.get("faces") or ()
-    }
-    persons = {folded_name(one.name): identity for identity, one in decisions.persons.items()}
+    known: set[tuple[str, object]] = set()
+    persons: dict[str, str] = {}
+    for line in lines:
+        if line.get("kind") == "confirm" and line.get("origin"):
+            name = line.get("name_there")
+            known |= {(decisions.face(str(face)), name) for face in line.get("faces") or ()}
+            persons[folded_name(str(name))] = decisions.person(str(line.get("person")))
+    persons |= {folded_name(one.name): identity for identity, one in decisions.persons.items()}
     rows: list[Row] = []
     by_photo: dict[str, list[Placed]] = {}
     for face in library.faces.placed():
@@ -49,8 +51,10 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
             if decided or (key, theirs.name) in known or (key, identity) in decisions.not_person:
                 continue
             if identity is None:
-                identity = persons[folded_name(theirs.name)] = _identity(theirs.name)
-                rows.append({"kind": "name", "person": identity, "name": theirs.name})
+                identity = decisions.person(_identity(theirs.name))
+                persons[folded_name(theirs.name)] = identity
+                if identity not in decisions.persons:  # else somebody named her otherwise since
+                    rows.append({"kind": "name", "person": identity, "name": theirs.name})
             row: Row = {"kind": "confirm", "person": identity, "faces": [key]}
             rows.append(row | {"origin": theirs.source, "name_there": theirs.name})
     return rows
