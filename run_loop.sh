@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Captions overnight: runs `caption.py run` in batches until every photo is done. What is next depends
 # on exit codes (docs/exit-codes.md) and, as uv and python exit with 2 as well, on the number of new
-# records that the program writes into the file $CAPTION_LOOP. For bash 3.2 (macOS).
-set -u
+# records that the program writes into $CAPTION_LOOP, where it finds `again` after the first ones.
+set -u # for bash 3.2 (macOS)
 usage() {
     cat <<'USAGE'
 Usage: ./run_loop.sh [--batch N] [BACKEND [MODEL]] [FLAGS of 'caption.py run' ...]
@@ -38,7 +38,7 @@ run() { # in the background, as a trap waits for the foreground; -m, or it would
     say "stopped by SIG$stop; the same command goes on (after --force or --retry: --since $since)"
     exit "$code"
 }
-child='' stop='' backend='' model='' batch=${BATCH:-5000} crashes=0 new=0 status=64
+child='' stop='' backend='' model='' batch=${BATCH:-5000} crashes=0 new=0 again='' status=64
 while (($#)) && [[ $1 != -- ]]; do
     case $1 in
         -h | --help) usage && exit 0 ;;
@@ -66,9 +66,9 @@ trap 'rm -f -- "$CAPTION_LOOP"' EXIT
 trap 'ask_to_stop INT 130' INT && trap 'ask_to_stop TERM 143' TERM && trap 'ask_to_stop HUP 129' HUP
 trap '' PIPE TTOU # Ctrl+C also ends the tee of `./run_loop.sh | tee log`; and for `stty tostop`
 while true; do
-    : >"$CAPTION_LOOP" && run "${program[@]}" "${run[@]}" "$@"
+    echo "$again" >"$CAPTION_LOOP" && run "${program[@]}" "${run[@]}" "$@"
     new=$(<"$CAPTION_LOOP") && if [[ ! $new =~ ^[0-9]+$ ]]; then new=0; fi
-    ((new == 0)) || crashes=0
+    ((new == 0)) || crashes=0 again=again
     case $status in
         0) finish "all that was asked for is done" ;;
         2) ((new > 0)) || finish "nothing new was recorded, so going on would not help; look above" ;;

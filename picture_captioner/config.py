@@ -35,6 +35,8 @@ CONFIG_VARIABLE = "CAPTION_CONFIG"
 PREFIX = "CAPTION_"
 LOOP_VARIABLE = "CAPTION_LOOP"
 """Names the file into which a run writes how many records are new; set by run_loop.sh."""
+LOOP_GOES_ON = "again"
+"""Stands in that file before a run if an earlier one of the same loop wrote records."""
 UNPREFIXED = frozenset({"PHOTOS_DIR", "CAPTIONS_JSONL"})
 """Names that nobody else uses; the others are `PREFIX` and the name in config.env."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from picture_captioner.errors import ExitCode
+from picture_captioner.journal.record import parse_time
 from tests.loop_harness import SCRIPT, Loop
 from tests.support import records
 
@@ -311,6 +312,30 @@ def test_real_force_does_each_photo_once_over_all_restarts(real):
     assert len({record["rel_path"] for record in records(real.journal)}) == 7
     assert "exit code 2, 4 new records; restarting" in done.stderr
     assert "exit code 0, 3 new records; stopping" in done.stderr
+
+
+def test_real_a_clock_that_was_set_back_does_not_make_the_loop_endless(real):
+    """The loop began when the clock was an hour ahead: what is recorded now counts as done."""
+    began = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="milliseconds")
+    loop = ("--batch", "4", "service", "--photos-dir", "my photos", "--force")
+    done = real.run(*loop, "--since", began)
+    assert done.returncode == 0, done.stderr
+    assert len(records(real.journal)) == 7
+    assert {parse_time(r["created_at"]) for r in records(real.journal)} == {parse_time(began)}
+
+
+@pytest.mark.parametrize("leaves", ["mv -- captions.jsonl away", ": > captions.jsonl"])
+def test_real_a_journal_that_went_away_between_two_batches_is_not_begun_anew(real, leaves):
+    program = real.folder / "then_it_goes"
+    program.write_text(f'#!/bin/sh\n{real.env["CAPTION"]} "$@"; code=$?; {leaves}; exit $code\n')
+    program.chmod(0o755)
+    done = real.run("--batch", "4", "service", "--photos-dir", "my photos", CAPTION=str(program))
+    assert done.returncode == 74, done.stderr
+    assert f"the journal {real.journal} is gone or empty" in done.stderr
+    assert "Beginning a new journal" not in done.stderr.partition("; restarting")[2]
+    assert not real.journal.exists() or not records(real.journal)
+    again = real.run("service", "--photos-dir", "my photos")  # who starts it afresh means it
+    assert (again.returncode, len(records(real.journal))) == (0, 7), again.stderr
 
 
 def test_real_the_backend_of_config_env_is_the_loops(real):

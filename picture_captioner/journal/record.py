@@ -340,8 +340,14 @@ def is_count(value: object) -> TypeGuard[int]:
 
 
 def utc_now() -> str:
-    """The time now as a record writes it: `2026-11-21T06:54:08.123Z`."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """The time now, as a record writes it."""
+    return utc_text(datetime.now(UTC))
+
+
+def utc_text(time: datetime) -> str:
+    """A time as a record writes it: `2026-11-21T06:54:08.123Z`."""
+    text = time.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from picture_captioner.journal.writing import Journal
@@ -43,7 +44,8 @@ class RunOptions:
     taken with them, whose caption is theirs. `read`
     knows the lines that were read in a content; None if nobody read it. `feed` hands the photos of
     the run out bit by bit, in a thread of its own, until it returns; without it all are pending.
-    `make_decoder` makes what each decoder thread decodes with.
+    `make_decoder` makes what each decoder thread decodes with. No record is dated before
+    `not_before`.
     """
 
     photos_dir: Path
@@ -61,6 +63,7 @@ class RunOptions:
     read: Callable[[str], Read] = lambda _: None
     feed: Callable[[WorkQueue], None] | None = None
     make_decoder: MakeDecoder = decoder_here
+    not_before: datetime | None = None
 
 
 class CaptionRun:

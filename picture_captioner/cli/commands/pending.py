@@ -29,7 +29,7 @@ from picture_captioner.cli.program import command
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import say, say_all
-from picture_captioner.config import LOOP_VARIABLE, Settings
+from picture_captioner.config import LOOP_GOES_ON, LOOP_VARIABLE, Settings
 from picture_captioner.errors import (
     ConfigurationError,
     ExitCode,
@@ -107,6 +107,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
         journal = Journal(settings.captions_jsonl)
         held.push(partial(_close, journal))
+        _require_the_loops_journal(journal)
         library, context = library_and_context(
             flags, settings, backends[0], reporter.notice, held, alone=not shared
         )
@@ -150,6 +151,21 @@ def _require_a_list_to_read_again(flags: RunFlags) -> None:
         raise UsageError(
             "--files-from -: run_loop.sh cannot read standard input twice; write the list of "
             "photos to a file"
+        )
+
+
+def _require_the_loops_journal(journal: Journal) -> None:
+    """Refuse to begin a journal where this loop has written to one: all would be asked again.
+
+    Raises:
+        JournalError: it went away, with its disk or under another name.
+    """
+    path = os.environ.get(LOOP_VARIABLE)
+    if path and journal.begun and LOOP_GOES_ON in Path(path).read_text(errors="replace"):
+        raise JournalError(
+            f"the journal {journal.path} is gone or empty, though this loop wrote to it: is its disk "
+            "mounted? Put it back, or from a copy, and run the same command again; without it "
+            "every photo is asked about again"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from picture_captioner.cli.commands.summary import exit_code, tell_summary
 from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import dollars, say
+from picture_captioner.config import LOOP_VARIABLE
 from picture_captioner.errors import (
     BackendUnavailableError,
     ExitCode,
@@ -245,6 +247,8 @@ def run_options(job: Job) -> RunOptions:
         shots=job.shots,
         read=library.lines_read if library else lambda _: None,
         make_decoder=job.engine.decoders.for_thread if job.engine is not None else decoder_here,
+        # A clock that is set back would make what the loop did look older than its --since.
+        not_before=job.rules.since if LOOP_VARIABLE in os.environ else None,
     )
 
 

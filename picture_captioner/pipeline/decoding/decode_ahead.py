@@ -97,7 +97,14 @@ class Decoding:
     ) -> None:
         self.queue = queue
         self.content = ContentIndex(sources, () if rules.identity.placeholder else pending)
-        self.recorder = Recorder(journal, self.content, queue, outcomes, dry_run=options.dry_run)
+        self.recorder = Recorder(
+            journal,
+            self.content,
+            queue,
+            outcomes,
+            dry_run=options.dry_run,
+            not_before=options.not_before,
+        )
         self.ready = ready
         self._options = options
         self._disk = DiskWatch(options.photos_dir, options.root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from picture_captioner.backends.base import Caption
@@ -22,7 +23,7 @@ from picture_captioner.errors import (
 from picture_captioner.foreign_text import all_without_secrets, clean
 from picture_captioner.image_loader.images import LoadedImage
 from picture_captioner.journal.fold import is_real
-from picture_captioner.journal.record import Entry, Record, RecordError, utc_now
+from picture_captioner.journal.record import Entry, Record, RecordError, utc_now, utc_text
 from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.circuit_breaker import UNKNOWN, Withheld
 from picture_captioner.pipeline.dedup import ContentIndex
@@ -190,7 +191,8 @@ class Recorder:
     """Settles photos: journal first, then followers, tally and feed. Thread-safe.
 
     In a dry run only what is new is written, and marked: placeholders where there is no record,
-    verdicts of the image loader where there is no real one.
+    verdicts of the image loader where there is no real one. Nothing is dated before `not_before`,
+    whatever the clock says.
     """
 
     def __init__(
@@ -201,12 +203,14 @@ class Recorder:
         outcomes: Outcomes,
         *,
         dry_run: bool,
+        not_before: datetime | None = None,
     ) -> None:
         self._journal = journal
         self._content = content
         self._queue = queue
         self._outcomes = outcomes
         self._dry_run = dry_run
+        self._not_before = "" if not_before is None else utc_text(not_before)
 
     def captioned(self, done: Sequence[Captioned]) -> None:
         """Write captions (one group), and give each to the photos with the same bytes."""
@@ -332,7 +336,11 @@ class Recorder:
     def _write(self, records: Sequence[Record]) -> None:
         if self._dry_run:
             records = [replace(r, dry_run=True) for r in records if self._is_news(r)]
-        self._journal.append(*records)
+        self._journal.append(*(self._dated(record) for record in records))
+
+    def _dated(self, record: Record) -> Record:
+        made = record.created_at or ""
+        return record if made >= self._not_before else replace(record, created_at=self._not_before)
 
     def _is_news(self, record: Record) -> bool:
         index = self._journal.index
