@@ -69,6 +69,7 @@ def make_chunks(
             keywords=words[number - 1],
             place=place,
             parents=parents[number - 1],
+            hours=not any(photos[int(stretch.members[end])].day_only for end in (0, -1)),
         )
         for number, (stretch, place) in enumerate(
             zip(stretches, _places(photos, stretches, names), strict=True), 1

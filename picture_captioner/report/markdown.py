@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -181,7 +181,7 @@ def _duplicates(report: Report) -> Iterator[str]:
     for kind in Likeness:
         groups = [group for group in report.duplicates if group.likeness is kind]
         extra = {int(i) for group in groups for i in group.members if i != group.keeper}
-        extra = copies if kind is Likeness.EXACT else extra - copies
+        extra = set(copies) if kind is Likeness.EXACT else extra - copies.keys()
         if groups or extra:
             besides = count(len(extra), "photo")
             yield f"- {kind}: {count(len(groups), 'group')}, {besides} besides the keepers"
@@ -192,13 +192,17 @@ def _duplicates(report: Report) -> Iterator[str]:
     yield from _rest(len(report.duplicates) - GROUPS_SHOWN, "groups")
 
 
-def _group(report: Report, group: DuplicateGroup, copies: Collection[int]) -> str:
+def _group(report: Report, group: DuplicateGroup, copies: Mapping[int, int]) -> str:
     others = [int(i) for i in group.members if i != group.keeper]
-    exact = copies if group.likeness is not Likeness.EXACT else ()
-    names = [
-        markdown_name(report.photos[i].rel_path) + (" (exact copy)" if i in exact else "")
-        for i in others[:MEMBERS_PER_GROUP]
-    ]
+    exact = copies if group.likeness is not Likeness.EXACT else {}
+    names = []
+    for i in others[:MEMBERS_PER_GROUP]:
+        name = markdown_name(report.photos[i].rel_path)
+        if (original := exact.get(i, group.keeper)) != group.keeper:
+            name += f" (exact copy of {markdown_name(report.photos[original].rel_path)})"
+        elif i in exact:
+            name += " (exact copy)"
+        names.append(name)
     if len(others) > MEMBERS_PER_GROUP:
         names.append(f"{len(others) - MEMBERS_PER_GROUP:,} more")
     kept = markdown_name(report.photos[group.keeper].rel_path)
@@ -240,6 +244,9 @@ def _time(time: datetime) -> str:
 
 
 def _span(chunk: Chunk) -> str:
-    if chunk.start.date() == chunk.end.date():
-        return f"{_time(chunk.start)} to {chunk.end:%H:%M}"
-    return f"{_time(chunk.start)} to {_time(chunk.end)}"
+    start, end = (
+        _time(time) if chunk.hours else time.date().isoformat() for time in (chunk.start, chunk.end)
+    )
+    if chunk.hours and chunk.start.date() == chunk.end.date():
+        end = f"{chunk.end:%H:%M}"
+    return start if start.endswith(end) else f"{start} to {end}"

@@ -136,7 +136,8 @@ class Level(enum.StrEnum):
 class Chunk:
     """A stretch of the timeline; `members` are in order of time. `typical` is one of them.
 
-    `parents` are the ids of the chunks of the next level that it lies in.
+    `parents` are the ids of the chunks of the next level that it lies in. Without `hours` noon
+    stands in `start` or `end` for a time that nobody knows, and their days alone are to be told.
     """
 
     id: int
@@ -148,6 +149,7 @@ class Chunk:
     keywords: tuple[str, ...] = ()
     place: str | None = None
     parents: tuple[int, ...] = ()
+    hours: bool = True
 
 
 class Likeness(enum.StrEnum):
@@ -308,18 +310,16 @@ class Report:
             return self.label_sources[index]
         return LabelSource.CAPTION if self.label_of(index) else LabelSource.NONE
 
-    def exact_copies(self) -> set[int]:
-        """Members of groups, of whatever kind, of which another has the same bytes."""
-        found: set[int] = set()
+    def exact_copies(self) -> dict[int, int]:
+        """Members of groups, of whatever kind, each with the one before it of the same bytes."""
+        found: dict[int, int] = {}
         for group in self.duplicates:
-            kept: set[str] = set()
+            kept: dict[str, int] = {}
             others = (int(i) for i in group.members if i != group.keeper)
             for i in (group.keeper, *others):
                 content = self.photos[i].content_sha256
-                if content is not None and content in kept:
-                    found.add(i)
-                elif content is not None:
-                    kept.add(content)
+                if content is not None and kept.setdefault(content, i) != i:
+                    found[i] = kept[content]
         return found
 
     @property

@@ -72,8 +72,8 @@ def as_mapping(report: Report, files: Sequence[Path]) -> dict[str, Any]:
 def _event(report: Report, event: Chunk) -> dict[str, Any]:
     return {
         "id": event.id,
-        "start": event.start.isoformat(),
-        "end": event.end.isoformat(),
+        "start": (event.start if event.hours else event.start.date()).isoformat(),
+        "end": (event.end if event.hours else event.end.date()).isoformat(),
         "photos": len(event.members),
         "place": event.place,
         "keywords": list(event.keywords),

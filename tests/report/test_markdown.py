@@ -50,6 +50,40 @@ def test_photos_on_their_own_fill_no_row_each(tmp_path):
     assert "| 1 |" not in text
 
 
+def test_noon_that_stands_for_an_unknown_time_is_not_told(tmp_path):
+    noon, evening = "2022-03-14T12:00", "2022-03-14T18:30"
+    photos = [
+        *(photo(f"IMG-20220314-WA000{i}.jpg", **at(noon), day_only=True) for i in range(2)),
+        *(photo(f"a{i}.jpg", **at(evening)) for i in range(2)),
+        photo("b.jpg", **at("2024-05-02T23:50")),
+        photo("c.jpg", **at("2024-05-03T00:10")),
+    ]
+    text = text_of(build(photos, np.eye(6)).report, tmp_path)
+    assert "| 2022-03-14 | 2 |" in text
+    assert "| 2022-03-14 18:30 | 2 |" in text
+    assert "| 2024-05-02 23:50 to 2024-05-03 00:10 | 2 |" in text
+    assert "12:00" not in text.partition("## Timeline")[2]
+
+
+def at(time: str) -> dict[str, datetime]:
+    return {"taken_at": datetime.fromisoformat(time)}
+
+
+def test_an_exact_copy_is_named_with_the_one_that_it_copies(tmp_path):
+    alike = {"perceptual_hash": 0x1234_5678_9ABC_DEF0, "width": 10, "height": 10}
+    photos = [
+        photo("edited.jpg", content_sha256="a", sharpness=9.0, **alike),
+        photo("first.jpg", content_sha256="b", sharpness=5.0, **alike),
+        photo("second.jpg", content_sha256="b", sharpness=5.0, **alike),
+        photo("third.jpg", content_sha256="a", sharpness=9.0, **alike),
+    ]
+    text = text_of(build(photos, np.zeros((4, 2))).report, tmp_path)
+    assert (
+        "keep **edited.jpg**; besides it first.jpg, second.jpg (exact copy of first.jpg), "
+        "third.jpg (exact copy)" in text
+    )
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_hardly_any_photos(count, tmp_path):
     text = text_of(build([photo(str(i)) for i in range(count)], np.eye(3)[:count]).report, tmp_path)

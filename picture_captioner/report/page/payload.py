@@ -45,10 +45,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNPLACED = 65535
 """Where the map has no place for a photo; positions go from 0 to one less."""
 
-LINKED, SHOWN, PLACEHOLDER, LOCATED, SUSPECT, HAS_VECTOR, HAS_FACE = (1 << n for n in range(7))
+LINKED, SHOWN, PLACEHOLDER, LOCATED, SUSPECT, HAS_VECTOR, HAS_FACE, DAY_ONLY = (
+    1 << n for n in range(8)
+)
 """Flags of a photo: it may be linked; browsers show its format; its caption is a placeholder; it is
 known where it was taken (not where that is); its caption names what nobody told; library.db has a
-vector of it, or a face."""
+vector of it, or a face; the day of its capture is known, and noon stands for its time."""
 
 
 def payload(
@@ -153,6 +155,7 @@ def _flags(photo: ReportPhoto, link: str | None) -> int:
     flags |= SHOWN if shown_by_browsers(photo.rel_path) else 0
     flags |= LOCATED if photo.latitude is not None else 0
     flags |= SUSPECT * photo.suspect | HAS_VECTOR * photo.has_vector | HAS_FACE * photo.has_face
+    flags |= DAY_ONLY * photo.day_only
     return flags | (PLACEHOLDER if photo.placeholder else 0)
 
 
@@ -201,6 +204,7 @@ def _chunk(chunk: Chunk) -> Json:
         "typical": int(chunk.typical),
         "keywords": [*chunk.keywords],
         "place": chunk.place,
+        "hours": chunk.hours,
         "parents": [*chunk.parents],
     }
 

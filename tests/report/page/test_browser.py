@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
+import numpy as np
 import pytest
 
+from picture_captioner.report.model import Level
 from picture_captioner.report.page.writer import write_page
-from tests.report.page.reports import bare_report, no_thumbnail, photo, rich_report, thumbnail
+from tests.report.page.reports import (
+    bare_report,
+    chunk,
+    no_thumbnail,
+    photo,
+    rich_report,
+    thumbnail,
+)
 
 PARTS = ["", "#view=clusters", "#view=events", "#view=events&level=trip", "#view=duplicates"]
 PARTS += ["#view=problems", "#cluster=2", "#cluster=none", "#event=3", "#q=harbour", "#group=1"]
@@ -174,6 +184,19 @@ def test_the_viewer_shows_the_original_and_what_is_known(browser, page):
     ):
         assert words in facts, facts
     assert browser.run("return document.querySelector('.actions a').href") == source
+
+
+def test_noon_that_stands_for_an_unknown_time_is_not_told(browser, tmp_path):
+    noon = datetime.fromisoformat("2022-03-14T12:00")
+    day = tuple(photo(i, taken_at=noon, day_only=True) for i in range(2))
+    event = replace(chunk(0, Level.EVENT, day, np.arange(2)), hours=False)
+    report = replace(bare_report(day), chunks=(event,))
+    opened = write_page(report, tmp_path, no_thumbnail, None)
+    browser.open(opened, "#event=0&photo=1")
+    assert "12:00" not in browser.text(".facts")
+    assert "Monday, 14 March 2022" in browser.text(".facts")
+    browser.open(opened, "#event=0")
+    assert "14 March 2022 · 2 photos" in browser.text("main")
 
 
 def test_the_path_can_be_copied(browser, page):

@@ -2,7 +2,7 @@
 
 const FILES = "cluster_report_files/thumbnails/";
 const UNPLACED = 65535;
-const LINKED = 1, SHOWN = 2, PLACEHOLDER = 4, LOCATED = 8, SUSPECT = 16, HAS_VECTOR = 32, HAS_FACE = 64;
+const LINKED = 1, SHOWN = 2, PLACEHOLDER = 4, LOCATED = 8, SUSPECT = 16, HAS_VECTOR = 32, HAS_FACE = 64, DAY_ONLY = 128;
 const STATUSES = [null, "success", "error_corrupt", "error_api", "error_model"];
 const ARRAYS = {
   i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array,
@@ -66,6 +66,8 @@ const photo = {
   /** How the last attempt ended, be it after the caption's. */
   lastStatus: (i) => STATUSES[columns.redo[i]] ?? STATUSES[columns.status[i]] ?? "pending",
   takenAt: (i) => columns.takenAt[i],
+  /** Its day is known; noon stands for its time. */
+  dayOnly: (i) => (columns.flags[i] & DAY_ONLY) !== 0,
   tags(i) {
     const found = [];
     for (let k = i ? tagEnds[i - 1] : 0; k < tagEnds[i]; k++) found.push(text(tagTexts[k]));

@@ -21,7 +21,7 @@ function groupMember(i, group) {
     "aria-label": plain(`${keeper ? "Suggested keeper: " : ""}${photo.alt(i)}`),
   },
   el("span", { class: "member-picture" }, picture(i), keeper && el("span", { class: "keep" }, icon("star"), "Keep")),
-  el("span", { class: "member-name", dir: "auto" }, photo.name(i)),
+  el("span", { class: "member-name", dir: "auto", title: plain(photo.path(i)) }, photo.name(i)),
   el("span", { class: "note" }, facts || photo.folder(i)));
 }
 

@@ -11,11 +11,11 @@ function chunkTitle(chunk) {
   return chunk.level === "day" ? WEEKDAY.format(date(chunk.start)) : span(chunk.start, chunk.end);
 }
 
-/** When it was: hours too, if it is of one day. */
+/** When it was: hours too, if it is of one day and they are known. */
 function chunkTime(chunk, short = false) {
   const days = span(chunk.start, chunk.end, short);
   const [from, to] = [TIME.format(date(chunk.start)), TIME.format(date(chunk.end))];
-  if (!sameDay(chunk.start, chunk.end) || chunk.level === "day") return days;
+  if (!chunk.hours || !sameDay(chunk.start, chunk.end) || chunk.level === "day") return days;
   return from === to ? `${days}, ${from}` : `${days}, ${from}–${to}`;
 }
 

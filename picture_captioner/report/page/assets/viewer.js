@@ -9,7 +9,7 @@ function tellFacts(i) {
   const groups = duplicates.filter((group) => group.members.includes(i));
   const fact = (name, ...value) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)];
   return el("dl", {},
-    !Number.isNaN(taken) && fact("Taken", `${WEEKDAY.format(date(taken))}, ${TIME.format(date(taken))}`),
+    !Number.isNaN(taken) && fact("Taken", [WEEKDAY.format(date(taken)), !photo.dayOnly(i) && TIME.format(date(taken))].filter(Boolean).join(", ")),
     photo.camera(i) && fact("Camera", photo.camera(i)),
     photo.place(i) && fact("Near", photo.place(i) + (photo.placeDetail(i) && ` (${photo.placeDetail(i)})`)),
     columns.width[i] > 0 && fact("Size", [`${number(columns.width[i])} × ${number(columns.height[i])}`, columns.size[i] >= 0 && fileSize(columns.size[i])].filter(Boolean).join(" · ")),
