@@ -49,7 +49,7 @@ def certificate_problem(error: BaseException) -> str | None:
 
     A connection that broke during the handshake is not in here: that may pass by itself.
     """
-    for link in _chain(error):
+    for link in causes(error):
         if isinstance(link, ssl.SSLCertVerificationError):
             return link.verify_message or "the certificate cannot be verified"
         if isinstance(link, ssl.SSLError):
@@ -72,11 +72,12 @@ _HOPELESS = {
 
 def root_cause(error: BaseException) -> str:
     """The innermost reason of a failed connection, such as `[Errno 111] Connection refused`."""
-    *_, last = _chain(error)
+    *_, last = causes(error)
     return str(last) or type(last).__name__
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that led to it, the innermost last."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:

@@ -9,8 +9,10 @@ stole keys (1.82.7, 1.82.8), and they hold the openai SDK back to an older major
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -35,12 +37,19 @@ from picture_captioner.backends.base import (
 from picture_captioner.backends.chat_answers import caption_from
 from picture_captioner.backends.encoding import DEFAULT_JPEG_QUALITY, data_url, encode_jpeg
 from picture_captioner.backends.endpoint import endpoint
-from picture_captioner.backends.http_errors import retry_after_seconds
-from picture_captioner.backends.openai_errors import OpenAIProvider, mapped
+from picture_captioner.backends.http_errors import causes
+from picture_captioner.backends.openai_errors import (
+    HttpFailure,
+    OpenAIProvider,
+    error_text,
+    failure_of,
+    mapped,
+    mapped_failure,
+)
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.reasoning import Effort, least
 from picture_captioner.errors import CaptionerError, ConfigurationError, TransientError
-from picture_captioner.foreign_text import keep_secrets_of, without_secrets
+from picture_captioner.foreign_text import cut, keep_secrets_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -174,13 +183,61 @@ class LiteLLMBackend(CaptionBackend):
         return caption_from(answer, requests=1)
 
     def _mapped(self, error: openai.OpenAIError) -> CaptionerError:
-        found = mapped(error, self._service)
-        text = without_secrets(str(found))
-        if isinstance(found, TransientError):
-            headers = getattr(error, "litellm_response_headers", None) or {}
-            wait = retry_after_seconds(headers)
-            return TransientError(text, code=found.code, retry_after=wait)
-        return type(found)(text)
+        """What an error of LiteLLM's means, by the HTTP answer that it was made of.
+
+        Its own classes do not tell: of a status that it has no class for (402, 302, 529) it makes
+        an APIError, and of a web page in an answer's place an APIConnectionError or a status 422.
+        """
+        failure = _failure_behind(error)
+        if failure is not None:
+            return mapped_failure(failure, self._service)
+        if isinstance(error, openai.APITimeoutError):
+            return mapped(error, self._service)
+        if _is_unconnected(error):
+            return self._service.unconnected(error)
+        status = getattr(error, "status_code", None)
+        if status in _SAID_IN_AN_ANSWER:
+            return mapped_failure(HttpFailure(status, *_words_of(error)), self._service)
+        return TransientError(
+            f"{self._host} answers with what LiteLLM cannot read as a completion"
+            f"{self._service.says(_words_of(error)[1])}",
+            code="bad_answer",
+        )
+
+
+_SAID_IN_AN_ANSWER = frozenset({401, 402, 403, 429})
+"""Of an error in a body whose own status was 200; other numbers LiteLLM makes up."""
+
+_WHOSE = re.compile(r"\w*Exception(?: \w+Error)? - ?")
+"""LiteLLM's words before those of the provider."""
+
+
+def _failure_behind(error: openai.OpenAIError) -> HttpFailure | None:
+    """The HTTP error that LiteLLM's own was made of; None if there was none."""
+    for cause in causes(error):
+        litellms = type(cause).__module__.startswith("litellm.")
+        if isinstance(cause, openai.APIStatusError) and not litellms:
+            return failure_of(cause)
+        if isinstance(cause, httpx.HTTPStatusError):
+            response = cause.response
+            return HttpFailure(response.status_code, *_words_of(error), response.headers)
+    return None
+
+
+def _is_unconnected(error: openai.OpenAIError) -> bool:
+    return any(isinstance(cause, httpx.TransportError | OSError) for cause in causes(error))
+
+
+def _words_of(error: openai.OpenAIError) -> tuple[str, str]:
+    """The provider's own code and words, in LiteLLM's message."""
+    *_, said = _WHOSE.split(cut(error.message), maxsplit=1)
+    try:
+        body, _ = json.JSONDecoder().raw_decode(said)
+    except (ValueError, RecursionError):
+        return "", said.partition("\nTraceback")[0]
+    told = body.get("error", body) if isinstance(body, dict) else body
+    code = told.get("code") or told.get("type") or "" if isinstance(told, dict) else ""
+    return str(code), error_text(body)
 
 
 def _least_effort(model: str) -> str | None:

@@ -101,14 +101,60 @@ def test_a_pause_that_the_provider_asks_for_is_passed_on(server):
     assert caught.value.retry_after == 7
 
 
-@pytest.mark.parametrize("model", ["openai/gpt-5-mini", "mistral/pixtral-12b"])
+FAMILIES = ["openai/gpt-5-mini", "mistral/pixtral-12b", "openrouter/qwen/qwen3-vl", "groq/llama"]
+"""Models that LiteLLM asks in different ways, and whose errors it words differently."""
+
+
+@pytest.mark.parametrize("model", FAMILIES)
 def test_a_redirect_is_not_followed(server, model):
     with OpenAIServer() as elsewhere:
         target = {"Location": f"{elsewhere.base_url}/chat/completions"}
         server.script.append(Reply(307, {}, target))
-        with pytest.raises((TransientError, ApiError, BackendUnavailableError)):
+        with pytest.raises(BackendUnavailableError, match="redirects are not followed"):
             ask(server, model=model)
         assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize(
+    ("status", "said", "kind", "code"),
+    [
+        (402, "insufficient credits", AccessDeniedError, None),
+        (403, "forbidden", AccessDeniedError, None),
+        (429, "You exceeded your current quota", AccessDeniedError, None),
+        (400, "no such model", ConfigurationError, None),
+        (410, "gone", BackendUnavailableError, None),
+        (529, "overloaded", TransientError, "http_529"),
+        (500, "boom", TransientError, "http_500"),
+        (413, "too large", ApiError, "too_large"),
+        (400, "flagged: content_policy", ApiError, "refused"),
+    ],
+)
+def test_a_status_means_the_same_whichever_class_litellm_has_for_it(
+    server, model, status, said, kind, code
+):
+    server.script.append(failure(status, said))
+    with pytest.raises(kind, match=said) as caught:
+        ask(server, model=model)
+    assert code is None or caught.value.code == code
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize("page", [b"<html>login</html>", b""])
+def test_what_is_no_answer_is_no_verdict_on_the_photo(server, model, page):
+    server.script.append(Reply(body=page, content_type="text/html"))
+    with pytest.raises(TransientError, match="cannot read") as caught:
+        ask(server, model=model)
+    assert caught.value.code == "bad_answer"
+    assert "Traceback" not in str(caught.value)
+
+
+def test_nobody_there_is_no_connection():
+    with OpenAIServer() as server:
+        nobody = backend(server)
+    with pytest.raises(TransientError, match="no connection") as caught:
+        nobody.caption(picture(), ())
+    assert caught.value.code == "connection"
 
 
 FIELDS = {"caption": "A dog on a beach.", "tags": ["dog", "beach", "sea"]}
@@ -174,3 +220,15 @@ def test_a_whole_run(tmp_path, server):
     assert {(r["backend"], r["model"]) for r in found} == {("litellm", "openai/gpt-5-mini")}
     assert len(found) == 4
     assert KEY not in done.stderr + (tmp_path / "caption.log").read_text()
+
+
+def test_an_empty_account_ends_the_run_and_leaves_no_verdict(tmp_path, server):
+    library(tmp_path / "photos", 4)
+    server.script += [failure(402, "insufficient credits")] * 4
+    flags = ("--backend=litellm", "--model=groq/llama", "--photos-dir=photos")
+    done = caption(
+        "run", *flags, f"--base-url={server.base_url}", cwd=tmp_path, LITELLM_API_KEY=KEY
+    )
+    assert done.returncode == 77, done.stderr
+    assert "no credit or quota left" in done.stderr
+    assert not records(tmp_path / "captions.jsonl")
