@@ -49,7 +49,8 @@ class Collected:
 
     `failed` are photos with a verdict, and its code; `unanswered` counts those without, by reason;
     `strays` the answers that are nobody's, and `damaged` the lines that are no answers. `lost` are
-    the photos whose answers these may have been.
+    the photos whose answers these may have been. `unpriced` are answers that do not say what they
+    took, or whose model has no price.
     """
 
     captioned: int = 0
@@ -59,6 +60,12 @@ class Collected:
     damaged: int = 0
     lost: int = 0
     cost_usd: float = 0.0
+    unpriced: int = 0
+
+    @property
+    def pending_again(self) -> int:
+        """Photos of the job that got no answer."""
+        return self.unanswered.total() + self.lost
 
 
 class Collecting:
@@ -88,7 +95,8 @@ class Collecting:
         errors: dict[int, tuple[AskedPhoto, Answer]] = {}
         group: list[Record] = []
         try:
-            for photo, answer in self._arrived(remote):
+            for photo, arrived in self._arrived(remote):
+                answer = self._judged(photo, arrived)
                 earlier, worth_now = worth.get(photo.n, -1), _worth(answer)
                 self.result.strays += earlier >= 0
                 if worth_now <= earlier:
@@ -141,6 +149,7 @@ class Collecting:
         """By the journal, which also has what an earlier collect wrote before it was killed."""
         for record in read_job(self._journal.path, self._job.id):
             self.result.cost_usd += record.cost_usd or 0.0
+            self.result.unpriced += record.cost_usd is None and record.requests is not None
             if record.error is not None:
                 filtered = record.rel_path not in self._declined_in_words
                 code = "filter" if record.error.code == "refused" and filtered else ""
@@ -159,15 +168,19 @@ class Collecting:
             else:
                 yield photo, answer
 
+    def _judged(self, photo: AskedPhoto, answer: Answer) -> Answer:
+        """The answer, or its verdict where it is no caption: of two, a caption is to count."""
+        if not isinstance(answer, Caption):
+            return answer
+        longest = self._service.backend.settings.max_tokens
+        try:
+            return judge_answer(
+                answer, self._asked, max_tokens=longest, image=photo.blank, prompt=None
+            )
+        except PhotoError as error:
+            return error
+
     def _records(self, photo: AskedPhoto, answer: Answer) -> list[Record]:
-        if isinstance(answer, Caption):
-            try:
-                longest = self._service.backend.settings.max_tokens
-                answer = judge_answer(
-                    answer, self._asked, max_tokens=longest, image=photo.blank, prompt=None
-                )
-            except PhotoError as error:
-                answer = error
         if isinstance(answer, Caption):
             return self._captioned(photo, answer)
         if isinstance(answer, PhotoError):
@@ -241,8 +254,8 @@ def collect(
     if job.state is JobState.ENDED and not remote.ended:
         ledger.note(job.id, JobState.CREATED, status=remote.status, answered=remote.answered)
         raise ResultsCutError(
-            f"{service.host} had said that it has ended, and says {remote.status!r} now; nothing is "
-            "lost: collect again later"
+            f"{service.host} had said that it has ended, and says {remote.status!r} now; nothing "
+            "is lost: collect again later"
         )
     collecting = Collecting(service, journal, job, prices)
     found = collecting.run(remote) if job.state is JobState.ENDED else Collected()
@@ -254,8 +267,8 @@ def collect(
             captioned=found.captioned,
             failed=len(found.failed),
             again=[path for path, code in found.failed.items() if again(code)],
-            unanswered=found.unanswered.total() + found.lost,
-            cost_usd=round(found.cost_usd, 6),
+            unanswered=found.pending_again,
+            cost_usd=None if found.unpriced else round(found.cost_usd, 6),
         )
     _delete_files(service, ledger, job, remote)
     return found

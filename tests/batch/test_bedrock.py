@@ -26,9 +26,9 @@ def desk(tmp_path: Path, preloaded: Any) -> Iterator[Desk]:
         yield Desk(tmp_path, preloaded, server, 12)
 
 
-def collected(desk: Desk) -> None:
+def collected(desk: Desk, code: int = 0) -> None:
     desk.run("batch", "wait", "--poll=0.1")
-    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.run("batch", "collect") == code, desk.said
 
 
 # --- before a first job -------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_half_of_an_expired_job_is_paid_and_kept_and_the_rest_is_pending(desk):
     desk.server.expires = True
     desk.server.outcome = lambda number, picture: "expired" if number % 2 else "ok"
     assert desk.run("batch", "submit") == 0, desk.said
-    collected(desk)
+    collected(desk, code=69)
     assert len(desk.of_jobs()) == desk.server.bill.total() == 6
     assert "pending again" in desk.said
     assert not desk.server.files
@@ -196,7 +196,7 @@ def test_only_files_of_its_own_job_are_read_and_deleted(desk):
 def test_a_job_that_fails_says_why(desk):
     desk.server.problem = "the role cannot read the input"
     assert desk.run("batch", "submit") == 0, desk.said
-    collected(desk)
+    collected(desk, code=69)
     assert "the role cannot read the input" in desk.said
     assert not desk.of_jobs()
     assert not desk.server.files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -121,7 +122,7 @@ def test_damaged_lines_hold_up_no_answer(any_desk):
     server.damage = damage
     assert desk.run("batch", "submit") == 0, desk.said
     desk.run("batch", "wait", "--poll=0.1")
-    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.run("batch", "collect") == 69, desk.said
     assert f"{damaged[0]} damaged lines among the answers, passed over: 1 photo" in desk.said
     assert "1 not answered" in desk.said
     assert len(desk.of_jobs()) == 9
@@ -159,6 +160,42 @@ def test_of_two_answers_for_a_photo_the_caption_counts(desk):
     desk.check_answers()
 
 
+def test_of_two_answers_that_have_a_text_the_caption_counts(desk):
+    """It was the first, and the photo was asked about once more, at the usual price."""
+
+    def damage(lines):
+        first = json.loads(json.dumps(lines[0]))
+        said = "I'm sorry, I can't help with that."
+        first["response"]["body"]["choices"][0]["message"]["content"] = said
+        return [first, *lines]
+
+    desk.server.damage = damage
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    assert "1 more among the answers" in desk.said
+    assert desk.server.live.total() == 1, "the first photo"
+    assert [record["status"] for record in desk.records()] == ["success"] * 12
+    assert not desk.server.paid_twice()
+
+
+def test_answers_that_do_not_say_what_they_took_are_not_called_free(desk):
+    whole = desk.server.completion
+    desk.server.completion = lambda outcome, body: {
+        name: value for name, value in whole(outcome, body).items() if name != "usage"
+    }
+    assert desk.run("run", "--batch", "--poll=0.1") == 0, desk.said
+    assert "11 captions, what 11 answers cost, which is not known" in desk.said
+    assert desk.jobs()[0]["cost_usd"] is None
+
+
+def test_a_job_that_was_stopped_on_purpose_is_no_fault(desk):
+    desk.server.outcome = lambda number, picture: "ok" if number < 4 else "expired"
+    assert desk.run("batch", "submit") == 0, desk.said
+    assert desk.run("batch", "cancel", "--all") == 0, desk.said
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert "7 not answered" in desk.said
+    assert len(desk.of_jobs()) == 4
+
+
 def test_completed_without_a_file_is_not_taken_for_an_answer(desk):
     desk.server.hides_output = True
     assert desk.run("batch", "submit") == 0
@@ -175,7 +212,8 @@ def test_an_expired_job_gives_what_was_paid_and_the_rest_is_pending(desk):
     desk.server.outcome = lambda number, picture: "ok" if number < 4 else "expired"
     assert desk.run("batch", "submit") == 0
     desk.run("batch", "wait", "--poll=0.1")
-    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.run("batch", "collect") == 69, desk.said
+    assert re.search(r"7 photos without an answer; '.* batch submit .*' sends them", desk.said)
     assert len(desk.of_jobs()) == 4
     desk.server.expires, desk.server.outcome = False, lambda number, picture: "ok"
     assert desk.run("run", "--batch", "--min-batch=2", "--poll=0.1") == 0, desk.said
@@ -186,10 +224,10 @@ def test_an_expired_job_gives_what_was_paid_and_the_rest_is_pending(desk):
 def test_a_job_that_fails_late_says_why_and_its_photos_are_pending(desk):
     desk.server.problem = "Enqueued token limit reached"
     assert desk.run("batch", "submit") == 0
-    desk.run("batch", "wait", "--poll=0.1")
-    assert desk.run("batch", "collect") == 0, desk.said
+    assert desk.run("run", "--batch", "--poll=0.1") == 69, desk.said
     assert "token_limit_exceeded" in desk.said
     assert "--job-tokens" in desk.said
+    assert "11 photos without an answer" in desk.said
     assert not desk.of_jobs()
     assert desk.run("batch", "list") == 0
     desk.server.problem = ""

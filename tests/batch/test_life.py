@@ -36,7 +36,7 @@ def test_a_job_from_submit_to_the_last_record(any_desk):
     assert not any(server.operation(asked) == "live" for asked in server.seen[before:])
 
     assert desk.run("batch", "wait", "--poll=0.1") == 0, desk.said
-    assert desk.run("batch", "collect", "--repair=batch") == 0, desk.said
+    assert desk.run("batch", "collect", "--repair=batch") == 69, "some were busy, some expired"
     (job,) = desk.jobs()
     assert job["code"] == "deleted"
     assert not server.paid_twice()

@@ -59,7 +59,8 @@ def test_a_damaged_line_of_a_file_is_passed_over(tmp_path, preloaded, end):
     lines[0] = lines[0].replace("A photo", "A\u2028photo")  # a line's end to str.splitlines
     file.with_name(f"{file.stem}.out.jsonl").write_text("\n".join([*lines[:2], "null", "7"]) + end)
     run = preloaded.run("batch", "collect", "--photos-dir=photos", cwd=tmp_path)
-    assert run.returncode == 0, run.said
+    assert run.returncode == 69, run.said
+    assert f" --to-files={tmp_path / 'jobs'}' sends them once more" in run.said
     assert "2 damaged lines among the answers, passed over: 1 photo pending again" in run.said
     assert len(records(tmp_path / "captions.jsonl")) == 2
 

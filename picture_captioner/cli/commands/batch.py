@@ -230,6 +230,7 @@ def cancel(flags: RunFlags, wanted: Sequence[str], *, everything: bool) -> int:
                 if everything or {job.id, job.remote_id} & set(wanted):
                     with asking(service):
                         service.cancel(job.remote_id)
+                    ledger.note(job.id, job.state, stopped=True)
                     say(f"Job {job.id}: {service.host} was asked to stop it")
             with asking(service):
                 follow(service, ledger, say)

@@ -34,7 +34,7 @@ def collect_ended(flags: RunFlags) -> int:
     def again(code: str) -> bool:
         return flags.repair == "batch" and code in _MENDED_BY_ASKING
 
-    stuck: list[str] = []
+    stuck, pending, again_by = False, 0, ""
     with Journal(settings.captions_jsonl) as journal, open_ledger(settings) as ledger:
         for service, prices in services_of(flags, settings, ledger):
             with asking(service):
@@ -45,7 +45,7 @@ def collect_ended(flags: RunFlags) -> int:
                         with asking(service):
                             found = collect(service, journal, ledger, job, prices, again)
                     except (ResultsCutError, JobGoneError) as error:
-                        stuck.append(str(error))
+                        stuck = True
                         say(f"Job {job.id} is not collected: {error}", always=True)
                         if isinstance(error, JobGoneError):
                             _tell_way_on(flags, job)
@@ -54,16 +54,28 @@ def collect_ended(flags: RunFlags) -> int:
                         _tell_collected(job, found)
                         _tell_repeats(journal, job)
                         failed[job.id] = found.failed
+                        if found.pending_again and not job.facts.get("stopped"):
+                            pending += found.pending_again
+                            folder = job.facts.get("folder")
+                            files = [f"--to-files={folder}"] if folder else []
+                            as_job = flags_as(flags, settings, job)
+                            again_by = suggested(as_job, "batch submit", *files)
         jobs = ledger.jobs()
     running = sum(job.is_out and job.state is not JobState.ENDED for job in jobs.values())
     if running:
         say(f"Still running: {count(running, 'job')}; '{suggested(flags, 'batch wait')}' waits")
     code = _repair(flags, settings, jobs, failed)
-    return ExitCode.UNAVAILABLE if stuck and code == ExitCode.DONE else code
+    if pending:
+        say(f"{count(pending)} without an answer; '{again_by}' sends them once more", always=True)
+    return ExitCode.UNAVAILABLE if (stuck or pending) and code == ExitCode.DONE else code
 
 
 def _tell_collected(job: Job, found: Collected) -> None:
-    said = f"Job {job.id}: {count(found.captioned, 'caption')}, {dollars(found.cost_usd)}"
+    cost = dollars(found.cost_usd)
+    if found.unpriced:
+        known = f"{cost} and " if found.cost_usd else ""
+        cost = f"{known}what {count(found.unpriced, 'answer')} cost, which is not known"
+    said = f"Job {job.id}: {count(found.captioned, 'caption')}, {cost}"
     if found.failed:
         said += f", {count(len(found.failed))} without a usable answer"
     say(said)
@@ -71,11 +83,10 @@ def _tell_collected(job: Job, found: Collected) -> None:
         say(f"  {number:>7,} not answered ({reason}), not billed: pending again")
     if found.damaged:
         lost = f": {count(found.lost)} pending again, billed or not" if found.lost else ""
-        say(
-            f"  {found.damaged:>7,} damaged lines among the answers, passed over{lost}", always=True
-        )
+        lines = count(found.damaged, "damaged line")
+        say(f"  {lines} among the answers, passed over{lost}", always=True)
     if found.strays:
-        say(f"  {found.strays:>7,} answers that were not asked for, passed over")
+        say(f"  {found.strays:>7,} more among the answers, of nobody or of a photo that had one")
     if problem := job.facts.get("problem"):
         say(f"  the provider says: {problem}")
         if "token" in str(problem).lower():

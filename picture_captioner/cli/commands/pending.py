@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.batch.ledger import Job as SentJob
-from picture_captioner.batch.ledger import lacks_photos, ledger_path, not_out, photos_out, read_jobs, reserved
+from picture_captioner.batch.ledger import (
+    lacks_photos,
+    ledger_path,
+    not_out,
+    photos_out,
+    read_jobs,
+    reserved,
+)
 from picture_captioner.cli.commands.compose import engine_for, make_chain, settings_for
 from picture_captioner.cli.commands.files import photos_dir_of
 from picture_captioner.cli.commands.photos import find_photos
