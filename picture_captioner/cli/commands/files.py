@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import say, say_all
-from picture_captioner.config import CONFIG_FILE, Settings
+from picture_captioner.config import CONFIG_FILE, LOOP_GOES_ON, LOOP_VARIABLE, Settings
 from picture_captioner.errors import ConfigurationError, JournalError
 from picture_captioner.journal.reading import JournalIndex, read_index
 from picture_captioner.journal.writing import Journal
@@ -66,6 +67,32 @@ def index_of(journal: Path) -> JournalIndex:
     index = read_index(journal)
     say_all(index.warnings(journal.name))
     return index
+
+
+def require_the_loops_journal(journal: Journal) -> None:
+    """Refuse to begin a journal where this loop has written to one: all would be asked again.
+
+    Raises:
+        JournalError: it went away, with its disk or under another name.
+    """
+    path = os.environ.get(LOOP_VARIABLE)
+    if path and journal.begun and LOOP_GOES_ON in Path(path).read_text(errors="replace"):
+        raise JournalError(
+            f"the journal {journal.path} is gone or empty, though this loop wrote to it: is its "
+            "disk mounted? Put it back, or from a copy, and run the same command again; without it "
+            "every photo is asked about again"
+        )
+
+
+def tell_loop(journal: Journal) -> None:
+    """Write into the file that run_loop.sh named how many records are new.
+
+    It acts on an exit code of 2 only then, since uv and python exit with 2 as well. After each
+    photo, because a process that dies says nothing at its end.
+    """
+    if path := os.environ.get(LOOP_VARIABLE):
+        with suppress(OSError):  # the loop stops, and says that nothing was recorded
+            Path(path).write_text(str(journal.written), encoding="ascii")
 
 
 @contextmanager

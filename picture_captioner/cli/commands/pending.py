@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,11 @@ from picture_captioner.batch.ledger import (
     reserved,
 )
 from picture_captioner.cli.commands.compose import engine_for, make_chain, settings_for
-from picture_captioner.cli.commands.files import photos_dir_of
+from picture_captioner.cli.commands.files import (
+    photos_dir_of,
+    require_the_loops_journal,
+    tell_loop,
+)
 from picture_captioner.cli.commands.photos import find_photos
 from picture_captioner.cli.commands.rules import (
     hints_for,
@@ -36,7 +39,7 @@ from picture_captioner.cli.program import command
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import say, say_all
-from picture_captioner.config import LOOP_GOES_ON, LOOP_VARIABLE, Settings
+from picture_captioner.config import LOOP_VARIABLE, Settings
 from picture_captioner.errors import (
     ConfigurationError,
     ExitCode,
@@ -114,7 +117,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         rules = rules_for(flags, backends, hints)  # what makes no sense is told, and no file begun
         journal = Journal(settings.captions_jsonl)
         held.push(partial(_close, journal))
-        _require_the_loops_journal(journal)
+        require_the_loops_journal(journal)
         library, context = library_and_context(
             flags, settings, backends[0], reporter.notice, held, alone=not shared
         )
@@ -127,7 +130,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         if not batch.photos:
             return ExitCode.DONE
         journal.run_begins(reverse=reverse)
-        reporter.advanced = lambda: _tell_loop(journal)
+        reporter.advanced = lambda: tell_loop(journal)
         job = Job(
             flags=flags,
             settings=settings,
@@ -150,7 +153,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
             return work(job)
         finally:
             journal.run_ends()
-            _tell_loop(journal)
+            tell_loop(journal)
 
 
 def _require_a_list_to_read_again(flags: RunFlags) -> None:
@@ -158,21 +161,6 @@ def _require_a_list_to_read_again(flags: RunFlags) -> None:
         raise UsageError(
             "--files-from -: run_loop.sh cannot read standard input twice; write the list of "
             "photos to a file"
-        )
-
-
-def _require_the_loops_journal(journal: Journal) -> None:
-    """Refuse to begin a journal where this loop has written to one: all would be asked again.
-
-    Raises:
-        JournalError: it went away, with its disk or under another name.
-    """
-    path = os.environ.get(LOOP_VARIABLE)
-    if path and journal.begun and LOOP_GOES_ON in Path(path).read_text(errors="replace"):
-        raise JournalError(
-            f"the journal {journal.path} is gone or empty, though this loop wrote to it: is its disk "
-            "mounted? Put it back, or from a copy, and run the same command again; without it "
-            "every photo is asked about again"
         )
 
 
@@ -215,17 +203,6 @@ def _batch(
     if not batch.photos:
         tell_nothing_to_do(selection, flags, in_jobs=bool(in_jobs))
     return batch, reverse
-
-
-def _tell_loop(journal: Journal) -> None:
-    """Write into the file that run_loop.sh named how many records are new.
-
-    It acts on an exit code of 2 only then, since uv and python exit with 2 as well. After each
-    photo, because a process that dies says nothing at its end.
-    """
-    if path := os.environ.get(LOOP_VARIABLE):
-        with contextlib.suppress(OSError):  # the loop stops, and says that nothing was recorded
-            Path(path).write_text(str(journal.written), encoding="ascii")
 
 
 def _close(journal: Journal, error: type[BaseException] | None, *_: object) -> None:
