@@ -89,7 +89,8 @@ class Usage(TypedDict, total=False):
 
     `input_tokens` include what was read from a cache (`cached_tokens`) and written into one
     (`cache_write_tokens`, of these for an hour `cache_write_1h_tokens`); `output_tokens` include
-    reasoning. `service_tier` is there where the provider says at which it was billed.
+    reasoning. `unpriced_requests` are those whose cost nobody knows. `service_tier` is there where
+    the provider says at which it was billed.
     """
 
     input_tokens: int
@@ -100,6 +101,7 @@ class Usage(TypedDict, total=False):
     service_tier: str
     cost_usd: float
     requests: int
+    unpriced_requests: int
 
 
 class PhotoError(CaptionerError):

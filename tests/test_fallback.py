@@ -76,6 +76,42 @@ def test_the_next_is_asked_about_what_the_first_refuses_and_is_named(tmp_path):
     assert f"4 by {SECOND}" in done.stderr
 
 
+def without_usage(text, **message):
+    body = completion(text, **message)
+    del body["usage"]
+    return Reply(body=body)
+
+
+def test_answers_without_a_price_are_not_lost_beside_one_that_has_a_price(tmp_path):
+    """They were billed: the ceiling of a later run counts them as the most that one has cost."""
+    library(tmp_path / "photos", 4)
+    refused = without_usage(None, refusal="I cannot help with that.")
+    with Server("first", lambda _: refused) as first, Server("second") as second:
+        assert run(tmp_path, first, second, prices(tmp_path)).returncode == 0
+        for record in records(tmp_path / "captions.jsonl"):
+            assert (record["requests"], record["unpriced_requests"]) == (2, 1)
+            assert record["cost_usd"] == pytest.approx(9)
+        stats = caption("stats", cwd=tmp_path)
+        assert "36.0000 USD, and what 4 requests without a price took" in stats.stdout
+        library(tmp_path / "photos", 5)
+        stopped = run(tmp_path, first, second, prices(tmp_path), "--max-cost=50")
+        assert stopped.returncode == 3, stopped.stderr
+        assert first.asked == 4
+
+
+def test_an_answer_that_was_asked_for_again_keeps_what_is_not_known_of_its_cost(tmp_path):
+    library(tmp_path / "photos", 2)
+    empty = without_usage("")
+    with Server("first", lambda number: empty if number % 2 else None) as server:
+        address = f"--base-url={server.base_url}"
+        done = caption("run", "--photos-dir=photos", "--backend=compatible", address,
+                       "--model=first", "--max-workers=1", prices(tmp_path), cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for record in records(tmp_path / "captions.jsonl"):
+        assert (record["requests"], record["unpriced_requests"]) == (2, 1)
+        assert record["cost_usd"] == pytest.approx(0.9)
+
+
 def test_a_photo_that_nobody_captions_is_recorded_once_with_all_it_cost(tmp_path):
     library(tmp_path / "photos", 6)
     refuse = threading.Lock()

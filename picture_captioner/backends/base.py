@@ -164,6 +164,7 @@ class Caption:
     cache_write_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
     service_tier: str | None = None
+    unpriced_requests: int | None = None
 
     @property
     def usage(self) -> Usage:

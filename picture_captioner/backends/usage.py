@@ -16,6 +16,7 @@ _Counted: TypeAlias = Literal[
     "cache_write_1h_tokens",
     "cost_usd",
     "requests",
+    "unpriced_requests",
 ]
 
 _COUNTED: tuple[_Counted, ...] = typing.get_args(_Counted)
@@ -106,7 +107,10 @@ def one_request(
 
 
 def added(first: Usage, second: Usage) -> Usage:
-    """What two answers cost together; what neither reports stays unknown."""
+    """What two answers cost together; what neither reports stays unknown.
+
+    Where one has a price and the other none, `unpriced_requests` says so.
+    """
     total = first | second
     for name in _COUNTED:
         if name in first and name in second:

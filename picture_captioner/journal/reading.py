@@ -24,7 +24,7 @@ from picture_captioner.journal.lines import (
 )
 from picture_captioner.journal.record import Entry, Record, parse_entries, parse_entry
 
-_ANSWERED = frozenset({Status.SUCCESS, Status.ERROR_MODEL})
+ANSWERED = frozenset({Status.SUCCESS, Status.ERROR_MODEL})
 """A model has worked for these; what a service refuses is not billed."""
 
 
@@ -33,7 +33,7 @@ def requests_without_price(entry: Entry) -> int:
     requests = max(entry.requests or 0, 0)
     if entry.unpriced_requests is not None:
         return min(max(entry.unpriced_requests, 0), requests)
-    return requests if entry.cost_usd is None and entry.status in _ANSWERED else 0
+    return requests if entry.cost_usd is None and entry.status in ANSWERED else 0
 
 
 @dataclass

@@ -78,6 +78,7 @@ class Record:
     batch_job: str | None = None
     cost_usd: float | None = None
     requests: int | None = None
+    unpriced_requests: int | None = None
     latency_ms: int | None = None
     created_at: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -193,6 +194,7 @@ _BILLED = (
     "service_tier",
     "cost_usd",
     "requests",
+    "unpriced_requests",
     "latency_ms",
 )
 

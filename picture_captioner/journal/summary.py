@@ -38,6 +38,7 @@ class Summary:
     by_error: Counter[str] = field(default_factory=Counter)
     cost_usd: float = 0.0
     requests: int = 0
+    unpriced_requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     first: str | None = None
@@ -59,6 +60,7 @@ def summarize(path: Path) -> tuple[Summary, JournalIndex]:
         damaged_lines=len(index.damage),
         torn_bytes=index.torn_bytes,
         cost_usd=index.cost_usd,
+        unpriced_requests=index.unpriced.total(),
         requests=index.requests,
     )
     for fold in map(index.fold, index.entries):

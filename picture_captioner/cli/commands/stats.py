@@ -53,8 +53,11 @@ def _rows(path: Path, summary: Summary) -> list[tuple[str, str]]:
         ("damaged lines", summary.damaged_lines),
     )
     rows += [(name, f"{number:,}") for name, number in optional if number]
-    if summary.cost_usd:
-        rows.append(("spent", f"{summary.cost_usd:,.4f} USD"))
+    if summary.cost_usd or summary.unpriced_requests:
+        spent = f"{summary.cost_usd:,.4f} USD"
+        if unpriced := summary.unpriced_requests:
+            spent += f", and what {count(unpriced, 'request')} without a price took"
+        rows.append(("spent", spent))
     rows += [(name, t) for name, t in (("first", summary.first), ("last", summary.last)) if t]
     rows += [("slowest", f"{ms / 1000:,.2f} s  {path}") for ms, path in summary.slowest if ms]
     return rows

@@ -164,9 +164,7 @@ class BackendService:
         """Show the backend a plain picture, which it has no reason to fail; gives the cost."""
         answer = self._ask_one(_plain(), ())
         usage = Usage() if isinstance(answer, TransientError) else answer.usage
-        usage = self.chosen.prices.billed(usage, 1)
-        self._budget.answered(self._model, usage)
-        return usage
+        return self._counted(self.chosen.prices.billed(usage, 1))
 
     def _billed(self, answer: Answer, attempts: int) -> Answer:
         """The answer with what it cost; requests that failed on the way to it are counted."""
@@ -175,11 +173,17 @@ class BackendService:
         if isinstance(answer, PhotoError):
             answer.usage = self.chosen.prices.billed(answer.usage, attempts)
             if isinstance(answer, ModelError) or "input_tokens" in answer.usage:
-                self._budget.answered(self._model, answer.usage)
+                answer.usage = self._counted(answer.usage)
             return answer
         usage = self.chosen.prices.billed(answer.usage, attempts, answer.model_version)
+        return replace(answer, **self._counted(usage))
+
+    def _counted(self, usage: Usage) -> Usage:
+        """What an answer took, with the requests that have no price, once the budget knows it."""
         self._budget.answered(self._model, usage)
-        return replace(answer, **usage)
+        if "cost_usd" not in usage and not self._backend.placeholder:
+            usage["unpriced_requests"] = usage.get("requests", 1)
+        return usage
 
     def _ask(self, images: Sequence[Image.Image], hints: Sequence[Tags]) -> list[Answer]:
         if len(images) == 1:

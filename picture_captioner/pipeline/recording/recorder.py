@@ -23,6 +23,7 @@ from picture_captioner.errors import (
 from picture_captioner.foreign_text import all_without_secrets, clean
 from picture_captioner.image_loader.images import LoadedImage
 from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.reading import ANSWERED
 from picture_captioner.journal.record import Entry, Record, RecordError, utc_now, utc_text
 from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.circuit_breaker import UNKNOWN, Withheld
@@ -53,9 +54,17 @@ def success_record(
         latency_ms=latency_ms,
         created_at=utc_now(),
         extra=_extra(caption),
-        **caption.usage,
+        **_spent(caption.usage, Status.SUCCESS),
     )
     return _cleaned(record)
+
+
+def _spent(usage: Usage, status: Status) -> Usage:
+    """The usage for a record; that all or none of its requests have a price needs no words."""
+    all_of_them = "cost_usd" not in usage and status in ANSWERED
+    if usage.get("unpriced_requests", 0) == (usage.get("requests", 0) if all_of_them else 0):
+        usage.pop("unpriced_requests", None)
+    return usage
 
 
 def _extra(caption: Caption) -> dict[str, Any]:
@@ -119,7 +128,7 @@ def failure_record(
         mtime_ns=loaded.mtime_ns,
         latency_ms=latency_ms,
         created_at=utc_now(),
-        **believable(spent),
+        **_spent(believable(spent), status),
     )
     return _cleaned(record)
 
