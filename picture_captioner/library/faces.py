@@ -23,6 +23,7 @@ _NEW = (
     "content IN (SELECT content FROM files) AND content NOT IN "
     "(SELECT content FROM face_assignments)"
 )
+_WHERE = "SELECT content, number, x, y, width, height, vector FROM faces WHERE "
 _LANDMARKS_DTYPE = "<f4"
 
 
@@ -175,18 +176,18 @@ class Faces:
 
         New are those of which nobody has asked yet whose they are.
         """
-        import numpy as np
-
-        found: dict[str, dict[int, Where]] = {}
         with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT content, number, x, y, width, height, vector FROM faces WHERE "  # noqa: S608
-                + (_LOST if lost else _NEW)
-            ).fetchall()
-        for content, number, *box, vector in rows:
-            face = Where(tuple(box), np.frombuffer(vector, VECTOR_DTYPE))
-            found.setdefault(from_key(content), {})[number] = face
-        return found
+            return _places(connection.execute(f"{_WHERE}{_LOST if lost else _NEW}").fetchall())
+
+    def where_of(self, contents: Iterable[str]) -> dict[str, dict[int, Where]]:
+        """The same of these contents."""
+        with self._database.reading() as connection:
+            rows = [
+                row
+                for content in contents
+                for row in connection.execute(f"{_WHERE}content = ?", (to_key(content),)).fetchall()
+            ]
+        return _places(rows)
 
     def move(self, old: str, new: str) -> None:
         """The faces of one content are those of another: whose they are stays, the old ones go.
@@ -314,6 +315,16 @@ class Faces:
         for path, content in rows:
             found.setdefault(from_key(content), []).append(from_key(path))
         return found
+
+
+def _places(rows: Iterable[tuple[Any, ...]]) -> dict[str, dict[int, Where]]:
+    import numpy as np
+
+    found: dict[str, dict[int, Where]] = {}
+    for content, number, *box, vector in rows:
+        face = Where((box[0], box[1], box[2], box[3]), np.frombuffer(vector, VECTOR_DTYPE))
+        found.setdefault(from_key(content), {})[number] = face
+    return found
 
 
 def _face_row(content: bytes, face: StoredFace, detector: str, recogniser: str) -> tuple[Any, ...]:

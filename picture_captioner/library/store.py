@@ -193,6 +193,13 @@ class Library:
         rows = forgetting.known_files(self.database)
         return {from_key(path): from_key(content) for path, content in rows}
 
+    def drop_files(self, paths: Iterable[str]) -> None:
+        """Forget that there were files of these names; what is known of their contents stays."""
+        with self.database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM files WHERE rel_path = ?", [(to_key(path),) for path in paths]
+            )
+
     def thumbnail(self, content_sha256: str) -> bytes | None:
         """The WebP thumbnail of a photo, 320 pixels on its longer side."""
         with self.database.reading() as connection:

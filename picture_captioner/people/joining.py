@@ -57,7 +57,7 @@ def _rank(
     said: Decisions,
     before: Collection[str | None],
 ) -> tuple[bool, bool, bool, int, int, str]:
-    """Who stays: of whom a human spoke, the verified, who was there, who has more clusters, faces."""
+    """Who stays: of whom a human spoke, the verified, who was there, with most clusters, faces."""
     faces = sum(len(persons[p].faces) for p in parts)
     return (parts[0] not in said.persons, not persons[parts[0]].verified, parts[0] not in before,
             -len(parts), -faces, parts[0])  # fmt: skip

@@ -210,6 +210,36 @@ def test_a_library_of_hardly_any_photos(count, tmp_path, scan, capsys):
     assert "Contradiction" not in capsys.readouterr().err
 
 
+@needs_faces
+def test_photos_that_were_moved_and_written_into_are_where_they_are_now(tmp_path, scan):
+    photos = tmp_path / "photos"
+    for number, (_, photo) in enumerate(islice(portraits(), 4)):
+        photo.save(photos / f"{number}.jpg")
+    scan()
+    [anna] = listed().persons
+    command("name", anna["id"], "Anna")
+    command("confirm", "Anna", "0.jpg#0")
+    command("not-this-person", "1.jpg#0", "Anna")
+    (photos / "album").mkdir()
+    for number in (0, 1):
+        data = (photos / f"{number}.jpg").read_bytes()
+        (photos / "album" / f"{number}.jpg").write_bytes(data[:2] + b"\xff\xfe\0\4hi" + data[2:])
+        (photos / f"{number}.jpg").unlink()
+    (photos / "2.jpg").rename(photos / "album" / "2.jpg")
+    (photos / "3.jpg").rename(tmp_path / "3.jpg")  # its disk is off
+    scan()
+    found = listed()
+    everywhere = [f["rel_path"] for p in found.persons for f in p["faces"]]
+    everywhere += [f["rel_path"] for f in found.free]
+    assert sorted(everywhere) == ["3.jpg", *(f"album/{number}.jpg" for number in range(3))]
+    shown = json.loads(command("show", "Anna", "--json"))["faces"]
+    assert {face["rel_path"]: face["status"] for face in shown} == {
+        "3.jpg": "auto",
+        "album/0.jpg": "confirmed",
+        "album/2.jpg": "auto",
+    }
+
+
 def maintained(faces):
     """After all that is done day by day and week by week, with nothing to decide."""
     command("review")

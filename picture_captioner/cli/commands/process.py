@@ -141,7 +141,10 @@ def _run(
     stages: Sequence[Stage],
     share: Share | None,
 ) -> int:
+    from picture_captioner.pipeline.people.rewritten import leave_old_places  # numpy takes 0.1 s
+
     read = partial(read_files_beside, photos_dir, photos, library, settings.captions_jsonl)
+    leave = partial(leave_old_places, library, photos_dir, {photo.rel_path for photo in photos})
     with closing(ProgressReporter()) as reporter:
         server: Server | None = None
         if isinstance(settings.library_home, ServerAddress):
@@ -165,6 +168,7 @@ def _run(
                 feed=feed,
                 in_transaction=server.run if server is not None else None,
             )
+            leave() if server is None else server.until_done(leave)
     code = interrupts.exit_status or ExitCode.DONE
     _tell(result, stages)
     leave_if_abandoned(result, code)

@@ -1,12 +1,15 @@
-"""Photos into which another program wrote: other bytes, the same picture, so the same faces.
+"""Photos that were moved, or into which another program wrote: the same picture, the same faces.
 
 digiKam, Lightroom and exiftool change a file's hash with each keyword. A hash that no file has any
-more, and that has the same faces in the same places as one that a file has, was that photo.
+more, and that has the same faces in the same places as one that a file has, was that photo. Another
+threshold of the detector finds some faces more or fewer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +20,8 @@ from picture_captioner.pipeline.people.people_file import PeopleFile
 SAME_FACE = 0.999
 """Cosine of one face cut out of one picture twice; two faces of a burst reach .99."""
 
-_Boxes = tuple[tuple[int, ...], ...]
+_Box = tuple[int, ...]
+_Faces = Mapping[int, Where]
 
 
 def follow_rewritten(library: Library, file: PeopleFile) -> None:
@@ -30,30 +34,73 @@ def follow_rewritten(library: Library, file: PeopleFile) -> None:
     if not gone:
         return
     new = library.faces.where(lost=False)
-    by_boxes: dict[_Boxes, list[str]] = {}
-    for content, faces in new.items():
-        by_boxes.setdefault(_boxes(faces), []).append(content)
     said = file.said()
-    for old, faces in gone.items():
-        same = [
-            content for content in by_boxes.get(_boxes(faces), ()) if _are_same(faces, new[content])
-        ]
-        if same and said.boxes.get(old):
+    for old, same in _twins(gone, new):
+        if said.boxes.get(old):
             rows: list[dict[str, object]] = [
                 {"kind": "carried", "content": old, "into": now} for now in same
             ]
             file.decide(*rows)
-        if same:
-            library.faces.move(old, same[0])
+        whole = [now for now in same if _boxes(new[now]) == _boxes(gone[old])]
+        if whole:
+            library.faces.move(old, whole[0])
 
 
-def _boxes(faces: Mapping[int, Where]) -> _Boxes:
-    return tuple((number, *map(round, faces[number].box)) for number in sorted(faces))
+def leave_old_places(library: Library, photos_dir: Path, walked: Collection[str]) -> None:
+    """Forget where photos lay that lie elsewhere now, be it that they were rewritten there.
+
+    A photo that is nowhere keeps its place: its disk may be off.
+
+    Raises:
+        LibraryError: it cannot be written.
+    """
+    known = library.known_files()
+    missing = {
+        path: content
+        for path, content in known.items()
+        if path not in walked and not os.path.lexists(photos_dir / path)
+    }
+    if not missing:
+        return
+    there = {content for path, content in known.items() if path not in missing}
+    moved = there.intersection(missing.values())
+    if alone := {*missing.values()} - moved:
+        new = library.faces.where(lost=False)
+        new = {content: new[content] for content in new.keys() & there}
+        if new:
+            moved |= {old for old, _ in _twins(library.faces.where_of(alone), new)}
+    library.drop_files(path for path, content in missing.items() if content in moved)
 
 
-def _are_same(one: Mapping[int, Where], other: Mapping[int, Where]) -> bool:
-    return all(_cosine(face.vector, other[number].vector) > SAME_FACE
-               for number, face in one.items())  # fmt: skip
+def _twins(
+    gone: Mapping[str, _Faces], new: Mapping[str, _Faces]
+) -> Iterator[tuple[str, list[str]]]:
+    """Each of the old contents with the new ones that are the same picture."""
+    by_box: dict[_Box, list[str]] = {}
+    for content, faces in new.items():
+        for face in faces.values():
+            by_box.setdefault(_rounded(face), []).append(content)
+    for old, faces in gone.items():
+        near = {content for face in faces.values() for content in by_box.get(_rounded(face), ())}
+        if same := sorted(content for content in near if _are_same(faces, new[content])):
+            yield old, same
+
+
+def _are_same(one: _Faces, other: _Faces) -> bool:
+    """Whether all faces of the one that has fewer are the other's, too."""
+    first, second = ({_rounded(face): face for face in faces.values()} for faces in (one, other))
+    both = first.keys() & second.keys()
+    return len(both) == min(len(first), len(second)) and all(
+        _cosine(first[box].vector, second[box].vector) > SAME_FACE for box in both
+    )
+
+
+def _boxes(faces: _Faces) -> set[tuple[int, _Box]]:
+    return {(number, _rounded(face)) for number, face in faces.items()}
+
+
+def _rounded(face: Where) -> _Box:
+    return tuple(map(round, face.box))
 
 
 def _cosine(one: Iterable[float], other: Iterable[float]) -> float:
