@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,20 @@ _FROM_FILE = {TakenFrom.NAME, TakenFrom.DATE, TakenFrom.FILE}
 _COLUMNS = (
     "content, width, height, taken_at, camera, latitude, longitude, sharpness, perceptual_hash"
 )
+
+
+_NO_NAME = re.compile(
+    r"[\d\W_]*|DCIM|\d{3}[A-Z_]{5}|Camera( Roll| Uploads)?|Kamera|Screenshots?|Bildschirmfotos?"
+    r"|Takeout|Google (Photos|Fotos)|(Photos from|Fotos von) \d{4}|WhatsApp.*|Sent|Downloads?"
+    r"|((New|Untitled) folder|(Neuer|Unbenannter) Ordner)[ ()\d]*|i(Phone|Pad)|.*\bBackups?\b.*"
+    r"|(My |Meine |Eigene )?(Pictures|Photos|Images|Bilder|Fotos)",
+    re.IGNORECASE,
+)
+
+
+def somebody_named(folder: str) -> bool:
+    """Whether its name says something of the photos: no camera, program or habit made it."""
+    return _NO_NAME.fullmatch(folder) is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,7 +25,13 @@ from picture_captioner.report.density import automatic_min_cluster_size
 from picture_captioner.report.duplicates import Thumbnail, find_duplicates, no_thumbnail
 from picture_captioner.report.engines import DEFAULT_ENGINE, engine_info
 from picture_captioner.report.geometry import members_of, unit_rows
-from picture_captioner.report.keywords import cluster_names, keywords, speakers_of
+from picture_captioner.report.keywords import (
+    Said,
+    cluster_names,
+    keywords,
+    speakers_of,
+    what_is_said,
+)
 from picture_captioner.report.labels import Labels, Vocabulary, label_photos
 from picture_captioner.report.model import (
     Cluster,
@@ -117,13 +123,14 @@ def build_report(
         clustering = reassign_noise(vectors, clustering)
     options.step("labels and events")
     labels = label_photos(photos, vectors, options.vocabulary)
+    said = what_is_said(photos, labels.texts)
     pictures = vectors if options.vectors_of_pictures else None
     report = Report(
         head=_head(photos, options, done),
         photos=tuple(photos),
         clustering=clustering,
-        clusters=_clusters(clustering, labels),
-        chunks=make_chunks(photos, labels.texts, vectors, options.place_names),
+        clusters=_clusters(clustering, labels, said),
+        chunks=make_chunks(photos, said, vectors, options.place_names),
         duplicates=find_duplicates(photos, pictures, options.thumbnail),
         vocabulary_fallbacks=labels.count(LabelSource.VOCABULARY),
         labels=labels.texts,
@@ -223,11 +230,11 @@ def _head(photos: Sequence[ReportPhoto], options: ReportOptions, done: _Clustere
     )
 
 
-def _clusters(clustering: Clustering, labels: Labels) -> tuple[Cluster, ...]:
+def _clusters(clustering: Clustering, labels: Labels, said: Sequence[Said]) -> tuple[Cluster, ...]:
     """The clusters in order of their ids."""
     members = {i: outwards(clustering, m) for i, m in members_of(clustering.cluster).items()}
     ids = sorted(members, key=lambda i: (-len(members[i]), i))
-    words = keywords([[t for m in members[i] if (t := labels.texts[m])] for i in ids])
+    words = keywords([[s for m in members[i] if (s := said[m])] for i in ids])
     names = cluster_names(words)
     speakers = speakers_of([members[i] for i in ids], labels.texts)
     found = [

@@ -13,7 +13,8 @@ away from home, or busier than everyday life.
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -23,8 +24,9 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
+from picture_captioner.library.facts import somebody_named
 from picture_captioner.report.geometry import centroid, unit_rows
-from picture_captioner.report.keywords import keywords
+from picture_captioner.report.keywords import Said, keywords
 from picture_captioner.report.model import Chunk, Indices, Level, ReportPhoto
 from picture_captioner.report.places import PlaceNames, kilometres
 
@@ -41,7 +43,7 @@ class _Stretch(NamedTuple):
 
 def make_chunks(
     photos: Sequence[ReportPhoto],
-    labels: Sequence[str],
+    said: Sequence[Said],
     vectors: NDArray[np.float32] | None,
     names: PlaceNames | None,
 ) -> tuple[Chunk, ...]:
@@ -56,8 +58,9 @@ def make_chunks(
     days = _days(photos, order)
     trips = _trips(photos, days)
     stretches = events + days + trips
-    words = _keywords_by_level([events, days, trips], labels)
+    words = _keywords_by_level([events, days, trips], said)
     parents = _parents(events, days, trips)
+    folders = _Folders(photos, order)
     return tuple(
         Chunk(
             id=number,
@@ -70,6 +73,7 @@ def make_chunks(
             place=place,
             parents=parents[number - 1],
             hours=not any(photos[int(stretch.members[end])].day_only for end in (0, -1)),
+            name=folders.name_of(stretch.members),
         )
         for number, (stretch, place) in enumerate(
             zip(stretches, _places(photos, stretches, names), strict=True), 1
@@ -160,12 +164,12 @@ def _ids_by_photo(stretches: Sequence[_Stretch], first_id: int) -> dict[int, int
 
 
 def _keywords_by_level(
-    levels: Sequence[Sequence[_Stretch]], labels: Sequence[str]
+    levels: Sequence[Sequence[_Stretch]], said: Sequence[Said]
 ) -> list[tuple[str, ...]]:
     """A word that tells one day from another may be in every event of that day."""
     found: list[tuple[str, ...]] = []
     for stretches in levels:
-        found += keywords([[labels[i] for i in s.members if labels[i]] for s in stretches])
+        found += keywords([[said[i] for i in s.members if said[i]] for s in stretches])
     return found
 
 
@@ -197,6 +201,51 @@ def _places(
 def _commonest(names: Sequence[str | None]) -> str | None:
     counted = Counter(name for name in names if name is not None)
     return counted.most_common(1)[0][0] if counted else None
+
+
+NAMING_SHARE = 2 / 3
+LONGEST_OF_A_FOLDER = 31
+"""Days. A folder whose photos are spread over more (a phone's, a year's) is that of no event."""
+
+_DATE_BEFORE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}[-_. ]+")
+
+
+class _Folders:
+    """Which folders were made for something that happened, such as `2024/Emma's birthday`."""
+
+    def __init__(self, photos: Sequence[ReportPhoto], order: Indices) -> None:
+        self._above = {int(i): _folders_above(photos[int(i)].rel_path) for i in order}
+        self._days: defaultdict[str, list[int]] = defaultdict(list)
+        for i, folders in self._above.items():
+            for folder in folders:
+                self._days[folder].append(_taken(photos, i).toordinal())
+
+    def name_of(self, members: Indices) -> str | None:
+        """Of the innermost folder of most of them that was made for what happened."""
+        counted = Counter(folder for i in members for folder in self._above[int(i)])
+        for folder in sorted(counted, key=len, reverse=True):
+            name = _DATE_BEFORE.sub("", folder.rpartition("/")[2], count=1)
+            if (
+                counted[folder] >= NAMING_SHARE * len(members)
+                and somebody_named(name)
+                and self._is_of_an_event(folder)
+            ):
+                return name
+        return None
+
+    def _is_of_an_event(self, folder: str) -> bool:
+        """Whether nine tenths of its photos were taken within a month."""
+        first, last = np.percentile(self._days[folder], (5, 95))
+        return bool(last - first <= LONGEST_OF_A_FOLDER)
+
+
+def _folders_above(rel_path: str) -> list[str]:
+    """`a/b` and `a` for `a/b/c.jpg`."""
+    folders = []
+    while folder := rel_path.rpartition("/")[0]:
+        folders.append(folder)
+        rel_path = folder
+    return folders
 
 
 THRESHOLD = math.log(17)

@@ -1,4 +1,4 @@
-"""What a group's captions speak of and others do not, and what the group is called by it.
+"""What a group's captions or tags speak of and others do not, and what the group is called by it.
 
 Keywords are found by class-based TF-IDF (Grootendorst 2022).
 
@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
-from picture_captioner.report.model import Indices
+from picture_captioner.report.model import Indices, ReportPhoto
 from picture_captioner.report.words import telling_words
 
 KEYWORDS = 5
@@ -31,13 +32,30 @@ ENOUGH_CAPTIONS = 50
 """Fewer say too little about what is common."""
 
 
-def keywords(groups: Sequence[Sequence[str]], count: int = KEYWORDS) -> list[tuple[str, ...]]:
+Said: TypeAlias = str | tuple[str, ...]
+"""What tells a photo: its caption, or its tags."""
+
+TAGGED_SHARE = 0.5
+
+
+def what_is_said(photos: Sequence[ReportPhoto], captions: Sequence[str]) -> list[Said]:
+    """Of each photo its tags, where most captioned photos have some, else its caption.
+
+    A tag is a noun that somebody chose; of `Tall firs stand close together` each word counts.
+    """
+    tagged = sum(bool(photo.tags) for photo in photos)
+    if tagged < TAGGED_SHARE * max(1, sum(map(bool, captions))):
+        return [*captions]
+    return [photo.tags or text for photo, text in zip(photos, captions, strict=True)]
+
+
+def keywords(groups: Sequence[Sequence[Said]], count: int = KEYWORDS) -> list[tuple[str, ...]]:
     """For each group of captions its most telling words, best first; of equals the first named.
 
     A word counts once per caption, so that a caption that stammers does not name its group. In a
     group of four captions or more, a word of one caption alone is left out.
     """
-    bags = iter(telling_words([text for group in groups for text in group]))
+    bags = _bags([said for group in groups for said in group])
     frequencies = [Counter(w for _ in group for w in next(bags)) for group in groups]
     total: Counter[str] = Counter()
     for frequency in frequencies:
@@ -50,6 +68,17 @@ def keywords(groups: Sequence[Sequence[str]], count: int = KEYWORDS) -> list[tup
         _best(frequency, total, mean, len(group), count)
         for frequency, group in zip(frequencies, groups, strict=True)
     ]
+
+
+def _bags(said: Sequence[Said]) -> Iterator[list[str]]:
+    """Of each photo its tags, whole and in lower case, or the telling words of its caption."""
+    captions = iter(telling_words([one for one in said if isinstance(one, str)]))
+    for one in said:
+        yield (
+            next(captions)
+            if isinstance(one, str)
+            else list(dict.fromkeys(tag.casefold() for tag in one))
+        )
 
 
 def _best(

@@ -144,11 +144,12 @@ def _chunk_table(report: Report, title: str, chunks: Sequence[Chunk]) -> Iterato
     largest = sorted(chunks, key=lambda c: (-len(c.members), c.id))[:CHUNKS_SHOWN]
     yield f"### {title}"
     yield ""
-    yield "| when | photos | place | keywords | most typical |"
-    yield "|---|---:|---|---|---|"
+    yield "| when | photos | name | place | keywords | most typical |"
+    yield "|---|---:|---|---|---|---|"
     for chunk in sorted(largest, key=lambda c: c.id):
         yield (
-            f"| {_span(chunk)} | {len(chunk.members):,} | {markdown(chunk.place or '')} "
+            f"| {_span(chunk)} | {len(chunk.members):,} | {markdown(chunk.name or '')} "
+            f"| {markdown(chunk.place or '')} "
             f"| {', '.join(map(markdown, chunk.keywords))} "
             f"| {markdown_name(report.photos[chunk.typical].rel_path)} |"
         )

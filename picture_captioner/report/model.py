@@ -138,6 +138,7 @@ class Chunk:
 
     `parents` are the ids of the chunks of the next level that it lies in. Without `hours` noon
     stands in `start` or `end` for a time that nobody knows, and their days alone are to be told.
+    `name` is that of the folder that somebody made for it.
     """
 
     id: int
@@ -150,6 +151,7 @@ class Chunk:
     place: str | None = None
     parents: tuple[int, ...] = ()
     hours: bool = True
+    name: str | None = None
 
 
 class Likeness(enum.StrEnum):

@@ -75,6 +75,7 @@ def _event(report: Report, event: Chunk) -> dict[str, Any]:
         "start": (event.start if event.hours else event.start.date()).isoformat(),
         "end": (event.end if event.hours else event.end.date()).isoformat(),
         "photos": len(event.members),
+        "name": event.name,
         "place": event.place,
         "keywords": list(event.keywords),
         "typical": report.photos[event.typical].rel_path,

@@ -36,6 +36,33 @@ def day(date: str, count: int, place=None, first_hour: int = 9):
     ]
 
 
+def test_what_happened_is_called_by_the_folder_that_somebody_made_for_it():
+    def event(folder: str, time: str, count: int = 3):
+        return [taken(f"{folder}/{time}{i}.jpg", f"{time}T1{i}:00:00") for i in range(count)]
+
+    photos = [
+        *event("2024/Geburtstag Emma", "2024-06-01"),
+        *event("2024/Geburtstag Emma/von Tante Ute", "2024-06-01", 1),
+        *event("2019-07-12 Portugal/100CANON", "2019-07-12"),
+        *event("2019-07-12 Portugal/100CANON", "2019-07-20"),
+        *event("Neuer Ordner (2)", "2020-01-01"),
+        *event("Alle vom Handy", "2021-01-01"),
+        *event("Alle vom Handy", "2023-01-01"),
+        *event("3 Tage Rom", "2022-05-05", 1),
+        *event("2022/05", "2022-05-05", 1),
+    ]
+    assert [(str(c.start.date()), c.name) for c in chunks(photos, Level.EVENT)] == [
+        ("2019-07-12", "Portugal"),
+        ("2019-07-20", "Portugal"),
+        ("2020-01-01", None),
+        ("2021-01-01", None),
+        ("2022-05-05", None),
+        ("2023-01-01", None),
+        ("2024-06-01", "Geburtstag Emma"),
+    ]
+    assert [c.name for c in chunks(event("3 Tage Rom", "2022-05-05"), Level.DAY)] == ["3 Tage Rom"]
+
+
 def test_photos_without_a_time_are_in_no_chunk():
     photos = [photo("a.jpg"), taken("b.jpg", "2024-07-13T10:00")]
     (event,) = chunks(photos, Level.EVENT)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from picture_captioner.report.keywords import keywords
+from picture_captioner.report.keywords import keywords, what_is_said
 from picture_captioner.report.words import words
+from tests.report.support import photo
 
 
 @pytest.mark.parametrize(
@@ -96,6 +99,22 @@ def test_a_function_word_of_one_language_is_a_word_of_another():
     assert {"cat", "car", "sea", "dog"} <= set(found)
     assert "car" not in courant
     assert "chien" in courant
+
+
+def test_where_most_photos_have_tags_these_name_a_group_and_not_the_adjectives():
+    firs = "Tall silver firs stand close together on a misty slope."
+    valley = "A wide valley stretches to the horizon."
+    photos = [
+        *(photo(f"a{i}.jpg", caption=firs, tags=("Forest", "silver fir")) for i in range(4)),
+        *(photo(f"b{i}.jpg", caption=valley, tags=("valley",)) for i in range(3)),
+        photo("b3.jpg", caption=valley),
+    ]
+    said = what_is_said(photos, [one.caption for one in photos])
+    assert said[0] == ("Forest", "silver fir")
+    assert said[7] == valley
+    assert keywords([said[:4], said[4:]], 2) == [("forest", "silver fir"), ("valley",)]
+    barely = [replace(one, tags=()) if i > 2 else one for i, one in enumerate(photos)]
+    assert what_is_said(barely, [firs] * 8) == [firs] * 8
 
 
 def test_groups_without_captions_have_no_keywords():

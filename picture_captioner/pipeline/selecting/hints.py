@@ -18,7 +18,7 @@ import msgspec
 
 from picture_captioner.backends.base import REJECTED, TOLD, Told
 from picture_captioner.errors import UsageError
-from picture_captioner.library.facts import PhotoFacts, Place
+from picture_captioner.library.facts import PhotoFacts, Place, somebody_named
 from picture_captioner.metadata.told import Kind
 from picture_captioner.pipeline.selecting.path_filter import one_spelling
 
@@ -27,11 +27,6 @@ PlaceNames = Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]
 
 MOST_OF_A_KIND = 20
 MAX_CHARACTERS = 200
-
-_NO_NAME = re.compile(
-    r"DCIM|Camera( Roll)?|\d{3}[A-Z_]{5}|\d{1,4}|Takeout|Google (Photos|Fotos)", re.I
-)
-"""Folders that a camera or a program made: their names say nothing of a photo."""
 
 _NUMBERS = re.compile(r"[-+]?\d{1,3}[.,]\d{3,}")
 """A coordinate, wherever somebody wrote it."""
@@ -76,7 +71,7 @@ class Context:
 
     def _values(self, kind: str, rel_path: str, facts: PhotoFacts | None) -> list[str]:
         if kind == "folder":
-            names = [p for p in PurePosixPath(rel_path).parts[:-1] if not _NO_NAME.fullmatch(p)]
+            names = [p for p in PurePosixPath(rel_path).parts[:-1] if somebody_named(p)]
             return [" / ".join(names[-2:])]
         if facts is None:
             return []

@@ -203,6 +203,7 @@ def _chunk(chunk: Chunk) -> Json:
         "members": integers(chunk.members),
         "typical": int(chunk.typical),
         "keywords": [*chunk.keywords],
+        "name": chunk.name,
         "place": chunk.place,
         "hours": chunk.hours,
         "parents": [*chunk.parents],

@@ -6,7 +6,7 @@ const TIMELINE_BARS = 400;
 const atLevel = (level) => chunks.filter((chunk) => chunk.level === level).sort((a, b) => a.start - b.start || a.id - b.id);
 
 function chunkTitle(chunk) {
-  if (chunk.place) return chunk.place;
+  if (chunk.name || chunk.place) return chunk.name || chunk.place;
   if (chunk.keywords.length) return listed(chunk.keywords, 3);
   return chunk.level === "day" ? WEEKDAY.format(date(chunk.start)) : span(chunk.start, chunk.end);
 }
@@ -30,7 +30,7 @@ function chunkCard(chunk) {
       title: chunkTitle(chunk),
       line: `${photosText(chunk.size)} · ${chunkTime(chunk, true)}`,
       size: chunk.size,
-      keywords: chunk.place ? chunk.keywords.slice(0, 5) : [],
+      keywords: chunk.name || chunk.place ? [chunk.name && chunk.place, ...chunk.keywords].filter(Boolean).slice(0, 5) : [],
     },
   };
 }
@@ -134,7 +134,7 @@ function chunkScope(level, id) {
   const title = chunkTitle(chunk), when = chunkTime(chunk);
   return {
     photos: chunk.members, title, view: "events", level, all: `All ${LEVEL_NAMES[level].toLowerCase()}`,
-    line: `${title === when ? "" : `${when} · `}${photosText(chunk.size)}`,
+    line: [title !== when && when, chunk.name && chunk.place, photosText(chunk.size)].filter(Boolean).join(" · "),
     keywords: chunk.keywords,
   };
 }
