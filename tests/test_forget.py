@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import zlib
 from base64 import b64decode
@@ -127,11 +128,7 @@ def test_what_was_deleted_is_in_no_new_report_and_gone_forgets_it(kept):
 def test_what_was_moved_is_not_gone(tmp_path):
     """Its caption was paid for, and the next run takes it along."""
     photos = library(tmp_path / "photos", 5)
-    with Journal(tmp_path / "captions.jsonl") as journal:
-        for path in sorted(photos.rglob("*.jpg")):
-            data, name = path.read_bytes(), path.relative_to(photos).as_posix()
-            content = hashlib.sha256(data).hexdigest()
-            journal.append(photo(name, "A dog", content_sha256=content, size=len(data)))
+    captioned(tmp_path, photos)
     (photos / "000/00004.jpg").unlink()
     (photos / "000").rename(photos / "renamed")
     done = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
@@ -141,6 +138,82 @@ def test_what_was_moved_is_not_gone(tmp_path):
     assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
     gone = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
     assert gone.stdout.splitlines() == [f"000/{n:05d}.jpg" for n in range(4)]
+
+
+def captioned(folder: Path, photos: Path) -> None:
+    """A journal with a caption of each of the photos."""
+    with Journal(folder / "captions.jsonl") as journal:
+        for path in sorted(photos.rglob("*.jpg")):
+            data, name = path.read_bytes(), path.relative_to(photos).as_posix()
+            content = hashlib.sha256(data).hexdigest()
+            journal.append(photo(name, "A dog", content_sha256=content, size=len(data)))
+
+
+def empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def link_to_nowhere(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to("/nowhere/at all")
+
+
+def closed(folder: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may look into every folder")
+    folder.chmod(0o644)
+
+
+@pytest.mark.parametrize("taken_away", [empty, link_to_nowhere, closed])
+def test_what_lay_on_a_disk_that_is_not_mounted_is_not_gone(tmp_path, taken_away):
+    """It is mounted on a folder in the library, which is empty without it."""
+    photos = library(tmp_path / "photos", 4)
+    draw(photos / "disk" / "2020" / "one.jpg", 50)
+    draw(photos / "disk" / "two.jpg", 51)
+    captioned(tmp_path, photos)
+    (photos / "000/00003.jpg").unlink()
+    shutil.rmtree(photos / "disk" / "2020")
+    taken_away(photos / "disk")
+    done = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "000/00003.jpg\n"), done.stderr
+    assert "2 photos not forgotten: nothing can be seen in their folder (disk)" in done.stderr
+    left = {r["rel_path"] for r in records(tmp_path / "captions.jsonl")}
+    assert {"disk/2020/one.jpg", "disk/two.jpg"} < left
+    typed = done.stderr.partition("If they were deleted: ")[2].splitlines()[0]
+    deleted = caption(*shlex.split(typed)[2:], cwd=tmp_path)
+    assert deleted.stdout.splitlines() == ["disk/2020/one.jpg", "disk/two.jpg"], deleted.stderr
+
+
+def test_a_folder_that_is_empty_since_its_photos_were_moved_is_no_disk(tmp_path):
+    photos = library(tmp_path / "photos", 3)
+    captioned(tmp_path, photos)
+    (photos / "there").mkdir()
+    for path in (photos / "000").iterdir():
+        path.rename(photos / "there" / path.name)
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    done = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
+    assert done.stdout.splitlines() == [f"000/{n:05d}.jpg" for n in range(3)], done.stderr
+
+
+def test_the_last_of_a_series_that_was_numbered_anew_is_not_gone(tmp_path):
+    """The name that is free is the last one's, and its bytes have the name before it."""
+    photos = library(tmp_path / "photos", 8)
+    captioned(tmp_path, photos)
+    (photos / "000/00005.jpg").unlink()
+    for number in (6, 7):
+        (photos / f"000/{number:05d}.jpg").rename(photos / f"000/{number - 1:05d}.jpg")
+    before = records(tmp_path / "captions.jsonl")
+    done = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "1 photo lies elsewhere now and is not forgotten: " in done.stderr
+    assert records(tmp_path / "captions.jsonl") == before
+    typed = done.stderr.partition("is not forgotten: ")[2].partition(" finds ")[0]
+    assert caption(*shlex.split(typed)[2:], cwd=tmp_path).returncode == 0
+    gone = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
+    assert gone.stdout == "000/00007.jpg\n", gone.stderr
+    contents = {r["content_sha256"] for r in records(tmp_path / "captions.jsonl")}
+    assert before[7]["content_sha256"] in contents
 
 
 def test_a_report_that_does_not_show_them_stays(kept):

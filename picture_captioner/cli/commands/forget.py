@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.image_loader.reading import read_file
 from picture_captioner.journal.forgetting import Traces, find_traces, forget_in_log, forget_lines
+from picture_captioner.journal.record import Entry
 from picture_captioner.journal.writing import Journal
 from picture_captioner.library.clean_images import forget_clean_images
 from picture_captioner.library.store import Library
@@ -46,18 +48,23 @@ def forget_photos(
     if gone == bool(paths):
         raise UsageError("name the photos or folders to forget, or give --gone for deleted ones")
     settings = flags.settings()
-    is_gone = _is_gone(settings) if gone else None
+    photos_dir = _present_photos_dir(settings) if gone else None
     with open_journal(_journal_or_none_yet(flags)) as journal:
         jobs = read_jobs(journal.path)
         known = {*journal.index.entries, *(path for job in jobs.values() for path in job.paths)}
         names = {name: _in_library(name, settings.photos_dir, known) for name in paths}
-        forgets = is_gone or (lambda path: any(_is_at(path, name) for name in names.values()))
-        if is_gone and settings.photos_dir and (moved := _moved(journal, is_gone, settings)):
-            say(
-                f"{count(len(moved))} lie elsewhere now and are not forgotten: "
-                f"{suggested(flags, 'run')} finds them there, and asks nobody again"
-            )
-            forgets = _all_but(moved, is_gone)
+
+        def is_named(path: str) -> bool:
+            return any(_is_at(path, name) for name in names.values())
+
+        forgets: Callable[[str], bool] = is_named
+        is_gone = _Gone(photos_dir, journal.index.entries) if photos_dir else None
+        if is_gone is not None:
+            moved, renamed = _moved(journal, is_gone, settings)
+            for paths_kept, finds in ((moved, ()), (renamed, ("--stale=content",))):
+                if paths_kept:
+                    _tell_moved(flags, len(paths_kept), *finds)
+            forgets = _all_but(moved | renamed, is_gone)
         traces = find_traces(journal, forgets)
         traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
         with Library.open(settings.library_home, say) as library:
@@ -65,6 +72,8 @@ def forget_photos(
             traces.hashes |= _earlier(settings, traces) - {*library.known_files().values()}
             for path in sorted(traces.paths):
                 show(path)
+            if is_gone is not None and is_gone.unsure:
+                _tell_unsure(flags, is_gone.unsure)
             if traces.paths:
                 _tell_what_is_written(flags, settings, traces.paths, dry_run=dry_run)
             if gone and not traces.paths:
@@ -106,7 +115,7 @@ def _refuse_unknown(names: Mapping[str, str], known: Collection[str]) -> int:
     return ExitCode.DONE
 
 
-def _is_gone(settings: Settings) -> Callable[[str], bool]:
+def _present_photos_dir(settings: Settings) -> Path:
     photos_dir = settings.photos_dir
     if photos_dir is None:
         raise ConfigurationError("--gone: which photos? Give --photos-dir DIR")
@@ -115,22 +124,85 @@ def _is_gone(settings: Settings) -> Callable[[str], bool]:
             f"{photos_dir} is not there or empty, so every photo would count as deleted: is the "
             "disk mounted?"
         )
+    return photos_dir
 
-    def forgets(rel_path: str) -> bool:
+
+class _Gone:
+    """Whether a photo was deleted.
+
+    Not where its folder is empty, a link to nowhere or cannot be read, since a disk may be missing
+    there; unless its bytes are known under a name that is here. `unsure` has these folders, and
+    their photos.
+    """
+
+    def __init__(self, photos_dir: Path, entries: Mapping[str, Entry]) -> None:
+        self._photos_dir = photos_dir
+        self._entries = entries
+        here = (e.content_sha256 for path, e in entries.items() if _lies_in(photos_dir, path))
+        self._here = {content for content in here if content}
+        self._folders: dict[PurePosixPath, str | None] = {}
+        self.unsure: dict[str, set[str]] = {}
+
+    def __call__(self, rel_path: str) -> bool:
         pure = PurePosixPath(rel_path)
         if pure.is_absolute() or ".." in pure.parts or "\0" in rel_path:
             return True  # no photo of this directory; nothing is looked at outside
-        return not _lies_in(photos_dir, rel_path)
+        if _lies_in(self._photos_dir, rel_path):
+            return False
+        if pure.parent not in self._folders:
+            self._folders[pure.parent] = self._without_files(pure.parent)
+        folder, known = self._folders[pure.parent], self._entries.get(rel_path)
+        if folder is None or (known is not None and known.content_sha256 in self._here):
+            return True
+        self.unsure.setdefault(folder, set()).add(rel_path)
+        return False
 
-    return forgets
+    def _without_files(self, parent: PurePosixPath) -> str | None:
+        """The nearest folder that is there, if nothing can be seen in it."""
+        for folder in (parent, *parent.parents):
+            path = self._photos_dir / folder
+            try:
+                with os.scandir(path) as found:
+                    return None if any(found) else str(folder)
+            except (FileNotFoundError, NotADirectoryError, ValueError):
+                if path.is_symlink():
+                    return str(folder)
+            except OSError:
+                return str(folder)
+        return None
+
+
+def _tell_moved(flags: Flags, photos: int, *finds: str) -> None:
+    one = photos == 1
+    say(
+        f"{count(photos)} {'lies' if one else 'lie'} elsewhere now and {'is' if one else 'are'} "
+        f"not forgotten: {suggested(flags, 'run', *finds)} finds {'it' if one else 'them'} there, "
+        "and asks nobody again"
+    )
+
+
+def _tell_unsure(flags: Flags, unsure: Mapping[str, Collection[str]]) -> None:
+    folders = sorted(unsure)
+    some = ", ".join(folders[:3]) + (", ..." if len(folders) > 3 else "")
+    say(
+        f"{count(sum(map(len, unsure.values())))} not forgotten: nothing can be seen in "
+        f"{'their folders' if len(folders) > 1 else 'their folder'} ({some}); is a disk mounted "
+        f"there at other times? If they were deleted: {suggested(flags, 'forget', *folders[:3])}",
+        always=True,
+    )
 
 
 def _all_but(kept: Collection[str], forgets: Callable[[str], bool]) -> Callable[[str], bool]:
     return lambda rel_path: rel_path not in kept and forgets(rel_path)
 
 
-def _moved(journal: Journal, is_gone: Callable[[str], bool], settings: Settings) -> set[str]:
-    """The captioned photos that are gone, but whose bytes are in a file that is new here."""
+def _moved(
+    journal: Journal, is_gone: Callable[[str], bool], settings: Settings
+) -> tuple[set[str], set[str]]:
+    """The captioned photos that are gone, but whose bytes are in a file that is here.
+
+    Those in a file that is new, and those in one that took another photo's name.
+    """
     entries = journal.index.entries
     gone = {
         rel_path: (entry.size, entry.content_sha256)
@@ -138,24 +210,34 @@ def _moved(journal: Journal, is_gone: Callable[[str], bool], settings: Settings)
         if entry.success and not entry.placeholder and is_gone(rel_path)
     }
     if not gone or settings.photos_dir is None:
-        return set()
+        return set(), set()
     sizes = {size for size, _ in gone.values()}
-    found: set[tuple[int | None, str | None]] = set()
+    new: set[tuple[int | None, str | None]] = set()
+    renamed: set[tuple[int | None, str | None]] = set()
     walked = walk_photos(settings.photos_dir, photo_kinds(), follow_links=settings.follow_links)
     for photo in walked.photos:
-        if photo.size in sizes and photo.rel_path not in entries:
+        own = entries.get(photo.rel_path)
+        is_itself = own is not None and (own.size, own.mtime_ns) == (photo.size, photo.mtime_ns)
+        if photo.size in sizes and not is_itself:
             with suppress(UnreadableFileError, CorruptImageError):
-                path = settings.photos_dir / photo.rel_path
-                found.add((photo.size, read_file(path).content_sha256))
-    return {rel_path for rel_path, content in gone.items() if content in found}
+                content = read_file(settings.photos_dir / photo.rel_path).content_sha256
+                if own is None:
+                    new.add((photo.size, content))
+                elif own.content_sha256 != content:
+                    renamed.add((photo.size, content))
+    moved = {rel_path for rel_path, content in gone.items() if content in new}
+    return moved, {path for path, content in gone.items() if content in renamed} - moved
 
 
 def _lies_in(photos_dir: Path, rel_path: str) -> bool:
-    """Whether there is something of that name, even a link to nothing."""
+    """Whether there is something of that name, even a link to nothing, or the disk does not say."""
     try:
-        return os.path.lexists(photos_dir / rel_path)
-    except (UnicodeEncodeError, ValueError):  # a name that no file can have, or a NUL in it
-        return False
+        os.lstat(photos_dir / rel_path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False  # ValueError: a name that no file can have, or a NUL in it
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def _is_at(rel_path: str, name: str) -> bool:
