@@ -33,7 +33,7 @@ KEYS = {
 
 _DECIDING = (
     "people_name people_merge people_split people_confirm people_not_this_person people_not_a_face "
-    "people_hide people_same people_different people_import people_unmerge"
+    "people_hide people_same people_different people_import people_unmerge people_unname"
 )
 _PEOPLE = (
     f"{_DECIDING} people_scan people_cluster people_list people_show people_review people_export "

@@ -296,6 +296,14 @@ def test_names_come_back_from_a_spreadsheet(people, tmp_path):
     assert {p["name"] for p in listed(people)["persons"]} == set(names)
     people("export", "again.csv")
     assert "0 people changed" in people("import", "again.csv")[2]
+    rows[1]["name"] = ""
+    with open(tmp_path / "people.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    code, _, err = people("import", "people.csv")
+    assert (code, "1 name kept whose field is empty, such as 'Änne; geb. Groß'" in err) == (0, True)
+    assert {p["name"] for p in listed(people)["persons"]} == set(names)
     (tmp_path / "bad.csv").write_text("id,name\nnobody,Anna\n")
     code, _, err = people("import", "bad.csv")
     assert (code, "line 2" in err) == (64, True)
@@ -307,6 +315,43 @@ def test_names_come_back_from_a_spreadsheet(people, tmp_path):
     code, _, err = people("import", "bad.csv")
     assert (code, "line 2: it is not UTF-8 text" in err) == (64, True)
     assert "nobody" in people("import", "bad.csv", "--encoding=cp1252")[2]
+
+
+def test_a_table_with_names_that_were_not_taken_over_is_not_written_over(people, tmp_path):
+    assert people("export", "people.csv")[0] == 0
+    assert people("export", "people.csv")[0] == 0, "of an older table nothing is lost"
+    table = (tmp_path / "people.csv").read_bytes()
+    first = largest(people)["id"]
+    (tmp_path / "people.csv").write_bytes(table.replace(b",,", ",Märta,".encode(), 1))
+    code, _, err = people("export", "people.csv")
+    assert (code, "1 name in it, such as 'Märta', was not taken over" in err) == (64, True)
+    assert "people import people.csv" in err
+    assert "Märta" in (tmp_path / "people.csv").read_text(encoding="utf-8")
+    assert people("import", "people.csv")[0] == 0
+    assert people("name", first, "Marta")[0] == 0
+    assert people("export", "people.csv")[0] == 0, "she was called Märta: that is known"
+    (tmp_path / "foreign.csv").write_text("id,name\npffffffff,Otto\n")
+    assert people("export", "foreign.csv")[0] == 64
+    (tmp_path / "excel.csv").write_bytes("id,name\npffffffff,Jörg\n".encode("cp1252"))
+    code, _, err = people("export", "excel.csv")
+    assert (code, "name another file" in err) == (64, True)
+
+
+def test_a_name_is_taken_off_and_comes_back_with_nothing(people, tmp_path):
+    anna = largest(people)
+    assert people("name", anna["id"], "Anna")[0] == 0
+    code, _, err = people("name", "Anna", " ")
+    assert (code, "people unname Anna" in err) == (64, True)
+    refused = faces_of(people, "Anna")[0]["face"]
+    assert people("not-this-person", refused, "Anna")[0] == 0
+    code, out, err = people("unname", "Anna", "--json")
+    assert (code, f"{anna['id']} is not called Anna any more" in err) == (0, True)
+    assert json.loads(out)["changed"][0] == {"kind": "name", "person": anna["id"], "name": ""}
+    for arguments in ((), ("--rebuild",)):
+        assert people("cluster", *arguments)[0] == 0
+        [again] = [p for p in listed(people)["persons"] if p["id"] == anna["id"]]
+        assert (again["name"], len(again["faces"])) == ("", len(anna["faces"]) - 1)
+    assert people("unname", anna["id"])[0] == 64, "once"
 
 
 def test_new_faces_join_without_a_new_clustering(at_home, capsys):
@@ -556,6 +601,7 @@ def test_a_name_given_here_outlives_more_photos_with_that_of_another_program(peo
     face = next(f for f in others if f["face"].endswith("#0"))
     named_beside(home, 0, int(face["rel_path"][:3]))
     assert "1 face named in other programs" in people("cluster")[2]
+    assert "Anna" not in people("list")[1]
     assert {p["name"] for p in listed(people)["persons"]} == {"Maria", ""}
     assert face["face"] in {f["face"] for f in faces_of(people, "Maria")}
 

@@ -84,8 +84,8 @@ class Flags:
         "journal_check models_list batch_status batch_list tags_list people_cluster people_list "
         "people_show people_review people_associate people_scan people_name people_merge "
         "people_unmerge people_split people_confirm people_not_this_person people_not_a_face "
-        "people_hide people_same people_different people_export people_import maintain "
-        "maintain_merge_similar",
+        "people_unname people_hide people_same people_different people_export people_import "
+        "maintain maintain_merge_similar",
         name="--json",
     )
     encoding: str = flag(

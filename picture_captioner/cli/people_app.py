@@ -106,6 +106,14 @@ def people_name(
     return name_person(flags, person, name)
 
 
+@people_app.command("unname")
+def people_unname(flags: Flags, person: str = PERSON) -> int:
+    """Take a person's name off; faces and what else was said stay."""
+    from picture_captioner.cli.commands.people_decisions import unname_person
+
+    return unname_person(flags, person)
+
+
 @people_app.command("merge")
 def people_merge(
     flags: Flags,

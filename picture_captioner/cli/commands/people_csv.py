@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from picture_captioner.cli.commands.people_decisions import (
     naming,
     tell_changes,
 )
-from picture_captioner.cli.flags import Flags
+from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say
 from picture_captioner.errors import ExitCode, OutputError, UsageError, count
 from picture_captioner.journal.durable import is_another, replacing
+from picture_captioner.pipeline.people.people_file import PeopleFile
 from picture_captioner.writeback.edits import read_text
 
 COLUMNS = ("id", "name", "hidden", "faces", "photos", "first_photo")
@@ -35,7 +37,7 @@ def export_people(flags: Flags, path: Path) -> int:
     """Write a row for every person.
 
     Raises:
-        UsageError: another file is there.
+        UsageError: another file is there, or a table with names that were not imported.
         OutputError: it cannot be written; an older file is as it was.
     """
     with known_people(flags) as known:
@@ -50,6 +52,14 @@ def export_people(flags: Flags, path: Path) -> int:
             )
             for person in known.view.persons
         ]
+        typed = _not_imported(known, path, flags.encoding)
+    if typed:
+        take = suggested(flags, "people import", str(path))
+        raise UsageError(
+            f"{path}: {count(len(typed), 'name')} in it, such as {typed[0]!r}, "
+            f"{'was' if len(typed) == 1 else 'were'} not taken over and would be lost: {take}; "
+            "or name another file"
+        )
     try:
         if is_another(path, _BEGINNING):
             raise UsageError(
@@ -67,6 +77,36 @@ def export_people(flags: Flags, path: Path) -> int:
     say(f"Wrote {count(len(rows), 'person', 'people')} to {path}")
     tell_changes(flags, [{"kind": "export", "file": _shown(str(path)), "persons": len(rows)}])
     return ExitCode.DONE
+
+
+def _not_imported(known: Known, path: Path, encoding: str) -> list[str]:
+    """The names in an older table that nobody here has or had: they were typed into it since."""
+    try:
+        if not path.is_file() or is_another(path, _BEGINNING):
+            return []
+    except OSError:
+        return []  # `export_people` says what is wrong with it
+    said = {
+        (known.said.person(str(row.get("person"))), _spelt(str(row.get("name"))))
+        for row in PeopleFile.read(known.settings.people_path)[0]
+        if row.get("kind") == "name"
+    }
+    try:
+        rows = _read(path, encoding)
+    except UsageError as error:
+        raise UsageError(f"{error}. It may hold names, and is kept: name another file") from None
+    typed = ((known.said.person(row["id"].strip()), _name_in(row)) for _, row in rows)
+    return [name for identity, name in typed if name and (identity, _spelt(name)) not in said]
+
+
+def _spelt(name: str) -> str:
+    """The same for a name however its accents and spaces are typed."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+def _name_in(row: Mapping[str, str]) -> str:
+    """The name in a row of a table, without what keeps it from being a formula."""
+    return _GUARD.sub("", (row.get("name") or "").strip())
 
 
 def _guarded(text: str) -> str:
@@ -88,12 +128,12 @@ def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
 
     def rows(known: Known) -> list[Row]:
         made: list[Row] = []
-        changed = 0
+        changed, kept = 0, list[str]()
         lines: dict[str, int] = {}
         for line, row in read:
             try:
                 person = known.person(row["id"].strip())
-                name = _GUARD.sub("", (row.get("name") or "").strip())
+                name = _name_in(row)
                 new = naming(person, checked_name(name)) if name and name != person.name else []
                 hidden = _flag(row.get("hidden"), default=person.hidden)
             except UsageError as error:
@@ -107,8 +147,14 @@ def import_people(flags: Flags, path: Path, *, dry_run: bool) -> int:
                 ]
             changed += bool(new)
             made += new
+            kept += [person.name] if person.name and not name else []
         told = "would be changed (nothing done: --dry-run)" if dry_run else "changed"
         say(f"{count(changed, 'person', 'people')} {told}")
+        if kept:
+            say(
+                f"{count(len(kept), 'name')} kept whose field is empty, such as {kept[0]!r}: "
+                f"{suggested(flags, 'people unname', kept[0])} takes it off"
+            )
         return made
 
     return decide(flags, rows, dry_run=dry_run)

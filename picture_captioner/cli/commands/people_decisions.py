@@ -81,6 +81,9 @@ def name_person(flags: Flags, person: str, name: str) -> int:
     """Name somebody."""
 
     def rows(known: Known) -> list[Row]:
+        if not name.strip():
+            unname = suggested(flags, "people unname", person)
+            raise UsageError(f"no name is given; to take off the one that is there: {unname}")
         cleaned = checked_name(name)
         if "#" in person and not known.view.find(person):
             return _named_face(known, person, cleaned)
@@ -91,6 +94,19 @@ def name_person(flags: Flags, person: str, name: str) -> int:
                 say(f"{other.identity} is called {other.name} too; {told}")
         say(f"{found.identity} is {cleaned} ({count(len(found.faces), 'face')})")
         return naming(found, cleaned)
+
+    return decide(flags, rows)
+
+
+def unname_person(flags: Flags, person: str) -> int:
+    """Take somebody's name off."""
+
+    def rows(known: Known) -> list[Row]:
+        found = known.person(person)
+        if not found.name:
+            raise UsageError(f"{found.identity} has no name")
+        say(f"{found.identity} is not called {found.name} any more")
+        return naming(found, "")
 
     return decide(flags, rows)
 
