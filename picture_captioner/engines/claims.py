@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from picture_captioner.engines.server import Server
+from picture_captioner.library.syncing import namesake
 
 if TYPE_CHECKING:
     from picture_captioner.library.home import Connection
@@ -196,6 +197,10 @@ class Claims:
         Returns how many workers of this stage live; None: it was not time. A worker that was taken
         for dead, because it slept, registers anew.
 
+        Raises:
+            ConfigurationError: a worker elsewhere has this one's name, so that each takes the other
+                for its own that died.
+
         Args:
             held: what it works on; a claim whose answer was lost with the connection is given back.
         """
@@ -218,6 +223,13 @@ class Claims:
             [self._worker],
         )
         if not beat.rowcount:
+            # Nobody else can write to our journal, so who came after us in its name has another.
+            after = connection.execute(
+                "SELECT FROM workers WHERE journal = ? AND id > ? AND ended_at IS NULL LIMIT 1",
+                [self._journal, self._worker],
+            )
+            if after.fetchone() is not None:
+                raise namesake(self._journal)
             return None
         # After an outage all look dead to the first that is back: they get the time of a lease.
         if time.monotonic() - self._server.up_since > self._lease:

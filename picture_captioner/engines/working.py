@@ -125,9 +125,11 @@ class Feeder:
     def end(self) -> None:
         """Bring what is in the journal, and let go of everything."""
         self._opener.close()
-        self._settle()
-        self._settling.end()
-        self._claims.end()
+        try:
+            self._settle()
+            self._settling.end()
+        finally:
+            self._claims.end()
 
     def _sleep(self, queue: WorkQueue, seconds: float) -> None:
         until = time.monotonic() + seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
@@ -224,6 +226,8 @@ class Feeder:
 
     def _hand_out(self, queue: WorkQueue, contents: Sequence[bytes]) -> None:
         for content in contents:
+            if content in self._held:  # we were taken for dead meanwhile, and have it still
+                continue
             photos = [
                 photo
                 for leader in self._by_content.get(content, ())

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import socket
+import sys
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -19,7 +21,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from picture_captioner.errors import Status
+from picture_captioner.errors import ConfigurationError, Status
 from picture_captioner.journal.fold import is_real
 from picture_captioner.journal.json_lines import read_fields
 from picture_captioner.journal.reading import JournalIndex
@@ -66,9 +68,33 @@ def stage_of(backend: str | None, *, placeholder: bool) -> str:
     return f"{CAPTION} ({backend})" if placeholder else CAPTION
 
 
+MACHINE_ID = Path("/etc/machine-id")
+"""Of Linux; containers have none, or that of their image."""
+
+
+def machine_name() -> str:
+    """What this machine is called in the database: many are a `raspberrypi` or a `localhost`."""
+    try:
+        told = MACHINE_ID.read_bytes().strip()
+    except OSError:
+        told = f"{uuid.getnode():x}".encode() if sys.platform == "darwin" else b""
+    apart = f" ({hashlib.sha256(told).hexdigest()[:8]})" if told else ""
+    return f"{socket.gethostname()}{apart}"
+
+
 def journal_name(path: Path) -> str:
     """What this journal is called in the database."""
-    return f"{socket.gethostname()}:{path.resolve()}"
+    return f"{machine_name()}:{path.resolve()}"
+
+
+def namesake(name: str) -> ConfigurationError:
+    """For two journals of one name: each would take the other's lines for its own."""
+    return ConfigurationError(
+        f"another worker calls itself {name}, too: two machines or containers have one name, and "
+        "their journals one path. Nothing is lost: give one of them a --captions-jsonl with "
+        "another path, or another host name, and run the same command again. (If that worker was "
+        "this one, and was killed, run it again in a minute)"
+    )
 
 
 def sync(run: InTransaction, path: Path) -> Synced:
@@ -76,6 +102,7 @@ def sync(run: InTransaction, path: Path) -> Synced:
 
     Raises:
         JournalError: the journal, or what was decided about tags, cannot be read.
+        ConfigurationError: a worker elsewhere has a journal of that name.
         LibraryError: the database's answer.
     """
     digest = TagDecisions.beside(path).digest
@@ -93,6 +120,8 @@ def _bring(connection: Connection, path: Path, tags: str) -> Synced:
         if tail.up_to_date:
             return synced
         if tail.restarted and row[0] is not None:
+            if _is_at_work(connection, name):
+                raise namesake(name)
             _void(connection, name)
         records = tail.records()
         while read := list(islice(records, LINES_AT_ONCE)):
@@ -105,6 +134,16 @@ def _bring(connection: Connection, path: Path, tags: str) -> Synced:
             (tail.position(), tags, name),
         )
     return synced
+
+
+def _is_at_work(connection: Connection, name: str) -> bool:
+    """Whether a worker with a journal of that name lives: it has the lines that are here."""
+    found = connection.execute(
+        "SELECT FROM workers WHERE journal = ? AND ended_at IS NULL AND heartbeat_at > now() - "
+        "lease LIMIT 1",
+        (name,),
+    )
+    return found.fetchone() is not None
 
 
 def _void(connection: Connection, name: str) -> None:

@@ -18,6 +18,7 @@ from picture_captioner.engines.server import Server
 from picture_captioner.engines.settling import Stages
 from picture_captioner.engines.working import WORKER_DIED
 from picture_captioner.journal.record import utc_now
+from picture_captioner.library import syncing
 from picture_captioner.library.ledger import MAX_ATTEMPTS
 from picture_captioner.library.store import Library
 from picture_captioner.pipeline.selecting.walk import Photo
@@ -273,6 +274,60 @@ def test_ctrl_c_lets_go_of_what_was_claimed(club, one_server):
     done = len(records(club.folder / "w.jsonl"))
     assert done == club.requests()
     assert claims(one_server, club, "count(done_at), count(worker), sum(deaths)") == [(done, 0, 0)]
+
+
+def test_a_worker_that_was_taken_for_dead_asks_for_nothing_again_that_it_has(club, one_server):
+    library(club.photos, 40)
+    worker = club.start("w", "--max-workers=2", delay=0.2)
+    club.wait_for(2)
+    schema = club.collection.collection
+    one_server.sql(
+        f'UPDATE "{schema}".workers SET ended_at = now(), died = true',
+        f'UPDATE "{schema}".claims SET worker = NULL, deaths = deaths + 1 WHERE worker IS NOT NULL',
+    )
+    assert worker.wait(60) == 0, club.said("w")
+    assert club.requests() == len(club.done()) == 40
+    assert "40 of 40 photos worked through" in club.said("w")
+    assert "Remaining" not in club.said("w")
+
+
+TWIN = """
+from picture_captioner.library import syncing
+
+syncing.journal_name = lambda path: "twin:/captions.jsonl"
+"""
+
+
+def test_two_machines_of_one_name_do_not_take_each_other_for_dead(club, one_server, plugin):
+    (club.folder / "twin").mkdir()
+    (club.folder / "twin" / "sitecustomize.py").write_text(TWIN)
+    path = f"{club.folder / 'twin'}:{ROOT}:{plugin}"
+    library(club.photos, PHOTOS)
+    first = club.start("w0", path=path, delay=0.2)
+    club.wait_for(10)
+    second = club.start("w1", path=path, delay=0.2)
+    assert second.wait(60) == 78, club.said("w1")
+    assert "another worker calls itself twin:/captions.jsonl, too" in club.said("w1")
+    assert "--captions-jsonl with another path" in club.said("w1")
+    assert first.wait(90) == 0, club.said("w0")
+    under_way = 8  # of the second, before it found out
+    assert PHOTOS <= club.requests() <= PHOTOS + under_way
+    schema = club.collection.collection
+    brought = one_server.sql(f'SELECT count(*) FROM "{schema}".journal_records')
+    assert brought == [(len(records(club.folder / "w0.jsonl")),)]
+    again = club.run("w1")
+    assert again.returncode == 0, again.stderr
+    assert "done by another worker" in again.stderr or "Nothing to do" in again.stderr
+
+
+def test_machines_of_one_name_are_told_apart_by_the_system_s_id(tmp_path, monkeypatch):
+    names = set()
+    for told in ("3d1219c7", "4e2320d8", ""):
+        (tmp_path / "machine-id").write_text(f"{told}\n")
+        monkeypatch.setattr(syncing, "MACHINE_ID", tmp_path / "machine-id")
+        names.add(syncing.journal_name(tmp_path / "captions.jsonl"))
+        assert not any(told and told in name for name in names)  # it is nobody's business
+    assert len(names) == 3
 
 
 @pytest.mark.torture

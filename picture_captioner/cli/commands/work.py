@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,14 @@ from picture_captioner.errors import ExitCode, Usage, UsageError, count
 from picture_captioner.journal.record import utc_now
 from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.library.store import Library
-from picture_captioner.library.syncing import CAPTION, index_words, journal_name, stage_of, sync
+from picture_captioner.library.syncing import (
+    CAPTION,
+    index_words,
+    journal_name,
+    machine_name,
+    stage_of,
+    sync,
+)
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.selecting.walk import Photo
@@ -108,7 +114,7 @@ def _share_stages(
 ) -> Feed:
     def feed(queue: WorkQueue, outcomes: Outcomes) -> None:
         ledger = Stages(server, library, stages)
-        name = f"{socket.gethostname()}:{os.getpid()} {ledger.name}"
+        name = f"{machine_name()}:{os.getpid()} {ledger.name}"
         claims = Claims(server, ledger.name, _place(flags, photos_dir), name, lease)
         feeder = Feeder(
             claims,
@@ -170,7 +176,7 @@ def _share(library: Library, lease: float, job: Job) -> int:
 def _place(flags: RunFlags, photos_dir: Path) -> str:
     """Names the photos that this machine sees, as far as the flags choose them."""
     chosen = [*(flags.include or ()), "|", *(flags.exclude or ()), "|", flags.files_from or ""]
-    return " ".join([f"{socket.gethostname()}:{photos_dir.resolve()}", *chosen])
+    return " ".join([f"{machine_name()}:{photos_dir.resolve()}", *chosen])
 
 
 def _dollars_of_one(chosen: ChosenBackend, edge: int) -> float:
