@@ -140,6 +140,24 @@ def test_what_was_moved_is_not_gone(tmp_path):
     assert gone.stdout.splitlines() == [f"000/{n:05d}.jpg" for n in range(4)]
 
 
+def test_the_log_keeps_the_lines_of_photos_whose_names_end_alike(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("b.jpg", "ab.jpg", "x b.jpg", "c/b.jpg"):
+        broken = tmp_path / "photos" / name
+        broken.parent.mkdir(exist_ok=True)
+        broken.write_bytes(name.encode())
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    log = tmp_path / "caption.log"
+    with log.open("a") as lines:
+        for said in ("cannot read b.jpg: gone", "/home/me/photos/b.jpg: gone", "ab.jpg: gone"):
+            lines.write(json.dumps({"message": said}) + "\n")
+    assert caption("forget", "b.jpg", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    left = [json.loads(line) for line in log.read_text().splitlines()]
+    named = {line["rel_path"] for line in left if "rel_path" in line}
+    assert named == {"ab.jpg", "x b.jpg", "c/b.jpg"}
+    assert [line["message"] for line in left if "gone" in line["message"]] == ["ab.jpg: gone"]
+
+
 def captioned(folder: Path, photos: Path) -> None:
     """A journal with a caption of each of the photos."""
     with Journal(folder / "captions.jsonl") as journal:

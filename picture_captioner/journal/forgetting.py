@@ -7,7 +7,8 @@ whole, by a new file that takes the old one's place; what they had cost goes wit
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -51,10 +52,28 @@ class Traces:
         return self.captions - self.kept_captions
 
     def needles(self) -> list[bytes]:
-        """What must be in no line of a log: as text, and as JSON writes it."""
+        """What a line may have to go for: as text, and as JSON writes it."""
         words = self.paths | self.own_hashes | self.own_captions
         spelled = {json.dumps(word)[1:-1].encode("ascii") for word in words}
         return sorted(spelled | {word.encode("utf-8", "surrogatepass") for word in words})
+
+    def are_in(self, value: object, words: Collection[str], name: str = "") -> bool:
+        """Whether a value of a log's line, or one within it, is about these photos.
+
+        A path in a sentence has no letter, digit or hyphen before it (`ab.jpg` is not `b.jpg`),
+        and one that stands alone is compared whole. `words` are hashes and captions.
+        """
+        if isinstance(value, dict):
+            if value.get("rel_path") in self.paths:
+                return True
+            return any(self.are_in(one, words, key) for key, one in value.items())
+        if isinstance(value, list):
+            return any(self.are_in(one, words, name) for one in value)
+        if not isinstance(value, str) or name == "rel_path":
+            return False
+        if any(word in value for word in words):
+            return True
+        return any(re.search(rf"(?<![\w-]){re.escape(p)}", value) for p in self.paths if p in value)
 
 
 def find_traces(journal: Journal, forgets: Callable[[str], bool]) -> Traces:
@@ -108,7 +127,7 @@ def forget_lines(journal: Journal, traces: Traces) -> None:
     path = journal.path
     try:
         for suffix in SIDE_FILES:
-            forget_in_log(path.with_name(path.name + suffix), needles, only_json=True)
+            forget_in_log(path.with_name(path.name + suffix), traces, only_json=True)
         with open_for_reading(path) as source, replacing(path) as target:
             target.writelines(_kept_lines(source, traces, needles))
     except ReplacedError as error:
@@ -143,25 +162,28 @@ def _without_leader(line: Line, entry: Entry, traces: Traces) -> bytes:
     return to_json_line(fields)
 
 
-def forget_in_log(path: Path, needles: Iterable[bytes], *, only_json: bool = False) -> int:
+def forget_in_log(path: Path, traces: Traces, *, only_json: bool = False) -> int:
     """Rewrite a file of lines without those that name a photo; how many went. No file is no line.
 
     Args:
         path: the file.
-        needles: the bytes that must be in no line.
+        traces: by what the photos are known. A line that is no JSON goes if it holds any of it.
         only_json: whether what is no JSON goes too: a torn line may be half of a name.
 
     Raises:
         OSError: it cannot be rewritten, and is as it was.
     """
-    dropped, needles = 0, list(needles)
+    dropped, needles, words = 0, traces.needles(), traces.own_hashes | traces.own_captions
     try:
         source = path.open("rb")
     except FileNotFoundError:
         return 0
     with source, replacing(path) as target:
         for line in source:
-            if _names(line, needles) or (only_json and not _is_json(line)):
+            said = _said(line)
+            if (said is None and only_json) or (
+                _names(line, needles) and (said is None or traces.are_in(said, words))
+            ):
                 dropped += 1
             else:
                 target.write(line)
@@ -172,9 +194,8 @@ def _names(line: bytes, needles: Iterable[bytes]) -> bool:
     return any(needle in line for needle in needles)
 
 
-def _is_json(line: bytes) -> bool:
+def _said(line: bytes) -> dict[str, object] | None:
     try:
-        read_fields(line)
+        return read_fields(line)
     except (ValueError, RecursionError):
-        return False
-    return True
+        return None

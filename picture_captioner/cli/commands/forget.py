@@ -333,7 +333,7 @@ def _forget_in_jobs(journal: Path, jobs: Mapping[str, Job], traces: Traces) -> N
 def _forget_elsewhere(flags: Flags, out: Path, settings: Settings, traces: Traces) -> None:
     """The log and the report."""
     try:
-        forget_in_log(settings.log_file, traces.needles())
+        forget_in_log(settings.log_file, traces)
         if any((out / name).exists() for name in _REPORT):
             from picture_captioner.report.forgetting import forget
 
