@@ -106,11 +106,11 @@ def fill(library: Library, count: int) -> None:
             tags = {
                 key: [GivenTag("x", t, 0.5) for t in chance.sample(TAGS, 3)] for key in contents
             }
-            library.save_tags("made-up:1", "1", tags)
+            library.tags.save("made-up:1", "1", tags)
             array = numbers.normal(size=(len(some), DIMENSION)).astype(np.float32)
             array /= np.linalg.norm(array, axis=1, keepdims=True)
             library.save_vectors("made-up:1", contents, array)
-    library.name_places(lambda spots: [PLACES[int(spot[0])] for spot in spots])
+    library.facts.name_places(lambda spots: [PLACES[int(spot[0])] for spot in spots])
 
 
 def _photo(library: Library, chance: random.Random, rel_path: str, content: str) -> None:
@@ -128,9 +128,9 @@ def _photo(library: Library, chance: random.Random, rel_path: str, content: str)
         longitude=place,
         perceptual_hash=chance.getrandbits(64),
     )
-    library.save_facts(rel_path, number, number, facts)
+    library.facts.save(rel_path, number, number, facts)
     if number % 10 == 1:  # those with a place are odd, too: a query asks for both
-        library.save_text(content, "made-up", [(f"Invoice {number} total", 0.9, ())])
+        library.texts.save(content, "made-up", [(f"Invoice {number} total", 0.9, ())])
 
 
 def in_process(library: Library, query: str) -> tuple[float, int]:

@@ -90,7 +90,7 @@ def test_places_and_times_are_merged_and_sourced(here):
     with Library.open(here / "library.db", pytest.fail) as library:
         path = here / "photos" / FOLDER / "IMG_1(1).jpg"
         status = path.stat()
-        facts = library.facts(f"{FOLDER}/IMG_1(1).jpg", status.st_size, status.st_mtime_ns)
+        facts = library.facts.of_file(f"{FOLDER}/IMG_1(1).jpg", status.st_size, status.st_mtime_ns)
     assert (facts.latitude, facts.taken_from) == (47.66, "takeout")
     assert {(one.kind, one.source) for one in facts.told} == {
         (Kind.DESCRIPTION, "takeout"),
@@ -127,7 +127,7 @@ def test_what_we_wrote_ourselves_is_nobody_elses_word(here):
     caption("process", "--stage", "metadata", cwd=here)
     with Library.open(here / "library.db", pytest.fail) as library:
         status = (here / "photos" / "b.jpg").stat()
-        facts = library.facts("b.jpg", status.st_size, status.st_mtime_ns)
+        facts = library.facts.of_file("b.jpg", status.st_size, status.st_mtime_ns)
     told = {one.value for one in facts.told if one.kind is Kind.KEYWORD}
     assert told == {"lake", "boat"}
 

@@ -253,7 +253,7 @@ def with_vectors(here, monkeypatch):
             ("new.jpg", "a" * 64, [0.9, 0.1]),
             ("x.jpg", "b" * 64, [0, 1]),
         ]:
-            db.save_facts(rel_path, 1, 1, PhotoFacts(content_sha256=sha, width=1, height=1))
+            db.facts.save(rel_path, 1, 1, PhotoFacts(content_sha256=sha, width=1, height=1))
             db.save_vectors("words:1", [sha], np.array([vector]))
     return here
 

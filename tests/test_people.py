@@ -36,7 +36,7 @@ def fill(home, faces=range(FACES), *, shift=0.0):
     with Library.open(home, pytest.fail) as library:
         for number, photo in enumerate(photos):
             content = content_of(number)
-            library.save_file(f"{number:03d}.jpg", 1, number, content)
+            library.facts.save_file(f"{number:03d}.jpg", 1, number, content)
             library.faces.save(
                 content,
                 "detector",
@@ -109,8 +109,8 @@ def test_nothing_is_there_yet(tmp_path):
 
 def test_who_has_scanned_is_not_told_to_scan(at_home, capsys):
     with Library.open(at_home, pytest.fail) as library:
-        library.save_file("fir.jpg", 1, 1, content_of(0))
-        library.note_stage(content_of(0), "faces", "1")
+        library.facts.save_file("fir.jpg", 1, 1, content_of(0))
+        library.ledger.note(content_of(0), "faces", "1")
     for command in ("list", "cluster", "review"):
         assert execute(["people", command]) == 0
         assert "No faces in the 1 photo that" in capsys.readouterr().err
@@ -561,9 +561,9 @@ def named_beside(home, *numbers):
     with Library.open(home, pytest.fail) as library:
         for number in numbers:
             facts = PhotoFacts(content_sha256=content_of(number), width=1000, height=500)
-            library.save_facts(f"{number:03d}.jpg", 1, 0, facts)
+            library.facts.save(f"{number:03d}.jpg", 1, 0, facts)
         told = {f"{number:03d}.jpg": Metadata(faces=(near, far)) for number in numbers}
-        library.save_beside("", "stamp", told)
+        library.others.save_beside("", "stamp", told)
 
 
 def test_names_from_other_programs_are_confirmed_by_where_they_are_from(people, home, tmp_path):
@@ -663,7 +663,7 @@ def rewrite(home, rel_path, *, shift=0.0, besides=()):
     number = int(rel_path[:3])
     new = hashlib.sha256(b"new %d" % number).hexdigest()
     with Library.open(home, pytest.fail) as library:
-        library.save_file(rel_path, 2, number, new)
+        library.facts.save_file(rel_path, 2, number, new)
         faces = library.faces.where(lost=True)[content_of(number)]
         rows = [
             StoredFace(place, box, 0.9, SIZE, np.zeros((5, 2), np.float32), vector)

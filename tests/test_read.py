@@ -47,7 +47,7 @@ def text_of(folder, name):
             h for h in db.search(Selection.parse("-unicorn"), None, fold=False).photos
             if h.rel_path == rel_path
         ]  # fmt: skip
-        return db.text_of(hit.content_sha256)
+        return db.texts.of_content(hit.content_sha256)
 
 
 def test_lines_come_with_places_and_confidence(here):

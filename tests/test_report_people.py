@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
         for number, path in enumerate(paths):
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             rel_path, status = str(path.relative_to(tmp_path / "photos")), path.stat()
-            db.save_file(rel_path, status.st_size, status.st_mtime_ns, content)
+            db.facts.save_file(rel_path, status.st_size, status.st_mtime_ns, content)
             faces = [
                 StoredFace(place, (20.0 * place, 5.0, 16.0, 20.0), 0.9, 50.0,
                            np.zeros((5, 2), np.float32), VECTORS[order[2 * number + place]])

@@ -163,7 +163,7 @@ def test_what_library_db_and_people_know_goes_along_and_comes_back(here):
     with Library.open(here / "library.db", pytest.fail) as db:
         for path in (photo, twin):
             status = path.stat()
-            db.save_file(path.name, status.st_size, status.st_mtime_ns, old)
+            db.facts.save_file(path.name, status.st_size, status.st_mtime_ns, old)
         db.save_vectors("embedder", [old], vector[None])
         face = StoredFace(
             0, (1.0, 2.0, 30.0, 30.0), 0.9, 30.0, np.zeros((5, 2), np.float32), vector
@@ -184,7 +184,9 @@ def test_what_library_db_and_people_know_goes_along_and_comes_back(here):
             assert db.vectors("embedder", [content])[0].all()
             assert len(db.faces.of_photo(content)) == 1
         status = photo.stat()
-        assert db.facts(photo.name, status.st_size, status.st_mtime_ns).content_sha256 == new
+        assert (
+            db.facts.of_file(photo.name, status.st_size, status.st_mtime_ns).content_sha256 == new
+        )
     said = read_decisions(here / "people.jsonl")[0].persons["p1"]
     assert said.confirmed == {key, key.replace(old, new)}
     with_decision = PeopleFile(here / "people.jsonl")
@@ -192,7 +194,7 @@ def test_what_library_db_and_people_know_goes_along_and_comes_back(here):
     with_decision.close()
     caption("undo", *HERE, "--all", cwd=here)
     with Library.open(here / "library.db", pytest.fail) as db:
-        assert db.facts(photo.name, *facts_of_file(photo)).content_sha256 == old
+        assert db.facts.of_file(photo.name, *facts_of_file(photo)).content_sha256 == old
         assert len(db.faces.of_photo(old)) == 1
     caption("forget", "a.jpg", "twin.jpg", *HERE, cwd=here)
     assert old not in (here / "people.jsonl").read_text()
@@ -240,8 +242,8 @@ def test_every_copy_of_a_photo_goes_on_being_known(here, captions):
     done = caption("process", *HERE, "--stage=normalize", "--stage=metadata", cwd=here)
     assert done.returncode == 0, done.stderr
     with Library.open(here / "library.db", pytest.fail) as db:
-        db.save_text(old, "reader", [("EXIT 4711", 0.9, ((0.0, 0.0),) * 4)])
-        db.note_stage(old, "text", "reader")
+        db.texts.save(old, "reader", [("EXIT 4711", 0.9, ((0.0, 0.0),) * 4)])
+        db.ledger.note(old, "text", "reader")
         db.save_vectors("embedder", [old], np.eye(8, dtype=np.float32)[:1])
     before = known_by_content(here, old)
     assert {"stages", "texts", "told", "vectors", "thumbnails", "written"} <= before.keys()
@@ -321,7 +323,7 @@ def test_undo_tells_the_library_that_was_named_and_makes_none(here):
     assert f"undo {' '.join(HERE)} {named} --run=" in written.stderr
     assert caption("undo", *HERE, named, "--all", cwd=here).returncode == 0
     with Library.open(here / "other.db", pytest.fail) as db:
-        assert db.facts(photo.name, *facts_of_file(photo)).content_sha256 == old
+        assert db.facts.of_file(photo.name, *facts_of_file(photo)).content_sha256 == old
     write(here, "--include=a.jpg", named)
     caption("undo", *HERE, "--all", cwd=here)
     assert sha(photo) == old

@@ -47,7 +47,7 @@ def add_faces(folder, paths, vector):
         for path in paths:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             rel_path, status = path.relative_to(folder / "photos").as_posix(), path.stat()
-            db.save_file(rel_path, status.st_size, status.st_mtime_ns, content)
+            db.facts.save_file(rel_path, status.st_size, status.st_mtime_ns, content)
             noise = vector + np.random.default_rng(len(rel_path)).normal(0, 0.01, vector.shape)
             face = StoredFace(0, FACE, 0.9, 60.0, np.zeros((5, 2), np.float32),
                               (noise / np.linalg.norm(noise)).astype(np.float32))  # fmt: skip

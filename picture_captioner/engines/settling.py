@@ -141,7 +141,7 @@ class Stages(Settling):
 
         def note(_: Connection) -> None:  # the library's calls join the transaction around them
             for name, version in self._stages * MAX_ATTEMPTS:
-                self._library.note_stage(content_sha256, name, version, error=why.code)
+                self._library.ledger.note(content_sha256, name, version, error=why.code)
 
         self._server.run(note)
 

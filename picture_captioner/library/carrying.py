@@ -6,12 +6,17 @@ by which all of it is kept, is another.
 
 from __future__ import annotations
 
-from picture_captioner.library import texts, told
+from typing import TYPE_CHECKING
+
+from picture_captioner.library import told
 from picture_captioner.library.home import Connection
 from picture_captioner.library.schema import to_key
 
+if TYPE_CHECKING:
+    from picture_captioner.library.texts import Texts
 
-def carry(connection: Connection, rel_path: str, old: str, new: str) -> None:
+
+def carry(connection: Connection, texts: Texts, rel_path: str, old: str, new: str) -> None:
     """Let what is kept under the old hash be under the new one, for this path.
 
     Where another file still has the old content, what is known of it is copied. What the new hash
@@ -43,16 +48,16 @@ def carry(connection: Connection, rel_path: str, old: str, new: str) -> None:
                 (after, before),
             )
     if shared:
-        _copy_what_is_indexed(connection, old, new)
+        _copy_what_is_indexed(connection, texts, old, new)
 
 
-def _copy_what_is_indexed(connection: Connection, old: str, new: str) -> None:
+def _copy_what_is_indexed(connection: Connection, texts: Texts, old: str, new: str) -> None:
     """Copy what has its words in a full-text index beside it: texts, and what is told inside."""
     before, after = to_key(old), to_key(new)
     read = connection.execute("SELECT reader FROM texts WHERE content = ?", (before,)).fetchone()
-    lines = texts.load(connection, old)
-    if read is not None and lines is not None and texts.load(connection, new) is None:
-        texts.save(connection, new, read[0], lines)
+    lines = texts.of_content(old)
+    if read is not None and lines is not None and texts.of_content(new) is None:
+        texts.save(new, read[0], lines)
     said = "SELECT 1 FROM told WHERE content = ?"
     if connection.execute(said, (before,)).fetchone() is None:
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from picture_captioner.library import face_table, tags
+from picture_captioner.library import face_table
 from picture_captioner.library.face_table import VECTOR_DTYPE, FaceTable, half, number_or_none
 from picture_captioner.library.home import Database
 from picture_captioner.library.schema import from_key, to_key
@@ -271,18 +271,6 @@ class Faces:
                 "INSERT OR REPLACE INTO face_crops VALUES (?, ?, ?)",
                 [(to_key(content_sha256), number, webp) for number, webp in crops.items()],
             )
-
-    def untagged(self, version: str | None) -> list[str]:
-        """The contents with faces that lack tags of this version; None: all with faces."""
-        with self._database.reading() as connection:
-            return tags.faces_pending(connection, version)
-
-    def save_tags(
-        self, version: str, found: Mapping[str, Mapping[int, Sequence[tags.GivenTag]]]
-    ) -> None:
-        """Keep the tags of faces, by content and number, in place of those they had."""
-        with self._database.transaction() as connection:
-            tags.save_of_faces(connection, version, found)
 
     def waiting_since(self, seconds: float) -> int:
         """How many faces of nobody were looked at before that time (of the Unix epoch)."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from picture_captioner.library import told
-from picture_captioner.library.home import Connection
+from picture_captioner.library.home import Database
 from picture_captioner.library.schema import from_key, to_key, to_text
 from picture_captioner.library.told import read_metadata, surest_time
 from picture_captioner.metadata.claims import NOTHING_WRITTEN, Metadata, TakenFrom
@@ -114,53 +114,6 @@ def _facts_in(row: tuple[Any, ...], rel_path: str) -> PhotoFacts:
     )
 
 
-def of_file(connection: Connection, rel_path: str, size: int, mtime_ns: int) -> PhotoFacts | None:
-    """What is known of a file that has not changed since it was looked at."""
-    row = connection.execute(
-        "SELECT photos.*, written.metadata, beside.metadata "
-        "FROM files JOIN photos USING (content) LEFT JOIN written USING (content) "
-        "LEFT JOIN beside ON beside.rel_path = files.rel_path "
-        "WHERE files.rel_path = ? AND size = ? AND mtime_ns = ?",
-        (to_key(rel_path), size, mtime_ns),
-    ).fetchone()
-    return _facts_in(row, rel_path) if row is not None else None
-
-
-def of_content(connection: Connection, rel_path: str, content_sha256: str) -> PhotoFacts | None:
-    """What is known of a file that has this content, whenever it was looked at."""
-    row = connection.execute(
-        "SELECT photos.*, written.metadata, (SELECT metadata FROM beside WHERE rel_path = ?) "
-        "FROM photos LEFT JOIN written USING (content) WHERE photos.content = ?",
-        (to_key(rel_path), to_key(content_sha256)),
-    ).fetchone()
-    return _facts_in(row, rel_path) if row is not None else None
-
-
-def save(connection: Connection, facts: PhotoFacts) -> None:
-    """Keep the facts of a content."""
-    written = facts.taken_at if facts.taken_from not in _FROM_FILE else None
-    bits = facts.perceptual_hash
-    row = (
-        to_key(facts.content_sha256),
-        facts.width,
-        facts.height,
-        written.isoformat() if written else None,
-        to_text(facts.camera) if facts.camera else None,
-        facts.latitude,
-        facts.longitude,
-        facts.sharpness,
-        None if bits is None else bits - _SIGN,
-    )
-    marks = ",".join("?" * len(row))
-    connection.execute(f"INSERT OR REPLACE INTO photos ({_COLUMNS}) VALUES ({marks})", row)  # noqa: S608
-    if facts.metadata != NOTHING_WRITTEN:
-        connection.execute(
-            "INSERT OR REPLACE INTO written VALUES (?, ?)",
-            (row[0], msgspec.json.encode(facts.metadata).decode()),
-        )
-        told.tell_written(connection, row[0], facts.metadata)
-
-
 class Place(NamedTuple):
     """Where a photo was taken: a city or town with its country, and what else finds it.
 
@@ -176,40 +129,111 @@ class Place(NamedTuple):
 _NAMES = {"place": ("places", "name"), "camera": ("photos", "camera")}
 
 
-def names_of(connection: Connection, kind: str) -> list[str]:
-    """The cities (`place`) or cameras (`camera`) of photos, the most frequent first."""
-    table, column = _NAMES[kind]
-    found = connection.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")  # noqa: S608
-    names = Counter(name.partition(",")[0] for (name,) in found)  # without the country
-    return [name for name, _ in names.most_common()]
+class Facts:
+    """The facts of photos. Thread-safe; a call is a transaction, or part of an open one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of_file(self, rel_path: str, size: int, mtime_ns: int) -> PhotoFacts | None:
+        """What is known of a file that has not changed since it was looked at.
+
+        A capture time that EXIF does not state is taken from the file's name.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT photos.*, written.metadata, beside.metadata "
+                "FROM files JOIN photos USING (content) LEFT JOIN written USING (content) "
+                "LEFT JOIN beside ON beside.rel_path = files.rel_path "
+                "WHERE files.rel_path = ? AND size = ? AND mtime_ns = ?",
+                (to_key(rel_path), size, mtime_ns),
+            ).fetchone()
+        return _facts_in(row, rel_path) if row is not None else None
+
+    def of_content(self, rel_path: str, content_sha256: str) -> PhotoFacts | None:
+        """What is known of a file that has this content, whenever it was looked at."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT photos.*, written.metadata, "
+                "(SELECT metadata FROM beside WHERE rel_path = ?) "
+                "FROM photos LEFT JOIN written USING (content) WHERE photos.content = ?",
+                (to_key(rel_path), to_key(content_sha256)),
+            ).fetchone()
+        return _facts_in(row, rel_path) if row is not None else None
+
+    def save(self, rel_path: str, size: int, mtime_ns: int, facts: PhotoFacts) -> None:
+        """Keep the facts of the content, and that this file has it."""
+        written = facts.taken_at if facts.taken_from not in _FROM_FILE else None
+        bits = facts.perceptual_hash
+        row = (
+            to_key(facts.content_sha256),
+            facts.width,
+            facts.height,
+            written.isoformat() if written else None,
+            to_text(facts.camera) if facts.camera else None,
+            facts.latitude,
+            facts.longitude,
+            facts.sharpness,
+            None if bits is None else bits - _SIGN,
+        )
+        marks = ",".join("?" * len(row))
+        with self._database.transaction() as connection:
+            connection.execute(
+                f"INSERT OR REPLACE INTO photos ({_COLUMNS}) VALUES ({marks})",  # noqa: S608
+                row,
+            )
+            if facts.metadata != NOTHING_WRITTEN:
+                connection.execute(
+                    "INSERT OR REPLACE INTO written VALUES (?, ?)",
+                    (row[0], msgspec.json.encode(facts.metadata).decode()),
+                )
+                told.tell_written(connection, row[0], facts.metadata)
+            self.save_file(rel_path, size, mtime_ns, facts.content_sha256)
+
+    def save_file(self, rel_path: str, size: int, mtime_ns: int, content_sha256: str) -> None:
+        """Keep that this file has content that is known from another one."""
+        row = (to_key(rel_path), size, mtime_ns, to_key(content_sha256))
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row)
+
+    def names_of(self, kind: str) -> list[str]:
+        """The cities (`place`) or cameras (`camera`) of photos, the most frequent first."""
+        table, column = _NAMES[kind]
+        with self._database.reading() as connection:
+            found = connection.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")  # noqa: S608
+            names = Counter(name.partition(",")[0] for (name,) in found)  # without the country
+        return [name for name, _ in names.most_common()]
+
+    def name_places(
+        self, names: Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]
+    ) -> None:
+        """Let searches know the places of photos whose position is new.
+
+        The position is the photo's, or what lies beside it says it. A place without a detail, not
+        even an empty one, was named by an older version: it is named anew.
+        """
+        with self._database.transaction() as connection:
+            rows = connection.execute(_UNNAMED).fetchall()
+            if not rows:
+                return
+            found = names([(latitude, longitude) for _, latitude, longitude in rows])
+            connection.executemany(
+                "INSERT OR REPLACE INTO places (content, latitude, longitude, name, detail) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [(*row, *(place or (None, ""))) for row, place in zip(rows, found, strict=True)],
+            )
 
 
-def name_places(
-    connection: Connection,
-    names: Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]],
-) -> None:
-    """Keep the places of photos whose position is new, by the photo or by what lies beside it.
-
-    One without a detail, not even an empty one, was named by an older version: it is named anew.
-    """
-    rows = connection.execute(
-        "SELECT content, photos.latitude, photos.longitude FROM photos "
-        "LEFT JOIN places USING (content) WHERE photos.latitude IS NOT NULL "
-        "AND photos.longitude IS NOT NULL AND (places.latitude IS NOT photos.latitude "
-        "OR places.longitude IS NOT photos.longitude OR detail IS NULL) UNION "
-        "SELECT content, south.latitude, south.longitude FROM "
-        "(SELECT files.content, beside.latitude, beside.longitude, row_number() OVER "
-        "(PARTITION BY files.content ORDER BY beside.latitude, beside.longitude) AS place "
-        "FROM beside JOIN files USING (rel_path) LEFT JOIN photos USING (content) "
-        "WHERE photos.latitude IS NULL AND beside.latitude IS NOT NULL) AS south "
-        "LEFT JOIN places USING (content) WHERE place = 1 "
-        "AND (south.latitude IS NOT places.latitude OR detail IS NULL)"
-    ).fetchall()
-    if not rows:
-        return
-    found = names([(latitude, longitude) for _, latitude, longitude in rows])
-    connection.executemany(
-        "INSERT OR REPLACE INTO places (content, latitude, longitude, name, detail) "
-        "VALUES (?, ?, ?, ?, ?)",
-        [(*row, *(place or (None, ""))) for row, place in zip(rows, found, strict=True)],
-    )
+_UNNAMED = (
+    "SELECT content, photos.latitude, photos.longitude FROM photos "
+    "LEFT JOIN places USING (content) WHERE photos.latitude IS NOT NULL "
+    "AND photos.longitude IS NOT NULL AND (places.latitude IS NOT photos.latitude "
+    "OR places.longitude IS NOT photos.longitude OR detail IS NULL) UNION "
+    "SELECT content, south.latitude, south.longitude FROM "
+    "(SELECT files.content, beside.latitude, beside.longitude, row_number() OVER "
+    "(PARTITION BY files.content ORDER BY beside.latitude, beside.longitude) AS place "
+    "FROM beside JOIN files USING (rel_path) LEFT JOIN photos USING (content) "
+    "WHERE photos.latitude IS NULL AND beside.latitude IS NOT NULL) AS south "
+    "LEFT JOIN places USING (content) WHERE place = 1 "
+    "AND (south.latitude IS NOT places.latitude OR detail IS NULL)"
+)

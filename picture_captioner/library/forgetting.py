@@ -54,9 +54,3 @@ def forget(
 def _copies(path: Path) -> Iterator[Path]:
     for kind in ("version-", "broken"):
         yield from path.parent.glob(f"{glob.escape(path.name)}.{kind}*")
-
-
-def known_files(database: Database) -> list[tuple[bytes, bytes]]:
-    """Every path that was looked at, and the hash of its bytes, as keys."""
-    with database.reading() as connection:
-        return connection.execute("SELECT rel_path, content FROM files").fetchall()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from picture_captioner.library.home import Connection
+from picture_captioner.library.home import Database
 from picture_captioner.library.schema import to_key, to_text
 
 MAX_ATTEMPTS = 3
@@ -63,60 +63,72 @@ def is_open(rows: Iterable[StageRow], stage: str, version: str) -> bool:
     return not own or (own[0].status == Standing.FAILED and own[0].attempts < MAX_ATTEMPTS)
 
 
-def of_file(connection: Connection, rel_path: str, size: int, mtime_ns: int) -> list[StageRow]:
-    """The rows of the content of a file as it was looked at."""
-    found = connection.execute(
-        f"SELECT {_ROW} FROM files JOIN stages USING (content) "  # noqa: S608
-        "WHERE rel_path = ? AND size = ? AND mtime_ns = ? ORDER BY stage, version",
-        (to_key(rel_path), size, mtime_ns),
-    )
-    return [StageRow(*row) for row in found]
+class Ledger:
+    """What stages did to contents. Thread-safe; a call is a transaction, or part of an open one."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-def of_content(connection: Connection, content_sha256: str) -> list[StageRow]:
-    """The rows of a content."""
-    found = connection.execute(
-        f"SELECT {_ROW} FROM stages WHERE content = ? ORDER BY stage, version",  # noqa: S608
-        (to_key(content_sha256),),
-    )
-    return [StageRow(*row) for row in found]
+    def of_file(self, rel_path: str, size: int, mtime_ns: int) -> list[StageRow]:
+        """What was done to the content of a file that has not changed since it was looked at."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {_ROW} FROM files JOIN stages USING (content) "  # noqa: S608
+                "WHERE rel_path = ? AND size = ? AND mtime_ns = ? ORDER BY stage, version",
+                (to_key(rel_path), size, mtime_ns),
+            )
+            return [StageRow(*row) for row in found]
 
+    def of_content(self, content_sha256: str) -> list[StageRow]:
+        """What was done to this content, wherever it lies."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT {_ROW} FROM stages WHERE content = ? ORDER BY stage, version",  # noqa: S608
+                (to_key(content_sha256),),
+            )
+            return [StageRow(*row) for row in found]
 
-def note(
-    connection: Connection,
-    content_sha256: str,
-    stage: str,
-    version: str,
-    error: str | None,
-    took: float | None,
-) -> None:
-    """Write a row, or count one more attempt in it."""
-    connection.execute(
-        "INSERT INTO stages VALUES (:content, :stage, :version, :status, 1, :error, :took, :at) "
-        "ON CONFLICT (content, stage, version) DO UPDATE SET status = :status, "
-        "attempts = stages.attempts + 1, error = :error, "
-        "took = :took, at = :at",
-        {
-            "content": to_key(content_sha256),
-            "stage": stage,
-            "version": version,
-            "status": Standing.FAILED if error else Standing.DONE,
-            "error": to_text(error) if error else None,
-            "took": took,
-            "at": int(time.time()),
-        },
-    )
+    def note(
+        self,
+        content_sha256: str,
+        stage: str,
+        version: str,
+        *,
+        error: str | None = None,
+        took: float | None = None,
+    ) -> None:
+        """Keep that a stage is done, or with an `error` that it failed once more.
 
+        Belongs into the transaction that saves what the stage brought.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO stages "
+                "VALUES (:content, :stage, :version, :status, 1, :error, :took, :at) "
+                "ON CONFLICT (content, stage, version) DO UPDATE SET status = :status, "
+                "attempts = stages.attempts + 1, error = :error, "
+                "took = :took, at = :at",
+                {
+                    "content": to_key(content_sha256),
+                    "stage": stage,
+                    "version": version,
+                    "status": Standing.FAILED if error else Standing.DONE,
+                    "error": to_text(error) if error else None,
+                    "took": took,
+                    "at": int(time.time()),
+                },
+            )
 
-def drop(connection: Connection, version: str) -> None:
-    """Forget the rows of a version whose results are gone."""
-    connection.execute("DELETE FROM stages WHERE version = ?", (version,))
+    def drop(self, version: str) -> None:
+        """Forget the rows of a version whose results are gone."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM stages WHERE version = ?", (version,))
 
-
-def history(connection: Connection) -> dict[str, StageHistory]:
-    """Of each stage the version that ran last, and the mean seconds of what is done."""
-    rows = connection.execute(
-        "SELECT stage, version, avg(took) FILTER (WHERE status = 'done'), max(at) FROM stages "
-        "GROUP BY stage, version ORDER BY max(at), stage, version"
-    )
-    return {stage: StageHistory(version, seconds) for stage, version, seconds, _ in rows}
+    def history(self) -> dict[str, StageHistory]:
+        """Of each stage that ever ran here its latest version, and how long a photo took."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT stage, version, avg(took) FILTER (WHERE status = 'done'), max(at) "
+                "FROM stages GROUP BY stage, version ORDER BY max(at), stage, version"
+            )
+            return {stage: StageHistory(version, seconds) for stage, version, seconds, _ in rows}

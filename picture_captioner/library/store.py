@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from picture_captioner.journal.forgetting import Traces
-from picture_captioner.journal.rows import TagDecisions, tag_key
-from picture_captioner.library import (
-    captions,
-    carrying,
-    facts,
-    forgetting,
-    ledger,
-    tags,
-    texts,
-    told,
-    vectors,
-)
+from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.library import captions, carrying, forgetting, vectors
 from picture_captioner.library.captions import Followed
 from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.database import FileDatabase, Notice
 from picture_captioner.library.face_runs import FaceRuns
 from picture_captioner.library.faces import Faces
-from picture_captioner.library.facts import PhotoFacts, Place
+from picture_captioner.library.facts import Facts
 from picture_captioner.library.home import Connection, Database
-from picture_captioner.library.ledger import StageHistory, StageRow
+from picture_captioner.library.ledger import Ledger
 from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.searching import Hits, Lookups, Search
 from picture_captioner.library.selection import Selection
 from picture_captioner.library.syncing import index_words, sync
-from picture_captioner.metadata.claims import Metadata
-from picture_captioner.metadata.told import NamedFace
+from picture_captioner.library.tags import Tags
+from picture_captioner.library.texts import Texts
+from picture_captioner.library.told import Others
 from picture_captioner.settings import ServerAddress
 
 RESTART_SECONDS = 30.0
@@ -50,8 +41,9 @@ if TYPE_CHECKING:
 class Library:
     """The library, open. Thread-safe. A cache: nothing in it cannot be computed again.
 
-    Each call is one transaction, unless it is made inside `with library.transaction()`. What
-    every call may raise: `LibraryError`, `LibraryLockedError`.
+    What is kept of one subject has an attribute: `facts`, `ledger`, `tags`, `texts`, `others`,
+    `faces`, `face_runs`. Each call is one transaction, unless it is made inside
+    `with library.transaction()`. What every call may raise: `LibraryError`, `LibraryLockedError`.
     """
 
     def __init__(
@@ -62,6 +54,11 @@ class Library:
         self.database = database
         self.faces = Faces(database)
         self.face_runs = FaceRuns(database)
+        self.facts = Facts(database)
+        self.ledger = Ledger(database)
+        self.others = Others(database)
+        self.tags = Tags(database, self.ledger)
+        self.texts = Texts(database, self.tags)
 
     @classmethod
     def open(
@@ -106,69 +103,13 @@ class Library:
         """What is saved in this block is kept as a whole, or not at all."""
         return self.database.transaction()
 
-    def facts(self, rel_path: str, size: int, mtime_ns: int) -> PhotoFacts | None:
-        """What is known of a file that has not changed since it was looked at.
-
-        A capture time that EXIF does not state is taken from the file's name.
-        """
-        with self.database.reading() as connection:
-            return facts.of_file(connection, rel_path, size, mtime_ns)
-
-    def facts_of(self, rel_path: str, content_sha256: str) -> PhotoFacts | None:
-        """What is known of a file that has this content, whenever it was looked at."""
-        with self.database.reading() as connection:
-            return facts.of_content(connection, rel_path, content_sha256)
-
-    def save_facts(self, rel_path: str, size: int, mtime_ns: int, found: PhotoFacts) -> None:
-        """Keep the facts of the content, and that this file has it."""
-        with self.database.transaction() as connection:
-            facts.save(connection, found)
-            self.save_file(rel_path, size, mtime_ns, found.content_sha256)
-
-    def save_file(self, rel_path: str, size: int, mtime_ns: int, content_sha256: str) -> None:
-        """Keep that this file has content that is known from another one."""
-        row = (to_key(rel_path), size, mtime_ns, to_key(content_sha256))
-        with self.database.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row)
-
     def carry(
         self, rel_path: str, old_sha256: str, new_sha256: str, size: int, mtime_ns: int
     ) -> None:
         """The file has other metadata now: what is known of its picture goes along."""
         with self.database.transaction() as connection:
-            carrying.carry(connection, rel_path, old_sha256, new_sha256)
-            self.save_file(rel_path, size, mtime_ns, new_sha256)
-
-    def stages_of_file(self, rel_path: str, size: int, mtime_ns: int) -> list[StageRow]:
-        """What was done to the content of a file that has not changed since it was looked at."""
-        with self.database.reading() as connection:
-            return ledger.of_file(connection, rel_path, size, mtime_ns)
-
-    def stages_of_content(self, content_sha256: str) -> list[StageRow]:
-        """What was done to this content, wherever it lies."""
-        with self.database.reading() as connection:
-            return ledger.of_content(connection, content_sha256)
-
-    def note_stage(
-        self,
-        content_sha256: str,
-        stage: str,
-        version: str,
-        *,
-        error: str | None = None,
-        took: float | None = None,
-    ) -> None:
-        """Keep that a stage is done, or with an `error` that it failed once more.
-
-        Belongs into the transaction that saves what the stage brought.
-        """
-        with self.database.transaction() as connection:
-            ledger.note(connection, content_sha256, stage, version, error, took)
-
-    def stage_history(self) -> dict[str, StageHistory]:
-        """Of each stage that ever ran here its latest version, and how long a photo took."""
-        with self.database.reading() as connection:
-            return ledger.history(connection)
+            carrying.carry(connection, self.texts, rel_path, old_sha256, new_sha256)
+            self.facts.save_file(rel_path, size, mtime_ns, new_sha256)
 
     def paths_of(self, content_sha256: str) -> list[str]:
         """The files that had this content when they were looked at or captioned last."""
@@ -190,8 +131,9 @@ class Library:
 
     def known_files(self) -> dict[str, str]:
         """Every file that was looked at, and the hash of its bytes."""
-        rows = forgetting.known_files(self.database)
-        return {from_key(path): from_key(content) for path, content in rows}
+        with self.database.reading() as connection:
+            rows = connection.execute("SELECT rel_path, content FROM files")
+            return {from_key(path): from_key(content) for path, content in rows}
 
     def drop_files(self, paths: Iterable[str]) -> None:
         """Forget that there were files of these names; what is known of their contents stays."""
@@ -250,7 +192,7 @@ class Library:
         with self.database.transaction() as connection:
             replaced = vectors.save(connection, identity, keys, array)
             if replaced:
-                ledger.drop(connection, identity)
+                self.ledger.drop(identity)
         if replaced:
             self._notice(f"the vectors of {identity} had another dimension: computed again")
 
@@ -298,79 +240,6 @@ class Library:
         """
         with self.database.transaction() as connection:
             return Search(connection, selection, lookups).rel_paths()
-
-    def save_text(
-        self,
-        content_sha256: str,
-        reader: str,
-        lines: Sequence[tuple[str, float, tuple[tuple[float, float], ...]]],
-    ) -> None:
-        """Keep the lines (text, confidence, corners) that a reader found in a photo."""
-        with self.database.transaction() as connection:
-            texts.save(connection, content_sha256, reader, lines)
-
-    def text_of(self, content_sha256: str) -> list[texts.StoredLine] | None:
-        """The lines that were read in a photo; None if nobody has read it."""
-        with self.database.reading() as connection:
-            return texts.load(connection, content_sha256)
-
-    def stamp_beside(self, folder: str) -> str | None:
-        """What the files beside a folder's photos were when they were read; None if never."""
-        with self.database.reading() as connection:
-            return told.stamp_of(connection, folder)
-
-    def save_beside(self, folder: str, stamp: str, found: Mapping[str, Metadata]) -> None:
-        """Keep what files beside a folder's photos say of each, by its path."""
-        with self.database.transaction() as connection:
-            told.save_beside(connection, folder, stamp, found)
-
-    def named_faces(self) -> dict[str, list[NamedFace]]:
-        """The faces that other programs named in photos with faces of ours, in upright pixels."""
-        with self.database.reading() as connection:
-            return told.named_faces(connection)
-
-    def name_places(
-        self, names: Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]
-    ) -> None:
-        """Let searches know the places of photos with a position; asked for new ones only."""
-        with self.database.transaction() as connection:
-            facts.name_places(connection, names)
-
-    def names_of(self, kind: str) -> list[str]:
-        """The cities (`place`) or cameras (`camera`) of photos, the most frequent first."""
-        with self.database.reading() as connection:
-            return facts.names_of(connection, kind)
-
-    def words(self) -> texts.Words:
-        """Tags, texts and places of the pictures themselves, by content."""
-        with self.database.reading() as connection:
-            return texts.words(connection)
-
-    def tag_counts(self, name: Callable[[str], str | None] = str) -> list[tuple[str, int]]:
-        """How many photos have each tag, called as `name` says (None: not at all)."""
-        with self.database.transaction() as connection:
-            told.tell_pending(connection)
-            return tags.counts(connection, name, tag_key)
-
-    def tags_pending(self, identity: str, version: str | None) -> list[str]:
-        """The contents with a vector of this embedder that lack tags of this version.
-
-        `version` None: all with a vector.
-        """
-        with self.database.reading() as connection:
-            return tags.pending(connection, identity, version)
-
-    def save_tags(
-        self, identity: str, version: str, found: Mapping[str, Sequence[tags.GivenTag]]
-    ) -> None:
-        """Keep the tags that a model gave these contents, in place of those they had."""
-        with self.database.transaction() as connection:
-            tags.save(connection, identity, version, found)
-
-    def given_tags(self) -> dict[str, list[tags.GivenTag]]:
-        """The tags that a model gave the pictures, by content, the surest first."""
-        with self.database.reading() as connection:
-            return tags.given(connection)
 
     def add_traces(self, traces: Traces, forgets: Callable[[str], bool]) -> None:
         """Add what is known of photos to be forgotten, and of those that stay."""

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from picture_captioner.library.home import Connection
+from picture_captioner.library.home import Connection, Database
 from picture_captioner.library.schema import from_key, to_key, to_text
 from picture_captioner.library.words import spaced, stems_of_text
 from picture_captioner.metadata.claims import (
@@ -101,37 +101,6 @@ def _best(
 _UNSEARCHED = {Kind.FAVOURITE}
 
 
-def stamp_of(connection: Connection, folder: str) -> str | None:
-    """What the files beside a folder's photos were when they were read; None if never."""
-    row = connection.execute(
-        "SELECT stamp FROM beside_folders WHERE folder = ?", (to_key(folder),)
-    ).fetchone()
-    return None if row is None else str(row[0])
-
-
-def save_beside(
-    connection: Connection, folder: str, stamp: str, found: Mapping[str, Metadata]
-) -> None:
-    """Keep what the files beside a folder's photos say, in place of what they said before.
-
-    `found` is by the photos' paths.
-    """
-    key = to_key(folder)
-    connection.execute(
-        "DELETE FROM told WHERE rel_path IN (SELECT rel_path FROM beside WHERE folder = ?)", (key,)
-    )
-    connection.execute("DELETE FROM beside WHERE folder = ?", (key,))
-    for rel_path, metadata in found.items():
-        written = msgspec.json.encode(metadata).decode()
-        place = (metadata.latitude, metadata.longitude)
-        path = to_key(rel_path)
-        connection.execute(
-            "INSERT INTO beside VALUES (?, ?, ?, ?, ?)", (path, key, *place, written)
-        )
-        _tell(connection, "rel_path", path, metadata.facts)
-    connection.execute("INSERT OR REPLACE INTO beside_folders VALUES (?, ?)", (key, stamp))
-
-
 def tell_written(connection: Connection, content: bytes, metadata: Metadata) -> None:
     """Keep what is written inside a photo for searches."""
     connection.execute("DELETE FROM told WHERE content = ?", (content,))
@@ -165,24 +134,66 @@ def _tell(connection: Connection, column: str, key: bytes, facts: Iterable[Fact]
     connection.add_words("told_words", [(added, spaced(words), stems_of_text(words))])
 
 
-def named_faces(connection: Connection) -> dict[str, list[NamedFace]]:
-    """By content, in pixels of the upright photo; of photos in which faces were found here."""
-    rows = connection.execute(
-        "SELECT DISTINCT files.content, photos.width, photos.height, written.metadata, "
-        "beside.metadata FROM files JOIN faces USING (content) JOIN photos USING (content) "
-        "LEFT JOIN written USING (content) LEFT JOIN beside ON beside.rel_path = files.rel_path "
-        "WHERE written.metadata LIKE '%mwg-rs:Regions%' OR beside.metadata LIKE '%\"faces\"%'"
-    ).fetchall()
-    found: dict[str, list[NamedFace]] = {}
-    for content, width, height, inside, beside in rows:
-        photo = read_metadata(inside)
-        turned = photo.exif.get("Orientation", 1)
-        for face in (*beside_of(beside).faces, *photo.named_faces()):
-            upright = face.upright(turned)
-            found.setdefault(from_key(content), []).append(upright.scaled(width, height))
-    return found
-
-
 def beside_of(written: str | None) -> Metadata:
     """As `save_beside` kept it."""
     return read_metadata(written) if written is not None else NOTHING_WRITTEN
+
+
+class Others:
+    """What other programs say. Thread-safe; a call is a transaction, or part of an open one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def stamp_of(self, folder: str) -> str | None:
+        """What the files beside a folder's photos were when they were read; None if never."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT stamp FROM beside_folders WHERE folder = ?", (to_key(folder),)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def save_beside(self, folder: str, stamp: str, found: Mapping[str, Metadata]) -> None:
+        """Keep what the files beside a folder's photos say, in place of what they said before.
+
+        `found` is by the photos' paths.
+        """
+        key = to_key(folder)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM told WHERE rel_path IN (SELECT rel_path FROM beside WHERE folder = ?)",
+                (key,),
+            )
+            connection.execute("DELETE FROM beside WHERE folder = ?", (key,))
+            for rel_path, metadata in found.items():
+                written = msgspec.json.encode(metadata).decode()
+                place = (metadata.latitude, metadata.longitude)
+                path = to_key(rel_path)
+                connection.execute(
+                    "INSERT INTO beside VALUES (?, ?, ?, ?, ?)", (path, key, *place, written)
+                )
+                _tell(connection, "rel_path", path, metadata.facts)
+            connection.execute("INSERT OR REPLACE INTO beside_folders VALUES (?, ?)", (key, stamp))
+
+    def named_faces(self) -> dict[str, list[NamedFace]]:
+        """The faces that other programs named in photos with faces of ours, by content.
+
+        They are in pixels of the upright photo.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT files.content, photos.width, photos.height, written.metadata, "
+                "beside.metadata FROM files JOIN faces USING (content) "
+                "JOIN photos USING (content) LEFT JOIN written USING (content) "
+                "LEFT JOIN beside ON beside.rel_path = files.rel_path "
+                "WHERE written.metadata LIKE '%mwg-rs:Regions%' "
+                "OR beside.metadata LIKE '%\"faces\"%'"
+            ).fetchall()
+        found: dict[str, list[NamedFace]] = {}
+        for content, width, height, inside, beside in rows:
+            photo = read_metadata(inside)
+            turned = photo.exif.get("Orientation", 1)
+            for face in (*beside_of(beside).faces, *photo.named_faces()):
+                upright = face.upright(turned)
+                found.setdefault(from_key(content), []).append(upright.scaled(width, height))
+        return found

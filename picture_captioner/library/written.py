@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TypeAlias
 
-from picture_captioner.library import tags
-from picture_captioner.library.conditions import TagName, folded
+from picture_captioner.library.conditions import TagName, folded, given_tags
 from picture_captioner.library.home import Connection, Part
 from picture_captioner.library.selection import Term
 from picture_captioner.library.words import (
@@ -23,6 +22,12 @@ from picture_captioner.library.words import (
 )
 
 Scores: TypeAlias = dict[bytes, float]
+
+_CONTENTS_WITH = (
+    "SELECT content FROM photo_tags WHERE tag IN (SELECT value FROM json_each(?)) UNION "
+    "SELECT content FROM face_tags WHERE tag IN (SELECT value FROM json_each(?))"
+)
+"""SQL for the pictures with some of the tags that a model gave."""
 
 _TAG_SCORE = 1.0
 """Of a tag that a model gave the picture: less than most captions with the word have by bm25."""
@@ -111,14 +116,14 @@ def _paths(connection: Connection, where: str, found: Part) -> Scores:
 
 def _in_tags(connection: Connection, term: Term, name: TagName | None) -> Scores:
     """The photos to which a model gave a tag with the word, as the tag is called now."""
-    shown = {tag: name(tag) if name else tag for tag in tags.of_pictures(connection)}
+    shown = {tag: name(tag) if name else tag for tag in given_tags(connection)}
     chosen = [tag for tag, now in shown.items() if now is not None and _says(now, term)]
     if not chosen:
         return {}
     rows = connection.execute(
         "SELECT located.rel_path FROM located WHERE located.content IN "  # noqa: S608
-        f"({tags.CONTENTS_WITH})",
-        (json.dumps(chosen),) * tags.MARKS,
+        f"({_CONTENTS_WITH})",
+        (json.dumps(chosen),) * _CONTENTS_WITH.count("?"),
     )
     return {path: _TAG_SCORE for (path,) in rows}
 

@@ -244,7 +244,7 @@ def test_blame_is_told_again_if_the_connection_is_cut(collection, one_server, mo
     said = []
     with Library.open(collection, pytest.fail, restart_seconds=2) as known:
         stages = Stages(Server(known.database, 60, said.append), known, [NormalizeStage()])
-        note, tries = known.note_stage, []
+        note, tries = known.ledger.note, []
 
         def cut_off_once(*arguments, **options):
             note(*arguments, **options)
@@ -253,9 +253,9 @@ def test_blame_is_told_again_if_the_connection_is_cut(collection, one_server, mo
                 one_server.stop()
                 one_server.start()
 
-        monkeypatch.setattr(known, "note_stage", cut_off_once)
+        monkeypatch.setattr(known.ledger, "note", cut_off_once)
         stages.blame(Photo("a.jpg", 1, 1), "a" * 64, WORKER_DIED)
-        (row,) = known.stages_of_content("a" * 64)
+        (row,) = known.ledger.of_content("a" * 64)
     assert (row.stage, row.attempts) == ("normalize", MAX_ATTEMPTS)
     assert len(tries) == 1 + MAX_ATTEMPTS
     assert said[-1] == "The library's server is back"

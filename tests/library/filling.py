@@ -16,10 +16,10 @@ def fill(db, number=3, *, ledger=True):
         for i in range(number):
             sha = f"{i:064x}"
             facts = PhotoFacts(content_sha256=sha, width=i + 1, height=1)
-            db.save_facts(f"{i}.jpg", i, i, facts)
+            db.facts.save(f"{i}.jpg", i, i, facts)
             db.save_thumbnail(sha, b"webp")
             for stage, version in STAGES if ledger else ():
-                db.note_stage(sha, stage, version)
+                db.ledger.note(sha, stage, version)
             db.save_vectors("m:1", [sha], np.full((1, 4), 0.5, np.float32))
 
 

@@ -156,11 +156,11 @@ def test_a_file_that_was_closed_well_is_not_read_through_at_the_next_opening(pat
 @pytest.mark.parametrize("lines", ["[3]", '["A"]', "[[]]", "[[1, 0.5, []]]", "[null]", "[{}]"])
 def test_lines_of_a_photo_that_are_none_are_dropped_at_the_next_opening(path, lines, notices):
     with Library.open(path, pytest.fail) as db:
-        db.save_text("a", "reader", [("A sign", 0.9, ((0.0, 0.0),))])
-        db.save_text("b", "reader", [("B sign", 0.9, ((0.0, 0.0),))])
+        db.texts.save("a", "reader", [("A sign", 0.9, ((0.0, 0.0),))])
+        db.texts.save("b", "reader", [("B sign", 0.9, ((0.0, 0.0),))])
     write(path, f"UPDATE texts SET lines = '{lines}' WHERE content = CAST('a' AS BLOB)")
     with Library.open(path, notices.append) as db:
-        assert db.words().text == {"b": "B sign"}
+        assert db.texts.words().text == {"b": "B sign"}
     assert len(notices) == 1
     assert "(1 in texts)" in notices[0]
 
@@ -252,7 +252,7 @@ def test_one_writer_at_a_time_and_readers_meanwhile(path, monkeypatch):
         with one.transaction():
             one.save_thumbnail("t", b"new")
             assert other.thumbnail("t") is None
-            assert other.stages_of_content(f"{0:064x}")
+            assert other.ledger.of_content(f"{0:064x}")
             with pytest.raises(LibraryLockedError, match="another process") as caught:
                 other.save_thumbnail("u", b"x")
             assert caught.value.exit_code == ExitCode.LOCKED

@@ -25,8 +25,8 @@ def db(home):
     with Library.open(home, pytest.fail) as library:
         library.faces.save(A, "d", "r", [face(0), face(1, 100.0)])
         library.faces.save(B, "d", "r", [face(0, seed=7)])
-        library.save_file("a.jpg", 1, 1, A)
-        library.save_file("copy.jpg", 1, 1, A)
+        library.facts.save_file("a.jpg", 1, 1, A)
+        library.facts.save_file("copy.jpg", 1, 1, A)
         yield library
 
 

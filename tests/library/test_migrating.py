@@ -60,7 +60,7 @@ def version_in(path):
 def assert_all_is_there(path, notice, photos=3):
     with Library.open(path, notice) as db:
         keys = [f"{n:064x}" for n in range(photos)]
-        rows = db.stages_of_file("0.jpg", 0, 0)
+        rows = db.ledger.of_file("0.jpg", 0, 0)
         assert standing(rows, "embed", "m:1") is Standing.DONE
         assert standing(rows, "normalize", "1") is Standing.DONE
         assert [db.thumbnail(key) for key in keys] == [b"webp"] * photos

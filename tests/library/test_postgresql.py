@@ -76,7 +76,7 @@ def test_collections_of_one_database_are_never_mixed(one_server, db):
     fill(db)
     said = []
     with Library.open(one_server.new_collection(), said.append) as other:
-        assert (other.identities(), other.stage_history()) == ({}, {})
+        assert (other.identities(), other.ledger.history()) == ({}, {})
         fill(other, 1)
         assert db.identities() == {"m:1": 3}
         assert other.identities() == {"m:1": 1}
@@ -351,8 +351,8 @@ def test_odd_names_and_values_survive(one_library, rel_path, camera, bits):
     facts = PhotoFacts(
         content_sha256=SHA, width=1, height=2, camera=camera or None, perceptual_hash=bits
     )
-    one_library.save_facts(rel_path, 1, 2, facts)
-    found = one_library.facts(rel_path, 1, 2)
+    one_library.facts.save(rel_path, 1, 2, facts)
+    found = one_library.facts.of_file(rel_path, 1, 2)
     assert (found.content_sha256, found.perceptual_hash) == (SHA, bits)
     kept = camera.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if camera else None
     assert found.camera == kept

@@ -121,7 +121,7 @@ def db(home, journal_path):
     with Library.open(home, pytest.fail) as library:
         library.follow_journal(journal_path)
         for path, _, _, facts in PHOTOS:
-            library.save_facts(path, 1, 1, facts)
+            library.facts.save(path, 1, 1, facts)
         yield library
 
 
@@ -165,7 +165,7 @@ def db(home, journal_path):
     ],
 )
 def test_which_photos_that_is(db, typed, found):
-    db.name_places(lambda places: [Place("Lisbon, Portugal", "Intendente")] * len(places))
+    db.facts.name_places(lambda places: [Place("Lisbon, Portugal", "Intendente")] * len(places))
     if found is None:
         with contextlib.suppress(UsageError):
             db.search(Selection.parse(typed), 10)
@@ -212,7 +212,7 @@ def test_by_date_the_newest_come_first_and_those_without_a_time_last(db):
 def test_a_time_that_becomes_known_later_counts(db):
     assert list(db.select(Selection.parse("2018"))) == []
     assert "b/5.jpg" not in db.select(Selection.parse("2018..2018"))
-    db.save_facts("b/5.jpg", 1, 2, PhotoFacts(content_sha256=f"{5:064x}", width=1, height=1,
+    db.facts.save("b/5.jpg", 1, 2, PhotoFacts(content_sha256=f"{5:064x}", width=1, height=1,
                                               **at("2018-01-01T00:00:00")))  # fmt: skip
     assert list(db.select(Selection.parse("2018..2018"))) == ["b/5.jpg"]
 
@@ -234,7 +234,7 @@ def test_copies_of_the_nearest_take_no_place_of_others(db):
     """As many as were asked for, though the nearest all look like one; likeness has no end."""
     for n in range(1, 41):
         looks = random.Random(n if n > 30 else 1).getrandbits(62)
-        db.save_facts(f"s/{n}.jpg", 1, 2, PhotoFacts(content_sha256=f"{n + 500:064x}", width=1,
+        db.facts.save(f"s/{n}.jpg", 1, 2, PhotoFacts(content_sha256=f"{n + 500:064x}", width=1,
                                                      height=1, perceptual_hash=looks))  # fmt: skip
     turned = np.array([[np.cos(n / 100), np.sin(n / 100)] for n in range(40)])
     db.save_vectors("m:1", [f"{n + 501:064x}" for n in range(40)], turned)

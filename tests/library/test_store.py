@@ -51,22 +51,22 @@ def db(path, notices):
 
 def test_facts_come_back_as_they_were(path):
     with Library.open(path, pytest.fail) as db:
-        db.save_facts(*FILE, FACTS)
+        db.facts.save(*FILE, FACTS)
     with Library.open(path, pytest.fail) as db:
-        found = db.facts(*FILE)
+        found = db.facts.of_file(*FILE)
         assert found == FACTS
         assert found.taken_at.utcoffset() == timedelta(hours=1)
-        assert db.facts("2024/a.jpg", 101, 7) is None
-        assert db.facts("2024/a.jpg", 100, 8) is None
-        assert db.facts("2024/b.jpg", 100, 7) is None
+        assert db.facts.of_file("2024/a.jpg", 101, 7) is None
+        assert db.facts.of_file("2024/a.jpg", 100, 8) is None
+        assert db.facts.of_file("2024/b.jpg", 100, 7) is None
 
 
 def test_a_name_tells_the_time_where_exif_does_not(db):
     bare = PhotoFacts(content_sha256=SHA, width=1, height=1)
     names = ("IMG_20240131_142233.jpg", "IMG-20240131-WA0001.jpg", "beach.jpg")
     for name in names:
-        db.save_facts(name, 1, 1_706_711_001_000_000_000, bare)
-    found = [db.facts(name, 1, 1_706_711_001_000_000_000) for name in names]
+        db.facts.save(name, 1, 1_706_711_001_000_000_000, bare)
+    found = [db.facts.of_file(name, 1, 1_706_711_001_000_000_000) for name in names]
     assert [f.taken_from for f in found] == [TakenFrom.NAME, TakenFrom.DATE, None]
 
 
@@ -81,35 +81,35 @@ def test_odd_names_and_values_survive(rel_path, sha, camera, bits):
         facts = PhotoFacts(
             content_sha256=sha, width=1, height=2, camera=camera or None, perceptual_hash=bits
         )
-        db.save_facts(rel_path, 1, 2, facts)
-        found = db.facts(rel_path, 1, 2)
+        db.facts.save(rel_path, 1, 2, facts)
+        found = db.facts.of_file(rel_path, 1, 2)
         assert (found.content_sha256, found.perceptual_hash) == (sha, bits)
         assert db.paths_of(sha) == [rel_path]
 
 
 def test_surrogates_of_names_that_are_not_utf8(db):
-    db.save_facts("caf\udce9.jpg", 1, 1, FACTS)
-    assert db.facts("caf\udce9.jpg", 1, 1) == FACTS
+    db.facts.save("caf\udce9.jpg", 1, 1, FACTS)
+    assert db.facts.of_file("caf\udce9.jpg", 1, 1) == FACTS
     assert db.paths_of(SHA) == ["caf\udce9.jpg"]
 
 
 def test_the_ledger_knows_what_was_done_to_a_file_and_to_its_bytes(db):
-    assert db.stages_of_file(*FILE) == []
-    db.save_facts(*FILE, FACTS)
+    assert db.ledger.of_file(*FILE) == []
+    db.facts.save(*FILE, FACTS)
     db.save_thumbnail(SHA, b"webp")
-    db.note_stage(SHA, "normalize", "1", took=0.5)
-    db.note_stage(SHA, "embed", "m:1", error="not_finite")
-    rows = db.stages_of_file(*FILE)
-    assert rows == db.stages_of_content(SHA)
-    assert db.stages_of_file("2024/a.jpg", 100, 8) == []
+    db.ledger.note(SHA, "normalize", "1", took=0.5)
+    db.ledger.note(SHA, "embed", "m:1", error="not_finite")
+    rows = db.ledger.of_file(*FILE)
+    assert rows == db.ledger.of_content(SHA)
+    assert db.ledger.of_file("2024/a.jpg", 100, 8) == []
     found = {(stage, version): standing(rows, stage, version) for stage, version in ASKED}
     assert list(found.values()) == ["done", "stale", "done", "failed", "stale", "pending"]
     assert [is_open(rows, *asked) for asked in ASKED] == [False, True, True, True, True, True]
     for attempts in (2, 3):
-        db.note_stage(SHA, "embed", "m:1", error="not_finite")
-        assert is_open(db.stages_of_content(SHA), "embed", "m:1") == (attempts < MAX_ATTEMPTS)
-    db.note_stage(SHA, "embed", "m:2", took=1.0)
-    assert db.stage_history() == {
+        db.ledger.note(SHA, "embed", "m:1", error="not_finite")
+        assert is_open(db.ledger.of_content(SHA), "embed", "m:1") == (attempts < MAX_ATTEMPTS)
+    db.ledger.note(SHA, "embed", "m:2", took=1.0)
+    assert db.ledger.history() == {
         "normalize": StageHistory("1", 0.5),
         "embed": StageHistory("m:2", 1.0),
     }
@@ -192,10 +192,10 @@ def test_a_transaction_is_kept_as_a_whole_or_not_at_all(db):
     with pytest.raises(KeyError), db.transaction():
         fill(db)
         raise KeyError
-    assert not db.stages_of_content(f"{0:064x}")
+    assert not db.ledger.of_content(f"{0:064x}")
     with db.transaction():
         fill(db)
-    assert len(db.stages_of_content(f"{2:064x}")) == 3
+    assert len(db.ledger.of_content(f"{2:064x}")) == 3
 
 
 def test_threads_share_a_library(db):
@@ -207,9 +207,9 @@ def test_threads_share_a_library(db):
                 sha = f"{i:064x}"
                 with db.transaction():
                     facts = PhotoFacts(content_sha256=sha, width=1, height=1)
-                    db.save_facts(f"{i}.jpg", i, i, facts)
+                    db.facts.save(f"{i}.jpg", i, i, facts)
                     db.save_thumbnail(sha, b"x")
-                assert db.facts(f"{i}.jpg", i, i)
+                assert db.facts.of_file(f"{i}.jpg", i, i)
         except BaseException as error:
             errors.append(error)
 

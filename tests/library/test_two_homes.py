@@ -167,28 +167,30 @@ def test_an_index_finds_the_nearest_and_the_rest_is_found_exactly(one_server, mo
 
 def test_all_else_has_one_answer(whole):
     file, served = whole
-    assert file.words() == served.words()
-    assert file.tag_counts() == served.tag_counts()
+    assert file.texts.words() == served.texts.words()
+    assert file.tags.counts() == served.tags.counts()
     assert file.identities() == served.identities()
-    assert file.tags_pending("made-up:1", "v2") == served.tags_pending("made-up:1", "v2")
+    assert file.tags.pending("made-up:1", "v2") == served.tags.pending("made-up:1", "v2")
     assert file.faces.placed() == served.faces.placed()
     assert file.faces.bodies() == served.faces.bodies()
     assert file.faces.files() == served.faces.files()
-    assert file.named_faces() == served.named_faces()
+    assert file.others.named_faces() == served.others.named_faces()
     runs = [library.face_runs.active_run() for library in whole]
     assert runs[0].parameters == runs[1].parameters
     assert np.array_equal(runs[0].centroids, runs[1].centroids)
     for photo in range(0, 120, 7):
         content = f"{photo:064x}"
-        assert file.facts_of("x.jpg", content) == served.facts_of("x.jpg", content)
-        assert file.text_of(content) == served.text_of(content)
-        assert file.stages_of_content(content) == served.stages_of_content(content)
+        assert file.facts.of_content("x.jpg", content) == served.facts.of_content("x.jpg", content)
+        assert file.texts.of_content(content) == served.texts.of_content(content)
+        assert file.ledger.of_content(content) == served.ledger.of_content(content)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_any_words_have_one_answer(whole, seed):
     chance = random.Random(seed)
-    words = sorted({w for said in whole[0].words().told.values() for s in said for w in s.split()})
+    words = sorted(
+        {w for said in whole[0].texts.words().told.values() for s in said for w in s.split()}
+    )
     pool = [*THINGS.split(), *words[:20], "strand", "пляж", "海滩", "title", "1", "jpg", "d1"]
     for _ in range(15):
         typed = " ".join(chance.sample(pool, 3))
@@ -218,7 +220,7 @@ def test_a_copy_there_and_back_has_every_row(whole, one_server, tmp_path):
             assert answers[0] == answers[1] or typed == "dog beach"
         # Ids go on after those that were copied.
         for library in (served, back):
-            library.save_text("f" * 64, "ocr", [("new", 0.9, ((0.0, 0.0),))])
+            library.texts.save("f" * 64, "ocr", [("new", 0.9, ((0.0, 0.0),))])
             library.save_vectors("another:1", ["f" * 64], np.ones((1, 4), np.float32))
         with pytest.raises(UsageError, match="holds rows in photos: name an empty one"):
             copied(file, served)

@@ -42,18 +42,20 @@ def fill_whole(db, journal, count=120, seed=3):
         contents = [_content(i) for i in range(count)]
         array = numbers.normal(size=(count, 16)).astype(np.float32)
         db.save_vectors("made-up:1", contents, array / np.linalg.norm(array, axis=1, keepdims=True))
-        db.save_tags("made-up:1", "v1", {
+        db.tags.save("made-up:1", "v1", {
             content: [GivenTag("animal", "dog", 0.75), GivenTag("place", f"Place > {i % 5}", 0.5)]
             for i, content in enumerate(contents) if i % 4 == 0
         })  # fmt: skip
-    db.save_beside("d1", "stamp", {
+    db.others.save_beside("d1", "stamp", {
         f"d1/{i}.jpg": Metadata(latitude=38.7, longitude=-9.1, facts=(
             Fact(Kind.KEYWORD, "Lisboa " + "x" * 5_000 * (i == 1), "takeout"),
             Fact(Kind.PERSON, f"Anna {i % 3}", "takeout"),
         ))
         for i in range(1, count, 10)
     })  # fmt: skip
-    db.name_places(lambda spots: [Place(f"Town {round(lat)}", "Old Town") for lat, _ in spots])
+    db.facts.name_places(
+        lambda spots: [Place(f"Town {round(lat)}", "Old Town") for lat, _ in spots]
+    )
     _group(db, numbers)
     assert list(db.select(Selection.parse("has:time")))  # keeps the times
 
@@ -99,13 +101,13 @@ def _photo(db, chance, numbers, i):
         if i % 3 == 0
         else Metadata(),
     )
-    db.save_facts(_path(i), i, i, facts)
+    db.facts.save(_path(i), i, i, facts)
     db.save_thumbnail(_content(i), bytes([i % 256]) * 50)
-    db.note_stage(_content(i), "normalize", "1", took=0.25)
-    db.note_stage(_content(i), "faces", "1", error="no" if i % 9 == 0 else None)
+    db.ledger.note(_content(i), "normalize", "1", took=0.25)
+    db.ledger.note(_content(i), "faces", "1", error="no" if i % 9 == 0 else None)
     if i % 8 == 0:
         corners = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-        db.save_text(_content(i), "ocr", [(f"Exit {i} Ausgänge 出口", 0.9, corners)])
+        db.texts.save(_content(i), "ocr", [(f"Exit {i} Ausgänge 出口", 0.9, corners)])
     faces = [
         StoredFace(
             number,
@@ -118,7 +120,7 @@ def _photo(db, chance, numbers, i):
         for number in range(i % 3)
     ]
     db.faces.save(_content(i), "detector", "recogniser", faces)
-    db.faces.save_tags(
+    db.tags.save_of_faces(
         "v1", {_content(i): {face.number: [GivenTag("gaze", "away", 0.5)] for face in faces}}
     )
     db.faces.save_crops(_content(i), {face.number: b"webp" for face in faces})

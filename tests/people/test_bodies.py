@@ -186,7 +186,7 @@ def test_a_face_is_shown_with_its_body(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with Library.open(tmp_path / "library.db", pytest.fail) as library:
         content = "a" * 64
-        library.save_file("a.jpg", 1, 1, content)
+        library.facts.save_file("a.jpg", 1, 1, content)
         nothing = np.zeros((5, 2), np.float32)
         face = StoredFace(0, tuple(HEAD), 0.9, 50.0, nothing, np.ones(8, np.float32))
         library.faces.save(content, "d", "r", [face])

@@ -83,7 +83,7 @@ def fill(folder):
             )
         for place, content in enumerate(contents):
             corners = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-            library.save_text(content, "reader", [("INVOICE", 0.9, corners)])
+            library.texts.save(content, "reader", [("INVOICE", 0.9, corners)])
             faces = [
                 StoredFace(
                     number=n,

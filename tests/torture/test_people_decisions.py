@@ -120,7 +120,7 @@ class Home:
         with Library.open(self.folder / "library.db", pytest.fail) as library:
             for photo, faces in enumerate(self.photos):
                 content = content_of(photo)
-                library.save_file(f"{photo:03d}.jpg", 1, photo, content)
+                library.facts.save_file(f"{photo:03d}.jpg", 1, photo, content)
                 found = [
                     (face, Box(place * APART + move, 10.0, SIZE * grow, SIZE * grow))
                     for place, face in enumerate(faces)

@@ -117,8 +117,8 @@ def _rows(
     groups: Sequence[str],
     embeddings: bool,
 ) -> Iterator[dict[str, Any]]:
-    words, people = library.words(), _people(settings, library)
-    tags, given = TagDecisions.beside(settings.captions_jsonl), library.given_tags()
+    words, people = library.texts.words(), _people(settings, library)
+    tags, given = TagDecisions.beside(settings.captions_jsonl), library.tags.given()
     photos_dir = settings.photos_dir.absolute() if settings.photos_dir else None
     for record in _records(settings.captions_jsonl, known):
         content = record.content_sha256 or ""
@@ -178,9 +178,9 @@ def _people(settings: Settings, library: Library) -> dict[str, list[str]]:
 def _facts(library: Library, record: Record) -> PhotoFacts | None:
     found = None
     if record.size is not None and record.mtime_ns is not None:
-        found = library.facts(record.rel_path, record.size, record.mtime_ns)
+        found = library.facts.of_file(record.rel_path, record.size, record.mtime_ns)
     if found is None and record.content_sha256 is not None:
-        found = library.facts_of(record.rel_path, record.content_sha256)
+        found = library.facts.of_content(record.rel_path, record.content_sha256)
     return found
 
 

@@ -223,7 +223,7 @@ def _counts(
     library: Library, photos: Sequence[Photo], names: set[str]
 ) -> dict[str, Counter[Standing]]:
     """Where the photos stand with each stage; one whose version is unknown goes by its last."""
-    history = library.stage_history()
+    history = library.ledger.history()
     versions = {
         info.name: info.version or (history[info.name].version if info.name in history else None)
         for info in STAGES
@@ -231,7 +231,7 @@ def _counts(
     }
     counts: dict[str, Counter[Standing]] = {name: Counter() for name in versions}
     for photo in photos:
-        rows = library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns)
+        rows = library.ledger.of_file(photo.rel_path, photo.size, photo.mtime_ns)
         for name, version in versions.items():
             counts[name][standing(rows, name, version)] += 1
     return counts
@@ -242,16 +242,16 @@ def _tags(library: Library, photos: Sequence[Photo]) -> dict[str, Counter[Standi
 
     A photo that has no vector yet is pending.
     """
-    history = library.stage_history()
+    history = library.ledger.history()
     version = history[TAGS].version if TAGS in history else None
     of_faces = history[FACE_TAGS].version if FACE_TAGS in history else None
     counts: dict[str, Counter[Standing]] = {TAGS: Counter()}
     untagged = set[str | None]()
     if of_faces is not None:
         counts[FACE_TAGS] = Counter()
-        untagged.update(library.faces.untagged(of_faces))
+        untagged.update(library.tags.faces_pending(of_faces))
     for photo in photos:
-        rows = library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns)
+        rows = library.ledger.of_file(photo.rel_path, photo.size, photo.mtime_ns)
         counts[TAGS][standing(rows, TAGS, version)] += 1
         if of_faces is not None:
             stands = standing(rows, FACE_TAGS, of_faces)
@@ -279,7 +279,7 @@ def _captions(settings: Settings, photos: Sequence[Photo]) -> Counter[Standing]:
 def _seconds_left(library: Library, counts: Mapping[str, Counter[Standing]]) -> float | None:
     """What the open photos should take, by what the others took; None if nothing tells."""
     left, known = 0.0, False
-    for name, history in library.stage_history().items():
+    for name, history in library.ledger.history().items():
         number = counts[name] if name in counts else Counter()
         if history.seconds is not None:
             share = default_decoders() if name == "normalize" else 1

@@ -199,7 +199,7 @@ def _made(
     from picture_captioner.report.contradictions import contradictions
 
     walked = {photo.rel_path: photo for photo in inputs.walked}
-    photos = with_facts(inputs.photos, walked, library.facts)
+    photos = with_facts(inputs.photos, walked, library.facts.of_file)
     photos = with_words(photos, _words(library), inputs.tags)
     step("vectors")
     vectors = load_vectors(library, chosen, photos)
@@ -231,8 +231,8 @@ def _words(library: Library) -> Words:
     from picture_captioner.report.places import place_names
 
     if (names := place_names()) is not None:
-        library.name_places(names)
-    return library.words()
+        library.facts.name_places(names)
+    return library.texts.words()
 
 
 def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library, journal: Path) -> int:

@@ -198,7 +198,11 @@ def tell_context(
 
     def facts_of(photo: Photo) -> PhotoFacts | None:
         seen = (photo.rel_path, photo.size, photo.mtime_ns)
-        return library.ask(lambda known: known.facts(*seen), None) if library is not None else None
+        return (
+            library.ask(lambda known: known.facts.of_file(*seen), None)
+            if library is not None
+            else None
+        )
 
     if library is not None and not facts_of(photos[0]):
         stages = [NormalizeStage(), MetadataStage()]

@@ -220,9 +220,9 @@ def _what_there_is(library: Library, selection: Selection, name: TagName) -> Ite
         if any(library.select(Selection((term,)), Lookups(tags=name))):
             continue
         if term.kind == "tag":
-            known = [tag for tag, _ in library.tag_counts(name)]
+            known = [tag for tag, _ in library.tags.counts(name)]
         else:
-            known = library.names_of(term.kind)
+            known = library.facts.names_of(term.kind)
         some = f"; the most frequent: {', '.join(known[:SUGGESTED])}" if known else ""
         yield f"No photo has the {term.kind} {term.value}{did_you_mean(term.value, known) or some}"
 
@@ -280,7 +280,7 @@ def name_places(library: Library) -> None:
     if names is None:
         say(f"No names of places: {how_to_install('places')}")
     else:
-        library.name_places(names)
+        library.facts.name_places(names)
 
 
 def _vector(

@@ -55,9 +55,11 @@ def tag_photos(flags: TagFlags) -> int:
             version += f"/{flags.min_confidence:g}" if flags.min_confidence else ""
             of_faces = version
             version += f"/{nouns.digest}" if nouns else ""
-            pending = library.tags_pending(embedder.identity, None if flags.force else version)
-            faces = library.faces.untagged(None if flags.force else of_faces) if flags.faces else []
-            if flags.faces and not library.faces.untagged(None):
+            pending = library.tags.pending(embedder.identity, None if flags.force else version)
+            faces = (
+                library.tags.faces_pending(None if flags.force else of_faces) if flags.faces else []
+            )
+            if flags.faces and not library.tags.faces_pending(None):
                 say("No faces are known yet: 'caption.py people scan' finds them")
             if not pending and not faces:
                 say("Every photo with a vector has its tags")
@@ -67,7 +69,7 @@ def tag_photos(flags: TagFlags) -> int:
             for start in range(0, len(pending), PHOTOS_AT_A_TIME):
                 some = pending[start : start + PHOTOS_AT_A_TIME]
                 found = tagger.tags(some)
-                library.save_tags(embedder.identity, version, found)
+                library.tags.save(embedder.identity, version, found)
                 given.update(tag.category for tags in found.values() for tag in tags)
             if faces:
                 given += _tag_faces(library, tagger, settings.photos_dir, faces, of_faces)
@@ -131,7 +133,7 @@ def _tag_faces(
             for content in some
             if all((content, face.number) in tagged for face in placed[content])
         }
-        library.faces.save_tags(version, found)
+        library.tags.save_of_faces(version, found)
         left += len(some) - len(found)
         given.update(tag.category for tags in tagged.values() for tag in tags)
     say(f"{count(len(contents) - left)} with faces tagged")
@@ -150,7 +152,7 @@ def _files(library: Library, photos_dir: Path | None, contents: Sequence[str]) -
             with suppress(OSError):
                 status = (photos_dir / rel_path).stat()
                 photo = Photo(rel_path, status.st_size, status.st_mtime_ns)
-                facts = library.facts(rel_path, photo.size, photo.mtime_ns)
+                facts = library.facts.of_file(rel_path, photo.size, photo.mtime_ns)
                 if facts is not None and facts.content_sha256 == content:
                     found[content] = photo
     return found
@@ -186,7 +188,7 @@ class _Tagger:
         """By a sample of the whole library, so that a new photo has the same floors."""
         from picture_captioner.tags.zero_shot import floors
 
-        contents = self._library.tags_pending(self._embedder.identity, None)
+        contents = self._library.tags.pending(self._embedder.identity, None)
         step = max(1, len(contents) // SAMPLE)
         _, photos = self._library.vectors(self._embedder.identity, contents[::step])
         return floors(photos, self._noun_vectors)

@@ -32,7 +32,7 @@ def _counts(flags: Flags) -> list[tuple[str, int]]:
     settings, journal = flags.settings(), existing_journal(flags)
     with Library.open(settings.library_home, say) as library:
         library.follow_journal(journal)
-        return library.tag_counts(TagDecisions.beside(journal).name)
+        return library.tags.counts(TagDecisions.beside(journal).name)
 
 
 def rename_tag(flags: Flags, tag: str, name: str) -> int:

@@ -107,7 +107,7 @@ def _people(settings: Settings, writes: Sequence[undo.Write]) -> Named:
 def _tags(library: Library, journal: Path) -> Tagged:
     """What 'tag' gave the pictures, as a person calls it now; guesses about faces stay here."""
     called = TagDecisions.beside(journal)
-    given = library.given_tags()
+    given = library.tags.given()
     return {key: called.names(tag.tag for tag in found) for key, found in given.items()}
 
 

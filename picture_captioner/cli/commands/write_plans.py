@@ -163,7 +163,7 @@ class Planner:
     def _of_photo(self, record: Record) -> Iterator[Plan]:
         photo = self.folder.path / record.rel_path
         status = photo.stat()
-        facts = self.library.facts(record.rel_path, status.st_size, status.st_mtime_ns)
+        facts = self.library.facts.of_file(record.rel_path, status.st_size, status.st_mtime_ns)
         regions = _regions(facts, self.people.get(record.rel_path, ()))
         tags = self.tags.get(facts.content_sha256, ()) if facts is not None else ()
         caption = self.still_of.caption(record, status.st_size, facts)
@@ -324,7 +324,7 @@ def _look_inside(
     still_open = OpenStages(library, stages)
 
     def is_unknown(photo: Photo) -> bool:
-        facts = library.facts(photo.rel_path, photo.size, photo.mtime_ns)
+        facts = library.facts.of_file(photo.rel_path, photo.size, photo.mtime_ns)
         if facts is None:
             return True
         doubtful = photo.rel_path in people or "\ufffd" in str(facts.metadata)

@@ -89,13 +89,13 @@ class _Reader:
         listing, parts = self._listing(folder), self._parts(folder)
         files = [*listing.beside, *(f for name in above for f in self._nobodys(name))]
         stamp = _stamp([*files, *(f for part in parts for f in self._listing(part).beside)])
-        known = library.stamp_beside(folder)
+        known = library.others.stamp_of(folder)
         if stamp == (known or ""):
             return False
         dumps: Dumps = {}
         for name in reversed(above):
             dumps = dumps or self._dump(name)
-        library.save_beside(folder, stamp, self._facts(folder, listing, dumps, parts))
+        library.others.save_beside(folder, stamp, self._facts(folder, listing, dumps, parts))
         return True
 
     def _facts(

@@ -48,7 +48,7 @@ def examine_kept(
     """
     if edge is not None and (library.clean_images is None or edge > CLEAN_EDGE):
         return None
-    facts = library.facts(photo.rel_path, photo.size, photo.mtime_ns)
+    facts = library.facts.of_file(photo.rel_path, photo.size, photo.mtime_ns)
     if facts is None or facts.sharpness is None or facts.perceptual_hash is None:
         return None
     content = facts.content_sha256

@@ -105,12 +105,12 @@ class DispensableLibrary:
             return otherwise
 
     def facts_of(self, rel_path: str, content_sha256: str) -> PhotoFacts | None:
-        """As `Library.facts_of`; None without the library."""
-        return self.ask(lambda library: library.facts_of(rel_path, content_sha256), None)
+        """As `Facts.of_content`; None without the library."""
+        return self.ask(lambda library: library.facts.of_content(rel_path, content_sha256), None)
 
     def lines_read(self, content_sha256: str) -> list[str] | None:
         """What was read in a photo; None if nobody read it, or without the library."""
-        lines = self.ask(lambda library: library.text_of(content_sha256), None)
+        lines = self.ask(lambda library: library.texts.of_content(content_sha256), None)
         return None if lines is None else [line.text for line in lines]
 
     def _give_up(self, error: LibraryError) -> None:
@@ -141,7 +141,7 @@ class FactsOnTheWay:
     def wants(self, photo: Photo) -> bool:
         """Whether the facts of this file are to be found out: it is new, or was changed."""
         seen = (photo.rel_path, photo.size, photo.mtime_ns)
-        rows = self._library.ask(lambda library: library.stages_of_file(*seen), None)
+        rows = self._library.ask(lambda library: library.ledger.of_file(*seen), None)
         return rows is not None and any(
             is_open(rows, stage.name, stage.version) for stage in self._stages
         )
@@ -206,19 +206,19 @@ class FactsOnTheWay:
 
     def _store(self, found: _Found, library: Library) -> None:
         photo, content = found.photo, found.content_sha256
-        rows = library.stages_of_content(content)
+        rows = library.ledger.of_content(content)
         open_stages = [s for s in self._stages if is_open(rows, s.name, s.version)]
         if found.loaded is not None and found.traits is not None:
             self._save(library, open_stages, photo, found.loaded, found.traits, found.seconds)
         elif found.error is not None:
             for stage in open_stages:
-                library.note_stage(content, stage.name, stage.version, error=found.error.code)
+                library.ledger.note(content, stage.name, stage.version, error=found.error.code)
         elif open_stages:
             return  # its facts were not looked for: the report opens it
         size, mtime_ns = photo.size, photo.mtime_ns
         if found.loaded is not None:
             size, mtime_ns = found.loaded.size, found.loaded.mtime_ns
-        library.save_file(photo.rel_path, size, mtime_ns, content)
+        library.facts.save_file(photo.rel_path, size, mtime_ns, content)
 
     def _save(
         self,
@@ -233,4 +233,4 @@ class FactsOnTheWay:
         library.save_thumbnail(loaded.content_sha256, traits.thumbnail)
         for stage in stages:
             took = seconds if stage.name == "normalize" else 0.0
-            library.note_stage(loaded.content_sha256, stage.name, stage.version, took=took)
+            library.ledger.note(loaded.content_sha256, stage.name, stage.version, took=took)

@@ -79,14 +79,14 @@ class OpenStages:
         if self._force:
             return list(self._stages)
         seen = (photo.rel_path, photo.size, photo.mtime_ns)
-        return self._open(self._in_transaction(lambda _: self._library.stages_of_file(*seen)))
+        return self._open(self._in_transaction(lambda _: self._library.ledger.of_file(*seen)))
 
     def of_content(self, content_sha256: str) -> list[Stage]:
         """The stages that are open for some bytes, wherever they lie."""
         if self._force:
             return [] if content_sha256 in self._forced else list(self._stages)
         return self._open(
-            self._in_transaction(lambda _: self._library.stages_of_content(content_sha256))
+            self._in_transaction(lambda _: self._library.ledger.of_content(content_sha256))
         )
 
     def done(self, content_sha256: str) -> None:
@@ -245,9 +245,9 @@ class Keeper:
         failed = self.still_open.of_content(content_sha256)
 
         def note(_: Connection) -> None:
-            library.save_file(photo.rel_path, photo.size, photo.mtime_ns, content_sha256)
+            library.facts.save_file(photo.rel_path, photo.size, photo.mtime_ns, content_sha256)
             for stage in failed:
-                library.note_stage(content_sha256, stage.name, stage.version, error=error.code)
+                library.ledger.note(content_sha256, stage.name, stage.version, error=error.code)
 
         self.in_transaction(note)
 
@@ -286,10 +286,10 @@ class Keeper:
                 stage.store(self.library, photo, result)
             content = photo.content_sha256
             took = seconds + (decoding[content] if stage.name == "normalize" else 0.0)
-            self.library.note_stage(content, stage.name, stage.version, error=error, took=took)
+            self.library.ledger.note(content, stage.name, stage.version, error=error, took=took)
 
     def _save_file(self, item: Item, loaded: LoadedImage, _: Connection) -> None:
-        self.library.save_file(
+        self.library.facts.save_file(
             item.photo.rel_path, loaded.size, loaded.mtime_ns, loaded.content_sha256
         )
 

@@ -61,4 +61,4 @@ def save_facts(library: Library, photo: StagePhoto) -> None:
         perceptual_hash=traits.perceptual_hash,
         metadata=metadata,
     )
-    library.save_facts(photo.rel_path, loaded.size, loaded.mtime_ns, facts)
+    library.facts.save(photo.rel_path, loaded.size, loaded.mtime_ns, facts)

@@ -29,4 +29,4 @@ class TextStage(Stage):
 
     def store(self, library: Library, photo: StagePhoto, result: list[TextLine]) -> None:
         """Save the lines."""
-        library.save_text(photo.content_sha256, self.version, result)
+        library.texts.save(photo.content_sha256, self.version, result)

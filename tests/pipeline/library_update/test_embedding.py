@@ -74,7 +74,9 @@ def embedded(log):
 
 
 def all_facts(library, photos_dir):
-    return {p.rel_path: library.facts(p.rel_path, p.size, p.mtime_ns) for p in find(photos_dir)}
+    return {
+        p.rel_path: library.facts.of_file(p.rel_path, p.size, p.mtime_ns) for p in find(photos_dir)
+    }
 
 
 def test_every_photo_gets_facts_thumbnail_and_vector(embed, library, photos_dir, log):
@@ -263,7 +265,7 @@ def program(tmp_path, seconds, output=subprocess.DEVNULL):
 
 
 def embedded_in(library, photo):
-    rows = library.stages_of_file(photo.rel_path, photo.size, photo.mtime_ns)
+    rows = library.ledger.of_file(photo.rel_path, photo.size, photo.mtime_ns)
     return standing(rows, "embed", IDENTITY) is Standing.DONE
 
 

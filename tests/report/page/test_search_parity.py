@@ -134,39 +134,41 @@ def made(tmp_path_factory):
     walked = [Photo(record.rel_path, record.size, 1) for record in records]
     with Library.open(folder / "library.db", str) as library:
         for record, facts, written in known:
-            library.save_facts(record.rel_path, record.size, 1, facts)
+            library.facts.save(record.rel_path, record.size, 1, facts)
             if written:
                 lines = [(line, 0.9, ()) for line in written.split("\n")]
-                library.save_text(facts.content_sha256, "test", lines)
+                library.texts.save(facts.content_sha256, "test", lines)
         content = [facts.content_sha256 for _, facts, _ in known]
         given = {content[7]: [GivenTag("x", "snow", 0.9), GivenTag("x", "Sky > Sunsets", 0.5)]}
         given |= {
             content[9]: [GivenTag("x", "icy", 0.9)],
             content[14]: [GivenTag("x", "blurry", 1)],
         }
-        library.save_tags("m:1", "1", given)
+        library.tags.save("m:1", "1", given)
         library.save_vectors("m:1", content[5:30], np.ones((25, 4), np.float32))
         face = StoredFace(
             0, (1.0, 1.0, 9.0, 9.0), 0.9, 9.0, np.zeros((5, 2), np.float32), np.ones(8, np.float32)
         )
         for one in content[10:20]:
             library.faces.save(one, "d", "r", [face])
-        library.faces.save_tags("1", {content[12]: {0: [GivenTag("expression", "grinning", 0.9)]}})
-        library.save_beside("2019", "stamp", {
+        library.tags.save_of_faces(
+            "1", {content[12]: {0: [GivenTag("expression", "grinning", 0.9)]}}
+        )
+        library.others.save_beside("2019", "stamp", {
             records[i].rel_path: Metadata(facts=(
                 Fact(Kind.PERSON, "Anna" if i % 2 else "Bo", "takeout"),
                 Fact(Kind.PLACE, "Hoek van Holland", "takeout"),
             ))
             for i in range(2, 60, 6)
         })  # fmt: skip
-        library.name_places(lambda places: [PLACES[int(place[0])] for place in places])
+        library.facts.name_places(lambda places: [PLACES[int(place[0])] for place in places])
         photos = with_facts(
             report_photos(walked, records, failed_since),
             {p.rel_path: p for p in walked},
-            library.facts,
+            library.facts.of_file,
         )
         decided = TagDecisions.beside(folder / "captions.jsonl")
-        photos = with_words(photos, library.words(), decided)
+        photos = with_words(photos, library.texts.words(), decided)
     page = write_page(bare_report(tuple(photos)), folder / "out", no_thumbnail, None)
     return folder, page, [photo.rel_path for photo in photos]
 

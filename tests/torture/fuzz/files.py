@@ -223,13 +223,13 @@ def library(data: bytes, folder: Path) -> None:
     said: list[str] = []
     try:
         with Library.open(path, said.append) as opened:
-            opened.facts("a.jpg", 1, 2)
+            opened.facts.of_file("a.jpg", 1, 2)
             opened.paths_of("a")
             opened.search(Selection.parse("boat"), 5)
             caption_of(opened, "a")
             opened.identities()
             opened.thumbnail("a")
-            opened.save_file("b.jpg", 1, 2, "b")
+            opened.facts.save_file("b.jpg", 1, 2, "b")
             assert "b.jpg" in opened.paths_of("b")
     except LibraryError as error:
         assert "library.db" in str(error)
