@@ -11,8 +11,9 @@ import pytest
 
 from picture_captioner.library.clean_images import CleanImages
 from picture_captioner.library.store import Library
+from picture_captioner.pipeline.recording.outcomes import Silent
 from tests.images import encoded, exif, gradient
-from tests.pipeline.library_update.embedding_program import Silent, embed_photos, find
+from tests.pipeline.library_update.embedding_program import embed_photos, find
 from tests.providers.openai_server import OpenAIServer
 from tests.support import caption, records, spoil
 

@@ -35,7 +35,7 @@ from picture_captioner.library.ledger import Standing, standing
 from picture_captioner.library.store import RESTART_SECONDS, Library
 from picture_captioner.library.tags import FACE_TAGS, TAGS
 from picture_captioner.pipeline.decoding.decoder import default_decoders
-from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.pipeline.library_update.processing import PassOptions, process_photos
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.stages.base import (
     ATTRIBUTES,
@@ -160,13 +160,15 @@ def _run(
                 library,
                 stages,
                 reporter,
-                force=flags.force,
-                limit=flags.limit,
-                follow_links=settings.follow_links,
-                interrupted=interrupts.requested,
-                decoders=settings.decode_workers,
-                feed=feed,
-                in_transaction=server.run if server is not None else None,
+                PassOptions(
+                    force=flags.force,
+                    limit=flags.limit,
+                    follow_links=settings.follow_links,
+                    interrupted=interrupts.requested,
+                    decoders=settings.decode_workers,
+                    feed=feed,
+                    in_transaction=server.run if server is not None else None,
+                ),
             )
             leave() if server is None else server.until_done(leave)
     code = interrupts.exit_status or ExitCode.DONE

@@ -240,7 +240,7 @@ def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library, journal: 
     if inputs.photos_dir is None or not inputs.walked or chosen is None:
         return ExitCode.DONE
     from picture_captioner.cli.commands.process import leave_if_abandoned
-    from picture_captioner.pipeline.library_update.processing import process_photos
+    from picture_captioner.pipeline.library_update.processing import PassOptions, process_photos
     from picture_captioner.pipeline.stages.base import Stage
     from picture_captioner.pipeline.stages.embed import EmbedStage
     from picture_captioner.pipeline.stages.facts import MetadataStage, NormalizeStage
@@ -252,15 +252,9 @@ def _examine(inputs: _Inputs, chosen: Chosen | None, library: Library, journal: 
     read_files_beside(inputs.photos_dir, inputs.walked, library, journal)
     reporter = ProgressReporter(seconds_between_lines=4.0)
     with closing(reporter), note_signals(reporter.notice) as interrupts:
-        result = process_photos(
-            inputs.photos_dir,
-            inputs.walked,
-            library,
-            stages,
-            reporter,
-            follow_links=inputs.follow_links,
-            interrupted=interrupts.requested,
-        )
+        options = PassOptions(follow_links=inputs.follow_links, interrupted=interrupts.requested)
+        photos_dir, walked = inputs.photos_dir, inputs.walked
+        result = process_photos(photos_dir, walked, library, stages, reporter, options)
     code = interrupts.exit_status or ExitCode.DONE
     leave_if_abandoned(result, code)
     return code

@@ -42,8 +42,8 @@ from picture_captioner.pipeline.decoding.decode_ahead import decoder_here
 from picture_captioner.pipeline.decoding.decoder import default_decoders
 from picture_captioner.pipeline.forecast import cost_per_photo, dearest
 from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary, FactsOnTheWay
-from picture_captioner.pipeline.library_update.processing import process_photos
-from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome, Outcomes
+from picture_captioner.pipeline.library_update.processing import PassOptions, process_photos
+from picture_captioner.pipeline.recording.outcomes import Outcomes, Silent
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions
 from picture_captioner.pipeline.selecting.hints import Context
 from picture_captioner.pipeline.selecting.selection import find_sources
@@ -173,18 +173,6 @@ def what_is_sent(job: Job, first: ChosenBackend) -> str:
     return sent
 
 
-class _Silent:
-    """A reporter of a look at one photo, of which nobody need hear."""
-
-    def start(self, total: int) -> None: ...
-
-    def advance(self, outcome: Outcome) -> None: ...
-
-    def failed(self, failure: FailedPhoto) -> None: ...
-
-    def notice(self, text: str) -> None: ...
-
-
 def tell_context(
     context: Context,
     library: DispensableLibrary | None,
@@ -208,7 +196,9 @@ def tell_context(
         stages = [NormalizeStage(), MetadataStage()]
         one = photos[:1]
         library.ask(
-            lambda known: process_photos(photos_dir, one, known, stages, _Silent(), decoders=1),
+            lambda known: process_photos(
+                photos_dir, one, known, stages, Silent(), PassOptions(decoders=1)
+            ),
             None,
         )
     for photo in photos[:LOOKED_AT]:

@@ -29,7 +29,7 @@ from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.store import Library
 from picture_captioner.metadata.told import is_camera_text
 from picture_captioner.metadata.xmp_packet import Region, XmpError, XmpPacket
-from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.pipeline.library_update.processing import PassOptions, process_photos
 from picture_captioner.pipeline.library_update.storing import OpenStages
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import StageSettings, make_stages
@@ -333,15 +333,10 @@ def _look_inside(
     unknown = [photo for photo in photos if is_unknown(photo)]
     if unknown:
         with closing(ProgressReporter()) as reporter:
-            process_photos(
-                photos_dir,
-                unknown,
-                library,
-                stages,
-                reporter,
-                follow_links=settings.follow_links,
-                decoders=settings.decode_workers,
+            options = PassOptions(
+                follow_links=settings.follow_links, decoders=settings.decode_workers
             )
+            process_photos(photos_dir, unknown, library, stages, reporter, options)
 
 
 def _cannot(_: str, error: FatalError) -> None:

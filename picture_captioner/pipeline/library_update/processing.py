@@ -55,35 +55,41 @@ class ProcessingResult:
     left: int = 0
 
 
+@dataclass(frozen=True)
+class PassOptions:
+    """How a pass goes over the photos that it is given.
+
+    Attributes:
+        force: do it again where it was done.
+        limit: open at most so many photos.
+        follow_links: open photos outside of the photos directory, too, where links lead there.
+        interrupted: asked ten times a second; True ends the pass after what is under way.
+        batch_size: photos in a transaction.
+        decoders: worker processes; 0: one per processor.
+        feed: hands the photos out bit by bit, until it returns; without it all that are open are.
+        in_transaction: has a server's cuts ridden out: what was computed waits, and is stored then.
+    """
+
+    force: bool = False
+    limit: int | None = None
+    follow_links: bool = False
+    interrupted: Callable[[], bool] = lambda: False
+    batch_size: int = BATCH_SIZE
+    decoders: int = 0
+    grace_seconds: float = GRACE_SECONDS
+    feed: Callable[[WorkQueue, Outcomes], None] | None = None
+    in_transaction: InTransaction | None = None
+
+
 def process_photos(
     photos_dir: Path,
     photos: Sequence[Photo],
     library: Library,
     stages: Sequence[Stage],
     reporter: Reporter,
-    *,
-    force: bool = False,
-    limit: int | None = None,
-    follow_links: bool = False,
-    interrupted: Callable[[], bool] = lambda: False,
-    batch_size: int = BATCH_SIZE,
-    decoders: int = 0,
-    grace_seconds: float = GRACE_SECONDS,
-    feed: Callable[[WorkQueue, Outcomes], None] | None = None,
-    in_transaction: InTransaction | None = None,
+    options: PassOptions,
 ) -> ProcessingResult:
-    """Do what the stages have not done yet with these photos.
-
-    Args:
-        stages: checked, in an order in which each comes after those that it needs.
-        force: do it again where it was done.
-        limit: open at most so many photos.
-        follow_links: open photos outside of `photos_dir`, too, where links lead there.
-        interrupted: asked ten times a second; True ends the pass after what is under way.
-        batch_size: photos in a transaction.
-        decoders: worker processes; 0: one per processor.
-        feed: hands the photos out bit by bit, until it returns; without it all that are open are.
-        in_transaction: has a server's cuts ridden out: what was computed waits, and is stored then.
+    """Do what the stages, checked and each after those that it needs, have not done yet.
 
     Photos that cannot be decoded or read are counted, with their reason, and passed over.
 
@@ -92,20 +98,21 @@ def process_photos(
         LibraryError: library.db cannot be written.
         FatalError: what a stage raised.
     """
-    in_transaction = in_transaction or library.run
-    still_open = OpenStages(library, stages, in_transaction, force=force)
+    in_transaction, feed = options.in_transaction or library.run, options.feed
+    still_open = OpenStages(library, stages, in_transaction, force=options.force)
     pending = list(photos)
     if feed is None:
         pending = [photo for photo in photos if still_open.of_file(photo)]
     known, left = len(photos) - len(pending), 0
-    if limit is not None:
-        pending, left = pending[:limit], max(0, len(pending) - limit)
+    if options.limit is not None:
+        pending, left = pending[: options.limit], max(0, len(pending) - options.limit)
     stop, outcomes = Stop(), Outcomes(reporter)
     if not pending:
         return ProcessingResult(known, outcomes, stopped=False, abandoned=False, left=left)
     queue = WorkQueue(pending if feed is None else (), fed=feed is not None)
     shared = SharedContent(lambda sha256: not still_open.of_content(sha256))
     # Memory does not grow with the library: two batches here, one picture in each decoder.
+    batch_size = options.batch_size
     ready: Buffer[ExaminedPhoto] = Buffer(max(2 * batch_size, 4))
     stop.on_stop(queue.stop)
     stop.on_stop(lambda: ready.close(discard=True))
@@ -113,14 +120,15 @@ def process_photos(
         library, in_transaction, stages, still_open, queue, shared, outcomes, ready, batch_size
     )
     edge = max((stage.edge for stage in stages if stage.edge), default=None)
-    watch = DiskWatch(photos_dir)
+    watch, follow_links = DiskWatch(photos_dir), options.follow_links
     examining = Examining(
         photos_dir, edge, queue, shared, keeper, library, watch, ready, follow_links
     )
     reporter.start(len(pending))
-    group = ThreadGroup(stop, interrupted, grace_seconds)
+    group = ThreadGroup(stop, options.interrupted, options.grace_seconds)
     feeding = group.start(partial(_hand_out, feed, queue, outcomes), 1) if feed is not None else []
-    examiners = group.start(examining.run, min(decoders or default_decoders(), len(pending)))
+    decoders = min(options.decoders or default_decoders(), len(pending))
+    examiners = group.start(examining.run, decoders)
     keepers = group.start(keeper.run, 1)
     fed = group.wait(feeding)
     ended = group.wait(examiners) and fed

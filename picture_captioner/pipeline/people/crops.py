@@ -12,8 +12,8 @@ from PIL import Image
 from picture_captioner.library.faces import Placed
 from picture_captioner.library.store import Library
 from picture_captioner.people.faces import Box
-from picture_captioner.pipeline.library_update.processing import process_photos
-from picture_captioner.pipeline.recording.outcomes import FailedPhoto, Outcome
+from picture_captioner.pipeline.library_update.processing import PassOptions, process_photos
+from picture_captioner.pipeline.recording.outcomes import Silent
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.stages.base import Stage, StagePhoto
 
@@ -66,22 +66,6 @@ def cut_out(image: Image.Image, face: Box) -> bytes:
     return stream.getvalue()
 
 
-class _Silent:
-    """A reporter for who has a heartbeat of its own."""
-
-    def start(self, total: int) -> None:
-        pass
-
-    def advance(self, outcome: Outcome) -> None:
-        pass
-
-    def failed(self, photo: FailedPhoto) -> None:
-        pass
-
-    def notice(self, message: str) -> None:
-        pass
-
-
 def make_crops(
     library: Library, photos_dir: Path | None, walked: Mapping[str, Photo], faces: Sequence[Placed]
 ) -> dict[tuple[str, int], bytes]:
@@ -106,5 +90,7 @@ def make_crops(
     if photos_dir is None or not missing:
         return there
     photos = [walked[content] for content in missing]
-    process_photos(photos_dir, photos, library, [CropStage(missing)], _Silent(), force=True)
+    process_photos(
+        photos_dir, photos, library, [CropStage(missing)], Silent(), PassOptions(force=True)
+    )
     return library.faces.crops(keys)

@@ -71,6 +71,22 @@ class Reporter(Protocol):
         """Something the person should know."""
 
 
+class Silent:
+    """A reporter for what nobody need hear of, such as a look at one photo."""
+
+    def start(self, total: int) -> None:
+        """Nothing."""
+
+    def advance(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def failed(self, failure: FailedPhoto) -> None:
+        """Nothing."""
+
+    def notice(self, text: str) -> None:
+        """Nothing."""
+
+
 MAX_FAILURES_KEPT = 10_000
 
 

@@ -16,7 +16,8 @@ from PIL import Image
 
 from picture_captioner.image_loader.formats import PHOTO_EXTENSIONS
 from picture_captioner.library.store import Library
-from picture_captioner.pipeline.library_update.processing import process_photos
+from picture_captioner.pipeline.library_update.processing import PassOptions, process_photos
+from picture_captioner.pipeline.recording.outcomes import Silent
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.walk import PhotoKinds, walk_photos
 from picture_captioner.pipeline.stages.embed import EmbedStage
@@ -44,7 +45,7 @@ def embed_photos(photos_dir, photos, library, embed_images, identity, edge, repo
     stages = [NormalizeStage(), MetadataStage()]
     if embed_images is not None:
         stages.append(EmbedStage(embed_images, identity, edge))
-    return process_photos(photos_dir, photos, library, stages, reporter, **given)
+    return process_photos(photos_dir, photos, library, stages, reporter, PassOptions(**given))
 
 
 class CountingEmbedder:
@@ -60,19 +61,6 @@ class CountingEmbedder:
         with open(self._log, "a") as log:
             log.write("".join(f"{number}\n" for number in numbers))
         return np.array([[1.0, number] for number in numbers], np.float32)
-
-
-class Silent:
-    """A reporter that says nothing."""
-
-    def start(self, total):
-        self.total = total
-
-    def advance(self, outcome): ...
-
-    def failed(self, failure): ...
-
-    def notice(self, text): ...
 
 
 def find(photos_dir: Path):

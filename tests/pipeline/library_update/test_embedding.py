@@ -18,13 +18,12 @@ from picture_captioner.errors import ModelError, NoPhotosError
 from picture_captioner.library.ledger import Standing, standing
 from picture_captioner.library.store import Library
 from picture_captioner.metadata.claims import TakenFrom
-from picture_captioner.pipeline.recording.outcomes import Outcome
+from picture_captioner.pipeline.recording.outcomes import Outcome, Silent
 from tests.images import encoded, faulty_png, gradient
 from tests.pipeline.library_update.embedding_program import (
     BATCH,
     IDENTITY,
     CountingEmbedder,
-    Silent,
     draw_numbered,
     embed_photos,
     find,
@@ -313,7 +312,8 @@ CRASHING = """
 import sys
 from pathlib import Path
 from picture_captioner.library.store import Library
-from tests.pipeline.library_update.embedding_program import Silent, embed_photos, find
+from picture_captioner.pipeline.recording.outcomes import Silent
+from tests.pipeline.library_update.embedding_program import embed_photos, find
 
 if __name__ == "__main__":
     photos = Path(sys.argv[1])

@@ -5,20 +5,10 @@ import pytest
 from picture_captioner.backends.base import Caption
 from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.dedup import ContentIndex
-from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
+from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes, Silent
 from picture_captioner.pipeline.recording.recorder import Captioned, Recorder, success_record
 from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import WorkQueue
-
-
-class Silent:
-    def start(self, total): ...
-
-    def advance(self, outcome): ...
-
-    def failed(self, failure): ...
-
-    def notice(self, text): ...
 
 
 @pytest.fixture
