@@ -130,7 +130,8 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
         if not batch.photos:
             return ExitCode.DONE
         journal.run_begins(reverse=reverse)
-        reporter.advanced = lambda: tell_loop(journal)
+        if LOOP_VARIABLE in os.environ:
+            reporter.advanced = partial(tell_loop, journal)
         job = Job(
             flags=flags,
             settings=settings,
