@@ -13,7 +13,7 @@ from picture_captioner.batch.service import BatchService, service_for
 from picture_captioner.batch.submitting import JobTerms, Submission
 from picture_captioner.cli.commands.batch import NO_SERVER, asking
 from picture_captioner.cli.commands.compose import check_ceilings
-from picture_captioner.cli.commands.pending import Job, leave, with_pending
+from picture_captioner.cli.commands.pending import Task, leave, with_pending
 from picture_captioner.cli.commands.run import (
     available_backends,
     caption_pending,
@@ -33,7 +33,7 @@ from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
 from picture_captioner.pipeline.runner import CaptionRun, RunOptions
-from picture_captioner.pipeline.selecting.selection import Batch, Sources, find_sources
+from picture_captioner.pipeline.selecting.selection import Sources, find_sources
 from picture_captioner.pipeline.selecting.walk import Photo
 
 _TRIED_LIVE = 3
@@ -50,17 +50,17 @@ def submit(flags: RunFlags) -> int:
     """
     flags = _for_files(flags) if flags.to_files else flags
     flags = replace(flags, again=to_ask_again(read_jobs(flags.settings().captions_jsonl)))
-    return with_pending(flags, lambda job: _submit(_without_raw_of_a_shot(job)))
+    return with_pending(flags, lambda task: _submit(_without_raw_of_a_shot(task)))
 
 
-def _without_raw_of_a_shot(job: Job) -> Job:
+def _without_raw_of_a_shot(task: Task) -> Task:
     """Leave out RAW files whose photo of the same shot is sent: the next run copies its caption."""
-    paths = {photo.rel_path for photo in job.batch.photos}
-    waiting = {raw for raw, leader in job.shots.items() if leader.rel_path in paths}
-    photos = [photo for photo in job.batch.photos if photo.rel_path not in waiting]
-    if left := len(job.batch.photos) - len(photos):
+    paths = {photo.rel_path for photo in task.portion.photos}
+    waiting = {raw for raw, leader in task.shots.items() if leader.rel_path in paths}
+    photos = [photo for photo in task.portion.photos if photo.rel_path not in waiting]
+    if left := len(task.portion.photos) - len(photos):
         say(f"{count(left, 'RAW file')} to wait for the caption of the photo taken with them")
-    return replace(job, batch=replace(job.batch, photos=photos))
+    return replace(task, portion=replace(task.portion, photos=photos))
 
 
 def _for_files(flags: RunFlags) -> RunFlags:
@@ -75,74 +75,86 @@ def _for_files(flags: RunFlags) -> RunFlags:
     return replace(flags, given={"base_url": NO_SERVER, **flags.given})
 
 
-def _submit(job: Job) -> int:
-    backend, photos, folder = job.backends[0], job.batch.photos, job.flags.to_files
+def _submit(task: Task) -> int:
+    backend, photos, folder = task.backends[0], task.portion.photos, task.flags.to_files
     service = service_for(backend, folder)
     least = service.limits.least
-    least = max(job.flags.min_batch, least + 1 if least > 1 else 1)  # one is asked about at once
+    least = max(task.flags.min_batch, least + 1 if least > 1 else 1)  # one is asked about at once
     if folder is None and len(photos) < least:
         say(
             f"{count(len(photos))}: fewer than --min-batch {least}, so they are "
             "asked about one at a time, at the usual price",
             always=True,
         )
-        return caption_pending(job)
-    with JobLedger.beside(job.journal.path) as ledger, contextlib.closing(service):
+        return caption_pending(task)
+    with JobLedger.beside(task.journal.path) as ledger, contextlib.closing(service):
         say_all(ledger.repairs, ledger.warnings())
         with asking(service):
             service.check()
             follow(service, ledger, say)
             require_no_strangers(service, ledger)
-        return _send(job, service, ledger)
+        return _send(task, service, ledger)
 
 
-def _send(job: Job, service: BatchService, ledger: JobLedger) -> int:
-    if job.flags.to_files is None:
-        chosen = available_backends(job)[0]
+def _send(task: Task, service: BatchService, ledger: JobLedger) -> int:
+    if task.flags.to_files is None:
+        chosen = available_backends(task)[0]
     else:  # nobody is asked, and nothing is paid
-        prices = Prices(None, job.backends[0].settings.model, free=True)
-        chosen = ChosenBackend(job.backends[0], job.rules.identity, prices)
-    outcomes, options = Outcomes(job.reporter), run_options(job)
+        prices = Prices(None, task.backends[0].settings.model, free=True)
+        chosen = ChosenBackend(task.backends[0], task.rules.identity, prices)
+    outcomes, options = Outcomes(task.reporter), run_options(task)
     started = time.monotonic()
     error: FatalError | None = None
     submission: Submission | None = None
-    with note_signals(job.reporter.notice, job.journal.run_ends) as interrupts:
+    with note_signals(task.reporter.notice, task.journal.run_ends) as interrupts:
         try:
-            rest = _learn(job, ledger, chosen, replace(options, facts=None), outcomes)
-            sources = find_sources(rest, job.journal.index, job.rules, job.photos_dir)
-            submission = _submission(job, service, ledger, chosen, rest, sources, options, outcomes)
+            rest = _learn(task, ledger, chosen, replace(options, facts=None), outcomes)
+            sources = find_sources(rest, task.journal.index, task.rules, task.photos_dir)
+            submission = Submission(
+                service,
+                chosen,
+                task.journal,
+                ledger,
+                rest,
+                sources,
+                task.rules,
+                options,
+                outcomes,
+                task.hints,
+                _terms(task, chosen),
+            )
             if rest:
-                _announce(job, service, chosen, rest, options.edge, sources)
-            job.reporter.start(len(job.batch.photos))
+                _announce(task, service, chosen, rest, options.edge, sources)
+            task.reporter.start(len(task.portion.photos))
             submission.run(interrupts.requested)
         except FatalError as stopped:
             error = stopped
         finally:
-            job.reporter.close()
-    _tell(outcomes, job.batch, time.monotonic() - started)
+            task.reporter.close()
+    _tell(outcomes, len(task.portion.photos), time.monotonic() - started)
     if submission and submission.made:
-        _tell_next(job.flags, len(submission.made))
-    elif outcomes.settled == len(job.batch.photos) and not outcomes.counts[Outcome.CAPTIONED]:
+        _tell_next(task.flags, len(submission.made))
+    elif outcomes.settled == len(task.portion.photos) and not outcomes.counts[Outcome.CAPTIONED]:
         say("Nothing to do: no photo was left to ask about, so no job was made")
-    code = exit_code(error, interrupts, outcomes, job.batch)
-    leave(job, code, abandoned=submission is not None and submission.abandoned)
+    code = exit_code(error, interrupts, outcomes, task.portion)
+    leave(task, code, abandoned=submission is not None and submission.abandoned)
     return code
 
 
 def _learn(
-    job: Job, ledger: JobLedger, chosen: ChosenBackend, options: RunOptions, outcomes: Outcomes
+    task: Task, ledger: JobLedger, chosen: ChosenBackend, options: RunOptions, outcomes: Outcomes
 ) -> Sequence[Photo]:
     """Caption a photo at once, which shows what the model takes; what is left for the job.
 
     A field that the model refuses would fail 50,000 photos half a day later. One that may be a copy
     of a photo in a job, or was moved, is not taken; one that cannot be decoded proves nothing.
     """
-    photos = job.batch.photos
-    if job.flags.to_files is not None:
+    photos = task.portion.photos
+    if task.flags.to_files is not None:
         return photos
     out = [sent for sent in ledger.jobs().values() if sent.is_out]
     sizes = {photo.size for sent in out for photo in sent.photos.values()}
-    sources = find_sources(photos, job.journal.index, job.rules, job.photos_dir)
+    sources = find_sources(photos, task.journal.index, task.rules, task.photos_dir)
     candidates = [photo for photo in photos if photo.size not in sizes | sources.keys()]
     if not candidates:
         return photos
@@ -154,14 +166,14 @@ def _learn(
     for photo in candidates:
         live = CaptionRun(
             [chosen],
-            job.journal,
+            task.journal,
             [photo],
             {},
-            job.rules,
+            task.rules,
             replace(options, workers=1, decoders=1),
             outcomes,
-            Budget(job.ceilings, job.journal.index),
-            job.hints,
+            Budget(task.ceilings, task.journal.index),
+            task.hints,
         )
         live.run()
         done.add(photo)
@@ -176,16 +188,8 @@ def _learn(
     return [photo for photo in photos if photo not in done]
 
 
-def _submission(
-    job: Job,
-    service: BatchService,
-    ledger: JobLedger,
-    chosen: ChosenBackend,
-    photos: Sequence[Photo],
-    sources: Sources,
-    options: RunOptions,
-    outcomes: Outcomes,
-) -> Submission:
+def _terms(task: Task, chosen: ChosenBackend) -> JobTerms:
+    """What every job is made with: the question, half the price, and the ceilings for all jobs."""
     settings = chosen.backend.settings
     question: dict[str, object] = {
         "backend": chosen.identity.backend,
@@ -196,28 +200,16 @@ def _submission(
         "vocabulary": list(settings.vocabulary),
         "vocabulary_mode": settings.vocabulary_mode,
     }
-    if job.flags.to_files is not None:
-        question["folder"] = str(job.flags.to_files.absolute())
+    if task.flags.to_files is not None:
+        question["folder"] = str(task.flags.to_files.absolute())
     prices = replace(chosen.prices, batch=True)
-    check_ceilings(chosen.backend, job.settings, prices)
-    ceilings = replace(job.ceilings, reserved_usd=0.0, reserved_requests=0)
-    return Submission(
-        service,
-        chosen,
-        job.journal,
-        ledger,
-        photos,
-        sources,
-        job.rules,
-        options,
-        outcomes,
-        job.hints,
-        JobTerms(question, prices, ceilings, job.flags.job_tokens),
-    )
+    check_ceilings(chosen.backend, task.settings, prices)
+    ceilings = replace(task.ceilings, reserved_usd=0.0, reserved_requests=0)
+    return JobTerms(question, prices, ceilings, task.flags.job_tokens)
 
 
 def _announce(
-    job: Job,
+    task: Task,
     service: BatchService,
     chosen: ChosenBackend,
     photos: Sequence[Photo],
@@ -225,11 +217,11 @@ def _announce(
     sources: Sources,
 ) -> None:
     """Say who gets the photos, at what price, when, and how long they are kept there."""
-    number, others = how_many_are_sent(job, photos, sources)
-    asked = edge, None, number, same_photos(job.flags, "estimate")
+    number, others = how_many_are_sent(task, photos, sources)
+    asked = edge, None, number, same_photos(task.flags, "estimate")
     price = price_in_words(chosen.backend, replace(chosen.prices, batch=True), *asked)
     usual = price_in_words(chosen.backend, chosen.prices, *asked)
-    limits, sent = service.limits, what_is_sent(job, chosen)
+    limits, sent = service.limits, what_is_sent(task, chosen)
     say(
         f"Sending {count(number)} to {service.host} as batch jobs: {sent}; {price} (the "
         f"usual price: {usual}); answered within {limits.answered_within}; "
@@ -238,8 +230,8 @@ def _announce(
     )
 
 
-def _tell(outcomes: Outcomes, batch: Batch, seconds: float) -> None:
-    say(f"{outcomes.settled:,} of {count(len(batch.photos))} worked through in {duration(seconds)}")
+def _tell(outcomes: Outcomes, photos: int, seconds: float) -> None:
+    say(f"{outcomes.settled:,} of {count(photos)} worked through in {duration(seconds)}")
     for outcome in Outcome:
         if number := outcomes.counts[outcome]:
             say(f"  {number:>7,} {outcome}")

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
-from picture_captioner.batch.ledger import Job as SentJob
 from picture_captioner.batch.ledger import (
+    Job,
     lacks_photos,
     ledger_path,
     not_out,
@@ -61,7 +61,7 @@ from picture_captioner.pipeline.library_update.on_the_way import DispensableLibr
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.photos_root import FileId, root_id
 from picture_captioner.pipeline.selecting.selection import (
-    Batch,
+    Portion,
     Selection,
     SelectionRules,
     Stale,
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class Task:
     """What is to be captioned, by whom, where to."""
 
     flags: RunFlags
@@ -89,14 +89,14 @@ class Job:
     rules: SelectionRules
     journal: Journal
     library: DispensableLibrary | None
-    batch: Batch
+    portion: Portion
     reporter: ProgressReporter
     shots: dict[str, Photo]
     engine: RayEngine | None
     ceilings: Ceilings
 
 
-def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = False) -> int:
+def with_pending(flags: RunFlags, work: Callable[[Task], int], *, shared: bool = False) -> int:
     """Find what is pending, and have it done by `work`, with the journal open; its exit code.
 
     Args:
@@ -126,23 +126,23 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
             rules = rules_for(flags, backends, hints)
         photos = _photos(flags, settings, photos_dir, journal, rules)
         jobs, shots = read_jobs(journal.path), shots_of(photos, rules)
-        batch, reverse = _batch(flags, photos, shots, jobs, backends[0], journal, rules, shared)
-        if not batch.photos:
+        portion, reverse = _portion(flags, photos, shots, jobs, backends[0], journal, rules, shared)
+        if not portion.photos:
             return ExitCode.DONE
         journal.run_begins(reverse=reverse)
         if LOOP_VARIABLE in os.environ:
             reporter.advanced = partial(tell_loop, journal)
-        job = Job(
+        task = Task(
             flags=flags,
             settings=settings,
             photos_dir=photos_dir,
             root=root,
             backends=backends,
-            hints=hints.with_reasons(rejected_because(journal, batch.photos)),
+            hints=hints.with_reasons(rejected_because(journal, portion.photos)),
             rules=rules,
             journal=journal,
             library=library,
-            batch=batch,
+            portion=portion,
             reporter=reporter,
             shots=shots,
             engine=engine,
@@ -151,7 +151,7 @@ def with_pending(flags: RunFlags, work: Callable[[Job], int], *, shared: bool = 
             ),
         )
         try:
-            return work(job)
+            return work(task)
         finally:
             journal.run_ends()
             tell_loop(journal)
@@ -181,16 +181,16 @@ def _photos(
     return photos
 
 
-def _batch(
+def _portion(
     flags: RunFlags,
     photos: Sequence[Photo],
     shots: Mapping[str, Photo],
-    jobs: Mapping[str, SentJob],
+    jobs: Mapping[str, Job],
     backend: CaptionBackend,
     journal: Journal,
     rules: SelectionRules,
     shared: bool,
-) -> tuple[Batch, bool]:
+) -> tuple[Portion, bool]:
     """The photos that are taken now, and whether in reverse; what is passed over is told."""
     if shared and rules.redoes:
         selection = Selection(list(photos))
@@ -200,10 +200,10 @@ def _batch(
     in_jobs = leave_out_what_is_out(selection, jobs, shots)
     reverse = not shared and reverse_after_a_death(journal, selection)
     tell_selection(selection, backend, flags)
-    batch = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
-    if not batch.photos:
+    portion = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
+    if not portion.photos:
         tell_nothing_to_do(selection, flags, in_jobs=bool(in_jobs))
-    return batch, reverse
+    return portion, reverse
 
 
 def _close(journal: Journal, error: type[BaseException] | None, *_: object) -> None:
@@ -216,17 +216,17 @@ def _close(journal: Journal, error: type[BaseException] | None, *_: object) -> N
     journal.close()
 
 
-def leave(job: Job, code: int, *, abandoned: bool) -> None:
+def leave(task: Task, code: int, *, abandoned: bool) -> None:
     """Close what is open; ends the process where something still hangs."""
     if abandoned:
-        for backend in job.backends:
+        for backend in task.backends:
             backend.abandon()
-        job.journal.run_ends()
-        if job.engine is not None:
-            job.engine.close()
+        task.journal.run_ends()
+        if task.engine is not None:
+            task.engine.close()
         logging.shutdown()
         os._exit(code)  # a request that hangs must not keep the process from ending
-    for backend in job.backends:
+    for backend in task.backends:
         backend.close()
 
 
@@ -258,7 +258,7 @@ def take_raws_of_captions(
 
 
 def leave_out_what_is_out(
-    selection: Selection, jobs: Mapping[str, SentJob], shots: Mapping[str, Photo]
+    selection: Selection, jobs: Mapping[str, Job], shots: Mapping[str, Photo]
 ) -> int:
     """Leave out photos in batch jobs that are out, whatever the flags say; how many were pending.
 
@@ -284,7 +284,7 @@ def leave_out_what_is_out(
 
 
 def leave_out_copies_of_what_is_out(
-    photos: Sequence[Photo], jobs: Mapping[str, SentJob], photos_dir: Path
+    photos: Sequence[Photo], jobs: Mapping[str, Job], photos_dir: Path
 ) -> list[Photo]:
     """The photos whose bytes no job has: the others get its caption, once it is collected."""
     out = {

@@ -14,7 +14,7 @@ from picture_captioner.batch.ledger import read_jobs
 from picture_captioner.cli.commands.compose import check_ceilings, edge_for, prices_for, workers_for
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import (
-    Job,
+    Task,
     leave,
     leave_out_copies_of_what_is_out,
     named,
@@ -57,32 +57,32 @@ LOOKED_AT = 50
 """Photos among which one is looked for of which every kind is known."""
 
 
-def available_backends(job: Job) -> list[ChosenBackend]:
+def available_backends(task: Task) -> list[ChosenBackend]:
     """The backends that can be asked, each with its prices; one that is down is left out aloud.
 
     Raises:
         FatalError: none is available, or one is not set up: a key, a model, a price is missing.
     """
-    identities = job.rules.chain
+    identities = task.rules.chain
     chosen_backends: list[ChosenBackend] = []
     down: list[BackendUnavailableError] = []
-    for backend, identity in zip(job.backends, identities, strict=True):
-        prices = prices_for(backend, job.settings)
-        check_ceilings(backend, job.settings, prices)
-        if backend is not job.backends[0]:
+    for backend, identity in zip(task.backends, identities, strict=True):
+        prices = prices_for(backend, task.settings)
+        check_ceilings(backend, task.settings, prices)
+        if backend is not task.backends[0]:
             say(f"Fallback: {named(backend)}", always=True)
         was_free = backend.free
         try:
-            with_models(backend.check, job.settings.models_dir)
+            with_models(backend.check, task.settings.models_dir)
         except BackendUnavailableError as error:
             down.append(error)
-            if len(job.backends) > 1:
+            if len(task.backends) > 1:
                 say(f"{ChosenBackend(backend, identity, prices)} is left out: {error}")
             continue
         if was_free and not backend.free:  # a local server that passes photos on said so only now
-            prices = prices_for(backend, job.settings)
-            check_ceilings(backend, job.settings, prices)
-        heard = hears_context(backend, job.backends[0])
+            prices = prices_for(backend, task.settings)
+            check_ceilings(backend, task.settings, prices)
+        heard = hears_context(backend, task.backends[0])
         chosen_backends.append(ChosenBackend(backend, identity, prices, heard))
     if not chosen_backends:
         raise down[0]
@@ -119,11 +119,11 @@ def price_in_words(
 
 
 def how_many_are_sent(
-    job: Job, photos: Sequence[Photo], sources: Container[int]
+    task: Task, photos: Sequence[Photo], sources: Container[int]
 ) -> tuple[int, str]:
     """How many leave in any case, and a clause on the others: copies, moved photos, RAW files."""
     paths = {photo.rel_path for photo in photos}
-    raws = {raw for raw, leader in job.shots.items() if leader.rel_path in paths}
+    raws = {raw for raw, leader in task.shots.items() if leader.rel_path in paths}
     sent = sum(photo.size not in sources and photo.rel_path not in raws for photo in photos)
     if sent == len(photos):
         return sent, ""
@@ -132,18 +132,18 @@ def how_many_are_sent(
 
 
 def announce(
-    chosen_backends: Sequence[ChosenBackend], job: Job, edge: int, sources: Container[int]
+    chosen_backends: Sequence[ChosenBackend], task: Task, edge: int, sources: Container[int]
 ) -> None:
     """Say who is about to receive the photos and at what price, before the first one."""
-    photos = job.batch.photos
+    photos = task.portion.photos
     first, *others = chosen_backends
-    sent = what_is_sent(job, first)
-    if reasons := len(job.hints.reasons):
+    sent = what_is_sent(task, first)
+    if reasons := len(task.hints.reasons):
         sent = f"{sent}, and the reasons against {count(reasons, 'caption')} of these"
     if first.backend.destination:
-        billed = cost_per_photo(job.journal.index.entries.values(), first.identity)
-        estimate = same_photos(job.flags, "estimate")
-        number, others_are = how_many_are_sent(job, photos, sources)
+        billed = cost_per_photo(task.journal.index.entries.values(), first.identity)
+        estimate = same_photos(task.flags, "estimate")
+        number, others_are = how_many_are_sent(task, photos, sources)
         price = price_in_words(first.backend, first.prices, edge, billed, number, estimate)
         say(
             f"Sending {count(number)} to {first.backend.destination}: {sent}; {price}{others_are}",
@@ -151,25 +151,25 @@ def announce(
         )
     for chosen in others:
         to = chosen.backend.destination or "no other machine"
-        without = "" if chosen.hears_context or not job.hints.context else ", without the facts"
+        without = "" if chosen.hears_context or not task.hints.context else ", without the facts"
         say(f"What that cannot caption goes to {to} ({chosen}){without}", always=True)
     about = {"backend": first.backend.name, "model": first.backend.settings.model}
     _log.info("run started", extra={"event": "run_started", **about, "photos": len(photos)})
 
 
-def what_is_sent(job: Job, first: ChosenBackend) -> str:
+def what_is_sent(task: Task, first: ChosenBackend) -> str:
     """What leaves of each photo, in words; an example of its facts is told, if any leave."""
-    photos = job.batch.photos
+    photos = task.portion.photos
     sent = "pixels and the prompt, no names, no metadata"
-    tags = job.hints.with_context(None)
+    tags = task.hints.with_context(None)
     if hinted := sum(bool(tags.tags(photo.rel_path, None)) for photo in photos):
         sent = f"pixels, the prompt and the hints of {hinted:,}, no names, no metadata"
     elif tags:
         sent = "pixels, the prompt and hints, no names, no metadata"
-    if context := job.hints.context:
+    if context := task.hints.context:
         sent = f"pixels, the prompt and facts ({', '.join(context.kinds)}), no other metadata"
         if first.hears_context:
-            tell_context(context, job.library, job.photos_dir, photos, first.backend.destination)
+            tell_context(context, task.library, task.photos_dir, photos, first.backend.destination)
     return sent
 
 
@@ -213,36 +213,36 @@ def tell_context(
         always=True)  # fmt: skip
 
 
-def run_options(job: Job) -> RunOptions:
+def run_options(task: Task) -> RunOptions:
     """How the photos are decoded and sent; what lies beside them is read here."""
-    settings, library = job.settings, job.library
+    settings, library = task.settings, task.library
     if library is not None:
         try:
             library.check_room()
             known, journal = library.library, settings.captions_jsonl
-            read_files_beside(job.photos_dir, job.batch.photos, known, journal)
+            read_files_beside(task.photos_dir, task.portion.photos, known, journal)
         except LibraryError as error:
             say(f"{error}. The files beside the photos are not read")
     decoders = default_decoders()
-    if job.engine is not None:
-        within = None if settings.follow_links else job.photos_dir
-        decoders = job.engine.place_decoders(within)
+    if task.engine is not None:
+        within = None if settings.follow_links else task.photos_dir
+        decoders = task.engine.place_decoders(within)
     return RunOptions(
-        photos_dir=job.photos_dir,
-        workers=workers_for(job.backends[0], settings),
-        decoders=min(settings.decode_workers or decoders, len(job.batch.photos)),
-        edge=edge_for(job.backends, settings),
-        dry_run=job.flags.dry_run,
-        accept_truncated=job.flags.accept_truncated,
-        patience=job.settings.patience,
-        root=job.root,
-        facts=FactsOnTheWay(library, at_once=job.hints.context is not None) if library else None,
+        photos_dir=task.photos_dir,
+        workers=workers_for(task.backends[0], settings),
+        decoders=min(settings.decode_workers or decoders, len(task.portion.photos)),
+        edge=edge_for(task.backends, settings),
+        dry_run=task.flags.dry_run,
+        accept_truncated=task.flags.accept_truncated,
+        patience=task.settings.patience,
+        root=task.root,
+        facts=FactsOnTheWay(library, at_once=task.hints.context is not None) if library else None,
         follow_links=settings.follow_links,
-        shots=job.shots,
+        shots=task.shots,
         read=library.lines_read if library else lambda _: None,
-        make_decoder=job.engine.decoders.for_thread if job.engine is not None else decoder_here,
+        make_decoder=task.engine.decoders.for_thread if task.engine is not None else decoder_here,
         # A clock that is set back would make what the loop did look older than its --since.
-        not_before=job.rules.since if LOOP_VARIABLE in os.environ else None,
+        not_before=task.rules.since if LOOP_VARIABLE in os.environ else None,
     )
 
 
@@ -275,7 +275,7 @@ class Sharing:
 
 
 def caption_pending(
-    job: Job,
+    task: Task,
     share: Callable[[Sequence[ChosenBackend], Outcomes, int], Sharing] | None = None,
 ) -> int:
     """Caption the photos now, one request each.
@@ -283,38 +283,37 @@ def caption_pending(
     Args:
         share: makes what shares them with other workers; without it all are this process's.
     """
-    if not job.rules.identity.placeholder and not job.rules.dry_run:
-        jobs = read_jobs(job.journal.path)
-        photos = leave_out_copies_of_what_is_out(job.batch.photos, jobs, job.photos_dir)
+    if not task.rules.identity.placeholder and not task.rules.dry_run:
+        jobs = read_jobs(task.journal.path)
+        photos = leave_out_copies_of_what_is_out(task.portion.photos, jobs, task.photos_dir)
         if not photos:
-            leave(job, ExitCode.DONE, abandoned=False)
+            leave(task, ExitCode.DONE, abandoned=False)
             return ExitCode.DONE
-        job = replace(job, batch=replace(job.batch, photos=photos))
-    chosen_backends = available_backends(job)
-    flags, journal, batch = job.flags, job.journal, job.batch
-    reporter = job.reporter
+        task = replace(task, portion=replace(task.portion, photos=photos))
+    chosen_backends = available_backends(task)
+    journal, portion, reporter = task.journal, task.portion, task.reporter
     outcomes = Outcomes(reporter)
-    options = run_options(job)
+    options = run_options(task)
     sharing = share(chosen_backends, outcomes, options.edge) if share is not None else None
     if sharing is not None:
         options = replace(options, feed=sharing.feed)
-    sources = find_sources(batch.photos, journal.index, job.rules, job.photos_dir)
+    sources = find_sources(portion.photos, journal.index, task.rules, task.photos_dir)
     captioning = CaptionRun(
         chosen_backends,
         journal,
-        batch.photos,
+        portion.photos,
         sources,
-        job.rules,
+        task.rules,
         options,
         outcomes,
-        Budget(job.ceilings, journal.index, reporter.notice) if sharing is None else sharing.budget,
-        job.hints,
+        sharing.budget if sharing else Budget(task.ceilings, journal.index, reporter.notice),
+        task.hints,
     )
-    announce(chosen_backends, job, options.edge, sources)
+    announce(chosen_backends, task, options.edge, sources)
     started = time.monotonic()
     error: FatalError | None = None
     with note_signals(reporter.notice, journal.run_ends) as interrupts:
-        reporter.start(len(batch.photos))
+        reporter.start(len(portion.photos))
         try:
             if sharing is not None:
                 sharing.share_rate(captioning.share_rate)
@@ -325,9 +324,9 @@ def caption_pending(
             reporter.close()
             if sharing is not None:
                 error = _ended(sharing) or error
-    tell_summary(outcomes, journal, job.backends[0], flags, batch, time.monotonic() - started)
-    code = exit_code(error, interrupts, outcomes, batch)
-    leave(job, code, abandoned=captioning.abandoned)
+    tell_summary(task, outcomes, time.monotonic() - started)
+    code = exit_code(error, interrupts, outcomes, portion)
+    leave(task, code, abandoned=captioning.abandoned)
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.cli.flags import suggested
@@ -15,36 +16,33 @@ from picture_captioner.foreign_text import without_secrets
 from picture_captioner.journal.fold import is_real
 from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.recording.outcomes import Outcome, Outcomes
-from picture_captioner.pipeline.selecting.selection import Batch
+from picture_captioner.pipeline.selecting.selection import Portion
+
+if TYPE_CHECKING:
+    from picture_captioner.cli.commands.pending import Task
 
 _log = logging.getLogger("caption.run")
 
 REASONS_NAMED = 8
 
 
-def tell_summary(
-    outcomes: Outcomes,
-    journal: Journal,
-    backend: CaptionBackend,
-    flags: RunFlags,
-    batch: Batch,
-    seconds: float,
-) -> None:
+def tell_summary(task: Task, outcomes: Outcomes, seconds: float) -> None:
     """Say how the run ended, on stderr; a dry run lists the broken photos on stdout."""
-    _tell_outcomes(outcomes, backend, len(batch.photos), seconds)
+    flags, portion, journal = task.flags, task.portion, task.journal
+    _tell_outcomes(outcomes, task.backends[0], len(portion.photos), seconds)
     if flags.dry_run and not flags.as_json:
         _list_broken(outcomes)
     say(f"Journal: {journal.path}")
-    for line in _next_steps(outcomes, journal, backend, flags, batch, seconds):
+    for line in _next_steps(task, outcomes, seconds):
         say(line)
     counts = {str(outcome.name.lower()): n for outcome, n in outcomes.counts.items()}
     if flags.as_json:
         failures = [[f.rel_path, f.code, f.message] for f in sorted(outcomes.failures)]
         show_json(
             {
-                "photos": len(batch.photos),
+                "photos": len(portion.photos),
                 "counts": counts,
-                "left": batch.left_by_limit + batch.left_by_restart,
+                "left": portion.left_by_limit + portion.left_by_restart,
                 "seconds": round(seconds, 3),
                 "journal": str(journal.path.absolute()),
                 "failures": failures,
@@ -93,16 +91,10 @@ def _list_broken(outcomes: Outcomes) -> None:
             say(f"  {rel_path}")
 
 
-def _next_steps(
-    outcomes: Outcomes,
-    journal: Journal,
-    backend: CaptionBackend,
-    flags: RunFlags,
-    batch: Batch,
-    seconds: float,
-) -> list[str]:
+def _next_steps(task: Task, outcomes: Outcomes, seconds: float) -> list[str]:
+    flags, portion, backend = task.flags, task.portion, task.backends[0]
     counts = outcomes.counts
-    left = batch.left_by_limit + batch.left_by_restart + len(batch.photos) - outcomes.settled
+    left = portion.left_by_limit + portion.left_by_restart + len(portion.photos) - outcomes.settled
     left += counts[Outcome.WITHHELD] + counts[Outcome.WITHDRAWN]
     retry = [status for status, outcome in _RETRIED if counts[outcome]]
     steps = []
@@ -130,7 +122,7 @@ def _next_steps(
         real = same_photos(flags, "run")
         steps.append(f"Next, to caption them: {real}")
     elif backend.placeholder and not left:
-        if _has_placeholders(journal, batch):
+        if _has_placeholders(task.journal, portion):
             real = same_photos(flags, "run", "--backend=NAME")
             steps.append(f"Next, for real captions: {real} ('caption.py backends' lists them)")
     elif counts[Outcome.CAPTIONED] and not left:
@@ -151,9 +143,9 @@ def _how_to_go_on(flags: RunFlags, seconds: float) -> str:
     return f"{told} --limit={2 * flags.limit}" if flags.limit else told
 
 
-def _has_placeholders(journal: Journal, batch: Batch) -> bool:
+def _has_placeholders(journal: Journal, portion: Portion) -> bool:
     """Whether a real backend would have something to say of these photos that is not said."""
-    captions = (journal.index.caption(photo.rel_path) for photo in batch.photos)
+    captions = (journal.index.caption(photo.rel_path) for photo in portion.photos)
     return any(caption is not None and not is_real(caption) for caption in captions)
 
 
@@ -161,7 +153,7 @@ _RETRIED = (("error_api", Outcome.API_ERROR), ("error_model", Outcome.MODEL_ERRO
 
 
 def exit_code(
-    error: FatalError | None, interrupts: Interrupts, outcomes: Outcomes, batch: Batch
+    error: FatalError | None, interrupts: Interrupts, outcomes: Outcomes, portion: Portion
 ) -> int:
     """What the process says of how it ended; an error is told."""
     if error is not None:
@@ -172,4 +164,4 @@ def exit_code(
     if unproved := outcomes.counts[Outcome.WITHHELD]:
         say(f"The service failed for the last {count(unproved)}; run again when it is up")
         return ExitCode.UNAVAILABLE
-    return ExitCode.MORE_TO_DO if batch.left_by_restart else ExitCode.DONE
+    return ExitCode.MORE_TO_DO if portion.left_by_restart else ExitCode.DONE

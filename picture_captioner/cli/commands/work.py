@@ -10,7 +10,7 @@ from pathlib import Path
 from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.compose import settings_for
 from picture_captioner.cli.commands.files import existing_journal
-from picture_captioner.cli.commands.pending import Job, with_pending
+from picture_captioner.cli.commands.pending import Task, with_pending
 from picture_captioner.cli.commands.process import Feed, run_stages
 from picture_captioner.cli.commands.run import Sharing, caption_pending
 from picture_captioner.cli.flags import Flags, words_in
@@ -144,24 +144,24 @@ def _served(settings: Settings, command: str) -> ServerAddress:
     )
 
 
-def _share(library: Library, lease: float, job: Job) -> int:
+def _share(library: Library, lease: float, task: Task) -> int:
     def feeder(chosen: Sequence[ChosenBackend], outcomes: Outcomes, edge: int) -> Sharing:
-        identity, name = job.rules.identity, journal_name(job.journal.path)
-        server = Server(library.database, job.settings.patience, job.reporter.notice)
+        identity, name = task.rules.identity, journal_name(task.journal.path)
+        server = Server(library.database, task.settings.patience, task.reporter.notice)
         stage = stage_of(identity.backend, placeholder=identity.placeholder)
         expected = _dollars_of_one(chosen[0], edge)
         budget = SharedBudget(
-            job.ceilings, job.journal.index, server, name, expected, job.reporter.notice
+            task.ceilings, task.journal.index, server, name, expected, task.reporter.notice
         )
         feeder = Feeder(
-            Claims(server, stage, _place(job.flags, job.photos_dir), name, lease),
-            Captions(server, job.journal, identity, budget),
-            job.photos_dir,
-            job.batch.photos,
-            job.shots,
+            Claims(server, stage, _place(task.flags, task.photos_dir), name, lease),
+            Captions(server, task.journal, identity, budget),
+            task.photos_dir,
+            task.portion.photos,
+            task.shots,
             outcomes,
-            follow_links=job.settings.follow_links,
-            redoing=Redoing(server, stage, job.rules) if job.rules.redoes else None,
+            follow_links=task.settings.follow_links,
+            redoing=Redoing(server, stage, task.rules) if task.rules.redoes else None,
         )
 
         def feed(queue: WorkQueue) -> None:
@@ -170,7 +170,7 @@ def _share(library: Library, lease: float, job: Job) -> int:
 
         return Sharing(budget, feed, feeder.end, feeder.share_rate)
 
-    return caption_pending(job, feeder)
+    return caption_pending(task, feeder)
 
 
 def _place(flags: RunFlags, photos_dir: Path) -> str:

@@ -234,7 +234,7 @@ def select(photos: Iterable[Photo], index: JournalIndex, rules: SelectionRules) 
 
 
 @dataclass(frozen=True)
-class Batch:
+class Portion:
     """The photos of this process, and how many are left for later ones."""
 
     photos: Sequence[Photo]
@@ -249,7 +249,7 @@ def cut(
     rules: SelectionRules,
     limit: int | None,
     restart_every: int | None,
-) -> Batch:
+) -> Portion:
     """Apply `--limit`, which counts what was done since `--since`, then `--restart-every`."""
     pending = selection.pending
     wanted = len(pending)
@@ -258,7 +258,7 @@ def cut(
         already = sum(e is not None and rules.counts(e) and rules.is_younger(e) for e in entries)
         wanted = min(wanted, max(limit - already, 0))
     now = min(wanted, restart_every or wanted)
-    return Batch(pending[:now], left_by_limit=len(pending) - wanted, left_by_restart=wanted - now)
+    return Portion(pending[:now], left_by_limit=len(pending) - wanted, left_by_restart=wanted - now)
 
 
 def only_content_may_differ(known: Fold[Entry], rules: SelectionRules) -> Entry | None:
