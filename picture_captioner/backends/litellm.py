@@ -230,7 +230,7 @@ def _is_unconnected(error: openai.OpenAIError) -> bool:
 
 def _words_of(error: openai.OpenAIError) -> tuple[str, str]:
     """The provider's own code and words, in LiteLLM's message."""
-    *_, said = _WHOSE.split(cut(error.message), maxsplit=1)
+    *_, said = _WHOSE.split(cut(getattr(error, "message", str(error))), maxsplit=1)
     try:
         body, _ = json.JSONDecoder().raw_decode(said)
     except (ValueError, RecursionError):
