@@ -41,6 +41,12 @@ def here(tmp_path):
     return tmp_path
 
 
+def test_a_part_of_a_name_is_answered_by_the_name(here):
+    done = caption("search", "person:Müller", cwd=here)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "nobody is called that; did you mean 'Anna Müller'? (--person 'NAME'" in done.stderr
+
+
 def found(folder, *words):
     done = caption("search", *words, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -64,7 +70,8 @@ def found(folder, *words):
 )
 def test_search_finds_what_others_say(here, words, path):
     if path is None:
-        assert "nobody is called that" in caption("search", *words, cwd=here).stderr
+        told = caption("search", *words, cwd=here).stderr
+        assert told.endswith("person:Berta: nobody is called that\n")
     else:
         assert found(here, *words) == [path]
 

@@ -174,6 +174,7 @@ def test_what_no_photo_has_is_answered_by_the_nearest_or_by_what_there_is(here):
         "No photo has the camera nikon; the most frequent: Pixel 8"
     ]
     assert said("unicorn", "camera:pixel", "--not=tag:hous") == []
+    assert said("chidlren") == ["No photo has the word chidlren; did you mean 'children'?"]
 
 
 def test_where_a_photo_lay_before_is_left_out_while_any_is_there(tmp_path):

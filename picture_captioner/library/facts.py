@@ -15,6 +15,7 @@ from picture_captioner.library import told
 from picture_captioner.library.home import Database
 from picture_captioner.library.schema import from_key, to_key, to_text
 from picture_captioner.library.told import read_metadata, surest_time
+from picture_captioner.library.words import words_of
 from picture_captioner.metadata.claims import NOTHING_WRITTEN, Metadata, TakenFrom
 from picture_captioner.metadata.told import Fact, NamedFace, distinct
 
@@ -126,7 +127,13 @@ class Place(NamedTuple):
     detail: str = ""
 
 
-_NAMES = {"place": ("places", "name"), "camera": ("photos", "camera")}
+_NAMES = {
+    "place": "SELECT name FROM places WHERE name IS NOT NULL",
+    "camera": "SELECT camera FROM photos WHERE camera IS NOT NULL",
+    "person": "SELECT value FROM told_facts WHERE kind = 'person'",
+    "word": "SELECT title FROM captions WHERE title IS NOT NULL UNION ALL "
+    "SELECT caption FROM captions WHERE caption IS NOT NULL",
+}
 
 
 class Facts:
@@ -197,11 +204,14 @@ class Facts:
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row)
 
     def names_of(self, kind: str) -> list[str]:
-        """The cities (`place`) or cameras (`camera`) of photos, the most frequent first."""
-        table, column = _NAMES[kind]
+        """The cities (`place`), cameras, told persons or words, the most frequent first."""
+        names: Counter[str] = Counter()
         with self._database.reading() as connection:
-            found = connection.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")  # noqa: S608
-            names = Counter(name.partition(",")[0] for (name,) in found)  # without the country
+            for (name,) in connection.execute(_NAMES[kind]):
+                if kind == "word":
+                    names.update(words_of(name))
+                else:
+                    names[name.partition(",")[0] if kind == "place" else name] += 1  # no country
         return [name for name, _ in names.most_common()]
 
     def name_places(

@@ -213,9 +213,12 @@ def _is_there(folder: Path | None) -> Callable[[str], bool] | None:
 
 
 def _what_there_is(library: Library, selection: Selection, name: TagName) -> Iterator[str]:
-    """For each place, camera and tag that no photo has, the nearest one or some that there are."""
+    """For each place, camera and tag that no photo has, the nearest one or some that there are.
+
+    For a word the nearest alone.
+    """
     for term in selection.terms:
-        if term.kind not in {"place", "camera", "tag"} or term.negated:
+        if term.kind not in {"place", "camera", "tag", "word"} or term.negated:
             continue
         if any(library.select(Selection((term,)), Lookups(tags=name))):
             continue
@@ -223,8 +226,11 @@ def _what_there_is(library: Library, selection: Selection, name: TagName) -> Ite
             known = [tag for tag, _ in library.tags.counts(name)]
         else:
             known = library.facts.names_of(term.kind)
+        near = did_you_mean(term.value, known)
+        if not near and term.kind == "word":
+            continue
         some = f"; the most frequent: {', '.join(known[:SUGGESTED])}" if known else ""
-        yield f"No photo has the {term.kind} {term.value}{did_you_mean(term.value, known) or some}"
+        yield f"No photo has the {term.kind} {term.value}{near or some}"
 
 
 def _taken_in(year: str, selection: Selection, flags: SearchFlags) -> str:
@@ -246,10 +252,13 @@ def _contents_of_person(library: Library, journal: Path, name: str) -> set[str]:
     known = overview(library, said)
     found = known.find(said.person(name))
     if not found:
-        near = did_you_mean(name, [person.name for person in known.persons if person.name])
-        raise UsageError(
-            f"person:{name[:60]}: nobody is called that{near}; see 'caption.py people list'"
-        )
+        names = [person.name for person in known.persons if person.name]
+        names += library.facts.names_of("person")
+        near = next((n for n in names if name.casefold() in n.casefold().split()), None)
+        near = f"; did you mean '{near}'?" if near else did_you_mean(name, names)
+        hint = f"{near} (--person 'NAME' or 'person:\"NAME\"')" if near else ""
+        listed = "; see 'caption.py people list'" if known.persons else ""
+        raise UsageError(f"person:{name[:60]}: nobody is called that{hint or listed}")
     return {face.content_sha256 for person in found for face in person.faces}
 
 

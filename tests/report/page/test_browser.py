@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -87,6 +88,33 @@ def test_search_within_a_cluster(browser, page):
     counted = browser.text(".filter")
     assert counted.startswith("16 photos matching “number 1”"), counted
     assert browser.run(TILES) == 16
+
+
+@pytest.mark.parametrize(
+    ("query", "words", "instead"),
+    [
+        ("habrour", "No photo has habrour.", "harbour"),
+        ("habrour -train", "No photo has habrour.", "harbour -train"),
+        ("place:Lisbonn", "No photo has place:Lisbonn.", "place:Lisbon"),
+        ("camera:Cannon", "No photo has camera:Cannon.", 'camera:"Canon EOS 80D"'),
+        ("person:Kathe", "Nobody in this report is called Kathe.", 'person:"Oma Käthe"'),
+        ("xyzzy", "No photo has xyzzy.", None),
+        ("harbour -harbour", "No photo has all of this.", None),
+    ],
+)
+def test_what_nothing_answers_to_is_answered_by_the_nearest(
+    browser, tmp_path, query, words, instead
+):
+    told = {"place": "Lisbon, Portugal", "camera": "Canon EOS 80D", "told_people": ("Oma Käthe",)}
+    report = bare_report(tuple(photo(i, **told) for i in range(3)))
+    browser.open(write_page(report, tmp_path, no_thumbnail, None), f"#q={quote(query)}")
+    assert words in browser.text(".empty")
+    if instead is None:
+        assert "Did you mean" not in browser.text(".empty")
+        return
+    assert f"Did you mean {instead}?" in browser.text(".empty")
+    browser.click(".empty a")
+    browser.wait(TILES)
 
 
 def test_back_returns_to_where_one_was(browser, page):

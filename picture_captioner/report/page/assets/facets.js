@@ -50,3 +50,63 @@ function facetPanel(route, found) {
   const lines = FACETS.map((facet) => facetLine(facet, route, found)).filter(Boolean);
   return lines.length ? el("section", { class: "facets", "aria-label": "Narrow down" }, lines) : null;
 }
+
+// What a query asks for that no photo has, and the nearest that there is.
+
+const NAMES_OF = {
+  word: (i) => haystack(i).split(" "),
+  person: (i) => [...peopleOn(i).map((person) => person.name), ...photo.toldPeople(i)],
+  place: (i) => [photo.place(i).split(",")[0]],
+  tag: photo.tags,
+  camera: (i) => [photo.camera(i)],
+};
+
+/** How many letters to leave out, put in, change or swap with the next lead from one word to another. */
+function changes(a, b) {
+  const rows = Array.from({ length: a.length + 1 }, (_, i) => [i]);
+  for (let j = 1; j <= b.length; j++) rows[0][j] = j;
+  for (let i = 1; i <= a.length; i++) {
+    for (let j = 1; j <= b.length; j++) {
+      rows[i][j] = Math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (a[i - 1] !== b[j - 1]));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) rows[i][j] = Math.min(rows[i][j], rows[i - 2][j - 2] + 1);
+    }
+  }
+  return rows[a.length][b.length];
+}
+
+/** The name that, or a word of which, has the fewest letters changed, of a third at most; "" for none. */
+function nearest(wanted, names) {
+  let best = "", fewest = Math.floor(wanted.length / 3) + 1;
+  for (const name of names) {
+    const folded = fold(name);
+    for (const part of new Set([folded, ...folded.split(" ")])) {
+      if (Math.abs(part.length - wanted.length) >= fewest) continue;
+      const found = changes(wanted, part);
+      if (found < fewest) [best, fewest] = [name, found];
+    }
+  }
+  return best;
+}
+
+/** The pieces of a query that no photo answers to, and the query with the nearest in their place ("" without). */
+function lacking(query) {
+  const lacks = [], pieces = [];
+  for (const [typed] of query.matchAll(PIECE)) {
+    const [{ kind, value, negated } = {}] = parseQuery(typed);
+    const names = !negated && NAMES_OF[kind];
+    const near = names && !searched(typed, every).found.length && (lacks.push(typed), nearest(fold(value), new Set(Array.from(every, names).flat())));
+    pieces.push(near ? (kind === "word" ? near : termText(kind, near)) : typed);
+  }
+  const instead = pieces.join(" ");
+  return { lacks, instead: lacks.length && instead !== query.trim() ? instead : "" };
+}
+
+/** What is shown where a query finds nothing. */
+function nothingFound(query, fault) {
+  if (fault && !fault.startsWith(NOBODY)) return empty("Nothing found", fault, "search");
+  const { lacks, instead } = lacking(query);
+  const why = lacks.length ? `No photo has ${lacks.join(", nor ")}.` : "No photo has all of this.";
+  const shown = empty("Nothing found", fault || why, "search");
+  if (instead) shown.append(el("p", {}, "Did you mean ", el("a", { dir: "auto", href: routeHash({ view: "overview", q: instead }) }, instead), "?"));
+  return shown;
+}

@@ -103,7 +103,7 @@ function showSearch(parent, route) {
   announce(fault || `${photosText(found.length)} found`);
   parent.append(heading(photosText(found.length), `${some ? "with some of the words, since none has all," : ""} matching “${route.q}”`.trim()), facetPanel(route, found) ?? "", clusterChips(found, route.q) ?? "");
   if (found.length) gallery(parent, found, "Search results");
-  else parent.append(empty("Nothing found", fault || "No photo has one of these words in its caption, title, tags, text or path.", "search"));
+  else parent.append(nothingFound(route.q, fault));
 }
 
 const scrolls = new Map();

@@ -126,6 +126,8 @@ const HAS = {
   time: (i) => !Number.isNaN(photo.takenAt(i)), person: (i) => peopleOn(i).length > 0 || photo.toldPeople(i).length > 0,
 };
 
+const NOBODY = "Nobody in this report is called";
+
 /** A condition as a function of a photo; throws a QueryError for somebody who is not known. */
 function condition({ kind, value }) {
   if (kind === "has") return HAS[value];
@@ -136,7 +138,7 @@ function condition({ kind, value }) {
   if (kind === "person") {
     const found = persons.filter((person) => person.id === value || person.name.toLowerCase() === value.toLowerCase());
     const told = (i) => photo.toldPeople(i).some((name) => named(name) === named(value));
-    if (!found.length && !every.some(told)) throw new QueryError(`Nobody in this report is called ${value}.`);
+    if (!found.length && !every.some(told)) throw new QueryError(`${NOBODY} ${value}.`);
     return (i) => peopleOn(i).some((person) => found.includes(person)) || told(i);
   }
   const [first, last] = value.split("..");
