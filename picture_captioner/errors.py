@@ -47,7 +47,7 @@ from __future__ import annotations
 
 import difflib
 import enum
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import ClassVar, TypedDict
 
 MAX_ERROR_MESSAGE = 500
@@ -354,3 +354,13 @@ def did_you_mean(word: str, valid: Collection[str]) -> str:
 def count(number: int, noun: str = "photo", plural: str = "") -> str:
     """`1 photo`, `1,240 photos`, `2 people`."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that led to it, the innermost last."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__

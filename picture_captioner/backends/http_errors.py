@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from picture_captioner.backends.rate_limits import http_date
+from picture_captioner.errors import causes
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -74,16 +75,6 @@ def root_cause(error: BaseException) -> str:
     """The innermost reason of a failed connection, such as `[Errno 111] Connection refused`."""
     *_, last = causes(error)
     return str(last) or type(last).__name__
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and those that led to it, the innermost last."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__
 
 
 _REFUSED_STATUSES = frozenset({400, 402, 403, 429})

@@ -37,7 +37,6 @@ from picture_captioner.backends.base import (
 from picture_captioner.backends.chat_answers import caption_from
 from picture_captioner.backends.encoding import DEFAULT_JPEG_QUALITY, data_url, encode_jpeg
 from picture_captioner.backends.endpoint import endpoint
-from picture_captioner.backends.http_errors import causes
 from picture_captioner.backends.openai_errors import (
     HttpFailure,
     OpenAIProvider,
@@ -48,7 +47,12 @@ from picture_captioner.backends.openai_errors import (
 )
 from picture_captioner.backends.prompt import question
 from picture_captioner.backends.reasoning import Effort, least
-from picture_captioner.errors import CaptionerError, ConfigurationError, TransientError
+from picture_captioner.errors import (
+    CaptionerError,
+    ConfigurationError,
+    TransientError,
+    causes,
+)
 from picture_captioner.foreign_text import cut, keep_secrets_of
 
 if TYPE_CHECKING:

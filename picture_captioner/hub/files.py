@@ -135,9 +135,14 @@ def download_file(file: WebFile, path: Path, progress: Progress) -> Path:
         part.unlink()
     except (OSError, http.client.HTTPException) as error:
         raise _why(file, part, error) from error
-    raise ConfigurationError(
-        f"what the server sent as {file.name} is not that file (its SHA-256 differs), so it was "
-        f"thrown away: the file at {file.url} was changed, or something in between changes files"
+    raise _another_file(file, "its SHA-256 differs")
+
+
+def _another_file(file: WebFile, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"what the server sent as {file.name} is not that file ({why}), so it was thrown away: the "
+        f"file at {file.url} was changed, or something in between (the sign-in page of this "
+        "network, a proxy) answers in its place"
     )
 
 
@@ -150,6 +155,9 @@ def _receive(file: WebFile, part: Path, progress: Progress) -> None:
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - likewise
         resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
         have = have if resumed else 0
+        told = answer.headers.get("Content-Length") or ""
+        if told.isdecimal() and int(told) != file.size - have:  # what is here already stays
+            raise _another_file(file, f"{int(told):,} bytes in place of {file.size - have:,}")
         with part.open("ab" if resumed else "wb") as out:
             while have <= file.size and (data := answer.read(CHUNK)):
                 have += len(data)

@@ -25,6 +25,7 @@ from picture_captioner.errors import (
     ConfigurationError,
     ModelMissingError,
     UsageError,
+    causes,
 )
 from picture_captioner.hub.catalogue import CATALOGUE, SAFE_FILES, KnownModel, known_model
 from picture_captioner.hub.files import Progress
@@ -286,17 +287,52 @@ def _told_plainly(model: str, revision: str | None) -> Iterator[None]:
         raise ConfigurationError(
             f"the hub has no model {model}, or it is private: check --model, or run `hf auth login`"
         ) from None
-    except OSError as error:
-        if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
+    except Exception as error:  # the transport's errors are not all OSErrors
+        if not isinstance(error, (OSError, *_NOT_UNDERSTOOD)) and not _is_transports(error):
+            raise
+        lost = isinstance(error, ConnectionError | TimeoutError)
+        if isinstance(error, OSError) and error.errno is not None and not lost:
             raise BackendUnavailableError(
                 f"{model} cannot be stored in {constants.HF_HUB_CACHE}: {error.strerror}; make "
                 "room, or point HF_HOME to another disk"
             ) from error
-        raise BackendUnavailableError(unreachable(model, revision)) from error
-    except Exception as error:  # the transport's errors are not all OSErrors
-        if type(error).__module__.split(".")[0] not in _TRANSPORTS:
-            raise
-        raise BackendUnavailableError(unreachable(model, revision)) from error
+        told = _what_the_hub_did(error, model) or unreachable(model, revision)
+        raise BackendUnavailableError(told) from error
+
+
+_NOT_UNDERSTOOD = (ValueError, TypeError, KeyError, AttributeError, errors.FileMetadataError)
+"""What the hub's library raises on an answer of another form than it expects."""
+
+_CUT = frozenset({"RemoteProtocolError", "ReadError", "ReadTimeout", "WriteError"})
+
+
+def _is_transports(error: BaseException) -> bool:
+    return type(error).__module__.split(".")[0] in _TRANSPORTS
+
+
+def _what_the_hub_did(error: BaseException, model: str) -> str | None:
+    """What to do about a hub, or something in its place, that answers; None if nothing does."""
+    hub = constants.ENDPOINT
+    for cause in causes(error):
+        if isinstance(cause, errors.HfHubHTTPError):
+            return (
+                f"the hub {hub} answers HTTP {cause.response.status_code} when asked for {model}: "
+                "run the same command again later, it goes on from there"
+            )
+        if _is_transports(cause):
+            if type(cause).__name__ not in _CUT:
+                return None
+            return (
+                f"the download of {model} was cut by {hub}, or by the network: run the same "
+                "command again, it goes on from there"
+            )
+        if isinstance(cause, _NOT_UNDERSTOOD):
+            return (
+                f"what answers at {hub} is not a hub of models: the sign-in page of this network, "
+                "a proxy, or a wrong HF_ENDPOINT. Open the address in a browser; when the hub is "
+                "to be seen there, run the same command again"
+            )
+    return None
 
 
 def unreachable(model: str, revision: str | None) -> str:

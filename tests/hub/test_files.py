@@ -23,6 +23,7 @@ class Server:
         self.body = DATA
         self.cut_at: int | None = None
         self.ignore_ranges = False
+        self.tells_length = True
         self.url = httpserver.url_for("/model.onnx")
         httpserver.expect_request("/model.onnx").respond_with_handler(self.answer)
 
@@ -34,7 +35,8 @@ class Server:
         body = self.body[start:]
         sent = body if self.cut_at is None else body[: self.cut_at]
         response = Response(iter([sent]), status=206 if start else 200)
-        response.headers["Content-Length"] = str(len(body))
+        if self.tells_length:
+            response.headers["Content-Length"] = str(len(body))
         return response
 
 
@@ -95,7 +97,7 @@ def test_wrong_bytes_never_get_the_name(server, manifest, tmp_path):
 
 
 def test_a_server_that_sends_without_end_is_not_stored(server, manifest, tmp_path):
-    server.body = DATA * 5
+    server.body, server.tells_length = DATA * 5, False
     with pytest.raises(ConfigurationError, match="SHA-256 differs"):
         fetch(manifest(), tmp_path)
     assert left(tmp_path) == []
@@ -122,6 +124,19 @@ def test_a_whole_part_is_only_renamed(server, manifest, tmp_path):
     (tmp_path / "model" / "onnx" / "model.onnx.part").write_bytes(DATA)
     fetch(manifest(), tmp_path)
     assert (server.ranges, left(tmp_path)) == ([], ["model.onnx"])
+
+
+def test_a_page_in_its_place_is_no_part_of_the_file(server, manifest, tmp_path):
+    server.cut_at = 1_000
+    with pytest.raises(BackendUnavailableError, match="was cut at 1,000"):
+        fetch(manifest(), tmp_path)
+    server.cut_at, server.ignore_ranges, server.body = None, True, b"<html>sign in</html>"
+    with pytest.raises(ConfigurationError, match=r"20 bytes in place of 3,000,000.*sign-in page"):
+        fetch(manifest(), tmp_path)
+    server.ignore_ranges, server.body = False, DATA
+    (path,) = fetch(manifest(), tmp_path)
+    assert server.ranges == [None, "bytes=1000-", "bytes=1000-"]
+    assert path.read_bytes() == DATA
 
 
 def test_a_server_that_says_no(manifest, tmp_path, httpserver):

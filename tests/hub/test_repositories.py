@@ -6,8 +6,10 @@ import hashlib
 import json
 import shutil
 import socket
+from functools import partial
 
 import pytest
+from werkzeug import Response
 
 from tests.needs import need
 
@@ -188,12 +190,23 @@ def refuse(hub, status, code):
         (404, "RepoNotFound", ConfigurationError, "the hub has no model somebody/tiny"),
         (404, "RevisionNotFound", ConfigurationError, "no --revision"),
         (403, "GatedRepo", AccessDeniedError, "accept terms first"),
-        (500, "", BackendUnavailableError, "cannot be reached"),
+        (503, "", BackendUnavailableError, "answers HTTP 503 .* again later, it goes on"),
+        (429, "", BackendUnavailableError, "answers HTTP 429 .* again later, it goes on"),
     ],
 )
 def test_what_the_hub_refuses_is_told_with_its_remedy(hub, status, code, kind, words):
     refuse(hub, status, code)
     with pytest.raises(kind, match=words):
+        download_repository(NAME, None, silent)
+
+
+PAGE = b"<html><title>Hotel WLAN</title>Sign in</html>"
+
+
+@pytest.mark.parametrize("answer", [PAGE, b"[]", b"{}", b'"hello"'])
+def test_what_is_no_hub_is_told_for_that(hub, answer):
+    hub.expect_request(f"/api/models/{NAME}/revision/main").respond_with_data(answer)
+    with pytest.raises(BackendUnavailableError, match="is not a hub of models: the sign-in page"):
         download_repository(NAME, None, silent)
 
 
@@ -206,7 +219,8 @@ def test_no_photo_and_no_word_about_this_machine_but_the_library_goes_to_the_hub
     assert constants.HF_HUB_DISABLE_TELEMETRY
 
 
-def serve(hub, files, etags):
+def serve(hub, files, etags, sent=None):
+    """A model; `sent` makes of a file's bytes what comes instead of them, cut off or not."""
     hub.expect_request(f"/api/models/{NAME}/revision/main").respond_with_json(
         {"id": NAME, "sha": COMMIT, "siblings": []}
     )
@@ -216,9 +230,33 @@ def serve(hub, files, etags):
     ]
     hub.expect_request(f"/api/models/{NAME}/tree/{COMMIT}").respond_with_json(tree)
     for name, data in files.items():
-        hub.expect_request(f"/{NAME}/resolve/{COMMIT}/{name}").respond_with_data(
-            data, headers={"ETag": f'"{etags[name]}"', "X-Repo-Commit": COMMIT}
-        )
+        headers = {"ETag": f'"{etags[name]}"', "X-Repo-Commit": COMMIT}
+        asked = hub.expect_request(f"/{NAME}/resolve/{COMMIT}/{name}")
+        if sent is None:
+            asked.respond_with_data(data, headers=headers)
+        else:
+            asked.respond_with_handler(partial(sent, data=data, headers=headers))
+
+
+def a_page(_request, data, headers):
+    return Response(PAGE)
+
+
+def half(_request, data, headers):
+    return Response(iter([data[:1000]]), headers=headers | {"Content-Length": str(len(data))})
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (a_page, "is not a hub of models"),
+        (half, "was cut .* again, it goes on from there"),
+    ],
+)
+def test_what_comes_in_a_file_s_place_is_told_for_what_it_is(hub, sent, words):
+    serve(hub, {"config.json": b"x" * 100_000}, {"config.json": "0" * 40}, sent)
+    with pytest.raises(BackendUnavailableError, match=words):
+        download_repository(NAME, None, silent)
 
 
 @pytest.mark.parametrize("into_folder", [False, True])
