@@ -46,8 +46,8 @@ SIBLINGS = {
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in sorted(names)}
 
 OFFERED = {
-    "journal": """ANSWERED Damage Entry Fold Journal JournalIndex JournalTail Line MOST_DOLLARS Record
-        RecordError RowFile Summary TagDecisions TagsFile Traces compact find_traces fold
+    "journal": """ANSWERED Damage Entry Fold Journal JournalIndex JournalTail Line MOST_DOLLARS
+        Record RecordError RowFile Summary TagDecisions TagsFile Traces compact find_traces fold
         forget_in_log forget_lines has_room is_another is_count is_real is_rel_path
         make_folders merge parse_entry parse_time read_again read_captions read_fields
         read_index read_job real_journal_path replacing says_something summarize tag_key
