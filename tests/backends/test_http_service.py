@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -25,23 +24,7 @@ from picture_captioner.errors import (
 from tests.providers import anthropic_server, gemini_server
 from tests.providers.loopback import Elsewhere, Reply
 from tests.providers.pictures import picture
-from tests.providers.vendors import ANTHROPIC, CAPTION, GEMINI, Provider, with_headers
-
-
-@pytest.fixture(params=[ANTHROPIC, GEMINI], ids=["anthropic", "gemini"])
-def provider(request: pytest.FixtureRequest) -> Provider:
-    return request.param
-
-
-@pytest.fixture
-def server(provider: Provider) -> Iterator[Any]:
-    with provider.server() as running:
-        yield running
-
-
-@pytest.fixture
-def backend(provider: Provider, server: Any) -> CaptionBackend:
-    return provider.connect(server.url)
+from tests.providers.vendors import ANTHROPIC, CAPTION, Provider, with_headers
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import gzip
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -14,23 +13,7 @@ from picture_captioner.backends.base import CaptionBackend
 from picture_captioner.errors import MAX_ERROR_MESSAGE
 from tests.providers.loopback import Loopback, Reply
 from tests.providers.pictures import picture
-from tests.providers.vendors import ANTHROPIC, GEMINI, Provider, with_headers
-
-
-@pytest.fixture(params=[ANTHROPIC, GEMINI], ids=["anthropic", "gemini"])
-def provider(request: pytest.FixtureRequest) -> Provider:
-    return request.param
-
-
-@pytest.fixture
-def server(provider: Provider) -> Iterator[Any]:
-    with provider.server() as running:
-        yield running
-
-
-@pytest.fixture
-def backend(provider: Provider, server: Any) -> CaptionBackend:
-    return provider.connect(server.url)
+from tests.providers.vendors import Provider, with_headers
 
 
 def faults(provider: Provider) -> Iterator[Reply]:

@@ -16,17 +16,13 @@ import pytest
 from tests.needs import need
 from tests.preloaded import wait_for
 from tests.support import command, effective, environment, library, records
+from tests.torture.test_run_signals import STAGES
 
 MOMENTS = {
-    "selecting": "picture_captioner.cli.commands.pending:select",
-    "looking for copies": "picture_captioner.cli.commands.run:find_sources",
-    "checking the service": "picture_captioner.cli.commands.run:available_backends",
-    "announcing": "picture_captioner.cli.commands.run:announce",
-    "starting decoders": "picture_captioner.pipeline.decoding.decoder_process:DecoderProcess._start",  # noqa: E501
-    "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.examine",
-    "asking": "picture_captioner.pipeline.asking.service:BackendService.ask",
-    "writing": "picture_captioner.journal.writing:Journal.append",
-}
+    moment: STAGES[moment]
+    for moment in ("selecting", "looking for copies", "checking the service", "announcing",
+                   "starting decoders", "decoding", "asking", "writing")
+}  # fmt: skip
 """It happens when this function is entered for the first time: after the walk, all of them."""
 
 CHANGES = {
