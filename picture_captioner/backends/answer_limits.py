@@ -54,7 +54,10 @@ class AnswerHook:
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _Bounded(response.stream, packing, self._backend.longest_answer)
         if response.is_success and response.request.method == "POST":
-            response.status_code = _status_inside(response.read()) or response.status_code
+            body = response.read()
+            named = response.headers.get(_AWS_ERROR)
+            inside = _status_of_aws(named) if named else _status_inside(body)
+            response.status_code = inside or response.status_code
 
 
 _TOO_EARLY = "an answer to nothing that was asked"
@@ -76,16 +79,42 @@ STATUS_OF_ERROR = {
 }
 """Anthropic's errors (platform.claude.com/docs/en/api/errors, read on 2026-11-28)."""
 
+_AWS_ERROR = "x-amzn-errortype"
+_STATUS_OF_AWS = {
+    "ValidationException": 400,
+    "AccessDeniedException": 403,
+    "ExpiredTokenException": 403,
+    "UnrecognizedClientException": 403,
+    "InvalidSignatureException": 403,
+    "ResourceNotFoundException": 404,
+    "UnknownOperationException": 404,
+    "ModelTimeoutException": 408,
+    "ModelNotReadyException": 429,
+    "ThrottlingException": 429,
+    "ServiceUnavailableException": 503,
+}
+"""Of errors of Converse and of AWS itself (botocore 1.44's model of Bedrock)."""
+
+
+def _status_of_aws(name: object) -> int:
+    """By the name alone, which stands between a namespace and an address."""
+    return _STATUS_OF_AWS.get(str(name).partition(":")[0].rpartition("#")[2], 500)
+
 
 def _status_inside(body: bytes) -> int | None:
-    """The status of an error that came with 200, as Google's and Anthropic's name it; else None."""
-    if b'"error"' not in body:
+    """The status of an error that came with 200, as its provider names it; else None."""
+    if b'"error"' not in body and b'"__type"' not in body:
         return None
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    error = found.get("error") if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    for said in (found, found.get("Output")):
+        if isinstance(said, dict) and "__type" in said:
+            return _status_of_aws(said["__type"])
+    error = found.get("error")
     if not isinstance(error, dict) or _ANSWERS & found.keys():
         return None
     if found.get("type") == "error":

@@ -234,6 +234,41 @@ def test_nonsense_and_silence_are_tried_again_and_are_no_verdict(server, reply):
     assert isinstance(raised.value, TransientError) or raised.value.code == "empty"
 
 
+@pytest.mark.parametrize(
+    ("reply", "kind", "said"),
+    [
+        (
+            Reply({"__type": "ExpiredTokenException", "message": "The token is expired"}),
+            AccessDeniedError,
+            "have expired",
+        ),
+        (
+            Reply(
+                {"Message": "not authorized to perform: bedrock:InvokeModel"},
+                headers={"x-amzn-ErrorType": "AccessDeniedException:http://internal.amazon.com/"},
+            ),
+            AccessDeniedError,
+            "it needs bedrock:InvokeModel",
+        ),
+        (
+            Reply({"message": "Too many"}, headers={"x-amzn-ErrorType": "ThrottlingException"}),
+            TransientError,
+            "HTTP 429: Too many",
+        ),
+        (
+            Reply({"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}}),
+            TransientError,
+            "HTTP 404",
+        ),
+        (Reply({"__type": 5}), TransientError, "not its protocol"),
+    ],
+)
+def test_an_error_with_status_200_is_what_it_says(server, reply, kind, said):
+    server.script.append(reply)
+    with pytest.raises(kind, match=said):
+        connect(server).caption(picture(), ())
+
+
 def test_the_wait_that_the_service_asks_for_is_kept(server):
     server.script.append(error("too many requests", headers={"retry-after": "7"}))
     with pytest.raises(TransientError) as raised:
