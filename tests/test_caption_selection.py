@@ -127,6 +127,19 @@ def test_limit_holds_over_restarts(photos, tmp_path, plugin):
     assert requests(tmp_path) == 4
 
 
+def test_a_forced_run_that_was_stopped_goes_on_to_its_limit_and_no_further(
+    photos, tmp_path, plugin
+):
+    flags = ("--photos-dir", photos, "--force", "--limit=4")
+    done = run_service(tmp_path, plugin, *flags, "--restart-every=3")
+    (more,) = re.findall("^Remaining: 3 photos; to go on, .* with (.*)$", done.stderr, re.M)
+    done = run_service(tmp_path, plugin, *flags, *more.split())
+    assert requests(tmp_path) == 4
+    (more,) = re.findall("^Remaining: 2 photos; to go on, .* with (.*)$", done.stderr, re.M)
+    run_service(tmp_path, plugin, *flags, *more.split())
+    assert requests(tmp_path) == 6
+
+
 def test_shards_share_the_photos(tmp_path):
     library(tmp_path / "photos", 40)
     for i in (1, 2, 3):

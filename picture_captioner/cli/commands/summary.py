@@ -99,7 +99,9 @@ def _next_steps(task: Task, outcomes: Outcomes, seconds: float) -> list[str]:
     retry = [status for status, outcome in _RETRIED if counts[outcome]]
     steps = []
     if left:
-        steps.append(f"Remaining: {count(left)}; {_how_to_go_on(flags, seconds)}")
+        at_limit = left == portion.left_by_limit
+        again = _how_to_go_on(flags, seconds, at_limit=at_limit)
+        steps.append(f"Remaining: {count(left)}; {again}")
     if counts[Outcome.UNREADABLE]:
         steps.append("Next, when the unreadable photos are back: the same command again")
     if retry and not flags.dry_run:
@@ -131,8 +133,11 @@ def _next_steps(task: Task, outcomes: Outcomes, seconds: float) -> list[str]:
     return steps
 
 
-def _how_to_go_on(flags: RunFlags, seconds: float) -> str:
-    """What takes the rest: with --force the same command would take, and pay, the same again."""
+def _how_to_go_on(flags: RunFlags, seconds: float, *, at_limit: bool) -> str:
+    """What takes the rest: with --force the same command would take, and pay, the same again.
+
+    Stopped before --limit, it takes no more than that was to be; `at_limit`, as many again.
+    """
     redone = flags.force or flags.retry_status or flags.retry_only
     if not redone or (flags.since and not flags.limit):
         return "run the same command again to go on"
@@ -140,7 +145,7 @@ def _how_to_go_on(flags: RunFlags, seconds: float) -> str:
     since = flags.since or begun.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     told = f"to go on, run the same command with --since={since}"
     # What was done since then counts towards the limit, for run_loop.sh.
-    return f"{told} --limit={2 * flags.limit}" if flags.limit else told
+    return f"{told} --limit={(1 + at_limit) * flags.limit}" if flags.limit else told
 
 
 def _has_placeholders(journal: Journal, portion: Portion) -> bool:
