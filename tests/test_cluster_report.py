@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from PIL import Image
 
 from picture_captioner.errors import ExitCode, Status
 from picture_captioner.journal.record import Record, RecordError
@@ -118,6 +121,41 @@ def test_photos_that_took_each_others_names_are_shown_with_their_own_captions(tm
     assert labels["1.jpg"] == said["0.jpg"]["caption"]
     assert "2 photos under another's name now" in made.stderr
     assert "--stale=content' records it" in made.stderr
+
+
+def test_a_photo_that_was_replaced_has_not_the_caption_of_what_lay_there_before(tmp_path):
+    """Nor is it found by it; one that only got other metadata keeps its own."""
+    photos = tmp_path / "photos"
+    for seed in range(4):
+        draw(photos / f"{seed}.jpg", seed=seed, size=(64, 48))
+    flags = ("--photos-dir=photos",)
+    assert caption("run", *flags, cwd=tmp_path).returncode == 0
+    said = effective(tmp_path / "captions.jsonl")
+    draw(photos / "1.jpg", seed=77, size=(64, 48))
+    with Image.open(photos / "2.jpg") as image:
+        image.save(photos / "2.jpg", quality="keep", comment=b"rated")
+    made = report(*flags, "--embedder=pixels", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    shown = {row["path"]: row for row in rows(tmp_path / "report_out")}
+    labels = {path: row["label"] for path, row in shown.items() if row["label_source"] == "caption"}
+    assert labels == {f"{n}.jpg": said[f"{n}.jpg"]["caption"] for n in (0, 2, 3)}
+    assert "1 photo replaced since captioned: without a caption here" in made.stderr
+    found = caption("search", "landscape-format", "--all", "--paths0", *flags, cwd=tmp_path)
+    assert [Path(path).name for path in found.stdout.split("\0")[:-1]] == [
+        "0.jpg",
+        "2.jpg",
+        "3.jpg",
+    ]
+    assert "1 photo replaced since captioned left out: " in found.stderr
+    named = caption("search", "status:success", "--all", "--json", *flags, cwd=tmp_path)
+    told = {hit["rel_path"]: hit["caption"] for hit in json.loads(named.stdout)}
+    assert told["1.jpg"] is None
+    assert told["2.jpg"] == said["2.jpg"]["caption"]
+    typed = found.stderr.partition("left out: ")[2].partition(" captions what")[0]
+    assert caption(*shlex.split(typed)[2:], cwd=tmp_path).returncode == 0
+    again = caption("search", "landscape-format", "--all", *flags, cwd=tmp_path)
+    assert len(again.stdout.splitlines()) == 4
+    assert "replaced" not in again.stderr
 
 
 def test_captions_of_another_library_are_not_shown_on_these_photos(tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,13 +71,15 @@ class Hit:
 class Hits:
     """What a search found; `folded` look like others, `more` were beyond the limit.
 
-    `gone` are not there any more: left out if any is there, else they are the photos.
+    `gone` are not there any more: left out if any is there, else they are the photos. `replaced`
+    have the words in a caption of another picture, which lay under their name before.
     """
 
     photos: Sequence[Hit] = ()
     folded: int = 0
     more: int = 0
     gone: int = 0
+    replaced: int = 0
 
 
 _NEAREST = 1000
@@ -95,6 +97,17 @@ class _Row(NamedTuple):
     content: bytes | None = None
     taken_at: str | None = None
     hash: int | None = None
+    captioned: bytes | None = None
+    """The content of which the caption is."""
+
+
+_ROWS = (
+    "SELECT located.rel_path, located.content, capture_times.taken_at, perceptual_hash, "
+    "captions.content FROM located "
+    "LEFT JOIN photos ON photos.content = located.content "
+    "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path "
+    "LEFT JOIN captions ON captions.rel_path = located.rel_path"
+)
 
 
 class Search:
@@ -130,10 +143,11 @@ class Search:
             paths.sort(key=lambda path: self._row(path).taken_at or "", reverse=True)
         if len(paths) > _MANY and (limit is None or limit > _MANY):
             self._read_all_rows()
-        kept, folded, more, gone = self._unfolded(paths, limit, self._lookups.is_there, fold=fold)
-        if gone and not kept:  # all were deleted, or it is another library's folder
-            kept, folded, more, _ = self._unfolded(paths, limit, None, fold=fold)
-        return Hits([self._hit(path, scores[path]) for path in kept], folded, more, gone)
+        kept, found = self._unfolded(paths, limit, self._lookups.is_there, fold=fold)
+        if found.gone and not kept:  # all were deleted, or it is another library's folder
+            kept, without = self._unfolded(paths, limit, None, fold=fold)
+            found = replace(without, gone=found.gone)
+        return replace(found, photos=[self._hit(path, scores[path]) for path in kept])
 
     def rel_paths(self) -> Iterator[str]:
         """The paths of all photos for which everything holds."""
@@ -236,25 +250,39 @@ class Search:
         is_there: Callable[[str], bool] | None,
         *,
         fold: bool,
-    ) -> tuple[list[bytes], int, int, int]:
-        """The first of `paths` that do not look alike and are there.
-
-        And how many looked alike, how many were left, and how many are gone.
-        """
+    ) -> tuple[list[bytes], Hits]:
+        """The first of `paths` that do not look alike and are there, and how many are not shown."""
         kept: list[bytes] = []
-        gone = 0
+        gone = replaced = 0
         looks = Looks(self._structure)
         for place, path in enumerate(paths):
             if len(kept) == limit:
                 more = sum(path not in self._endless for path in paths[place:])
-                return kept, place - len(kept) - gone, more, gone
+                folded = place - len(kept) - gone - replaced
+                return kept, Hits((), folded, more, gone, replaced)
             if is_there and not is_there(from_key(path)):
                 gone += 1
-                continue
-            row = self._row(path) if fold else None
-            if row is None or not looks.known(row.content, row.hash):
-                kept.append(path)
-        return kept, len(paths) - len(kept) - gone, 0, gone
+            elif self._is_found_by_caption(path) and self._is_of_another(path):
+                replaced += 1
+            else:
+                row = self._row(path) if fold else None
+                if row is None or not looks.known(row.content, row.hash):
+                    kept.append(path)
+        return kept, Hits((), len(paths) - len(kept) - gone - replaced, 0, gone, replaced)
+
+    def _is_found_by_caption(self, path: bytes) -> bool:
+        return any(path in self._term(term).captions for term in self._terms)
+
+    def _is_of_another(self, path: bytes) -> bool:
+        """Whether the caption is of another picture than the one that lies there now.
+
+        One that only got other metadata (a rating) looks as it did.
+        """
+        row = self._row(path)
+        if row.content is None or row.captioned is None or row.content == row.captioned:
+            return False
+        now, then = self._structure(row.content), self._structure(row.captioned)
+        return now is not None and then is not None and not now.resembles(then)
 
     def _structure(self, content: bytes) -> Structure | None:
         row = self._connection.execute(
@@ -269,25 +297,17 @@ class Search:
 
     def _read_all_rows(self) -> None:
         find_times(self._connection)
-        rows = self._connection.look_through(
-            "SELECT located.rel_path, located.content, "
-            "capture_times.taken_at, perceptual_hash FROM located "
-            "LEFT JOIN photos ON photos.content = located.content "
-            "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path"
-        )
+        rows = self._connection.look_through(_ROWS)
         self._rows = {path: _Row(*rest) for path, *rest in rows}
 
     def _row(self, path: bytes) -> _Row:
         if path not in self._rows:
             find_times(self._connection, path)
             row = self._connection.execute(
-                "SELECT located.content, capture_times.taken_at, perceptual_hash FROM located "
-                "LEFT JOIN photos ON photos.content = located.content "
-                "LEFT JOIN capture_times ON capture_times.rel_path = located.rel_path "
-                "WHERE located.rel_path = ?",
-                (path,),
+                f"{_ROWS} WHERE located.rel_path = ?", (path,)
             ).fetchone()
-            self._rows[path] = _Row(*(row or ()))  # on a server another process may forget it
+            # On a server another process may forget it.
+            self._rows[path] = _Row(*(row or (path,))[1:])
         return self._rows[path]
 
     def _hit(self, path: bytes, score: float) -> Hit:
@@ -300,7 +320,7 @@ class Search:
             why="; ".join(self._why(path)),
             all_words=all(path in self._term(term) for term in self._terms),
             captured_at=self._captured_at(path, row.taken_at),
-            caption=said.caption if said else "",
+            caption=said.caption if said and not self._is_of_another(path) else "",
         )
 
     def _captured_at(self, path: bytes, taken_at: str | None) -> datetime | date | None:

@@ -171,6 +171,7 @@ def _report(flags: ReportFlags, inputs: _Inputs, library: Library) -> int:
     try:
         if code := _examine(inputs, chosen, library, flags.settings().captions_jsonl):
             return code
+        inputs = _without_others_captions(flags, inputs, library)
         with told("reading what is known of the photos") as step:
             files, built = _made(flags, inputs, chosen, library, step)
     finally:
@@ -178,6 +179,18 @@ def _report(flags: ReportFlags, inputs: _Inputs, library: Library) -> int:
             chosen.embedder.close()
     _tell(flags, built, files)
     return ExitCode.DONE
+
+
+def _without_others_captions(flags: ReportFlags, inputs: _Inputs, library: Library) -> _Inputs:
+    """Photos that another picture took the name of are shown without its caption, aloud."""
+    from picture_captioner.cli.commands.report_inputs import of_their_own
+
+    photos, replaced = of_their_own(inputs.photos, inputs.walked, library)
+    if not replaced:
+        return inputs
+    how = suggested(flags, "run", "--stale=content")
+    note = f"{count(replaced)} replaced since captioned: without a caption here, until {how}"
+    return inputs._replace(photos=photos, notes=[*inputs.notes, note])
 
 
 def _made(

@@ -14,6 +14,7 @@ from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.terminal import say
 from picture_captioner.errors import ModelMissingError, Status, UsageError, count
+from picture_captioner.image_loader.images import structure_of
 from picture_captioner.journal.fold import Fold
 from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.journal.record import Entry, Record, is_count
@@ -126,6 +127,32 @@ def _from_record(record: Record, walked: ReportPhoto | None) -> ReportPhoto:
 def record_error(record: Record) -> str | None:
     """Why a record has no caption: the code and the message."""
     return None if record.error is None else f"{record.error.code}: {record.error.message}"
+
+
+def of_their_own(
+    photos: Sequence[ReportPhoto], walked: Iterable[Photo], library: Library
+) -> tuple[list[ReportPhoto], int]:
+    """The photos without captions of what lay under their names before; how many had one.
+
+    What only got other metadata since (a rating) looks as it did, and keeps its caption.
+    """
+    files = {photo.rel_path: photo for photo in walked}
+    own = [
+        ReportPhoto(rel_path=photo.rel_path, size=photo.size, present=True)
+        if photo.caption and _is_another(photo, files.get(photo.rel_path), library)
+        else photo
+        for photo in photos
+    ]
+    return own, sum(mine is not photo for mine, photo in zip(own, photos, strict=True))
+
+
+def _is_another(photo: ReportPhoto, file: Photo | None, library: Library) -> bool:
+    facts = file and library.facts.of_file(file.rel_path, file.size, file.mtime_ns)
+    if not facts or photo.content_sha256 in (None, facts.content_sha256):
+        return False
+    seen = [library.thumbnail(c) for c in (photo.content_sha256 or "", facts.content_sha256)]
+    shown = [structure_of(thumbnail) for thumbnail in seen if thumbnail is not None]
+    return len(shown) == 2 and not shown[0].resembles(shown[1])
 
 
 def with_facts(

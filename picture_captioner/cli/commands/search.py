@@ -325,6 +325,11 @@ def _tell(found: Hits, selection: Selection, flags: SearchFlags, settings: Setti
         say("No caption has all of these words; these have some of them")
     if found.gone and folder:
         _tell_gone(found, flags, folder)
+    if found.replaced:
+        say(
+            f"{count(found.replaced, 'photo')} replaced since captioned left out: "
+            f"{suggested(flags, 'run', '--stale=content')} captions what lies there now"
+        )
     if found.folded:
         say(f"{count(found.folded, 'near-duplicate')} of these left out; --all shows them")
     if found.more and flags.limit is None:
