@@ -79,6 +79,11 @@ class Status(enum.StrEnum):
 
     __hash__ = str.__hash__  # Enum's own is Python: half a second for a million records
 
+    @property
+    def was_answered(self) -> bool:
+        """Whether a model has worked for it; what a service refuses is not billed."""
+        return self is Status.SUCCESS or self is Status.ERROR_MODEL
+
 
 class CaptionerError(Exception):
     """Base of every error that the program raises on purpose."""

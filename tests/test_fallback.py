@@ -104,9 +104,8 @@ def test_an_answer_that_was_asked_for_again_keeps_what_is_not_known_of_its_cost(
     empty = without_usage("")
     with Server("first", lambda number: empty if number % 2 else None) as server:
         address = f"--base-url={server.base_url}"
-        done = caption("run", "--photos-dir=photos", "--backend=compatible", address,
-                       "--model=first", "--max-workers=1", prices(tmp_path),
-                       cwd=tmp_path)  # fmt: skip
+        flags = ("--backend=compatible", address, "--model=first", "--max-workers=1")
+        done = caption("run", "--photos-dir=photos", *flags, prices(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for record in records(tmp_path / "captions.jsonl"):
         assert (record["requests"], record["unpriced_requests"]) == (2, 1)

@@ -24,16 +24,13 @@ from picture_captioner.journal.lines import (
 )
 from picture_captioner.journal.record import Entry, Record, parse_entries, parse_entry
 
-ANSWERED = frozenset({Status.SUCCESS, Status.ERROR_MODEL})
-"""A model has worked for these; what a service refuses is not billed."""
-
 
 def requests_without_price(entry: Entry) -> int:
     """Requests whose cost nobody knows: all or none, but of a line that compacting made of more."""
     requests = max(entry.requests or 0, 0)
     if entry.unpriced_requests is not None:
         return min(max(entry.unpriced_requests, 0), requests)
-    return requests if entry.cost_usd is None and entry.status in ANSWERED else 0
+    return requests if entry.cost_usd is None and entry.status.was_answered else 0
 
 
 @dataclass

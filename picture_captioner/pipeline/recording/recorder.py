@@ -23,7 +23,6 @@ from picture_captioner.errors import (
 from picture_captioner.foreign_text import all_without_secrets, clean
 from picture_captioner.image_loader.images import LoadedImage
 from picture_captioner.journal.fold import is_real
-from picture_captioner.journal.reading import ANSWERED
 from picture_captioner.journal.record import Entry, Record, RecordError, utc_now, utc_text
 from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.circuit_breaker import UNKNOWN, Withheld
@@ -61,7 +60,7 @@ def success_record(
 
 def _spent(usage: Usage, status: Status) -> Usage:
     """The usage for a record; that all or none of its requests have a price needs no words."""
-    all_of_them = "cost_usd" not in usage and status in ANSWERED
+    all_of_them = "cost_usd" not in usage and status.was_answered
     if usage.get("unpriced_requests", 0) == (usage.get("requests", 0) if all_of_them else 0):
         usage.pop("unpriced_requests", None)
     return usage
