@@ -65,6 +65,14 @@ _TURN = re.compile(
     r"(?:<\|im_start\|>|<\|start\|>|<start_of_turn>|<\|start_header_id\|>)\s{0,9}"
     r"(?:assistant|model)\b(?:<\|end_header_id\|>)?"
 )
+_PROMPTED = re.compile(
+    r"\A.*\[/INST\](?=.*\w)"
+    r"|\A\s{0,9}(?:<\|im_start\|>|<\|start\|>|<start_of_turn>|<\|start_header_id\|>)\s{0,9}"
+    r"(?:system|user)\b.*(?:<\|im_start\|>|<\|start\|>|<start_of_turn>|<\|start_header_id\|>)\s{0,9}"
+    r"(?:assistant|model)\b(?:<\|end_header_id\|>)?(?=.*\w)",
+    re.DOTALL,
+)
+"""The question, where the server gives back all that the model was shown."""
 _END = re.compile(
     r"<\|(?:im_end|endoftext|end_of_text|eot_id|end|return|eom_id|im_start|start)\|>"
     r"|<(?:end_of_turn|start_of_turn|eos)>|</s>|<\uff5cend\u2581of\u2581sentence\uff5c>"
@@ -85,7 +93,7 @@ def without_reasoning(text: str) -> str:
     text = _behind_what_is_thought_aloud(_outside_of_thoughts(text))
     if box := _BOX.search(text):
         text = box[1] or text
-    text = _TURN.sub("", text).lstrip()
+    text = _TURN.sub("", _PROMPTED.sub("", text, count=1)).lstrip()
     for end in _END.finditer(text):
         if text[: end.start()].strip():
             text = text[: end.start()]

@@ -173,9 +173,14 @@ class Collecting:
         if not isinstance(answer, Caption):
             return answer
         longest = self._service.backend.settings.max_tokens
+        asked = self._job.facts.get("prompt")
         try:
             return judge_answer(
-                answer, self._asked, max_tokens=longest, image=photo.blank, prompt=None
+                answer,
+                self._asked,
+                max_tokens=longest,
+                image=photo.blank,
+                prompt=asked if isinstance(asked, str) else None,
             )
         except PhotoError as error:
             return error

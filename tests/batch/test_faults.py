@@ -187,6 +187,21 @@ def test_answers_that_do_not_say_what_they_took_are_not_called_free(desk):
     assert desk.jobs()[0]["cost_usd"] is None
 
 
+def test_the_answers_of_a_job_are_judged_by_its_own_question(desk):
+    """Tags are no caption where sentences were asked for; where tags were, they are."""
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.server.answer = lambda outcome, body: f"#dog #{desk.server.picture_of(body)[:8]}"
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect", "--repair=batch") == 0, desk.said
+    assert {record["error"]["code"] for record in desk.of_jobs()} == {"broken"}
+
+
+def test_a_job_may_be_asked_for_tags(desk):
+    desk.server.answer = lambda outcome, body: f"#dog #{desk.server.picture_of(body)[:8]}"
+    assert desk.run("run", "--batch", "--poll=0.1", "--prompt=Three tags, please") == 0, desk.said
+    assert {record["status"] for record in desk.records()} == {"success"}
+
+
 def test_a_job_that_was_stopped_on_purpose_is_no_fault(desk):
     desk.server.outcome = lambda number, picture: "ok" if number < 4 else "expired"
     assert desk.run("batch", "submit") == 0, desk.said

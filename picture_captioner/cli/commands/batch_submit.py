@@ -195,6 +195,7 @@ def _terms(task: Task, chosen: ChosenBackend) -> JobTerms:
         "backend": chosen.identity.backend,
         "model": chosen.identity.model,
         "prompt_sha256": chosen.identity.prompt_sha256,
+        "prompt": settings.prompt,
         "fields": list(settings.fields),
         "max_tags": settings.max_tags,
         "vocabulary": list(settings.vocabulary),

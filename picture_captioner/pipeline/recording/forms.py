@@ -1,4 +1,4 @@
-"""Tells what is no caption by its form: a page, data, code, an address, a label without a caption.
+"""Tells what is no caption by its form: a page, data, code, an address, a word, a label alone.
 
 What has no form of its own, such as "Service Unavailable", is told by its words (`refusals.py`). A
 caption of a screen that shows such a thing is a sentence, and none of these.
@@ -24,7 +24,7 @@ _FORMS = {
     "a web page": r"<(?:!doctype|html|head|\?xml)\b.*",
     "markup": r"(?:</?[a-z][\w:.-]*(?: [^<>]*)?/?>[\W\d]*)+"
     r"|<([a-z][\w:.-]*)(?: [^<>]*)?>.*</\1>"
-    r"|<(?:tool_call|tool_use|function_calls?|invoke)\b.*",
+    r"|<(?:tool_call|tool_use|function_calls?|invoke|function=)\b.*",
     "data": r"[\[{(] ?[\"'{\[].*[\]})]|\{ ?[\"'\w]+ ?:.*|\[ ?\{.*|(?:data|event): ?[\[{].*"
     r"|``` ?\w* ?[\[{<].*",
     "an error": r"(?:error: ?)?(?:Traceback \(most recent|Exception in thread"
@@ -36,11 +36,27 @@ _FORMS = {
     "an address": r"!?\[[^\]]*\]\([^)\s]*\)|(?:https?|file|ftp|s3)://\S+|www\.\S+|data:\S+"
     r"|[\w./\\()-]{1,99}\.(?:jpe?g|png|gif|webp|hei[cf]|tiff?|bmp|dng|cr[23]|nef|arw|avif|jxl)",
     "a name or key": r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+/_=-]{32,}",
-    "tags": r"(?:[#＃][\w-]+[ ,;]*)+",
-    "a number": r"[\W_]*\d[\W\d_]*",
+    "tags": r"(?:[#＃][\w-]+[ ,;]*)+|(?:[Hh]ash)?(?:[Tt]ags|[Kk]eywords) ?: ?[^.!?]*",
+    "a number": r"[\W_]*\d[\W\d_]*"
+    r"|(?:confidence|certainty|score|rating|probability|similarity|word count|length|time|tokens?)"
+    r"(?: score| level)? ?[:=] ?[\W\d_]*\d[\W\d_]*(?:s|ms|words?|tokens?)?[\W]*",
+    "a placeholder": r"[\[{<(]{1,2} ?(?:(?:insert|add|write|put|your|an?|the|image|photo|picture"
+    r"|short|brief|one-sentence) ){0,4}(?:caption|description|alt text|text|title|image|photo"
+    r"|picture|subject|placeholder)(?:(?: goes)? here| of the (?:image|photo|picture))?[ .]*"
+    r"[\]})>]{1,2}"
+    r"|(?:\[(?:PAD|UNK|MASK|CLS|SEP|EOS|BOS|IMG)\]|<0x[0-9A-F]{2}>|<unk> ?)+|lorem ipsum\b.*",
+    "a word and no more": r"\W*(?:yes|no|true|false|sure|certainly|done|understood|string|safe"
+    r"|unsafe(?: s\d+)?|[a-z])\W*",
 }
 _BY_FORM = {name: re.compile(form, re.DOTALL) for name, form in _FORMS.items()}
-_ANY_CASE = {"a web page", "markup", "an address"}
+_ANY_CASE = {
+    "a web page",
+    "markup",
+    "an address",
+    "a number",
+    "a placeholder",
+    "a word and no more",
+}
 _BY_FORM |= {name: re.compile(_FORMS[name], re.DOTALL | re.IGNORECASE) for name in _ANY_CASE}
 
 _NOTHING_MORE = re.compile(
@@ -70,12 +86,12 @@ def form_of(text: str) -> str | None:
 
 
 def may_be_wanted(form: str, text: str) -> bool:
-    """Whether a person's own question may have asked for this: a number, tags, or an object.
+    """Whether a person's own question may have asked for this: a number, a word, tags, an object.
 
     An object is none that holds an error, or nothing.
     """
     if form != "data":
-        return form in {"tags", "a number"}
+        return form in {"tags", "a number", "a word and no more"}
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

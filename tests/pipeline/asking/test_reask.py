@@ -202,10 +202,10 @@ def test_a_stop_leaves_the_first_verdict():
 
 def test_only_the_photos_of_a_batch_that_failed_are_asked_about_again():
     bench = Bench("B2.")
-    answers = [Caption("A."), failed("empty"), Caption("C.")]
+    answers = [Caption("A cat."), failed("empty"), Caption("A cow.")]
     bench.backend.caption_batch = lambda images, hints: answers
     answered = bench.service.ask([PHOTO] * 3, [("a",), ("b",), ("c",)])
-    assert [a.answer.text for a in answered] == ["A.", "B2.", "C."]
+    assert [a.answer.text for a in answered] == ["A cat.", "B2.", "A cow."]
     assert bench.backend.hints == [("b",)]
 
 

@@ -79,7 +79,10 @@ def test_what_the_journal_cannot_hold_is_a_verdict_on_one_photo(nonsense):
 
 def test_what_is_far_longer_than_asked_for_is_no_caption():
     words = " ".join(f"word{n}" for n in range(2_000))
-    for answer in (Caption(words, input_tokens=9), Caption("A.", {"title": words}, input_tokens=9)):
+    for answer in (
+        Caption(words, input_tokens=9),
+        Caption("Sea", {"title": words}, input_tokens=9),
+    ):
         with pytest.raises(ModelError) as verdict:
             judge_answer(answer, max_tokens=256)
         assert (verdict.value.code, verdict.value.usage) == ("too_long", {"input_tokens": 9})

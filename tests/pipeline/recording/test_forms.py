@@ -58,6 +58,22 @@ def code_of(answer, **how):
         "#dog #meadow #nature",
         "7",
         "0.87",
+        "Confidence: 0.93",
+        "Score: 8/10",
+        "[Insert caption here]",
+        "[Your caption here]",
+        "[image description]",
+        "{caption}",
+        "<caption>",
+        "[PAD][PAD]",
+        "<0x0A>",
+        "Lorem ipsum dolor sit amet, consectetur adipiscing elit.",
+        "Yes.",
+        "True",
+        "unsafe S4",
+        "B",
+        "Tags: dog, beach",
+        '<function=caption>{"text": "A dog"}</function>',
         "Service Unavailable",
         "503 Service Unavailable",
         "CUDA out of memory. Tried to allocate 20.00 MiB",
@@ -99,7 +115,10 @@ def test_the_question_given_back_is_no_caption():
     assert code_of("Red, blue and green.", prompt=QUESTION) is None
 
 
-@pytest.mark.parametrize("answer", ["7", "#dog #meadow", '{"colours": ["red", "blue"]}', "[1, 2]"])
+@pytest.mark.parametrize(
+    "answer",
+    ["7", "Yes.", "B", "Score: 8/10", "#dog #meadow", '{"colours": ["red", "blue"]}', "[1, 2]"],
+)
 def test_what_only_a_persons_own_question_may_have_asked_for(answer):
     assert code_of(answer) == "broken"
     assert code_of(answer, prompt=QUESTION) is None

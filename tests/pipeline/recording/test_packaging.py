@@ -4,8 +4,10 @@ import time
 
 import pytest
 
+from picture_captioner.backends.base import DEFAULT_PROMPT
 from picture_captioner.errors import ModelError
-from picture_captioner.pipeline.recording.answers import fault_in, is_broken, judge_answer, unpacked
+from picture_captioner.pipeline.recording.answers import fault_in, is_broken, judge_answer
+from picture_captioner.pipeline.recording.packaging import unpacked
 
 DOG = "A dog runs on a beach."
 
@@ -69,6 +71,99 @@ def test_packaging_comes_off(answer):
     assert judge_answer(answer).text == DOG
 
 
+QUESTION_AND_ALL = (
+    f"system\nYou are a helpful assistant.\nuser\n{DEFAULT_PROMPT}\nassistant\n{DOG}",
+    f"<|im_start|>user\n{DEFAULT_PROMPT}<|im_end|>\n<|im_start|>assistant\n{DOG}<|im_end|>",
+    f"[INST] <image>\n{DEFAULT_PROMPT} [/INST] {DOG}</s>",
+    f"USER: <image>\n{DEFAULT_PROMPT} ASSISTANT: {DOG}",
+    f"{DEFAULT_PROMPT} {DOG}",
+    f"{DEFAULT_PROMPT}\n\n{DOG}",
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *QUESTION_AND_ALL,
+        f"assistant\n\n{DOG}",
+        f"Assistant: {DOG}",
+        f"### Response: {DOG}",
+        f"Output: {DOG}",
+        f"Alt-text: {DOG}",
+        f'"caption": "{DOG}"',
+        f'caption = "{DOG}"',
+        f"{DOG}\n\nUser: And now?",
+        f"{DOG} Confidence: 0.93",
+        f"{DOG} (Confidence: 93%)",
+        f"{DOG} (6 words)",
+        f"\\boxed{{{DOG}}}",
+        f"The final answer is: $\\boxed{{\\text{{{DOG}}}}}$",
+        f"[{DOG}]",
+        f"[CAPTION: {DOG}]",
+        f"\u2018{DOG}\u2019",
+        f'"{DOG}',
+        f'{DOG}"',
+        f"&quot;{DOG}&quot;",
+        f"*{DOG}*",
+        f"{DOG}<br>",
+        f"<caption>{DOG}",
+        f"{DOG}</caption>",
+        f"<image>{DOG}",
+        f"<response><caption>{DOG}</caption></response>",
+        f"{DOG}[1]",
+        "A <ref>dog</ref><box>(12,34),(56,78)</box> runs on a beach.",
+        "\u2581A\u2581dog\u2581runs\u2581on\u2581a\u2581beach.",
+        "A\u0120dog\u0120runs\u0120on\u0120a\u0120beach.".replace("A\u0120", "A "),
+        f"Sure! {DOG}",
+    ],
+)
+def test_what_a_template_or_a_server_puts_around_comes_off_whatever_was_asked(answer):
+    assert judge_answer(answer).text == DOG
+
+
+@pytest.mark.parametrize(
+    ("answer", "caption"),
+    [
+        ("A dog &amp; a cat on a beach.", "A dog & a cat on a beach."),
+        ("A dog\\u2019s day &#39;out&#39;.", "A dog\u2019s day 'out'."),
+        ("<p>A dog runs.</p><p>The sea is calm.</p>", "A dog runs. The sea is calm."),
+    ],
+)
+def test_signs_that_were_written_in_another_way_are_read(answer, caption):
+    assert judge_answer(answer).text == caption
+
+
+ASKED_FOR = "Give me two captions with tags for this photo."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"1. {DOG} 2. A brown dog by the sea.",
+        f"Option 1: {DOG} Option 2: A brown dog by the sea.",
+        f'"{DOG}" or "A brown dog by the sea."',
+        f"{DOG} Tags: dog, beach",
+        f"{DOG} **Alt text:** a dog",
+        f"Title: Beach day Caption: {DOG}",
+        f"{DOG} {DOG}",
+        f"- {DOG}",
+        f"> {DOG}",
+        f"1. {DOG}",
+    ],
+)
+def test_of_several_captions_the_first_is_taken_unless_a_person_asked_for_more(answer):
+    assert judge_answer(answer).text == DOG
+    assert judge_answer(answer, prompt=ASKED_FOR).text not in {DOG, None}
+
+
+@pytest.mark.parametrize("answer", ["A dog runs on a beach, ", "A dog runs on the", "A dog and"])
+def test_a_caption_that_stops_in_mid_sentence_is_asked_for_again(answer):
+    with pytest.raises(ModelError) as verdict:
+        judge_answer(answer)
+    assert verdict.value.code == "truncated"
+    assert judge_answer(answer, prompt=ASKED_FOR).text == answer.strip()
+
+
 @pytest.mark.parametrize(
     "caption",
     [
@@ -83,6 +178,11 @@ def test_packaging_comes_off(answer):
         "<caption> is written on a whiteboard beside HTML code.",
         "The USER: a book on a table.",
         "\U0001f436\U0001f3d6",
+        "1. FC Köln fans in red and white fill a stand.",
+        'A laptop of 15"',
+        "Sundays are for pancakes. #breakfast #family",
+        "A model of a ship: USER is painted on its hull.",
+        "A sign says that seven words (7 words) are enough here.",
     ],
 )
 def test_what_belongs_to_a_caption_stays(caption):
@@ -95,6 +195,8 @@ def test_what_belongs_to_a_caption_stays(caption):
         "!" * 256,
         "! ! ! ! ! !",
         "...",
+        "…",
+        "“—”",
         "the " * 60,
         "A dog dog dog dog dog dog dog dog dog",
         "A man in a hat. " * 9,
