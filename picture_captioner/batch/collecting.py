@@ -24,7 +24,6 @@ from picture_captioner.batch.service import (
     ResultsCutError,
 )
 from picture_captioner.errors import CaptionerError, PhotoError, RefusedInWordsError, count
-from picture_captioner.image_loader.images import LoadedImage
 from picture_captioner.journal.reading import read_job
 from picture_captioner.journal.record import Record
 from picture_captioner.journal.writing import Journal
@@ -32,6 +31,7 @@ from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.reask import invented_in
 from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.recording.recorder import (
+    SeenBytes,
     copied_record,
     failure_record,
     success_record,
@@ -199,11 +199,11 @@ class Collecting:
         if names := invented_in(answer, photo.told, None):  # a job is not asked again
             answer = replace(answer, fields={**answer.fields, "suspect": names})
         record = success_record(
-            _photo(photo), _loaded(photo), answer, self._identity(photo), latency_ms=0
+            _photo(photo), _seen(photo), answer, self._identity(photo), latency_ms=None
         )
         record = self._of_the_job(record)
         copies = [
-            copied_record(copy, replace(_loaded(photo), mtime_ns=copy.mtime_ns), record)
+            copied_record(copy, _seen(photo)._replace(mtime_ns=copy.mtime_ns), record)
             for copy in self._copies.get(photo.n, ())
         ]
         return [record, *copies]
@@ -214,11 +214,11 @@ class Collecting:
             self._declined_in_words.add(photo.rel_path)
         identity = self._identity(photo)
         return self._of_the_job(
-            failure_record(_photo(photo), _loaded(photo), error, identity, latency_ms=0)
+            failure_record(_photo(photo), _seen(photo), error, identity, latency_ms=None)
         )
 
     def _of_the_job(self, record: Record) -> Record:
-        return replace(record, batch=True, batch_job=self._job.id, latency_ms=None)
+        return replace(record, batch=True, batch_job=self._job.id)
 
     def _identity(self, photo: AskedPhoto) -> Identity:
         facts = self._job.facts
@@ -307,14 +307,5 @@ def _photo(photo: AskedPhoto) -> Photo:
     return Photo(photo.rel_path, photo.size, photo.mtime_ns)
 
 
-def _loaded(photo: AskedPhoto) -> LoadedImage:
-    return LoadedImage(
-        image=None,
-        content_sha256=photo.content_sha256,
-        size=photo.size,
-        mtime_ns=photo.mtime_ns,
-        width=0,
-        height=0,
-        format="",
-        truncated=photo.truncated,
-    )
+def _seen(photo: AskedPhoto) -> SeenBytes:
+    return SeenBytes(photo.content_sha256, photo.size, photo.mtime_ns, photo.truncated)

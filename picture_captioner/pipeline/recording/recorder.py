@@ -33,8 +33,21 @@ from picture_captioner.pipeline.selecting.walk import Photo
 from picture_captioner.pipeline.work_queue import Item, WorkQueue
 
 
+class SeenBytes(NamedTuple):
+    """A file's bytes as somebody saw them who has no picture of them."""
+
+    content_sha256: str
+    size: int
+    mtime_ns: int
+    truncated: bool = False
+
+
 def success_record(
-    photo: Photo, loaded: LoadedImage, caption: Caption, identity: Identity, latency_ms: int
+    photo: Photo,
+    loaded: LoadedImage | SeenBytes,
+    caption: Caption,
+    identity: Identity,
+    latency_ms: int | None,
 ) -> Record:
     """The record of a captioned photo."""
     record = Record(
@@ -99,10 +112,10 @@ def _cleaned(record: Record) -> Record:
 
 def failure_record(
     photo: Photo,
-    loaded: LoadedImage,
+    loaded: LoadedImage | SeenBytes,
     error: PhotoError | TransientError,
     identity: Identity,
-    latency_ms: int,
+    latency_ms: int | None,
     spent: Usage | None = None,
 ) -> Record:
     """The record of a photo for which the backend gave no caption.
@@ -147,14 +160,6 @@ def corrupt_record(photo: Photo, error: CorruptImageError) -> Record:
 
 SAME_BYTES, SAME_SHOT = "same_bytes", "same_shot"
 """Why a caption was copied: the files are one, or a RAW and the JPEG that was taken with it."""
-
-
-class SeenBytes(NamedTuple):
-    """A file's bytes as somebody saw them who did not decode them."""
-
-    content_sha256: str
-    size: int
-    mtime_ns: int
 
 
 def copied_record(
