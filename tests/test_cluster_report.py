@@ -103,6 +103,11 @@ def test_a_renamed_folder_is_shown_once_with_its_captions(tmp_path):
     assert [row["path"] for row in found] == ["new/a.jpg", "new/b.jpg"]
     assert all("landscape-format picture" in row["label"] for row in found)
     assert "2 photos moved since captioned" in made.stderr
+    assert caption("run", *flags, cwd=tmp_path).returncode == 0
+    draw(tmp_path / "photos" / "new" / "b.jpg", seed=3)
+    made = report(*flags, "--out=seen", "--embedder=pixels", cwd=tmp_path)
+    gone = "2 photos of the journal not there any more: left out "
+    assert gone + "(of 2 the same content lies under another path)" in made.stderr
 
 
 def test_photos_that_took_each_others_names_are_shown_with_their_own_captions(tmp_path):

@@ -125,7 +125,11 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         anew = [path for path in moved if path in index.entries]
         gone = {path for path in index.entries if wanted.takes_file(path)} - found
         if gone := gone - {entry.rel_path for entry in moved.values()}:
-            notes.append(f"{count(len(gone))} of the journal not there any more: left out")
+            note = f"{count(len(gone))} of the journal not there any more: left out"
+            here = {fold.last.content_sha256 for fold in there if fold.last} - {None}
+            if moves := sum(index.entries[path].content_sha256 in here for path in gone):
+                note += f" (of {moves:,} the same content lies under another path)"
+            notes.append(note)
         if others := len(moved) - len(anew):
             notes.append(f"{count(others)} moved since captioned; the next run records it, free")
         if anew:
