@@ -169,6 +169,23 @@ def test_an_empty_photos_directory_is_66(tmp_path):
     assert "is a photo that can be read" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("\n", "--files-from list names no file"),
+        ("gone.jpg\n", "nothing that --files-from list names is there: name photos relative to "),
+    ],
+)
+def test_a_list_of_nothing_is_not_a_disk_that_is_not_mounted(photos, tmp_path, listed, said):
+    (tmp_path / "list").write_text(listed)
+    done = caption(
+        "run", "--backend=mock", "--files-from=list", "--photos-dir=photos", cwd=tmp_path
+    )
+    assert done.returncode == 66
+    assert said in done.stderr
+    assert "mounted" not in done.stderr
+
+
 def test_settings_come_from_config_env(photos, tmp_path):
     (tmp_path / "config.env").write_text(
         f"PHOTOS_DIR={photos}\nBACKEND=mock\nCAPTIONS_JSONL=mine.jsonl\nOPENAI_KEY=sk-1\n"

@@ -149,7 +149,7 @@ def find_photos(
         _tell_what_was_left_out(found)
     _tell_what_cannot_be_had(found)
     if not found.photos:
-        raise NoPhotosError(_nothing_found(found, photos_dir / flags.below))
+        raise NoPhotosError(_nothing_found(found, photos_dir / flags.below, flags.files_from))
     photos = found.photos
     if flags.shard is not None:
         index, shards = parse_shard(flags.shard)
@@ -262,7 +262,7 @@ def _such_as(sample: Sample) -> str:
     return f" ({', '.join(sample.examples[:2])}{', ...' if sample.count > 2 else ''})"
 
 
-def _nothing_found(found: WalkResult, photos_dir: Path) -> str:
+def _nothing_found(found: WalkResult, photos_dir: Path, file_list: str | None) -> str:
     if found.excluded.count:
         return f"no photo below {photos_dir} passes --include and --exclude"
     if found.unreadable:
@@ -272,6 +272,14 @@ def _nothing_found(found: WalkResult, photos_dir: Path) -> str:
     if found.in_icloud.count:
         return f"no photo below {photos_dir} is on this disk: they are in iCloud"
     passed_over = (found.other, found.videos, found.raw_without_extra, found.missing)
-    if there := sum(sample.count for sample in passed_over):
+    there = sum(sample.count for sample in passed_over)
+    if file_list is not None and not there:
+        return f"--files-from {file_list} names no file"
+    if file_list is not None and there == found.missing.count:
+        return (
+            f"nothing that --files-from {file_list} names is there: name photos relative to "
+            f"{photos_dir}, to here, or by their whole paths"
+        )
+    if there:
         return f"none of {count(there, 'file')} below {photos_dir} is a photo that can be read"
     return f"no photos found below {photos_dir}: is the disk mounted?"

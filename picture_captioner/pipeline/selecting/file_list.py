@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -32,8 +33,10 @@ def read_file_list(
     """The photos named in a file, on standard input if `source` is `-`, or here; in path order.
 
     One path per line (LF or CRLF), or NUL-separated as soon as there is a NUL; relative to the
-    photos directory or absolute inside it. `..` is resolved by the text, not through links. Hidden
-    files may be listed; suffixes, filters and `follow_links` hold as in `walk_photos`.
+    photos directory, absolute inside it, or, where neither is there, relative to the working
+    directory (`find photos > list`); accents as either system writes them. `..` is resolved by the
+    text, not through links. Hidden files may be listed; suffixes, filters and `follow_links` hold
+    as in `walk_photos`.
 
     Raises:
         UsageError: the list cannot be read, or a path leads out of the photos directory.
@@ -73,13 +76,25 @@ def _listed_paths(source: str | Sequence[Path], photos_dir: Path) -> Iterator[st
     bases = [_with_slash(photos_dir.absolute()), _with_slash(photos_dir.resolve())]
     data = _read_list(source) if isinstance(source, str) else b"\0".join(map(os.fsencode, source))
     for number, line in _lines(data + b"\0" if not isinstance(source, str) else data):
-        rel_path = _inside(os.fsdecode(line), bases)
+        rel_path = _as_it_lies(os.fsdecode(line), photos_dir, bases)
         if rel_path is None:
             raise UsageError(
                 f"--files-from {name}, line {number}: {os.fsdecode(line)!r} is outside of the "
                 f"photos directory {photos_dir}"
             )
         yield rel_path
+
+
+def _as_it_lies(path: str, photos_dir: Path, bases: Sequence[str]) -> str | None:
+    """The listed path relative to the photos directory, as something is called that is there."""
+    meant = [_inside(path, bases), _inside(os.path.abspath(path), bases)]
+    spelled = [
+        unicodedata.normalize(form, one) if form else one
+        for form in ("", "NFC", "NFD")
+        for one in filter(None, meant)
+    ]
+    there = (one for one in spelled if "\0" not in one and os.path.lexists(photos_dir / one))
+    return next(there, next(iter(spelled), None))
 
 
 def _with_slash(directory: Path) -> str:

@@ -50,6 +50,23 @@ def test_absolute_paths_may_go_through_a_link_to_the_photos_directory(listed, tm
     assert paths(result) == ["a.jpg", "b/c.jpg"]
 
 
+def test_a_list_that_find_made_here_is_relative_to_here(listed, tmp_path, monkeypatch):
+    """What lies in the photos directory under that name wins."""
+    monkeypatch.chdir(tmp_path)
+    assert paths(listed(b"photos/a.jpg\n./photos/b/c.jpg\n")) == ["a.jpg", "b/c.jpg"]
+    monkeypatch.chdir(listed.root / "b")
+    assert paths(listed(b"../a.jpg\nc.jpg\n")) == ["a.jpg", "b/c.jpg"]
+    make(listed.root, "c.jpg")
+    assert paths(listed(b"c.jpg\n")) == ["c.jpg"]
+
+
+def test_accents_are_one_however_the_lists_system_writes_them(listed):
+    make(listed.root, "Ile\u0301.jpg", "Caf\u00e9.jpg")
+    found = listed("Il\u00e9.jpg\nCafe\u0301.jpg\n".encode())
+    assert paths(found) == ["Caf\u00e9.jpg", "Ile\u0301.jpg"]
+    assert not found.missing.count
+
+
 @pytest.mark.parametrize("line", ["../photos-2/a.jpg", "..", "b/../../x.jpg", "/etc/a.jpg"])
 def test_a_path_that_leads_out_is_refused_with_its_line(listed, line):
     with pytest.raises(UsageError, match=r"list, line 3: .* outside of the photos directory"):
