@@ -166,6 +166,7 @@ class Service(CaptionBackend):
         delay: float = 0.0
         fail: str = ""           # connection, refused, denied, bug, empty, killed
         fail_first: int = 0      # so many requests fail, then all is well; 0: for ever
+        price: float = 0.001     # of a request; 0: it has none
         fail_red: int = -1       # only photos whose first pixel has this red value
 
     requests = 0
@@ -192,8 +193,10 @@ class Service(CaptionBackend):
                 "denied": AccessDeniedError("the service rejects the key"),
                 "bug": KeyError("oops"),
             }.get(options.fail) or ModelError("nothing", code=options.fail)
+        if not options.price:
+            return Caption(f"Red {red}.", model_version="1.0", requests=1)
         return Caption(f"Red {red}.", model_version="1.0", input_tokens=10, output_tokens=3,
-                       cost_usd=0.001, requests=1)
+                       cost_usd=options.price, requests=1)
 
 class Batches(Service):
     name = "batches"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from picture_captioner.engines.server import Server
-from picture_captioner.errors import CeilingReachedError
-from picture_captioner.pipeline.asking.spending import Budget, Ceilings
+from picture_captioner.errors import CeilingReachedError, Usage
+from picture_captioner.pipeline.asking.spending import Budget, Ceilings, Model
 
 if TYPE_CHECKING:
     from picture_captioner.journal.reading import JournalIndex
@@ -26,8 +27,9 @@ class SharedBudget(Budget):
     """Asked before every request, as `Budget` is; every worker's journal counts. Thread-safe.
 
     Requests are reserved in the database before they are sent, and settled when their record is
-    synced (`syncing.py`). What a killed worker had reserved stays counted, since it may have been
-    billed.
+    synced (`syncing.py`). Answers without a price count as the most that one may cost, which each
+    worker says of its own when it reserves. What a killed worker had reserved stays counted, since
+    it may have been billed.
 
     Args:
         expected_usd: what a request should cost; the mean of what was billed if that is more.
@@ -66,6 +68,11 @@ class SharedBudget(Budget):
                 self.outstanding += self._prepaid
             self._prepaid -= 1
 
+    def answered(self, model: Model, usage: Usage) -> None:
+        """As in `Budget`; a request without a price stays reserved until its record is synced."""
+        if usage.get("cost_usd") is not None:
+            super().answered(model, usage)
+
     def settled(self, requests: int) -> None:
         """So many requests are in records that were synced."""
         with self._prepaying:
@@ -75,24 +82,35 @@ class SharedBudget(Budget):
         """Give back what was reserved and not sent, or sent without a bill."""
         with self._prepaying:
             unsent, self.outstanding = self.outstanding, 0
-        if unsent:
-            self._server.run(
-                lambda connection: connection.execute(
-                    "UPDATE journals SET reserved = greatest(reserved - ?, 0) WHERE name = ?",
-                    [unsent, self._journal],
-                )
+
+        def work(connection: Connection) -> None:
+            with contextlib.suppress(CeilingReachedError):  # a price that is not known either
+                self._tell_unpriced(connection)
+            connection.execute(
+                "UPDATE journals SET reserved = greatest(reserved - ?, 0) WHERE name = ?",
+                [unsent, self._journal],
+            )
+
+        if unsent or self._ceilings.max_cost is not None:
+            self._server.run(work)
+
+    def _tell_unpriced(self, connection: Connection) -> None:
+        """What an answer without a price may cost at most only the worker knows that asked."""
+        if self._ceilings.max_cost is not None:
+            connection.execute(
+                "UPDATE journals SET unpriced_usd = ? WHERE name = ?",
+                [self.unpriced_usd(), self._journal],
             )
 
     def _reserve(self, connection: Connection) -> int:
         connection.execute("SELECT pg_advisory_xact_lock(?)", [_LOCK])
+        self._tell_unpriced(connection)
         row = connection.execute(
             "SELECT coalesce(sum(requests), 0)::bigint, coalesce(sum(reserved), 0)::bigint, "
-            "coalesce(sum(cost_usd), 0), coalesce(sum(reserved * reserved_usd), 0), "
+            "coalesce(sum(cost_usd + unpriced_usd), 0), coalesce(sum(reserved * reserved_usd), 0), "
             "(SELECT count(*) FROM workers WHERE ended_at IS NULL) FROM journals"
         ).fetchone()
         requests, reserved, cost, reserved_usd, workers = row or (0, 0, 0.0, 0.0, 1)
-        if self._ceilings.max_cost is not None:
-            cost += self.unpriced_usd()  # of this worker; the others count theirs
         price = max(self._expected_usd, cost / requests if requests else 0.0)
         room = self._room(requests + reserved, cost, reserved_usd, price)
         granted = max(min(SHARE, room // (2 * max(workers, 1))), 1)

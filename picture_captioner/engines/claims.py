@@ -331,9 +331,9 @@ def health(connection: Connection) -> dict[str, object]:
         "SELECT count(*), extract(epoch FROM max(now() - workers.heartbeat_at))::float8 "
         "FROM claims JOIN workers ON workers.id = claims.worker"
     )
-    requests, dollars, reserved = one(
+    requests, dollars, unpriced, reserved = one(
         "SELECT coalesce(sum(requests), 0)::bigint, coalesce(sum(cost_usd), 0), "
-        "coalesce(sum(reserved), 0)::bigint FROM journals"
+        "coalesce(sum(unpriced_usd), 0), coalesce(sum(reserved), 0)::bigint FROM journals"
     )
     backlog = connection.execute(
         "SELECT stage, count(*) FILTER (WHERE done_at IS NULL AND worker IS NULL), "
@@ -348,5 +348,10 @@ def health(connection: Connection) -> dict[str, object]:
             stage: {"free": free, "met_a_death": met, "done": done}
             for stage, free, met, done in backlog
         },
-        "spent": {"requests": requests, "cost_usd": dollars, "reserved_requests": reserved},
+        "spent": {
+            "requests": requests,
+            "cost_usd": dollars,
+            "unpriced_at_most_usd": unpriced,
+            "reserved_requests": reserved,
+        },
     }

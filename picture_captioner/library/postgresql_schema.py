@@ -352,6 +352,9 @@ CREATE TRIGGER faces_untagged AFTER DELETE ON faces
     FOR EACH ROW EXECUTE FUNCTION faces_untagged();
 """
 
+_UNPRICED = "ALTER TABLE journals ADD unpriced_usd double precision NOT NULL DEFAULT 0"
+"""What a journal's answers without a price may have cost at most, as its worker counts it."""
+
 MIGRATIONS: tuple[str, ...] = (
     _ALL_TABLES,
     _WORKERS,
@@ -359,5 +362,6 @@ MIGRATIONS: tuple[str, ...] = (
     _SEEN_AT,
     _BODIES,
     _TAGS_OF_FACES,
+    _UNPRICED,
 )
 """SQL that leads from version n to version n + 1."""

@@ -158,7 +158,9 @@ def _void(connection: Connection, name: str) -> None:
     connection.execute(f"UPDATE journal_records SET indexed = false WHERE {said}", (name,))  # noqa: S608
     connection.execute("DELETE FROM journal_records WHERE journal = ?", (name,))
     connection.execute(
-        "UPDATE journals SET records = 0, requests = 0, cost_usd = 0 WHERE name = ?", (name,)
+        "UPDATE journals SET records = 0, requests = 0, cost_usd = 0, unpriced_usd = 0 "
+        "WHERE name = ?",
+        (name,),
     )
 
 

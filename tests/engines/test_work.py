@@ -174,6 +174,26 @@ def test_a_ceiling_holds_over_all_workers(club):
     assert "all workers together have cost 0.0" in done.stderr
 
 
+def test_answers_without_a_price_count_for_all_workers(club):
+    library(club.photos, PHOTOS)
+    for i in range(2):  # what one costs is known to each from its first
+        assert club.run(f"w{i}", f"--max-requests={i + 1}").returncode == 3
+    prices = {"service-1": {"input_per_million": 10, "output_per_million": 10}}
+    (club.folder / "prices.json").write_text(json.dumps(prices))
+    ceiling = ("--max-cost=0.04", "--prices-file=prices.json")
+    workers = [club.start(f"w{i}", *ceiling, price=0, delay=0.05) for i in range(2)]
+    assert [worker.wait(60) for worker in workers] == [3, 3], club.said("w0")
+    assert "without a price" in club.said("w0") + club.said("w1")
+    share = 8  # of each is under way, or known when it reserves the next
+    assert 40 - 3 * share < club.requests() <= 40 + 2 * share
+    spent = club.health()["spent"]
+    assert spent["cost_usd"] == pytest.approx(0.002)
+    unpriced = club.requests() - 2
+    assert spent["unpriced_at_most_usd"] == pytest.approx(0.001 * unpriced)
+    assert club.run("later", *ceiling, price=0).returncode == 3
+    assert club.requests() <= 40 + 2 * share
+
+
 def test_a_photo_that_kills_its_workers_is_tried_three_times_then_recorded(club, one_server):
     club.photos.mkdir()
     for i in range(9):
