@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from operator import methodcaller
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -193,14 +193,18 @@ def _told(
     known: list[int] = []
     others: list[int] = []
     for photo in photos if hints else ():
-        look = methodcaller("facts", photo.rel_path, photo.size, photo.mtime_ns)
-        facts: PhotoFacts | None = library.ask(look, None) if library else None
+        look = partial(_facts_of, photo)
+        facts = library.ask(look, None) if library else None
         content = facts.content_sha256 if facts is not None else None
         added = question(backend.settings, hints.tags(photo.rel_path, content))
         (known if content or library is None else others).append(text_tokens(added) - alone)
     expected = backend.expected_tokens(1000, 1000)
     scale = (expected.text - FRAME) / alone if expected is not None else 1.0
     return _Told(round(fmean(known or others or [0]) * scale), len(others))
+
+
+def _facts_of(photo: Photo, library: Library) -> PhotoFacts | None:
+    return library.facts.of_file(photo.rel_path, photo.size, photo.mtime_ns)
 
 
 def _sizes(dimensions: Dimensions, edge: int) -> dict[str, Any]:
