@@ -250,6 +250,7 @@ def test_a_ceiling_on_cost_overshoots_by_what_is_under_way_at_most(tmp_path, plu
     assert done.returncode == 3, done.stderr
     cost = sum(r["cost_usd"] for r in records(tmp_path / "captions.jsonl"))
     assert 0.02 - 1e-9 <= cost <= 0.02 + 8 * 0.001 + 1e-9
+    assert f"this journal has cost {cost:.4f} USD" in done.stderr, "what was under way, too"
     asked = requests(tmp_path)
     assert run_service(tmp_path, plugin, *flags).returncode == 3
     assert requests(tmp_path) == asked

@@ -295,6 +295,21 @@ def test_a_trial_says_how_long_a_server_of_ones_own_takes(camera):
         assert sorted(path.name for path in camera.iterdir()) == ["photos"], "nothing is recorded"
 
 
+def test_a_trial_says_what_a_photo_costs_where_no_rule_does(camera):
+    (camera / "prices.json").write_text(
+        json.dumps({"gpt-4o-mini": {"input_per_million": 1000, "output_per_million": 0}})
+    )
+    with OpenAIServer() as server:
+        flags = ("--backend=compatible", f"--base-url={server.base_url}", "--model=gpt-4o-mini")
+        flags += ("--prices-file=prices.json", "--trial=2")
+        found, lines = estimate(camera, *flags), said(camera, *flags)
+    assert (found["basis"], found["billed_photos"], found["remaining"]) == ("trial", 2, 3)
+    assert found["cost_usd"] == pytest.approx(3 * 0.9)
+    assert found["trial_cost_usd"] == pytest.approx(2 * 0.9)
+    assert "about 2.70 USD, 0.90 USD a photo, as billed for 2 photos in the trial" in lines["cost"]
+    assert "1.80 USD, in no journal" in lines["trial"]
+
+
 def test_a_trial_without_an_answer_is_no_time(camera):
     with OpenAIServer() as server:
         server.script.extend([Reply(body=completion(""))] * 9)

@@ -74,11 +74,14 @@ def dearest(rule: Rule, edge: int, prices: Prices) -> float | None:
 def as_billed(records: Sequence[Mapping[str, Any]], prices: Prices) -> Forecast | None:
     """The mean over records of the journal (`journal.read_again`); None if none was billed.
 
-    What the records say was paid wins over what their tokens cost today.
+    What the records say was paid wins over what their tokens cost today. What was paid for answers
+    of batch jobs says what jobs cost, and nothing of a run's price.
     """
     counted = [r for r in records if all(is_count(r.get(k)) for k in _TOKENS)]
-    costs = [float(r["cost_usd"]) for r in records if _is_price(r.get("cost_usd"))]
-    if not counted and not costs:
+    priced = [r for r in records if _is_price(r.get("cost_usd")) and not r.get("unpriced_requests")]
+    costs = [float(r["cost_usd"]) for r in priced if not r.get("batch")]
+    in_jobs = [float(r["cost_usd"]) for r in priced if r.get("batch")]
+    if not counted and not priced:
         return None
     forecast = Forecast()
     if counted:
@@ -86,13 +89,14 @@ def as_billed(records: Sequence[Mapping[str, Any]], prices: Prices) -> Forecast 
         forecast = _priced(sent, round(fmean(r["output_tokens"] for r in counted)), prices)
     paid = fmean(costs) if costs else forecast.cost_usd
     share = paid / forecast.cost_usd if paid is not None and forecast.cost_usd else None
+    batch_usd = forecast.batch_usd * share if forecast.batch_usd and share else None
     waits = [r["latency_ms"] / 1000 for r in records if is_count(r.get("latency_ms"))]
     return Forecast(
         input_tokens=forecast.input_tokens,
         output_tokens=forecast.output_tokens,
         cost_usd=paid,
         quote=_scaled(forecast.quote, share),
-        batch_usd=forecast.batch_usd * share if forecast.batch_usd and share else None,
+        batch_usd=fmean(in_jobs) if in_jobs else batch_usd,
         seconds=fmean(waits) if waits else None,
         billed_photos=len(costs) or len(counted),
     )

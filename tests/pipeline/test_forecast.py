@@ -56,6 +56,21 @@ def test_what_was_paid_wins_over_what_the_tokens_cost_today():
     assert (forecast.billed_photos, forecast.seconds) == (1, 1.5)
 
 
+def test_what_a_batch_job_cost_is_no_price_of_a_run():
+    record = {"input_tokens": 1000, "output_tokens": 100}
+    in_jobs = [record | {"cost_usd": 0.001, "batch": True}] * 9
+    forecast = as_billed([*in_jobs, record | {"cost_usd": 0.002}], PRICES)
+    assert (forecast.cost_usd, forecast.batch_usd) == (pytest.approx(0.002), pytest.approx(0.001))
+    forecast = as_billed(in_jobs, PRICES)
+    assert (forecast.cost_usd, forecast.batch_usd) == (pytest.approx(0.002), pytest.approx(0.001))
+
+
+def test_a_cost_that_lacks_a_request_is_no_price():
+    record = {"input_tokens": 1000, "output_tokens": 100, "cost_usd": 0.002}
+    part = {"cost_usd": 0.5, "requests": 2, "unpriced_requests": 1}
+    assert as_billed([record, part], PRICES).cost_usd == pytest.approx(0.002)
+
+
 def test_tokens_without_a_cost_are_priced_today():
     records = [{"input_tokens": 1000, "output_tokens": 100}, {"input_tokens": 3000}]
     forecast = as_billed(records, PRICES)

@@ -110,7 +110,7 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
     rule = by_rule(told.added_to(backend.expected_tokens), sizes, edge, prices)
     tried = None
     if trial and pending:
-        tried = try_out(backend, settings, photos_dir, spread(pending, trial), edge)
+        tried = try_out(backend, settings, photos_dir, spread(pending, trial), edge, prices)
     return {
         "backend": backend.name,
         "model": backend.settings.model,
@@ -126,7 +126,7 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
         "free": prices.free,
         "told_tokens_per_photo": told.tokens if hints else None,
         "told_unknown_photos": told.unknown if hints else None,
-        **_money(backend, prices, billed, rule, len(pending)),
+        **_money(backend, prices, billed, tried, rule, len(pending)),
     }
 
 
@@ -247,22 +247,32 @@ def _tried(tried: Trial | None, remaining: int) -> dict[str, Any]:
         "trial_photos": tried.photos if tried else None,
         "trial_seconds_per_photo": round(tried.seconds, 3) if tried else None,
         "trial_seconds": round(tried.seconds * remaining, 1) if tried else None,
+        "trial_cost_usd": _spent(tried),
     }
+
+
+def _spent(tried: Trial | None) -> float | None:
+    """US dollars that the trial was; None if that of one of its answers is unknown."""
+    costs = [usage.get("cost_usd") for usage in tried.usages] if tried else [None]
+    known = [cost for cost in costs if cost is not None]
+    return round(sum(known), 6) if len(known) == len(costs) else None
 
 
 def _money(
     backend: CaptionBackend,
     prices: Prices,
     billed: Forecast | None,
+    tried: Trial | None,
     rule: Forecast | None,
     remaining: int,
 ) -> dict[str, Any]:
-    """Tokens and dollars: as billed so far if anything was, else by the provider's rule."""
-    best = billed or rule or Forecast()
+    """Tokens and dollars: as billed so far or in the trial, else by the provider's rule."""
+    in_trial = as_billed(tried.usages, prices) if tried else None
+    best = billed or in_trial or rule or Forecast()
     source = prices.source
     each = 0.0 if backend.destination is None else best.cost_usd
     return {
-        "basis": "billed" if billed else "rule" if rule else None,
+        "basis": "billed" if billed else "trial" if in_trial else "rule" if rule else None,
         "billed_photos": best.billed_photos,
         "input_tokens_per_photo": best.input_tokens,
         "output_tokens_per_photo": best.output_tokens,

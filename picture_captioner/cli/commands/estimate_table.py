@@ -34,9 +34,11 @@ def rows(values: dict[str, Any], run: str, process: str) -> list[tuple[str, str]
         found.append(("price", _price(values)))
     if values["batch_cost_usd"]:
         found.append(("batch", _batch(values, run)))
+    if spent := values["trial_cost_usd"]:
+        found.append(("trial", f"{dollars(spent)}, in no journal: --max-cost does not count it"))
     if values["told_tokens_per_photo"] is not None:
         found.append(("told", _told(values, process)))
-    if values["basis"] == "billed" and values["rule_cost_usd"] is not None:
+    if values["basis"] in _BILLED and values["rule_cost_usd"] is not None:
         found.append(("by rule", _by_rule(values)))
     return found
 
@@ -69,7 +71,7 @@ def _tokens(values: dict[str, Any], run: str) -> str:
     if sent is None:
         return f"unknown: no published rule says what a photo takes here; {_ask_again(run)}"
     total = f"{values['input_tokens']:,} in, {values['output_tokens']:,} out"
-    if values["basis"] == "billed":
+    if values["basis"] in _BILLED:
         return f"{total} ({sent:,} + {written:,} a photo, {_so_far(values)})"
     return f"{total} ({sent:,} + {written:,} a photo, by the provider's rule; out is assumed)"
 
@@ -87,7 +89,12 @@ def _told(values: dict[str, Any], process: str) -> str:
 
 
 def _so_far(values: dict[str, Any]) -> str:
-    return f"as billed for {count(values['billed_photos'])} so far"
+    told = f"as billed for {count(values['billed_photos'])}"
+    return f"{told} in the trial" if values["basis"] == "trial" else f"{told} so far"
+
+
+_BILLED = {"billed", "trial"}
+"""What a figure goes by that is no rule."""
 
 
 def _cost(values: dict[str, Any], run: str) -> str:
@@ -104,7 +111,7 @@ def _cost(values: dict[str, Any], run: str) -> str:
     if values["input_cost_usd"] is not None:
         sent, written = dollars(values["input_cost_usd"]), dollars(values["output_cost_usd"])
         said = f"{sent} in + {written} out = about {dollars(total)}, {each}"
-    return f"{said}, {_so_far(values)}" if values["basis"] == "billed" else said
+    return f"{said}, {_so_far(values)}" if values["basis"] in _BILLED else said
 
 
 def _price(values: dict[str, Any]) -> str:

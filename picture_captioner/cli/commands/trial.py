@@ -9,21 +9,33 @@ from typing import NamedTuple
 
 from PIL.Image import Image
 
-from picture_captioner.backends.base import CaptionBackend
+from picture_captioner.backends.base import Caption, CaptionBackend
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
-from picture_captioner.errors import BackendUnavailableError, CaptionerError, FatalError, count
+from picture_captioner.errors import (
+    BackendUnavailableError,
+    CaptionerError,
+    FatalError,
+    ModelError,
+    Usage,
+    count,
+)
+from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.decoding.decoder import Decoder
 from picture_captioner.pipeline.recording.answers import judge_answer
 from picture_captioner.pipeline.selecting.walk import Photo
 
 
 class Trial(NamedTuple):
-    """Photos that were captioned, and the mean seconds that one took, decoding left out."""
+    """Photos that were captioned, and the mean seconds that one took, decoding left out.
+
+    `usages` is what each answer has cost, the first one's, too.
+    """
 
     photos: int
     seconds: float
+    usages: list[Usage]
 
 
 def try_out(
@@ -32,6 +44,7 @@ def try_out(
     photos_dir: Path,
     photos: Sequence[Photo],
     edge: int,
+    prices: Prices,
 ) -> Trial:
     """Caption these photos and forget the captions.
 
@@ -47,15 +60,16 @@ def try_out(
     try:
         images = _images(photos_dir, photos, edge, follow_links=settings.follow_links)
         first, rest = images[:1], images[1:]
-        _answered(backend, first)
+        usages: list[Usage] = []
+        _answered(backend, first, prices, usages)
         begun = time.monotonic()
-        done = _answered(backend, rest) if rest else _answered(backend, first)
+        done = _answered(backend, rest or first, prices, usages)
         seconds = time.monotonic() - begun
     finally:
         backend.close()
     if not done:
         raise BackendUnavailableError(f"{backend.name} captioned none of the photos tried")
-    return Trial(done, seconds / done)
+    return Trial(done, seconds / done, usages)
 
 
 def _images(
@@ -77,14 +91,18 @@ def _images(
     return found
 
 
-def _answered(backend: CaptionBackend, images: Sequence[Image]) -> int:
-    """How many of them got a caption."""
+def _answered(
+    backend: CaptionBackend, images: Sequence[Image], prices: Prices, usages: list[Usage]
+) -> int:
+    """How many of them got a caption; `usages` gets what each answer has cost."""
     done = 0
     step = max(backend.batch_limit, 1)
     for start in range(0, len(images), step):
         some = images[start : start + step]
         answers = backend.caption_batch(some, [()] * len(some))
         for image, answer in zip(some, answers, strict=False):
+            if isinstance(answer, Caption | ModelError):
+                usages.append(prices.billed(answer.usage, 1))
             try:
                 if isinstance(answer, CaptionerError):
                     raise answer

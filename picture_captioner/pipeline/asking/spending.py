@@ -31,6 +31,17 @@ class Ceilings:
     reserved_requests: int = 0
 
 
+class _CostReachedError(CeilingReachedError):
+    """Says what was billed when it is told, and not when it was met: answers were under way."""
+
+    def __init__(self, words: Callable[[], str]) -> None:
+        super().__init__()
+        self._words = words
+
+    def __str__(self) -> str:
+        return self._words()
+
+
 Model: TypeAlias = tuple[str | None, str | None]
 """A backend and its model, as records name them."""
 
@@ -94,14 +105,9 @@ class Budget:
         promised, most = self._ceilings.reserved_usd, self._ceilings.max_cost
         if most is not None:
             unpriced = self.unpriced_usd()
-            cost = max(self._index.cost_usd, self._cost) + promised + unpriced
+            cost = self._known_usd() + promised + unpriced
             if cost >= most:
-                jobs = f", {promised:.4f} of it reserved for batch jobs" if promised else ""
-                unknown = f", {unpriced:.4f} of it for answers without a price" if unpriced else ""
-                raise CeilingReachedError(
-                    f"stopped at --max-cost {most:g}: this journal has cost {cost:.4f} USD{jobs}"
-                    f"{unknown}. Raise the ceiling and run the same command again to go on"
-                )
+                raise _CostReachedError(self._cost_in_words)
         with self._lock:
             limit = self._ceilings.max_requests
             if limit is not None and self._requests >= limit:
@@ -110,6 +116,24 @@ class Budget:
                     "Raise the ceiling and run the same command again to go on"
                 )
             self._requests += 1
+
+    def _known_usd(self) -> float:
+        return max(self._index.cost_usd, self._cost)
+
+    def _cost_in_words(self) -> str:
+        """What stopped the run, with what has been billed by now."""
+        promised = self._ceilings.reserved_usd
+        try:
+            unpriced = self.unpriced_usd()
+        except CeilingReachedError as error:  # an answer that came meanwhile
+            return str(error)
+        jobs = f", {promised:.4f} of it reserved for batch jobs" if promised else ""
+        unknown = f", {unpriced:.4f} of it for answers without a price" if unpriced else ""
+        return (
+            f"stopped at --max-cost {self._ceilings.max_cost:g}: this journal has cost "
+            f"{self._known_usd() + promised + unpriced:.4f} USD{jobs}{unknown}. Raise the ceiling "
+            "and run the same command again to go on"
+        )
 
     def unpriced_usd(self) -> float:
         """What answers of the models asked here may have cost whose price nobody knows.
