@@ -87,11 +87,12 @@ def _listed_paths(source: str | Sequence[Path], photos_dir: Path) -> Iterator[st
 
 def _as_it_lies(path: str, photos_dir: Path, bases: Sequence[str]) -> str | None:
     """The listed path relative to the photos directory, as something is called that is there."""
-    meant = [_inside(path, bases), _inside(os.path.abspath(path), bases)]
+    meant = [_inside(path, bases), _inside(os.path.normpath(Path.cwd() / path), bases)]
+    typed = [one for one in meant if one]
     spelled = [
-        unicodedata.normalize(form, one) if form else one
-        for form in ("", "NFC", "NFD")
-        for one in filter(None, meant)
+        *typed,
+        *(unicodedata.normalize("NFC", one) for one in typed),
+        *(unicodedata.normalize("NFD", one) for one in typed),
     ]
     there = (one for one in spelled if "\0" not in one and os.path.lexists(photos_dir / one))
     return next(there, next(iter(spelled), None))
