@@ -129,6 +129,21 @@ def test_a_list_has_the_promised_form(people):
     assert len(everything) == FACES
 
 
+def test_a_list_shows_a_photo_of_everybody(people, home):
+    anna = largest(people)
+    shown = people("list")[1].splitlines()
+    [line] = [line for line in shown if line.startswith(anna["id"])]
+    nearest = max(faces_of(people, anna["id"]), key=lambda face: face["cosine"])
+    assert line.split("\t")[4] == nearest["rel_path"]
+    assert people("hide", anna["id"])[0] == 0
+    assert nearest["rel_path"] + "\thidden" in people("list", "--all")[1]
+    assert people("name", anna["id"], "Anna")[0] == 0
+    with Library.open(home, pytest.fail) as library:
+        library.drop_files(library.known_files())
+    code, out, _ = people("list", "--all")
+    assert (code, out.split("\t")[1:]) == (0, ["Anna", "0 faces", "0 photos", "-", "hidden\n"])
+
+
 @pytest.mark.parametrize("home", ["file"], indirect=True)
 def test_a_name_outlives_library_db_another_threshold_and_a_new_clustering(people, tmp_path):
     anna = largest(people)

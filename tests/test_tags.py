@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
 
 import pytest
 
@@ -59,6 +61,19 @@ def test_decisions_hold_in_search_report_and_exports(library):
     assert "cycle" in sidecar
     assert "bike" not in sidecar
     assert (library / "captions.jsonl").read_bytes() == journal
+
+
+def test_who_searches_a_tag_by_its_old_name_is_told_the_new_one(library):
+    run(library, "tags", "rename", "snow", "deep winter")
+    run(library, "tags", "delete", "bicycle")
+    done = run(library, "search", "tag:Snow", "photo")
+    assert "The tag Snow is called deep winter now: " in done.stderr
+    [command] = re.findall("now: (.*)$", done.stderr, re.M)
+    again = caption(*shlex.split(command)[2:], cwd=library)
+    assert (again.returncode, again.stdout.split("\t")[0]) == (0, "a.jpg")
+    said = run(library, "search", "tag:bicycle").stderr
+    assert "The tag bicycle was deleted" in said
+    assert "tags restore bicycle" in said
 
 
 @pytest.mark.parametrize(

@@ -131,11 +131,12 @@ def print_people(flags: Flags, *, hidden: bool) -> int:
             show_json({"persons": rows, "unassigned": free})
         else:
             for person in shown:
-                photos = len(view.paths_of(person.faces))
+                photos = count(len(view.paths_of(person.faces)))
                 faces = count(len(person.faces), "face")
+                example = view.paths_of(person.faces and [max(person.faces, key=_typical)])[:1]
                 marks = ["hidden"] if person.hidden else []
-                show(person.identity, person.name or "-", faces, count(photos), *marks)
-        if not view.persons and not view.unassigned:
+                show(person.identity, person.name or "-", faces, photos, *(example or "-"), *marks)
+        if not any(person.faces for person in view.persons) and not view.unassigned:
             tell_no_faces(known.library)
     if new:
         say(f"{count(new, 'face')} in no group yet: '{suggested(flags, 'people cluster')}'")
@@ -148,6 +149,11 @@ def print_people(flags: Flags, *, hidden: bool) -> int:
     if left_out:
         say(f"{left_out:,} hidden: --all shows them")
     return ExitCode.DONE
+
+
+def _typical(face: Placed) -> float:
+    """How much a face looks like the person that it is."""
+    return face.cosine or 0.0
 
 
 def _rows(view: Overview, face: Placed) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from picture_captioner.errors import (
     did_you_mean,
 )
 from picture_captioner.extras import how_to_install
-from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.journal.rows import TagDecisions, tag_key
 from picture_captioner.library.conditions import TagName
 from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import Selection, Term, checked
@@ -202,7 +202,9 @@ def _find(
     years = (t.value for t in selection.looked_for if t.kind == "word" and _YEAR.fullmatch(t.value))
     taken = (year for year in years if any(library.select(Selection((checked("date", year),)))))
     hints = [f"For photos taken in {year}: {_taken_in(year, selection, flags)}" for year in taken]
-    return found, hints if found.photos else [*hints, *_what_there_is(library, selection, tags)]
+    if not found.photos:
+        hints += _what_there_is(library, selection, tags, flags)
+    return found, hints
 
 
 def _is_there(folder: Path | None) -> Callable[[str], bool] | None:
@@ -212,15 +214,28 @@ def _is_there(folder: Path | None) -> Callable[[str], bool] | None:
     return lambda rel_path: os.path.lexists(folder / rel_path)
 
 
-def _what_there_is(library: Library, selection: Selection, name: TagName) -> Iterator[str]:
+def _what_there_is(
+    library: Library, selection: Selection, name: TagName, flags: SearchFlags
+) -> Iterator[str]:
     """For each place, camera and tag that no photo has, the nearest one or some that there are.
 
-    For a word the nearest alone.
+    For a word the nearest alone; for a tag that was renamed, merged or deleted the command that
+    finds its photos.
     """
     for term in selection.terms:
         if term.kind not in {"place", "camera", "tag", "word"} or term.negated:
             continue
         if any(library.select(Selection((term,)), Lookups(tags=name))):
+            continue
+        now = name(term.value) if term.kind == "tag" else term.value
+        if now is None:
+            again = suggested(flags, "tags restore", term.value)
+            yield f"The tag {term.value} was deleted; this takes it back: {again}"
+            continue
+        if term.kind == "tag" and tag_key(now) != tag_key(term.value):
+            terms = (term._replace(value=now) if t == term else t for t in selection.terms)
+            again = suggested(flags, "search", str(Selection(tuple(terms))))
+            yield f"The tag {term.value} is called {now} now: {again}"
             continue
         if term.kind == "tag":
             known = [tag for tag, _ in library.tags.counts(name)]
