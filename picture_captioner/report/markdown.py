@@ -134,7 +134,7 @@ def _timeline(report: Report) -> Iterator[str]:
     several = [event for event in events if len(event.members) > 1]
     yield from _chunk_table(report, "Events", several)
     if alone := len(events) - len(several):
-        yield f"Photos on their own, each an event of one: {alone:,}."
+        yield f"Photos alone at their time, in no event: {alone:,}."
         yield ""
 
 

@@ -20,6 +20,7 @@ def counts(report: Report) -> dict[str, int]:
     status = [photo.status for photo in report.photos]
     levels = [chunk.level for chunk in report.chunks]
     captioned = status.count(Status.SUCCESS)
+    alone = sum(c.level is Level.EVENT and len(c.members) == 1 for c in report.chunks)
     return {
         "photos": len(report.photos),
         "present": sum(photo.present for photo in report.photos),
@@ -29,7 +30,8 @@ def counts(report: Report) -> dict[str, int]:
         "vocabulary_fallbacks": report.vocabulary_fallbacks,
         "with_vector": int(np.count_nonzero(~np.isnan(report.clustering.position[:, 0]))),
         "clusters": len(report.clusters),
-        "events": levels.count(Level.EVENT),
+        "events": levels.count(Level.EVENT) - alone,
+        "photos_alone": alone,
         "days": levels.count(Level.DAY),
         "trips": levels.count(Level.TRIP),
         "duplicate_groups": len(report.duplicates),

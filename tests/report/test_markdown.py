@@ -46,8 +46,10 @@ def test_photos_on_their_own_fill_no_row_each(tmp_path):
     alone = [photo(f"x{i}.jpg", taken_at=start + timedelta(days=30 * i)) for i in range(1, 6)]
     text = text_of(build([*together, *alone], np.eye(8)).report, tmp_path)
     assert "| 2024-07-13 10:00 to 10:02 | 3 |" in text
-    assert "Photos on their own, each an event of one: 5." in text
-    assert "| 1 |" not in text
+    assert "Photos alone at their time, in no event: 5." in text
+    head, timeline = text.split("## Timeline")
+    assert "| 100.0% | 1 | 0 |" in head, "one event"
+    assert "| 1 |" not in timeline
 
 
 def test_noon_that_stands_for_an_unknown_time_is_not_told(tmp_path):

@@ -352,7 +352,7 @@ def _tell(flags: ReportFlags, built: Built, files: Sequence[Path]) -> None:
         say(f"{count(made_up, 'caption')} of these: placeholders, no real ones")
     say(
         f"{count(number['clusters'], 'cluster')}, {report.noise_share:.1%} of the photos in none; "
-        f"{count(number['events'], 'event')}, "
+        f"{count(number['events'], 'event')}, {count(number['photos_alone'])} alone at their time; "
         f"{count(number['duplicate_groups'], 'group')} of duplicates"
     )
     for note in report.head.notes:

@@ -336,6 +336,8 @@ def test_nothing_is_wider_than_the_window(browser, page, width):
 def test_events_of_one_photo_are_tiles_behind_the_cards(browser, tmp_path):
     browser.open(write_page(rich_report(21), tmp_path, thumbnail, None), "#view=events")
     assert (browser.count(".card"), browser.count(".single")) == (2, 1)
+    badge = "#tabs a[data-view=events] .badge"
+    assert (browser.text(badge), browser.text(".switch a[aria-current] .badge")) == ("2", "2")
     browser.click(".single a")
     browser.wait("return location.hash.startsWith('#event=') && document.querySelector('.tile')")
     assert browser.count(".tile") == 1

@@ -115,6 +115,8 @@ const chunks = raw.chunks.map((chunk, place) => {
   if (chunk.level === "event") for (const i of members) eventOf[i] = place;
   return { ...chunk, members };
 });
+/** How many there are of a level; a photo alone at its time is no event. */
+const several = (level) => chunks.filter((chunk) => chunk.level === level && (level !== "event" || chunk.size > 1)).length;
 const duplicates = raw.duplicates.map((group) => ({ ...group, members: column(group.members, group.size) }));
 const head = raw.head;
 

@@ -38,9 +38,8 @@ function chunkCard(chunk) {
 function levelSwitch(level) {
   return el("div", { class: "switch", role: "group", "aria-label": "How finely the timeline is cut" },
     LEVELS.map((name) => {
-      const n = chunks.filter((chunk) => chunk.level === name).length;
       return el("a", { href: routeHash({ view: "events", level: name }), "aria-current": name === level ? "true" : null },
-        LEVEL_NAMES[name], el("span", { class: "badge" }, number(n)));
+        LEVEL_NAMES[name], el("span", { class: "badge" }, number(several(name))));
     }));
 }
 

@@ -29,7 +29,7 @@ function nextTheme() {
 }
 
 const COUNTS = {
-  clusters: clusters.length, events: chunks.filter((chunk) => chunk.level === "event").length,
+  clusters: clusters.length, events: several("event"),
   people: persons.length, duplicates: duplicates.length, problems: failures.length,
 };
 

@@ -8,7 +8,7 @@ function stat(value, label, href, tone) {
 }
 
 function stats() {
-  const events = chunks.filter((chunk) => chunk.level === "event").length;
+  const events = several("event");
   return el("div", { class: "stats" },
     stat(number(count), count === 1 ? "photo" : "photos"),
     stat(number(captioned), "captioned"),
