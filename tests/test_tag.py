@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from picture_captioner.library.faces import StoredFace
 from picture_captioner.library.store import Library
@@ -198,6 +200,14 @@ def test_tags_of_faces_are_an_experiment_behind_a_flag(library):
         (hit,) = json.loads(lines(library, "search", "--json", query).stdout)
         assert hit["rel_path"] == "0.jpg"
     assert "grin" not in lines(library, "write", "--dry-run").stdout, "guesses stay here"
+    picture = BytesIO()
+    Image.new("RGB", (20, 20)).save(picture, "WEBP")
+    with Library.open(library / "library.db", pytest.fail) as db:
+        db.faces.save(content.decode(), "d", "r", [face, face._replace(number=4)])
+        db.faces.save_crops(content.decode(), {3: picture.getvalue()})
+    told = tag(library, "--taxonomy=own.toml", "--faces", "--force")
+    assert "1 photo with faces cannot be opened" in told
+    assert "gaze" not in told, "of a photo with one face that cannot be cut out nothing is kept"
     lines(library, "forget", "0.jpg")
     with open_database(library / "library.db") as connection:
         assert not connection.execute("SELECT * FROM face_tags").fetchall()

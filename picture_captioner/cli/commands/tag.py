@@ -75,7 +75,8 @@ def tag_photos(flags: TagFlags) -> int:
                 given += _tag_faces(library, tagger, settings.photos_dir, faces, of_faces)
         finally:
             embedder.close()
-    say(f"{count(len(pending))} tagged in {duration(time.monotonic() - begun)}")
+    if pending:
+        say(f"{count(len(pending))} tagged in {duration(time.monotonic() - begun)}")
     for category, number in given.most_common():
         say(f"  {number:>7,} {category}")
     counts, finds = suggested(flags, "tags list"), suggested(flags, "search", "tag:TAG")
@@ -135,7 +136,9 @@ def _tag_faces(
         }
         library.tags.save_of_faces(version, found)
         left += len(some) - len(found)
-        given.update(tag.category for tags in tagged.values() for tag in tags)
+        given.update(
+            tag.category for face in found.values() for tags in face.values() for tag in tags
+        )
     say(f"{count(len(contents) - left)} with faces tagged")
     if left:
         say(f"{count(left)} with faces cannot be opened: give --photos-dir and run this again")
