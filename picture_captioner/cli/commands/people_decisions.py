@@ -357,7 +357,7 @@ def keep_apart(flags: Flags, one: str, other: str) -> int:
 
     def rows(known: Known) -> list[Row]:
         texts = (one, other)
-        are_faces = ["#" in text or ":" in text for text in texts]
+        are_faces = [not known.view.find(text) and ("#" in text or ":" in text) for text in texts]
         if all(are_faces):
             keys = _two(key_of(known.face(text)) for text in texts)
             return [{"kind": "cannot_link", "faces": keys}]
