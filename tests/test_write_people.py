@@ -163,6 +163,30 @@ def test_what_stands_in_the_photo_itself_is_not_hidden_by_the_sidecar(here):
     assert [r.name for r in regions(here, "own.jpg")] == ["Ben", "Anna"]
 
 
+@pytest.mark.parametrize("where", ["sidecar", "embedded"])
+def test_a_guess_that_was_written_is_read_back_as_a_guess(here, where, capsys):
+    if where == "embedded":
+        need("exiftool")
+    face = np.eye(128, dtype=np.float32)[0]
+    add_faces(here, [draw(here / "photos" / "9.jpg", 9, (400, 300))], face)
+    run("people", "cluster")
+    write(f"--to={where}")
+    for name in (here / "photos").parent.glob("library.db*"):
+        name.unlink()
+    add_faces(here, (here / "photos").glob("*.jpg"), face)
+    run("process", "--photos-dir=photos", "--stage=normalize", "--stage=metadata")
+    capsys.readouterr()
+    run("people", "cluster")
+    told = capsys.readouterr().err
+    assert "confirmed" not in told
+    assert "1 face taken from what 'write' wrote" in told, "of the others it was said before"
+    run("people", "cluster")
+    assert "taken from" not in capsys.readouterr().err, "once"
+    run("people", "show", "Anna", "--json")
+    faces = json.loads(capsys.readouterr().out)["faces"]
+    assert [face["status"] for face in faces] == ["auto"] * 9
+
+
 def test_people_stay_out_where_they_are_not_asked_for(here):
     write("--fields=description,keywords")
     assert list((here / "photos").glob("*.xmp")) == []

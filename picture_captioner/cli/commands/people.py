@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.known_people import deciding, group, known_people, tell_no_faces
+from picture_captioner.cli.commands.photos import our_words
 from picture_captioner.cli.commands.process import run_stages
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show, show_json
@@ -54,7 +56,7 @@ def cluster_faces(flags: Flags, *, rebuild: bool) -> int:
         grouped = None
     else:
         with deciding(settings) as (library, file):
-            _take_over_names(library, file)
+            _take_over_names(library, file, settings.captions_jsonl)
             grouped = group(library, file.said(), rebuild=rebuild)
     if grouped is None:
         if flags.as_json:
@@ -70,14 +72,17 @@ def cluster_faces(flags: Flags, *, rebuild: bool) -> int:
     return ExitCode.DONE
 
 
-def _take_over_names(library: Library, file: PeopleFile) -> None:
+def _take_over_names(library: Library, file: PeopleFile, journal: Path) -> None:
     """Let people.jsonl know the faces that were named in other programs."""
     from picture_captioner.pipeline.people.taken_over import names_elsewhere
 
-    if rows := names_elsewhere(library, file.rows):
+    if rows := names_elsewhere(library, file.rows, our_words(journal)):
         file.decide(*rows)
-        faces = sum(row["kind"] == "confirm" for row in rows)
-        say(f"{count(faces, 'face')} named in other programs: confirmed")
+        kinds = Counter(row["kind"] for row in rows)
+        if kinds["confirm"]:
+            say(f"{count(kinds['confirm'], 'face')} named in other programs: confirmed")
+        if kinds["member"]:
+            say(f"{count(kinds['member'], 'face')} taken from what 'write' wrote of people")
 
 
 def _tell_grouped(flags: Flags, grouped: Grouped) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -114,19 +114,29 @@ def read_files_beside(
         LibraryError: library.db cannot be written.
     """
     from picture_captioner.pipeline.library_update.beside import read_beside
+
+    read_beside(photos_dir, photos, library, our_words(journal))
+
+
+def our_words(journal: Path) -> Callable[[str], set[str]]:
+    """For a photo's path the words that `write` put into it or its sidecar, in lower case.
+
+    The file that keeps them is read when somebody asks for the first time.
+    """
     from picture_captioner.writeback import undo
     from picture_captioner.writeback.our_words import words_of_ours
 
     @cache
-    def ours() -> dict[str, set[str]]:  # only if a folder has to be read
+    def ours() -> dict[str, set[str]]:
         rows, _ = undo.UndoFile.read(undo.undo_path(journal))
         return words_of_ours(rows)
 
     def words(rel_path: str) -> set[str]:
         stem = str(PurePosixPath(rel_path).with_suffix(""))
-        return ours().get(f"{rel_path}.xmp", set()) | ours().get(f"{stem}.xmp", set())
+        places = (rel_path, f"{rel_path}.xmp", f"{stem}.xmp")
+        return set().union(*(ours().get(place, ()) for place in places))
 
-    read_beside(photos_dir, photos, library, words)
+    return words
 
 
 def find_photos(

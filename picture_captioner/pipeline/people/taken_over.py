@@ -7,7 +7,7 @@ called otherwise here: more photos with the other program's name are of the same
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from picture_captioner.library.faces import Placed
@@ -20,8 +20,13 @@ from picture_captioner.pipeline.people.overview import folded_name, key_of
 Row = dict[str, object]
 
 
-def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list[Row]:
+def names_elsewhere(
+    library: Library, said: Iterable[Mapping[str, Any]], ours: Callable[[str], Collection[str]]
+) -> list[Row]:
     """The rows for people.jsonl that are not in it yet.
+
+    Names of `ours`, by a photo's path, that `write` put there may be guesses: the faces become that
+    person's as they were, and nobody confirms them.
 
     A face found here is the named one if each holds the middle of the other, and no other named
     face is as near: programs draw boxes of many sizes.
@@ -33,10 +38,10 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
     known: set[tuple[str, object]] = set()
     persons: dict[str, str] = {}
     for line in lines:
-        if line.get("kind") == "confirm" and line.get("origin"):
-            name = line.get("name_there")
-            known |= {(decisions.face(str(face)), name) for face in line.get("faces") or ()}
-            persons[folded_name(str(name))] = decisions.person(str(line.get("person")))
+        if line.get("kind") in {"confirm", "member"} and line.get("origin"):
+            there = line.get("name_there")
+            known |= {(decisions.face(str(face)), there) for face in line.get("faces") or ()}
+            persons[folded_name(str(there))] = decisions.person(str(line.get("person")))
     persons |= {folded_name(one.name): identity for identity, one in decisions.persons.items()}
     rows: list[Row] = []
     by_photo: dict[str, list[Placed]] = {}
@@ -55,7 +60,10 @@ def names_elsewhere(library: Library, said: Iterable[Mapping[str, Any]]) -> list
                 persons[folded_name(theirs.name)] = identity
                 if identity not in decisions.persons:  # else somebody named her otherwise since
                     rows.append({"kind": "name", "person": identity, "name": theirs.name})
-            row: Row = {"kind": "confirm", "person": identity, "faces": [key]}
+            name = " ".join(theirs.name.split()).casefold()
+            is_ours = any(name in ours(rel_path) for rel_path in library.paths_of(content))
+            kind = "member" if is_ours else "confirm"
+            row: Row = {"kind": kind, "person": identity, "faces": [key]}
             rows.append(row | {"origin": theirs.source, "name_there": theirs.name})
     return rows
 
