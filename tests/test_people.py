@@ -719,13 +719,21 @@ def test_what_was_said_holds_of_photos_that_another_program_wrote_into(
     assert sizes(people) == before
 
 
-def test_a_photo_that_was_edited_is_counted_once_and_its_person_keeps_the_name(people, at_home):
+def test_a_photo_that_was_edited_is_counted_once_and_its_person_keeps_the_name(
+    people, at_home, capsys
+):
     anna = listed(people)["persons"][0]
     assert people("name", anna["id"], "Anna")[0] == 0
     before = sizes(people)
 
     rewrite(at_home, anna["faces"][0]["rel_path"], shift=400.0)
 
-    assert people("cluster")[0] == 0
+    code, _, err = people("cluster")
+    free = len(listed(people)["unassigned"])
+    assert (code, f"{free} of {FACES} faces nobody's" in err) == (0, True)
+    capsys.readouterr()
+    assert maintain("health") == 0
+    health = json.loads(capsys.readouterr().out)
+    assert (health["total_faces"], health["unassigned_pool_size"]) == (FACES, free)
     assert sizes(people) == before
     assert listed(people)["persons"][0]["name"] == "Anna"

@@ -179,6 +179,14 @@ class Faces:
         with self._database.reading() as connection:
             return _places(connection.execute(f"{_WHERE}{_LOST if lost else _NEW}").fetchall())
 
+    def lost(self) -> set[str]:
+        """The contents with faces that no file has any more."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT DISTINCT content FROM faces WHERE {_LOST}"  # noqa: S608
+            ).fetchall()
+        return {from_key(content) for (content,) in rows}
+
     def where_of(self, contents: Iterable[str]) -> dict[str, dict[int, Where]]:
         """The same of these contents."""
         with self._database.reading() as connection:

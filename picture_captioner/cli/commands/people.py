@@ -63,7 +63,7 @@ def cluster_faces(flags: Flags, *, rebuild: bool) -> int:
             show_json(_counts(None))
         return ExitCode.DONE
     if grouped.anew:
-        say(f"Clustered {count(len(grouped.table), 'face')} anew, {grouped.anew}")
+        say(f"Clustered {count(len(grouped.shown), 'face')} anew, {grouped.anew}")
     else:
         say(f"{count(grouped.added, 'new face')} added to the groups")
     _tell_grouped(flags, grouped)
@@ -87,11 +87,10 @@ def _take_over_names(library: Library, file: PeopleFile, journal: Path) -> None:
 
 def _tell_grouped(flags: Flags, grouped: Grouped) -> None:
     people = grouped.people
-    pending = len(people.doubts)
-    free = sum(person is None for person in people.of_face)
+    pending = grouped.pending
     say(
-        f"{count(len(people.persons), 'person', 'people')}; "
-        f"{free:,} of {count(len(grouped.table), 'face')} nobody's, {pending:,} to be reviewed"
+        f"{count(len(people.persons), 'person', 'people')}; {grouped.nobodys:,} of "
+        f"{count(len(grouped.shown), 'face')} nobody's, {pending:,} to be reviewed"
     )
     for violation in people.violations:
         say(f"Contradiction: {violation}")
@@ -106,12 +105,12 @@ def _counts(grouped: Grouped | None) -> dict[str, object]:
     if grouped is None:
         return {"faces": 0, "persons": 0, "added": 0, "anew": "", "stale": "", "pending": 0}
     return {
-        "faces": len(grouped.table),
+        "faces": len(grouped.shown),
         "persons": len(grouped.people.persons),
         "added": grouped.added,
         "anew": grouped.anew,
         "stale": grouped.stale,
-        "pending": len(grouped.people.doubts),
+        "pending": grouped.pending,
         "violations": grouped.people.violations,
     }
 

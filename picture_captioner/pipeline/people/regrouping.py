@@ -32,7 +32,7 @@ from picture_captioner.people.faces import Box
 from picture_captioner.people.grouping import find_people
 from picture_captioner.people.joining import SAME_GROUP
 from picture_captioner.people.neighbours import nearest
-from picture_captioner.people.persons import People, unit
+from picture_captioner.people.persons import People, Status, unit
 
 CLUSTER_FROM = 32
 """Pixels of a face's height as it was read: of pairs of one person .86 are found at 32, .79 at 24,
@@ -62,7 +62,8 @@ class Grouped:
     """The outcome: faces, and whose they are.
 
     `anew`: why all faces were clustered, or empty. `added`: faces that the run had not seen.
-    `stale`: why they should be clustered anew, or empty.
+    `stale`: why they should be clustered anew, or empty. `shown`: the places of the faces in photos
+    that are there; those of photos that were replaced or rewritten only help to know the others.
     """
 
     table: FaceTable
@@ -70,6 +71,22 @@ class Grouped:
     anew: str
     added: int
     stale: str
+    shown: list[int]
+
+    @property
+    def nobodys(self) -> int:
+        """How many of the shown faces are nobody's."""
+        status = self.people.status
+        return sum(
+            self.people.of_face[i] is None and status[i] is not Status.NOT_A_FACE
+            for i in self.shown
+        )
+
+    @property
+    def pending(self) -> int:
+        """How many of the shown faces somebody has to decide about."""
+        shown = {*self.shown}
+        return sum(doubt.face in shown for doubt in self.people.doubts)
 
 
 def group_faces(
@@ -94,6 +111,7 @@ def group_faces(
     for _ in range(ATTEMPTS):
         with library.transaction():  # one look: labels belong to their run
             before, table = library.face_runs.active_run(), library.faces.table()
+            lost = library.faces.lost()
         if len(table) == 0:
             return None
         # What follows takes half an hour for 200,000 faces: others may write meanwhile.
@@ -108,7 +126,8 @@ def group_faces(
             kept = run.parameters if run else {}
             limit = same_group or float(kept.get("same_group", SAME_GROUP))
             people = _people(table, said, limit)
-        grouped = Grouped(table, people, anew, len(new), why_stale(run, table))
+        shown = [i for i, content in enumerate(table.contents) if content not in lost]
+        grouped = Grouped(table, people, anew, len(new), why_stale(run, table), shown)
         if dry_run or run is None:
             return grouped
         if same_group is not None:

@@ -16,7 +16,6 @@ from picture_captioner.library.face_runs import RunRow
 from picture_captioner.library.face_table import FaceTable
 from picture_captioner.library.store import Library
 from picture_captioner.people.decisions import Decisions
-from picture_captioner.people.persons import Status
 from picture_captioner.pipeline.people.overview import overview
 from picture_captioner.pipeline.people.regrouping import centroids_of, group_faces, why_stale
 
@@ -38,6 +37,8 @@ def health(library: Library, said: Decisions) -> Result:
     verified = {p.identity for p in view.persons if p.verified}
     labels = {int(n) for n, p in zip(table.labels, table.persons, strict=True) if p in verified}
     filled = sizes[sizes > 0]
+    shown = np.array([content in view.paths for content in table.contents], bool)
+    seen = sum(len(person.faces) for person in view.persons) + len(view.no_faces)
     return {
         "total_clusters": len(sizes),
         "empty_clusters": int((sizes == 0).sum()),
@@ -46,15 +47,12 @@ def health(library: Library, said: Decisions) -> Result:
         "avg_cluster_size": round(float(filled.mean()), 2) if len(filled) else 0.0,
         "min_cluster_size": int(filled.min(initial=0 if not len(filled) else filled[0])),
         "max_cluster_size": int(filled.max(initial=0)),
-        "total_faces": len(table),
-        "unclustered_faces": int((table.labels < 0).sum()),
+        "total_faces": seen + len(view.unassigned),
+        "unclustered_faces": int((table.labels[shown] < 0).sum()),
         "must_link_count": len(said.must_link),
         "cannot_link_count": len(said.cannot_link) + len(said.not_person) + len(said.apart),
         "verified_clusters": len({label for label in labels if label >= 0}),
-        "unassigned_pool_size": sum(
-            person is None and status != Status.NOT_A_FACE
-            for person, status in zip(table.persons, table.status, strict=True)
-        ),
+        "unassigned_pool_size": len(view.unassigned),
     }
 
 
