@@ -22,7 +22,7 @@ from picture_captioner.library.looks import Looks
 from picture_captioner.library.schema import from_key, to_key
 from picture_captioner.library.selection import WORDS, Selection, Term
 from picture_captioner.library.told import day_alone, find_times, tell_pending
-from picture_captioner.library.written import Scores, Written, look_for
+from picture_captioner.library.word_search import Scores, Written, look_for
 
 if TYPE_CHECKING:
     import numpy as np

@@ -74,7 +74,7 @@ def cluster_faces(flags: Flags, *, rebuild: bool) -> int:
 
 def _take_over_names(library: Library, file: PeopleFile, journal: Path) -> None:
     """Let people.jsonl know the faces that were named in other programs."""
-    from picture_captioner.pipeline.people.taken_over import names_elsewhere
+    from picture_captioner.pipeline.people.names_elsewhere import names_elsewhere
 
     if rows := names_elsewhere(library, file.rows, our_words(journal)):
         file.decide(*rows)
