@@ -166,7 +166,10 @@ def test_no_later_run_overwrites_an_edit_unless_told_to(here, plugin):
 
 
 def test_accepted_and_rejected(here, plugin):
-    assert caption("accept", *HERE, "0.jpg", cwd=here).returncode == 0
+    (here / "elsewhere").mkdir()
+    lies = ("--captions-jsonl=../c.jsonl", "--photos-dir=../photos")
+    done = caption("accept", *lies, "../photos/0.jpg", cwd=here / "elsewhere")
+    assert done.returncode == 0, done.stderr
     done = caption("reject", *HERE, "1.jpg", "--reason=that is not my uncle", cwd=here)
     assert done.returncode == 0
     shown = {row["rel_path"]: row for row in map(json.loads, exported(here).splitlines())}

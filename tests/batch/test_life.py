@@ -193,6 +193,9 @@ def test_a_backend_without_jobs_is_told_apart(desk):
 def test_list_asks_nobody_and_says_it_in_words(desk):
     assert desk.run("batch", "list") == 0
     assert "No jobs" in desk.said
+    for without in ("collect", "wait"):
+        assert desk.run("batch", without) == 0
+        assert "No jobs; " in desk.said
     assert desk.run("batch", "submit") == 0
     before = len(desk.server.seen)
     assert desk.run("batch", "list") == 0

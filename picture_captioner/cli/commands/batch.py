@@ -29,6 +29,8 @@ from picture_captioner.errors import (
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.recording.outcomes import Outcome
 
+NO_JOBS = "No jobs; 'caption.py batch submit' makes some"
+
 NO_SERVER = "http://localhost:8000/v1"
 """The address of jobs that are files, which nobody asks."""
 
@@ -153,7 +155,10 @@ def wait(flags: RunFlags) -> int:
         _wait(flags, settings, reporter, interrupts)
     if interrupts.exit_status is not None:
         return interrupts.exit_status
-    if any(job.state is JobState.ENDED for job in read_jobs(settings.captions_jsonl).values()):
+    jobs = read_jobs(settings.captions_jsonl)
+    if not jobs:
+        say(NO_JOBS)
+    if any(job.state is JobState.ENDED for job in jobs.values()):
         say(f"All jobs have ended; next: '{suggested(flags, 'batch collect')}'")
     return ExitCode.DONE
 
@@ -310,7 +315,7 @@ def _show(flags: Flags, jobs: Mapping[str, Job]) -> None:
         cost = dollars(row["cost_usd"]) if row["cost_usd"] is not None else ""
         show(row["job"], row["state"], str(row["photos"]), told or cost, row["host"], row["id"])
     if not rows:
-        say("No jobs; 'caption.py batch submit' makes some")
+        say(NO_JOBS)
 
 
 def _row(job: Job) -> dict[str, Any]:

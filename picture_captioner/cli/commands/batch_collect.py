@@ -6,7 +6,13 @@ from picture_captioner.batch.collecting import Collected, collect
 from picture_captioner.batch.following import follow, jobs_at
 from picture_captioner.batch.ledger import Job, JobState, to_ask_again
 from picture_captioner.batch.service import JobGoneError, ResultsCutError
-from picture_captioner.cli.commands.batch import asking, flags_as, open_ledger, services_of
+from picture_captioner.cli.commands.batch import (
+    NO_JOBS,
+    asking,
+    flags_as,
+    open_ledger,
+    services_of,
+)
 from picture_captioner.cli.commands.compose import settings_for
 from picture_captioner.cli.commands.journal import Repeats
 from picture_captioner.cli.commands.pending import with_pending
@@ -61,6 +67,8 @@ def collect_ended(flags: RunFlags) -> int:
                             as_job = flags_as(flags, settings, job)
                             again_by = suggested(as_job, "batch submit", *files)
         jobs = ledger.jobs()
+    if not jobs:
+        say(NO_JOBS)
     running = sum(job.is_out and job.state is not JobState.ENDED for job in jobs.values())
     if running:
         say(f"Still running: {count(running, 'job')}; '{suggested(flags, 'batch wait')}' waits")

@@ -15,7 +15,7 @@ from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picture_captioner.cli.commands.files import existing_journal, index_of, open_journal
+from picture_captioner.cli.commands.files import below, existing_journal, index_of, open_journal
 from picture_captioner.cli.commands.known_people import decisions_of
 from picture_captioner.cli.flags import Flags, one_of, words_in
 from picture_captioner.cli.terminal import output_errors, say, show
@@ -272,9 +272,7 @@ def _named(path: str, photos_dir: Path | None, journal: Journal) -> str:
     """The photo's name in the journal, be it given so or as a path."""
     if path in journal.index.entries or photos_dir is None:
         return path
-    absolute = Path(path).absolute()
-    root = photos_dir.absolute()
-    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else path
+    return below(photos_dir, path) or path
 
 
 def _keep(

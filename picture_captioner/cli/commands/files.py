@@ -34,6 +34,15 @@ def photos_dir_of(settings: Settings) -> Path:
     return settings.photos_dir
 
 
+def below(photos_dir: Path, name: str) -> str | None:
+    """What a path from here is called in the photos directory; None if it leads elsewhere."""
+    path = Path(os.path.normpath(Path(name).absolute()))
+    for root in (Path(os.path.normpath(photos_dir.absolute())), photos_dir.resolve()):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return None
+
+
 def _tell_unknown_names(settings: Settings) -> None:
     """What is missing may be there under a name that is mistyped."""
     of_backends = [n for n in settings.file.lines if n.upper().endswith(("_BASE_URL", "_API_KEY"))]

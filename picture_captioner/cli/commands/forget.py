@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from picture_captioner.batch.ledger import Job, JobLedger, ledger_path, read_jobs
-from picture_captioner.cli.commands.files import existing_journal, open_journal
+from picture_captioner.cli.commands.files import below, existing_journal, open_journal
 from picture_captioner.cli.commands.photos import photo_kinds
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show
@@ -248,7 +248,7 @@ def _is_at(rel_path: str, name: str) -> bool:
 def _in_library(typed: str, photos_dir: Path | None, known: Collection[str]) -> str:
     """What the journal calls it, which was typed so, or as a path from here."""
     name = os.path.normpath(typed) if typed else "."
-    here = _below(photos_dir, name) if photos_dir is not None else None
+    here = below(photos_dir, name) if photos_dir is not None else None
     if photos_dir is not None and here is not None and here != name:
         by_name, by_path = (any(_is_at(p, one) for p in known) for one in (name, here))
         if by_name and by_path:
@@ -261,14 +261,6 @@ def _in_library(typed: str, photos_dir: Path | None, known: Collection[str]) -> 
     if name == ".":
         raise UsageError(f"forget {typed!r}: name a photo or a folder, not all; --gone for deleted")
     return name
-
-
-def _below(photos_dir: Path, name: str) -> str | None:
-    path = Path(os.path.normpath(Path(name).absolute()))
-    for root in (Path(os.path.normpath(photos_dir.absolute())), photos_dir.resolve()):
-        if path.is_relative_to(root):
-            return path.relative_to(root).as_posix()
-    return None
 
 
 def _tell_what_is_written(
