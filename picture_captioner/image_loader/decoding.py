@@ -35,7 +35,14 @@ from picture_captioner.image_loader.formats import PILLOW_FORMATS, SNIFF_BYTES, 
 from picture_captioner.image_loader.jpeg import Pixels, decode_jpeg
 from picture_captioner.image_loader.jxl import JxlImageFile
 from picture_captioner.image_loader.resizing import fitting, resize
-from picture_captioner.image_loader.tiff import COLORMAP, misread
+from picture_captioner.image_loader.tiff import (
+    COLORMAP,
+    MASK,
+    MOST_DIRECTORIES,
+    REDUCED,
+    SUBFILE_TYPE,
+    misread,
+)
 from picture_captioner.metadata.boxes import (
     clean_aperture,
     colour_codes,
@@ -124,8 +131,10 @@ def decode(
         small = small if small.size == size else resize(small, size, pixels.box)
         turn = _orientation(source, orientation)
         clean = turn_upright(_clean(small, source, data), turn)
-        metadata = written_in(source, data) if with_metadata else None
         upright, form = _upright_size(source, full, turn), str(source.format)
+        if with_metadata and isinstance(source, TiffImagePlugin.TiffImageFile) and source.tell():
+            source.seek(0)  # a reduced copy before the photo has what is said of both
+        metadata = written_in(source, data) if with_metadata else None
         return Decoded(clean, *upright, form, metadata, reduced=reduced)
 
 
@@ -148,11 +157,35 @@ def _open(file: IO[bytes]) -> ImageFile.ImageFile:
     except UnidentifiedImageError:
         _check_avif(file)
         raise
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _go_to_whole_page(image)
     if image.format not in {"JPEG", "MPO"}:  # how much a JPEG takes depends on its scale
         check_memory(image.size, str(image.format), image.mode)
     if min(image.size) < 1:
         raise CorruptImageError("the header states a picture without pixels")
     return image
+
+
+def _go_to_whole_page(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Leave a first page that is a reduced copy of a later one; as `shown_directory` does."""
+    if not _subfile_type(image) & REDUCED:
+        return
+    least = image.width
+    for number in range(1, MOST_DIRECTORIES):
+        try:
+            image.seek(number)
+        except EOFError:
+            break
+        except DECODER_ERRORS:  # a page that Pillow makes nothing of, such as a mask
+            continue
+        if not _subfile_type(image) & (REDUCED | MASK) and image.width > least:
+            return
+    image.seek(0)
+
+
+def _subfile_type(image: TiffImagePlugin.TiffImageFile) -> int:
+    kind = image.tag_v2.get(SUBFILE_TYPE)
+    return kind if isinstance(kind, int) else 0
 
 
 def _check_avif(file: IO[bytes]) -> None:

@@ -22,11 +22,13 @@ _BYTES |= {16: 8, 17: 8, 18: 8}
 _MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIRS", b"MMOR", b"IIU\0"}
 """TIFF, BigTIFF, Olympus (ORF) and Panasonic (RW2)."""
 
-_MOST_DIRECTORIES = 64
+MOST_DIRECTORIES = 64
 _MOST_ENTRIES = 4096
 _MOST_NUMBERS = 1 << 16
 
-COMPRESSION, COLORMAP, SUB_DIRECTORIES = 259, 320, 330
+SUBFILE_TYPE, COMPRESSION, COLORMAP, SUB_DIRECTORIES = 254, 259, 320, 330
+REDUCED, MASK = 1, 4
+"""Bits of the subfile type."""
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 256, 257, 258, 277, 284, 339
 _UNCOMPRESSED, _SEPARATE = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
@@ -92,7 +94,7 @@ def misread(data: bytes) -> str | None:
     out as noise, unsigned 32 bits and signed 8 wrap round, compressed big-endian floats are taken
     for little-endian, and over 8 bits white as zero gives the negative.
     """
-    directory = first_directory(data)
+    directory = shown_directory(data)
     if directory is None:
         return None
     bits, sample = directory.number(_BITS, 1), directory.number(_SAMPLE_FORMAT, _UNSIGNED)
@@ -113,7 +115,7 @@ def unsupported(data: bytes) -> str | None:
 
     To be asked of a file that no decoder takes: then it is not damaged but of another kind.
     """
-    directory = first_directory(data)
+    directory = shown_directory(data)
     if directory is None or not (pieces := directory.pieces()):
         return None
     described = directory.number(_WIDTH, 0) > 0 and directory.number(_HEIGHT, 0) > 0
@@ -123,7 +125,7 @@ def unsupported(data: bytes) -> str | None:
 
 def is_uncompressed(data: bytes) -> bool:
     """Whether the picture that is shown lies in the file as it is."""
-    directory = first_directory(data)
+    directory = shown_directory(data)
     return directory is not None and directory.number(COMPRESSION, 1) == _UNCOMPRESSED
 
 
@@ -148,13 +150,22 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in _MAGIC
 
 
-def first_directory(data: bytes) -> Directory | None:
-    """The picture that is shown; None if the file ends before its description does."""
-    return next(directories(data), None)
+def shown_directory(data: bytes) -> Directory | None:
+    """The picture that is shown; None if the file ends before its description does.
+
+    The first one, unless that says that it is a reduced copy of a later one.
+    """
+    pages = directories(data, within=False)
+    first = next(pages, None)
+    if first is None or not first.number(SUBFILE_TYPE, 0) & REDUCED:
+        return first
+    least = first.number(_WIDTH, 0)
+    whole = (p for p in pages if not p.number(SUBFILE_TYPE, 0) & (REDUCED | MASK))
+    return next((page for page in whole if page.number(_WIDTH, 0) > least), first)
 
 
-def directories(data: bytes) -> Iterator[Directory]:
-    """All directories that can be read, the first one first, each with its sub-directories."""
+def directories(data: bytes, *, within: bool = True) -> Iterator[Directory]:
+    """All directories that can be read, the first one first, each with those `within` it."""
     if not is_tiff(data):
         return
     order = "<" if data[:1] == b"I" else ">"
@@ -165,7 +176,7 @@ def directories(data: bytes) -> Iterator[Directory]:
         waiting = [struct.unpack_from(form, data, waiting[0])[0]]
     except struct.error:
         return
-    while waiting and len(seen) < _MOST_DIRECTORIES:
+    while waiting and len(seen) < MOST_DIRECTORIES:
         start = waiting.pop(0)
         if start in seen or not 0 < start < len(data):
             continue
@@ -175,7 +186,8 @@ def directories(data: bytes) -> Iterator[Directory]:
         except struct.error:
             continue
         yield directory
-        waiting += [*directory.numbers(SUB_DIRECTORIES)[:_MOST_DIRECTORIES], following]
+        inner = directory.numbers(SUB_DIRECTORIES)[:MOST_DIRECTORIES] if within else ()
+        waiting += [*inner, following]
 
 
 def _directory(data: bytes, start: int, order: str, *, big: bool) -> tuple[Directory, int]:
@@ -234,7 +246,7 @@ def _of_raf(data: bytes) -> Iterator[tuple[int, int]]:
 
 def _of_rw2(data: bytes) -> Iterator[tuple[int, int]]:
     """Panasonic writes 0xffffffff for the strip, and for its length what unpacked data take."""
-    directory = first_directory(data)
+    directory = shown_directory(data)
     if directory is None:
         return
     start = directory.number(_RAW_OFFSET, directory.number(_STRIP, _NOWHERE))

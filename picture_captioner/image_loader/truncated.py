@@ -36,9 +36,9 @@ from picture_captioner.image_loader.tiff import (
     COMPRESSION,
     Directory,
     directories,
-    first_directory,
     is_uncompressed,
     sensor_data,
+    shown_directory,
     unsupported,
 )
 from picture_captioner.metadata.boxes import boxes, items
@@ -256,7 +256,7 @@ def _last_box_ends(data: bytes) -> int:
 
 def _tiff_ends(data: bytes) -> int:
     """Where the last thing ends that the first directory points to."""
-    directory = first_directory(data)
+    directory = shown_directory(data)
     if directory is None:
         return len(data) + 1
     ends = [directory.end]
@@ -278,7 +278,7 @@ def _sharper(error: CorruptImageError, data: bytes) -> CorruptImageError:
 
 def _has_a_lost_end(data: bytes) -> bool:
     """Whether a broken file's end is zeros; of a TIFF only where its directory was to be there."""
-    directory = first_directory(data) if sniff(data) == "TIFF" else None
+    directory = shown_directory(data) if sniff(data) == "TIFF" else None
     return ends_in_zeros(data) and not (directory and directory.fields)
 
 

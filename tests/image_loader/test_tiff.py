@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from picture_captioner.errors import CorruptImageError, UnknownFormatError
-from picture_captioner.image_loader.loading import load_image
+from picture_captioner.image_loader.loading import examine_image, load_image, read_header
 
 HEIGHT, WIDTH = 48, 64
 _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -101,3 +101,35 @@ def test_an_unsupported_kind_that_is_cut_is_called_cut(tmp_path):
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(CorruptImageError, match="ends too early"):
         load_image(path, WIDTH)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("reduced", [0, 1, 2], ids=lambda n: f"{n} reduced copies first")
+def test_the_photo_is_shown_and_not_the_reduced_copy_before_it(tmp_path, reduced, compression):
+    """Of each page the subfile type says what it is; what is said of the photo is on the first."""
+    path = tmp_path / "photo.tif"
+    whole = (RGB * 255).astype("u1")
+    exif = [(272, "s", 0, "Camera of the first page", True)]
+    with tifffile.TiffWriter(path) as pages:
+        for number in range(reduced):
+            small = np.zeros((HEIGHT // 2, WIDTH // 2, 3), "u1")
+            tags = exif if number == 0 else None
+            pages.write(small, photometric="rgb", subfiletype=1, extratags=tags)
+        if reduced:
+            pages.write(np.ones((200, 200), bool), photometric="minisblack", subfiletype=4)
+        tags = None if reduced else exif
+        pages.write(whole, photometric="rgb", compression=compression, extratags=tags)
+    assert verdict(path, RGB) == "right"
+    header = read_header(path)
+    assert (header.width, header.height) == (WIDTH, HEIGHT)
+    traits = examine_image(path, None).traits
+    assert traits is not None
+    assert traits.metadata.camera == "Camera of the first page"
+
+
+def test_pages_that_are_all_reduced_copies_show_the_first(tmp_path):
+    path = tmp_path / "photo.tif"
+    with tifffile.TiffWriter(path) as pages:
+        pages.write((RGB * 255).astype("u1"), photometric="rgb", subfiletype=1)
+        pages.write(np.zeros((96, 128, 3), "u1"), photometric="rgb", subfiletype=1)
+    assert verdict(path, RGB) == "right"
