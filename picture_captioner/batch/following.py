@@ -13,7 +13,8 @@ SETTLE_SECONDS = 300.0
 """A job that no list shows so long after its creation was asked for was not created: the longest
 that gateways hold a request is said to be a minute or two, and lists may lag behind."""
 
-_UNSETTLED = frozenset({JobState.INTENT, JobState.CREATING})
+UNSETTLED = frozenset({JobState.INTENT, JobState.CREATING})
+"""States of jobs that may be none, whose photos wait until that is found out."""
 
 
 def jobs_at(service: BatchService, jobs: Iterable[Job]) -> list[Job]:
@@ -33,7 +34,7 @@ def follow(service: BatchService, ledger: JobLedger, notice: Callable[[str], Non
         TransientError, FatalError: the provider cannot be asked.
     """
     jobs = jobs_at(service, ledger.jobs().values())
-    if unsettled := [job for job in jobs if job.state in _UNSETTLED]:
+    if unsettled := [job for job in jobs if job.state in UNSETTLED]:
         _settle(service, ledger, unsettled, notice)
     for job in jobs_at(service, ledger.jobs().values()):
         if job.state is JobState.CREATED:

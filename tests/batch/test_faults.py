@@ -48,6 +48,17 @@ def test_a_job_that_may_have_been_created_keeps_its_photos(desk, fault):
     assert not desk.server.paid_twice()
 
 
+def test_a_nightly_run_sends_the_photos_of_a_job_that_was_never_created(desk):
+    """It found that out at its end, when it had no more to do, and ended with 0."""
+    desk.server.faults["create"] = ["500"]
+    assert desk.run("run", "--batch", "--poll=0.1") == 69, desk.said
+    desk.age_ledger()
+    assert desk.run("run", "--batch", "--poll=0.1", "--min-batch=2") == 0, desk.said
+    assert "was never created" in desk.said
+    assert len({record["rel_path"] for record in desk.records()}) == 12
+    assert not desk.server.paid_twice()
+
+
 def test_a_create_is_sent_once_and_a_refused_one_leaves_nothing(desk):
     desk.server.limits = (3, 200_000_000)
     assert desk.run("batch", "submit") == 69, desk.said
@@ -412,6 +423,7 @@ def test_files_that_are_gone_already_need_no_deleting(desk):
     desk.run("batch", "wait", "--poll=0.1")
     desk.server.faults["delete"] = ["500"]
     assert desk.run("batch", "collect") == 0, desk.said
+    assert "are still at" in desk.said
     assert desk.jobs()[0]["state"] == "collected; its files are still there"
     desk.server.gone = True
     assert desk.run("batch", "collect") == 0, desk.said

@@ -56,6 +56,12 @@ def collect_ended(flags: RunFlags) -> int:
                         if isinstance(error, JobGoneError):
                             _tell_way_on(flags, job)
                         continue
+                    if ledger.jobs()[job.id].state is JobState.COLLECTED:
+                        say(
+                            f"The files of job {job.id} are still at {service.host}, which did not "
+                            f"delete them; '{suggested(flags, 'batch collect')}' asks once more",
+                            always=True,
+                        )
                     if job.state is JobState.ENDED:
                         _tell_collected(job, found)
                         _tell_repeats(journal, job)

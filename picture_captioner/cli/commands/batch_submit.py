@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from picture_captioner.batch.following import follow, require_no_strangers
+from picture_captioner.batch.following import UNSETTLED, follow, require_no_strangers
 from picture_captioner.batch.ledger import JobLedger, read_jobs, to_ask_again
 from picture_captioner.batch.service import BatchService, service_for
 from picture_captioner.batch.submitting import JobTerms, Submission
-from picture_captioner.cli.commands.batch import NO_SERVER, asking
-from picture_captioner.cli.commands.compose import check_ceilings
+from picture_captioner.cli.commands.batch import NO_SERVER, asking, open_ledger, services_of
+from picture_captioner.cli.commands.compose import check_ceilings, settings_for
 from picture_captioner.cli.commands.pending import Task, leave, with_pending
 from picture_captioner.cli.commands.run import (
     available_backends,
@@ -49,8 +49,24 @@ def submit(flags: RunFlags) -> int:
         FatalError: it cannot start, or had to stop; what was sent is in the ledger.
     """
     flags = _for_files(flags) if flags.to_files else flags
+    _find_out(flags)
     flags = replace(flags, again=to_ask_again(read_jobs(flags.settings().captions_jsonl)))
     return with_pending(flags, lambda task: _submit(_without_raw_of_a_shot(task)))
+
+
+def _find_out(flags: RunFlags) -> None:
+    """Ask what became of jobs whose creation nobody confirmed: the photos of none are sent.
+
+    Raises:
+        FatalError: the provider cannot be asked.
+    """
+    settings = settings_for(flags)
+    if all(job.state not in UNSETTLED for job in read_jobs(settings.captions_jsonl).values()):
+        return
+    with open_ledger(settings) as ledger:
+        for service, _ in services_of(flags, settings, ledger):
+            with asking(service):
+                follow(service, ledger, say)
 
 
 def _without_raw_of_a_shot(task: Task) -> Task:

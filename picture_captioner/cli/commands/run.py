@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from picture_captioner.backends.base import CaptionBackend
-from picture_captioner.batch.ledger import read_jobs
+from picture_captioner.batch.ledger import JobState, read_jobs
 from picture_captioner.cli.commands.compose import check_ceilings, edge_for, prices_for, workers_for
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.pending import (
@@ -254,13 +254,22 @@ def run_captions(flags: RunFlags) -> int:
     from picture_captioner.cli.commands.batch_collect import collect_ended
     from picture_captioner.cli.commands.batch_submit import submit
 
-    code = submit(flags)  # goes on where an earlier one was stopped
-    if code not in {ExitCode.DONE, ExitCode.CEILING, ExitCode.MORE_TO_DO}:
-        return code
-    ended = wait(flags)
-    if ended != ExitCode.DONE:
-        return ended
-    return collect_ended(flags) or code
+    while True:
+        code = submit(flags)  # goes on where an earlier one was stopped
+        if code not in {ExitCode.DONE, ExitCode.CEILING, ExitCode.MORE_TO_DO}:
+            return code
+        never_made = _never_made(flags)
+        ended = wait(flags)
+        if ended != ExitCode.DONE:
+            return ended
+        if _never_made(flags) == never_made:  # else its photos are pending, and sent now
+            return collect_ended(flags) or code
+
+
+def _never_made(flags: RunFlags) -> set[str]:
+    """The jobs that were found out not to be there."""
+    jobs = read_jobs(flags.settings().captions_jsonl)
+    return {job.id for job in jobs.values() if job.state is JobState.ABANDONED}
 
 
 @dataclass(frozen=True)
