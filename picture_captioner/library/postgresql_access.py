@@ -176,9 +176,24 @@ def sentence(address: ServerAddress, error: psycopg.Error) -> LibraryError:
         )
     if code == "3D000" or (not code and "database" in said and "does not exist" in said):
         return LibrarySetupError(f"{address}: {said}; an administrator makes it: docs/scale.md")
+    if code == "25006":
+        return LibraryUnreachableError(
+            f"{address} takes no writes ({said}): it is a standby, or was set to read-only. Name "
+            "the server that takes them, or run the same command again when this one does; what "
+            "was saved so far is kept"
+        )
+    if code in {"42P01", "42703", "3F000"}:
+        return LibraryError(
+            f"the tables of {address} are not those that this program knows: they were changed or "
+            f"taken away while it ran ({said}). Run the same command again, which says more or "
+            "makes them anew; the journal is whole"
+        )
     lost = code[:2] in {"08", "53", "57"} or code == "25P03"  # that one: we said nothing for long
-    if code in {"25006", "58030"} or (code and not lost):
-        return LibraryError(f"{address} cannot be used: {said}")
+    if code == "58030" or (code and not lost):
+        return LibraryError(
+            f"{address} cannot be used: {said}. Run the same command again when that is seen to; "
+            "what was saved so far is kept"
+        )
     if not code and _INVALID.match(said):
         return _faulty(address, said)
     if not code and _DENIED.search(said):

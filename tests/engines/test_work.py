@@ -260,6 +260,36 @@ def test_a_server_that_stays_away_ends_the_worker_and_loses_nothing(club, one_se
     assert club.requests() == len(club.done()) == 60
 
 
+def test_a_standby_is_waited_for_until_it_takes_writes(club, one_server):
+    library(club.photos, 30)
+    worker = club.start("w", "--max-workers=1", "--patience=60", delay=0.2)
+    club.wait_for(5)
+    drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'club'"
+    one_server.sql("ALTER ROLE club SET default_transaction_read_only = on", drop)
+    try:
+        club.wait_until(lambda: "tried again for 60 s" in club.said("w"))
+        other = club.run("other", "--patience=1")
+    finally:
+        one_server.sql("ALTER ROLE club RESET default_transaction_read_only", drop)
+    assert other.returncode == 69, other.stderr
+    assert "takes no writes" in other.stderr
+    assert "Name the server that takes them" in other.stderr
+    assert worker.wait(60) == 0, club.said("w")
+    assert len(club.done()) == club.requests() == 30
+
+
+def test_tables_that_are_taken_away_are_told_with_what_to_do(club, one_server):
+    library(club.photos, 30)
+    worker = club.start("w", "--max-workers=1", delay=0.2)
+    club.wait_for(5)
+    one_server.sql(f'DROP SCHEMA "{club.collection.collection}" CASCADE')
+    assert worker.wait(60) == 74, club.said("w")
+    assert "are not those that this program knows" in club.said("w")
+    again = club.run("w")
+    assert again.returncode == 0, again.stderr
+    assert len(club.done()) == club.requests() == 30
+
+
 def test_blame_is_told_again_if_the_connection_is_cut(collection, one_server, monkeypatch):
     said = []
     with Library.open(collection, pytest.fail, restart_seconds=2) as known:
