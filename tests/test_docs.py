@@ -186,6 +186,18 @@ def test_links_between_documents_lead_somewhere(document):
             assert (document.parent / target).exists(), target
 
 
+def test_the_log_is_in_order_and_its_subjects_lead_to_its_sections():
+    log, _, subjects = (ROOT / "docs" / "log.md").read_text("utf-8").partition("## Where to look")
+    sections = re.findall(r"^## (.*)$", log, re.MULTILINE)
+    days = [re.match(r"(\d{4}-\d\d-\d\d): \S", section)[1] for section in sections]
+    assert days == sorted(days, reverse=True)
+    assert len(set(sections)) == len(sections)
+    there = {re.sub(r"[^\w\- ]", "", section.lower()).replace(" ", "-") for section in sections}
+    linked = re.findall(r"\]\(#([^)]+)\)", subjects)
+    assert set(linked) <= there
+    assert len(linked) >= 90
+
+
 def indented_commands(text: str) -> list[str]:
     return re.findall(r"^    (uv run .*?)(?:\s+#.*)?$", text, re.MULTILINE)
 
