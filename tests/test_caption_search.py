@@ -110,6 +110,16 @@ def test_signs_are_found_as_they_are_typed(tmp_path, typed, found):
     assert sorted(done.stdout.split("\0"))[1:] == [f"{name}.jpg" for name in found]
 
 
+@pytest.mark.parametrize("typed", ["Die Straße", "die strasse", "DIE STRASSE"])
+@pytest.mark.parametrize("written", ["Die Straße am See", "DIE STRASSE AM SEE"])
+def test_a_phrase_is_found_however_its_sharp_s_is_written(tmp_path, typed, written):
+    line = Record(rel_path="1.jpg", caption=written, status=Status.SUCCESS).to_line()
+    (tmp_path / "captions.jsonl").write_bytes(line)
+    done = caption("search", "--paths0", f'"{typed}"', cwd=tmp_path)
+    assert (done.returncode, done.stdout.split("\0")[0].rpartition("/")[2]) == (0, "1.jpg")
+    assert caption("search", "--paths0", f'-"{typed}" see', cwd=tmp_path).stdout == ""
+
+
 def test_what_is_printed_is_safe_and_json_is_whole(here):
     shown = caption("search", "house", cwd=here).stdout
     assert shown.isascii()

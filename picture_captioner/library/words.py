@@ -190,7 +190,10 @@ def exact_phrase(phrase: str) -> list[Phrase]:
     """Finds the words as they stand, one after the other."""
     if (literal := literally(phrase)) is not None:
         phrase, _ = _longest_piece(literal)
-    return [Phrase(spaced(phrase).replace("\u0294", " "))] if phrase else []
+    spellings = dict.fromkeys(
+        (phrase, phrase.replace("ß", "ss"), phrase.casefold().replace("ss", "ß"))
+    )  # the index folds case and accents, and leaves this one alone
+    return [Phrase(spaced(text).replace("\u0294", " ")) for text in spellings if text]
 
 
 def literally(text: str) -> str | None:
