@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from picture_captioner.cli.caption_app import execute
+from picture_captioner.journal.record import Record, Status
 from picture_captioner.library.faces import StoredFace
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.library.store import Library
@@ -715,6 +716,30 @@ def test_what_was_said_holds_of_photos_that_another_program_wrote_into(
     assert (code, "0 new faces added" in err, sizes(people)) == (0, not besides, before)
     carried = [row for row in PeopleFile.read(tmp_path / "people.jsonl")[0] if "into" in row]
     assert content_of(int(shown[0]["rel_path"][:3])) in {row["content"] for row in carried}
+    assert people("cluster", "--rebuild")[0] == 0
+    assert sizes(people) == before
+
+
+@pytest.mark.parametrize("home", ["file"], indirect=True)
+def test_what_was_said_stays_when_the_place_is_forgotten_where_a_photo_lay(people, home, tmp_path):
+    anna = largest(people)
+    assert people("name", anna["id"], "Anna")[0] == 0
+    shown = faces_of(people, "Anna")[0]
+    assert people("not-this-person", shown["face"], "Anna")[0] == 0
+    name, before = shown["rel_path"], sizes(people)
+    old = content_of(int(name[:3]))
+    rewrite(home, name)
+    with Library.open(home, pytest.fail) as library:
+        new = library.known_files()[name]
+        library.facts.save_file(f"album/{name}", 2, 2, new)
+        library.drop_files([name])
+    assert people("cluster")[0] == 0
+    line = Record(
+        rel_path=name, caption="Anna.", status=Status.SUCCESS, content_sha256=old
+    ).to_line()
+    (tmp_path / "captions.jsonl").write_bytes(line)
+    done = caption("forget", name, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
     assert people("cluster", "--rebuild")[0] == 0
     assert sizes(people) == before
 

@@ -69,7 +69,10 @@ def forget_photos(
         traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
         with Library.open(settings.library_home, say) as library:
             library.add_traces(traces, forgets)
-            traces.hashes |= _earlier(settings, traces) - {*library.known_files().values()}
+            files = library.known_files()
+            traces.hashes |= _earlier(settings, traces.own_hashes) - {*files.values()}
+            stay = {content for path, content in files.items() if path not in traces.paths}
+            traces.kept_hashes |= _earlier(settings, stay)  # what is said of them hangs on these
             for path in sorted(traces.paths):
                 show(path)
             if is_gone is not None and is_gone.unsure:
@@ -290,13 +293,13 @@ def _tell_what_is_written(
         say(f"{holds}: left as they are, and {cannot}", always=True)
 
 
-def _earlier(settings: Settings, traces: Traces) -> set[str]:
+def _earlier(settings: Settings, hashes: Collection[str]) -> set[str]:
     """The hashes that these photos had when something was decided about the people on them."""
     if not settings.people_path.exists():
         return set()
     from picture_captioner.pipeline.people.people_file import PeopleFile
 
-    return PeopleFile.earlier(settings.people_path, traces.own_hashes)
+    return PeopleFile.earlier(settings.people_path, hashes)
 
 
 def _forget_people(settings: Settings, traces: Traces, library: Library) -> None:
