@@ -211,7 +211,7 @@ def test_a_library_of_hardly_any_photos(count, tmp_path, scan, capsys):
 
 
 @needs_faces
-def test_photos_that_were_moved_and_written_into_are_where_they_are_now(tmp_path, scan):
+def test_photos_that_were_moved_and_written_into_are_where_they_are_now(tmp_path, scan, capsys):
     photos = tmp_path / "photos"
     for number, (_, photo) in enumerate(islice(portraits(), 4)):
         photo.save(photos / f"{number}.jpg")
@@ -227,7 +227,11 @@ def test_photos_that_were_moved_and_written_into_are_where_they_are_now(tmp_path
         (photos / f"{number}.jpg").unlink()
     (photos / "2.jpg").rename(photos / "album" / "2.jpg")
     (photos / "3.jpg").rename(tmp_path / "3.jpg")  # its disk is off
+    capsys.readouterr()
     scan()
+    told = capsys.readouterr().err
+    assert "1 photo looked at before is not in photos; of those that were deleted" in told
+    assert "forget --photos-dir=photos --gone" in told
     found = listed()
     everywhere = [f["rel_path"] for p in found.persons for f in p["faces"]]
     everywhere += [f["rel_path"] for f in found.free]

@@ -170,9 +170,15 @@ def _run(
                     in_transaction=server.run if server is not None else None,
                 ),
             )
-            leave() if server is None else server.until_done(leave)
+            gone = leave() if server is None else server.until_done(leave)
     code = interrupts.exit_status or ExitCode.DONE
     _tell(result, stages)
+    if gone and photos_dir == settings.photos_dir:  # PATH alone may be a part of all
+        forget = suggested(flags, "forget", "--gone")
+        say(
+            f"{count(gone)} looked at before {'is' if gone == 1 else 'are'} not in {photos_dir}; "
+            f"of those that were deleted '{forget}' takes out what is known"
+        )
     leave_if_abandoned(result, code)
     return code
 

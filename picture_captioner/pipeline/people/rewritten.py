@@ -46,10 +46,10 @@ def follow_rewritten(library: Library, file: PeopleFile) -> None:
             library.faces.move(old, whole[0])
 
 
-def leave_old_places(library: Library, photos_dir: Path, walked: Collection[str]) -> None:
+def leave_old_places(library: Library, photos_dir: Path, walked: Collection[str]) -> int:
     """Forget where photos lay that lie elsewhere now, be it that they were rewritten there.
 
-    A photo that is nowhere keeps its place: its disk may be off.
+    A photo that is nowhere keeps its place, since its disk may be off; how many these are.
 
     Raises:
         LibraryError: it cannot be written.
@@ -61,7 +61,7 @@ def leave_old_places(library: Library, photos_dir: Path, walked: Collection[str]
         if path not in walked and not os.path.lexists(photos_dir / path)
     }
     if not missing:
-        return
+        return 0
     there = {content for path, content in known.items() if path not in missing}
     moved = there.intersection(missing.values())
     if alone := {*missing.values()} - moved:
@@ -69,7 +69,9 @@ def leave_old_places(library: Library, photos_dir: Path, walked: Collection[str]
         new = {content: new[content] for content in new.keys() & there}
         if new:
             moved |= {old for old, _ in _twins(library.faces.where_of(alone), new)}
-    library.drop_files(path for path, content in missing.items() if content in moved)
+    left = [path for path, content in missing.items() if content in moved]
+    library.drop_files(left)
+    return len(missing) - len(left)
 
 
 def _twins(
