@@ -11,7 +11,7 @@ from picture_captioner.metadata.told import Kind
 from tests.metadata.takeout_trees import about, album, as_bytes
 from tests.metadata.test_beside import DUMP
 from tests.metadata.test_xmp_iptc import PACKET
-from tests.support import caption, draw
+from tests.support import caption, draw, report
 
 FOLDER = "Takeout/Google Fotos/Ferien"
 
@@ -39,6 +39,14 @@ def here(tmp_path):
     done = caption("process", "--stage", "normalize", "--stage", "metadata", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     return tmp_path
+
+
+def test_no_people_leaves_out_the_names_that_others_gave(here):
+    for flags, there in (((), True), (("--no-people",), False)):
+        made = report(*flags, cwd=here)
+        assert made.returncode == 0, made.stderr
+        page = (here / "report_out" / "cluster_report.html").read_text()
+        assert ("Anna Müller" in page) is there
 
 
 def test_a_part_of_a_name_is_answered_by_the_name(here):

@@ -217,7 +217,7 @@ def _made(
 
     walked = {photo.rel_path: photo for photo in inputs.walked}
     photos = with_facts(inputs.photos, walked, library.facts.of_file)
-    photos = with_words(photos, _words(library), inputs.tags)
+    photos = with_words(photos, _words(library), inputs.tags, people=not flags.no_people)
     step("vectors")
     vectors = load_vectors(library, chosen, photos)
     vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)

@@ -171,17 +171,26 @@ def with_facts(
 
 
 def with_words(
-    photos: Sequence[ReportPhoto], words: Words, tags: TagDecisions
+    photos: Sequence[ReportPhoto], words: Words, tags: TagDecisions, *, people: bool = True
 ) -> list[ReportPhoto]:
-    """The photos with what the library knows of the pictures in words."""
-    return [_with_words(photo, words, tags) for photo in photos]
+    """The photos with what the library knows of the pictures in words.
+
+    Without `people` the names that other programs gave stay out.
+    """
+    return [_with_words(photo, words, tags, people=people) for photo in photos]
 
 
-def _with_words(photo: ReportPhoto, words: Words, tags: TagDecisions) -> ReportPhoto:
+def _with_words(
+    photo: ReportPhoto, words: Words, tags: TagDecisions, *, people: bool
+) -> ReportPhoto:
     content = photo.content_sha256 or ""
     keys = (photo.rel_path, content)
     told = {kind: _said(words, keys, kind) for kind in Kind}
     keywords = told.pop(Kind.KEYWORD)
+    if not people:  # some programs write `People > Anna` among the keywords, too
+        names = {name.casefold() for name in told[Kind.PERSON]}
+        keywords = [k for k in keywords if k.rpartition(">")[2].strip().casefold() not in names]
+        told[Kind.PERSON] = []
     place = words.places.get(content)
     return replace(
         photo,

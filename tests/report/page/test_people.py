@@ -9,7 +9,7 @@ import pytest
 
 from picture_captioner.report.model import About, People, Person, Question
 from picture_captioner.report.page.writer import write_page
-from tests.report.page.reports import no_thumbnail, rich_report, thumbnail, webp
+from tests.report.page.reports import bare_report, no_thumbnail, photo, rich_report, thumbnail, webp
 
 NAME = "<b>Änne</b> & Söhne\u202egpj"
 CUT = """return [...document.querySelectorAll('.ask')]
@@ -53,6 +53,20 @@ def people(**more):
 def page(tmp_path_factory):
     report = replace(rich_report(60), people=people(more=7))
     return write_page(report, tmp_path_factory.mktemp("people"), thumbnail, None)
+
+
+def test_a_photo_tells_the_names_that_other_programs_gave_and_what_else_is_said(browser, tmp_path):
+    photos = (photo(0, told_people=("Oma Käthe",), more="Oma am See Oma Käthe"), photo(1))
+    opened = write_page(bare_report(photos), tmp_path, no_thumbnail, None)
+    browser.open(opened, "#q=harbour&photo=0")
+    assert "Oma am See" in browser.text(".facts")
+    assert browser.run(
+        "const link = [...document.querySelectorAll('.facts a')]"
+        ".find((a) => a.text === 'Oma Käthe');"
+        "return decodeURIComponent(link.hash.replaceAll('+', ' '))"
+    ).endswith('q=person:"Oma Käthe"')
+    browser.open(opened, "#view=overview")
+    assert "Oma Käthe" in browser.text("main")
 
 
 def test_everybody_has_a_face_the_named_first(browser, page):

@@ -12,7 +12,7 @@ const said = (value) => (value ? [value] : []);
 const FACETS = [
   ["Years", "date", (i) => (Number.isNaN(photo.takenAt(i)) ? [] : [String(yearOf(photo.takenAt(i)))])],
   ["Places", "place", (i) => said(photo.place(i))],
-  ["People", "person", (i) => peopleOn(i).filter((person) => person.name).map((person) => person.name)],
+  ["People", "person", (i) => [...peopleOn(i).map((person) => person.name).filter(Boolean), ...toldAlone(i)]],
   ["Tags", "tag", (i) => photo.tags(i)],
   ["Cameras", "camera", (i) => said(photo.camera(i))],
 ];
@@ -55,7 +55,7 @@ function facetPanel(route, found) {
 
 const NAMES_OF = {
   word: (i) => haystack(i).split(" "),
-  person: (i) => [...peopleOn(i).map((person) => person.name), ...photo.toldPeople(i)],
+  person: (i) => [...peopleOn(i).map((person) => person.name), ...toldAlone(i)],
   place: (i) => [photo.place(i).split(",")[0]],
   tag: photo.tags,
   camera: (i) => [photo.camera(i)],

@@ -109,7 +109,15 @@ function personScope(route) {
 }
 
 /** For the viewer: everybody on a photo, as links. */
+/** The names that other programs gave, of those whose face was not found here. */
+function toldAlone(i) {
+  const found = new Set(peopleOn(i).map((person) => named(person.name)));
+  return photo.toldPeople(i).filter((name) => !found.has(named(name)));
+}
+
 function peopleLinks(i) {
-  return peopleOn(i).flatMap((person, k) => [k ? ", " : "",
-    el("a", { href: routeHash({ scope: "person", id: person.id }), dir: "auto" }, person.name || person.id)]);
+  return [
+    ...peopleOn(i).map((person) => [routeHash({ scope: "person", id: person.id }), person.name || person.id]),
+    ...toldAlone(i).map((name) => [routeHash({ view: "overview", q: termText("person", name) }), name]),
+  ].flatMap(([href, name], k) => [k ? ", " : "", el("a", { href, dir: "auto" }, name)]);
 }

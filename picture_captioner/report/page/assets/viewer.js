@@ -16,9 +16,10 @@ function tellFacts(i) {
     fact("Cluster", cluster
       ? el("a", { href: routeHash({ scope: "cluster", id: cluster.id }), dir: "auto" }, dot(cluster), clusterName(cluster))
       : "none"),
-    peopleOn(i).length > 0 && fact("People", peopleLinks(i)),
+    (peopleOn(i).length > 0 || toldAlone(i).length > 0) && fact("People", peopleLinks(i)),
     event && fact("Event", el("a", { href: routeHash({ scope: "event", id: event.id }), dir: "auto" }, `${chunkTitle(event)}, ${span(event.start, event.end)}`)),
     groups.map((group) => fact("Duplicates", el("a", { href: routeHash({ scope: "group", id: group.id }) }, `${LIKENESS[group.likeness]}, ${photosText(group.size)}`))),
+    photo.more(i) && fact("Also said", photo.more(i)),
     fact("File", photo.path(i).split("/").flatMap((part, k) => (k ? ["/", el("wbr"), part] : [part]))));
 }
 
