@@ -212,9 +212,11 @@ class BedrockJobs(BatchService):
     def answer_in(self, found: dict[str, Any]) -> Answer:
         """The answer in `modelOutput`, or what `error` says."""
         body = found.get("modelOutput")
-        return (
-            self.read(body) if isinstance(body, dict) else self._failure(object_in(found, "error"))
-        )
+        if not isinstance(body, dict):
+            return self._failure(object_in(found, "error"))
+        if not isinstance(body.get("stopReason"), str) and not body.get("usage"):
+            return self.formless()  # an error in its place, or another form than Converse's
+        return self.read(body)
 
     def _failure(self, error: dict[str, Any]) -> Answer:
         """A verdict by its HTTP status; what AWS says of expiry is told (docs/batch.md)."""

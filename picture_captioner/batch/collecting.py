@@ -19,6 +19,7 @@ from picture_captioner.batch.service import (
     Answer,
     BatchService,
     DamagedLineError,
+    FormlessError,
     JobGoneError,
     RemoteJob,
     ResultsCutError,
@@ -92,12 +93,15 @@ class Collecting:
         """
         done = {record.rel_path for record in read_job(self._journal.path, self._job.id)}
         worth: dict[int, int] = {}
+        formless: set[int] = set()
         errors: dict[int, tuple[AskedPhoto, Answer]] = {}
         group: list[Record] = []
         try:
             for photo, arrived in self._arrived(remote):
                 answer = self._judged(photo, arrived)
                 earlier, worth_now = worth.get(photo.n, -1), _worth(answer)
+                if isinstance(answer, FormlessError):
+                    formless.add(photo.n)
                 self.result.strays += earlier >= 0
                 if worth_now <= earlier:
                     continue
@@ -116,19 +120,30 @@ class Collecting:
                 if photo.rel_path not in done:
                     group += self._records(photo, answer)
             self._journal.append(*group)
-        self._count_missing(remote, answered=len(worth))
+        unread = sum(worth.get(n) == 0 for n in formless)
+        self._count_missing(remote, answered=len(worth), unread=unread)
         return self._added_up()
 
-    def _count_missing(self, remote: RemoteJob, answered: int) -> None:
+    def _count_missing(self, remote: RemoteJob, answered: int, unread: int) -> None:
         """Add up the photos without an answer: as many as there are damaged lines, and the others.
 
+        Args:
+            unread: how many of those that are answered have no answer of a form that is known.
+
         Raises:
-            ResultsCutError: most lines are damaged, the provider says that there are others, or the
-                ledger lacks some of the photos.
+            ResultsCutError: most lines are damaged, the provider says that there are others, the
+                ledger lacks some of the photos, or most answers are of a form that nobody knows:
+                asked for again, they would be paid for again and again.
         """
         given_up = f"give them up with 'caption.py batch ignore {self._job.id}'"
         if self._job.lacking:
             raise ResultsCutError(f"{lacks_photos(self._job)}, or {given_up}")
+        if 2 * unread > answered:
+            raise ResultsCutError(
+                f"{count(unread, 'answer')} of {self._service.host} are in a form that this "
+                "version does not know; nothing of them is deleted. A newer version may read them: "
+                f"collect again then, or {given_up}"
+            )
         missing = len(self._job.photos) - answered
         self.result.lost = min(missing, self.result.damaged)
         others = missing - self.result.lost

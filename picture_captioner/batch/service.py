@@ -92,6 +92,10 @@ class DamagedLineError(TransientError):
     """What stands among the answers is none of a form that names its request."""
 
 
+class FormlessError(TransientError):
+    """An answer of a form that nobody here knows, which may have been billed."""
+
+
 class JobGoneError(BackendUnavailableError):
     """The provider does not know the job, or has deleted its answers."""
 
@@ -266,10 +270,11 @@ class BatchService(ABC):
         try:
             return Answered(name, self.answer_in(found))
         except NO_PROTOCOL:  # nobody validated it
-            return Answered(name, self._formless())
+            return Answered(name, self.formless())
 
-    def _formless(self) -> TransientError:
-        return TransientError(f"{self.host} gave no answer of its form", code="bad_answer")
+    def formless(self) -> FormlessError:
+        """For an answer that cannot be read."""
+        return FormlessError(f"{self.host} gave no answer of its form", code="bad_answer")
 
     def broken_off(self, error: object = "") -> ResultsCutError:
         """For answers that end in the middle of one."""
@@ -293,7 +298,7 @@ class BatchService(ABC):
         except CaptionerError as error:
             return error
         except NO_PROTOCOL:  # nobody validated it
-            return self._formless()
+            return self.formless()
         return caption
 
     def close(self) -> None:

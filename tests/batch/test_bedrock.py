@@ -166,6 +166,33 @@ def test_half_of_an_expired_job_is_paid_and_kept_and_the_rest_is_pending(desk):
     assert not desk.server.paid_twice()
 
 
+def test_an_error_in_place_of_an_answer_is_no_verdict_on_the_photo(desk):
+    """It was `unfinished`, for good."""
+    whole, others = desk.server.answered, []
+    assert desk.run("batch", "submit") == 0, desk.said
+
+    def answered(outcome, body):
+        others.append(body)
+        return {"message": "busy"} if len(others) == 1 else whole(outcome, body)
+
+    desk.server.answered = answered
+    collected(desk, code=69)
+    assert "1 not answered (bad_answer), billed or not: pending again" in desk.said
+    assert len(desk.of_jobs()) == 10
+
+
+def test_where_most_answers_are_of_another_form_none_is_given_up(desk):
+    """They would be paid for again each night."""
+    assert desk.run("batch", "submit") == 0, desk.said
+    desk.server.answered = lambda outcome, body: {"completion": "A photo of the sea."}
+    collected(desk, code=69)
+    assert "11 answers of" in desk.said
+    assert "does not know; nothing of them is deleted" in desk.said
+    assert desk.jobs()[0]["code"] == "ended"
+    assert desk.run("run") == 0, desk.said
+    assert len(desk.records()) == 1
+
+
 def test_answers_that_are_not_in_the_bucket_are_waited_for(desk):
     desk.server.hides_output = True
     assert desk.run("batch", "submit") == 0, desk.said

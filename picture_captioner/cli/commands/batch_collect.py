@@ -94,7 +94,8 @@ def _tell_collected(job: Job, found: Collected) -> None:
         said += f", {count(len(found.failed))} without a usable answer"
     say(said)
     for reason, number in found.unanswered.most_common():
-        say(f"  {number:>7,} not answered ({reason}), not billed: pending again")
+        billed = "billed or not" if reason == "bad_answer" else "not billed"
+        say(f"  {number:>7,} not answered ({reason}), {billed}: pending again")
     if found.damaged:
         lost = f": {count(found.lost)} pending again, billed or not" if found.lost else ""
         lines = count(found.damaged, "damaged line")
