@@ -126,7 +126,7 @@ def test_one_text_for_photos_that_differ_ends_the_run_with_a_sentence(tmp_path, 
     withdrawn = [r["rel_path"] for r in found if r.get("withdrawn")]
     assert len(held) >= 7
     assert sorted(withdrawn) == sorted(held), "none of the one text stays as a caption"
-    told = re.findall(r"The captions of (\d+) photos with that one text are withdrawn", done.stderr)
+    told = re.findall(r"asks again: (\d+) captions? with that one text", done.stderr)
     assert sum(map(int, told)) == len(held), "a thread that was late tells its own"
     with Model(lambda number: f"Photo {number}.") as model:
         done = run(tmp_path, model)

@@ -251,7 +251,7 @@ def known_model(name: str) -> KnownModel:
         UsageError: there is none; the message lists the names.
     """
     for model in CATALOGUE:
-        if name.lower() in {model.name, model.repository.lower()}:
+        if name and name.lower() in {model.name, model.repository.lower()}:
             return model
     if "/" in name and not name.startswith(("/", ".", "~")):
         return KnownModel(name, "named by you", "see its page on the hub", 0, repository=name)

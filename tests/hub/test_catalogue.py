@@ -92,6 +92,8 @@ def test_a_name_that_nobody_knows():
     assert known_model("someone/else").repository == "someone/else"
     with pytest.raises(UsageError, match=r"did you mean 'yunet'.*models: .*siglip2"):
         known_model("yunett")
+    with pytest.raises(UsageError, match="there is no model ''"):  # rows without a repository
+        known_model("")
 
 
 def test_a_missing_model_is_a_sentence_with_the_command(cache, tiny, tmp_path):

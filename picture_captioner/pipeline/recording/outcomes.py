@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from picture_captioner.errors import count
+
 
 class Outcome(enum.StrEnum):
     """How one photo left the run; the text is what the summary says."""
@@ -126,8 +128,8 @@ class Outcomes:
             self.counts[Outcome.COPIED] -= copies
             self.counts[Outcome.WITHDRAWN] += captions + copies
         self._reporter.notice(
-            f"The captions of {captions + copies:,} photos with that one text are withdrawn: the "
-            "next run asks about them again"
+            f"Withdrawn, so that the next run asks again: {count(captions + copies, 'caption')} "
+            "with that one text"
         )
 
     def answered(self, who: str, requests: Sequence[int]) -> None:
