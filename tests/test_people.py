@@ -721,6 +721,27 @@ def test_what_was_said_holds_of_photos_that_another_program_wrote_into(
 
 
 @pytest.mark.parametrize("home", ["file"], indirect=True)
+def test_who_searches_somebody_by_the_name_alone_is_told_how(people, tmp_path):
+    anna, oma, *_ = listed(people)["persons"]
+    assert people("name", anna["id"], "Anna")[0] == 0
+    assert people("name", oma["id"], "Oma Käthe")[0] == 0
+    record = Record(rel_path="000.jpg", caption="A picnic of friends.", status=Status.SUCCESS)
+    (tmp_path / "captions.jsonl").write_bytes(record.to_line())
+    for typed, search in (
+        ("anna", "person:Anna"),
+        ("oma käthe", "'person:\"Oma Käthe\"'"),
+        ("Käthe picnic", "'person:\"Oma Käthe\" picnic'"),
+    ):
+        done = caption("search", typed, cwd=tmp_path)
+        assert f" search {search}\n" in done.stderr
+    assert "For photos of" not in caption("search", "picnic", cwd=tmp_path).stderr
+    found = caption("search", "--paths0", "--all", "person:Anna", cwd=tmp_path)
+    assert len(found.stdout.split("\0")) > 1
+    assert people("hide", "Anna")[0] == 0
+    assert "For photos of" not in caption("search", "anna", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize("home", ["file"], indirect=True)
 def test_what_was_said_stays_when_the_place_is_forgotten_where_a_photo_lay(people, home, tmp_path):
     anna = largest(people)
     assert people("name", anna["id"], "Anna")[0] == 0

@@ -14,11 +14,13 @@ from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, UsageError, count, did_you_mean
 from picture_captioner.extras import how_to_install
 from picture_captioner.library.faces import Placed
+from picture_captioner.library.selection import Selection, Term
 from picture_captioner.library.store import Library
 from picture_captioner.people.decisions import Decisions
 from picture_captioner.pipeline.people.overview import (
     Overview,
     PersonShown,
+    folded_name,
     key_of,
     overview,
 )
@@ -127,6 +129,18 @@ def decisions_of(settings: Settings) -> Decisions:
     if said.unreadable:
         say(f"{settings.people_path.name}: {count(said.unreadable, 'row')} passed over")
     return said
+
+
+def persons_meant(settings: Settings, selection: Selection) -> dict[str, Selection]:
+    """Whom words that are looked for may mean, by name, and the search for that person."""
+    words = {folded_name(term.value): term for term in selection.looked_for if term.kind == "word"}
+    found = {}
+    for one in read_decisions(settings.people_path)[0].persons.values():
+        typed = {words[part] for part in folded_name(one.name).split() if part in words}
+        if typed and not one.hidden:
+            rest = tuple(term for term in selection.terms if term not in typed)
+            found[one.name] = Selection((Term("person", one.name), *rest))
+    return found
 
 
 def group(library: Library, said: Decisions, **how: Any) -> Grouped | None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from picture_captioner.cli.command_flags import LISTED, SearchFlags
 from picture_captioner.cli.commands.files import existing_journal
+from picture_captioner.cli.commands.known_people import persons_meant
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.terminal import say, show, show_as_it_is, show_json
 from picture_captioner.config import Settings
@@ -202,6 +203,9 @@ def _find(
     years = (t.value for t in selection.looked_for if t.kind == "word" and _YEAR.fullmatch(t.value))
     taken = (year for year in years if any(library.select(Selection((checked("date", year),)))))
     hints = [f"For photos taken in {year}: {_taken_in(year, selection, flags)}" for year in taken]
+    if not any(hit.all_words for hit in found.photos):
+        meant = persons_meant(flags.settings(), selection).items()
+        hints += [f"For photos of {n}: {suggested(flags, 'search', str(s))}" for n, s in meant]
     if not found.photos:
         hints += _what_there_is(library, selection, tags, flags)
     return found, hints
