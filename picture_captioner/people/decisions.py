@@ -9,7 +9,8 @@ two boxes may be about one face: it is kept under the first, and the last word c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -284,6 +285,24 @@ def rekeyed(said: Decisions, faces: Iterable[str]) -> dict[str, str]:
                 if share >= max(SAME_BOX, found.get(first, (0.0, ""))[0]):
                     found[first] = share, key
     return {first: key for first, (_, key) in found.items()}
+
+
+def closed(links: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Groups that follow from links by transitivity."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    for first, *others in links:
+        for other in others:
+            parent[root(other)] = root(first)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(parent):
+        groups[root(name)].append(name)
+    return list(groups.values())
 
 
 def _shares(box: Box, spoken_of: Mapping[str, Iterable[FaceKey]]) -> dict[str, float]:

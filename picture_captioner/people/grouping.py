@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from picture_captioner.people.clustering import MIN_CLUSTER_SIZE, Labels
-from picture_captioner.people.decisions import Decisions, rekeyed
+from picture_captioner.people.decisions import Decisions, closed, rekeyed
 from picture_captioner.people.faces import Vectors
 from picture_captioner.people.joining import SAME_GROUP, SUGGEST, join_persons, near_pairs
 from picture_captioner.people.neighbours import near
@@ -151,7 +151,7 @@ class _Finder:
 
     def _follow_must_links(self) -> None:
         """Faces that are one person's follow whoever of them is known; transitively."""
-        for group in _closed(self.said.must_link):
+        for group in closed(self.said.must_link):
             faces = [self.now[name] for name in group if name in self.now]
             faces = [face for face in faces if self.status[face] is not Status.NOT_A_FACE]
             firm = {self.of_face[f] for f in faces if self.status[f] is Status.CONFIRMED}
@@ -160,8 +160,8 @@ class _Finder:
                 named = " and ".join(sorted(self._called(p) for p in known))
                 keys = " and ".join(self.keys[face] for face in faces)
                 self.violations.append(
-                    f"{keys} must be one person's and belong to {named}; that they are 'different' "
-                    "takes it back"
+                    f"{keys} must be one person's and belong to {named}; "
+                    f"{_take_back([self.keys[face] for face in faces])} takes it back"
                 )
                 continue
             if any(frozenset(pair) in self.apart_faces for pair in combinations(faces, 2)):
@@ -381,19 +381,8 @@ class _Finder:
         return list(found.values())
 
 
-def _closed(links: Iterable[Sequence[str]]) -> list[list[str]]:
-    """Groups that follow from links by transitivity."""
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while parent.setdefault(name, name) != name:
-            parent[name] = name = parent[parent[name]]
-        return name
-
-    for first, *others in links:
-        for other in others:
-            parent[root(other)] = root(first)
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(parent):
-        groups[root(name)].append(name)
-    return list(groups.values())
+def _take_back(keys: Sequence[str]) -> str:
+    """How a link is taken back; of more faces than two a human knows which are not one person's."""
+    if len(keys) == 2:
+        return f"'caption.py people different {' '.join(keys)}'"
+    return "that two of them are 'different'"

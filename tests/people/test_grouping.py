@@ -160,6 +160,7 @@ def test_a_contradiction_is_shown():
     [said] = people.violations
     assert {a, b} <= {*said.split()}
     assert "must be one person's and belong to one and two" in said
+    assert f"'caption.py people different {' '.join(sorted((a, b)))}' takes it back" in said
 
 
 def test_same_and_different_take_each_other_back():

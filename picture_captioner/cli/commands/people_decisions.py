@@ -347,6 +347,7 @@ def link_faces(flags: Flags, faces: Sequence[str]) -> int:
         keys = list(dict.fromkeys(key_of(known.face(text)) for text in faces))
         if len(keys) < 2:
             raise UsageError("name two faces or more")
+        say(f"These {len(keys):,} faces are one person's from now on")
         return [{"kind": "must_link", "faces": keys}]
 
     return decide(flags, rows)
@@ -360,6 +361,7 @@ def keep_apart(flags: Flags, one: str, other: str) -> int:
         are_faces = [not known.view.find(text) and ("#" in text or ":" in text) for text in texts]
         if all(are_faces):
             keys = _two(key_of(known.face(text)) for text in texts)
+            say(f"{one} and {other} are never the same person")
             return [{"kind": "cannot_link", "faces": keys}]
         if any(are_faces):
             raise UsageError(
@@ -367,6 +369,7 @@ def keep_apart(flags: Flags, one: str, other: str) -> int:
             )
         found = [known.person(text) for text in texts]
         ids = _two(person.identity for person in found)
+        say(f"{found[0].called} and {found[1].called} are never the same person")
         return [*anchor(found[0]), *anchor(found[1]), {"kind": "apart", "persons": ids}]
 
     return decide(flags, rows)

@@ -14,6 +14,9 @@ from picture_captioner.people.decisions import Decisions, FaceKey
 from picture_captioner.people.faces import Box
 from picture_captioner.people.persons import Status
 
+SHORT = 12
+"""Hexadecimal digits of a photo's hash that stand for it in a face's short name."""
+
 
 @dataclass
 class PersonShown:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from picture_captioner.library.faces import Placed
 from picture_captioner.people.persons import Suggestion
-from picture_captioner.pipeline.people.overview import Overview, PersonShown
+from picture_captioner.pipeline.people.overview import SHORT, Overview, PersonShown
 from picture_captioner.pipeline.people.regrouping import Grouped
 
 MEGA_SHARE, MEGA_FACES = 0.3, 100
 """An unnamed person with so large a share of all faces is likely to be several."""
-SHORT = 12
-"""Hexadecimal digits of a photo's hash that stand for it in a face's short name."""
 
 
 def short(face: Placed) -> str:

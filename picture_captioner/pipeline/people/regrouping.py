@@ -8,7 +8,8 @@ enough: two tiers, at a cost that grows with the new faces.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,7 @@ from picture_captioner.people.grouping import find_people
 from picture_captioner.people.joining import SAME_GROUP
 from picture_captioner.people.neighbours import nearest
 from picture_captioner.people.persons import People, Status, unit
+from picture_captioner.pipeline.people.overview import SHORT
 
 CLUSTER_FROM = 32
 """Pixels of a face's height as it was read: of pairs of one person .86 are found at 32, .79 at 24,
@@ -44,6 +46,7 @@ SURE = 0.7
 STALE_FROM = 0.1
 """Share of faces that came since the run."""
 ATTEMPTS = 3
+_KEY = re.compile(r"[0-9a-f]{64}:-?\d+(?:,-?\d+){3}")
 UNSEEN = -2
 """The label of a face that the run has not seen."""
 
@@ -126,6 +129,7 @@ def group_faces(
             kept = run.parameters if run else {}
             limit = same_group or float(kept.get("same_group", SAME_GROUP))
             people = _people(table, said, limit)
+            people = replace(people, violations=_with_names(people.violations, table))
         shown = [i for i, content in enumerate(table.contents) if content not in lost]
         grouped = Grouped(table, people, anew, len(new), why_stale(run, table), shown)
         if dry_run or run is None:
@@ -148,6 +152,19 @@ def _threads(*, few: bool) -> AbstractContextManager[object]:
 
     one: AbstractContextManager[object] = threadpool_limits(1, "blas")
     return one
+
+
+def _with_names(violations: Sequence[str], table: FaceTable) -> list[str]:
+    """Contradictions with faces called as the commands print them, in place of their long keys."""
+    found = {key for text in violations for key in _KEY.findall(text)}
+    contents = {key.partition(":")[0] for key in found}
+    keys = FaceKeys(table)
+    names = {
+        keys[i]: f"{content[:SHORT]}#{table.numbers[i]}"
+        for i, content in enumerate(table.contents if found else ())
+        if content in contents
+    }
+    return [_KEY.sub(lambda key: names.get(key[0], key[0]), text) for text in violations]
 
 
 class FaceKeys:
