@@ -175,8 +175,8 @@ class LiteLLMBackend(CaptionBackend):
             if error.last_completion is not None:
                 return error.last_completion  # judged, and mended, as any other answer
             cause = error.__cause__ or error
-            if isinstance(cause, openai.OpenAIError):
-                raise cause from None
+            if isinstance(cause, openai.OpenAIError):  # raised again it would forget what it is of
+                raise self._mapped(cause) from None
             raise
 
     def _read(self, completion: Any) -> Caption:

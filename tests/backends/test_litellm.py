@@ -115,6 +115,7 @@ def test_a_redirect_is_not_followed(server, model):
         assert elsewhere.seen == []
 
 
+@pytest.mark.parametrize("fields", [("caption",), ("caption", "tags")])
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize(
     ("status", "said", "kind", "code"),
@@ -131,11 +132,11 @@ def test_a_redirect_is_not_followed(server, model):
     ],
 )
 def test_a_status_means_the_same_whichever_class_litellm_has_for_it(
-    server, model, status, said, kind, code
+    server, model, fields, status, said, kind, code
 ):
     server.script.append(failure(status, said))
     with pytest.raises(kind, match=said) as caught:
-        ask(server, model=model)
+        ask(server, model=model, fields=fields)
     assert code is None or caught.value.code == code
 
 
