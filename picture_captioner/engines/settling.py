@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from picture_captioner.engines.ceilings import SharedBudget
 from picture_captioner.engines.server import Server
-from picture_captioner.errors import Status
-from picture_captioner.journal.record import Record, RecordError, utc_now
-from picture_captioner.journal.rows import TagDecisions
+from picture_captioner.errors import ModelError
+from picture_captioner.journal.record import Record, RecordError
 from picture_captioner.journal.writing import Journal
 from picture_captioner.library.ledger import MAX_ATTEMPTS
 from picture_captioner.library.store import Library
 from picture_captioner.library.syncing import captions_of, index_words, sync
-from picture_captioner.pipeline.recording.recorder import SeenBytes, copied_record
+from picture_captioner.pipeline.recording.recorder import SeenBytes, copied_record, failure_record
 from picture_captioner.pipeline.selecting.selection import Identity
 from picture_captioner.pipeline.selecting.walk import Photo
 
@@ -69,22 +68,9 @@ class Captions(Settling):
 
     def blame(self, photo: Photo, content_sha256: str, why: RecordError) -> None:
         """Write a failure of the model's: a run with --retry-status takes it again."""
-        identity = self._identity
-        record = Record(
-            rel_path=photo.rel_path,
-            caption=None,
-            status=Status.ERROR_MODEL,
-            error=why,
-            placeholder=identity.placeholder,
-            backend=identity.backend,
-            model=identity.model,
-            prompt_sha256=identity.prompt_for(photo.rel_path, content_sha256),
-            content_sha256=content_sha256,
-            size=photo.size,
-            mtime_ns=photo.mtime_ns,
-            created_at=utc_now(),
-        )
-        self._journal.append(record)
+        seen = SeenBytes(content_sha256, photo.size, photo.mtime_ns)
+        error = ModelError(why.message, code=why.code)
+        self._journal.append(failure_record(photo, seen, error, self._identity, latency_ms=None))
 
     def of_others(self, contents: Mapping[str, str]) -> Mapping[str, TakeOver]:
         """Captions of the same bytes, for paths that no journal names; no placeholders."""
@@ -100,8 +86,7 @@ class Captions(Settling):
 
     def end(self) -> None:
         """Index the words, and give back what was reserved and not spent."""
-        tags = TagDecisions.beside(self._journal.path)
-        self._server.run(partial(index_words, tags=tags))
+        index_words(self._server.run, self._journal.path)
         self._budget.end()
 
 

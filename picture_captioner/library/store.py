@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from picture_captioner.journal.forgetting import Traces
-from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.library import captions, carrying, forgetting, vectors
 from picture_captioner.library.captions import Followed
 from picture_captioner.library.clean_images import CleanImages
@@ -205,7 +203,7 @@ class Library:
         if isinstance(self.database, FileDatabase):
             return captions.follow(self.database, journal)
         synced = sync(self.run, journal)
-        self.run(partial(index_words, tags=TagDecisions.beside(journal)))
+        index_words(self.run, journal)
         return Followed(synced.records, synced.damaged)
 
     def run(self, work: Callable[[Connection], T]) -> T:

@@ -246,8 +246,13 @@ def _hashes_of_files(connection: Connection, records: Sequence[Record]) -> dict[
     return {FileKey(path, size, time): content for path, size, time, content in found}
 
 
-def index_words(connection: Connection, tags: TagDecisions) -> None:
-    """Index the lines of all journals that are not indexed yet."""
+def index_words(run: InTransaction, path: Path) -> None:
+    """Index the lines of all journals that are not indexed yet, with the tags beside this one."""
+    tags = TagDecisions.beside(path)
+    run(lambda connection: _index(connection, tags))
+
+
+def _index(connection: Connection, tags: TagDecisions) -> None:
     connection.alone("index_words")
     rows = connection.execute(
         "UPDATE journal_records SET indexed = true WHERE NOT indexed RETURNING number, line"

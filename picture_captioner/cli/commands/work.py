@@ -25,7 +25,6 @@ from picture_captioner.engines.settling import Captions, Stages
 from picture_captioner.engines.working import Feeder
 from picture_captioner.errors import ExitCode, Usage, UsageError, count
 from picture_captioner.journal.record import utc_now
-from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.library.store import Library
 from picture_captioner.library.syncing import (
     CAPTION,
@@ -99,7 +98,7 @@ def _check_redoing(flags: RunFlags, stages: Sequence[str]) -> None:
 def _bring(server: Server, journal: Path) -> None:
     """Bring the journal of a worker that found nothing to do, too."""
     sync(server.run, journal)
-    server.run(partial(index_words, tags=TagDecisions.beside(journal)))
+    index_words(server.run, journal)
 
 
 def _share_stages(
