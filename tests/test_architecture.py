@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -178,6 +179,16 @@ def test_what_a_file_needs_is_near():
     modules = [".".join(f.relative_to(HOUSE.parent).with_suffix("").parts) for f in product_files()]
     chain = max(map(longest_chain, modules), key=len)
     assert len(chain) <= 12, " <- ".join(chain)
+
+
+@pytest.mark.parametrize(
+    "room", sorted({f.parent for f in product_files()} - {HOUSE}), ids=lambda r: r.name
+)
+def test_a_room_says_what_each_of_its_files_is_for(room):
+    files = {file.name for file in room.glob("*.py")} - {"__init__.py"}
+    said = ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8"))) or ""
+    if room != HOUSE / "cli" / "commands":  # there a file is named by its command
+        assert files <= set(re.findall(r"\w+\.py", said)), "say in __init__.py what it is for"
 
 
 def test_a_room_passes_nothing_on():

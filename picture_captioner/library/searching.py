@@ -1,6 +1,6 @@
 """From a selection to photos: words, filters and vectors in one ranking.
 
-Each word is looked for wherever something is written of a photo (written.py); it must have all,
+Each word is looked for wherever something is written of a photo (word_search.py); it must have all,
 one here and one there. Filters are one statement. Paths stay keys (bytes) until the end.
 """
 

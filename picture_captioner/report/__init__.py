@@ -19,6 +19,7 @@ Words
     words.py         captions into words that say something of a photo
 
 Time
+    contradictions.py  captions of one burst or event that contradict each other
     chunks.py        events (adaptive gaps in capture time), days and trips
     places.py        names of places, offline
 
@@ -30,6 +31,7 @@ Outputs
     csv_export.py    a row for every photo
     markdown.py      to skim
     summary.py       for machines
+    forgetting.py    photos out of them
     text.py          names and captions as text that nothing obeys
     page/            the HTML report
 """

@@ -42,7 +42,7 @@ SMALL_LIBRARY = 1_500
 TSNE_ROUNDS = 500
 TSNE_EXTENT = 1e-4
 """t-SNE takes 2 s for so many photos and is compiled; UMAP compiles for up to a minute when it is
-first used, and then takes 4 s. The groups in both maps are the same (tests/report/test_layout.py).
+first used, and then takes 4 s. The groups in both maps are the same (docs/report.md).
 The extent is van der Maaten's, who begins with all photos near the middle."""
 
 INITIAL_EXTENT = 10.0

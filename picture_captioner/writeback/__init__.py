@@ -9,5 +9,7 @@ exiftool.py    the program that writes into photos, kept open
 patch.py       how to get the old bytes from the new ones
 our_words.py   which words in photos and sidecars are ours
 undo.py        captions.undo.jsonl: what every write changed
+edits.py       what a human changed in a spreadsheet, as records
+export.py      a line for each photo, for other programs
 taking_back.py how it is taken back, wherever the files lie by now
 """

@@ -2,6 +2,7 @@
 
 captioning.py      ask one backend after the other (--fallback), record what came of it
 service.py         one backend: ask, judge, price
+hosts.py           several servers of one kind behind one backend
 retry.py           the one layer that retries
 reask.py           asks again where an answer was no caption
 concurrency.py     when requests start: how many at a time, how fast, or not at all
