@@ -13,6 +13,7 @@ from picture_captioner.cli.caption_app import execute
 from picture_captioner.cli.report_app import execute as execute_report
 from picture_captioner.library.faces import StoredFace
 from picture_captioner.library.store import Library
+from tests.metadata.takeout_trees import about, as_bytes
 from tests.people.test_clustering import crowd
 from tests.report.page.reports import data_of
 from tests.support import caption, library
@@ -86,6 +87,22 @@ def test_no_people_leaves_no_face_and_no_name(folder, capsys):
         assert file.is_dir() or b"Annabelle" not in file.read_bytes(), file
     thumbnails = list((folder / "report_out").rglob("*.webp"))
     assert len(thumbnails) == PHOTOS, "thumbnails of photos, and no face"
+
+
+def test_who_is_hidden_is_not_named_by_what_another_program_wrote(folder, capsys):
+    anna = persons(capsys)[0]
+    execute(["people", "name", anna["id"], "Annabelle"])
+    path = folder / "photos" / anna["faces"][0]["rel_path"]
+    said = about(path.name, people=[{"name": "annabelle"}, {"name": "Oma"}])
+    path.with_name(f"{path.name}.json").write_bytes(as_bytes(said))
+    execute(["process", "--photos-dir=photos", "--stage=normalize", "--stage=metadata"])
+    for hidden in (False, True):
+        if hidden:
+            execute(["people", "hide", anna["id"]])
+        made(folder)
+        page = (folder / "report_out" / "cluster_report.html").read_text()
+        assert "Oma" in page
+        assert ("annabelle" in page.lower()) is not hidden
 
 
 def test_a_face_on_a_photo_that_is_left_out_is_not_shown(folder, capsys):

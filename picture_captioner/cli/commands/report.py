@@ -211,13 +211,13 @@ def _made(
         with_facts,
         with_words,
     )
-    from picture_captioner.cli.commands.report_people import people_of
+    from picture_captioner.cli.commands.report_people import people_of, wanted_names
     from picture_captioner.report.build import build_report
     from picture_captioner.report.contradictions import contradictions
 
     walked = {photo.rel_path: photo for photo in inputs.walked}
     photos = with_facts(inputs.photos, walked, library.facts.of_file)
-    photos = with_words(photos, _words(library), inputs.tags, people=not flags.no_people)
+    photos = with_words(photos, _words(library), inputs.tags, wanted_names(flags))
     step("vectors")
     vectors = load_vectors(library, chosen, photos)
     vocabulary = load_vocabulary(flags.vocabulary, chosen, photos)

@@ -171,26 +171,29 @@ def with_facts(
 
 
 def with_words(
-    photos: Sequence[ReportPhoto], words: Words, tags: TagDecisions, *, people: bool = True
+    photos: Sequence[ReportPhoto],
+    words: Words,
+    tags: TagDecisions,
+    wanted: Callable[[str], bool] = lambda _: True,
 ) -> list[ReportPhoto]:
     """The photos with what the library knows of the pictures in words.
 
-    Without `people` the names that other programs gave stay out.
+    Of the names that other programs gave, those that are `wanted`.
     """
-    return [_with_words(photo, words, tags, people=people) for photo in photos]
+    return [_with_words(photo, words, tags, wanted) for photo in photos]
 
 
 def _with_words(
-    photo: ReportPhoto, words: Words, tags: TagDecisions, *, people: bool
+    photo: ReportPhoto, words: Words, tags: TagDecisions, wanted: Callable[[str], bool]
 ) -> ReportPhoto:
     content = photo.content_sha256 or ""
     keys = (photo.rel_path, content)
     told = {kind: _said(words, keys, kind) for kind in Kind}
     keywords = told.pop(Kind.KEYWORD)
-    if not people:  # some programs write `People > Anna` among the keywords, too
-        names = {name.casefold() for name in told[Kind.PERSON]}
-        keywords = [k for k in keywords if k.rpartition(">")[2].strip().casefold() not in names]
-        told[Kind.PERSON] = []
+    if unwanted := {name.casefold() for name in told[Kind.PERSON] if not wanted(name)}:
+        # Some programs write `People > Anna` among the keywords, too.
+        keywords = [k for k in keywords if k.rpartition(">")[2].strip().casefold() not in unwanted]
+        told[Kind.PERSON] = [n for n in told[Kind.PERSON] if n.casefold() not in unwanted]
     place = words.places.get(content)
     return replace(
         photo,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from picture_captioner.cli.command_flags import ReportFlags
 from picture_captioner.cli.commands.known_people import decisions_of
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.library.faces import Placed
 from picture_captioner.library.store import Library
 from picture_captioner.pipeline.people.crops import make_crops
-from picture_captioner.pipeline.people.overview import Overview, PersonShown, overview
+from picture_captioner.pipeline.people.overview import Overview, PersonShown, folded_name, overview
+from picture_captioner.pipeline.people.people_file import read_decisions
 from picture_captioner.pipeline.people.questions import Questions, questions, short
 from picture_captioner.pipeline.people.regrouping import group_faces
 from picture_captioner.pipeline.selecting.walk import Photo
@@ -33,6 +35,13 @@ LARGE_ENOUGH = 80
 """Pixels of a face's height from which it can be recognised by who looks at the page."""
 
 Key = tuple[str, int]
+
+
+def wanted_names(flags: ReportFlags) -> Callable[[str], bool]:
+    """Whether a name that another program gave may be told: nobody's, or not of who is hidden."""
+    said, _ = read_decisions(flags.settings().people_path)
+    hidden = {folded_name(one.name) for one in said.persons.values() if one.name and one.hidden}
+    return lambda name: not flags.no_people and folded_name(name) not in hidden
 
 
 def people_of(
