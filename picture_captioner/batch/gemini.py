@@ -32,6 +32,7 @@ from picture_captioner.batch.service import (
 from picture_captioner.foreign_text import clean
 
 _ENDED = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"})
+_PARTLY = "partially succeeded"
 _STATUS_OF = {3: 400, 7: 403, 8: 429, 9: 400, 11: 400, 14: 503, 16: 401}
 """gRPC's codes, which a line's error may have in place of a status. No other is about the request:
 1 is cancelled, 4 too late, 10 aborted, 13 internal."""
@@ -87,7 +88,7 @@ class GeminiJobs(BatchService):
     def answers(self, remote: RemoteJob) -> Iterator[Answered]:
         """The lines of the file of answers, which goes through a file without a name."""
         if not remote.results:
-            if remote.complete:
+            if remote.complete or remote.status == _PARTLY:
                 raise JobGoneError(f"{self.host} names no file with the answers of {remote.id}")
             return
         with tempfile.TemporaryFile() as file:
@@ -154,7 +155,9 @@ class GeminiJobs(BatchService):
 
 
 def _remote(job: types.BatchJob) -> RemoteJob:
-    state = (job.state.value if job.state else "").removeprefix("JOB_STATE_")
+    state = job.state.value if job.state else ""
+    for prefix in ("JOB_STATE_", "BATCH_STATE_"):  # the SDK knows not all of the API's own names
+        state = state.removeprefix(prefix)
     sent = job.src.file_name if job.src else None
     results = job.dest.file_name if job.dest else None
     return RemoteJob(

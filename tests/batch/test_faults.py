@@ -275,6 +275,28 @@ def test_answers_that_were_deleted_are_paid_for_again_only_on_a_persons_word(des
     assert len(desk.records()) == 12
 
 
+def test_a_gemini_job_that_partly_succeeded_without_a_file_gives_up_no_photo(tmp_path, preloaded):
+    from tests.batch.conftest import Desk
+
+    with GeminiBatches() as server:
+        desk = Desk(tmp_path, preloaded, server, 12)
+        assert desk.run("batch", "submit") == 0, desk.said
+        shown = server.shown
+
+        def partly(batch):
+            found = json.loads(json.dumps(shown(batch)).replace("SUCCEEDED", "PARTIALLY_SUCCEEDED"))
+            for part in (found, found.get("metadata") or {}):
+                for name in ("dest", "response", "output"):
+                    part.pop(name, None)
+            return found
+
+        server.shown = partly
+        desk.run("batch", "wait", "--poll=0.1")
+        assert desk.run("batch", "collect") == 69, desk.said
+        assert "names no file with the answers" in desk.said
+        assert desk.jobs()[0]["code"] == "ended"
+
+
 def test_answers_that_are_gone_when_they_are_fetched_are_told_with_the_way_on(desk):
     assert desk.run("batch", "submit") == 0, desk.said
     desk.run("batch", "wait", "--poll=0.1")

@@ -238,10 +238,12 @@ def _announce(
     asked = edge, None, number, same_photos(task.flags, "estimate")
     price = price_in_words(chosen.backend, replace(chosen.prices, batch=True), *asked)
     usual = price_in_words(chosen.backend, chosen.prices, *asked)
+    if usual != price:  # they are the same where neither is known
+        price += f" (the usual price: {usual})"
     limits, sent = service.limits, what_is_sent(task, chosen)
     say(
-        f"Sending {count(number)} to {service.host} as batch jobs: {sent}; {price} (the "
-        f"usual price: {usual}); answered within {limits.answered_within}; "
+        f"Sending {count(number)} to {service.host} as batch jobs: {sent}; {price}; "
+        f"answered within {limits.answered_within}; "
         f"{service.host} keeps the files {limits.files_kept}{others}",
         always=True,
     )
