@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -17,7 +18,8 @@ import pytest
 
 from picture_captioner.metadata.xmp_packet import XmpPacket
 from tests.metadata.test_xmp_packet import FOREIGN
-from tests.support import ROOT, caption, draw, environment
+from tests.support import ROOT, caption, command, draw, environment
+from tests.torture.mounts import in_own_mounts
 
 HERE = ("--photos-dir=photos", "--captions-jsonl=c.jsonl")
 
@@ -369,6 +371,34 @@ def test_a_place_where_no_new_file_can_be_is_no_internal_error(here):
     assert (again.returncode, json.loads(again.stdout)) == (0, {"unchanged": 2, "gone": 2})
     undone = caption("undo", *HERE, "--all", cwd=here)
     assert (undone.returncode, "1 sidecar not there now" in undone.stderr) == (66, True)
+
+
+def test_a_full_disk_is_told_once_and_written_on_when_there_is_room(tmp_path):
+    """Each photo would fail like the first: 40,000 lines."""
+    names = [f"{number:02d}.jpg" for number in range(12)]
+    for number, name in enumerate(names):
+        draw(tmp_path / "photos" / name, number)
+    journal(tmp_path, {name: {"caption": f"{name} shows a dog. " * 300} for name in names})
+    write = shlex.join(command("write", "--photos-dir=disk", "--captions-jsonl=c.jsonl"))
+    script = (
+        "mkdir disk && mount -t tmpfs -o size=160k tmpfs disk && cp photos/* disk && "
+        f"{write}; echo $?; mount -o remount,size=4m disk; {write}; ls disk"
+    )
+    done = subprocess.run(
+        in_own_mounts(script),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    first, _, then = done.stderr.partition("run the same command again, which goes on\n")
+    assert first.count("No space left on device") == 1
+    assert "To take it back: " in first
+    assert int(re.search(r"(\d+) photos written", first)[1]) + 1 < 12
+    assert done.stdout.startswith("74\n"), done.stderr
+    assert "photos written" in then
+    assert sum(name.endswith(".xmp") for name in done.stdout.split()) == 12
 
 
 def test_nothing_outside_of_the_photos_directory_is_written(here):

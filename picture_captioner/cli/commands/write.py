@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import stat
 from collections import Counter
@@ -29,7 +30,7 @@ from picture_captioner.cli.commands.write_records import StillOf, records_to_wri
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.terminal import say, say_all, show, show_json
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, NoPhotosError, SidecarError, count
+from picture_captioner.errors import ExitCode, JournalError, NoPhotosError, SidecarError, count
 from picture_captioner.journal.record import utc_now
 from picture_captioner.journal.rows import TagDecisions
 from picture_captioner.library.store import Library
@@ -90,7 +91,11 @@ def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
         else:
             run = f"{utc_now()[:19].replace(':', '')}-{secrets.token_hex(3)}"
             back, kept = suggested(flags, "undo"), how.keep_times
-            Writing(file, run, folder, carrier, outcome, back, keep_times=kept).all(plans)
+            try:
+                Writing(file, run, folder, carrier, outcome, back, keep_times=kept).all(plans)
+            except (KeyboardInterrupt, JournalError):
+                _tell(outcome, flags)
+                raise
     return _tell(outcome, flags)
 
 
@@ -158,6 +163,9 @@ def _show_plan(flags: WriteFlags, plan: Plan, photos_dir: Path) -> None:
         show(f"  - people: {', '.join(plan.added.gone)}")
 
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
 @dataclass
 class Writing:
     """One run of `write`: its lines in the undo file, and the files that it changes."""
@@ -170,20 +178,27 @@ class Writing:
     undo_command: str
     keep_times: bool
     _number: int = 0
+    _failures: int = 0
     _waiting: list[Plan] = field(default_factory=list)
 
     def all(self, plans: Iterable[Plan]) -> None:
-        """Undo lines first, then the files: sidecars a batch at a time, photos one by one."""
-        for plan in plans:
-            if plan.inside is not None:
-                self._inside(plan, plan.inside)
-                continue
-            self._waiting.append(plan)
-            if len(self._waiting) == undo.TOGETHER:
-                self._sidecars()
-        self._sidecars()
-        if self._number:
-            say(f"To take it back: {self.undo_command} --run={self.run}")
+        """Undo lines first, then the files: sidecars a batch at a time, photos one by one.
+
+        Raises:
+            JournalError: the disk is full, which the next photo would meet, too.
+        """
+        try:
+            for plan in plans:
+                if plan.inside is not None:
+                    self._inside(plan, plan.inside)
+                    continue
+                self._waiting.append(plan)
+                if len(self._waiting) == undo.TOGETHER:
+                    self._sidecars()
+            self._sidecars()
+        finally:
+            if self._number > self._failures:
+                say(f"To take it back: {self.undo_command} --run={self.run}")
 
     def _line(self, plan: Plan, after: bytes, inside: undo.Inside | None = None) -> undo.Write:
         named = str(plan.path.relative_to(self.folder.path))
@@ -236,8 +251,13 @@ class Writing:
             self.outcome["written"] += 1
 
     def _failed(self, error: SidecarError) -> None:
-        say(str(error))
         self.outcome["failed"] += 1
+        self._failures += 1
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _NO_ROOM:
+            raise JournalError(
+                f"{error}: stopped there; make room and run the same command again, which goes on"
+            ) from error
+        say(str(error))
 
 
 def _tell(outcome: Counter[str], flags: WriteFlags) -> int:
