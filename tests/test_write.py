@@ -18,7 +18,7 @@ import pytest
 
 from picture_captioner.metadata.xmp_packet import XmpPacket
 from tests.metadata.test_xmp_packet import FOREIGN
-from tests.support import ROOT, caption, command, draw, environment
+from tests.support import ROOT, caption, command, draw, environment, records
 from tests.torture.mounts import in_own_mounts
 
 HERE = ("--photos-dir=photos", "--captions-jsonl=c.jsonl")
@@ -191,6 +191,11 @@ def test_what_is_not_there_can_still_be_taken_back(here):
 
 
 def test_what_was_moved_is_found_by_what_library_db_knows(here):
+    """The hash of its bytes, which stands in the journal of each run."""
+    said = {line["rel_path"]: line for line in records(here / "c.jsonl")}
+    for path in set(said) - {"gone.jpg"}:
+        said[path]["content_sha256"] = sha(here / "photos" / path)
+    journal(here, said)
     before = contents(here)
     caption("write", *HERE, cwd=here)
     (here / "photos" / "sub").rename(here / "photos" / "new")

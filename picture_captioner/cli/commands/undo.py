@@ -55,6 +55,8 @@ def undo_writes(
             library = None
             if settings.has_library:
                 library = held.enter_context(Library.open(settings.library_home, say))
+                if settings.captions_jsonl.exists():  # it knows what lay where, once moved
+                    library.follow_journal(settings.captions_jsonl)
             moved = partial(_moved, library, photos_dir)
             undone = take_back(
                 file, folder, chosen, tool, carrier.carry_moved, moved, _tell_undone,
