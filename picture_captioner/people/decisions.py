@@ -26,7 +26,7 @@ KINDS = (
     "not_person",  # person, face: this face is not that person's
     "not_face",  # face: no face at all, or nobody's
     "must_link",  # faces: all of one person; takes back that two of them are of different ones
-    "cannot_link",  # faces: two faces of different persons; takes back that these two are of one
+    "cannot_link",  # faces: two of different persons; takes the second out of links with the first
     "apart",  # persons: two persons who are never one
     "merge",  # person, into: the one is the other
     "unmerge",  # person: the last merge of that person into another is as if it never was
@@ -189,9 +189,11 @@ class Decisions:
             self.cannot_link = {pair for pair in self.cannot_link if not pair <= {*faces}}
 
     def _cannot_link(self, line: Mapping[str, Any]) -> None:
-        pair = frozenset(self._faces(line))
-        self.cannot_link.add(pair)
-        self.must_link = [group for group in self.must_link if frozenset(group) != pair]
+        faces = self._faces(line)
+        self.cannot_link.add(frozenset(faces))
+        if len({*faces}) == 2:
+            groups = (_without(group, *faces) for group in self.must_link)
+            self.must_link = [group for group in groups if len(group) > 1]
 
     def _carried(self, line: Mapping[str, Any]) -> None:
         """What was said of the faces of one content holds of another that is the same picture.
@@ -285,6 +287,11 @@ def rekeyed(said: Decisions, faces: Iterable[str]) -> dict[str, str]:
                 if share >= max(SAME_BOX, found.get(first, (0.0, ""))[0]):
                     found[first] = share, key
     return {first: key for first, (_, key) in found.items()}
+
+
+def _without(group: tuple[str, ...], one: str, other: str) -> tuple[str, ...]:
+    """The faces of one person without `other`, if that is said not to be the same as `one`."""
+    return tuple(face for face in group if face != other) if one in group else group
 
 
 def closed(links: Iterable[Sequence[str]]) -> list[list[str]]:

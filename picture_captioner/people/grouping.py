@@ -385,4 +385,4 @@ def _take_back(keys: Sequence[str]) -> str:
     """How a link is taken back; of more faces than two a human knows which are not one person's."""
     if len(keys) == 2:
         return f"'caption.py people different {' '.join(keys)}'"
-    return "that two of them are 'different'"
+    return "'caption.py people different ONE OTHER' of two of these"

@@ -172,6 +172,17 @@ def test_same_and_different_take_each_other_back():
         assert found(*rows).violations == []
 
 
+def test_one_of_three_linked_faces_is_taken_out_by_the_last_word():
+    a, b, c = (KEYS[face] for face in faces_of(0)[:3])
+    link, bar = {"kind": "must_link", "faces": [a, b, c]}, {"kind": "cannot_link", "faces": [a, c]}
+    said = Decisions.fold([link, bar])
+    assert (said.must_link, said.cannot_link) == ([(a, b)], {frozenset((a, c))})
+    people = found(link, bar)
+    assert people.violations == []
+    persons = [people.of_face[face] for face in faces_of(0)[:3]]
+    assert persons[0] == persons[1] != persons[2]
+
+
 def test_two_who_are_on_one_photo_are_no_question():
     vectors = np.repeat(np.array([[1.0, 0.0], [0.8, 0.6]], np.float32), 2, axis=0)
     keys = [f"{photo}:0,0,9,9" for photo in "abcd"]

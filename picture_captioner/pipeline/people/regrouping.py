@@ -79,11 +79,8 @@ class Grouped:
     @property
     def nobodys(self) -> int:
         """How many of the shown faces are nobody's."""
-        status = self.people.status
-        return sum(
-            self.people.of_face[i] is None and status[i] is not Status.NOT_A_FACE
-            for i in self.shown
-        )
+        of_face, status, no_face = self.people.of_face, self.people.status, Status.NOT_A_FACE
+        return sum(of_face[i] is None and status[i] is not no_face for i in self.shown)
 
     @property
     def pending(self) -> int:
