@@ -120,7 +120,7 @@ def _bring(connection: Connection, path: Path, tags: str) -> Synced:
         if tail.up_to_date:
             return synced
         if tail.restarted and row[0] is not None:
-            if _is_at_work(connection, name):
+            if _is_another_file(path, row[0]) and _is_at_work(connection, name):
                 raise namesake(name)
             _void(connection, name)
         records = tail.records()
@@ -134,6 +134,12 @@ def _bring(connection: Connection, path: Path, tags: str) -> Synced:
             (tail.position(), tags, name),
         )
     return synced
+
+
+def _is_another_file(path: Path, position: str) -> bool:
+    """Whether it is the file that is read anew, and not for what was decided about tags."""
+    with JournalTail(path, position) as tail:
+        return tail.restarted
 
 
 def _is_at_work(connection: Connection, name: str) -> bool:

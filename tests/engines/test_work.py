@@ -370,6 +370,16 @@ def test_two_machines_of_one_name_do_not_take_each_other_for_dead(club, one_serv
     assert "done by another worker" in again.stderr or "Nothing to do" in again.stderr
 
 
+def test_tags_that_are_renamed_meanwhile_are_no_other_journal(club):
+    library(club.photos, 40)
+    worker = club.start("w", "--max-workers=1", delay=0.2)
+    club.wait_for(5)
+    row = {"kind": "rename", "tag": "dog", "to": "hound", "at": utc_now()}
+    (club.folder / "tags.jsonl").write_text(json.dumps(row) + "\n")
+    assert worker.wait(60) == 0, club.said("w")
+    assert len(records(club.folder / "w.jsonl")) == club.requests() == 40
+
+
 def test_machines_of_one_name_are_told_apart_by_the_system_s_id(tmp_path, monkeypatch):
     names = set()
     for told in ("3d1219c7", "4e2320d8", ""):
