@@ -144,7 +144,7 @@ def _served(settings: Settings, command: str) -> ServerAddress:
 
 
 def _share(library: Library, lease: float, task: Task) -> int:
-    def feeder(chosen: Sequence[ChosenBackend], outcomes: Outcomes, edge: int) -> Sharing:
+    def share(chosen: Sequence[ChosenBackend], outcomes: Outcomes, edge: int) -> Sharing:
         identity, name = task.rules.identity, journal_name(task.journal.path)
         server = Server(library.database, task.settings.patience, task.reporter.notice)
         stage = stage_of(identity.backend, placeholder=identity.placeholder)
@@ -169,7 +169,7 @@ def _share(library: Library, lease: float, task: Task) -> int:
 
         return Sharing(budget, feed, feeder.end, feeder.share_rate)
 
-    return caption_pending(task, feeder)
+    return caption_pending(task, share)
 
 
 def _place(flags: RunFlags, photos_dir: Path) -> str:
