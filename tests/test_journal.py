@@ -21,7 +21,7 @@ from picture_captioner.journal.maintenance import compact, merge
 from picture_captioner.journal.reading import read_index
 from picture_captioner.journal.summary import summarize
 from picture_captioner.journal.writing import Journal
-from tests.journal.support import append, caption_of, failure, paths_in, photo, write_lines
+from tests.journal.support import append, caption_of, failure, is_done, paths_in, photo, write_lines
 from tests.support import caption as cli
 
 
@@ -48,11 +48,11 @@ def test_a_record_is_one_line_of_ascii_json(journal_path: Path):
 def test_what_was_appended_is_there_at_once_and_after_reopening(journal_path: Path):
     with Journal(journal_path) as journal:
         journal.append(photo("1.jpg", "a boat"))
-        assert journal.is_done("1.jpg")
+        assert is_done(journal, "1.jpg")
         assert paths_in(journal_path) == {"1.jpg"}
     with Journal(journal_path) as journal:
-        assert journal.is_done("1.jpg")
-        assert not journal.is_done("2.jpg")
+        assert is_done(journal, "1.jpg")
+        assert not is_done(journal, "2.jpg")
         assert journal.read_record(journal.index.entries["1.jpg"]).caption == "a boat"
 
 
@@ -67,8 +67,8 @@ def test_a_placeholder_neither_supersedes_nor_blocks_a_real_record(journal_path:
     mock = photo("1.jpg", "a mock caption", placeholder=True)
     append(journal_path, mock)
     index = read_index(journal_path)
-    assert not index.is_done("1.jpg")
-    assert index.is_done("1.jpg", placeholders_count=True)
+    assert not is_done(index, "1.jpg")
+    assert is_done(index, "1.jpg", placeholders_count=True)
     append(journal_path, photo("1.jpg", "real"), mock)
     assert caption_of(journal_path, "1.jpg") == "real"
 
@@ -155,7 +155,7 @@ def test_a_journal_that_goes_away_during_the_run_is_an_error(tmp_path: Path, tak
         for _ in range(2):
             with pytest.raises(JournalError, match="deleted, moved or replaced"):
                 journal.append(photo("2.jpg"))
-        assert not journal.is_done("2.jpg")
+        assert not is_done(journal, "2.jpg")
 
 
 def test_a_missing_directory_is_named_with_the_cure(tmp_path: Path):

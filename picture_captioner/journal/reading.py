@@ -126,11 +126,6 @@ class JournalIndex:
             self.apply(found)
         return found
 
-    def is_done(self, rel_path: str, *, placeholders_count: bool = False) -> bool:
-        """Whether the path has a last attempt (or, if asked, any line that says something)."""
-        last = self.fold(rel_path).attempt
-        return last is not None and (placeholders_count or is_real(last))
-
     def warnings(self, name: str) -> list[str]:
         """Sentences about what could not be read, for the person who runs the program."""
         said = [f"{name}: {damage}" for damage in self.damage[:10]]

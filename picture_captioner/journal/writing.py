@@ -63,10 +63,6 @@ class Journal(AppendOnlyFile[Entry]):
         with contextlib.suppress(JournalError):  # then the next run goes the other way round
             self._lock.sign()
 
-    def is_done(self, rel_path: str, *, placeholders_count: bool = False) -> bool:
-        """Whether the path has an effective real record (or, if asked, any). O(1)."""
-        return self.index.is_done(rel_path, placeholders_count=placeholders_count)
-
     def append(self, *records: Record) -> None:
         """Write records; they are on the disk when this returns.
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.errors import Status
-from picture_captioner.journal.reading import read_index
+from picture_captioner.journal.fold import is_real
+from picture_captioner.journal.reading import JournalIndex, read_index
 from picture_captioner.journal.record import Record
 from picture_captioner.journal.writing import Journal
 
@@ -31,6 +32,15 @@ def failure(rel_path: str, **more: Any) -> Record:
 def write_lines(path: Path, *lines: Record | bytes) -> None:
     """A journal as some program left it: records, or raw bytes where it went wrong."""
     path.write_bytes(b"".join(x if isinstance(x, bytes) else x.to_line() for x in lines))
+
+
+def is_done(
+    journal: Journal | JournalIndex, rel_path: str, *, placeholders_count: bool = False
+) -> bool:
+    """Whether the path has a last attempt that is real (or, if asked, any)."""
+    index = journal.index if isinstance(journal, Journal) else journal
+    last = index.fold(rel_path).attempt
+    return last is not None and (placeholders_count or is_real(last))
 
 
 def append(path: Path, *records: Record) -> None:

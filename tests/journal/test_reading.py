@@ -19,7 +19,7 @@ from picture_captioner.journal.lines import CHUNK_BYTES, MAX_LINE_BYTES, read_li
 from picture_captioner.journal.reading import read_again, read_index
 from picture_captioner.journal.record import Record
 from picture_captioner.journal.writing import Journal
-from tests.journal.support import ROOT, failure, photo, write_lines
+from tests.journal.support import ROOT, failure, is_done, photo, write_lines
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -57,7 +57,7 @@ def test_only_a_newline_byte_ends_a_line(journal_path: Path, character: str):
     with Journal(journal_path) as journal:
         assert not journal.index.damage
         assert journal.read_record(journal.index.entries["1.jpg"]).caption == caption
-        assert journal.is_done("2.jpg")
+        assert is_done(journal, "2.jpg")
 
 
 def test_byte_order_mark_carriage_returns_and_blank_lines_are_no_damage(journal_path: Path):
@@ -141,8 +141,8 @@ def test_the_effective_record_is_the_last_real_one_else_the_last_placeholder(
         assert (entry and (entry.status, entry.placeholder)) == (
             expected and (expected.status, expected.placeholder)
         )
-        assert index.is_done(rel_path) == (expected is not None and not expected.placeholder)
-        assert index.is_done(rel_path, placeholders_count=True) == (expected is not None)
+        assert is_done(index, rel_path) == (expected is not None and not expected.placeholder)
+        assert is_done(index, rel_path, placeholders_count=True) == (expected is not None)
 
 
 def test_spending_counts_every_line_also_superseded_ones(journal_path: Path):

@@ -17,7 +17,7 @@ from picture_captioner.errors import JournalError, JournalLockedError
 from picture_captioner.journal.lines import MAX_LINE_BYTES
 from picture_captioner.journal.reading import read_index
 from picture_captioner.journal.writing import Journal
-from tests.journal.support import append, caption_of, paths_in, photo, start, write_lines
+from tests.journal.support import append, caption_of, is_done, paths_in, photo, start, write_lines
 
 # -- the torn tail ---------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ def test_an_open_that_fails_lets_go_of_the_lock(journal_path: Path):
 def test_readers_need_no_lock(journal_path: Path):
     with Journal(journal_path) as journal:
         journal.append(photo("1.jpg"))
-        assert read_index(journal_path).is_done("1.jpg")
+        assert is_done(read_index(journal_path), "1.jpg")
 
 
 # -- where the journal is --------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_a_record_glued_to_what_another_program_adds_is_not_acknowledged(
         monkeypatch.setattr(journal, "_write_and_sync", write_second)
         with pytest.raises(JournalError, match="another program changed the file"):
             journal.append(photo("1.jpg"))
-        assert not journal.is_done("1.jpg")
+        assert not is_done(journal, "1.jpg")
 
 
 def test_closing_twice_is_closing_once_and_ends_appending(journal_path: Path):

@@ -14,7 +14,7 @@ from picture_captioner.cli.flags import Flags
 from picture_captioner.errors import ExitCode
 from picture_captioner.journal.reading import read_index
 from picture_captioner.journal.writing import Journal
-from tests.journal.support import append, failure, photo, write_lines
+from tests.journal.support import append, failure, is_done, photo, write_lines
 
 ODD = photo("caf\udce9 \u202e/\u2028 'x'\n.jpg", 'caf\u00e9 "\u2028" \\ \n \t \U0001f6a3')
 LASTS = {
@@ -142,5 +142,5 @@ def test_a_lost_line_end_is_located_by_journal_check(journal_path: Path, capsys)
     )  # a run that was killed leaves the same
     assert capsys.readouterr().out.startswith("line 2 (byte ")
     with Journal(journal_path) as journal:
-        assert journal.is_done("1.jpg")
-        assert not journal.is_done("2.jpg")
+        assert is_done(journal, "1.jpg")
+        assert not is_done(journal, "2.jpg")

@@ -17,7 +17,7 @@ from picture_captioner.journal.maintenance import compact, merge
 from picture_captioner.journal.reading import JournalIndex, read_again, read_index
 from picture_captioner.journal.record import Entry, Record, parse_entry
 from picture_captioner.journal.writing import Journal
-from tests.journal.support import failure, photo
+from tests.journal.support import failure, is_done, photo
 
 SEEDS = (
     b"",
@@ -85,7 +85,7 @@ def opening(data: bytes, folder: Path) -> None:
     after = read_index(path)
     assert after.damage == before.damage
     assert after.records == before.records + 1
-    assert after.is_done("a new photo.jpg")
+    assert is_done(after, "a new photo.jpg")
     if whole != data:
         torn = folder / "captions.jsonl.broken"
         assert data[len(whole) :] in torn.read_bytes()
