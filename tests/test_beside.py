@@ -47,6 +47,8 @@ def test_no_people_leaves_out_the_names_that_others_gave(here):
         assert made.returncode == 0, made.stderr
         page = (here / "report_out" / "cluster_report.html").read_text()
         assert ("Anna Müller" in page) is there
+        table = (here / "report_out" / "cluster_export.csv").read_text(encoding="utf-8")
+        assert (",Anna Müller," in table) is there
 
 
 def test_a_part_of_a_name_is_answered_by_the_name(here):

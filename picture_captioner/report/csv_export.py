@@ -5,13 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from picture_captioner.journal.durable import replacing
-from picture_captioner.report.model import NOISE, Indices, Level, Likeness, Report, ReportPhoto
+from picture_captioner.report.model import (
+    NOISE,
+    Indices,
+    Level,
+    Likeness,
+    Person,
+    Report,
+    ReportPhoto,
+)
 from picture_captioner.report.text import visible
 
 FILE_NAME = "cluster_export.csv"
@@ -109,11 +117,18 @@ def _rows(report: Report) -> Iterator[list[str]]:
             _taken_at(photo),
             cell(photo.last_error or ""),
             str(people.faces[i]) if people and people.faces[i] >= 0 else "",
-            cell("; ".join(person.called for person in on_photo.get(i, ()))),
+            cell("; ".join(_called(on_photo.get(i, ()), photo.told_people))),
             cell(photo.place or ""),
             cell("; ".join(photo.tags)),
             cell(photo.text or ""),
         ]
+
+
+def _called(persons: Sequence[Person], told: Sequence[str]) -> list[str]:
+    """Who was found by the face, then those whom another program alone names."""
+    names = [person.called for person in persons]
+    known = {name.casefold() for name in names}
+    return [*names, *(name for name in told if name.casefold() not in known)]
 
 
 def _memberships(groups: Mapping[int, Indices]) -> dict[int, int]:
