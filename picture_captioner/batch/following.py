@@ -13,6 +13,10 @@ SETTLE_SECONDS = 300.0
 """A job that no list shows so long after its creation was asked for was not created: the longest
 that gateways hold a request is said to be a minute or two, and lists may lag behind."""
 
+CLOCK_OFF_SECONDS = 86_400.0
+"""A job may be so much older by the provider's clock than the ledger is by ours: a computer that
+holds local time, as Windows leaves it, is up to 14 hours ahead until the network corrects it."""
+
 UNSETTLED = frozenset({JobState.INTENT, JobState.CREATING})
 """States of jobs that may be none, whose photos wait until that is found out."""
 
@@ -103,7 +107,7 @@ def _is_of(service: BatchService, ledger: JobLedger, remote: RemoteJob, job: Job
     if service.shows_our_ids:
         file_id = job.facts.get("file_id")
         return remote.ours == job.id or bool(file_id and remote.input_file == file_id)
-    if not remote.ended or (remote.created_at or 0.0) < ledger.begun_at - SETTLE_SECONDS:
+    if not remote.ended or (remote.created_at or 0.0) < ledger.begun_at - CLOCK_OFF_SECONDS:
         return False
     return service.owner(remote) == job.id
 
@@ -134,7 +138,7 @@ def require_no_strangers(service: BatchService, ledger: JobLedger) -> None:
                 raise _stranger(service, remote, "was made with a copy of this ledger")
         elif not remote.ended:
             raise _stranger(service, remote, "runs and is not in this ledger")
-        elif (remote.created_at or 0.0) >= ledger.begun_at - SETTLE_SECONDS:
+        elif (remote.created_at or 0.0) >= ledger.begun_at - CLOCK_OFF_SECONDS:
             if (service.owner(remote) or "").startswith(f"{ledger.name}-"):
                 raise _stranger(service, remote, "was made with a copy of this ledger")
             ledger.disown(remote.id)

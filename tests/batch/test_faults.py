@@ -74,20 +74,29 @@ def test_an_upload_that_fails_is_tried_again(desk):
     assert len(desk.server.batches) == 1
 
 
-def test_anthropic_hides_whose_a_job_is_so_its_photos_wait_until_it_ends(tmp_path, preloaded):
+@pytest.mark.parametrize("ahead", [0, 14 * 3600], ids=["", "our clock was 14 h ahead"])
+def test_anthropic_hides_whose_a_job_is_so_its_photos_wait_until_it_ends(
+    tmp_path, preloaded, ahead
+):
     from tests.batch.conftest import Desk
 
     with AnthropicBatches() as server:
         desk = Desk(tmp_path, preloaded, server, 12)
         server.faults["create"] = ["drop_after"]
         assert desk.run("batch", "submit") == 69, desk.said
+        ledger = tmp_path / "captions.jobs.jsonl"
+        begun = next(
+            row for row in ledger.read_text().splitlines(keepends=True) if '"ledger"' in row
+        )
         desk.age_ledger()
+        aged = ledger.read_text().splitlines(keepends=True)
+        ledger.write_text("".join(begun if '"ledger"' in row else row for row in aged))
         server.looks = 0
         assert desk.run("batch", "status") == 0
         assert "is not known yet" in desk.said, "one that runs may be it"
         (batch,) = server.batches.values()
         batch.looked_at = 1
-        batch.created_at = time.time()
+        batch.created_at = time.time() - ahead
         assert desk.run("batch", "collect") == 0, desk.said
         assert len(desk.of_jobs()) == 11
         assert not server.paid_twice()
