@@ -56,15 +56,16 @@ QUERIES = (b"children on a beach", b'"red car" -dog', "\u6d77 caf\u00e9".encode(
 
 def _library_file() -> bytes:
     """A library.db with a photo and a caption in it, as bytes."""
-    connection = sqlite3.connect(":memory:")
-    migrate(connection, None, lambda _: None)
-    connection.execute(
-        "INSERT INTO photos (content, width, height, taken_at) VALUES (x'61', 4, 3, '2024-01-31')"
-    )
-    connection.execute("INSERT INTO files VALUES (x'612e6a7067', 1, 2, x'61')")
-    _add_caption(connection)
-    connection.commit()
-    return connection.serialize()
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        migrate(connection, None, lambda _: None)
+        connection.execute(
+            "INSERT INTO photos (content, width, height, taken_at) "
+            "VALUES (x'61', 4, 3, '2024-01-31')"
+        )
+        connection.execute("INSERT INTO files VALUES (x'612e6a7067', 1, 2, x'61')")
+        _add_caption(connection)
+        connection.commit()
+        return connection.serialize()
 
 
 def _add_caption(connection: sqlite3.Connection) -> None:
