@@ -255,7 +255,8 @@ def _groups(
     copies_of = {group[0]: group for group in copies}
     starred = {i for star in (*bursts, *near) for i in star}
     alone = [g for g in copies if len(g) > 1 and g[0] not in starred]
-    found = [(Likeness.BURST, star) for star in bursts] + [(Likeness.NEAR, star) for star in near]
+    found = [(_kind_of_burst(photos, star), star) for star in bursts]
+    found += [(Likeness.NEAR, star) for star in near]
     whole = [(kind, sorted(m for i in star for m in copies_of[i])) for kind, star in found]
     whole += [(Likeness.EXACT, group) for group in alone]
     whole.sort(key=lambda item: (-len(item[1]), item[1][0]))
@@ -265,6 +266,12 @@ def _groups(
         )
         for number, (kind, members) in enumerate(whole, 1)
     )
+
+
+def _kind_of_burst(photos: Sequence[ReportPhoto], star: Sequence[int]) -> Likeness:
+    """A copy in another size has the time of its photo; no camera changes size within a burst."""
+    sizes = {_size(photos[i])[0] for i in star} - {0}
+    return Likeness.BURST if len(sizes) < 2 else Likeness.NEAR
 
 
 def keeper(

@@ -101,6 +101,16 @@ def test_photos_of_a_moment_that_look_alike_are_a_burst():
     assert groups(burst(3, 1.0)) == [("burst", ["X0", "X1", "X2"])]
 
 
+def test_a_copy_in_another_size_makes_no_burst():
+    sizes = ((4000, 3000), (3000, 4000), (320, 240))
+    shots = [
+        replace(one, width=width, height=height)
+        for one, (width, height) in zip(burst(3, 0.0), sizes, strict=True)
+    ]
+    assert groups(shots) == [("near", ["X0", "X1", "X2"])]
+    assert groups(shots[:2]) == [("burst", ["X0", "X1"])]
+
+
 def test_photos_of_a_moment_that_differ_are_no_burst():
     photos = burst(2, 1.0)
     vectors = spread_out(40)

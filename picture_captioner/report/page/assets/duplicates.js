@@ -43,7 +43,7 @@ function showDuplicates(parent) {
   let bytes = 0;
   for (const group of duplicates) for (const i of group.members) if (i !== group.keeper) bytes += Math.max(0, columns.size[i]);
   const line = duplicates.length
-    ? `${plural(duplicates.length, "group")}, ${photosText(spare)} besides the suggested keepers${bytes ? ` (${fileSize(bytes)})` : ""}. The sharpest or largest is suggested; nothing is ever deleted.`
+    ? `${plural(duplicates.length, "group")}, ${photosText(spare)} besides the suggested keepers${bytes ? ` (${fileSize(bytes)})` : ""}. The sharpest or largest is suggested; nothing is ever deleted. As a list: cluster_export.csv, where keeper is no.`
     : null;
   parent.append(heading("Duplicates", line));
   if (!duplicates.length) {
