@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.metadata.test_xmp_packet import FOREIGN
 from tests.support import (
     caption,
     draw,
@@ -439,7 +440,7 @@ def test_files_that_are_no_photos_are_counted_by_kind_and_no_disk_is_blamed(tmp_
         (folder / name).write_bytes(b"x")
     done = caption("run", "--photos-dir", folder, "--dry-run", cwd=tmp_path)
     assert done.returncode == 66
-    assert "Passing over 3 other files: 2 .pdf, 1 without a suffix" in done.stderr
+    assert "Passing over 3 other files: 2 .pdf, 1 without a suffix\n" in done.stderr
     assert "1 photo in iCloud but not on this disk (.IMG_1.HEIC.icloud)" in done.stderr
     draw(folder / "one.jpg")
     (folder / "gone").symlink_to("nowhere")
@@ -452,3 +453,17 @@ def test_files_that_are_no_photos_are_counted_by_kind_and_no_disk_is_blamed(tmp_
         assert line.endswith(f" run '--photos-dir={folder}' --dry-run")
         assert "Not following" not in looked.stderr
     assert "disk mounted" not in done.stderr
+
+
+def test_files_beside_photos_are_read_and_not_only_passed_over(photos, tmp_path):
+    (photos / "000" / "00000.jpg.xmp").write_bytes(FOREIGN)
+    (photos / "metadata.json").write_text("{}")
+    (photos / "notes.txt").write_text("no photo")
+    flags = ("run", "--backend=mock", "--photos-dir=photos")
+    told = "Passing over 3 other files: 1 .json, 1 .txt, 1 .xmp"
+    rehearsed = caption(*flags, "--dry-run", cwd=tmp_path)
+    assert f"{told}\n" in rehearsed.stderr, rehearsed.stderr
+    done = caption(*flags, cwd=tmp_path)
+    assert f"{told} (.xmp and .json are read for what they say of photos)\n" in done.stderr
+    without = caption(*flags, "--no-library", "--force", cwd=tmp_path)
+    assert f"{told}\n" in without.stderr, without.stderr

@@ -156,7 +156,7 @@ def find_photos(
     if briefly:
         _tell_briefly(found, same_photos(flags, "run", "--dry-run"))
     else:
-        _tell_what_was_left_out(found)
+        _tell_what_was_left_out(found, beside=not (flags.dry_run or flags.no_library))
     _tell_what_cannot_be_had(found)
     if not found.photos:
         raise NoPhotosError(_nothing_found(found, photos_dir / flags.below, flags.files_from))
@@ -192,7 +192,8 @@ def _look(flags: RunFlags, photos_dir: Path, *, follow_links: bool) -> WalkResul
     return walk_photos(photos_dir, kinds, path_filter, follow_links=follow_links)
 
 
-def _tell_what_was_left_out(found: WalkResult) -> None:
+def _tell_what_was_left_out(found: WalkResult, *, beside: bool) -> None:
+    """Say what is no photo; files `beside` photos are read for what they say of them."""
     if found.videos.count:
         say(f"Passing over {count(found.videos.count, 'video')}{_such_as(found.videos)}")
     if found.raw_without_extra.count:
@@ -201,7 +202,9 @@ def _tell_what_was_left_out(found: WalkResult) -> None:
             f"{_such_as(found.raw_without_extra)}; to take them: {how_to_install('raw')}"
         )
     if found.other.count:
-        say(f"Passing over {count(found.other.count, 'other file')}: {_by_kind(found)}")
+        sides = [kind for kind in (".xmp", ".json") if found.other_kinds[kind]] if beside else []
+        read = f" ({' and '.join(sides)} are read for what they say of photos)" if sides else ""
+        say(f"Passing over {count(found.other.count, 'other file')}: {_by_kind(found)}{read}")
     if found.in_icloud.count:
         say(_tell_icloud(found.in_icloud))
     _tell_links(found)
