@@ -234,7 +234,7 @@ def test_facets_count_combine_and_stand_in_the_address(browser, made):
     _, page, _ = made
     browser.open(page, "#q=has:caption")
     everything = int(browser.text("h1").split()[0])
-    assert browser.texts(".facet-name") == ["Years", "Places", "Tags", "Cameras"]
+    assert browser.texts(".facet-name") == ["Years", "Places", "People", "Tags", "Cameras"]
     years = browser.texts(".facet[aria-label=Years] .chip")
     assert [year[:4] for year in years] == ["2020", "2019"]
     browser.click(".facet[aria-label=Years] .chip", 1)
