@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 
 import pytest
 from PIL import Image
 
+from picture_captioner.journal.writing import Journal
+from tests.journal.support import photo
 from tests.providers.openai_server import OpenAIServer, Reply, completion
 from tests.support import caption, library, records
 
@@ -63,6 +66,22 @@ def test_a_price_before_the_first_photo_needs_neither_key_nor_server(
     assert found["price_date"] >= "2026-10-14"
     assert found["seconds_an_answer_assumed"] == found["seconds_at_workers"] == 4.0
     assert sorted(path.name for path in camera.iterdir()) == ["photos"], "nothing is written"
+
+
+def test_what_was_moved_since_it_was_captioned_costs_nothing(camera):
+    photos = camera / "photos"
+    with Journal(camera / "captions.jsonl") as journal:
+        for path in sorted(photos.iterdir()):
+            status, content = path.stat(), hashlib.sha256(path.read_bytes()).hexdigest()
+            known = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+            journal.append(photo(path.name, "A dog", content_sha256=content, **known))
+    (photos / "new").mkdir()
+    (photos / "0.png").rename(photos / "new" / "moved.png")
+    Image.new("RGB", (64, 48)).save(photos / "fourth.png")
+    found = estimate(camera, "--backend=openai")
+    assert (found["done"], found["moved"], found["remaining"]) == (2, 1, 1)
+    told = said(camera, "--backend=openai")["moved"]
+    assert "1 more, moved since captioned: they keep their captions" in told
 
 
 def test_what_is_sent_smaller_is_cheaper(camera):

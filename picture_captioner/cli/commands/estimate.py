@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -52,6 +53,7 @@ from picture_captioner.pipeline.library_update.on_the_way import DispensableLibr
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
+    find_sources,
     of_another_library,
     select,
 )
@@ -99,7 +101,9 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
             rules = rules_for(flags, [backend], hints)
         taken = select(photos, index, rules).pending
         told = _told(backend, hints, library, spread(taken, MAX_HEADERS))
-    pending = _asked_about(photos, taken, index, rules)
+    asked = _asked_about(photos, taken, index, rules)
+    moved = _moved(asked, index, rules, photos_dir)
+    pending = [photo for photo in asked if photo.rel_path not in moved]
     dimensions = read_dimensions(photos_dir, pending, follow_links=settings.follow_links)
     records = read_again(
         settings.captions_jsonl, asked_alike(index.entries.values(), rules.identity)
@@ -117,7 +121,8 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
         "photos": len(photos),
         "done": len(photos) - len(taken),
         "remaining": len(pending),
-        "same_shot": len(taken) - len(pending),
+        "same_shot": len(taken) - len(asked),
+        "moved": len(moved),
         "bytes_remaining": sum(photo.size for photo in pending),
         **_sizes(dimensions, edge),
         **_time(index, rules, backend, billed, len(pending), workers),
@@ -143,6 +148,19 @@ def _asked_about(
         if (leader := shots.get(photo.rel_path)) is None
         or (leader.rel_path not in asked and own.caption(photo.rel_path) is None)
     ]
+
+
+def _moved(
+    asked: Sequence[Photo], index: JournalIndex, rules: SelectionRules, photos_dir: Path
+) -> set[str]:
+    """Those that lie elsewhere than when they were captioned, as size and time tell; a run hashes.
+
+    They keep their captions, and nobody is asked.
+    """
+    sources = find_sources(asked, index, rules, photos_dir)
+    found = [source for by_hash in sources.values() for source in by_hash.values() if source.moved]
+    away = {(source.entry.size, source.entry.mtime_ns) for source in found}
+    return {photo.rel_path for photo in asked if (photo.size, photo.mtime_ns) in away}
 
 
 def _answered_before(index: JournalIndex, settings: Settings) -> str | None:

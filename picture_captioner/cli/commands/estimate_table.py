@@ -22,6 +22,7 @@ def rows(values: dict[str, Any], run: str, process: str) -> list[tuple[str, str]
         ("done", f"{values['done']:,}"),
         ("remaining", f"{values['remaining']:,} ({size(values['bytes_remaining'])})"),
         *_same_shot(values),
+        *_moved(values),
         *_dimensions(values, run),
         ("time", _time(values)),
     ]
@@ -41,6 +42,12 @@ def rows(values: dict[str, Any], run: str, process: str) -> list[tuple[str, str]
     if values["basis"] in _BILLED and values["rule_cost_usd"] is not None:
         found.append(("by rule", _by_rule(values)))
     return found
+
+
+def _moved(values: dict[str, Any]) -> list[tuple[str, str]]:
+    if not (moved := values["moved"]):
+        return []
+    return [("moved", f"{moved:,} more, moved since captioned: they keep their captions")]
 
 
 def _same_shot(values: dict[str, Any]) -> list[tuple[str, str]]:
