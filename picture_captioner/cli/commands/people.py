@@ -82,7 +82,7 @@ def _take_over_names(library: Library, file: PeopleFile, journal: Path) -> None:
         if kinds["confirm"]:
             say(f"{count(kinds['confirm'], 'face')} named in other programs: confirmed")
         if kinds["member"]:
-            say(f"{count(kinds['member'], 'face')} taken from what 'write' wrote of people")
+            say(f"{count(kinds['member'], 'face')} taken from what 'caption.py write' wrote")
 
 
 def _tell_grouped(flags: Flags, grouped: Grouped) -> None:
