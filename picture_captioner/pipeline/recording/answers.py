@@ -70,7 +70,7 @@ def judge_answer(
         answer, fault = replace(answer, fields={**answer.fields, BLANK: True}), None
     if fault is None and prompt and _echoes(text, prompt):
         fault = ModelError("the model gave the question back", code="broken")
-    if fault is None and ours and _BREAKS_OFF.search(text[-8:]):
+    if fault is None and ours and _BREAKS_OFF.search(text):
         fault = ModelError(f"the answer stops in mid-sentence: {_quoted(text)}", code="truncated")
     if fault is not None:
         fault.usage = answer.usage
@@ -86,8 +86,11 @@ _OF_THE_PHOTO = {"no_image", "refused"}
 _ECHO = 20
 """Characters from which on an answer that the question begins with is an echo."""
 
-_BREAKS_OFF = re.compile(r"(?:[,(]|\b(?:a|an|the|and|or|its|their|und|oder|et|une|les|los|las))$")
-"""No caption ends so, with a full stop or without one."""
+_BREAKS_OFF = re.compile(
+    r"(?:,|(?<![:;-])\(|(?<=[^\W\d] )(?:the|its|their|und|oder|et|une))$"
+    r"|^(?=(?:An?|The) |.* (?:the|are|with|of) ).*(?<=[^\W\d] )(?:an?|and|or)$"
+)
+"""No caption ends so; in `Der Hund schaut sie an` and `une bague en or` the words are others."""
 
 _DESCRIPTIONS = ("title", "summary")
 """Fields in which a model speaks; `text_in_image` holds what others wrote."""

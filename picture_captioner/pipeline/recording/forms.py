@@ -44,7 +44,8 @@ _FORMS = {
     r"|short|brief|one-sentence) ){0,4}(?:caption|description|alt text|text|title|image|photo"
     r"|picture|subject|placeholder)(?:(?: goes)? here| of the (?:image|photo|picture))?[ .]*"
     r"[\]})>]{1,2}"
-    r"|(?:\[(?:PAD|UNK|MASK|CLS|SEP|EOS|BOS|IMG)\]|<0x[0-9A-F]{2}>|<unk> ?)+|lorem ipsum\b.*",
+    r"|(?:\[(?:PAD|UNK|MASK|CLS|SEP|EOS|BOS|IMG)\]|<0x[0-9A-F]{2}>|<unk> ?)+"
+    r"|lorem ipsum(?: dolor\b.*|\W*)",
     "a word and no more": r"\W*(?:yes|no|true|false|sure|certainly|done|understood|string|safe"
     r"|unsafe(?: s\d+)?|[a-z])\W*",
 }

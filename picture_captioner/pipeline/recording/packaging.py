@@ -32,19 +32,20 @@ _FENCE = re.compile(
     r"^```(?:json|text|txt|plaintext|markdown|md|yaml|xml|html)? ?(.*?) ?```$", re.IGNORECASE
 )
 _LABEL = re.compile(
-    r"^(?:[*_#>-]{1,6} ?)?[\"']?"
+    r"^(?:[*_#>-]{1,6} ?)?([\"']?)"
     r"(?:(?:image|photo|picture|short|suggested|final|generated|ai) ){0,2}"
     r"(?:caption|description|answer|assistant|bot|response|output|alt[ -]text"
     r"|(?:option|caption) ?1|bildunterschrift|bildbeschreibung|beschreibung|légende"
     r"|leyenda|descripción|pie de foto|didascalia|descrizione|legenda|descrição|подпись|описание"
-    r"|图片描述|图片说明|描述|说明|标题|キャプション|説明)[\"']?(?:[*_]{1,3})? ?[:：=]"
+    r"|图片描述|图片说明|描述|说明|标题|キャプション|説明)\1(?:[*_]{1,3})? ?[:：=]"
     r" ?(?:[*_]{1,3}(?= |$|[\"“]))? ?",
     re.IGNORECASE,
 )
 _ANNOUNCED = re.compile(
     r"^(?:(?:sure|certainly|of course|okay|ok)[,!.]{0,3} ?)?(?:here(?:'s|’s| is)|below is)"
     r" [^:.!?]{0,60}(?:caption|description|sentence|answer)[^:.!?]{0,60}: ?(?=\S)"
-    r"|^(?:sure(?: thing)?|certainly|of course|absolutely)! (?:here (?:you go|it is)[:!.] )?(?=\S)"
+    r"|^(?:sure(?: thing)?|certainly|of course|absolutely)! (?:here (?:you go|it is)[:!.] )?"
+    r"(?=\S)(?-i:(?![a-z]))"
     r"|^(?:the )?(?:final )?answer is: (?=\S)"
     r"|^(?:hier (?:ist|sind|kommt)|voici|aquí (?:está|tienes|tiene)|ecco|aqui está|segue|вот"
     r"|以下(?:是|は|が))[^:：.!?]{0,40}(?:bildunterschrift|beschreibung|légende|description|leyenda"
@@ -65,13 +66,13 @@ _TAGGED = re.compile(
 )
 _NEXT_SPEAKER = re.compile(
     r"(?<=[.!?\"”]) ?(?:#{2,3} ?)?(?:ASSISTANT|USER|Human|SYSTEM) ?:.*$"
-    r"|(?<=[.!?\"”])[^\S\n]*\n\s*(?i:assistant|user|human|system) ?:.*$",
+    r"|(?<=[.!?\"”])[^\S\n]*\n\s*(?i:assistant|user|human|system) ?[:\n].*$",
     re.DOTALL,
 )
 """A model that was not stopped plays the next turn of the talk."""
 _BEFORE_IT = re.compile(
-    r"\A\s*(?:(?:system|user)\s*\n.*\n)?\s*(?:assistant|model)\s*\n(?=\s*\S)"
-    r"|\A\s*(?:SYSTEM|USER|Human) ?:.*\n?\s*(?:ASSISTANT|Assistant) ?:(?=\s*\S)",
+    r"\A\s*(?:(?:system|user)\s*\n.*?\n)?\s*(?:assistant|model)\s*\n(?=\s*\S)"
+    r"|\A\s*(?:SYSTEM|USER|Human) ?:.*?\n?\s*(?:ASSISTANT|Assistant) ?:(?=\s*\S)",
     re.DOTALL,
 )
 """The whole talk, where a server gives it back with the answer, or names the speaker."""
@@ -81,7 +82,7 @@ _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SCRAPS = re.compile(
     r"<box>[^<>]*</box>|</?(?:ref|box|quad)>|<loc_?\d{1,5}>"
     r"|【[^】]{0,20}†[^】]{0,40}】|(?<=[.!?])\[\d{1,2}\](?= |$)"
-    r"|<br ?/?>|</(?:p|div)> ?<(?:p|div)>|(?<=[.!?])(?:\\[nr])+"
+    r"|(?<=[.!?\"”]) ?<br ?/?>|</(?:p|div)> ?<(?:p|div)>|(?<=[.!?])(?:\\[nr])+(?-i:(?![a-z]))"
     r"|^<(?:image|img|caption|answer|response|(?:more_)?detailed_caption)> ?(?=(?-i:[A-Z\"“]))"
     r"|(?<=[.!?\"”]) ?</(?:caption|answer|response|description|output|p|div)>$",
     re.IGNORECASE,
@@ -93,26 +94,26 @@ _MATHS = re.compile(
     r"^\$?\\(?:boxed|text|textbf|mathrm|mbox) ?\{(.+?)\}\$?\.?$|^\$([^$\d][^$]*)\$$"
 )
 _SURE = re.compile(
-    r" ?[(\[]?\*{0,2}(?:confidence|certainty)(?: score| level)?\*{0,2} ?[:=]\*{0,2} ?"
+    r"(?<=[.!?\"”]) ?[(\[]?\*{0,2}(?:confidence|certainty)(?: score| level)?\*{0,2} ?[:=]\*{0,2} ?"
     r"(?:\d[\d.,]* ?%?|(?:very )?(?:high|medium|low))[)\]]?\.?$"
-    r"| ?[(\[](?:word count ?: ?\d+|\d+ (?:words|characters|tokens))[)\]]\.?$",
+    r"|(?<=[.!?\"”]) ?[(\[](?:word count ?: ?\d+|\d+ (?:words|characters|tokens))[)\]]\.?$",
     re.IGNORECASE,
 )
 _ENDS_OF_SURE = frozenset(")]%")
 _MARKED = re.compile(
     r"^(?:[>*•] |- |#{1,6} |(?:1[.)]|(?:image|photo|picture|scene|alt)(?: 1)?:)"
-    r" (?=(?:An?|The|Two|Three|Several|People|Eine?|Une?)\b))(?=\S)"
+    r" (?=(?:An?|The|Two|Three|Several|People|Eine?|Une?)\b))(?=[^\s\d])"
     r"|^(\*\*|__)(?=\S)(?=.{1,60}\1)",
     re.IGNORECASE,
 )
 _FIRST_OF_SOME = re.compile(
     r"^(?:\*\*)?(?:(?:option|caption|version|alternative|variante) ?)?1[.):](?:\*\*)?"
     r" ?(.{8,}?[.!?\"”]) (?:\*\*)?(?:(?:option|caption|version|alternative|variante) ?)?2[.):].*$"
-    r"|^[\"“]([^\"“”]{8,}[.!?])[\"”] or [\"“].*$",
+    r"|^[\"“]([^\"“”]{8,}[.!?])[\"”](?: or [\"“][^\"“”]+[\"”])+\.?$",
     re.IGNORECASE,
 )
 _AND_MORE = re.compile(
-    r"(?<=[.!?\"”]) (?:[*_]{2})?(?:alt[ -]text|(?:hash)?tags|keywords|title|note"
+    r"(?<=[.!?\"”]) (?:[*_]{2})?(?:alt[ -]text|(?:hash)?tags|keywords"
     r"|caption 2|option 2)(?:[*_]{2})? ?:.*$",
     re.IGNORECASE,
 )
@@ -128,6 +129,10 @@ _OFFER = re.compile(
     r"|I hope this|Do you want me)\b(?![^.!?]* (?:written|painted|printed|reads|says))"
     r"[^.!?]{0,120}[.!?]?$"
 )
+_LONE = frozenset("‘'")
+"""These are apostrophes, too, so they only wrap what ends as a sentence does."""
+_BRACKETED = re.compile(r"\[([^\[\]]*[.!?])\]|\(([^()]*[.!?])\)")
+_OTHER_QUOTES = frozenset("“”„«»")
 _UNSEEN = "\u200b\u2060\ufeff "
 _PAIRS = {
     '"': '"',
@@ -188,11 +193,9 @@ def _tidy(text: str, *, alone: bool) -> str:
         said = _SCRAPS.sub(lambda found: "" if found[0][0] in "【[" else " ", said)
     if boxed := _MATHS.match(said):
         said = boxed[1] or boxed[2]
-    if said[-1:] in _ENDS_OF_SURE or ":" in said:
-        said = _SURE.sub("", said)
     said = _half_quoted(said)
-    if said[:1] + said[-1:] in {"[]", "()"} and said[-2:-1] in {".", "!", "?"}:
-        said = said[1:-1]
+    if bracketed := _BRACKETED.fullmatch(said):
+        said = bracketed[1] or bracketed[2]
     if alone:
         said = _only_one(said)
     return " ".join(said.split()) or text
@@ -205,7 +208,7 @@ def _character(found: re.Match[str]) -> str:
 
 def _half_quoted(text: str) -> str:
     """The text without a quotation mark that has no other."""
-    if text.count('"') != 1:
+    if text.count('"') != 1 or not _OTHER_QUOTES.isdisjoint(text):
         return text
     if text.startswith('"'):
         return text[1:]
@@ -216,6 +219,8 @@ def _only_one(text: str) -> str:
     """The first caption of several, without marks of a list, and what stands behind it."""
     if first := _FIRST_OF_SOME.match(text):
         text = first[1] or first[2]
+    if text[-1:] in _ENDS_OF_SURE or ":" in text:
+        text = _SURE.sub("", text)
     if ":" in text:
         text = _AND_MORE.sub("", _TITLED.sub("", text))
     if (marked := _MARKED.match(text)) is not None and " * " not in text[1:]:
@@ -248,7 +253,8 @@ def _inner(text: str) -> str:
     for left, right in _PAIRS.items():
         if text.startswith(left) and text.endswith(right):
             inner = text[len(left) : -len(right)].strip()
-            text = inner if inner and left not in inner else text
+            if inner and left not in inner and (left not in _LONE or inner[-1] in ".!?"):
+                text = inner
     return _without_opening(_from_json(text))
 
 

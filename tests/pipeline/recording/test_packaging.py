@@ -76,6 +76,8 @@ QUESTION_AND_ALL = (
     f"<|im_start|>user\n{DEFAULT_PROMPT}<|im_end|>\n<|im_start|>assistant\n{DOG}<|im_end|>",
     f"[INST] <image>\n{DEFAULT_PROMPT} [/INST] {DOG}</s>",
     f"USER: <image>\n{DEFAULT_PROMPT} ASSISTANT: {DOG}",
+    f"USER: {DEFAULT_PROMPT}\nASSISTANT: {DOG}\nUSER: And now?\nASSISTANT: A cat.",
+    f"user\n{DEFAULT_PROMPT}\nassistant\n{DOG}\nuser\nAnd now?\nassistant\nA cat.",
     f"{DEFAULT_PROMPT} {DOG}",
     f"{DEFAULT_PROMPT}\n\n{DOG}",
 )
@@ -93,9 +95,6 @@ QUESTION_AND_ALL = (
         f'"caption": "{DOG}"',
         f'caption = "{DOG}"',
         f"{DOG}\n\nUser: And now?",
-        f"{DOG} Confidence: 0.93",
-        f"{DOG} (Confidence: 93%)",
-        f"{DOG} (6 words)",
         f"\\boxed{{{DOG}}}",
         f"The final answer is: $\\boxed{{\\text{{{DOG}}}}}$",
         f"[{DOG}]",
@@ -143,6 +142,9 @@ ASKED_FOR = "Give me two captions with tags for this photo."
         f"Option 1: {DOG} Option 2: A brown dog by the sea.",
         f'"{DOG}" or "A brown dog by the sea."',
         f"{DOG} Tags: dog, beach",
+        f"{DOG} Confidence: 0.93",
+        f"{DOG} (Confidence: 93%)",
+        f"{DOG} (6 words)",
         f"{DOG} **Alt text:** a dog",
         f"Title: Beach day Caption: {DOG}",
         f"{DOG} {DOG}",
@@ -156,7 +158,16 @@ def test_of_several_captions_the_first_is_taken_unless_a_person_asked_for_more(a
     assert judge_answer(answer, prompt=ASKED_FOR).text not in {DOG, None}
 
 
-@pytest.mark.parametrize("answer", ["A dog runs on a beach, ", "A dog runs on the", "A dog and"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "A dog runs on a beach, ",
+        "A dog runs on the",
+        "A dog and",
+        "Two dogs with a stick run on a",
+        "Ein Hund und",
+    ],
+)
 def test_a_caption_that_stops_in_mid_sentence_is_asked_for_again(answer):
     with pytest.raises(ModelError) as verdict:
         judge_answer(answer)
@@ -183,6 +194,35 @@ def test_a_caption_that_stops_in_mid_sentence_is_asked_for_again(answer):
         "Sundays are for pancakes. #breakfast #family",
         "A model of a ship: USER is painted on its hull.",
         "A sign says that seven words (7 words) are enough here.",
+        "(From left) Anna and Ben smile. (Photo by Carl.)",
+        'Ein Schild mit der Aufschrift „Stopp!"',
+        '"Stopp“ steht auf einem Schild.',
+        '"Answer: 42" is chalked on a blackboard.',
+        "'Response: none' is handwritten on a form.",
+        '"Be happy every day." or "Carpe diem." mugs stand on a shelf.',
+        "\u2018Open\u2019 hangs on the door of the bakers\u2019",
+        "'Tis the season: a decorated tree at the grandparents'",
+        "# 5 is painted on a garage door.",
+        "> 100 people stand in a queue.",
+        "- 5 °C, says a thermometer on a frozen window.",
+        'A book lies on a table. Title: "The Hobbit".',
+        "A chalkboard shows the menu. Note: the soup is sold out.",
+        "A poster in a gym: confidence: 100%",
+        "A T-shirt prints: self-confidence: high",
+        "Code on a screen: <br> and <p> tags.",
+        "A terminal shows cd ..\\new_folder in white.",
+        "Of course! reads a T-shirt.",
+        "Lorem ipsum text fills a mock-up page on a monitor.",
+        "Der Hund schaut die Kamera an",
+        "Zwei Läufer sprinten los",
+        "Droga przez las",
+        "Zasněžený les",
+        "Un ciel d'or",
+        "Et barn fodrer en and",
+        "Unutulmaz bir an",
+        "O menino abraça-a",
+        "Die Klasse 5 a",
+        "Regen im Urlaub :(",
     ],
 )
 def test_what_belongs_to_a_caption_stays(caption):
