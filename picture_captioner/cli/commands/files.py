@@ -84,8 +84,11 @@ def require_the_loops_journal(journal: Journal) -> None:
     Raises:
         JournalError: it went away, with its disk or under another name.
     """
-    path = os.environ.get(LOOP_VARIABLE)
-    if path and journal.begun and LOOP_GOES_ON in Path(path).read_text(errors="replace"):
+    said = ""
+    if (path := os.environ.get(LOOP_VARIABLE)) and journal.begun:
+        with suppress(OSError):  # as in `tell_loop`
+            said = Path(path).read_text(errors="replace")
+    if LOOP_GOES_ON in said:
         raise JournalError(
             f"the journal {journal.path} is gone or empty, though this loop wrote to it: is its "
             "disk mounted? Put it back, or from a copy, and run the same command again; without it "
