@@ -151,11 +151,15 @@ def test_the_log_keeps_the_lines_of_photos_whose_names_end_alike(tmp_path):
     with log.open("a") as lines:
         for said in ("cannot read b.jpg: gone", "/home/me/photos/b.jpg: gone", "ab.jpg: gone"):
             lines.write(json.dumps({"message": said}) + "\n")
+        for said in ({"rel_path": ["b.jpg"]}, {"photos": {"b.jpg": 1}}, {"photos": {"ab.jpg": 1}}):
+            lines.write(json.dumps({"message": "foreign"} | said) + "\n")
+        lines.write('{"message": "foreign", "x": ' + "[" * 480 + '"b.jpg"' + "]" * 480 + "}\n")
     assert caption("forget", "b.jpg", "--photos-dir=photos", cwd=tmp_path).returncode == 0
     left = [json.loads(line) for line in log.read_text().splitlines()]
     named = {line["rel_path"] for line in left if "rel_path" in line}
     assert named == {"ab.jpg", "x b.jpg", "c/b.jpg"}
     assert [line["message"] for line in left if "gone" in line["message"]] == ["ab.jpg: gone"]
+    assert [line["photos"] for line in left if line["message"] == "foreign"] == [{"ab.jpg": 1}]
 
 
 def captioned(folder: Path, photos: Path) -> None:

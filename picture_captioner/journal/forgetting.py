@@ -58,17 +58,19 @@ class Traces:
         return sorted(spelled | {word.encode("utf-8", "surrogatepass") for word in words})
 
     def are_in(self, value: object, words: Collection[str], name: str = "") -> bool:
-        """Whether a value of a log's line, or one within it, is about these photos.
+        """Whether a value of a log's line, or a value or name within it, is about these photos.
 
         A path in a sentence has no letter, digit or hyphen before it (`ab.jpg` is not `b.jpg`),
         and one that stands alone is compared whole. `words` are hashes and captions.
         """
         if isinstance(value, dict):
-            if value.get("rel_path") in self.paths:
+            path = value.get("rel_path")
+            if isinstance(path, str) and path in self.paths:
                 return True
-            return any(self.are_in(one, words, key) for key, one in value.items())
+            pairs = value.items()
+            return any(self.are_in(k, words) or self.are_in(v, words, k) for k, v in pairs)
         if isinstance(value, list):
-            return any(self.are_in(one, words, name) for one in value)
+            return any(self.are_in(one, words) for one in value)
         if not isinstance(value, str) or name == "rel_path":
             return False
         if any(word in value for word in words):
@@ -178,12 +180,17 @@ def forget_in_log(path: Path, traces: Traces, *, only_json: bool = False) -> int
         source = path.open("rb")
     except FileNotFoundError:
         return 0
+
+    def is_about(said: dict[str, object] | None) -> bool:
+        try:
+            return said is None or traces.are_in(said, words)
+        except RecursionError:  # nested deeper than anything of ours
+            return True
+
     with source, replacing(path) as target:
         for line in source:
             said = _said(line)
-            if (said is None and only_json) or (
-                _names(line, needles) and (said is None or traces.are_in(said, words))
-            ):
+            if (said is None and only_json) or (_names(line, needles) and is_about(said)):
                 dropped += 1
             else:
                 target.write(line)
