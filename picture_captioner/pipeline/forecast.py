@@ -175,17 +175,6 @@ def photos_per_second(entries: Iterable[Entry], identity: Identity) -> float | N
     return len(worked) / sum(worked) if sum(worked) > 0 else None
 
 
-def cost_per_photo(entries: Iterable[Entry], identity: Identity) -> float | None:
-    """US dollars for a photo, on average, by this backend, model and prompt in this journal.
-
-    Of the recent records that have a cost; failures that were billed are among them. None when
-    there is none.
-    """
-    asked = asked_alike(entries, identity)
-    costs = [entry.cost_usd for entry in asked if entry.cost_usd is not None]
-    return sum(costs) / len(costs) if costs else None
-
-
 def asked_alike(entries: Iterable[Entry], identity: Identity) -> list[Entry]:
     """The recent records by this backend, model and prompt that are no copies."""
     same_prompt = (entry for entry in entries if identity.same_prompt(entry))

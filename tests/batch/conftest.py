@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from picture_captioner.journal.record import utc_text
 from tests.providers.batch_dialects import DIALECTS, OpenAIBatches
 from tests.providers.batch_server import BatchServer, colour
 from tests.providers.bedrock_jobs import BedrockJobsServer
@@ -69,8 +71,8 @@ class Desk:
         path = self.folder / "captions.jobs.jsonl"
         if not path.exists():
             return
-        text = path.read_text()
-        path.write_text(re.sub(r'"at":"2\d{3}-', '"at":"2025-', text))
+        then = utc_text(datetime.now(UTC) - timedelta(seconds=seconds))
+        path.write_text(re.sub(r'"at":"[^"]*"', f'"at":"{then}"', path.read_text()))
 
     def check_answers(self) -> None:
         """Every caption is of its own photo."""

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from picture_captioner.backends.base import BackendSettings
 from picture_captioner.backends.gemini import GeminiBackend
+from picture_captioner.batch.following import SETTLE_SECONDS
 from picture_captioner.batch.gemini import GeminiJobs
 from picture_captioner.batch.ledger import add_up
 from picture_captioner.errors import ApiError, TransientError
@@ -57,6 +58,34 @@ def test_a_nightly_run_sends_the_photos_of_a_job_that_was_never_created(desk):
     assert "was never created" in desk.said
     assert len({record["rel_path"] for record in desk.records()}) == 12
     assert not desk.server.paid_twice()
+
+
+def test_a_limit_is_one_for_all_that_a_nightly_run_sends(desk):
+    desk.server.faults["create"] = ["500"]
+    assert desk.run("batch", "submit", "--limit=6", "--min-batch=2") == 69, desk.said
+    desk.age_ledger(SETTLE_SECONDS - 5)  # what became of it is not known yet at the beginning
+    assert desk.run("run", "--batch", "--limit=4", "--min-batch=2", "--poll=0.5") == 0, desk.said
+    assert "was never created" in desk.said
+    assert len(desk.records()) == 1 + 4
+    assert desk.run("run", "--batch", "--min-batch=2", "--poll=0.1") == 0, desk.said
+    assert len(desk.records()) == 12
+    assert not desk.server.paid_twice()
+
+
+def test_a_job_elsewhere_that_nobody_confirmed_holds_no_other_provider_up(desk):
+    """Its provider may have no key here any more."""
+    desk.server.faults["create"] = ["500"]
+    assert desk.run("batch", "submit", "--limit=6", "--min-batch=2") == 69, desk.said
+    with AnthropicBatches() as server:
+        given = server.arguments()
+        lines = f"OPENAI_BASE_URL={desk.server.url}/v1\nANTHROPIC_BASE_URL={server.url}\n"
+        (desk.folder / "config.env").write_text(lines)
+        desk.server = server
+        who = [word for word in given if not word.startswith("--base-url")]
+        run = desk.typed("batch", "submit", "--photos-dir=photos", "--min-batch=2", *who)
+        assert run.returncode == 0, run.said
+        assert "Passing over 5 photos" in run.said
+        assert sum(len(batch.requests) for batch in server.batches.values()) == 5
 
 
 def test_a_create_is_sent_once_and_a_refused_one_leaves_nothing(desk):

@@ -9,6 +9,7 @@ import shutil
 
 from PIL import Image
 
+from picture_captioner.cli.terminal import dollars
 from tests.batch.conftest import KEY
 from tests.images import gradient, write
 from tests.support import draw
@@ -96,6 +97,15 @@ def test_a_batch_is_half_the_usual_price(desk):
     assert desk.run("batch", "collect") == 0
     live = [record for record in desk.records() if "batch_job" not in record]
     assert {round(2 * r["cost_usd"], 9) for r in desk.of_jobs()} == {round(live[0]["cost_usd"], 9)}
+    draw(desk.photos / "new.jpg", seed=40)
+    assert desk.run("run") == 0, desk.said
+    assert f"; about {dollars(live[0]['cost_usd'])}, as billed so far" in desk.said
+
+
+def test_run_batch_without_a_job_names_no_command_that_makes_some(desk):
+    assert desk.run("run", "--batch", "--min-batch=50") == 0, desk.said
+    assert "12 captioned" in desk.said
+    assert "No jobs" not in desk.said
 
 
 def test_run_batch_does_all_of_it_and_asks_again_singly(desk):

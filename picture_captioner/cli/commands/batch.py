@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,12 +50,19 @@ def open_ledger(settings: Settings) -> Iterator[JobLedger]:
         yield ledger
 
 
-def services_of(flags: RunFlags, settings: Settings, ledger: JobLedger) -> Iterator[OpenService]:
-    """A service for each provider and model with jobs that are not done with."""
-    done = {JobState.DELETED, JobState.ABANDONED, JobState.IGNORED}
-    jobs = [job for job in ledger.jobs().values() if job.state not in done]
+def _is_open(job: Job) -> bool:
+    return job.state not in {JobState.DELETED, JobState.ABANDONED, JobState.IGNORED}
+
+
+def services_of(
+    flags: RunFlags,
+    settings: Settings,
+    ledger: JobLedger,
+    wanted: Callable[[Job], bool] = _is_open,
+) -> Iterator[OpenService]:
+    """A service for each provider and model with such jobs: those that are not done with."""
     seen: set[tuple[Any, ...]] = set()
-    for job in jobs:
+    for job in filter(wanted, ledger.jobs().values()):
         who = job.facts.get("backend"), job.facts.get("model"), job.facts.get("host")
         folder = job.facts.get("folder")
         if who in seen:

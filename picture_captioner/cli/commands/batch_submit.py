@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from picture_captioner.batch.following import UNSETTLED, follow, require_no_strangers
-from picture_captioner.batch.ledger import JobLedger, read_jobs, to_ask_again
+from picture_captioner.batch.ledger import Job, JobLedger, read_jobs, to_ask_again
 from picture_captioner.batch.service import BatchService, service_for
 from picture_captioner.batch.submitting import JobTerms, Submission
 from picture_captioner.cli.commands.batch import NO_SERVER, asking, open_ledger, services_of
@@ -57,14 +57,20 @@ def submit(flags: RunFlags) -> int:
 def _find_out(flags: RunFlags) -> None:
     """Ask what became of jobs whose creation nobody confirmed: the photos of none are sent.
 
+    Only the provider that gets the new jobs is asked: others may have no key any more.
+
     Raises:
         FatalError: the provider cannot be asked.
     """
     settings = settings_for(flags)
-    if all(job.state not in UNSETTLED for job in read_jobs(settings.captions_jsonl).values()):
+
+    def unsettled(job: Job) -> bool:
+        return job.state in UNSETTLED and job.facts.get("backend") == settings.backend
+
+    if not any(map(unsettled, read_jobs(settings.captions_jsonl).values())):
         return
     with open_ledger(settings) as ledger:
-        for service, _ in services_of(flags, settings, ledger):
+        for service, _ in services_of(flags, settings, ledger, unsettled):
             with asking(service):
                 follow(service, ledger, say)
 

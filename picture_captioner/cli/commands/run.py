@@ -34,13 +34,14 @@ from picture_captioner.errors import (
     LibraryError,
     count,
 )
+from picture_captioner.journal.reading import read_again
 from picture_captioner.library.facts import PhotoFacts
 from picture_captioner.pipeline.asking.prices import Prices
 from picture_captioner.pipeline.asking.service import ChosenBackend
 from picture_captioner.pipeline.asking.spending import Budget
 from picture_captioner.pipeline.decoding.decode_ahead import decoder_here
 from picture_captioner.pipeline.decoding.decoder import default_decoders
-from picture_captioner.pipeline.forecast import cost_per_photo, dearest
+from picture_captioner.pipeline.forecast import as_billed, asked_alike, dearest
 from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary, FactsOnTheWay
 from picture_captioner.pipeline.library_update.processing import PassOptions, process_photos
 from picture_captioner.pipeline.recording.outcomes import Outcomes, Silent
@@ -97,7 +98,7 @@ def price_in_words(
     photos: int,
     estimate: str,
 ) -> str:
-    """The price of so many photos, from what is in memory already: no header is read for it.
+    """The price of so many photos; no header is read for it.
 
     Args:
         edge: longer side in pixels; every photo is taken for one of that size.
@@ -141,7 +142,9 @@ def announce(
     if reasons := len(task.hints.reasons):
         sent = f"{sent}, and the reasons against {count(reasons, 'caption')} of these"
     if first.backend.destination:
-        billed = cost_per_photo(task.journal.index.entries.values(), first.identity)
+        alike = asked_alike(task.journal.index.entries.values(), first.identity)
+        so_far = as_billed(read_again(task.journal.path, alike), first.prices)
+        billed = so_far.cost_usd if so_far else None
         estimate = same_photos(task.flags, "estimate")
         number, others_are = how_many_are_sent(task, photos, sources)
         price = price_in_words(first.backend, first.prices, edge, billed, number, estimate)
@@ -259,17 +262,20 @@ def run_captions(flags: RunFlags) -> int:
         if code not in {ExitCode.DONE, ExitCode.CEILING, ExitCode.MORE_TO_DO}:
             return code
         never_made = _never_made(flags)
+        if never_made is None:
+            return code
         ended = wait(flags)
         if ended != ExitCode.DONE:
             return ended
-        if _never_made(flags) == never_made:  # else its photos are pending, and sent now
+        # Else its photos are pending, and sent now; a limit would be one for each time.
+        if flags.limit is not None or _never_made(flags) == never_made:
             return collect_ended(flags) or code
 
 
-def _never_made(flags: RunFlags) -> set[str]:
-    """The jobs that were found out not to be there."""
+def _never_made(flags: RunFlags) -> set[str] | None:
+    """The jobs that were found out not to be there; None if there is no job at all."""
     jobs = read_jobs(flags.settings().captions_jsonl)
-    return {job.id for job in jobs.values() if job.state is JobState.ABANDONED}
+    return {job.id for job in jobs.values() if job.state is JobState.ABANDONED} if jobs else None
 
 
 @dataclass(frozen=True)
