@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from picture_captioner.cli.commands.report_inputs import moved_captions, report_photos
+from picture_captioner.cli.commands import report_inputs
+from picture_captioner.cli.commands.report_inputs import (
+    moved_captions,
+    of_their_own,
+    report_photos,
+)
 from picture_captioner.errors import Status
 from picture_captioner.journal.reading import read_index
 from picture_captioner.journal.record import Record, RecordError
+from picture_captioner.library.facts import PhotoFacts
+from picture_captioner.library.store import Library
 from picture_captioner.pipeline.selecting.walk import Photo
 
 
@@ -95,3 +102,15 @@ def test_a_size_and_a_path_that_no_file_can_have_stop_nothing():
         ("a.jpg", None),
         ("\ud800.jpg", None),
     ]
+
+
+def test_a_photo_that_got_other_metadata_is_known_by_its_thumbnail_unopened(monkeypatch):
+    """To open two of them takes 4 ms, and a program may have written into half of all photos."""
+    monkeypatch.setattr(report_inputs, "structure_of", lambda _: pytest.fail("opened"))
+    walked = [Photo("a.jpg", 10, 1)]
+    photos = report_photos(walked, [record("a.jpg", content_sha256="a" * 64)])
+    with Library.in_memory(print) as library:
+        library.facts.save("a.jpg", 10, 1, PhotoFacts(content_sha256="b" * 64, width=4, height=3))
+        for content in ("a" * 64, "b" * 64):
+            library.save_thumbnail(content, b"webp")
+        assert of_their_own(photos, walked, library) == (photos, 0)

@@ -150,9 +150,13 @@ def _is_another(photo: ReportPhoto, file: Photo | None, library: Library) -> boo
     facts = file and library.facts.of_file(file.rel_path, file.size, file.mtime_ns)
     if not facts or photo.content_sha256 in (None, facts.content_sha256):
         return False
-    seen = [library.thumbnail(c) for c in (photo.content_sha256 or "", facts.content_sha256)]
-    shown = [structure_of(thumbnail) for thumbnail in seen if thumbnail is not None]
-    return len(shown) == 2 and not shown[0].resembles(shown[1])
+    then, now = (
+        library.thumbnail(photo.content_sha256 or ""),
+        library.thumbnail(facts.content_sha256),
+    )
+    if then is None or now is None or then == now:  # the same pixels give the same bytes
+        return False
+    return not structure_of(then).resembles(structure_of(now))
 
 
 def with_facts(

@@ -7,7 +7,7 @@ import re
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -29,7 +29,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.extras import how_to_install
 from picture_captioner.journal.rows import TagDecisions, tag_key
-from picture_captioner.library.conditions import TagName
+from picture_captioner.library.conditions import TagName, folded
 from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import Selection, Term, checked
 from picture_captioner.library.store import Library
@@ -226,6 +226,7 @@ def _what_there_is(
     For a word the nearest alone; for a tag that was renamed, merged or deleted the command that
     finds its photos.
     """
+    names_of = cache(library.facts.names_of)  # of 50,000 captions the words take 2 s
     for term in selection.terms:
         if term.kind not in {"place", "camera", "tag", "word"} or term.negated:
             continue
@@ -244,7 +245,7 @@ def _what_there_is(
         if term.kind == "tag":
             known = [tag for tag, _ in library.tags.counts(name)]
         else:
-            known = library.facts.names_of(term.kind)
+            known = names_of(term.kind)
         near = did_you_mean(term.value, known)
         if not near and term.kind == "word":
             continue
@@ -273,7 +274,7 @@ def _contents_of_person(library: Library, journal: Path, name: str) -> set[str]:
     if not found:
         names = [person.name for person in known.persons if person.name]
         names += library.facts.names_of("person")
-        near = next((n for n in names if name.casefold() in n.casefold().split()), None)
+        near = next((n for n in names if folded(name) in folded(n).split()), None)
         near = f"; did you mean '{near}'?" if near else did_you_mean(name, names)
         hint = f"{near} (--person 'NAME' or 'person:\"NAME\"')" if near else ""
         listed = "; see 'caption.py people list'" if known.persons else ""

@@ -74,16 +74,28 @@ function changes(a, b) {
   return rows[a.length][b.length];
 }
 
-/** The name that, or a word of which, has the fewest letters changed, of a third at most; "" for none. */
-function nearest(wanted, names) {
-  let best = "", fewest = Math.floor(wanted.length / 3) + 1;
-  for (const name of names) {
-    const folded = fold(name);
-    for (const part of new Set([folded, ...folded.split(" ")])) {
-      if (Math.abs(part.length - wanted.length) >= fewest) continue;
-      const found = changes(wanted, part);
-      if (found < fewest) [best, fewest] = [name, found];
+const namesByPart = {};
+
+/** The names of a kind by what they and each of their words are folded to; made once, of all photos. */
+function partsOf(kind) {
+  if (!namesByPart[kind]) {
+    const names = new Set(), parts = namesByPart[kind] = new Map();
+    for (const i of every) for (const name of NAMES_OF[kind](i)) names.add(name);
+    for (const name of names) {
+      const folded = fold(name);
+      for (const part of [folded, ...folded.split(" ")]) if (!parts.has(part)) parts.set(part, name);
     }
+  }
+  return namesByPart[kind];
+}
+
+/** The name that, or a word of which, has the fewest letters changed, of a third at most; "" for none. */
+function nearest(wanted, kind) {
+  let best = "", fewest = Math.floor(wanted.length / 3) + 1;
+  for (const [part, name] of partsOf(kind)) {
+    if (Math.abs(part.length - wanted.length) >= fewest) continue;
+    const found = changes(wanted, part);
+    if (found < fewest) [best, fewest] = [name, found];
   }
   return best;
 }
@@ -93,8 +105,7 @@ function lacking(query) {
   const lacks = [], pieces = [];
   for (const [typed] of query.matchAll(PIECE)) {
     const [{ kind, value, negated } = {}] = parseQuery(typed);
-    const names = !negated && NAMES_OF[kind];
-    const near = names && !searched(typed, every).found.length && (lacks.push(typed), nearest(fold(value), new Set(Array.from(every, names).flat())));
+    const near = !negated && kind in NAMES_OF && !searched(typed, every).found.length && (lacks.push(typed), nearest(fold(value), kind));
     pieces.push(near ? (kind === "word" ? near : termText(kind, near)) : typed);
   }
   const instead = pieces.join(" ");

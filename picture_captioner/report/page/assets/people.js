@@ -108,13 +108,13 @@ function personScope(route) {
   };
 }
 
-/** For the viewer: everybody on a photo, as links. */
 /** The names that other programs gave, of those whose face was not found here. */
 function toldAlone(i) {
   const found = new Set(peopleOn(i).map((person) => named(person.name)));
   return photo.toldPeople(i).filter((name) => !found.has(named(name)));
 }
 
+/** For the viewer: everybody on a photo, as links. */
 function peopleLinks(i) {
   return [
     ...peopleOn(i).map((person) => [routeHash({ scope: "person", id: person.id }), person.name || person.id]),
