@@ -91,8 +91,11 @@ def test_a_download_takes_no_pickle_and_no_code_and_is_then_found_offline(hub, t
 
 
 def test_a_model_that_the_hub_does_not_have(hub, tmp_path):
+    hub.expect_request("/api/models/maker/other/revision/main").respond_with_json(
+        {"error": "no"}, status=404, headers={"X-Error-Code": "RepoNotFound"}
+    )
     told = find(hub, tmp_path, model="maker/other", download=True)
-    assert told.startswith("BackendUnavailableError maker/other is not (or not wholly)")
+    assert told.startswith("ConfigurationError the hub has no model maker/other")
 
 
 def test_a_hub_that_cannot_be_reached_is_a_sentence(hub, tmp_path):

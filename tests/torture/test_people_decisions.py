@@ -24,7 +24,7 @@ from picture_captioner.people.persons import Status
 from picture_captioner.pipeline.people.overview import overview
 from picture_captioner.pipeline.people.people_file import read_decisions
 from picture_captioner.pipeline.people.questions import short
-from picture_captioner.pipeline.people.regrouping import FaceKeys, group_faces
+from picture_captioner.pipeline.people.regrouping import group_faces
 from picture_captioner.pipeline.stages.faces import _numbers
 from tests.people.test_clustering import crowd
 
@@ -144,15 +144,6 @@ class Home:
             grouped = group_faces(library, said, dry_run=True)
             self.short = {
                 self.face_at(f.content_sha256, f.box): short(f) for f in library.faces.placed()
-            }
-            self.keys = {
-                self.face_at(c, b): key
-                for c, b, key in zip(
-                    grouped.table.contents,
-                    grouped.table.boxes.tolist(),
-                    FaceKeys(grouped.table),
-                    strict=True,
-                )
             }
         self.violations = grouped.people.violations
         self.faces = {
@@ -310,7 +301,7 @@ class Home:
         self.nobody_is_twice()
 
     def is_told(self, face):
-        return any(self.keys[face] in violation for violation in self.violations)
+        return any(self.short[face] in violation for violation in self.violations)
 
     def nobody_is_twice(self):
         firm = set(self.said.holder) | {f for group in self.said.together() for f in group}
