@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http
 import json
 import logging
 import os
@@ -311,10 +312,20 @@ def _is_transports(error: BaseException) -> bool:
 
 
 def _what_the_hub_did(error: BaseException, model: str) -> str | None:
-    """What to do about a hub, or something in its place, that answers; None if nothing does."""
+    """What to do about a hub, or something in its place, that answers; None if nothing does.
+
+    Raises:
+        AccessDeniedError: it knows the token no more, which asking again does not mend.
+    """
     hub = constants.ENDPOINT
     for cause in causes(error):
         if isinstance(cause, errors.HfHubHTTPError):
+            if cause.response.status_code == http.HTTPStatus.UNAUTHORIZED:
+                raise AccessDeniedError(
+                    f"the hub {hub} rejects the token of this machine (HTTP 401) when asked for "
+                    f"{model}: run `hf auth login`, or take HF_TOKEN out of the environment, then "
+                    "this command again"
+                ) from error
             return (
                 f"the hub {hub} answers HTTP {cause.response.status_code} when asked for {model}: "
                 "run the same command again later, it goes on from there"

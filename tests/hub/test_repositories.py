@@ -178,9 +178,13 @@ def hub(cache, httpserver, monkeypatch):
     return httpserver
 
 
+EXPIRED = "Invalid credentials in Authorization header"
+"""By which the hub's library tells a token from a model that is not there."""
+
+
 def refuse(hub, status, code):
     hub.expect_request(f"/api/models/{NAME}/revision/main").respond_with_json(
-        {"error": "no"}, status=status, headers={"X-Error-Code": code}
+        {"error": "no"}, status=status, headers={"X-Error-Code": code, "X-Error-Message": EXPIRED}
     )
 
 
@@ -190,6 +194,7 @@ def refuse(hub, status, code):
         (404, "RepoNotFound", ConfigurationError, "the hub has no model somebody/tiny"),
         (404, "RevisionNotFound", ConfigurationError, "no --revision"),
         (403, "GatedRepo", AccessDeniedError, "accept terms first"),
+        (401, "", AccessDeniedError, "rejects the token .* run `hf auth login`"),
         (503, "", BackendUnavailableError, "answers HTTP 503 .* again later, it goes on"),
         (429, "", BackendUnavailableError, "answers HTTP 429 .* again later, it goes on"),
     ],
