@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -234,6 +235,14 @@ def test_what_cannot_be_done_says_what_to_do(tmp_path):
     for (flags, code, said), (found, stderr) in zip(MISTAKES, answers, strict=True):
         assert (found, said in stderr) == (code, True), (flags, stderr)
         assert "internal error" not in stderr
+
+
+def test_a_wrong_flag_names_the_help_of_this_program(tmp_path):
+    done = report("--out-dir=seen", cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    (suggested,) = re.findall(r"see '(.+)'", done.stderr)
+    helped = subprocess.run(shlex.split(suggested), capture_output=True, text=True, check=True)
+    assert "--out" in helped.stdout
 
 
 def test_help_and_version_load_nothing_heavy():

@@ -36,7 +36,7 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
             with output_errors():
                 sys.stdout.flush()
     except typer.TyperException as error:
-        _say_what_was_meant(error)
+        _say_what_was_meant(error, str(app.info.name))
         return ExitCode.USAGE
     except OutputError as error:
         _let_go_of_stdout()
@@ -67,7 +67,7 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _say_what_was_meant(error: typer.TyperException) -> None:
+def _say_what_was_meant(error: typer.TyperException, app: str) -> None:
     """What is wrong with the words that were typed, and whose help says what is right.
 
     The message of a command that has only subcommands is its whole help.
@@ -79,7 +79,7 @@ def _say_what_was_meant(error: typer.TyperException) -> None:
     elif message:  # some versions have shown the help instead
         context = getattr(error, "ctx", None)
         command = context.command_path.split()[1:] if context is not None else []
-        said = shlex.join([*program(), *command, "--help"])
+        said = shlex.join([*program(app.replace("-", "_")), *command, "--help"])
         say(f"{message.rstrip('.')}; see '{said}'", always=True)
 
 
