@@ -42,6 +42,14 @@ def here(tmp_path):
 
 
 def test_no_people_leaves_out_the_names_that_others_gave(here):
+    """Also where one is a mere keyword, with a photo that says of no one that it shows them."""
+    keyword = b"<dc:subject><rdf:Bag><rdf:li>Anna M\xc3\xbcller</rdf:li></rdf:Bag></dc:subject>"
+    (here / "photos" / "d.jpg.xmp").write_bytes(
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:dc="http://purl.org/dc/elements/1.1/"'
+        b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="">'
+        + keyword
+        + b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
     for flags, there in (((), True), (("--no-people",), False)):
         made = report(*flags, cwd=here)
         assert made.returncode == 0, made.stderr

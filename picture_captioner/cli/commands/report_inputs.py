@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -184,18 +184,20 @@ def with_words(
 
     Of the names that other programs gave, those that are `wanted`.
     """
-    return [_with_words(photo, words, tags, wanted) for photo in photos]
+    names = {name for told in words.told.values() for name in told.get(Kind.PERSON, ())}
+    unwanted = {name.casefold() for name in names if not wanted(name)}
+    return [_with_words(photo, words, tags, unwanted) for photo in photos]
 
 
 def _with_words(
-    photo: ReportPhoto, words: Words, tags: TagDecisions, wanted: Callable[[str], bool]
+    photo: ReportPhoto, words: Words, tags: TagDecisions, unwanted: Collection[str]
 ) -> ReportPhoto:
     content = photo.content_sha256 or ""
     keys = (photo.rel_path, content)
     told = {kind: _said(words, keys, kind) for kind in Kind}
     keywords = told.pop(Kind.KEYWORD)
-    if unwanted := {name.casefold() for name in told[Kind.PERSON] if not wanted(name)}:
-        # Some programs write `People > Anna` among the keywords, too.
+    if unwanted:
+        # Some programs write `People > Anna` among the keywords, too, or that alone.
         keywords = [k for k in keywords if k.rpartition(">")[2].strip().casefold() not in unwanted]
         told[Kind.PERSON] = [n for n in told[Kind.PERSON] if n.casefold() not in unwanted]
     place = words.places.get(content)
