@@ -60,7 +60,7 @@ def forget_photos(
         forgets: Callable[[str], bool] = is_named
         is_gone = _Gone(photos_dir, journal.index.entries) if photos_dir else None
         if is_gone is not None:
-            moved, renamed = _moved(journal, is_gone, settings)
+            moved, renamed = _moved(journal, is_gone.is_missing, settings)
             for paths_kept, finds in ((moved, ()), (renamed, ("--stale=content",))):
                 if paths_kept:
                     _tell_moved(flags, len(paths_kept), *finds)
@@ -146,12 +146,16 @@ class _Gone:
         self._folders: dict[PurePosixPath, str | None] = {}
         self.unsure: dict[str, set[str]] = {}
 
+    def is_missing(self, rel_path: str) -> bool:
+        """Whether nothing of that name is here, be it deleted, moved or on a missing disk."""
+        return _is_outside(rel_path) or not _lies_in(self._photos_dir, rel_path)
+
     def __call__(self, rel_path: str) -> bool:
-        pure = PurePosixPath(rel_path)
-        if pure.is_absolute() or ".." in pure.parts or "\0" in rel_path:
-            return True  # no photo of this directory; nothing is looked at outside
-        if _lies_in(self._photos_dir, rel_path):
+        if not self.is_missing(rel_path):
             return False
+        if _is_outside(rel_path):
+            return True  # no photo of this directory; nothing is looked at outside
+        pure = PurePosixPath(rel_path)
         if pure.parent not in self._folders:
             self._folders[pure.parent] = self._without_files(pure.parent)
         folder, known = self._folders[pure.parent], self._entries.get(rel_path)
@@ -200,9 +204,9 @@ def _all_but(kept: Collection[str], forgets: Callable[[str], bool]) -> Callable[
 
 
 def _moved(
-    journal: Journal, is_gone: Callable[[str], bool], settings: Settings
+    journal: Journal, is_missing: Callable[[str], bool], settings: Settings
 ) -> tuple[set[str], set[str]]:
-    """The captioned photos that are gone, but whose bytes are in a file that is here.
+    """The captioned photos that are missing, but whose bytes are in a file that is here.
 
     Those in a file that is new, and those in one that took another photo's name.
     """
@@ -210,7 +214,7 @@ def _moved(
     gone = {
         rel_path: (entry.size, entry.content_sha256)
         for rel_path, entry in entries.items()
-        if entry.success and not entry.placeholder and is_gone(rel_path)
+        if entry.success and not entry.placeholder and is_missing(rel_path)
     }
     if not gone or settings.photos_dir is None:
         return set(), set()
@@ -230,6 +234,11 @@ def _moved(
                     renamed.add((photo.size, content))
     moved = {rel_path for rel_path, content in gone.items() if content in new}
     return moved, {path for path, content in gone.items() if content in renamed} - moved
+
+
+def _is_outside(rel_path: str) -> bool:
+    pure = PurePosixPath(rel_path)
+    return pure.is_absolute() or ".." in pure.parts or "\0" in rel_path
 
 
 def _lies_in(photos_dir: Path, rel_path: str) -> bool:
