@@ -116,6 +116,17 @@ def test_a_limit_a_folder_one_photo_and_a_dry_run(tmp_path):
     assert (gone.returncode, "none" in gone.stderr) == (66, True)
 
 
+def test_copies_in_another_folder_take_no_place_from_the_photos(tmp_path):
+    """A PATH outside of the photos directory says nothing of what lies in that."""
+    photos = library(tmp_path / "photos", 2)
+    stages, where = ("--stage=normalize", "--stage=metadata"), f"--photos-dir={photos}"
+    assert process(tmp_path, where, *stages).returncode == 0
+    shutil.copytree(photos / "000", tmp_path / "stick")
+    assert process(tmp_path, where, *stages, tmp_path / "stick").returncode == 0
+    again = process(tmp_path, where, *stages)
+    assert "Nothing to do: 2 photos done before" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [("caption", "caption.py run"), ("tag", "there is no stage 'tag'")],

@@ -170,10 +170,12 @@ def _run(
                     in_transaction=server.run if server is not None else None,
                 ),
             )
-            gone = leave() if server is None else server.until_done(leave)
+            gone = 0
+            if photos_dir == settings.photos_dir:  # PATH alone may be elsewhere, or a part of all
+                gone = leave() if server is None else server.until_done(leave)
     code = interrupts.exit_status or ExitCode.DONE
     _tell(result, stages)
-    if gone and photos_dir == settings.photos_dir:  # PATH alone may be a part of all
+    if gone:
         forget = suggested(flags, "forget", "--gone")
         say(
             f"{count(gone)} looked at before {'is' if gone == 1 else 'are'} not in {photos_dir}; "
