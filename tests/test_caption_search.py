@@ -227,6 +227,20 @@ def test_where_a_photo_lay_before_is_left_out_while_any_is_there(tmp_path):
     assert found() == (new, "")
 
 
+def test_a_photo_that_was_replaced_is_found_by_what_holds_of_it_still(tmp_path):
+    """Its folder is in one index with the caption of what lay there before."""
+    photo = tmp_path / "photos" / "harbour" / "a.jpg"
+    where = "--photos-dir=photos"
+    draw(photo, seed=1, size=(64, 48))
+    assert caption("run", where, cwd=tmp_path).returncode == 0
+    draw(photo, seed=77, size=(64, 48))
+    stages = ("--stage=normalize", "--stage=metadata")
+    assert caption("process", where, *stages, cwd=tmp_path).returncode == 0
+    for word, shown in (("harb", "harbour/a.jpg\t\n"), ("landscape", "")):
+        found = caption("search", word, where, cwd=tmp_path)
+        assert found.stdout == shown, (word, found.stderr)
+
+
 def test_what_is_left_is_not_counted_as_shown_when_look_alikes_are_left_out(tmp_path):
     for number in range(25):
         draw(tmp_path / "photos" / f"{number}.png", seed=number)

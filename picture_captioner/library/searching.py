@@ -262,7 +262,7 @@ class Search:
                 return kept, Hits((), folded, more, gone, replaced)
             if is_there and not is_there(from_key(path)):
                 gone += 1
-            elif self._is_found_by_caption(path) and self._is_of_another(path):
+            elif self._is_of_another(path) and self._is_found_by_caption(path):
                 replaced += 1
             else:
                 row = self._row(path) if fold else None
@@ -271,7 +271,8 @@ class Search:
         return kept, Hits((), len(paths) - len(kept) - gone - replaced, 0, gone, replaced)
 
     def _is_found_by_caption(self, path: bytes) -> bool:
-        return any(path in self._term(term).captions for term in self._terms)
+        """Whether a word is written nowhere but in the caption."""
+        return any(self._term(term).only_in_caption(path) for term in self._terms)
 
     def _is_of_another(self, path: bytes) -> bool:
         """Whether the caption is of another picture than the one that lies there now.

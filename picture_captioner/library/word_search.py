@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 from picture_captioner.library.conditions import TagName, folded, given_tags
 from picture_captioner.library.home import Connection, Part
+from picture_captioner.library.schema import from_key
 from picture_captioner.library.selection import Term
 from picture_captioner.library.words import (
     exact_phrase,
@@ -40,13 +41,23 @@ _TEXTS = {"caption_words": " || ' ' || ".join(("title", "caption", "tags", "text
 class Written:
     """The photos with a term, by where it is written, with their scores."""
 
+    term: Term
     captions: Scores
     pictures: Scores
     told: Scores
     tags: Scores
 
     def __contains__(self, path: bytes) -> bool:
-        return any(path in getattr(self, field.name) for field in fields(self))
+        return path in self.captions or self._is_elsewhere(path)
+
+    def only_in_caption(self, path: bytes) -> bool:
+        """Whether it is in the caption alone, and not in the name that is indexed with it."""
+        if path not in self.captions or self._is_elsewhere(path):
+            return False
+        return self.term.kind == "text" or not _says(from_key(path), self.term)
+
+    def _is_elsewhere(self, path: bytes) -> bool:
+        return path in self.pictures or path in self.told or path in self.tags
 
     def scores(self) -> Scores:
         """The sum for each photo over all places where the term is written."""
@@ -75,7 +86,7 @@ def look_for(connection: Connection, term: Term, name: TagName | None) -> Writte
         find("text_words"),
     )
     if term.kind == "text":
-        return Written(in_captions, in_pictures, {}, {})
+        return Written(term, in_captions, in_pictures, {}, {})
     told = "FROM found JOIN told ON told.id = found.rowid"
     in_told = _paths(
         connection,
@@ -83,7 +94,7 @@ def look_for(connection: Connection, term: Term, name: TagName | None) -> Writte
         f"SELECT located.rel_path, score {told} JOIN located ON located.content = told.content",
         find("told_words"),
     )
-    return Written(in_captions, in_pictures, in_told, _in_tags(connection, term, name))
+    return Written(term, in_captions, in_pictures, in_told, _in_tags(connection, term, name))
 
 
 def _find(connection: Connection, term: Term, table: str, column: str | None = None) -> Part:
@@ -129,7 +140,10 @@ def _in_tags(connection: Connection, term: Term, name: TagName | None) -> Scores
 
 
 def _says(tag: str, term: Term) -> bool:
-    """As the full-text index would: a word in any form or as a beginning, a phrase as it stands."""
+    """Whether a tag or a photo's name has it, as the full-text index would say.
+
+    A word in any form or as a beginning, a phrase as it stands.
+    """
     if (literal := literally(term.value)) is not None:
         return literal.casefold() in tag.casefold()
     wanted, said = folded(term.value), folded(tag)
