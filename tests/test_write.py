@@ -384,10 +384,12 @@ def test_a_full_disk_is_told_once_and_written_on_when_there_is_room(tmp_path):
     for number, name in enumerate(names):
         draw(tmp_path / "photos" / name, number)
     journal(tmp_path, {name: {"caption": f"{name} shows a dog. " * 300} for name in names})
-    write = shlex.join(command("write", "--photos-dir=disk", "--captions-jsonl=c.jsonl"))
+    where = ("--photos-dir=disk", "--captions-jsonl=c.jsonl")
+    write = shlex.join(command("write", "--only-new", *where))
     script = (
         "mkdir disk && mount -t tmpfs -o size=160k tmpfs disk && cp photos/* disk && "
-        f"{write}; echo $?; mount -o remount,size=4m disk; {write}; ls disk"
+        f"{write}; echo $?; mount -o remount,size=4m disk; {write}; ls disk; "
+        + shlex.join(command("undo", "--all", *where))
     )
     done = subprocess.run(
         in_own_mounts(script),
@@ -404,6 +406,7 @@ def test_a_full_disk_is_told_once_and_written_on_when_there_is_room(tmp_path):
     assert done.stdout.startswith("74\n"), done.stderr
     assert "photos written" in then
     assert sum(name.endswith(".xmp") for name in done.stdout.split()) == 12
+    assert "12 sidecars restored byte for byte" in then
 
 
 def test_nothing_outside_of_the_photos_directory_is_written(here):

@@ -7,7 +7,7 @@ import secrets
 import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -213,14 +213,15 @@ class Writing:
 
     def _sidecars(self) -> None:
         plans, self._waiting = self._waiting, []
-        if plans:
-            self.file.put(*(self._line(plan, plan.after).row() for plan in plans))
-        for plan in plans:
+        lines = [self._line(plan, plan.after) for plan in plans]
+        if lines:
+            self.file.put(*(line.row() for line in lines))
+        for place, plan in enumerate(plans):
             try:
                 self.folder.file(plan.photo)  # a link may have taken its place since
                 undo.put(plan.path, plan.after)
             except SidecarError as error:
-                self._failed(error)
+                self._failed(error, lines[place:])
             else:
                 self.outcome["written"] += 1
 
@@ -245,19 +246,29 @@ class Writing:
             self.folder.file(plan.photo)
             embedded.put_photo(photo, new.data, times if self.keep_times else None)
         except SidecarError as error:
-            self._failed(error)
+            self._failed(error, [line])
         else:
             self.carrier.carry(line.path, old, line.after_sha256)
             self.outcome["written"] += 1
 
-    def _failed(self, error: SidecarError) -> None:
+    def _failed(self, error: SidecarError, lines: Sequence[undo.Write]) -> None:
+        """The first of these writes failed; where the disk is full the others are not tried."""
         self.outcome["failed"] += 1
         self._failures += 1
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in _NO_ROOM:
+            with suppress(JournalError, SidecarError):  # the lines may be on the full disk, too
+                self.file.put(*filter(None, map(self._as_it_was, lines)))
             raise JournalError(
                 f"{error}: stopped there; make room and run the same command again, which goes on"
             ) from error
         say(str(error))
+
+    def _as_it_was(self, line: undo.Write) -> dict[str, str] | None:
+        """What lets `--only-new` find a file again that was not written, though its line is."""
+        now = undo.read(self.folder.path / line.path)
+        if now is not None and undo.sha256(now) == line.after_sha256:
+            return None
+        return {"id": line.identity, "run": line.run, "undone": utc_now()}
 
 
 def _tell(outcome: Counter[str], flags: WriteFlags) -> int:
