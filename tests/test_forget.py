@@ -213,6 +213,16 @@ def test_a_folder_that_is_empty_since_its_photos_were_moved_is_no_disk(tmp_path)
     (photos / "there").mkdir()
     for path in (photos / "000").iterdir():
         path.rename(photos / "there" / path.name)
+    early = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
+    assert (early.returncode, early.stdout) == (0, ""), early.stderr
+    assert "3 photos lie elsewhere now and are not forgotten: " in early.stderr
+    assert "nothing can be seen" not in early.stderr, "'forget 000' would delete their captions"
+    (photos / "there" / "00002.jpg").rename(tmp_path / "2.jpg")
+    some = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
+    assert "2 photos lie elsewhere now and are not forgotten: " in some.stderr
+    assert "1 photo not forgotten: nothing can be seen in their folder (000)" in some.stderr
+    assert "If they were deleted, after that run: " in some.stderr
+    (tmp_path / "2.jpg").rename(photos / "there" / "00002.jpg")
     assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
     done = caption("forget", "--gone", "--photos-dir=photos", cwd=tmp_path)
     assert done.stdout.splitlines() == [f"000/{n:05d}.jpg" for n in range(3)], done.stderr

@@ -76,7 +76,7 @@ def forget_photos(
             for path in sorted(traces.paths):
                 show(path)
             if is_gone is not None and is_gone.unsure:
-                _tell_unsure(flags, is_gone.unsure)
+                _tell_unsure(flags, is_gone.unsure, after_run=bool(moved or renamed))
             if traces.paths:
                 _tell_what_is_written(flags, settings, traces.paths, dry_run=dry_run)
             if gone and not traces.paths:
@@ -188,13 +188,15 @@ def _tell_moved(flags: Flags, photos: int, *finds: str) -> None:
     )
 
 
-def _tell_unsure(flags: Flags, unsure: Mapping[str, Collection[str]]) -> None:
+def _tell_unsure(flags: Flags, unsure: Mapping[str, Collection[str]], *, after_run: bool) -> None:
+    """Say where a disk may be missing. Photos that were moved from there are taken along first."""
     folders = sorted(unsure)
     some = ", ".join(folders[:3]) + (", ..." if len(folders) > 3 else "")
     say(
         f"{count(sum(map(len, unsure.values())))} not forgotten: nothing can be seen in "
         f"{'their folders' if len(folders) > 1 else 'their folder'} ({some}); is a disk mounted "
-        f"there at other times? If they were deleted: {suggested(flags, 'forget', *folders[:3])}",
+        f"there at other times? If they were deleted{', after that run' if after_run else ''}: "
+        f"{suggested(flags, 'forget', *folders[:3])}",
         always=True,
     )
 
