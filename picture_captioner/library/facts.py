@@ -31,7 +31,8 @@ _COLUMNS = (
 
 
 _NO_NAME = re.compile(
-    r"[\d\W_]*|DCIM|\d{3}[A-Z_]{5}|Camera( Roll| Uploads)?|Kamera|Screenshots?|Bildschirmfotos?"
+    r"[\d\W_]*|DCIM|\d{3}(?!\d)[A-Z\d_]{5}|Camera( Roll| Uploads)?|Kamera|Screenshots?"
+    r"|Bildschirmfotos?"
     r"|Takeout|Google (Photos|Fotos)|(Photos from|Fotos von) \d{4}|WhatsApp.*|Sent|Downloads?"
     r"|((New|Untitled) folder|(Neuer|Unbenannter) Ordner)[ ()\d]*|i(Phone|Pad)|.*\bBackups?\b.*"
     r"|(My |Meine |Eigene )?(Pictures|Photos|Images|Bilder|Fotos)",

@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from statistics import median
 from typing import NamedTuple, SupportsIndex
 
@@ -219,6 +220,7 @@ class _Folders:
         for i, folders in self._above.items():
             for folder in folders:
                 self._days[folder].append(_taken(photos, i).toordinal())
+        self._is_of_an_event = cache(self._look_whether)
 
     def name_of(self, members: Indices) -> str | None:
         """Of the innermost folder of most of them that was made for what happened."""
@@ -233,7 +235,7 @@ class _Folders:
                 return name
         return None
 
-    def _is_of_an_event(self, folder: str) -> bool:
+    def _look_whether(self, folder: str) -> bool:
         """Whether nine tenths of its photos were taken within a month."""
         first, last = np.percentile(self._days[folder], (5, 95))
         return bool(last - first <= LONGEST_OF_A_FOLDER)

@@ -46,6 +46,8 @@ def test_what_happened_is_called_by_the_folder_that_somebody_made_for_it():
         *event("2019-07-12 Portugal/100CANON", "2019-07-12"),
         *event("2019-07-12 Portugal/100CANON", "2019-07-20"),
         *event("Neuer Ordner (2)", "2020-01-01"),
+        *event("100ND750", "2020-03-01"),
+        *event("102NCZ_5", "2020-05-01"),
         *event("Alle vom Handy", "2021-01-01"),
         *event("Alle vom Handy", "2023-01-01"),
         *event("3 Tage Rom", "2022-05-05", 1),
@@ -55,12 +57,26 @@ def test_what_happened_is_called_by_the_folder_that_somebody_made_for_it():
         ("2019-07-12", "Portugal"),
         ("2019-07-20", "Portugal"),
         ("2020-01-01", None),
+        ("2020-03-01", None),
+        ("2020-05-01", None),
         ("2021-01-01", None),
         ("2022-05-05", None),
         ("2023-01-01", None),
         ("2024-06-01", "Geburtstag Emma"),
     ]
     assert [c.name for c in chunks(event("3 Tage Rom", "2022-05-05"), Level.DAY)] == ["3 Tage Rom"]
+
+
+def test_a_folder_is_looked_at_once_however_many_events_are_in_it(monkeypatch):
+    """Of 50,000 photos it takes 2 ms, and they are of 5,000 events."""
+    looked = []
+    percentile = np.percentile
+    monkeypatch.setattr(np, "percentile", lambda *said: looked.append(said) or percentile(*said))
+    make_chunks([p for n in range(1, 9) for p in day(f"2024-07-{n:02d}", 3)], [""] * 24, None, None)
+    assert looked == []
+    photos = [taken(f"Familie/{n}.jpg", f"2024-{n:02d}-01T10:00:00") for n in range(1, 9)]
+    assert {chunk.name for chunk in make_chunks(photos, [""] * 8, None, None)} == {None}
+    assert len(looked) == 1
 
 
 def test_photos_without_a_time_are_in_no_chunk():
