@@ -34,9 +34,9 @@ class ReportPhoto:
     its time. `taken_at` is the local time at which
     it was taken, with a zone only if the camera wrote one. `present` says that the walk of the
     photos directory found it: only then may anything link to the file. `text` is what is written in
-    it, `more` what a model said besides caption, title and tags, and other programs; `told_people`
-    and `told_places` are names that these gave. `place` is a city with its country, `place_detail`
-    its quarter and region. `sharpness` is comparable
+    it, `more` what a model said besides caption, title and tags, and other programs, in lines;
+    `told_people` and `told_places` are names that these gave. `place` is a city with its country,
+    `place_detail` its quarter and region. `sharpness` is comparable
     between photos of one report, `perceptual_hash` is 64 bits whose Hamming distance is small
     between pictures that look alike.
     """

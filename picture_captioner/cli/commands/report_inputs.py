@@ -205,7 +205,7 @@ def _with_words(
         photo,
         tags=tuple(tags.names((*photo.tags, *words.tags.get(content, ()), *keywords))),
         text="\n".join(filter(None, (photo.text, words.text.get(content)))) or None,
-        more=" ".join(filter(None, (photo.more, *chain(*told.values())))) or None,
+        more="\n".join(filter(None, (photo.more, *chain(*told.values())))) or None,
         told_people=tuple(told[Kind.PERSON]),
         told_places=tuple(told[Kind.PLACE]),
         place=place.name if place else None,

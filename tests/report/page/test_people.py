@@ -56,10 +56,11 @@ def page(tmp_path_factory):
 
 
 def test_a_photo_tells_the_names_that_other_programs_gave_and_what_else_is_said(browser, tmp_path):
-    photos = (photo(0, told_people=("Oma Käthe",), more="Oma am See Oma Käthe"), photo(1))
+    photos = (photo(0, told_people=("Oma Käthe",), more="Ferien\nam See\nOma Käthe"), photo(1))
     opened = write_page(bare_report(photos), tmp_path, no_thumbnail, None)
     browser.open(opened, "#q=harbour&photo=0")
-    assert "Oma am See" in browser.text(".facts")
+    assert "Ferien · am See" in browser.text(".facts")
+    assert browser.text(".facts").count("Oma Käthe") == 1
     assert browser.run(
         "const link = [...document.querySelectorAll('.facts a')]"
         ".find((a) => a.text === 'Oma Käthe');"

@@ -7,6 +7,7 @@ function tellFacts(i) {
   const cluster = clusters[clusterOf[i]], event = chunks[eventOf[i]];
   const taken = photo.takenAt(i);
   const groups = duplicates.filter((group) => group.members.includes(i));
+  const others = photo.more(i).split("\n").filter((one) => one && !photo.toldPeople(i).includes(one));
   const fact = (name, ...value) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)];
   return el("dl", {},
     !Number.isNaN(taken) && fact("Taken", [WEEKDAY.format(date(taken)), !photo.dayOnly(i) && TIME.format(date(taken))].filter(Boolean).join(", ")),
@@ -19,7 +20,7 @@ function tellFacts(i) {
     (peopleOn(i).length > 0 || toldAlone(i).length > 0) && fact("People", peopleLinks(i)),
     event && fact("Event", el("a", { href: routeHash({ scope: "event", id: event.id }), dir: "auto" }, `${chunkTitle(event)}, ${span(event.start, event.end)}`)),
     groups.map((group) => fact("Duplicates", el("a", { href: routeHash({ scope: "group", id: group.id }) }, `${LIKENESS[group.likeness]}, ${photosText(group.size)}`))),
-    photo.more(i) && fact("Also said", photo.more(i)),
+    others.length > 0 && fact("Also said", others.join(" · ")),
     fact("File", photo.path(i).split("/").flatMap((part, k) => (k ? ["/", el("wbr"), part] : [part]))));
 }
 
