@@ -209,12 +209,14 @@ class Home:
         if len(faces) == 2 and not faces & self.said.no_faces:
             self.people("same", *(self.short[face] for face in faces))
             self.said.links.append(faces)
+            self.said.strangers = [pair for pair in self.said.strangers if pair != faces]
 
     def different(self):
         faces = {self.face(), self.face()}
         if len(faces) == 2 and not faces & self.said.no_faces:
             self.people("different", *(self.short[face] for face in faces))
             self.said.strangers.append(faces)
+            self.said.links = [pair for pair in self.said.links if pair != faces]
 
     def hide(self):
         person, hidden = self.person(), self.rng.random() < 0.7
