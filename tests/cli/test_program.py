@@ -57,6 +57,7 @@ def test_a_suggested_command_has_the_flags_given_here_that_it_takes(monkeypatch)
 def test_commands_in_messages_are_what_this_person_types(monkeypatch):
     monkeypatch.setattr("sys.argv", ["caption.py", "run"])
     monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    monkeypatch.setattr("picture_captioner.cli.program._repeated", [])
     assert as_called("it is not here: run 'caption.py people scan'") == (
         "it is not here: run 'uv run caption.py people scan'"
     )
