@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -118,6 +119,15 @@ def library(folder: Path, count: int, suffix: str = ".jpg") -> Path:
     for i in range(count):
         draw(folder / f"{i // 100:03d}" / f"{i:05d}{suffix}", seed=i)
     return folder
+
+
+def make_socket(path: Path) -> None:
+    """A file that is a socket. Its whole path may be too long for a socket's address (108 bytes),
+    and going into its folder would take the process's other threads there."""
+    folder = os.open(path.parent, os.O_PATH)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+    os.close(folder)
 
 
 def spoil(folder: Path) -> None:

@@ -6,20 +6,18 @@ shorten a wait. Arguments are what JSON can say.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import importlib
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.support import draw
+from tests.support import draw, make_socket
 
 POINTS = ("answered", "torn", "written", "synced")
 """Where `die_at_group` kills: before the write of a group of records, in the middle of it, between
@@ -134,16 +132,11 @@ def change(photo: str, kind: str) -> None:
         "symlink loop": lambda: path.symlink_to(path),
         "dangling symlink": lambda: path.symlink_to("nowhere.jpg"),
         "device": lambda: path.symlink_to("/dev/zero"),
-        "socket": lambda: _bind(path),
+        "socket": lambda: make_socket(path),
         "empty file": path.touch,
         "text": lambda: path.write_text("no photo at all"),
         "another photo": lambda: draw(path, seed=999),
     }[kind]()
-
-
-def _bind(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
-        listener.bind(path.name)  # a whole path may be too long for a socket's address
 
 
 def change_all(changes: dict[str, str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, draw, environment
+from tests.support import ROOT, draw, environment, make_socket
 from tests.torture import foreign
 from tests.torture.one_process import command
 
@@ -76,10 +75,7 @@ def here(tmp_path: Path) -> Path:
     (outside / "shadow").write_text("root:secret")
     (photos / "escape").symlink_to(outside)
     os.mkfifo(photos / "pipe.jpg")
-    with socket.socket(socket.AF_UNIX) as listener:
-        os.chdir(photos)  # a socket's path may have 108 bytes
-        listener.bind("socket.jpg")
-        os.chdir(ROOT)
+    make_socket(photos / "socket.jpg")
     return here
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from picture_captioner.errors import CaptionerError, CorruptImageError, PhotoSki
 from picture_captioner.image_loader.loading import load_image
 from picture_captioner.pipeline.decoding.decoder import DecodeLimits, Decoder
 from tests.images import encoded
-from tests.support import caption, effective
+from tests.support import caption, effective, make_socket
 from tests.torture.healthy import picture
 
 
@@ -139,13 +138,7 @@ def odd_things(folder):
     (folder / "nothing.jpg").symlink_to("/dev/null")
     (folder / "gone.jpg").symlink_to("nowhere.jpg")
     (folder / "loop.jpg").symlink_to("loop.jpg")
-    with socket.socket(socket.AF_UNIX) as listener:
-        here = os.getcwd()
-        os.chdir(folder)  # the path of a socket has to be short
-        try:
-            listener.bind("socket.jpg")
-        finally:
-            os.chdir(here)
+    make_socket(folder / "socket.jpg")
 
 
 ODD = {
