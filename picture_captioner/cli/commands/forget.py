@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 from picture_captioner.batch.ledger import Job, JobLedger, ledger_path, read_jobs
 from picture_captioner.cli.commands.files import below, existing_journal, open_journal
-from picture_captioner.cli.commands.photos import photo_kinds
+from picture_captioner.cli.commands.gone import Gone, lies_in, present_photos_dir
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say, show
 from picture_captioner.config import Settings
-from picture_captioner.errors import (
-    ConfigurationError,
-    CorruptImageError,
-    ExitCode,
-    JournalError,
-    NoPhotosError,
-    UnreadableFileError,
-    UsageError,
-    count,
-)
-from picture_captioner.image_loader.reading import read_file
+from picture_captioner.errors import ExitCode, JournalError, UsageError, count
 from picture_captioner.journal.forgetting import Traces, find_traces, forget_in_log, forget_lines
-from picture_captioner.journal.record import Entry
 from picture_captioner.journal.writing import Journal
 from picture_captioner.library.clean_images import forget_clean_images
 from picture_captioner.library.store import Library
-from picture_captioner.pipeline.selecting.walk import walk_photos
 from picture_captioner.writeback import exiftool, undo
 
 
@@ -48,44 +35,31 @@ def forget_photos(
     if gone == bool(paths):
         raise UsageError("name the photos or folders to forget, or give --gone for deleted ones")
     settings = flags.settings()
-    photos_dir = _present_photos_dir(settings) if gone else None
+    photos_dir = present_photos_dir(settings) if gone else None
     with open_journal(_journal_or_none_yet(flags)) as journal:
-        jobs = read_jobs(journal.path)
-        known = {*journal.index.entries, *(path for job in jobs.values() for path in job.paths)}
-        names = {name: _in_library(name, settings.photos_dir, known) for name in paths}
-
-        def is_named(path: str) -> bool:
-            return any(_is_at(path, name) for name in names.values())
-
-        forgets: Callable[[str], bool] = is_named
-        is_gone = _Gone(photos_dir, journal.index.entries) if photos_dir else None
-        if is_gone is not None:
-            moved, renamed = _moved(journal, is_gone.is_missing, settings)
-            for paths_kept, finds in ((moved, ()), (renamed, ("--stale=content",))):
-                if paths_kept:
-                    _tell_moved(flags, len(paths_kept), *finds)
-            forgets = _all_but(moved | renamed, is_gone)
-        traces = find_traces(journal, forgets)
-        traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
+        jobs, entries = read_jobs(journal.path), journal.index.entries
+        known = {*entries, *(path for job in jobs.values() for path in job.paths)}
+        named = _Named({typed: _in_library(typed, settings.photos_dir, known) for typed in paths})
+        is_gone = None
+        if photos_dir is not None:
+            is_gone = Gone(photos_dir, entries, follow_links=settings.follow_links)
+            is_gone.tell_moved(flags)
         with Library.open(settings.library_home, say) as library:
-            library.add_traces(traces, forgets)
-            files = library.known_files()
-            traces.hashes |= _earlier(settings, traces.own_hashes) - {*files.values()}
-            stay = {content for path, content in files.items() if path not in traces.paths}
-            traces.kept_hashes |= _earlier(settings, stay)  # what is said of them hangs on these
+            traces = _find_traces(journal, jobs, library, settings, is_gone or named)
             for path in sorted(traces.paths):
                 show(path)
-            if is_gone is not None and is_gone.unsure:
-                _tell_unsure(flags, is_gone.unsure, after_run=bool(moved or renamed))
+            if is_gone is not None:
+                is_gone.tell_unsure(flags)
+                if not traces.paths:
+                    say("Nothing is known of photos that are gone")
             if traces.paths:
                 _tell_what_is_written(flags, settings, traces.paths, dry_run=dry_run)
-            if gone and not traces.paths:
-                say("Nothing is known of photos that are gone")
-            if traces.paths and dry_run:
-                _tell_what_is_deleted(out, traces)
-                say(f"{count(len(traces.paths))} would be forgotten (nothing done: --dry-run)")
+                if dry_run:
+                    _tell_what_is_deleted(out, traces)
+                    said = f"{count(len(traces.paths))} would be forgotten"
+                    say(f"{said} (nothing done: --dry-run)")
             if dry_run or not traces.paths:
-                return _refuse_unknown(names, traces.paths)
+                return named.refuse_unknown(traces.paths)
             forget_clean_images(settings.library_path, traces.own_hashes)
             library.forget(traces.paths, traces.own_hashes, traces.own_captions)
             _forget_people(settings, traces, library)
@@ -95,7 +69,25 @@ def forget_photos(
         _forget_elsewhere(flags, out, settings, traces)
         forget_lines(journal, traces)
     _tell(traces, settings.photos_dir, out)
-    return _refuse_unknown(names, traces.paths)
+    return named.refuse_unknown(traces.paths)
+
+
+def _find_traces(
+    journal: Journal,
+    jobs: Mapping[str, Job],
+    library: Library,
+    settings: Settings,
+    forgets: Callable[[str], bool],
+) -> Traces:
+    """What the journal, jobs, library and people.jsonl know of the photos to forget."""
+    traces = find_traces(journal, forgets)
+    traces.paths |= {path for job in jobs.values() for path in job.paths if forgets(path)}
+    library.add_traces(traces, forgets)
+    files = library.known_files()
+    traces.hashes |= _earlier(settings, traces.own_hashes) - {*files.values()}
+    stay = {content for path, content in files.items() if path not in traces.paths}
+    traces.kept_hashes |= _earlier(settings, stay)  # what is said of them hangs on these
+    return traces
 
 
 def _journal_or_none_yet(flags: Flags) -> Path:
@@ -108,150 +100,28 @@ def _journal_or_none_yet(flags: Flags) -> Path:
     return existing_journal(flags)
 
 
-def _refuse_unknown(names: Mapping[str, str], known: Collection[str]) -> int:
-    unknown = [typed for typed, name in names.items() if not any(_is_at(p, name) for p in known)]
-    if unknown:
-        raise UsageError(
-            f"nothing is known of {', '.join(unknown)}: name photos and folders as the journal "
-            "does, or give --photos-dir and their paths"
-        )
-    return ExitCode.DONE
+@dataclass(frozen=True)
+class _Named:
+    """Says of a photo, by its path, whether it or a folder that it is in was named.
 
-
-def _present_photos_dir(settings: Settings) -> Path:
-    photos_dir = settings.photos_dir
-    if photos_dir is None:
-        raise ConfigurationError("--gone: which photos? Give --photos-dir DIR")
-    if not photos_dir.is_dir() or not any(photos_dir.iterdir()):
-        raise NoPhotosError(
-            f"{photos_dir} is not there or empty, so every photo would count as deleted: is the "
-            "disk mounted?"
-        )
-    return photos_dir
-
-
-class _Gone:
-    """Whether a photo was deleted.
-
-    Not where its folder is empty, a link to nowhere or cannot be read, since a disk may be missing
-    there; unless its bytes are known under a name that is here. `unsure` has these folders, and
-    their photos.
+    `names` has what the journal calls each, by what was typed.
     """
 
-    def __init__(self, photos_dir: Path, entries: Mapping[str, Entry]) -> None:
-        self._photos_dir = photos_dir
-        self._entries = entries
-        here = (e.content_sha256 for path, e in entries.items() if _lies_in(photos_dir, path))
-        self._here = {content for content in here if content}
-        self._folders: dict[PurePosixPath, str | None] = {}
-        self.unsure: dict[str, set[str]] = {}
-
-    def is_missing(self, rel_path: str) -> bool:
-        """Whether nothing of that name is here, be it deleted, moved or on a missing disk."""
-        return _is_outside(rel_path) or not _lies_in(self._photos_dir, rel_path)
+    names: Mapping[str, str]
 
     def __call__(self, rel_path: str) -> bool:
-        if not self.is_missing(rel_path):
-            return False
-        if _is_outside(rel_path):
-            return True  # no photo of this directory; nothing is looked at outside
-        pure = PurePosixPath(rel_path)
-        if pure.parent not in self._folders:
-            self._folders[pure.parent] = self._without_files(pure.parent)
-        folder, known = self._folders[pure.parent], self._entries.get(rel_path)
-        if folder is None or (known is not None and known.content_sha256 in self._here):
-            return True
-        self.unsure.setdefault(folder, set()).add(rel_path)
-        return False
+        return any(_is_at(rel_path, name) for name in self.names.values())
 
-    def _without_files(self, parent: PurePosixPath) -> str | None:
-        """The nearest folder that is there, if nothing can be seen in it."""
-        for folder in (parent, *parent.parents):
-            path = self._photos_dir / folder
-            try:
-                with os.scandir(path) as found:
-                    return None if any(found) else str(folder)
-            except (FileNotFoundError, NotADirectoryError, ValueError):
-                if path.is_symlink():
-                    return str(folder)
-            except OSError:
-                return str(folder)
-        return None
-
-
-def _tell_moved(flags: Flags, photos: int, *finds: str) -> None:
-    one = photos == 1
-    say(
-        f"{count(photos)} {'lies' if one else 'lie'} elsewhere now and {'is' if one else 'are'} "
-        f"not forgotten: {suggested(flags, 'run', *finds)} finds {'it' if one else 'them'} there, "
-        "and asks nobody again"
-    )
-
-
-def _tell_unsure(flags: Flags, unsure: Mapping[str, Collection[str]], *, after_run: bool) -> None:
-    """Say where a disk may be missing. Photos that were moved from there are taken along first."""
-    folders = sorted(unsure)
-    some = ", ".join(folders[:3]) + (", ..." if len(folders) > 3 else "")
-    say(
-        f"{count(sum(map(len, unsure.values())))} not forgotten: nothing can be seen in "
-        f"{'their folders' if len(folders) > 1 else 'their folder'} ({some}); is a disk mounted "
-        f"there at other times? If they were deleted{', after that run' if after_run else ''}: "
-        f"{suggested(flags, 'forget', *folders[:3])}",
-        always=True,
-    )
-
-
-def _all_but(kept: Collection[str], forgets: Callable[[str], bool]) -> Callable[[str], bool]:
-    return lambda rel_path: rel_path not in kept and forgets(rel_path)
-
-
-def _moved(
-    journal: Journal, is_missing: Callable[[str], bool], settings: Settings
-) -> tuple[set[str], set[str]]:
-    """The captioned photos that are missing, but whose bytes are in a file that is here.
-
-    Those in a file that is new, and those in one that took another photo's name.
-    """
-    entries = journal.index.entries
-    gone = {
-        rel_path: (entry.size, entry.content_sha256)
-        for rel_path, entry in entries.items()
-        if entry.success and not entry.placeholder and is_missing(rel_path)
-    }
-    if not gone or settings.photos_dir is None:
-        return set(), set()
-    sizes = {size for size, _ in gone.values()}
-    new: set[tuple[int | None, str | None]] = set()
-    renamed: set[tuple[int | None, str | None]] = set()
-    walked = walk_photos(settings.photos_dir, photo_kinds(), follow_links=settings.follow_links)
-    for photo in walked.photos:
-        own = entries.get(photo.rel_path)
-        is_itself = own is not None and (own.size, own.mtime_ns) == (photo.size, photo.mtime_ns)
-        if photo.size in sizes and not is_itself:
-            with suppress(UnreadableFileError, CorruptImageError):
-                content = read_file(settings.photos_dir / photo.rel_path).content_sha256
-                if own is None:
-                    new.add((photo.size, content))
-                elif own.content_sha256 != content:
-                    renamed.add((photo.size, content))
-    moved = {rel_path for rel_path, content in gone.items() if content in new}
-    return moved, {path for path, content in gone.items() if content in renamed} - moved
-
-
-def _is_outside(rel_path: str) -> bool:
-    pure = PurePosixPath(rel_path)
-    return pure.is_absolute() or ".." in pure.parts or "\0" in rel_path
-
-
-def _lies_in(photos_dir: Path, rel_path: str) -> bool:
-    """Whether there is something of that name, even a link to nothing, or the disk does not say."""
-    try:
-        os.lstat(photos_dir / rel_path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return False  # ValueError: a name that no file can have, or a NUL in it
-    except OSError as error:
-        return error.errno != errno.ENAMETOOLONG
-    return True
+    def refuse_unknown(self, known: Collection[str]) -> int:
+        unknown = [
+            typed for typed, name in self.names.items() if not any(_is_at(p, name) for p in known)
+        ]
+        if unknown:
+            raise UsageError(
+                f"nothing is known of {', '.join(unknown)}: name photos and folders as the journal "
+                "does, or give --photos-dir and their paths"
+            )
+        return ExitCode.DONE
 
 
 def _is_at(rel_path: str, name: str) -> bool:
@@ -270,7 +140,7 @@ def _in_library(typed: str, photos_dir: Path | None, known: Collection[str]) -> 
                 f"{typed} is {here} or {name} in {photos_dir}: give {photos_dir.absolute() / here} "
                 f"or {photos_dir.absolute() / name}"
             )
-        if by_path or (not by_name and _lies_in(photos_dir, here)):
+        if by_path or (not by_name and lies_in(photos_dir, here)):
             name = here
     if name == ".":
         raise UsageError(f"forget {typed!r}: name a photo or a folder, not all; --gone for deleted")
@@ -287,7 +157,7 @@ def _tell_what_is_written(
     last = {row["id"]: row for row in undo.UndoFile.read(path)[0]}.values()
     rows = [row for row in undo.UndoFile.of_photos(last, paths) if not row.get("undone")]
     where = settings.photos_dir
-    rows = [r for r in rows if _lies_in(where or Path(str(r.get("photos_dir", ""))), r["path"])]
+    rows = [r for r in rows if lies_in(where or Path(str(r.get("photos_dir", ""))), r["path"])]
     if not rows:
         return
     written = sorted({row["path"] for row in rows})
@@ -374,7 +244,7 @@ def _tell(traces: Traces, photos_dir: Path | None, out: Path) -> None:
         f"Forgot {count(len(traces.paths))} ({count(traces.lines, 'line')} of the journal). What "
         f"they had cost is forgotten, too, and counts for no ceiling any more: {paid}"
     )
-    there = photos_dir and sum(_lies_in(photos_dir, path) for path in traces.paths)
+    there = photos_dir and sum(lies_in(photos_dir, path) for path in traces.paths)
     if there:
         say(
             f"{count(there, 'file')} of them still {'lies' if there == 1 else 'lie'} in "
