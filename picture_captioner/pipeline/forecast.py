@@ -151,8 +151,8 @@ def read_dimensions(
     """Read the headers of at most 2,000 photos, evenly spread; `follow_links` as in the walk."""
     step = max(len(photos) / MAX_HEADERS, 1.0)
     sample = [photos[int(i * step)] for i in range(min(len(photos), MAX_HEADERS))]
-    with Decoder(within=None if follow_links else photos_dir) as loader:
-        headers = loader.read_headers([photos_dir / photo.rel_path for photo in sample])
+    with Decoder(within=None if follow_links else photos_dir) as decoder:
+        headers = decoder.read_headers([photos_dir / photo.rel_path for photo in sample])
     found = Dimensions()
     for header in headers:
         if isinstance(header, CaptionerError):

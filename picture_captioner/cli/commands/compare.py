@@ -65,11 +65,11 @@ def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
     _check(specs, flags.given.get("base_url"))
     photos = spread(find_photos(flags, photos_dir, follow_links=settings.follow_links), limit)
     columns = []
-    with Decoder(within=None if settings.follow_links else photos_dir) as loader:
+    with Decoder(within=None if settings.follow_links else photos_dir) as decoder:
         for name, model, url in specs:
             own = replace(settings, backend=name, model=model)
             at = replace(flags, given={**flags.given, "base_url": url}) if url else flags
-            columns.append(_ask(at, own, loader, photos_dir, photos))
+            columns.append(_ask(at, own, decoder, photos_dir, photos))
     if flags.as_json:
         show_json([_as_mapping(column, photos) for column in columns])
     else:
@@ -108,7 +108,7 @@ def _as_mapping(column: Column, photos: Sequence[Photo]) -> dict[str, object]:
 def _ask(
     flags: RunFlags,
     settings: Settings,
-    loader: Decoder,
+    decoder: Decoder,
     photos_dir: Path,
     photos: Sequence[Photo],
 ) -> Column:
@@ -126,7 +126,7 @@ def _ask(
         column.model = backend.settings.model
         edge, prices = edge_for([backend], settings), prices_for(backend, settings)
         for photo in photos:
-            _ask_about(backend, prices, loader, photos_dir / photo.rel_path, edge, column)
+            _ask_about(backend, prices, decoder, photos_dir / photo.rel_path, edge, column)
         backend.close()
     except FatalError as error:
         say(f"{title}: {error}", always=True)
@@ -137,14 +137,14 @@ def _ask(
 def _ask_about(
     backend: CaptionBackend,
     prices: Prices,
-    loader: Decoder,
+    decoder: Decoder,
     path: Path,
     edge: int,
     column: Column,
 ) -> None:
     """Add one cell; whatever is wrong with one photo or answer is told in it."""
     try:
-        loaded = loader.load(path, edge)
+        loaded = decoder.load(path, edge)
         if loaded.image is None:
             return
         loaded.image.info["full_size"] = (loaded.width, loaded.height)

@@ -76,10 +76,10 @@ def _images(
     photos_dir: Path, photos: Sequence[Photo], edge: int, *, follow_links: bool
 ) -> list[Image]:
     found = []
-    with Decoder(within=None if follow_links else photos_dir) as loader:
+    with Decoder(within=None if follow_links else photos_dir) as decoder:
         for photo in photos:
             try:
-                loaded = loader.load(photos_dir / photo.rel_path, edge)
+                loaded = decoder.load(photos_dir / photo.rel_path, edge)
             except FatalError:
                 raise
             except CaptionerError as error:

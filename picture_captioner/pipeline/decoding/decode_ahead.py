@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from picture_captioner.errors import (
     CorruptImageError,
     DecoderCrashError,
@@ -19,6 +21,7 @@ from picture_captioner.image_loader.images import LoadedImage
 from picture_captioner.journal.record import Entry
 from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.decoding.decoder import Decoder
+from picture_captioner.pipeline.decoding.messages import LoadRequest
 from picture_captioner.pipeline.decoding.opening import DiskWatch
 from picture_captioner.pipeline.dedup import ContentIndex, SameShots
 from picture_captioner.pipeline.recording.recorder import Recorder
@@ -111,14 +114,17 @@ class Decoding:
         self._shots = SameShots(options.shots, journal.index, rules)
         self._unchanged_if = _unchanged_if(pending, journal, rules)
         qualities = {chosen.backend.ready_jpeg for chosen in chosen_backends}
-        self._jpeg_quality = qualities.pop() if len(qualities) == 1 else None
         # A copy inside the file may show what was retouched away since: it is for this machine
         # alone. A dry run proves that the photos themselves decode.
         stays_here = all(chosen.backend.destination is None for chosen in chosen_backends)
-        self._load_options = {
-            "allow_reduced": stays_here and not options.dry_run,
-            "accept_truncated": options.accept_truncated,
-        }
+        self._request = LoadRequest(
+            suffix="",
+            edge=options.edge,
+            jpeg_quality=qualities.pop() if len(qualities) == 1 else None,
+            allow_reduced=stays_here and not options.dry_run,
+            accept_truncated=options.accept_truncated,
+            for_backend=True,
+        )
 
     def run_with(
         self,
@@ -146,18 +152,18 @@ class Decoding:
     def run(self) -> None:
         """Decode until the feed has nothing more."""
         within = None if self._options.follow_links else self._options.photos_dir
-        with self._options.make_decoder(within) as loader:
+        with self._options.make_decoder(within) as decoder:
             while (item := self.queue.next()) is not None:
-                self._decode(loader, item)
+                self._decode(decoder, item)
 
-    def _decode(self, loader: Decoder, item: Item) -> None:
+    def _decode(self, decoder: Decoder, item: Item) -> None:
         leader = self._shots.leader(item.photo.rel_path)
         if leader is not None and self.queue.wait_for(item, leader.rel_path):
             return
         same_shot = self._shots.caption(item.photo.rel_path)
         known = self._known(item, anything=same_shot is not None)
         try:
-            loaded = self._load(loader, item, known)
+            loaded = self._load(decoder, item, known)
         except (DecoderCrashError, DecoderTimeoutError) as error:
             if item.alone:
                 self._corrupt(item, known, error)
@@ -172,22 +178,20 @@ class Decoding:
             self._disk.readable()
             self._route(item, loaded, same_shot)
 
-    def _load(self, loader: Decoder, item: Item, known: Known) -> LoadedImage:
+    def _load(self, decoder: Decoder, item: Item, known: Known) -> LoadedImage:
         path, photo = self._options.photos_dir / item.photo.rel_path, item.photo
-        edge, quality, facts = self._options.edge, self._jpeg_quality, self._options.facts
-        options = self._load_options
+        facts, request = self._options.facts, replace(self._request, suffix=path.suffix)
         if known.anything:
             facts = None
         elif facts is not None and not facts.wants(photo):
-            if (kept := facts.kept(loader, photo, edge, known, quality)) is not None:
+            kept = facts.kept(decoder, photo, self._options.edge, known, request.jpeg_quality)
+            if kept is not None:
                 return kept
             facts = facts if facts.keeps else None
         if facts is None:
-            return loader.load(path, edge, known, quality, **options)
+            return decoder.loaded(path, request, known).loaded
         begun = time.perf_counter()
-        examined = loader.examine(
-            path, edge, known, quality, for_backend=True, keep=facts.keeps, **options
-        )
+        examined = decoder.loaded(path, replace(request, examine=True, keep=facts.keeps), known)
         facts.found(photo, examined, time.perf_counter() - begun)
         return examined.loaded
 

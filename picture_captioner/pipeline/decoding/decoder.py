@@ -82,7 +82,7 @@ class Decoder:
     """`load_image`, `examine_image` and `read_header` in a process of their own.
 
     The process is started when it is first needed and replaced when it died, took too long or
-    has seen enough photos. One thread at a time may use a loader; several loaders do not
+    has seen enough photos. One thread at a time may use a decoder; several decoders do not
     disturb each other.
 
     Args:
@@ -112,13 +112,12 @@ class Decoder:
         jpeg_quality: int | None = None,
         *,
         for_backend: bool = True,
-        **options: bool,
     ) -> LoadedImage:
         """`loading.load_image`, with its arguments and errors, and some more.
 
         With a `jpeg_quality` the process encodes the image as well: the result is then an image
         with its bytes in `info["jpeg"]` (`images.open_encoded`). `for_backend`: no side of it
-        is too short for a vision model. `options`: other fields of `LoadRequest`.
+        is too short for a vision model.
 
         Raises:
             DecoderCrashError: the process died while it worked on this photo.
@@ -127,7 +126,7 @@ class Decoder:
             UnreadableFileError: reading took over `read_seconds`; the disk may be stalled.
             BackendUnavailableError: no decoder process can be started at all.
         """
-        request = LoadRequest(path.suffix, edge, jpeg_quality, for_backend=for_backend, **options)
+        request = LoadRequest(path.suffix, edge, jpeg_quality, for_backend=for_backend)
         return self.loaded(path, request, known).loaded
 
     def examine(
@@ -135,17 +134,17 @@ class Decoder:
         path: Path,
         edge: int | None,
         known: Container[str] = frozenset(),
-        jpeg_quality: int | None = None,
-        **options: bool,
+        *,
+        keep: bool = False,
     ) -> ExaminedImage:
         """`loading.examine_image`, with its arguments and errors and those of `load`."""
-        request = LoadRequest(path.suffix, edge, jpeg_quality, examine=True, **options)
+        request = LoadRequest(path.suffix, edge, examine=True, keep=keep)
         return self.loaded(path, request, known)
 
     def loaded(
         self, path: Path | OpenedPhoto, request: LoadRequest, known: Container[str]
     ) -> ExaminedImage:
-        """What one photo's request brings; `load` and `examine` make the request."""
+        """What a request for one photo brings; `load` and `examine` make the usual ones."""
         edge, quality = request.edge, request.jpeg_quality
         if edge is not None and edge < 1:
             raise ValueError(f"edge must be at least 1 pixel, not {edge}")
@@ -176,7 +175,7 @@ class Decoder:
         return results
 
     def close(self) -> None:
-        """End the process. The loader may be used again afterwards: it starts another."""
+        """End the process. The decoder may be used again afterwards: it starts another."""
         self._opener.close()
         process, self._process = self._process, None
         if process is not None:

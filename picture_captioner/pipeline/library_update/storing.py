@@ -118,16 +118,16 @@ class Examining:
 
     def run(self) -> None:
         """Examine until the queue has nothing more."""
-        with Decoder(within=None if self.follow_links else self.photos_dir) as loader:
+        with Decoder(within=None if self.follow_links else self.photos_dir) as decoder:
             while (item := self.queue.next()) is not None:
-                self._examine(loader, item)
+                self._examine(decoder, item)
 
-    def _examine(self, loader: Decoder, item: Item) -> None:
+    def _examine(self, decoder: Decoder, item: Item) -> None:
         path = self.photos_dir / item.photo.rel_path
         claim = Claim(self.shared)
         begun = time.perf_counter()
         try:
-            examined = self._examined(loader, path, item, claim)
+            examined = self._examined(decoder, path, item, claim)
         except (DecoderCrashError, DecoderTimeoutError) as error:
             self._let_go(claim)
             if item.alone:
@@ -146,14 +146,14 @@ class Examining:
             self.disk.readable()
             self._route(item, examined, time.perf_counter() - begun)
 
-    def _examined(self, loader: Decoder, path: Path, item: Item, claim: Claim) -> ExaminedImage:
+    def _examined(self, decoder: Decoder, path: Path, item: Item, claim: Claim) -> ExaminedImage:
         if not self.keeper.needs_photo(item):
             with suppress(LibraryUnreachableError):  # the photo itself will do, too
-                found = examine_kept(self.library, loader, item.photo, self.edge, claim)
+                found = examine_kept(self.library, decoder, item.photo, self.edge, claim)
                 if found is not None:
                     return found
         keeps = self.library.clean_images is not None
-        return keep(self.library, loader.examine(path, self.edge, claim, keep=keeps))
+        return keep(self.library, decoder.examine(path, self.edge, claim, keep=keeps))
 
     def _route(self, item: Item, examined: ExaminedImage, seconds: float) -> None:
         loaded, traits = examined.loaded, examined.traits
