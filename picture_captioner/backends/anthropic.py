@@ -29,20 +29,17 @@ from anthropic.types import (
     ThinkingConfigParam,
 )
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
-from pydantic import Field
 
 from picture_captioner.backends.answer_limits import AnswerHook
 from picture_captioner.backends.anthropic_answer import is_answer, read_answer
 from picture_captioner.backends.base import (
-    BackendOptions,
     BackendSettings,
     Caption,
     ExpectedTokens,
     Fault,
+    JpegOptions,
 )
 from picture_captioner.backends.encoding import (
-    DEFAULT_JPEG_QUALITY,
-    SMALLEST_JPEG_QUALITY,
     encode_jpeg,
 )
 from picture_captioner.backends.endpoint import endpoint
@@ -126,10 +123,7 @@ class AnthropicBackend(SchemaBackend):
     """36 patches of 28 pixels: 36 x 27 = 972 tokens for a 4:3 photo, against 1,568 at the largest
     size, no patch half empty, and a 4032-pixel JPEG decodes at exactly a quarter."""
 
-    class Options(BackendOptions):
-        """The options that `--option NAME=VALUE` sets."""
-
-        jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
+    Options = JpegOptions
 
     def __init__(self, settings: BackendSettings) -> None:
         """Check the address and prepare the client; nothing is sent.
@@ -156,11 +150,6 @@ class AnthropicBackend(SchemaBackend):
             http_client=http_client,
             open_telemetry=False,
         )
-
-    @property
-    def ready_jpeg(self) -> int | None:
-        """Photos are sent as JPEGs of this quality."""
-        return self._options.jpeg_quality
 
     def check(self) -> None:
         """Ask whether the models endpoint is there, takes the key and has a model that sees.
@@ -255,7 +244,7 @@ class AnthropicBackend(SchemaBackend):
         self.client.close()
 
     @property
-    def _options(self) -> Options:
+    def _options(self) -> JpegOptions:
         options = self.settings.options
         return options if isinstance(options, self.Options) else self.Options()
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from picture_captioner.backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY
 from picture_captioner.backends.fields import CAPTION_ONLY, DEFAULT_MAX_TAGS, FieldsAsked
 from picture_captioner.backends.rate_limits import OnRateLimit
 from picture_captioner.backends.usage import believable
@@ -33,7 +34,6 @@ DEFAULT_PROMPT = (
 )
 """Asks for what people search for later, and for no boilerplate that every caption would share."""
 
-
 TOLD = {
     "people": "People in it",
     "place": "Place",
@@ -43,7 +43,6 @@ TOLD = {
     "keywords": "Keywords that somebody gave it",
 }
 """What may be told to a model of a photo (`--context`), and how it is put."""
-
 
 REJECTED = "rejected"
 """The kind of a hint that says why an earlier caption was rejected."""
@@ -66,6 +65,12 @@ class BackendOptions(BaseModel):
     """Base of a backend's own options (`--option NAME=VALUE`); unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JpegOptions(BackendOptions):
+    """Base of the options of backends that send photos as JPEGs, at a quality that one may set."""
+
+    jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
 
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -298,7 +303,8 @@ class CaptionBackend(ABC):
 
         For backends that send `encode_jpeg(image, quality=...)` and look at no pixels themselves.
         """
-        return None
+        options = self.settings.options
+        return options.jpeg_quality if isinstance(options, JpegOptions) else None
 
     def facts(self) -> Mapping[str, Any]:
         """What a later process for the same model should know; numbers and words only."""

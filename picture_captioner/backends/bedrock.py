@@ -25,6 +25,7 @@ from picture_captioner.backends.base import (
     CaptionBackend,
     ExpectedTokens,
     Fault,
+    JpegOptions,
 )
 from picture_captioner.backends.bedrock_access import SIGNED, Account
 from picture_captioner.backends.bedrock_errors import (
@@ -36,8 +37,6 @@ from picture_captioner.backends.bedrock_errors import (
     refused_part,
 )
 from picture_captioner.backends.encoding import (
-    DEFAULT_JPEG_QUALITY,
-    SMALLEST_JPEG_QUALITY,
     encode_jpeg,
 )
 from picture_captioner.backends.endpoint import Endpoint, endpoint
@@ -92,7 +91,7 @@ _STOPPED = {
 }
 
 
-class BedrockOptions(BackendOptions):
+class BedrockOptions(JpegOptions):
     """What `--option NAME=VALUE` may set."""
 
     region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
@@ -111,7 +110,6 @@ class BedrockOptions(BackendOptions):
     jobs_url: str | None = None
     s3_url: str | None = None
     """Addresses of VPC endpoints for batch jobs, as `--base-url` is for single photos."""
-    jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
 
 
 class BedrockBackend(CaptionBackend):
@@ -167,11 +165,6 @@ class BedrockBackend(CaptionBackend):
         """The host that receives the photos, and where an inference profile may compute."""
         area = PASSED_ON.get(self.settings.model.partition(".")[0])
         return f"{self._where.host}, which passes them on to {area}" if area else self._where.host
-
-    @property
-    def ready_jpeg(self) -> int | None:
-        """Photos are sent as JPEGs of this quality."""
-        return self.options.jpeg_quality
 
     @property
     def service_tier(self) -> str | None:

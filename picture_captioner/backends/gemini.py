@@ -17,19 +17,16 @@ import httpx2
 from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types
-from pydantic import Field
 
 from picture_captioner.backends.answer_limits import AnswerHook
 from picture_captioner.backends.base import (
-    BackendOptions,
     BackendSettings,
     Caption,
     ExpectedTokens,
     Fault,
+    JpegOptions,
 )
 from picture_captioner.backends.encoding import (
-    DEFAULT_JPEG_QUALITY,
-    SMALLEST_JPEG_QUALITY,
     encode_jpeg,
 )
 from picture_captioner.backends.endpoint import CONNECT_TIMEOUT, endpoint
@@ -101,10 +98,9 @@ class GeminiBackend(SchemaBackend):
     """One tile of Gemini 2 (258 tokens); Gemini 3 bills by `media_resolution` whatever the size,
     and what `medium` keeps of a photo is about that large."""
 
-    class Options(BackendOptions):
+    class Options(JpegOptions):
         """The options that `--option NAME=VALUE` sets."""
 
-        jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
         media_resolution: Literal["low", "medium", "high", "default"] = "medium"
         """280, 560 or 1,120 tokens a photo with Gemini 3, whose own default is high."""
         service_tier: Literal["flex"] | None = None
@@ -148,11 +144,6 @@ class GeminiBackend(SchemaBackend):
                 httpx_client=self._http_client,
             ),
         )
-
-    @property
-    def ready_jpeg(self) -> int | None:
-        """Photos are sent as JPEGs of this quality."""
-        return self._options.jpeg_quality
 
     def check(self) -> None:
         """Ask whether the models endpoint is there, takes the key and knows the model.

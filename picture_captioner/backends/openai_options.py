@@ -14,19 +14,17 @@ from typing import Any, Literal
 import openai
 from pydantic import Field, Json, field_validator
 
-from picture_captioner.backends.base import BackendOptions
-from picture_captioner.backends.encoding import DEFAULT_JPEG_QUALITY, SMALLEST_JPEG_QUALITY
+from picture_captioner.backends.base import JpegOptions
 from picture_captioner.backends.fields import FieldsAsked
 from picture_captioner.backends.openai_errors import failure_of
 from picture_captioner.backends.reasoning import Effort, next_effort
 from picture_captioner.backends.vocabulary import EnumLimit
 
 
-class OpenAIOptions(BackendOptions):
+class OpenAIOptions(JpegOptions):
     """What `--option NAME=VALUE` may set."""
 
     detail: Literal["auto", "low", "high"] | None = None
-    jpeg_quality: int = Field(default=DEFAULT_JPEG_QUALITY, ge=SMALLEST_JPEG_QUALITY, le=95)
     reasoning_effort: Effort | Literal["default"] | None = None
     service_tier: Literal["flex"] | None = None
     """Half the price for answers that may take minutes (OpenAI)."""

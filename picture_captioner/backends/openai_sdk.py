@@ -137,11 +137,6 @@ class OpenAIFamilyBackend(CaptionBackend):
             return self._endpoint.host
         return f"{self._endpoint.host}, which passes them on to {self._passed_on_to}"
 
-    @property
-    def ready_jpeg(self) -> int | None:
-        """Photos are sent as JPEGs of this quality."""
-        return self._options.jpeg_quality
-
     def check(self) -> None:
         """Ask the server for its models: it is there, it takes the key, it has the model.
 
