@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from picture_captioner.batch.collecting import Collected, collect
 from picture_captioner.batch.following import follow, jobs_at
-from picture_captioner.batch.ledger import Job, JobState, to_ask_again
-from picture_captioner.batch.service import JobGoneError, ResultsCutError
+from picture_captioner.batch.ledger import Job, JobLedger, JobState, to_ask_again
+from picture_captioner.batch.service import BatchService, JobGoneError, ResultsCutError
 from picture_captioner.cli.commands.batch import (
     NO_JOBS,
     asking,
@@ -24,6 +24,7 @@ from picture_captioner.config import Settings
 from picture_captioner.errors import ExitCode, count
 from picture_captioner.journal.reading import read_job
 from picture_captioner.journal.writing import Journal
+from picture_captioner.pipeline.asking.prices import Prices
 
 _MENDED_BY_ASKING = frozenset(
     {"empty", "broken", "truncated", "reasoning", "not_json", "validation", "no_image", "refused"}
@@ -36,42 +37,23 @@ def collect_ended(flags: RunFlags) -> int:
     one_of("--repair", flags.repair, ("single", "batch"))
     settings = settings_for(flags)
     failed: dict[str, dict[str, str]] = {}
-
-    def again(code: str) -> bool:
-        return flags.repair == "batch" and code in _MENDED_BY_ASKING
-
-    stuck, pending, again_by = False, 0, ""
+    stuck, pending, unanswered = False, 0, None
     with Journal(settings.captions_jsonl) as journal, open_ledger(settings) as ledger:
         for service, prices in services_of(flags, settings, ledger):
             with asking(service):
                 follow(service, ledger, say)
             for job in jobs_at(service, ledger.jobs().values()):
-                if job.state in {JobState.ENDED, JobState.COLLECTED}:
-                    try:
-                        with asking(service):
-                            found = collect(service, journal, ledger, job, prices, again)
-                    except (ResultsCutError, JobGoneError) as error:
-                        stuck = True
-                        say(f"Job {job.id} is not collected: {error}", always=True)
-                        if isinstance(error, JobGoneError):
-                            _tell_way_on(flags, job)
-                        continue
-                    if ledger.jobs()[job.id].state is JobState.COLLECTED:
-                        say(
-                            f"The files of job {job.id} are still at {service.host}, which did not "
-                            f"delete them; '{suggested(flags, 'batch collect')}' asks once more",
-                            always=True,
-                        )
-                    if job.state is JobState.ENDED:
-                        _tell_collected(job, found)
-                        _tell_repeats(journal, job)
-                        failed[job.id] = found.failed
-                        if found.pending_again and not job.facts.get("stopped"):
-                            pending += found.pending_again
-                            folder = job.facts.get("folder")
-                            files = [f"--to-files={folder}"] if folder else []
-                            as_job = flags_as(flags, settings, job)
-                            again_by = suggested(as_job, "batch submit", *files)
+                if job.state not in {JobState.ENDED, JobState.COLLECTED}:
+                    continue
+                found = _collect(flags, service, journal, ledger, job, prices)
+                if found is None:
+                    stuck = True
+                elif job.state is JobState.ENDED:
+                    _tell_collected(job, found)
+                    _tell_repeats(journal, job)
+                    failed[job.id] = found.failed
+                    if found.pending_again and not job.facts.get("stopped"):
+                        pending, unanswered = pending + found.pending_again, job
         jobs = ledger.jobs()
     if not jobs:
         say(NO_JOBS)
@@ -79,9 +61,42 @@ def collect_ended(flags: RunFlags) -> int:
     if running:
         say(f"Still running: {count(running, 'job')}; '{suggested(flags, 'batch wait')}' waits")
     code = _repair(flags, settings, jobs, failed)
-    if pending:
-        say(f"{count(pending)} without an answer; '{again_by}' sends them once more", always=True)
+    if unanswered is not None:
+        folder = unanswered.facts.get("folder")
+        files = [f"--to-files={folder}"] if folder else []
+        again = suggested(flags_as(flags, settings, unanswered), "batch submit", *files)
+        say(f"{count(pending)} without an answer; '{again}' sends them once more", always=True)
     return ExitCode.UNAVAILABLE if (stuck or pending) and code == ExitCode.DONE else code
+
+
+def _collect(
+    flags: RunFlags,
+    service: BatchService,
+    journal: Journal,
+    ledger: JobLedger,
+    job: Job,
+    prices: Prices,
+) -> Collected | None:
+    """What came back of one job; None where it could not be had, which is told."""
+
+    def again(code: str) -> bool:
+        return flags.repair == "batch" and code in _MENDED_BY_ASKING
+
+    try:
+        with asking(service):
+            found = collect(service, journal, ledger, job, prices, again)
+    except (ResultsCutError, JobGoneError) as error:
+        say(f"Job {job.id} is not collected: {error}", always=True)
+        if isinstance(error, JobGoneError):
+            _tell_way_on(flags, job)
+        return None
+    if ledger.jobs()[job.id].state is JobState.COLLECTED:
+        say(
+            f"The files of job {job.id} are still at {service.host}, which did not "
+            f"delete them; '{suggested(flags, 'batch collect')}' asks once more",
+            always=True,
+        )
+    return found
 
 
 def _tell_collected(job: Job, found: Collected) -> None:
