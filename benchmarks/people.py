@@ -124,7 +124,9 @@ def _fill(library: Library, vectors: NDArray[np.float32], which: range) -> None:
     with library.transaction():
         for i in which:
             face = StoredFace(0, (0.0, 0.0, 80.0, 80.0), 0.9, 80.0, nothing, vectors[i])
-            library.faces.save(f"{i:064x}", "made", "made", [face])
+            content = f"{i:064x}"
+            library.faces.save(content, "made", "made", [face])
+            library.facts.save_file(f"2019/{i // 500:03d}/IMG_{i:06d}.jpg", 1, 1, content)
 
 
 def _timed_of(path: Path) -> float:
