@@ -103,10 +103,10 @@ def whole(folder: Path, path: Path) -> Contender:
     def timed() -> int:
         index = read_index(path)
         photos = walk_photos(folder, PhotoKinds(PHOTO_EXTENSIONS)).photos
-        chosen = select(photos, index, SelectionRules(identity))
-        if chosen.pending:
-            raise RuntimeError(f"{len(chosen.pending)} photos are pending")
-        return chosen.done.total()
+        pending = select(photos, index, SelectionRules(identity))
+        if pending.photos:
+            raise RuntimeError(f"{len(pending.photos)} photos are pending")
+        return pending.done.total()
 
     return lambda: timed
 

@@ -99,7 +99,7 @@ def test_a_loop_takes_each_photo_that_one_long_run_would_take_once(share, tried)
     def check(known, flags, limit, every, outcomes):
         photos, index = library(known)
         rules = SelectionRules(**flags, since=START)
-        at_once = [photo.rel_path for photo in select(photos, index, rules).pending]
+        at_once = [photo.rel_path for photo in select(photos, index, rules).photos]
         assert loop(photos, index, rules, limit, every, outcomes) == at_once[:limit]
 
     check()
@@ -116,18 +116,18 @@ def test_no_flag_takes_less_than_the_plain_run_and_a_second_run_takes_nothing(sh
         photos, index = library(known)
         rules = SelectionRules(**flags, since=START)
         plain = SelectionRules(rules.identity, since=START)
-        taken = {photo.rel_path for photo in select(photos, index, rules).pending}
-        missing = {photo.rel_path for photo in select(photos, index, plain).pending}
+        taken = {photo.rel_path for photo in select(photos, index, rules).photos}
+        missing = {photo.rel_path for photo in select(photos, index, plain).photos}
         assert missing <= taken or (rules.retry_only and not missing & taken)
         counts = select(photos, index, rules)
         without_any = sum(index.entries.get(photo.rel_path) is None for photo in photos)
         left_out = without_any if rules.retry_only else 0
-        assert counts.done.total() + len(counts.pending) + left_out == len(photos)
+        assert counts.done.total() + len(counts.photos) + left_out == len(photos)
         for photo in photos:
             if photo.rel_path in taken:
                 caption(index, photo, rules.identity, 1, good=True)
         again = {
-            photo.rel_path for photo in select(photos, index, replace(rules, force=False)).pending
+            photo.rel_path for photo in select(photos, index, replace(rules, force=False)).photos
         }
         assert not again & taken
 

@@ -99,7 +99,7 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
         if (context := context_for(flags, settings, backend, library)) is not None:
             hints = hints.with_context(context)
             rules = rules_for(flags, [backend], hints)
-        taken = select(photos, index, rules).pending
+        taken = select(photos, index, rules).photos
         told = _told(backend, hints, library, spread(taken, MAX_HEADERS))
     asked = _asked_about(photos, taken, index, rules)
     moved = _moved(asked, index, rules, photos_dir)

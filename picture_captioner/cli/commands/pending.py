@@ -61,8 +61,8 @@ from picture_captioner.pipeline.library_update.on_the_way import DispensableLibr
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.photos_root import FileId, root_id
 from picture_captioner.pipeline.selecting.selection import (
+    Pending,
     Portion,
-    Selection,
     SelectionRules,
     Stale,
     cut,
@@ -193,16 +193,16 @@ def _portion(
 ) -> tuple[Portion, bool]:
     """The photos that are taken now, and whether in reverse; what is passed over is told."""
     if shared and rules.redoes:
-        selection = Selection(list(photos))
+        pending = Pending(list(photos))
     else:
-        selection = select(photos, journal.index, rules)
-    take_raws_of_captions(selection, photos, shots, journal.index)
-    in_jobs = leave_out_what_is_out(selection, jobs, shots)
-    reverse = not shared and reverse_after_a_death(journal, selection)
-    tell_selection(selection, backend, flags)
-    portion = cut(selection, photos, journal.index, rules, flags.limit, flags.restart_every)
+        pending = select(photos, journal.index, rules)
+    take_raws_of_captions(pending, photos, shots, journal.index)
+    in_jobs = leave_out_what_is_out(pending, jobs, shots)
+    reverse = not shared and reverse_after_a_death(journal, pending)
+    tell_pending(pending, backend, flags)
+    portion = cut(pending, photos, journal.index, rules, flags.limit, flags.restart_every)
     if not portion.photos:
-        tell_nothing_to_do(selection, flags, in_jobs=bool(in_jobs))
+        tell_nothing_to_do(pending, flags, in_jobs=bool(in_jobs))
     return portion, reverse
 
 
@@ -236,7 +236,7 @@ def shots_of(photos: Sequence[Photo], rules: SelectionRules) -> dict[str, Photo]
 
 
 def take_raws_of_captions(
-    selection: Selection,
+    pending: Pending,
     photos: Sequence[Photo],
     shots: Mapping[str, Photo],
     index: JournalIndex,
@@ -245,20 +245,20 @@ def take_raws_of_captions(
 
     A dry run, or a run with a placeholder, opened them although nobody needs to.
     """
-    pending = {photo.rel_path for photo in selection.pending}
+    taken = {photo.rel_path for photo in pending.photos}
     for photo in photos:
         leader, last = shots.get(photo.rel_path), index.entries.get(photo.rel_path)
         if leader is None or last is None or last.status is not Status.ERROR_CORRUPT:
             continue
         known = index.caption(leader.rel_path)
-        captioned = leader.rel_path in pending or (known is not None and is_real(known))
-        if captioned and photo.rel_path not in pending:
-            selection.pending.append(photo)
-            selection.done[Status.ERROR_CORRUPT] -= 1
+        captioned = leader.rel_path in taken or (known is not None and is_real(known))
+        if captioned and photo.rel_path not in taken:
+            pending.photos.append(photo)
+            pending.done[Status.ERROR_CORRUPT] -= 1
 
 
 def leave_out_what_is_out(
-    selection: Selection, jobs: Mapping[str, Job], shots: Mapping[str, Photo]
+    pending: Pending, jobs: Mapping[str, Job], shots: Mapping[str, Photo]
 ) -> int:
     """Leave out photos in batch jobs that are out, whatever the flags say; how many were pending.
 
@@ -275,11 +275,11 @@ def leave_out_what_is_out(
             )
     out = set(photos_out(jobs))
     out.update(raw for raw, leader in shots.items() if leader.rel_path in out)
-    pending = not_out(selection.pending, out)
-    if waiting := len(selection.pending) - len(pending):
+    left = not_out(pending.photos, out)
+    if waiting := len(pending.photos) - len(left):
         told = f"Passing over {count(waiting)} that batch jobs hold; see 'caption.py batch status'"
         say(told, always=True)
-    selection.pending[:] = pending
+    pending.photos[:] = left
     return waiting
 
 
@@ -307,18 +307,18 @@ def _hash(photo: Photo, photos_dir: Path) -> str:
         return ""  # the run says what is wrong with it
 
 
-def reverse_after_a_death(journal: Journal, selection: Selection) -> bool:
+def reverse_after_a_death(journal: Journal, pending: Pending) -> bool:
     """Reverse the photos after a run that died; returns whether it was done.
 
     Whatever that run died of must not meet every run at the same place.
     """
-    if not journal.died_running_forward or len(selection.pending) < 2:
+    if not journal.died_running_forward or len(pending.photos) < 2:
         return False
     say(
         "The last run ended without a word (killed, a crash, or the power went): taking the photos "
         "in reverse order, so that no photo holds up every run at the same place"
     )
-    selection.pending.reverse()
+    pending.photos.reverse()
     return True
 
 
@@ -348,12 +348,12 @@ def require_own_journal(
         )
 
 
-def tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFlags) -> None:
+def tell_pending(pending: Pending, backend: CaptionBackend, flags: RunFlags) -> None:
     """Say how many are done already, and who is asked for the rest."""
-    done = selection.done.total()
+    done = pending.done.total()
     if done:
-        errors = f", {count(selection.done_errors, 'error')}" if selection.done_errors else ""
-        success = done - selection.done_errors
+        errors = f", {count(pending.done_errors, 'error')}" if pending.done_errors else ""
+        success = done - pending.done_errors
         say(f"Skipping {done:,} already processed ({success:,} success{errors})")
     if flags.dry_run:
         say("Dry run: opening every photo, sending nothing")
@@ -366,9 +366,9 @@ def tell_selection(selection: Selection, backend: CaptionBackend, flags: RunFlag
         say(f"Backend: {named(backend)}", always=True)
 
 
-def tell_nothing_to_do(selection: Selection, flags: RunFlags, *, in_jobs: bool) -> None:
+def tell_nothing_to_do(pending: Pending, flags: RunFlags, *, in_jobs: bool) -> None:
     """Say why there is nothing to do, and how what failed before is tried again."""
-    done, failed = selection.done, selection.done_errors
+    done, failed = pending.done, pending.done_errors
     what = "every photo is done"
     if in_jobs:
         what = "all is done but what batch jobs hold"

@@ -209,10 +209,10 @@ def known_below(photos_dir: Path, photos: Sequence[Photo], index: JournalIndex) 
 
 
 @dataclass
-class Selection:
+class Pending:
     """The pending photos in order, and what was passed over."""
 
-    pending: list[Photo]
+    photos: list[Photo]
     done: Counter[Status] = field(default_factory=Counter)
 
     @property
@@ -221,16 +221,16 @@ class Selection:
         return self.done.total() - self.done[Status.SUCCESS]
 
 
-def select(photos: Iterable[Photo], index: JournalIndex, rules: SelectionRules) -> Selection:
+def select(photos: Iterable[Photo], index: JournalIndex, rules: SelectionRules) -> Pending:
     """Split the photos into pending and done."""
-    selection = Selection(pending=[])
-    success, done = Status.SUCCESS, selection.done
+    pending = Pending([])
+    success, done = Status.SUCCESS, pending.done
     for photo in photos:
         if rules.takes(photo, index):
-            selection.pending.append(photo)
+            pending.photos.append(photo)
         elif (last := index.entries.get(photo.rel_path)) is not None:
             done[last.status if last.status is success else index.status(last)] += 1
-    return selection
+    return pending
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class Portion:
 
 
 def cut(
-    selection: Selection,
+    pending: Pending,
     photos: Iterable[Photo],
     index: JournalIndex,
     rules: SelectionRules,
@@ -251,14 +251,14 @@ def cut(
     restart_every: int | None,
 ) -> Portion:
     """Apply `--limit`, which counts what was done since `--since`, then `--restart-every`."""
-    pending = selection.pending
-    wanted = len(pending)
+    wanted = len(pending.photos)
     if limit is not None:
         entries = (index.entries.get(photo.rel_path) for photo in photos)
         already = sum(e is not None and rules.counts(e) and rules.is_younger(e) for e in entries)
         wanted = min(wanted, max(limit - already, 0))
     now = min(wanted, restart_every or wanted)
-    return Portion(pending[:now], left_by_limit=len(pending) - wanted, left_by_restart=wanted - now)
+    left_by_limit = len(pending.photos) - wanted
+    return Portion(pending.photos[:now], left_by_limit, left_by_restart=wanted - now)
 
 
 def only_content_may_differ(known: Fold[Entry], rules: SelectionRules) -> Entry | None:

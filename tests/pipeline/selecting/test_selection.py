@@ -122,13 +122,13 @@ def test_a_selection_keeps_the_order_and_counts_the_rest(known, flags, make_entr
     ]
     rules = SelectionRules(**flags)
     index = JournalIndex({entry.rel_path: entry for entry in entries if entry is not None})
-    selection = select(photos, index, rules)
+    pending = select(photos, index, rules)
     left = [entry for entry in entries if entry is not None and not is_taken(entry, rules)]
-    assert selection.pending == [
+    assert pending.photos == [
         photo for photo, entry in zip(photos, entries, strict=True) if is_taken(entry, rules)
     ]
-    assert selection.done.total() == len(left)
-    assert selection.done_errors == sum(entry.status is not Status.SUCCESS for entry in left)
+    assert pending.done.total() == len(left)
+    assert pending.done_errors == sum(entry.status is not Status.SUCCESS for entry in left)
 
 
 OTHER_MODEL = {"model": "older", "prompt_sha256": "f" * 12}
@@ -172,8 +172,8 @@ def test_a_failed_redo_counts_as_a_caption_and_its_caption_serves_a_moved_photo(
     make_entry, tmp_path
 ):
     index = index_of(*(make_entry("gone.jpg", **fields) for fields in ({}, FAILED)))
-    selection = select([Photo("gone.jpg", 100, 7)], index, SelectionRules(REAL))
-    assert selection.done == {Status.SUCCESS: 1}
+    pending = select([Photo("gone.jpg", 100, 7)], index, SelectionRules(REAL))
+    assert pending.done == {Status.SUCCESS: 1}
     assert sources(tmp_path, index) == {"gone.jpg": True}
 
 
