@@ -6,6 +6,7 @@ batches, as pixels, and faces come back (`workers.supervisor`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,13 +19,20 @@ from picture_captioner.people.align import PLACES
 from picture_captioner.people.attributes import Attributes
 from picture_captioner.people.faces import Box, Detector, Face, Recogniser, Vectors
 from picture_captioner.people.sface import SFace
-from picture_captioner.people.yunet import YuNet
+from picture_captioner.people.yunet import OVERLAP, YuNet
 
 if TYPE_CHECKING:
     from picture_captioner.workers.child import Child
 
 HOST = f"{__name__}:host_faces"
 """What a child is to load; its arguments are those of `host_faces`."""
+UPRIGHT = 0.93
+"""A face that lies or stands on its head scores less: in 64 photos turned by 90 degrees the surest
+face has .62 to .88, turned by 180 .76 to .92, upright .92 to .96."""
+SURER = 0.05
+"""By how much a face that was found lying must be surer than what was found there upright."""
+FOUND_LYING = 0.9
+"""The least score of a face that is only found lying, beside others that are not."""
 PLAIN_EDGE = 256
 """Pixels of the plain picture that tells whether the models work at all."""
 
@@ -112,13 +120,25 @@ class FacesHost:
         ]
 
     def _found(self, image: Image.Image, *, oriented: bool) -> list[Face]:
-        """The faces; where nobody said which side is up, lying ones if there are no others."""
-        if (faces := self._detect(image)) or oriented:
+        """The faces; the photo is turned, too, where one is unsure or nobody said what is up."""
+        faces = self._detect(image)
+        if all(face.score >= UPRIGHT for face in faces) and (faces or oriented):
             return faces
-        tried = [(self._detect(image.transpose(turn)), back) for turn, back in _TURNS]
-        # One way round they stand on their heads, which the detector sees too, less surely.
-        faces, back = max(tried, key=lambda found: sum(face.score for face in found[0]))
-        return [back(face, image.width, image.height) for face in faces]
+        turned = [
+            [back(face, image.width, image.height) for face in self._detect(image.transpose(turn))]
+            for turn, back in _TURNS
+        ]
+        if not oriented:
+            # The wrong way round the detector sees faces, too, less surely.
+            faces = max([faces, *turned], key=lambda found: found[0].score if found else 0.0)
+        others = [face for found in turned for face in found]
+        here = [_surest(face, others) for face in faces]
+        here += [face for face in others if face.score >= FOUND_LYING]
+        once: list[Face] = []
+        for face in sorted(here, key=lambda found: -found.score):
+            if all(face.box.overlap(other.box) <= OVERLAP for other in once):
+                once.append(face)
+        return once
 
     def state(self) -> dict[str, Any]:
         """Which models these are."""
@@ -146,6 +166,13 @@ def host_faces(arguments: dict[str, Any], child: Child) -> FacesHost:
     return FacesHost(detect, SFace(files["sface"], device), attributes, child)
 
 
+def _surest(face: Face, others: Iterable[Face]) -> Face:
+    """The face as it was found in another turn of the photo, if it was found there more surely."""
+    same = [other for other in others if other.box.overlap(face.box) > OVERLAP]
+    best = max(same, key=lambda found: found.score, default=face)
+    return best if best.score > face.score + SURER else face
+
+
 def _from_left(face: Face, width: int, height: int) -> Face:  # noqa: ARG001
     """A face of the picture that was turned by 90 degrees counter-clockwise, turned back."""
     x, y, wide, high = face.box
@@ -160,4 +187,15 @@ def _from_right(face: Face, width: int, height: int) -> Face:  # noqa: ARG001
     return Face(Box(y, height - x - wide, high, wide), face.score, marks.astype(np.float32))
 
 
-_TURNS = ((Transpose.ROTATE_90, _from_left), (Transpose.ROTATE_270, _from_right))
+def _from_below(face: Face, width: int, height: int) -> Face:
+    """The same for one that stood on its head."""
+    x, y, wide, high = face.box
+    marks = np.array([width, height], np.float32) - face.landmarks
+    return Face(Box(width - x - wide, height - y - high, wide, high), face.score, marks)
+
+
+_TURNS = (
+    (Transpose.ROTATE_90, _from_left),
+    (Transpose.ROTATE_270, _from_right),
+    (Transpose.ROTATE_180, _from_below),
+)

@@ -19,7 +19,7 @@ from picture_captioner.pipeline.stages.base import StagePhoto, StageSettings
 from picture_captioner.pipeline.stages.faces import FacesStage, _numbers
 from tests.people import weights
 from tests.people.dying_host import GREEN, RED
-from tests.people.labelled import needs_faces, portraits
+from tests.people.labelled import drawn_boxes, needs_faces, portraits
 
 
 @pytest.fixture
@@ -64,6 +64,38 @@ def test_a_lying_photo_is_turned_unless_it_says_how_it_was_held(stage, turn):
         if tried == 3:
             return
     assert tried, "some lying faces are only found turned"
+
+
+TURNS = [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270]
+
+
+@needs_faces
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_lying_group_is_who_it_is_upright(stage, turn):
+    """The detector sees faces that lie, less surely, and eyes and mouth elsewhere."""
+    for upright, boxes in drawn_boxes():
+        [straight], [turned] = (
+            stage.work([photo_of(image)]) for image in (upright, upright.transpose(turn))
+        )
+        assert len(boxes) <= len(straight) == len(turned)
+        for found in straight:
+            near = max(turned, key=lambda other: float(other.vector @ found.vector))
+            assert near.vector @ found.vector > 0.7
+
+
+@needs_faces
+@pytest.mark.parametrize("oriented", [True, False])
+@pytest.mark.parametrize("turn", TURNS)
+def test_who_lies_beside_others_is_who_they_are(stage, turn, oriented):
+    upright, _ = min(drawn_boxes(), key=lambda drawn: len(drawn[1]))
+    [straight] = stage.work([photo_of(upright)])
+    wide = Image.new("RGB", (upright.width + max(upright.size), max(upright.size)))
+    wide.paste(upright)
+    wide.paste(upright.transpose(turn), (upright.width, 0))
+    [both] = stage.work([photo_of(wide, oriented=oriented)])
+    for found in straight:
+        alike = [float(other.vector @ found.vector) > 0.7 for other in both]
+        assert sum(alike) == 2, "once upright, once lying"
 
 
 @needs_faces
