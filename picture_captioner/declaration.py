@@ -47,6 +47,14 @@ class Flag:
     repeatable: bool = False
     comment: str = ""
 
+    @property
+    def bounds(self) -> str:
+        """What a number may be, where that does not go without saying."""
+        if self.most is None:
+            return ""
+        most = f"{self.most:.10g}"
+        return f"{self.least:g} to {most}" if self.least else f"up to {most}"
+
 
 def flag(
     metavar: str, told: str, panel: str | None = None, *, default: Any = None, **more: Any

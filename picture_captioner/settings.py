@@ -251,7 +251,7 @@ class DeclaredSettings:
     )
     timeout: float = flag(
         "SECONDS",
-        "Wait so long for an answer.",
+        "Wait so many seconds for an answer.",
         HOW,
         default=0.0,
         on=f"{_RUN} compare backends",
@@ -261,7 +261,7 @@ class DeclaredSettings:
     )
     patience: float = flag(
         "SECONDS",
-        "Wait so long for a service that fails; 30 at most if nothing listens there.",
+        "Wait so many seconds for a service that fails; 30 at most if nothing listens there.",
         HOW,
         default=300.0,
         on=f"{_RUN} process",
@@ -270,7 +270,7 @@ class DeclaredSettings:
     )
     max_edge: int = flag(
         "PIXELS",
-        "Longer side of what the backend sees.",
+        "Longer side, in pixels, of what the backend sees.",
         HOW,
         default=0,
         on=f"{_RUN} estimate compare",
@@ -306,15 +306,15 @@ class DeclaredSettings:
         on="run process report people_scan",
         show_default="none",
         least=0,
+        most=1_000_000,
         comment="GB of small clean images, for the next model or stage (docs/library.md).",
     )
     face_score: float = flag(
         "SCORE",
-        "How sure the detector must be of a face, 0 to 1.",
+        "How sure the detector must be of a face.",
         HOW,
         default=0.6,
         on="process people_scan",
-        show_default="0.6",
         least=0.1,
         most=0.99,
     )
@@ -338,7 +338,7 @@ class DeclaredSettings:
     )
     max_cost: float | None = flag(
         "USD",
-        "Stop when this journal has cost so much, all runs together.",
+        "Stop when this journal has cost so many US dollars, all runs together.",
         HOW,
         on=f"{_RUN} batch_collect",
         least=0,
@@ -352,7 +352,7 @@ class DeclaredSettings:
     )
     max_photo_cost: float | None = flag(
         "USD",
-        "Stop at a photo that bills more.",
+        "Stop at a photo that bills more, in US dollars.",
         HOW,
         on=_RUN,
         show_default="5 times its estimate",

@@ -37,7 +37,7 @@ def example() -> str:
             blocks.append("")
         unset = {"": "Empty", "0": "0"}.get(_value(one))
         default = f" {unset}: {one.flag.show_default}." if unset and one.flag.show_default else ""
-        blocks.append(_comment((one.flag.comment or one.flag.help) + default))
+        blocks.append(_comment((one.flag.comment or one.flag.help) + _bounds(one) + default))
         blocks.append(f"{one.name.upper()}={_value(one)}")
     blocks += ["", _comment(KEYS_HEAD)]
     for name, told in KEYS.items():
@@ -52,10 +52,14 @@ def table() -> str:
     for one in declared(Settings).values():
         flag = f"`--{one.name.replace('_', '-')}`" if one.flag.on else ""
         default = one.flag.show_default or f"`{_value(one)}`" * bool(_value(one))
-        told = one.flag.help.replace("|", "\\|")
+        told = one.flag.help.replace("|", "\\|") + _bounds(one)
         name = one.name.upper()
         rows.append(f"| `{name}` | {flag} | `{variable_of(name)}` | {default} | {told} |")
     return "\n".join(rows) + "\n"
+
+
+def _bounds(one: Declared) -> str:
+    return f" {one.flag.bounds.capitalize()}." if one.flag.bounds else ""
 
 
 def _value(one: Declared) -> str:

@@ -228,6 +228,7 @@ def test_config_env_as_people_write_it(line, photos_dir, newline, mark):
         ("max_workers", -1, "--max-workers -1: "),
         ("decode_workers", 65, "--decode-workers 65: "),
         ("temperature", float("nan"), "--temperature nan: "),
+        ("keep_clean", float("inf"), "--keep-clean inf: "),
         ("log_level", "LOUD", "--log-level LOUD: input should be 'DEBUG', 'INFO'"),
     ],
 )

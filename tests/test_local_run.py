@@ -218,8 +218,8 @@ def test_flags_of_a_model_in_this_process_belong_to_its_backend(tmp_path):
     ("flag", "words"),
     [
         ("--quantization=int2", "'auto', 'int4', 'int8' or 'none'"),
-        ("--batch-size=0", "from 1 to 1024"),
-        ("--batch-size=many", "batch_size"),
+        ("--batch-size=0", "--batch-size: expected 'auto' or a number from 1 to 1024"),
+        ("--batch-size=many", "--batch-size: expected 'auto' or a number from 1 to 1024"),
         ("--max-pixels=10", "greater than or equal to 16384"),
         ("--device=tpu", "'auto', 'cuda', 'mps' or 'cpu'"),
     ],

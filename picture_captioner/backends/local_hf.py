@@ -7,6 +7,7 @@ resized and tokenised (`local_engine`), and the decoders work ahead of both.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.util
 import json
@@ -81,12 +82,15 @@ class LocalOptions(BackendOptions):
     temperature: float = Field(default=0.0, ge=0, le=2)
     memory_gb: float | None = Field(default=None, gt=0)
 
-    @field_validator("batch_size")
+    @field_validator("batch_size", mode="before")
     @classmethod
-    def _positive(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and not 1 <= value <= 1024:
-            raise ValueError("expected 'auto' or a number from 1 to 1024")
-        return value
+    def _auto_or_some(cls, value: int | str) -> int | str:
+        if value == "auto":
+            return value
+        with contextlib.suppress(ValueError):
+            if 1 <= int(value) <= 1024:
+                return int(value)
+        raise ValueError("expected 'auto' or a number from 1 to 1024")
 
 
 class LocalBackend(CaptionBackend):

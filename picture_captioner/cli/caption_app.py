@@ -38,6 +38,7 @@ from picture_captioner.cli.people_app import maintain_app, people_app
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import reopen_closed_streams
 from picture_captioner.declaration import HOW, WHICH, WHO, flag, switch
+from picture_captioner.settings import MAX_TIMEOUT
 
 CAPTIONS, FINDING, OTHERS = "Captions", "Finding photos", "Other programs"
 UPKEEP, MACHINES = "Set-up and upkeep", "Several machines (docs/scale.md)"
@@ -296,6 +297,7 @@ def work(
         HOW,
         default=60.0,
         least=1,
+        most=MAX_TIMEOUT,
     ),
 ) -> int:
     """Caption as 'run' does, on many machines: they share the photos of one --library."""

@@ -17,6 +17,7 @@ from picture_captioner.cli.program import program
 from picture_captioner.cli.quiet_start import interruptible
 from picture_captioner.cli.terminal import output_errors, say, set_verbosity
 from picture_captioner.errors import ExitCode, FatalError, OutputError
+from picture_captioner.foreign_text import faults_of
 from picture_captioner.workers.sandbox import forbid_core_dumps
 
 BUG = 1
@@ -73,6 +74,12 @@ def _say_what_was_meant(error: typer.TyperException, app: str) -> None:
     The message of a command that has only subcommands is its whole help.
     """
     message = error.format_message().rstrip()
+    if error.__cause__ is not None:
+        from pydantic import ValidationError
+
+        if isinstance(error.__cause__, ValidationError):
+            for _, plainly in faults_of(error.__cause__):
+                message = message.replace(getattr(error, "message", message), plainly)
     if "\n" in message:
         for line in message.splitlines():
             say(line, always=True)

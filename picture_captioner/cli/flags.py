@@ -247,8 +247,11 @@ def _setting_kind(one: Declared) -> Any:
 
 
 def _setting_help(one: Declared) -> str:
-    default = f"; default {one.flag.show_default}" if one.flag.show_default else ""
-    return f"{one.flag.help[:-1]} [{one.name.upper()}{default}]."
+    default = one.flag.show_default or one.default
+    if isinstance(default, float):
+        default = f"{default:g}"
+    words = [one.name.upper(), one.flag.bounds, f"default {default}" if default else ""]
+    return f"{one.flag.help[:-1]} [{'; '.join(word for word in words if word)}]."
 
 
 def words_in(name: str, text: str, valid: Iterable[str]) -> list[str]:

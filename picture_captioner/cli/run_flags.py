@@ -8,6 +8,7 @@ from typing import Literal
 
 from picture_captioner.cli.flags import Flags, as_typed, suggested
 from picture_captioner.declaration import HOW, WHICH, WHO, declared, flag, switch
+from picture_captioner.settings import MAX_TIMEOUT
 
 _RUN = "run batch_submit"
 _JOBS = "Batch jobs (half price)"
@@ -212,6 +213,7 @@ class RunFlags(Flags):
         default=60.0,
         on="run batch_wait",
         least=0.1,
+        most=MAX_TIMEOUT,
     )
     repair: str = flag(
         "HOW",

@@ -39,7 +39,12 @@ def test_help_says_each_default_once_and_what_is_named_without_its_type(tmp_path
     said = caption("run", "--help", cwd=tmp_path, COLUMNS="100").stdout
     assert "Usage: caption.py run [OPTIONS] [DIR|PHOTO]...\n" in said
     assert "\n  DIR|PHOTO  A folder with photos, or single ones.\n" in said
-    assert "at the usual price [10; bedrock 101]. [x>=1]" in " ".join(said.split(None))
+    words = " ".join(said.split(None))
+    assert "at the usual price [10; bedrock 101]. [x>=1]" in words
+    assert "[PATIENCE; up to 86400; default 300]" in words
+    assert "[VOCABULARY_MODE; default strict]" in words
+    said = caption("process", "--help", cwd=tmp_path, COLUMNS="100").stdout
+    assert "[FACE_SCORE; 0.1 to 0.99; default 0.6]" in " ".join(said.split(None))
 
 
 @pytest.mark.parametrize(
@@ -58,3 +63,22 @@ def test_wrong_usage_names_the_help_of_its_command(tmp_path, words, command):
     assert done.returncode == ExitCode.USAGE
     (line,) = done.stderr.splitlines()
     assert line.endswith(f"{command}'")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("run --max-tags=", "input should be a whole number, such as 5"),
+        ("run --timeout=x", "input should be a number, such as 1.5"),
+        ("run --engine=x", "'x' is not one of 'here', 'ray'"),
+        ("batch wait --poll=inf", "input should be less than or equal to 86400"),
+        ("work --lease=inf", "input should be less than or equal to 86400"),
+        ("run --limit=0", "input should be greater than or equal to 1"),
+        ("run --photos-dir=", "it is empty; is a variable not set?"),
+    ],
+)
+def test_of_a_value_that_does_not_fit_it_is_said_plainly_what_does(tmp_path, words, reason):
+    done = caption(*words.split(), cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    flag = words.split()[-1].partition("=")[0]
+    assert done.stderr.startswith(f"Invalid value for '{flag}': {reason}; see '")
