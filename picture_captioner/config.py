@@ -193,11 +193,10 @@ class Settings(DeclaredSettings):
             for name, value in self.file.lines.items()
             if value is not None and name.upper() not in valid
         ]
-        read = {variable_of(name.lower()) for name in valid} | {CONFIG_VARIABLE, LOOP_VARIABLE}
+        read = {*map(variable_of, valid), CONFIG_VARIABLE, LOOP_VARIABLE}
         for name in sorted(os.environ):
             if name.startswith(PREFIX) and name not in read:
-                plain = {name.removeprefix(PREFIX)} & UNPREFIXED
-                hint = did_you_mean(name.removeprefix(PREFIX) if plain else name, plain or read)
+                hint = did_you_mean(name, read, shared=PREFIX)
                 sentences.append(f"{name} in the environment is not a setting{hint}")
         missed = [name for name in MISSED if os.environ.get(name)]
         if os.environ.get("LIBRARY", "").startswith("postgres"):

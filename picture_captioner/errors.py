@@ -349,10 +349,14 @@ class ModelMissingError(ConfigurationError):
         self.model = model
 
 
-def did_you_mean(word: str, valid: Collection[str]) -> str:
-    """`; did you mean 'x'?` for a word close to a valid one, else an empty string."""
-    originals = {v.lower(): v for v in valid}
-    nearest = difflib.get_close_matches(word.lower(), originals, n=1)
+def did_you_mean(word: str, valid: Collection[str], shared: str = "") -> str:
+    """`; did you mean 'x'?` for a word close to a valid one, else an empty string.
+
+    Args:
+        shared: a beginning that would make all alike, so it is not compared.
+    """
+    originals = {v.removeprefix(shared).lower(): v for v in valid}
+    nearest = difflib.get_close_matches(word.removeprefix(shared).lower(), originals, n=1)
     return f"; did you mean '{originals[nearest[0]]}'?" if nearest else ""
 
 

@@ -280,3 +280,10 @@ def test_max_edge_is_what_the_backend_sees(tmp_path, plugin):
     draw(tmp_path / "photos" / "1.jpg", size=(400, 300))
     run_service(tmp_path, plugin, "--photos-dir=photos", "--max-edge=100")
     assert (tmp_path / "requests.txt").read_text().startswith("(100, 75)")
+
+
+def test_a_name_in_the_environment_that_is_like_no_setting_is_told_without_advice(tmp_path):
+    draw(tmp_path / "photos/1.jpg")
+    done = caption("run", "--photos-dir=photos", cwd=tmp_path, CAPTION_NOSUCH="1")
+    assert done.returncode == 0
+    assert "CAPTION_NOSUCH in the environment is not a setting" in done.stderr.splitlines()

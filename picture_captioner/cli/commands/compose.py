@@ -153,7 +153,8 @@ def _default_backend() -> str:
 def tell_idle_lines(flags: RunFlags, settings: Settings, kind: type[CaptionBackend]) -> None:
     """Point out what is set and does nothing here: unknown names, another backend's address."""
     addresses = map(base_url_name, registry.backends())
-    for sentence in settings.idle({*addresses, kind.key_env_var or ""}):
+    own_key = (kind.key_env_var,) if kind.key_env_var else ()
+    for sentence in settings.idle((*addresses, *own_key)):
         say(sentence)
     has_address = (kind.default_base_url or kind.key_env_var) and "base_url" not in flags.given
     if settings.base_url and has_address and not settings.base_url_of(kind.name):
