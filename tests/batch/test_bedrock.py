@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.batch.conftest import Desk
+from tests.batch.desk import Desk
 from tests.providers.bedrock_jobs import ACCOUNT, BUCKET, FOLDER, MODEL, ROLE, BedrockJobsServer
 from tests.providers.bedrock_server import KEY, REGION
 from tests.providers.loopback import Elsewhere

@@ -10,7 +10,7 @@ import shutil
 from PIL import Image
 
 from picture_captioner.cli.terminal import dollars
-from tests.batch.conftest import KEY
+from tests.batch.desk import KEY
 from tests.images import gradient, write
 from tests.support import draw
 

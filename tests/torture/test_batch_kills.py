@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.batch.conftest import Desk
+from tests.batch.desk import Desk
 from tests.providers.batch_dialects import (
     AnthropicBatches,
     GeminiBatches,
