@@ -409,6 +409,25 @@ def test_a_full_disk_is_told_once_and_written_on_when_there_is_room(tmp_path):
     assert "12 sidecars restored byte for byte" in then
 
 
+@pytest.mark.parametrize("root", ["", "Fotos.photoslibrary/", "x/Old.Photolibrary/Masters"])
+def test_a_library_of_apple_photos_is_left_alone(tmp_path, root):
+    inside = [
+        "F.photoslibrary/originals/0/a.jpg",
+        "Old.PhotoLibrary/Masters/b.jpg",
+        "g.aplibrary/c.jpg",
+    ]
+    photos = tmp_path / "photos" / root
+    for number, name in enumerate([*inside, "aplibrary/d.jpg"]):
+        draw(photos / name, number)
+    journal(tmp_path, {name: {"caption": "A cat"} for name in [*inside, "aplibrary/d.jpg"]})
+    before = set(contents(tmp_path))
+    flags = (f"--photos-dir=photos/{root}", HERE[1])
+    done = caption("write", *flags, cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"{4 if root else 3} photos in a library of Apple Photos" in done.stderr
+    assert set(contents(tmp_path)) - before == (set() if root else {"photos/aplibrary/d.jpg.xmp"})
+
+
 def test_nothing_outside_of_the_photos_directory_is_written(here):
     """Whatever a line from elsewhere says, and wherever a folder leads by now."""
     other = here / "other"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 import stat
 from collections import Counter
@@ -116,8 +117,15 @@ def _tags(library: Library, journal: Path) -> Tagged:
     return {key: called.names(tag.tag for tag in found) for key, found in given.items()}
 
 
+_PACKAGE = re.compile(r"\.(?:photoslibrary|(?:migrated)?(?:photo|ap)library)(?:/|$)", re.IGNORECASE)
+"""A library of Apple Photos, iPhoto or Aperture: a folder that no other program may change."""
+
+
 def _is_there(photos_dir: Path, rel_path: str, outcome: Counter[str]) -> bool:
     """Whether a photo is where the journal has it; what cannot be looked at is told."""
+    if _PACKAGE.search(f"{photos_dir.resolve()}/{rel_path}"):
+        outcome["package"] += 1
+        return False
     try:
         if stat.S_ISREG((photos_dir / rel_path).stat().st_mode):
             return True
@@ -283,6 +291,7 @@ def _tell(outcome: Counter[str], flags: WriteFlags) -> int:
         "shared",
         "changed",
         "gone",
+        "package",
         "left alone",
         "failed",
     ):
@@ -302,6 +311,8 @@ _WORDS = {
     "shared": "with an IMG.xmp beside IMG.jpg.xmp: digiKam reads that alone, and not ours",
     "changed": "replaced or edited since they were captioned: no caption was written",
     "gone": "gone from the photos directory",
+    "package": "in a library of Apple Photos, iPhoto or Aperture, for no other program to change:"
+    " left alone (docs/sidecars.md)",
     "left alone": "left alone: see above",
     "failed": "could not be written: see above",
 }
