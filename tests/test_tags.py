@@ -146,3 +146,24 @@ def test_a_word_is_taken_back_and_nonsense_refused(library):
     with (library / "tags.jsonl").open("a") as file:
         file.write("{broken\n")
     assert listed(library)["snow"] == 1
+
+
+def test_what_was_renamed_and_then_deleted_comes_back_under_either_name(library):
+    run(library, "tags", "merge", "cycle", "bike", "bicycle")
+    refused = caption("tags", "restore", "cycle", cwd=library)
+    assert refused.returncode == 64
+    assert "cycle is what others are called now" in refused.stderr
+    assert "tags restore bike bicycle" in refused.stderr
+    run(library, "tags", "delete", "cycle")
+    assert not found(library, "tag:cycle")
+    again = re.search(r"takes it back: (.+)", run(library, "search", "tag:cycle").stderr)
+    assert again is not None
+    assert shlex.split(again[1])[-3:] == ["tags", "restore", "cycle"]
+    said = run(library, "tags", "restore", "cycle").stderr
+    assert "bike is called cycle again" in said
+    assert found(library, "tag:cycle") == {"a.jpg", "b.jpg"}
+    run(library, "tags", "delete", "cycle")
+    run(library, "tags", "restore", "bike")
+    assert (found(library, "tag:bike"), found(library, "tag:cycle")) == ({"a.jpg"}, set())
+    run(library, "tags", "restore", "cycle")
+    assert found(library, "tag:cycle") == {"b.jpg"}

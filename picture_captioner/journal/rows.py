@@ -222,11 +222,13 @@ class TagsFile(RowFile):
 class TagDecisions:
     """What every tag is called now; None for one that was deleted.
 
-    `unreadable`: rows that lack what their kind needs.
+    `unreadable`: rows that lack what their kind needs; `until_deleted`: what the deleted tags were
+    called when they were.
     """
 
     called: dict[str, str | None] = field(default_factory=dict)
     unreadable: int = 0
+    until_deleted: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def fold(cls, rows: Iterable[Mapping[str, Any]]) -> TagDecisions:
@@ -259,15 +261,36 @@ class TagDecisions:
                 self._call([_text(tag) for tag in row["tags"]], None)
             case "restore":
                 for tag in row["tags"]:
-                    self.called.pop(tag_key(_text(tag)), None)
+                    back = self.deleted_as(_text(tag))
+                    self.called.pop(tag_key(tag), None)
+                    if back:
+                        self.called |= dict.fromkeys(
+                            [*back, tag_key(tag)], self.until_deleted[back[0]]
+                        )
+
+    def deleted_as(self, name: str) -> list[str]:
+        """The tags (their keys) that a rename or merge had called so when they were deleted."""
+        key = tag_key(name)
+        return [
+            tag
+            for tag, until in self.until_deleted.items()
+            if tag != key and tag_key(until) == key and self.called.get(tag, tag) is None
+        ]
+
+    def called_so(self, name: str) -> list[str]:
+        """The other tags (their keys) that a rename or merge calls so."""
+        key = tag_key(name)
+        return [t for t, now in self.called.items() if t != key and now and tag_key(now) == key]
 
     def _call(self, tags: Iterable[str], name: str | None) -> None:
         """From now on whatever is called one of `tags` is called `name`."""
-        for key in map(tag_key, tags):
-            for other, called in self.called.items():
-                if called is not None and tag_key(called) == key:
-                    self.called[other] = name
-            self.called[key] = name
+        for tag in tags:
+            for other in self.called_so(tag):
+                if name is None:
+                    self.until_deleted[other] = self.called[other] or tag
+                self.called[other] = name
+            self.called[tag_key(tag)] = name
+            self.until_deleted.pop(tag_key(tag), None)
         if name is not None:
             self.called[tag_key(name)] = name
 

@@ -67,6 +67,11 @@ def restore_tags(flags: Flags, tags: Sequence[str]) -> int:
         if tag_key(tag) not in said.called:
             near = did_you_mean(tag_key(tag), list(said.called))
             raise UsageError(f"nothing was decided about the tag {tag}{near}")
+        if others := said.called_so(tag):
+            again = suggested(flags, "tags restore", *others)
+            raise UsageError(f"{tag} is what others are called now; to take that back: {again}")
+        for other in said.deleted_as(tag):
+            say(f"{other} is called {tag} again")
         say(f"{tag} is {tag} again")
     return _decide(flags, "restore", tags=[*map(_checked, tags)])
 
