@@ -281,11 +281,13 @@ def keeper(
 ) -> int:
     """The sharpest of the members, of about equally sharp ones the largest.
 
-    None that lost the colours that others have (dithered, it looks sharper), none that is tiny, and
-    none that lost its camera (a messenger's copy, which looks sharper by the noise of its JPEG).
-    Then the one with most bytes, then one that is not named like a copy (`IMG_1 (1).jpg`), then
-    the first.
+    None in a bin (Takeout exports that, too). None that lost the colours that others have
+    (dithered, it looks sharper), none that is tiny, and none that lost its camera (a messenger's
+    copy, which looks sharper by the noise of its JPEG).
+    Then the one with most bytes, then one of which other programs know the people or the place,
+    then one that is not named like a copy (`IMG_1 (1).jpg`), then the first.
     """
+    members = [i for i in members if not _BIN.search(photos[i].rel_path)] or members
     coloured = [i for i in members if (known := structure(i)) and known.in_colour]
     members = coloured or members
     largest = max(_size(photos[i])[0] for i in members)
@@ -293,11 +295,30 @@ def keeper(
     members = [i for i in members if photos[i].camera] or members
     sharpest = max(photos[i].sharpness or 0.0 for i in members)
     sharp = [i for i in members if (photos[i].sharpness or 0.0) * SHARPNESS_STEP >= sharpest]
-    return max(sharp, key=lambda i: (*_size(photos[i]), not _COPY.search(photos[i].rel_path), -i))
+    return max(
+        sharp,
+        key=lambda i: (
+            *_size(photos[i]),
+            _is_told(photos[i]),
+            not _COPY.search(photos[i].rel_path),
+            -i,
+        ),
+    )
+
+
+def _is_told(photo: ReportPhoto) -> bool:
+    return bool(photo.told_people or photo.told_places)
 
 
 def _size(photo: ReportPhoto) -> tuple[int, int]:
     return (photo.width or 0) * (photo.height or 0), photo.size or 0
 
+
+_BIN = re.compile(
+    r"(?:^|/)(?:trash|bin|recycle bin|(?:recently )?deleted(?: items)?|papierkorb|gelöscht[^/]*|"
+    r"corbeille|papelera|cestino|lixeira|prullenbak|papperskorg(?:en)?|papirkurv|kosz|ゴミ箱)/",
+    re.IGNORECASE,
+)
+"""A folder for what somebody threw away; those of systems and NAS are not walked at all."""
 
 _COPY = re.compile(r"\(\d+\)|\bcop(?:y|ies|ie|ia)\b|\bkopien?\b|~\d", re.IGNORECASE)

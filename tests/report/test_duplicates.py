@@ -167,6 +167,14 @@ def test_the_keeper_is_the_sharpest_then_the_largest():
     assert keeper(sent, [0, 1]) == 1, "a messenger takes the camera out, and its JPEG has noise"
     copies = [photo("copies/IMG_1 (1).jpg"), photo("2024/a longer name/IMG_1.jpg")]
     assert keeper(copies, [0, 1]) == 1
+    thrown = [
+        photo("Papierkorb/IMG_1.jpg", sharpness=120),
+        photo("Photos from 2022/IMG_1(1).jpg", sharpness=9),
+    ]
+    assert keeper(thrown, [0, 1]) == 1, "nobody keeps what is in the bin"
+    assert keeper([thrown[0], photo("a/Trash/b.jpg")], [0, 1]) == 0
+    told = [photo("WhatsApp/Sent/IMG-1.jpg"), photo("Takeout/IMG_1(1).jpg", told_people=("Anna",))]
+    assert keeper(told, [0, 1]) == 1, "the words beside a photo go with it"
 
 
 def thumbnail(picture: Image.Image, *, quality: int = 75) -> bytes:
