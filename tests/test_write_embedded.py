@@ -23,7 +23,7 @@ from picture_captioner.pipeline.people.people_file import read_decisions
 from picture_captioner.writeback.containers import take_apart
 from tests.needs import need
 from tests.support import ROOT, caption, draw, environment, open_database, records
-from tests.test_write import HERE, contents, facts_of, journal, sha
+from tests.writeback.support import HERE, contents, facts_of, journal, sha
 from tests.writeback.test_sidecars import digikam, immich, lightroom, photoprism
 
 pytestmark = pytest.mark.needs("exiftool")
