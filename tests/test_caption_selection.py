@@ -1,31 +1,16 @@
-"""Which photos a run takes: flags, copies, moves, and the dry run that takes them all."""
+"""Which photos a run takes: by flags, as the journal says, and in a dry run all."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import re
-import shlex
-import shutil
-import subprocess
-from itertools import pairwise
 
 import pytest
 
 from tests.metadata.test_xmp_packet import FOREIGN
-from tests.support import (
-    caption,
-    draw,
-    effective,
-    environment,
-    library,
-    records,
-    report,
-    requests,
-    run_service,
-)
+from tests.support import caption, draw, effective, library, records, report, requests, run_service
 
 
 def test_retry_status_takes_the_failed_ones_again(photos, tmp_path, plugin):
@@ -82,23 +67,6 @@ def test_stale_content_asks_only_for_what_really_changed(photos, tmp_path, plugi
     assert done.returncode == 0
     assert requests(tmp_path) == 7
     assert "1 unchanged" in done.stderr
-
-
-def test_photos_that_were_numbered_anew_keep_their_captions(photos, tmp_path, plugin):
-    """The first is deleted, each other one gets the name before: nobody is asked again."""
-    run_service(tmp_path, plugin, "--photos-dir", photos)
-    before = {r["content_sha256"]: r["caption"] for r in records(tmp_path / "captions.jsonl")}
-    names = sorted(photos.rglob("*.jpg"))
-    for old, new in pairwise(names):
-        new.replace(old)
-    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--stale=content")
-    assert (done.returncode, requests(tmp_path)) == (0, 6), done.stderr
-    assert "5 kept the caption they had before they were moved" in done.stderr
-    known = effective(tmp_path / "captions.jsonl")
-    for name in names[:-1]:
-        content = hashlib.sha256(name.read_bytes()).hexdigest()
-        record = known[name.relative_to(photos).as_posix()]
-        assert (record["content_sha256"], record["caption"]) == (content, before[content])
 
 
 def test_a_corrupt_photo_that_was_replaced_is_stale(photos, tmp_path, plugin):
@@ -179,58 +147,6 @@ def test_order_newest_first(photos, tmp_path):
     assert set(effective(tmp_path / "captions.jsonl")) == {"000/00005.jpg", "000/00004.jpg"}
 
 
-def test_identical_content_is_captioned_once(photos, tmp_path, plugin):
-    shutil.copy(photos / "000/00000.jpg", photos / "copy.jpg")
-    shutil.copy(photos / "000/00000.jpg", photos / "another copy.jpg")
-    done = run_service(tmp_path, plugin, "--photos-dir", photos)
-    assert done.returncode == 0
-    assert requests(tmp_path) == 6
-    found = effective(tmp_path / "captions.jsonl")
-    assert len(found) == 8
-    copies = [r for r in found.values() if "copied_from" in r]
-    assert len(copies) == 2
-    for record in copies:
-        leader = found[record["copied_from"]]
-        assert record["caption"] == leader["caption"]
-        assert "cost_usd" not in record
-        assert "input_tokens" not in record
-
-
-def test_a_copy_that_comes_later_costs_nothing(photos, tmp_path, plugin):
-    run_service(tmp_path, plugin, "--photos-dir", photos)
-    shutil.copy(photos / "000/00000.jpg", photos / "copy.jpg")
-    done = run_service(tmp_path, plugin, "--photos-dir", photos)
-    assert "1 copied" in done.stderr
-    assert requests(tmp_path) == 6
-    run_service(tmp_path, plugin, "--photos-dir", photos, "--model=other", "--limit=1")
-    shutil.copy(photos / "000/00001.jpg", photos / "copy2.jpg")
-    run_service(tmp_path, plugin, "--photos-dir", photos, "--model=other")
-    assert requests(tmp_path) == 7, "a copy is only made from a record of the same model"
-
-
-def test_copies_are_tried_themselves_when_their_leader_fails(photos, tmp_path, plugin):
-    shutil.copy(photos / "000/00000.jpg", photos / "0 copy.jpg")
-    done = run_service(tmp_path, plugin, "--photos-dir", photos, fail="refused", fail_first=1)
-    assert done.returncode == 0
-    found = effective(tmp_path / "captions.jsonl")
-    twins = [found["0 copy.jpg"]["status"], found["000/00000.jpg"]["status"]]
-    assert sorted(twins) == ["error_model", "success"]  # whichever was decoded first, led
-    assert requests(tmp_path) == 7
-
-
-def test_a_moved_photo_keeps_its_caption(photos, tmp_path, plugin):
-    run_service(tmp_path, plugin, "--photos-dir", photos)
-    (photos / "2024").mkdir()
-    (photos / "000/00003.jpg").rename(photos / "2024/lake.jpg")
-    done = run_service(tmp_path, plugin, "--photos-dir", photos, "--model=another")
-    assert done.returncode == 0
-    assert requests(tmp_path) == 6
-    assert "1 kept the caption" in done.stderr
-    record = effective(tmp_path / "captions.jsonl")["2024/lake.jpg"]
-    assert record["copied_from"] == "000/00003.jpg"
-    assert record["model"] == "service-1"
-
-
 @pytest.mark.parametrize("rate", [None, "0.3"])
 def test_dry_run_then_a_real_backend(tmp_path, plugin, rate):
     photos = library(tmp_path / "photos", 30)
@@ -260,123 +176,6 @@ def test_dry_run_over_a_finished_journal_changes_nothing(photos, tmp_path, plugi
     assert done.stdout.startswith("000/00002.jpg\t")
     assert (tmp_path / "captions.jsonl").read_bytes() == before
     assert "Nothing to do" in run_service(tmp_path, plugin, "--photos-dir", photos).stderr
-
-
-def test_with_force_and_a_limit_the_next_command_goes_on_and_takes_none_twice(
-    photos, tmp_path, plugin
-):
-    again = ["--photos-dir", photos, "--force", "--limit=4"]
-    run_service(tmp_path, plugin, "--photos-dir", photos)
-    done = run_service(tmp_path, plugin, *again)
-    (more,) = re.findall("^Remaining: 2 photos; to go on, .* with (--since=.*)$", done.stderr, re.M)
-    done = run_service(tmp_path, plugin, *again, *more.split())
-    assert "2 of 2 photos worked through" in done.stderr
-    assert "Remaining" not in done.stderr
-    paths = [record["rel_path"] for record in records(tmp_path / "captions.jsonl")[6:]]
-    assert sorted(paths) == sorted(effective(tmp_path / "captions.jsonl"))
-
-
-def test_the_command_for_the_failed_ones_takes_no_others_and_costs_no_more(
-    photos, tmp_path, plugin
-):
-    """It has the address, the ceiling and the choice of photos that this run was given."""
-    given = ["--photos-dir", photos, "--base-url=http://127.0.0.1:9/v1", "--max-requests=50"]
-    given += ["--local-only", "--exclude=*.png", "--exclude=x/**"]
-    done = run_service(tmp_path, plugin, *given, "--limit=2", fail="refused", fail_first=1)
-    assert done.returncode == 0, done.stderr
-    (command,) = re.findall("^Next, to try the failed ones again: (.*)$", done.stderr, re.M)
-    words = shlex.split(command)
-    assert {*given[2:], f"--photos-dir={photos}", "--backend=service"} <= {*words}
-    assert words[-2:] == ["--retry-status=error_model", "--retry-only"]
-    retried = subprocess.run(
-        words, cwd=tmp_path, env=environment(PYTHONPATH=plugin), capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
-    assert retried.returncode == 0, retried.stderr
-    assert "1 of 1 photo worked through" in retried.stderr
-
-
-def test_nothing_to_do_says_what_failed_and_how_to_try_it_again(photos, tmp_path, plugin):
-    (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff")
-    given = ("--photos-dir", photos, "--prompt-file=ask.txt")
-    (tmp_path / "ask.txt").write_text("What is it?")
-    first = run_service(tmp_path, plugin, *given, fail="refused", fail_first=1)
-    assert first.returncode == 0, first.stderr
-    assert "refused 1" in first.stderr
-    assert "refused by the service" not in first.stderr, "two meanings of one word"
-    said = run_service(tmp_path, plugin, *given).stderr
-    assert "Nothing to do: 2 photos failed before, the others are done" in said
-    (mended,) = re.findall("^1 photo cannot be decoded; when they are mended: (.*)$", said, re.M)
-    assert shlex.split(mended)[-2:] == ["--retry-status=error_corrupt", "--retry-only"]
-    (command,) = re.findall("^Next, to try 1 photo again: (.*)$", said, re.M)
-    assert "--prompt-file=ask.txt" in shlex.split(command)
-    again = run_service(tmp_path, plugin, *shlex.split(command)[3:])
-    assert "1 of 1 photo worked through" in again.stderr
-    end = run_service(tmp_path, plugin, *given).stderr
-    assert "Nothing to do: 1 photo failed before" in end
-    assert "Next" not in end
-
-
-def test_real_captions_are_not_advised_where_there_are_only_those(photos, tmp_path, plugin):
-    (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff")
-    run_service(tmp_path, plugin, "--photos-dir", photos)
-    again = ("--photos-dir", photos, "--retry-status=error_corrupt", "--retry-only")
-    assert "for real captions" not in caption("run", *again, cwd=tmp_path).stderr
-    draw(photos / "new.jpg", seed=77)
-    added = caption("run", "--photos-dir", photos, cwd=tmp_path).stderr
-    assert "Next, for real captions: " in added
-
-
-def test_a_command_for_a_part_of_the_library_is_for_that_part(photos, tmp_path):
-    draw(photos / "a part" / "one.jpg", seed=78)
-    own = {"PHOTOS_DIR": str(photos)}
-    done = caption("run", "--dry-run", photos / "a part", cwd=tmp_path, **own)
-    (command,) = re.findall("^Next, to caption them: (.*)$", done.stderr, re.M)
-    done = caption(*shlex.split(command)[2:], cwd=tmp_path, **own)
-    assert "1 of 1 photo worked through" in done.stderr
-
-
-def test_dry_run_points_at_photos_that_were_mended(photos, tmp_path):
-    bad = photos / "bad.jpg"
-    bad.write_bytes(b"\xff\xd8\xff")
-    caption("--dry-run", "--photos-dir", photos, cwd=tmp_path)
-    draw(bad, seed=60)
-    done = caption("--dry-run", "--photos-dir", photos, cwd=tmp_path)
-    assert "--retry-status=error_corrupt" in done.stderr
-
-
-def test_the_sequence_of_the_readme_ends_with_captions(photos, tmp_path):
-    """`run --dry-run`, `estimate`, `run` with nothing set but where the photos are."""
-    (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff nothing")
-    own, journal = {"PHOTOS_DIR": str(photos)}, tmp_path / "captions.jsonl"
-    rehearsed = caption("run", "--dry-run", cwd=tmp_path, **own)
-    assert rehearsed.returncode == 0, rehearsed.stderr
-    assert all(record["dry_run"] for record in records(journal))
-    assert rehearsed.stderr.splitlines()[-1].startswith("Next, to caption them: ")
-    once = journal.read_bytes()
-    assert caption("run", "--dry-run", cwd=tmp_path, **own).returncode == 0
-    assert journal.read_bytes() == once
-    assert "mock" not in caption("search", "mock", cwd=tmp_path).stdout
-    assert json.loads(caption("stats", "--json", cwd=tmp_path).stdout)["dry_run_only"] == 6
-    estimated = json.loads(caption("estimate", "--json", cwd=tmp_path, **own).stdout)
-    assert (estimated["remaining"], estimated["done"]) == (6, 1)
-    done = caption("run", cwd=tmp_path, **own)
-    assert "Skipping 1 already processed (0 success, 1 error)" in done.stderr
-    found = effective(journal)
-    assert len(found) == 7
-    assert {r["backend"] for p, r in found.items() if p != "bad.jpg"} == {"template"}
-    assert found["bad.jpg"]["status"] == "error_corrupt"
-    assert len(caption("search", "picture", cwd=tmp_path).stdout.splitlines()) == 6
-
-
-def test_the_template_takes_what_the_mock_made_up(photos, tmp_path):
-    caption("--backend=mock", "--photos-dir", photos, cwd=tmp_path)
-    assert caption("--photos-dir", photos, cwd=tmp_path).returncode == 0
-    found = effective(tmp_path / "captions.jsonl")
-    assert {r["backend"] for r in found.values()} == {"template"}
-    assert "Nothing to do" in caption("--photos-dir", photos, cwd=tmp_path).stderr
-    back = caption("--backend=mock", "--photos-dir", photos, cwd=tmp_path)
-    assert "Nothing to do" in back.stderr
 
 
 def test_a_journal_of_another_library_stops_the_run_before_anything_is_paid(tmp_path, plugin):
