@@ -117,6 +117,14 @@ _AND_MORE = re.compile(
     r"|caption 2|option 2)(?:[*_]{2})? ?:.*$",
     re.IGNORECASE,
 )
+_SEEN = re.compile(
+    r"^(?:I|We|You)(?: can)? see (?=(?:an?|the|one|two|three|four|five|some|several|many|people)\b)"
+)
+_IN_ENGLISH = re.compile(
+    r"^[*_]{0,2}English[*_]{0,2} ?:[*_]{0,2} (.{8,}?[.!?\"”])"
+    r"(?: [*_]{0,2}[^\W\d_]{2,12}[*_]{0,2} ?[:：].*)?$"
+)
+"""Our own question is English; a translation behind it was not asked for."""
 _TITLED = re.compile(
     r"^(?:[*_]{2})?title(?:[*_]{2})? ?:(?:[*_]{2})? .{1,100}? (?:[*_]{2})?(?:caption|description)"
     r"(?:[*_]{2})? ?:(?:[*_]{2})? ?(?=\S)",
@@ -223,6 +231,10 @@ def _only_one(text: str) -> str:
         text = _SURE.sub("", text)
     if ":" in text:
         text = _AND_MORE.sub("", _TITLED.sub("", text))
+    if english := _IN_ENGLISH.match(text):
+        text = english[1]
+    if seen := _SEEN.match(text):
+        text = text[seen.end()].upper() + text[seen.end() + 1 :]
     if (marked := _MARKED.match(text)) is not None and " * " not in text[1:]:
         text = text[marked.end() :]
         if marked[1]:

@@ -151,6 +151,12 @@ ASKED_FOR = "Give me two captions with tags for this photo."
         f"- {DOG}",
         f"> {DOG}",
         f"1. {DOG}",
+        f"I see {DOG[0].lower()}{DOG[1:]}",
+        f"We can see {DOG[0].lower()}{DOG[1:]}",
+        f"English: {DOG} German: Ein Hund am Strand.",
+        f"**English:** {DOG}\n\n**Deutsch:** Ein Hund am Strand.\n\n**Español:** Un perro.",
+        f"English: {DOG}\n\u4e2d\u6587\uff1a\u4e00\u53ea\u72d7\u3002",
+        f"English: {DOG}",
     ],
 )
 def test_of_several_captions_the_first_is_taken_unless_a_person_asked_for_more(answer):
@@ -188,6 +194,7 @@ def test_a_caption_that_stops_in_mid_sentence_is_asked_for_again(answer):
         "A note on a fridge reads: Let me know if you want milk.",
         "<caption> is written on a whiteboard beside HTML code.",
         "The USER: a book on a table.",
+        "English: a book with this title lies on a desk, and German beside it",
         "\U0001f436\U0001f3d6",
         "1. FC Köln fans in red and white fill a stand.",
         'A laptop of 15"',
