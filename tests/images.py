@@ -6,9 +6,10 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from random import Random
 
 import pillow_heif
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
 
 pillow_heif.register_heif_opener()  # whichever test comes first in its process
 
@@ -25,6 +26,21 @@ def gradient(width: int = 120, height: int = 80) -> Image.Image:
 def noise(width: int, height: int) -> Image.Image:
     """An RGB picture that compresses badly, as photos do."""
     return Image.merge("RGB", [Image.effect_noise((width, height), 60) for _ in "RGB"])
+
+
+def letter(seed: int) -> Image.Image:
+    """A page with the head that all letters of the house have, and words of its own."""
+    random = Random(seed)
+    page = Image.new("L", (620, 877), 248)
+    drawing = ImageDraw.Draw(page)
+    drawing.rectangle((40, 30, 240, 90), fill=60)
+    for line in range(140, 840, 24):
+        start = 40
+        while start < 480:
+            end = start + random.randrange(20, 90)
+            drawing.rectangle((start, line, end, line + 11), fill=200)
+            start = end + 8 if random.random() < 0.9 else 600
+    return page.convert("RGB")
 
 
 def encoded(image: Image.Image, image_format: str, **options: object) -> bytes:

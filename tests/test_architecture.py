@@ -54,10 +54,11 @@ OFFERED = {
         read_index read_job real_journal_path replacing says_something summarize tag_key
         time_of utc_now utc_text""",
     "image_loader": """CLEAN_EDGE CLEAN_QUALITY ExaminedImage ImageHeader LoadedImage OpenedPhoto
-        PHOTO_EXTENSIONS RAW_EXTENSIONS Structure THUMBNAIL_EDGE Traits VIDEO_EXTENSIONS
-        decode_samples directories examine_image fitting import_all load_image open_descriptor
-        open_encoded opened_thumbnail perceptual_hash read_file read_header reduced
-        room_asked_for roomy samples structure_of""",
+        PHOTO_EXTENSIONS RAW_EXTENSIONS STRUCTURE_EDGE Structure THUMBNAIL_EDGE Traits
+        VIDEO_EXTENSIONS
+        decode_samples detail_of directories examine_image fitting import_all load_image
+        open_descriptor open_encoded opened_thumbnail perceptual_hash read_file read_header
+        reduced room_asked_for roomy same_details samples structure_of""",
 }
 """What other rooms may take of the two that own files: nothing that opens one in another way."""
 

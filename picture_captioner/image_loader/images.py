@@ -9,13 +9,17 @@ from __future__ import annotations
 import io
 import statistics
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageFilter, ImageStat, WebPImagePlugin
 
 from picture_captioner.errors import CorruptImageError
 from picture_captioner.image_loader.resizing import fitting, reduced, resize
 from picture_captioner.metadata.claims import Metadata
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Image.MAX_IMAGE_PIXELS = None  # memory is what counts, see `check_memory` in decode_errors.py
 
@@ -133,6 +137,53 @@ class Structure(NamedTuple):
             return statistics.correlation(self.gray, other.gray) >= LEAST_LIKENESS
         except statistics.StatisticsError:  # one is all of one gray
             return False
+
+
+DETAIL_LIKENESS = 0.75
+"""Correlation of two details from which one picture is a copy of the other. Of 79 photos and 218
+parts of them, 95 % of the copies of a quarter the size at quality 30 have it, and 99 % of larger
+or better ones; no pair of different ones is above 0.62, of drawn letters with one head, chats,
+sunsets and dark rooms none above 0.72."""
+
+_DETAIL_CELLS = 5
+_CONTRAST_CELLS = 9
+_LEAST_CONTRAST = 8.0
+"""Levels below which a neighbourhood has next to no detail: what is there is noise."""
+
+
+def detail_of(structure: Structure) -> NDArray[np.int8]:
+    """What a picture has besides large areas of light, (1024,), each neighbourhood as much as any.
+
+    Without the areas, two sunsets are two; without one measure of contrast everywhere, a letter's
+    head would say more than its text.
+    """
+    import numpy as np
+
+    edge = STRUCTURE_EDGE
+    cells = np.frombuffer(structure.gray, dtype=np.uint8).reshape(edge, edge).astype(np.float32)
+    fine = cells - _local_mean(cells, _DETAIL_CELLS)
+    fine /= np.sqrt(_local_mean(fine * fine, _CONTRAST_CELLS)) + _LEAST_CONTRAST
+    fine -= fine.mean()
+    return (fine.ravel() * (127 / max(float(np.abs(fine).max()), 1e-6))).astype(np.int8)
+
+
+def _local_mean(cells: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Of the square of `width` around each cell; over the edge the outermost cells go on."""
+    import numpy as np
+
+    padded = np.pad(cells, width // 2, mode="edge")
+    squares = np.lib.stride_tricks.sliding_window_view(padded, (width, width))
+    return np.asarray(squares.mean(axis=(2, 3)))
+
+
+def same_details(some: NDArray[np.int8], others: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Which rows of two (n, 1024) are of one picture, perhaps scaled, compressed or filtered."""
+    import numpy as np
+
+    a, b = some.astype(np.float32), others.astype(np.float32)
+    together = np.einsum("ij,ij->i", a, b)
+    apart = np.sqrt(np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b))
+    return np.asarray((together >= DETAIL_LIKENESS * apart) & (apart > 0))
 
 
 _COLOUR_STEP = 16

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
-from picture_captioner.image_loader.images import Structure
+from picture_captioner.image_loader.images import Structure, detail_of, same_details
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _NEAR_BITS = 5
 _FLAT_BITS = 6
 _ALL_BITS = (1 << 64) - 1
-"""As in the report: hashes this close are the same motif; ones of (almost) one kind say nothing."""
+"""Hashes this close are the same motif; ones of (almost) one kind say nothing. The report looks
+further, up to 10 bits, at every photo's thumbnail: a search would take a minute for it."""
 
 
 class Looks:
     """Perceptual hashes that were seen, found again by one of six parts that is equal.
 
-    Where thumbnails are known they have the last word: portraits have one layout.
+    Where thumbnails are known they have the last word: portraits, and letters, have one layout.
     """
 
     def __init__(self, structure: Callable[[bytes], Structure | None]) -> None:
-        self._structure = cache(structure)
+        self._structure = structure
+        self._detail = cache(self._detail_of)
         self._contents: set[bytes] = set()
         self._parts: dict[tuple[int, int], list[tuple[int, bytes | None]]] = {}
 
@@ -48,6 +55,10 @@ class Looks:
         return False
 
     def _resemble(self, content: bytes | None, other: bytes | None) -> bool:
-        a = self._structure(content) if content is not None else None
-        b = self._structure(other) if other is not None else None
-        return a is None or b is None or a.resembles(b)
+        a = self._detail(content) if content is not None else None
+        b = self._detail(other) if other is not None else None
+        return a is None or b is None or bool(same_details(a, b)[0])
+
+    def _detail_of(self, content: bytes) -> NDArray[np.int8] | None:
+        structure = self._structure(content)
+        return detail_of(structure)[None] if structure is not None else None

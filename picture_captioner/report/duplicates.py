@@ -7,8 +7,9 @@ Somebody deletes by this list. So a burst needs times that a camera wrote, one c
 and perceptual hashes that are close: two photos a second apart with the same colours (a shop front
 and a portrait) are two photos.
 
-Nor does a hash of 64 bits tell portraits apart, which have one layout: the thumbnails have the last
-word, where there are any.
+Nor does a hash of 64 bits tell portraits, sunsets or letters apart, which have one layout: the
+detail of the thumbnails has the last word, where there are any. So hashes may differ in more bits
+there: in a small copy some flip.
 
 Groups are stars, not chains: every member resembles the one in the middle. With chains, photo A
 like B like C like D would end in a group whose ends have nothing in common, and one blank picture
@@ -20,21 +21,28 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.image_loader.formats import RAW_EXTENSIONS
-from picture_captioner.image_loader.images import Structure, structure_of
+from picture_captioner.image_loader.images import (
+    STRUCTURE_EDGE,
+    detail_of,
+    same_details,
+    structure_of,
+)
 from picture_captioner.report.chunks import in_order_of_time
 from picture_captioner.report.geometry import unit_rows
 from picture_captioner.report.hash_pairs import close_pairs, is_telling
 from picture_captioner.report.model import DuplicateGroup, Indices, Likeness, ReportPhoto
 
-NEAR_BITS = 5
+NEAR_BITS = 10
 """Of 64 in which the perceptual hashes of two near-duplicates may differ."""
+
+UNSEEN_BITS = 5
+"""Where no thumbnails tell more."""
 
 BURST_BITS = 12
 """For a burst, whose photos differ in the moment. Of 465 pairs of different photos one (a city and
@@ -59,7 +67,10 @@ TINY_SHARE = 0.25
 """Of the pixels of a group's largest member: what has fewer is no photo to keep, however sharp."""
 
 Thumbnail: TypeAlias = Callable[[ReportPhoto], bytes | None]
-_StructureOf: TypeAlias = Callable[[int], Structure | None]
+_Pairs: TypeAlias = tuple[Indices, Indices]
+
+_COMPARED = 4096
+"""Pairs whose details are compared at a time."""
 
 
 def no_thumbnail(_: ReportPhoto) -> bytes | None:
@@ -94,6 +105,44 @@ class _Likes:
         return found
 
 
+class _Details:
+    """What the thumbnails show, of those photos alone about which somebody asks."""
+
+    def __init__(self, photos: Sequence[ReportPhoto], thumbnail: Thumbnail) -> None:
+        self._photos, self._thumbnail = photos, thumbnail
+        self._looked = np.zeros(len(photos), dtype=np.bool_)
+        self._known = np.zeros(len(photos), dtype=np.bool_)
+        self._in_colour = np.zeros(len(photos), dtype=np.bool_)
+        self._rows = np.zeros((len(photos), STRUCTURE_EDGE**2), dtype=np.int8)
+
+    def in_colour(self, photo: int) -> bool:
+        """Whether it is known to have colours."""
+        self._look(photo)
+        return bool(self._in_colour[photo])
+
+    def agree(self, i: Indices, j: Indices, bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which pairs are one picture; `bits`, in which the hashes differ, where one is unknown."""
+        for photo in np.unique([i, j]):
+            self._look(int(photo))
+        known = self._known[i] & self._known[j]
+        found = ~known & (bits <= UNSEEN_BITS)
+        seen = np.flatnonzero(known)
+        for start in range(0, len(seen), _COMPARED):
+            some = seen[start : start + _COMPARED]
+            found[some] = same_details(self._rows[i[some]], self._rows[j[some]])
+        return found
+
+    def _look(self, photo: int) -> None:
+        if self._looked[photo]:
+            return
+        self._looked[photo] = True
+        if thumbnail := self._thumbnail(self._photos[photo]):
+            structure = structure_of(thumbnail)
+            self._known[photo] = True
+            self._in_colour[photo] = structure.in_colour
+            self._rows[photo] = detail_of(structure)
+
+
 def _median_distance(rows: NDArray[np.float32]) -> float:
     if len(rows) < 2:
         return 0.0
@@ -113,21 +162,16 @@ def find_duplicates(
 
     `vectors` (n, d) are of the pictures (not of captions), zeros where unknown; None for none.
     """
-
-    @cache
-    def structure(i: int) -> Structure | None:
-        known = thumbnail(photos[i])
-        return structure_of(known) if known else None
-
+    details = _Details(photos, thumbnail)
     copies = _copies(photos)
     paired = raw_of_shots(photos)
     singles = np.array(sorted(g[0] for g in copies if g[0] not in paired), dtype=np.int64)
     likes = _Likes(vectors, len(photos))
-    bursts = _stars(_burst_pairs(photos, singles, likes))
+    bursts = _stars(*_burst_pairs(photos, singles, likes))
     taken = {i for star in bursts for i in star}
     rest = np.array([i for i in singles if int(i) not in taken], dtype=np.int64)
-    near = _stars(_near_pairs(photos, rest, likes, structure))
-    return _groups(photos, copies, bursts, near, structure)
+    near = _stars(*_near_pairs(photos, rest, likes, details))
+    return _groups(photos, copies, bursts, near, details)
 
 
 def raw_of_shots(photos: Sequence[ReportPhoto]) -> set[int]:
@@ -166,28 +210,23 @@ def _hashes(photos: Sequence[ReportPhoto], which: Iterable[int]) -> NDArray[np.u
 
 
 def _near_pairs(
-    photos: Sequence[ReportPhoto], which: Indices, likes: _Likes, structure: _StructureOf
-) -> list[tuple[int, int]]:
+    photos: Sequence[ReportPhoto], which: Indices, likes: _Likes, details: _Details
+) -> _Pairs:
     """Pairs with close hashes to which neither vectors nor thumbnails, if any, object."""
     hashes = _hashes(photos, which)
     telling = is_telling(hashes)
-    which = which[telling]
-    a, b = close_pairs(hashes[telling], NEAR_BITS)
-    i, j = which[a], which[b]
-    agreed = likes.alike(i, j, NEAR_SHARE) | ~likes.known(i, j)
-    pairs = zip(i[agreed].tolist(), j[agreed].tolist(), strict=True)
-    return [
-        (one, other)
-        for one, other in pairs
-        if (seen := structure(one)) is None
-        or (beside := structure(other)) is None
-        or seen.resembles(beside)
-    ]
+    which, hashes = which[telling], hashes[telling]
+    found_i, found_j = [which[:0]], [which[:0]]
+    for a, b in close_pairs(hashes, NEAR_BITS):
+        i, j, bits = which[a], which[b], np.bitwise_count(hashes[a] ^ hashes[b])
+        agreed = np.flatnonzero(likes.alike(i, j, NEAR_SHARE) | ~likes.known(i, j))
+        alike = agreed[details.agree(i[agreed], j[agreed], bits[agreed])]
+        found_i.append(i[alike])
+        found_j.append(j[alike])
+    return np.concatenate(found_i), np.concatenate(found_j)
 
 
-def _burst_pairs(
-    photos: Sequence[ReportPhoto], which: Indices, likes: _Likes
-) -> list[tuple[int, int]]:
+def _burst_pairs(photos: Sequence[ReportPhoto], which: Indices, likes: _Likes) -> _Pairs:
     """Pairs taken by one camera within `BURST_SECONDS` whose hashes are close.
 
     Vectors, where there are any, may object and never decide: those of colours and layout find a
@@ -196,20 +235,18 @@ def _burst_pairs(
     wanted = set(which.tolist())
     order = [int(i) for i in in_order_of_time(photos) if int(i) in wanted and _can_burst(photos[i])]
     pairs = []
-    for place, i in enumerate(order):
-        for j in order[place + 1 :]:
-            if not _same_moment(photos[i], photos[j]):
+    for place, one in enumerate(order):
+        for other in order[place + 1 :]:
+            if not _same_moment(photos[one], photos[other]):
                 break
-            if photos[i].camera == photos[j].camera:
-                pairs.append((i, j))
-    if not pairs:
-        return []
-    i, j = np.array(pairs, dtype=np.int64).T
+            if photos[one].camera == photos[other].camera:
+                pairs.append((one, other))
+    i, j = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     hashes_i, hashes_j = _hashes(photos, i.tolist()), _hashes(photos, j.tolist())
     alike = np.bitwise_count(hashes_i ^ hashes_j) <= BURST_BITS
     alike &= is_telling(hashes_i) & is_telling(hashes_j)
     alike &= likes.alike(i, j, BURST_SHARE) | ~likes.known(i, j)
-    return [pair for pair, found in zip(pairs, alike.tolist(), strict=True) if found]
+    return i[alike], j[alike]
 
 
 def _can_burst(photo: ReportPhoto) -> bool:
@@ -225,22 +262,25 @@ def _same_moment(a: ReportPhoto, b: ReportPhoto) -> bool:
     return abs((b.taken_at - a.taken_at).total_seconds()) <= BURST_SECONDS
 
 
-def _stars(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Disjoint groups, each around a photo that all its members are paired with.
+def _stars(i: Indices, j: Indices) -> list[list[int]]:
+    """Disjoint groups of pairs, each around a photo that all its members are paired with.
 
     The photo with most partners is taken first, of equals the first one.
     """
-    partners: defaultdict[int, set[int]] = defaultdict(set)
-    for i, j in pairs:
-        partners[i].add(j)
-        partners[j].add(i)
-    stars, used = [], set()
-    for middle in sorted(partners, key=lambda i: (-len(partners[i]), i)):
-        members = [m for m in partners[middle] if m not in used]
-        if middle not in used and members:
-            star = sorted([middle, *members])
+    one, other = np.concatenate([i, j]), np.concatenate([j, i])
+    order = np.argsort(one, kind="stable")
+    other = other[order]
+    middles, starts, counts = np.unique(one[order], return_index=True, return_counts=True)
+    used = np.zeros(int(one.max(initial=-1)) + 1, dtype=np.bool_)
+    stars = []
+    for place in np.lexsort((middles, -counts)):
+        middle, start = middles[place], starts[place]
+        members = other[start : start + counts[place]]
+        members = members[~used[members]]
+        if not used[middle] and len(members):
+            star = sorted([int(middle), *members.tolist()])
+            used[star] = True
             stars.append(star)
-            used.update(star)
     return stars
 
 
@@ -249,7 +289,7 @@ def _groups(
     copies: Sequence[list[int]],
     bursts: Sequence[list[int]],
     near: Sequence[list[int]],
-    structure: _StructureOf,
+    details: _Details,
 ) -> tuple[DuplicateGroup, ...]:
     """The groups with the copies of their members in them."""
     copies_of = {group[0]: group for group in copies}
@@ -262,7 +302,10 @@ def _groups(
     whole.sort(key=lambda item: (-len(item[1]), item[1][0]))
     return tuple(
         DuplicateGroup(
-            number, kind, np.array(members, dtype=np.int64), keeper(photos, members, structure)
+            number,
+            kind,
+            np.array(members, dtype=np.int64),
+            keeper(photos, members, details.in_colour),
         )
         for number, (kind, members) in enumerate(whole, 1)
     )
@@ -277,7 +320,7 @@ def _kind_of_burst(photos: Sequence[ReportPhoto], star: Sequence[int]) -> Likene
 def keeper(
     photos: Sequence[ReportPhoto],
     members: Sequence[int],
-    structure: _StructureOf = lambda _: None,
+    in_colour: Callable[[int], bool] = lambda _: False,
 ) -> int:
     """The sharpest of the members, of about equally sharp ones the largest.
 
@@ -288,7 +331,7 @@ def keeper(
     then one that is not named like a copy (`IMG_1 (1).jpg`), then the first.
     """
     members = [i for i in members if not _BIN.search(photos[i].rel_path)] or members
-    coloured = [i for i in members if (known := structure(i)) and known.in_colour]
+    coloured = [i for i in members if in_colour(i)]
     members = coloured or members
     largest = max(_size(photos[i])[0] for i in members)
     members = [i for i in members if _size(photos[i])[0] >= TINY_SHARE * largest]

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from picture_captioner.errors import Status, UsageError
+from picture_captioner.image_loader.images import thumbnail
 from picture_captioner.journal.record import Record, RecordError
 from picture_captioner.library.facts import PhotoFacts, Place
 from picture_captioner.library.searching import Lookups
 from picture_captioner.library.selection import Selection
 from picture_captioner.library.store import Library
 from picture_captioner.metadata.claims import TakenFrom
+from tests.images import letter
 from tests.library.filling import caption_of
 
 
@@ -197,6 +199,13 @@ def test_what_thumbnails_tell_apart_is_not_folded(db):
         db.save_thumbnail(facts.content_sha256, stream.getvalue())
     found = db.search(Selection.parse("beach"), 10)
     assert (len(found.photos), found.folded) == (2, 0)
+
+
+@pytest.mark.parametrize(("other", "folded"), [(letter(2), 0), (letter(1).reduce(2), 1)])
+def test_letters_with_one_head_are_not_folded_and_a_small_copy_is(db, other, folded):
+    for (*_, facts), picture in zip(PHOTOS[0:3:2], (letter(1), other), strict=True):
+        db.save_thumbnail(facts.content_sha256, thumbnail(picture))
+    assert db.search(Selection.parse("beach"), 10).folded == folded
 
 
 def test_by_date_the_newest_come_first_and_those_without_a_time_last(db):

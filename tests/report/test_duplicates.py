@@ -7,10 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from picture_captioner.image_loader.images import perceptual_hash
 from picture_captioner.report.duplicates import find_duplicates, keeper
 from picture_captioner.report.model import Likeness
+from tests.images import letter
 from tests.report.page.reports import bare_report
 from tests.report.support import photo
 
@@ -210,6 +213,72 @@ def test_thumbnails_object_where_hashes_agree_and_know_copies():
     assert found.keeper == 0
     report = replace(bare_report((*photos, copy)), duplicates=(found,))
     assert report.exact_copies().keys() == {4}
+
+
+def read(picture: Image.Image, name: str):
+    """As the program reads it, and its thumbnail."""
+    small = picture.copy()
+    small.thumbnail((512, 512))
+    return photo(name, perceptual_hash=perceptual_hash(picture), content_sha256=name), thumbnail(
+        small
+    )
+
+
+def found_in(pictures: dict[str, Image.Image]) -> list[list[str]]:
+    seen = [read(picture, name) for name, picture in pictures.items()]
+    thumbnails = {one.rel_path: webp for one, webp in seen}
+    found = find_duplicates([one for one, _ in seen], None, lambda p: thumbnails[p.rel_path])
+    return [sorted(seen[int(i)][0].rel_path for i in group.members) for group in found]
+
+
+def scene(seed: int) -> Image.Image:
+    """Soft, as photos are: many neighbouring cells differ by a level or two."""
+    random = np.random.default_rng(seed)
+    cells = sum(
+        np.asarray(
+            Image.fromarray(random.normal(size=(n, n)).astype(np.float32)).resize((800, 600))
+        )
+        * (60 / n**0.7)
+        for n in (2, 4, 8, 16, 32, 64, 128)
+    )
+    return Image.fromarray(np.clip(120 + cells, 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def resaved(picture: Image.Image, share: float, quality: int) -> Image.Image:
+    small = picture.resize((round(picture.width * share), round(picture.height * share)))
+    small.save(stream := io.BytesIO(), "JPEG", quality=quality)
+    return Image.open(stream).convert("RGB")
+
+
+def test_small_copies_are_found_and_no_others():
+    """In several of them more than five bits of the hash flip."""
+    pictures = {}
+    for seed in range(12):
+        whole = pictures[f"{seed:02d}"] = scene(seed)
+        for share, quality in ((0.9, 90), (0.5, 60), (0.25, 40)):
+            pictures[f"{seed:02d} at {share}"] = resaved(whole, share, quality)
+    groups = found_in(pictures)
+    assert sorted(groups) == [
+        [f"{seed:02d}", *(f"{seed:02d} at {share}" for share in (0.25, 0.5, 0.9))]
+        for seed in range(12)
+    ]
+
+
+def sunset(seed: int) -> Image.Image:
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:1:384j, -1:1:512j]
+    light = np.exp(-(((y - random.uniform(0.5, 0.6)) / 0.25) ** 2) - (x / 0.7) ** 2)
+    clouds = np.asarray(scene(seed).resize((512, 384)).convert("L"), dtype=np.float32) - 120
+    return Image.fromarray(np.clip(40 + 170 * light + 0.25 * clouds, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("drawn", [letter, sunset])
+def test_letters_with_one_head_and_sunsets_are_no_copies_of_each_other(drawn):
+    pictures = {f"{seed:02d}": drawn(seed) for seed in range(16)}
+    assert found_in(pictures) == []
+    assert found_in(pictures | {"copy": resaved(pictures["03"].convert("RGB"), 0.5, 80)}) == [
+        ["03", "copy"]
+    ]
 
 
 def test_no_photo_is_in_two_groups():
