@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -211,8 +211,8 @@ def merge(path: Path, other: Path) -> MergeResult:
     """Bring in the lines of another machine's journal, byte for byte.
 
     Lines of `other` that must not win are put before this journal's own, and those that must win
-    after them. A line that is here already is not brought in again: what followed it here was
-    decided in its knowledge.
+    after them. A line that is here already, however it is spelled, is not brought in again, nor
+    is its cost: what followed it here was decided in its knowledge.
 
     Raises:
         JournalLockedError, JournalError: as for writing; the old file is then untouched.
@@ -273,6 +273,9 @@ def _known_lines(path: Path) -> dict[bytes, int]:
 
 
 def _digest(data: bytes) -> bytes:
+    """Of what a line says: an editor's line ends, spaces and escapes make no other line of it."""
+    with suppress(ValueError, RecursionError):  # what is no record is known by its bytes
+        data = to_json_line(dict(sorted(read_fields(data).items())))
     return hashlib.blake2b(data, digest_size=16).digest()
 
 

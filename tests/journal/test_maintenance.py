@@ -356,3 +356,23 @@ def test_a_copy_of_the_journal_brings_nothing(tmp_path: Path):
     write_lines(tmp_path / "ours", photo("1"), failure("1"))
     shutil.copy(tmp_path / "ours", tmp_path / "copy")
     assert merge(tmp_path / "ours", tmp_path / "copy").lines_added == 0
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        lambda line: line.replace(b"\n", b"\r\n"),
+        lambda line: json.dumps(json.loads(line), ensure_ascii=False).encode() + b"\n",
+        lambda line: json.dumps(dict(reversed(json.loads(line).items()))).encode() + b"\n",
+    ],
+    ids=["line ends", "spaces and letters", "order"],
+)
+def test_a_copy_that_another_program_saved_brings_no_cost(tmp_path: Path, spelled):
+    lines = [photo("é.jpg", cost_usd=0.5).to_line(), failure("2", cost_usd=0.25).to_line()]
+    write_lines(tmp_path / "ours", *lines)
+    write_lines(tmp_path / "copy", *map(spelled, lines), photo("3", cost_usd=1.0))
+    assert merge(tmp_path / "ours", tmp_path / "copy").lines_added == 1
+    assert read_index(tmp_path / "ours").cost_usd == 1.75
+    write_lines(tmp_path / "copy", *lines)
+    write_lines(tmp_path / "ours", *map(spelled, lines))
+    assert merge(tmp_path / "ours", tmp_path / "copy").lines_added == 0
