@@ -220,7 +220,7 @@ def variable_of(setting: str) -> str:
     return name if name in UNPREFIXED or name.endswith("_API_KEY") else PREFIX + name
 
 
-def read_config(named: Path | None = None) -> ConfigFile:
+def read_config(named: Path | None) -> ConfigFile:
     """The file of `--config`, else of CAPTION_CONFIG, else ./config.env if it is there.
 
     Nothing in it is interpolated, so that a key may hold a dollar sign (`ConfigFile.get`).

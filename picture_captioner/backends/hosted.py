@@ -58,8 +58,8 @@ def make_backend_of(
     kind: type[CaptionBackend],
     settings: BackendSettings,
     *,
-    in_process: bool = False,
-    renew_every: int | None = None,
+    in_process: bool,
+    renew_every: int | None,
 ) -> CaptionBackend:
     """A backend: in a child process if it wants one, unless the person wants to look into it."""
     if in_process or not kind.own_process:

@@ -294,7 +294,7 @@ class LocalBackend(CaptionBackend):
         return first + self._answers(images[half:], questions[half:], more_tokens)
 
     def _try(
-        self, images: list[Image], questions: list[str], more_tokens: int = 1
+        self, images: list[Image], questions: list[str], more_tokens: int
     ) -> list[Answer] | None:
         """The answers, or None if memory ran out."""
         engine = self._loaded()

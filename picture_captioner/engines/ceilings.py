@@ -42,7 +42,7 @@ class SharedBudget(Budget):
         server: Server,
         journal: str,
         expected_usd: float,
-        notice: Callable[[str], None] = lambda _: None,
+        notice: Callable[[str], None],
     ) -> None:
         super().__init__(ceilings, index, notice)
         self._server = server

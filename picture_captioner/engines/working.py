@@ -66,7 +66,7 @@ class Feeder:
         shots: Mapping[str, Photo],
         outcomes: Outcomes,
         *,
-        follow_links: bool = False,
+        follow_links: bool,
         redoing: Redoing | None = None,
     ) -> None:
         self._claims = claims

@@ -281,7 +281,7 @@ def model_files(name: str, models_dir: Path | None = None) -> tuple[Path, ...]:
     return tuple(path for path in paths if path is not None)
 
 
-def stored_files(model: KnownModel, models_dir: Path | None = None) -> tuple[Path | None, ...]:
+def stored_files(model: KnownModel, models_dir: Path | None) -> tuple[Path | None, ...]:
     """The path of each of the model's files, None where it is not here.
 
     In `models_dir` a file may have any name: it is known by its SHA-256. Where none is, one that

@@ -84,8 +84,6 @@ MEASURED_EDGE = 512
 """Pixels of the longer side at which sharpness is measured; smaller photos are enlarged, which
 costs them sharpness as it should."""
 
-HASH_BITS = 64
-
 _LAPLACIAN = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
 _LEAST_STEP = 2
 """Gray levels by which neighbours must differ: noise in a plain sky flips no bit."""

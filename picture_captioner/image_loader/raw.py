@@ -41,7 +41,7 @@ _SMALLEST_PREVIEW = 0.5
 """A preview under half of the wanted size is a thumbnail for a file list, not a picture."""
 
 
-def decode_raw(data: bytes, edge: int, *, with_metadata: bool = False) -> Decoded:
+def decode_raw(data: bytes, edge: int, *, with_metadata: bool) -> Decoded:
     """A clean image from a RAW file; `width` and `height` are those of the sensor, upright.
 
     Metadata can be read where the file is built like a TIFF (CR2, NEF, ARW, DNG, ...).

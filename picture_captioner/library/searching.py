@@ -118,7 +118,7 @@ class Search:
     """
 
     def __init__(
-        self, connection: Connection, selection: Selection, lookups: Lookups | None = None
+        self, connection: Connection, selection: Selection, lookups: Lookups | None
     ) -> None:
         self._connection = connection
         self._selection = selection
@@ -130,7 +130,7 @@ class Search:
         self._rows: dict[bytes, _Row] = {}
         tell_pending(connection)
 
-    def hits(self, limit: int | None, *, by_date: bool = False, fold: bool = True) -> Hits:
+    def hits(self, limit: int | None, *, by_date: bool, fold: bool) -> Hits:
         """The best photos; look-alikes of better ones are left out if `fold`.
 
         Without words, and if `by_date`, the newest come first, those without a time last.

@@ -37,7 +37,7 @@ class Clusters:
 
     `labels`: the cluster of each face, -1 for none. `probabilities`: how firmly it belongs, 0 to 1.
     `outliers`: how much it looks like an outlier (GLOSH), 0 to 1. `core`: the distance to its
-    neighbour number `min_samples`. `lambdas`: the λ (1 / distance) at which it leaves the tree, NaN
+    neighbour number `MIN_SAMPLES`. `lambdas`: the λ (1 / distance) at which it leaves the tree, NaN
     where there is none. `births`: for each cluster the λ at which it appears; `persistence`: how
     long it lasts. `tree`: the condensed trees of all pieces, rows of piece, parent, child, λ and
     size of the child.
@@ -53,15 +53,8 @@ class Clusters:
     tree: NDArray[np.float64]
 
 
-def cluster(
-    vectors: Vectors,
-    *,
-    min_cluster_size: int = MIN_CLUSTER_SIZE,
-    min_samples: int = MIN_SAMPLES,
-    neighbours: int = NEIGHBOURS,
-    same_person: float = SAME_PERSON,
-) -> Clusters:
-    """Group unit vectors, shape (n, dim); fewer than `min_cluster_size` are all of no cluster."""
+def cluster(vectors: Vectors, *, same_person: float = SAME_PERSON) -> Clusters:
+    """Group unit vectors, shape (n, dim); fewer than `MIN_CLUSTER_SIZE` are all of no cluster."""
     labels = np.full(len(vectors), -1, np.int64)
     probabilities = np.zeros(len(vectors), np.float32)
     outliers = np.ones(len(vectors), np.float32)
@@ -70,13 +63,13 @@ def cluster(
     births: list[float] = []
     persistence: list[float] = []
     trees = [np.empty((0, 5))]
-    if len(vectors) >= max(min_cluster_size, 2):
-        found = nearest(vectors, vectors, max(neighbours, min_samples), same=True)
+    if len(vectors) >= MIN_CLUSTER_SIZE:
+        found = nearest(vectors, vectors, NEIGHBOURS, same=True)
         limit = float(np.sqrt(2.0 - 2.0 * same_person))
         distances = np.sqrt(np.maximum(2.0 - 2.0 * found.cosines.astype(np.float64), 0.0))
-        core[:] = distances[:, min(min_samples, distances.shape[1]) - 1]
-        for members, edges in _pieces(found.indices, distances, core, limit, min_cluster_size):
-            piece = _selected(edges, len(members), limit, min_cluster_size)
+        core[:] = distances[:, min(MIN_SAMPLES, distances.shape[1]) - 1]
+        for members, edges in _pieces(found.indices, distances, core, limit, MIN_CLUSTER_SIZE):
+            piece = _selected(edges, len(members), limit, MIN_CLUSTER_SIZE)
             here = piece.labels >= 0
             labels[members[here]] = piece.labels[here] + len(births)
             probabilities[members], outliers[members] = piece.probabilities, piece.outliers

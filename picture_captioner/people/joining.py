@@ -23,8 +23,8 @@ def join_persons(
     said: Decisions,
     refused: Collection[tuple[int, str]],
     apart_faces: Collection[frozenset[int]],
-    before: Collection[str | None] = (),
-    same_group: float = SAME_GROUP,
+    before: Collection[str | None],
+    same_group: float,
 ) -> dict[str, str]:
     """Who becomes part of whom: two of whom a human spoke never, nor two seen in one photo.
 

@@ -55,9 +55,7 @@ class ThreadGroup:
         interrupted: asked ten times a second while waiting.
     """
 
-    def __init__(
-        self, stop: Stop, interrupted: Callable[[], bool], grace_seconds: float = GRACE_SECONDS
-    ) -> None:
+    def __init__(self, stop: Stop, interrupted: Callable[[], bool], grace_seconds: float) -> None:
         self._stop = stop
         self._interrupted = interrupted
         self._grace_seconds = grace_seconds

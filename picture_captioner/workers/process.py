@@ -40,7 +40,7 @@ from picture_captioner.workers.messages import (
     decode_reply,
     frame,
 )
-from picture_captioner.workers.starting import Started, cause_of_death, start_child, streams
+from picture_captioner.workers.starting import Started, cause_of_death, streams
 
 LINES_KEPT = 40
 REAP_SECONDS = 10.0
@@ -115,7 +115,7 @@ class ChildProcess:
         request: Open,
         clock: Clock,
         notice: Callable[[str], None],
-        start: Callable[[], Started] = start_child,
+        start: Callable[[], Started],
     ) -> None:
         """Start it, and send the request; `wait_until_ready` waits for what comes of it.
 

@@ -63,7 +63,7 @@ SECCOMP = Restriction("seccomp", "sockets, programs and other processes")
 ALL = (LANDLOCK, SECCOMP)
 
 
-def restrict(dropped: frozenset[str] = frozenset()) -> tuple[str, ...]:
+def restrict(dropped: frozenset[str]) -> tuple[str, ...]:
     """Give up, for good, all that a decoder does not need; returns what the kernel cannot do.
 
     To be called while the process has one thread, when all that it needs is imported: nothing can

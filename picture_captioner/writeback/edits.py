@@ -37,7 +37,7 @@ _PARTS_TAGS = re.compile("[;,]")
 
 
 def read_edits(
-    path: Path, names: Mapping[str, str] | None = None, encoding: str = ""
+    path: Path, names: Mapping[str, str] | None, encoding: str
 ) -> Iterator[dict[str, Any]]:
     """The rows of a CSV or JSON Lines file, each with `rel_path` and what may be edited.
 
@@ -133,7 +133,7 @@ def _plain(cell: str) -> str:
 
 
 def edited(
-    record: Record, row: Mapping[str, Any], who: str, shown: Callable[[str], str] = str
+    record: Record, row: Mapping[str, Any], who: str, shown: Callable[[str], str]
 ) -> Record | None:
     """The record of a human's change; None if the row says what is there already.
 

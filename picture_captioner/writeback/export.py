@@ -35,8 +35,8 @@ def row_of(
     path: Path | None,
     facts: PhotoFacts | None,
     wanted: Iterable[str],
-    embedding: tuple[str, list[float]] | None = None,
-    found: Mapping[str, Any] | None = None,
+    embedding: tuple[str, list[float]] | None,
+    found: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What is known of a photo, without what is not; `wanted` are groups.
 

@@ -51,7 +51,7 @@ def take_back(
     moved: Callable[[str], str | None],
     tell: Callable[[Write, Undone, str], None],
     *,
-    give_up: bool = False,
+    give_up: bool,
 ) -> Iterator[Undone]:
     """Undo these writes, the newest first, each as soon as it is asked for.
 

@@ -265,7 +265,7 @@ def make_fallbacks(
     flags: RunFlags,
     settings: Settings,
     first: CaptionBackend,
-    notice: Callable[[str], None] = say,
+    notice: Callable[[str], None],
 ) -> list[CaptionBackend]:
     """The backends of `--fallback`, in their order; none in a dry run.
 

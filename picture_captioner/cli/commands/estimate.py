@@ -64,7 +64,7 @@ ASSUMED_SECONDS = 4.0
 network where this is built."""
 
 
-def print_estimate(flags: RunFlags, trial: int | None = None) -> int:
+def print_estimate(flags: RunFlags, trial: int | None) -> int:
     """Print photos remaining, total and done, their tokens, the price and the time.
 
     `trial`: caption so many of the remaining photos, and go by the time that this takes.

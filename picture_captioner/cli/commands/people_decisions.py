@@ -147,7 +147,7 @@ def _named_face(known: Known, text: str, name: str) -> list[Row]:
     ]
 
 
-def merge_persons(flags: Flags, into: str, others: Sequence[str], *, force: bool = False) -> int:
+def merge_persons(flags: Flags, into: str, others: Sequence[str], *, force: bool) -> int:
     """Make several persons one; two who are on one photo only with `force`."""
 
     def rows(known: Known) -> list[Row]:

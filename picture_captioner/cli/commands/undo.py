@@ -23,7 +23,7 @@ from picture_captioner.writeback.taking_back import Undone, take_back
 
 
 def undo_writes(
-    flags: Flags, *, run: str | None, everything: bool, list_runs: bool, give_up: bool = False
+    flags: Flags, *, run: str | None, everything: bool, list_runs: bool, give_up: bool
 ) -> int:
     """Take back what `write` did: one run of it, or all."""
     settings = flags.settings()

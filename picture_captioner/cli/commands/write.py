@@ -40,7 +40,7 @@ from picture_captioner.writeback import embedded, exiftool, undo
 from picture_captioner.writeback.our_words import people_before, texts_before
 
 
-def write_words(flags: WriteFlags, query: Sequence[str] = ()) -> int:
+def write_words(flags: WriteFlags, query: Sequence[str]) -> int:
     """Write the captions of a journal, or of the photos that a search selects, into sidecars."""
     settings = flags.settings()
     photos_dir = photos_dir_of(settings)

@@ -120,7 +120,7 @@ class Captioning:
         recorder: Recorder,
         outcomes: Outcomes,
         first: CaptionBackend,
-        read: Callable[[str], Read] = lambda _: None,
+        read: Callable[[str], Read],
     ) -> None:
         self._chain = chain
         self._hints = hints

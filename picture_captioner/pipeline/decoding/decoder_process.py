@@ -67,7 +67,7 @@ class DecoderProcess:
     """
 
     def __init__(
-        self, limits: DecodeLimits, dropped: frozenset[str] = frozenset(), *, trial: bool = False
+        self, limits: DecodeLimits, dropped: frozenset[str], *, trial: bool = False
     ) -> None:
         """`dropped` and `trial` as in `decoder_worker.serve`.
 

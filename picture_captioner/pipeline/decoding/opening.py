@@ -39,7 +39,7 @@ class Opener:
         within: the directory whose files are opened, and no others; None: all are.
     """
 
-    def __init__(self, within: Path | None = None) -> None:
+    def __init__(self, within: Path | None) -> None:
         self._within = f"{within.resolve()}/" if within is not None else None
         self._asked: queue.SimpleQueue[Path | None] | None = None
         self._opened: queue.SimpleQueue[int | CaptionerError] = queue.SimpleQueue()

@@ -59,9 +59,7 @@ class _Listing(NamedTuple):
     beside: list[_File]
 
 
-def read_beside(
-    photos_dir: Path, photos: Iterable[Photo], library: Library, ours: Ours = lambda _: ()
-) -> int:
+def read_beside(photos_dir: Path, photos: Iterable[Photo], library: Library, ours: Ours) -> int:
     """Read the files beside these photos where they changed; how many folders had to be read.
 
     Raises:

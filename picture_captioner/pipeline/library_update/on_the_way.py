@@ -132,7 +132,7 @@ class FactsOnTheWay:
     `at_once`: what was found of a photo is stored before it is captioned, which needs it.
     """
 
-    def __init__(self, library: DispensableLibrary, *, at_once: bool = False) -> None:
+    def __init__(self, library: DispensableLibrary, *, at_once: bool) -> None:
         self._library = library
         self._at_once = at_once
         self._stages = (NormalizeStage(), MetadataStage())

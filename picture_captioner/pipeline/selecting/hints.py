@@ -50,7 +50,7 @@ class Context:
         facts_of: FactsOf,
         people: Mapping[str, Sequence[str]],
         place_names: PlaceNames | None,
-        ours: Callable[[str], Collection[str]] = lambda _: (),
+        ours: Callable[[str], Collection[str]],
     ) -> None:
         self.kinds = tuple(kind for kind in TOLD if kind in kinds)
         self._facts_of = facts_of
