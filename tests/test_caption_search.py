@@ -199,7 +199,20 @@ def test_what_no_photo_has_is_answered_by_the_nearest_or_by_what_there_is(here):
         "No photo has the camera nikon; the most frequent: Pixel 8"
     ]
     assert said("unicorn", "camera:pixel", "--not=tag:hous") == []
+    assert said("kaethe") == []
     assert said("chidlren") == ["No photo has the word chidlren; did you mean 'children'?"]
+
+
+def test_umlauts_that_were_typed_as_two_letters_are_found_out(here):
+    names = {"m.jpg": "Urlaub in München.", "k.jpg": "Käthe in der Küche, das blaue Kleid an."}
+    with (here / "captions.jsonl").open("ab") as file:
+        for path, text in names.items():
+            file.write(Record(rel_path=path, caption=text, status=Status.SUCCESS).to_line())
+    for typed, meant in (("muenchen", "münchen"), ("Kaethe", "käthe"), ("kueche", "küche")):
+        done = caption("search", typed, cwd=here)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert f"No photo has the word {typed}; did you mean '{meant}'?" in done.stderr
+        assert len(caption("search", meant, cwd=here).stdout.splitlines()) == 1
 
 
 def test_where_a_photo_lay_before_is_left_out_while_any_is_there(tmp_path):

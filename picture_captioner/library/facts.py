@@ -15,7 +15,7 @@ from picture_captioner.library import told
 from picture_captioner.library.home import Database
 from picture_captioner.library.schema import from_key, to_key, to_text
 from picture_captioner.library.told import read_metadata, surest_time
-from picture_captioner.library.words import words_of
+from picture_captioner.library.words import FUNCTION_WORDS, words_of
 from picture_captioner.metadata.claims import NOTHING_WRITTEN, Metadata, TakenFrom
 from picture_captioner.metadata.told import Fact, NamedFace, distinct
 
@@ -210,7 +210,7 @@ class Facts:
         with self._database.reading() as connection:
             for (name,) in connection.execute(_NAMES[kind]):
                 if kind == "word":
-                    names.update(words_of(name))
+                    names.update(w for w in words_of(name) if w not in FUNCTION_WORDS)
                 else:
                     names[name.partition(",")[0] if kind == "place" else name] += 1  # no country
         return [name for name, _ in names.most_common()]

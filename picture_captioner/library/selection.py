@@ -1,7 +1,7 @@
 """What photos somebody asks for, and the one grammar for it.
 
     dogs beach              both words, in any form, or as the beginning of one
-    "exact words"           as they stand
+    "exact words"           as they stand; also in other quotation marks
     person:Anna place:"New York" tag:snow text:invoice camera:pixel
     has:text status:error_model similar:2024/dog.jpg
     2019-06..2019-09        taken then; also 2019-06, 2019.., ..2019, date:2019, from:2019, to:2020
@@ -51,6 +51,10 @@ _PIECE = re.compile(
 )
 
 
+_QUOTES = dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u00ab\u00bb\uff02"), '"')
+"""Quotation marks as a keyboard or a word processor types them, or a caption is copied with."""
+
+
 class Term(NamedTuple):
     """One condition; of kind `word`, `phrase`, or one of `KINDS`."""
 
@@ -79,7 +83,7 @@ class Selection:
             UsageError: a value that cannot be, with what could be.
         """
         found: list[Term] = []
-        for piece in _PIECE.finditer(text):
+        for piece in _PIECE.finditer(text.translate(_QUOTES)):
             negated = piece["minus"] is not None
             if piece["kind"] is not None:
                 value = piece["quoted"] if piece["quoted"] is not None else piece["value"]

@@ -134,6 +134,14 @@ def _stemmer(language: str) -> _Stemmer:
     return stemmer
 
 
+_UMLAUT = re.compile("[aou]e")
+
+
+def with_umlauts(word: str) -> str:
+    """`münchen` for `Muenchen`, as somebody types it whose keyboard has no ü; `blue` is `blü`."""
+    return _UMLAUT.sub(lambda typed: {"a": "ä", "o": "ö", "u": "ü"}[typed[0][0]], word.lower())
+
+
 FUNCTION_WORDS = frozenset(
     ("a", "an", "and", "at", "by", "for", "from", "in", "is", "of", "on", "or", "the", "to", "with")
 )

@@ -46,6 +46,8 @@ def terms(text):
         ("close-up - -- .. :", [("word", "close-up", False)]),
         ("海\u3000犬", [("word", "海", False), ("word", "犬", False)]),
         ('unclosed "quote here', [("word", "unclosed", False), ("phrase", "quote here", False)]),
+        ("\u201eam Strand\u201c hund", [("phrase", "am Strand", False), ("word", "hund", False)]),
+        ("tag:\u00abNew York\u00bb", [("tag", "New York", False)]),
         ("dog dog", [("word", "dog", False)]),
     ],
 )  # fmt: skip

@@ -33,6 +33,7 @@ from picture_captioner.library.conditions import TagName, folded
 from picture_captioner.library.searching import Hit, Hits, Lookups
 from picture_captioner.library.selection import Selection, Term, checked
 from picture_captioner.library.store import Library
+from picture_captioner.library.words import with_umlauts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -246,6 +247,9 @@ def _what_there_is(
             known = [tag for tag, _ in library.tags.counts(name)]
         else:
             known = names_of(term.kind)
+        meant = term._replace(value=with_umlauts(term.value))
+        if meant != term and any(library.select(Selection((meant,)), Lookups(tags=name))):
+            known = [meant.value]
         near = did_you_mean(term.value, known)
         if not near and term.kind == "word":
             continue

@@ -66,7 +66,8 @@ PIECES = (
       "to:2019-06-30", "date:2019-06-15", "2020-02..2019-01", "date:2019-02-30", "date:soon",
       "from:2019..", "has:nothing", "status:fine", "tag:", "place:!!", "person:Nobody",
       "0000-01..", "date:9999"),
-    *("c++", "C#", "c", ".NET", "A4-", "50%", "AT&T", "R&B", "r&", "\U0001f389", "\u2764", "-C++",
+    *("c++", "C#", "c", ".NET", "A4-", "50%", "AT&T", "R&B", "\u201ezwei Hunde\u201c",
+      "tag:\u201cnew york\u201d", "r&", "\U0001f389", "\u2764", "-C++",
       '"c++ beside"', "text:c#", "tag:\U0001f389", "beach?!", "(dog)", "dog*"),
 )  # fmt: skip
 

@@ -18,6 +18,8 @@ const PIECE = new RegExp(
   "(?<minus>[\\u2212-](?=[^\\s\\u2212-]))?"
   + `(?:(?<kind>${KINDS.join("|")}):(?:"(?<quoted>[^"]*)"?|(?<value>\\S*))|"(?<phrase>[^"]*)"?|(?<word>[^\\s"]+))`, "gi");
 
+const QUOTES = /[\u201c-\u201f\u00ab\u00bb\uff02]/g;
+
 /** What somebody is told who asked for what cannot be. */
 class QueryError extends Error {}
 
@@ -30,7 +32,7 @@ function parseQuery(query) {
     const term = WORDS.includes(kind) && kind !== "text" ? { kind, value, negated } : checkedTerm(kind, value.trim(), negated);
     if (kind === "text" || !WORDS.includes(kind) || canBeFound(value)) terms.set(`${negated} ${term.kind} ${term.value}`, term);
   };
-  for (const { groups } of query.matchAll(PIECE)) {
+  for (const { groups } of query.replaceAll(QUOTES, '"').matchAll(PIECE)) {
     const negated = groups.minus !== undefined;
     if (groups.kind !== undefined) take(groups.kind.toLowerCase(), groups.quoted ?? groups.value, negated);
     else if (groups.phrase !== undefined) take("phrase", groups.phrase, negated);
