@@ -151,3 +151,13 @@ class Browser:
             "Emulation.setEmulatedMedia",
             {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
         )
+
+    def on_paper(self, width: int) -> None:
+        """As the page is when it is printed on paper of this width."""
+        self.run("dispatchEvent(new Event('beforeprint'))")
+        self.emulate(width, 1000)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+
+    def off_paper(self) -> None:
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        self.run("dispatchEvent(new Event('afterprint'))")

@@ -356,3 +356,33 @@ def test_events_of_one_photo_are_tiles_behind_the_cards(browser, tmp_path):
     browser.click(".single a")
     browser.wait("return location.hash.startsWith('#event=') && document.querySelector('.tile')")
     assert browser.count(".tile") == 1
+
+
+@pytest.mark.parametrize("fragment", ["#view=events", "#view=duplicates", "#cluster=none", "#q=a"])
+def test_on_paper_is_all_that_the_list_has(browser, page, fragment):
+    """The window shows some of it, at places of its own, wider than a page."""
+    browser.emulate(1440, 30_000)
+    browser.open(page, fragment)
+    whole = browser.wait("return document.querySelectorAll('.placed').length")
+    browser.emulate(1440, 800)
+    browser.open(page, fragment)
+    shown = browser.wait("return document.querySelectorAll('.placed').length")
+    browser.on_paper(700)
+    boxes = browser.run(
+        "return [...document.querySelectorAll('.placed')].map((e) => {"
+        "const {left, right, top, bottom} = e.getBoundingClientRect();"
+        "return [left, right, top, bottom] })"
+    )
+    assert len(boxes) == whole
+    for k, (left, right, top, bottom) in enumerate(boxes):
+        assert left >= 0
+        assert right <= 700
+        for other in boxes[:k]:
+            assert left >= other[1] or right <= other[0] or top >= other[3] or bottom <= other[2]
+    browser.off_paper()
+    browser.emulate(1440, 800)
+    browser.wait("return document.querySelectorAll('.placed').length === arguments[0]", shown)
+
+
+def test_without_javascript_the_page_leads_to_the_markdown(page):
+    assert b'<a href="cluster_report.md">' in page.read_bytes()

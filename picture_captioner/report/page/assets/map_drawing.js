@@ -110,7 +110,7 @@ class MapDrawing {
     return null;
   }
 
-  /** Names of clusters under their most typical photo, the largest first, where there is room. */
+  /** Names of clusters under their most typical photo, or the one in their middle, the largest first, where there is room. */
   names(faces) {
     const { context, model } = this;
     const style = getComputedStyle(this.canvas);
@@ -138,8 +138,9 @@ class MapDrawing {
     const half = Math.max(context.measureText(words).width, face) / 2 + 4;
     const x = label.x * model.view.scale + model.view.left, y = label.y * model.view.scale + model.view.top;
     const px = Math.min(Math.max(x, half), model.width - half);
-    const text = face ? y + face / 2 + 13 : y;
-    const box = { left: px - half, right: px + half, top: face ? y - face / 2 - 4 : y - 9, bottom: text + 9 };
+    const under = this.at(px, y);
+    const text = face ? y + face / 2 + 13 : under?.k === undefined ? y : under.bottom + 12;
+    const box = { left: px - half, right: px + half, top: face ? y - face / 2 - 4 : text - 9, bottom: text + 9 };
     const inside = Math.abs(px - x) < 40 && box.top > 0 && box.bottom < model.height && half * 2 < model.width;
     const covers = (other) =>
       box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top;

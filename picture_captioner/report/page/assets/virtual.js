@@ -5,6 +5,9 @@
 
 const OVERSCAN = 600;
 
+/** Items that are put on paper: some twenty pages. */
+const PRINTED = 400;
+
 function newLayout(n) {
   return { x: new Float32Array(n), y: new Float64Array(n), w: new Float32Array(n), h: new Float32Array(n), total: 0 };
 }
@@ -70,18 +73,43 @@ class VirtualList {
     this.update = this.update.bind(this);
     this.observer = new ResizeObserver(() => this.relayout());
     this.observer.observe(host);
+    this.print = this.print.bind(this);
+    this.printed = this.printed.bind(this);
     addEventListener("scroll", this.update, { passive: true });
+    addEventListener("beforeprint", this.print);
+    addEventListener("afterprint", this.printed);
     this.relayout();
   }
 
   destroy() {
     this.observer.disconnect();
     removeEventListener("scroll", this.update);
+    removeEventListener("beforeprint", this.print);
+    removeEventListener("afterprint", this.printed);
+  }
+
+  /** On paper nothing is scrolled to: the style lets all items that are there flow. */
+  print() {
+    this.printing = true;
+    const end = Math.min(this.length, PRINTED);
+    for (const [k, node] of this.nodes) {
+      if (k < end) continue;
+      node.remove();
+      this.nodes.delete(k);
+    }
+    this.fill(0, end);
+    if (this.length > end) this.host.dataset.left = `The first ${number(end)} of ${number(this.length)} are on paper; search for less to print others.`;
+  }
+
+  printed() {
+    this.printing = false;
+    this.relayout();
+    this.update();
   }
 
   relayout() {
     const width = this.host.clientWidth;
-    if (width === this.width || !width) return;
+    if (width === this.width || !width || this.printing) return;
     this.width = width;
     this.layout = this.arrange(width);
     this.host.style.height = `${Math.ceil(this.layout.total)}px`;
@@ -108,7 +136,7 @@ class VirtualList {
   }
 
   update() {
-    if (!this.layout) return;
+    if (!this.layout || this.printing) return;
     const top = -this.host.getBoundingClientRect().top;
     const first = this.firstBelow(top - OVERSCAN);
     let end = first;
