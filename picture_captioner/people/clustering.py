@@ -11,7 +11,7 @@ HDBSCAN, never taking the whole for a cluster, would leave out, and strangers ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picture_captioner.people.faces import Vectors
-from picture_captioner.people.neighbours import nearest
+from picture_captioner.people.neighbours import Neighbours, nearest
 
 Labels = NDArray[np.int64]
 
@@ -27,6 +27,11 @@ NEIGHBOURS = 32
 MIN_CLUSTER_SIZE = 3
 MIN_SAMPLES = 2
 """Pair precision .994, recall .939 on 578 faces of 40 people and 87 strangers (docs/people.md)."""
+PAIR = 0.6
+"""Cosine above which two faces that are each other's nearest are one person's, though no third is
+near: so were 8 of 12 that have two photos; two strangers there came to .49 (docs/log.md)."""
+COPIES = 0.9
+"""And above which they are one moment's: two files of a photo, or a burst, make nobody known."""
 SAME_PERSON = 0.363
 """The cosine above which SFace takes two faces for one person's, as OpenCV documents it."""
 
@@ -53,8 +58,15 @@ class Clusters:
     tree: NDArray[np.float64]
 
 
-def cluster(vectors: Vectors, *, same_person: float = SAME_PERSON) -> Clusters:
-    """Group unit vectors, shape (n, dim); fewer than `MIN_CLUSTER_SIZE` are all of no cluster."""
+def cluster(
+    vectors: Vectors, *, same_person: float = SAME_PERSON, photos: Sequence[str] | None = None
+) -> Clusters:
+    """Group unit vectors, shape (n, dim).
+
+    Args:
+        photos: the photo of each face. With it two faces of two photos may be a cluster (`PAIR`),
+            without it fewer than `MIN_CLUSTER_SIZE` are of none.
+    """
     labels = np.full(len(vectors), -1, np.int64)
     probabilities = np.zeros(len(vectors), np.float32)
     outliers = np.ones(len(vectors), np.float32)
@@ -63,7 +75,7 @@ def cluster(vectors: Vectors, *, same_person: float = SAME_PERSON) -> Clusters:
     births: list[float] = []
     persistence: list[float] = []
     trees = [np.empty((0, 5))]
-    if len(vectors) >= MIN_CLUSTER_SIZE:
+    if len(vectors) > 1:
         found = nearest(vectors, vectors, NEIGHBOURS, same=True)
         limit = float(np.sqrt(2.0 - 2.0 * same_person))
         distances = np.sqrt(np.maximum(2.0 - 2.0 * found.cosines.astype(np.float64), 0.0))
@@ -77,6 +89,12 @@ def cluster(vectors: Vectors, *, same_person: float = SAME_PERSON) -> Clusters:
             births += piece.births.tolist()
             persistence += piece.persistence.tolist()
             trees.append(np.insert(piece.tree, 0, len(trees) - 1, axis=1))
+        for one, other in _pairs(found, labels, photos) if photos is not None else ():
+            pair, near = [one, other], 1.0 / distances[one, 0]
+            labels[pair], lambdas[pair] = len(births), near
+            probabilities[pair], outliers[pair] = 1.0, 0.0
+            births.append(near)
+            persistence.append(0.0)
     return Clusters(
         labels,
         probabilities,
@@ -87,6 +105,16 @@ def cluster(vectors: Vectors, *, same_person: float = SAME_PERSON) -> Clusters:
         np.array(persistence, np.float32),
         np.concatenate(trees),
     )
+
+
+def _pairs(found: Neighbours, labels: Labels, photos: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Faces of no cluster that are each other's nearest, in two photos, and near enough."""
+    others, cosines = found.indices[:, 0], found.cosines[:, 0]
+    free = (labels < 0) & (cosines > PAIR) & (cosines < COPIES)
+    mutual = others[others] == np.arange(len(others))
+    for one in np.flatnonzero(free & free[others] & mutual).tolist():
+        if one < (other := int(others[one])) and photos[one] != photos[other]:
+            yield one, other
 
 
 def _pieces(

@@ -275,8 +275,15 @@ class _Finder:
         waiting = [f for f, s in enumerate(self.status) if s is free and f not in weak]
         found = near(self.vectors[waiting], centroids, REVIEW)
         likes: dict[int, list[tuple[float, int]]] = defaultdict(list)
+        few = {
+            p.identity
+            for p in self.persons.values()
+            if len(p.faces) < MIN_CLUSTER_SIZE and not p.verified
+        }
         for row, owner, cosine in zip(*(part.tolist() for part in found), strict=True):
-            likes[waiting[row]].append((-cosine, owner))
+            # Of strangers who were met twice there are many: what they may be is no question.
+            if cosine > ASSIGN or owners[owner] not in few:
+                likes[waiting[row]].append((-cosine, owner))
         photos = {
             owner: {self.photos[face] for face in self.persons[owner].faces}
             for owner in {owners[other] for other in np.unique(found.others).tolist()}

@@ -92,3 +92,17 @@ def test_what_is_told_of_clusters():
     assert (found.probabilities[found.labels >= 0] > 0).all()
     assert ((found.outliers >= 0) & (found.outliers <= 1)).all()
     assert found.tree.shape[1] == 5
+
+
+def test_two_faces_of_two_photos_are_a_cluster_if_they_are_near_and_no_copies():
+    def two(cosine):
+        return unit(np.array([[1, 0, 0, 0], [cosine, np.sqrt(1 - cosine**2), 0, 0]]))
+
+    def labels(cosine, photos):
+        return cluster(two(cosine), photos=photos).labels.tolist()
+
+    assert labels(0.7, ["a", "b"]) == [0, 0]
+    assert labels(0.7, ["a", "a"]) == labels(0.95, ["a", "b"]) == [-1, -1]
+    assert labels(0.55, ["a", "b"]) == [-1, -1]
+    strangers = unit(np.random.default_rng(2).normal(size=(400, 128)))
+    assert (cluster(strangers, photos=[str(i) for i in range(400)]).labels == -1).all()

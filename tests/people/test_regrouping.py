@@ -35,11 +35,11 @@ def meanwhile(home, tmp_path, monkeypatch):
     """Lets another process's writes happen while faces are clustered."""
     deeds, cluster = [], regrouping.cluster
 
-    def clustered(vectors):
+    def clustered(vectors, **options):
         with Library.open(tmp_path / "library.db", pytest.fail) as other:
             if deeds:
                 deeds.pop(0)(other)
-        return cluster(vectors)
+        return cluster(vectors, **options)
 
     monkeypatch.setattr(regrouping, "cluster", clustered)
     return deeds

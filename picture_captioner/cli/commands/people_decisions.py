@@ -86,7 +86,7 @@ def name_person(flags: Flags, person: str, name: str) -> int:
             raise UsageError(f"no name is given; to take off the one that is there: {unname}")
         cleaned = checked_name(name)
         if "#" in person and not known.view.find(person):
-            return _named_face(known, person, cleaned)
+            return _named_face(flags, known, person, cleaned)
         found = known.person(person)
         for other in known.view.find(cleaned):
             if other.identity != found.identity:
@@ -131,12 +131,14 @@ def _side_by_side(known: Known, one: PersonShown, other: PersonShown) -> str:
     return f"both are on {count(photos, 'photo')}" + (f", such as {example}" if example else "")
 
 
-def _named_face(known: Known, text: str, name: str) -> list[Row]:
+def _named_face(flags: Flags, known: Known, text: str, name: str) -> list[Row]:
     """A face that is in no group becomes a person, or that of the name."""
     face = known.face(text)
     if face.person is not None:
         raise UsageError(
-            f"{text} is one of {known.said.person(face.person)}'s: give that id, or split it first"
+            f"{text} is one of {known.said.person(face.person)}'s. To name that person: "
+            f"{suggested(flags, 'people name', face.person, name)}; if it is somebody else first: "
+            f"{suggested(flags, 'people split', face.person, text)}"
         )
     others = known.view.find(name)
     identity = others[0].identity if len(others) == 1 else f"p{secrets.token_hex(4)}"

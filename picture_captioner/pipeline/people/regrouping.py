@@ -25,6 +25,7 @@ from picture_captioner.people.clustering import (
     MIN_CLUSTER_SIZE,
     MIN_SAMPLES,
     NEIGHBOURS,
+    PAIR,
     SAME_PERSON,
     cluster,
 )
@@ -55,6 +56,7 @@ PARAMETERS: Mapping[str, float] = {
     "min_samples": MIN_SAMPLES,
     "neighbours": NEIGHBOURS,
     "same_person": SAME_PERSON,
+    "pair": PAIR,
     "cluster_from": CLUSTER_FROM,
     "sure": SURE,
 }
@@ -201,7 +203,7 @@ def why_stale(run: RunRow | None, table: FaceTable) -> str:
 
 def _cluster_all(table: FaceTable, before: RunRow | None) -> RunRow:
     fit = np.flatnonzero((table.seen >= CLUSTER_FROM) & (table.scores >= SURE))
-    found = cluster(table.vectors[fit])
+    found = cluster(table.vectors[fit], photos=[table.contents[i] for i in fit.tolist()])
     table.labels[:], table.since[:] = -1, False
     table.labels[fit] = found.labels
     for array, values in (
