@@ -121,6 +121,15 @@ USAGE_ERRORS = {
     "flags that exclude each other": ["run", "--photos-dir=photos", "--force", "--retry-only"],
     "dry run in batches": ["run", "--photos-dir=photos", "--dry-run", "--restart-every=5"],
     "rate without mock": ["run", "--photos-dir=photos", "--mock-error-rate=0.5"],
+    "model of nobody": ["run", "--photos-dir=photos", "--model=gpt-5"],
+    "address of nobody": ["estimate", "--photos-dir=photos", "--base-url=http://localhost:1"],
+    "process of no model": ["run", "--photos-dir=photos", "--in-process"],
+    "least of no batch": ["run", "--photos-dir=photos", "--min-batch=5"],
+    "tokens of no batch": ["run", "--photos-dir=photos", "--job-tokens=5"],
+    "poll of no batch": ["run", "--photos-dir=photos", "--poll=5"],
+    "repair of no batch": ["run", "--photos-dir=photos", "--repair=batch"],
+    "dry batch": ["run", "--photos-dir=photos", "--batch", "--dry-run"],
+    "batch as JSON": ["run", "--photos-dir=photos", "--batch", "--json"],
 }
 
 
@@ -287,3 +296,11 @@ def test_a_name_in_the_environment_that_is_like_no_setting_is_told_without_advic
     done = caption("run", "--photos-dir=photos", cwd=tmp_path, CAPTION_NOSUCH="1")
     assert done.returncode == 0
     assert "CAPTION_NOSUCH in the environment is not a setting" in done.stderr.splitlines()
+
+
+def test_a_model_in_config_env_is_not_that_of_a_backend_without_one(tmp_path):
+    draw(tmp_path / "photos/1.jpg")
+    (tmp_path / "config.env").write_text("PHOTOS_DIR=photos\nMODEL=gpt-5\n")
+    assert caption("run", cwd=tmp_path).returncode == 0
+    (record,) = records(tmp_path / "captions.jsonl")
+    assert (record["backend"], record["model"]) == ("template", "template-1")

@@ -266,3 +266,19 @@ def test_files_beside_photos_are_read_and_not_only_passed_over(photos, tmp_path)
     assert f"{told} (.xmp and .json are read for what they say of photos)\n" in done.stderr
     without = caption(*flags, "--no-library", "--force", cwd=tmp_path)
     assert f"{told}\n" in without.stderr, without.stderr
+
+
+def test_json_of_a_run_is_whole_also_where_nothing_is_to_do(tmp_path):
+    draw(tmp_path / "photos" / "1.jpg")
+    flags = ("run", "--photos-dir=photos", "--json")
+    for photos, counts in ((1, {"captioned": 1}), (0, {})):
+        done = caption(*flags, cwd=tmp_path)
+        said = json.loads(done.stdout)
+        assert said.pop("seconds") >= 0
+        assert said == {
+            "photos": photos,
+            "counts": counts,
+            "left": 0,
+            "journal": str(tmp_path / "captions.jsonl"),
+            "failures": [],
+        }

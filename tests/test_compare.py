@@ -26,14 +26,14 @@ def compare(cwd, *flags, **env):
 
 def test_backends_stand_side_by_side_and_no_journal_is_written(tmp_path):
     library(tmp_path / "photos", 8)
-    done = compare(tmp_path, "--backends=template, mock:mine", "--limit=3")
+    done = compare(tmp_path, "--backends=template, mock", "--limit=3")
     assert done.returncode == 0, done.stderr
     captions, figures = tables(done.stdout)
-    assert captions[0] == ["photo", "template", "mock: mine"]
+    assert captions[0] == ["photo", "template", "mock"]
     assert [row[0] for row in captions[1:]] == [f"000/0000{i}.jpg" for i in (0, 2, 5)]
     assert all(row[2] == "a mock caption for a 48x36 photo" for row in captions[1:])
     named = {row[0]: row[1:] for row in figures}
-    assert named["model"] == ["template-1", "mine"]
+    assert named["model"] == ["template-1", "mock-1"]
     assert named["photos captioned"] == ["3 of 3", "3 of 3"]
     assert all(float(seconds) > 0 for seconds in named["seconds a photo, one at a time"])
     assert named["US dollars a photo"] == ["0", "0"]

@@ -104,12 +104,32 @@ def make_backend(
         raise UsageError("--vocabulary goes with tags: add --fields caption,tags")
     asked = replace(
         common,
-        model=kind.default_model if flags.dry_run else settings.model or kind.default_model,
+        model=(not kind.placeholder and settings.model) or kind.default_model,
         base_url=flags.given.get("base_url") or common.base_url,
         options=registry.parse_options(kind, pairs, of_flags),
         notice=notice,
     )
     return _at_its_addresses(kind, asked, flags, settings)
+
+
+def require_a_model(flags: RunFlags, backend: CaptionBackend) -> None:
+    """What only a model or a server understands would be forgotten by a backend without one.
+
+    Raises:
+        UsageError: that was given.
+    """
+    kind = registry.backend_class(backend.name)
+    for name in ("model", "base_url"):
+        if kind.placeholder and flags.given.get(name):
+            raise UsageError(
+                f"--{name.replace('_', '-')}: {kind.name} asks no model; say whose it is with "
+                "--backend NAME ('caption.py backends' lists them)"
+            )
+    if not kind.own_process and (flags.in_process or flags.model_restart_every):
+        raise UsageError(
+            "--in-process and --model-restart-every go with a model on this machine: add "
+            "--backend local"
+        )
 
 
 def _at_its_addresses(
@@ -252,6 +272,8 @@ def make_chain(
         FatalError: one cannot be made, or has no model that could be found out.
     """
     first = make_backend(flags, settings, notice)
+    if not flags.dry_run:
+        require_a_model(flags, first)
     backends = [first, *make_fallbacks(flags, settings, first, notice)]
     if engine is not None:
         backends = [engine.hosting(backend) for backend in backends]

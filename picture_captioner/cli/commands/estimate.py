@@ -19,6 +19,7 @@ from picture_captioner.cli.commands.compose import (
     edge_for,
     make_backend,
     prices_for,
+    require_a_model,
     settings_for,
     workers_for,
 )
@@ -84,6 +85,7 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
     if model := _answered_before(index, settings):
         settings = flags.settings(prompt=settings.prompt, model=model)
     backend = make_backend(flags, settings)
+    require_a_model(flags, backend)
     hints = hints_for(flags)
     rules = rules_for(flags, [backend], hints)
     prices, edge = prices_for(backend, settings), edge_for([backend], settings)

@@ -34,6 +34,7 @@ from picture_captioner.cli.commands.rules import (
     rejected_because,
     rules_for,
 )
+from picture_captioner.cli.commands.summary import show_counts
 from picture_captioner.cli.logs import configure_logging
 from picture_captioner.cli.program import command
 from picture_captioner.cli.progress import ProgressReporter
@@ -58,6 +59,7 @@ from picture_captioner.journal.writing import Journal
 from picture_captioner.pipeline.asking.spending import Ceilings
 from picture_captioner.pipeline.dedup import find_shots
 from picture_captioner.pipeline.library_update.on_the_way import DispensableLibrary
+from picture_captioner.pipeline.recording.outcomes import Outcomes
 from picture_captioner.pipeline.selecting.hints import Hints
 from picture_captioner.pipeline.selecting.photos_root import FileId, root_id
 from picture_captioner.pipeline.selecting.selection import (
@@ -128,6 +130,8 @@ def with_pending(flags: RunFlags, work: Callable[[Task], int], *, shared: bool =
         jobs, shots = read_jobs(journal.path), shots_of(photos, rules)
         portion, reverse = _portion(flags, photos, shots, jobs, backends[0], journal, rules, shared)
         if not portion.photos:
+            if flags.as_json:
+                show_counts(portion, journal, Outcomes(reporter), 0)
             return ExitCode.DONE
         journal.run_begins(reverse=reverse)
         if LOOP_VARIABLE in os.environ:

@@ -27,11 +27,13 @@ from picture_captioner.cli.interrupts import note_signals
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import dollars, say
 from picture_captioner.config import LOOP_VARIABLE
+from picture_captioner.declaration import declared
 from picture_captioner.errors import (
     BackendUnavailableError,
     ExitCode,
     FatalError,
     LibraryError,
+    UsageError,
     count,
 )
 from picture_captioner.journal.reading import read_again
@@ -250,9 +252,19 @@ def run_options(task: Task) -> RunOptions:
 
 
 def run_captions(flags: RunFlags) -> int:
-    """Caption what is pending; returns the exit code."""
+    """Caption what is pending; returns the exit code.
+
+    Raises:
+        UsageError: flags of batch jobs without --batch, or such as do not go with it.
+    """
     if not flags.batch:
+        for name in ("min_batch", "job_tokens", "poll", "repair"):
+            if getattr(flags, name) != declared(RunFlags)[name].default:
+                raise UsageError(f"--{name.replace('_', '-')} goes with --batch")
         return with_pending(flags, caption_pending)
+    if flags.dry_run or flags.as_json:
+        flag = "--dry-run" if flags.dry_run else "--json"
+        raise UsageError(f"--batch and {flag} exclude each other; leave one out")
     from picture_captioner.cli.commands.batch import wait
     from picture_captioner.cli.commands.batch_collect import collect_ended
     from picture_captioner.cli.commands.batch_submit import submit

@@ -35,23 +35,30 @@ def tell_summary(task: Task, outcomes: Outcomes, seconds: float) -> None:
     say(f"Journal: {journal.path}")
     for line in _next_steps(task, outcomes, seconds):
         say(line)
-    counts = {str(outcome.name.lower()): n for outcome, n in outcomes.counts.items()}
     if flags.as_json:
-        failures = [[f.rel_path, f.code, f.message] for f in sorted(outcomes.failures)]
-        show_json(
-            {
-                "photos": len(portion.photos),
-                "counts": counts,
-                "left": portion.left_by_limit + portion.left_by_restart,
-                "seconds": round(seconds, 3),
-                "journal": str(journal.path.absolute()),
-                "failures": failures,
-            }
-        )
+        show_counts(portion, journal, outcomes, seconds)
     _log.info(
         "run ended",
-        extra={"event": "run_ended", "photos": counts, "seconds": round(seconds, 3)},
+        extra={"event": "run_ended", "photos": _counts(outcomes), "seconds": round(seconds, 3)},
     )
+
+
+def show_counts(portion: Portion, journal: Journal, outcomes: Outcomes, seconds: float) -> None:
+    """What `--json` prints, also where there was nothing to do."""
+    show_json(
+        {
+            "photos": len(portion.photos),
+            "counts": _counts(outcomes),
+            "left": portion.left_by_limit + portion.left_by_restart,
+            "seconds": round(seconds, 3),
+            "journal": str(journal.path.absolute()),
+            "failures": [[f.rel_path, f.code, f.message] for f in sorted(outcomes.failures)],
+        }
+    )
+
+
+def _counts(outcomes: Outcomes) -> dict[str, int]:
+    return {str(outcome.name.lower()): number for outcome, number in outcomes.counts.items()}
 
 
 def _tell_outcomes(outcomes: Outcomes, backend: CaptionBackend, total: int, seconds: float) -> None:
