@@ -41,6 +41,16 @@ def said(cwd, *arguments):
     return {line.split("  ")[0]: line for line in done.stdout.splitlines()}
 
 
+def test_photos_are_named_as_for_run(camera):
+    for words, photos in (("photos", 3), ("photos/0.png", 1), ("photos/0.png photos/2.png", 2)):
+        done = caption("estimate", "--json", *words.split(), cwd=camera)
+        assert json.loads(done.stdout)["photos"] == photos, done.stderr
+    done = caption("compare", "--backends=mock", "--json", "photos/1.png", cwd=camera)
+    assert [*json.loads(done.stdout)[0]["captions"]] == ["1.png"], done.stderr
+    done = caption("estimate", "nowhere", cwd=camera)
+    assert (done.returncode, done.stdout) == (64, "")
+
+
 @pytest.mark.parametrize(
     ("backend", "image", "edge", "price_in", "price_out"),  # US dollars per million
     [

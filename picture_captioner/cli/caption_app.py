@@ -35,7 +35,7 @@ from picture_captioner.cli.command_groups import (
 from picture_captioner.cli.execution import execute as run_app
 from picture_captioner.cli.flags import App, Flags, Version
 from picture_captioner.cli.people_app import maintain_app, people_app
-from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.run_flags import NAMED_PHOTOS, RunFlags
 from picture_captioner.cli.terminal import reopen_closed_streams
 from picture_captioner.declaration import HOW, WHICH, WHO, flag, switch
 from picture_captioner.settings import MAX_TIMEOUT
@@ -63,26 +63,18 @@ PROCESSED_PATH = typer.Argument(
 
 
 @app.command(panel=CAPTIONS)
-def run(
-    flags: RunFlags,
-    photos: list[str] | None = typer.Argument(
-        None,
-        metavar="DIR|PHOTO",
-        help="A folder with photos, or single ones.",
-        show_default=False,
-    ),
-) -> int:
+def run(flags: RunFlags, photos: list[str] | None = NAMED_PHOTOS) -> int:
     """Caption every photo that has no caption yet; stop and repeat at will."""
     from picture_captioner.cli.commands.photos import with_named_photos
     from picture_captioner.cli.commands.run import run_captions
 
-    named = with_named_photos(flags, photos or [])
-    return run_captions(named)
+    return run_captions(with_named_photos(flags, photos or []))
 
 
 @app.command(panel=CAPTIONS)
 def estimate(
     flags: RunFlags,
+    photos: list[str] | None = NAMED_PHOTOS,
     trial: int | None = flag(
         "N",
         "Caption N photos now and go by how long that takes; nothing is recorded, but a "
@@ -93,13 +85,15 @@ def estimate(
 ) -> int:
     """Say what a run would be: photos, tokens, price, time. Sends and writes nothing unasked."""
     from picture_captioner.cli.commands.estimate import print_estimate
+    from picture_captioner.cli.commands.photos import with_named_photos
 
-    return print_estimate(flags, trial=trial)
+    return print_estimate(with_named_photos(flags, photos or []), trial=trial)
 
 
 @app.command(panel=CAPTIONS)
 def compare(
     flags: RunFlags,
+    photos: list[str] | None = NAMED_PHOTOS,
     backends: str = typer.Option(
         metavar="NAME[:MODEL],...",
         help="Who captions them, such as 'template,ollama:qwen2.5vl:3b,openai'; @URL at the "
@@ -110,8 +104,9 @@ def compare(
 ) -> int:
     """Caption a few photos with several backends or models, side by side, as Markdown."""
     from picture_captioner.cli.commands.compare import print_comparison
+    from picture_captioner.cli.commands.photos import with_named_photos
 
-    return print_comparison(flags, backends, limit)
+    return print_comparison(with_named_photos(flags, photos or []), backends, limit)
 
 
 @app.command(panel=CAPTIONS)
@@ -241,7 +236,11 @@ def accept(flags: Flags, photos: list[str] = typer.Argument(metavar="PHOTO")) ->
 def reject(
     flags: Flags,
     photos: list[str] = typer.Argument(metavar="PHOTO"),
-    reason: str = flag("TEXT", "Why; it is kept in the journal.", default=""),
+    reason: str = flag(
+        "TEXT",
+        "Why; kept in the journal, and told to the model, wherever that is, with the photo.",
+        default="",
+    ),
 ) -> int:
     """Take captions back; the next run asks for them again."""
     from picture_captioner.cli.commands.edits import reject_captions

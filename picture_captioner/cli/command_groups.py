@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from picture_captioner.cli.flags import App, Flags
-from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.cli.run_flags import NAMED_PHOTOS, RunFlags
 from picture_captioner.declaration import flag, switch
 
 journal_app = App(help="Look after a journal: check, compact, merge.", no_args_is_help=True)
@@ -131,11 +131,12 @@ batch_app = App(
 
 
 @batch_app.command("submit")
-def batch_submit(flags: RunFlags) -> int:
+def batch_submit(flags: RunFlags, photos: list[str] | None = NAMED_PHOTOS) -> int:
     """Send what 'run' would caption as batch jobs, and return; nothing is sent twice."""
     from picture_captioner.cli.commands.batch_submit import submit
+    from picture_captioner.cli.commands.photos import with_named_photos
 
-    return submit(flags)
+    return submit(with_named_photos(flags, photos or []))
 
 
 @batch_app.command("status")

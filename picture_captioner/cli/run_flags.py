@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import typer
+
 from picture_captioner.cli.flags import Flags, as_typed, suggested
 from picture_captioner.declaration import HOW, WHICH, WHO, declared, flag, switch
 from picture_captioner.settings import MAX_TIMEOUT
@@ -14,6 +16,11 @@ _RUN = "run batch_submit"
 _JOBS = "Batch jobs (half price)"
 _MODEL = "A model on this machine (--backend local)"
 _MANY = "Several machines (docs/scale.md)"
+
+NAMED_PHOTOS = typer.Argument(
+    None, metavar="DIR|PHOTO", help="A folder with photos, or single ones.", show_default=False
+)
+"""The argument of the commands that take photos as `run` does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,8 +253,7 @@ def same_photos(flags: RunFlags, command: str, *additions: str) -> str:
     for name in _WHICH_PHOTOS if other else _WHICH_PHOTOS + _HOW_ASKED:
         if command in declared(RunFlags)[name].flag.on.split():
             words += as_typed(name, getattr(flags, name))
-    if command == "run":
-        words += map(str, flags.named)
-        words += [str(flags.settings().photos_dir or "") + f"/{flags.below}"] * bool(flags.below)
+    words += map(str, flags.named)
+    words += [str(flags.settings().photos_dir or "") + f"/{flags.below}"] * bool(flags.below)
     without = {"backend", "model", "base_url"} if other else ()
     return suggested(flags, command, *words, *additions, without=without)

@@ -42,7 +42,7 @@ KINDS_NAMED = 6
 
 
 def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:
-    """The flags with what `run DIR` or `run IMG.jpg ...` names.
+    """The flags with what `run DIR` or `estimate IMG.jpg ...` names.
 
     A folder or photos inside PHOTOS_DIR are a part of it, under the names that they have there;
     another folder is the library itself, and of other photos it is the folder that they share.
