@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.providers.openai_server import OpenAIServer
+from tests.providers.openai_server import OpenAIServer, Reply, completion
 from tests.support import ROOT, caption, library
 
 
@@ -57,6 +57,21 @@ def test_a_backend_that_cannot_be_used_costs_its_own_column(tmp_path):
     assert captions[1][2].endswith(".")
     assert "ollama: a:b: no connection to localhost:9" in done.stderr
     assert {row[0]: row[1] for row in figures}["US dollars a photo"] == "-"
+
+
+def test_a_backend_that_captions_none_is_no_success(tmp_path):
+    library(tmp_path / "photos", 2)
+    backends = "--backends=compatible:llava:latest,template"
+    with OpenAIServer() as server:
+        for refused, code in ((1, 0), (2, 69)):
+            server.script.extend([Reply(body=completion("I cannot help with that."))] * refused)
+            done = compare(tmp_path, backends, f"--base-url={server.base_url}")
+            assert (done.returncode, len(tables(done.stdout))) == (code, 2), done.stderr
+            told = "compatible: llava:latest: no caption of 2 photos" in done.stderr
+            assert told == bool(code)
+    for path in (tmp_path / "photos").rglob("*.jpg"):
+        path.write_bytes(b"no photo")
+    assert compare(tmp_path, "--backends=template").returncode == 0, "nobody was asked"
 
 
 def test_tokens_and_price_of_a_service_are_shown(tmp_path):

@@ -49,13 +49,15 @@ class Column:
     cells: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
+    asked: int = 0
     stopped: FatalError | None = None
 
 
 def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
     """Ask every backend about `limit` photos, spread over the library; print both tables.
 
-    A backend that cannot be used costs its own column; its exit code is the command's.
+    A backend that cannot be used, or answers nothing usable, costs its own column; its exit code
+    is the command's.
     """
     settings = settings_for(flags)
     photos_dir = photos_dir_of(settings)
@@ -76,6 +78,10 @@ def print_comparison(flags: RunFlags, backends: str, limit: int) -> int:
         for line in (*_captions(photos, columns), "", *_figures(columns)):
             show(line)
     stopped = [column.stopped.exit_code for column in columns if column.stopped is not None]
+    for column in columns:
+        if column.asked and not column.seconds and column.stopped is None:
+            say(f"{column.title}: no caption of {count(column.asked)}; the table says why")
+            stopped.append(ExitCode.UNAVAILABLE)
     return stopped[0] if stopped else ExitCode.DONE
 
 
@@ -148,6 +154,7 @@ def _ask_about(
         if loaded.image is None:
             return
         loaded.image.info["full_size"] = (loaded.width, loaded.height)
+        column.asked += 1
         started = time.monotonic()
         said, asked = backend.caption(loaded.image, ()), backend.settings
         answer = judge_answer(said, asked.asked, image=loaded.image, prompt=asked.prompt)
