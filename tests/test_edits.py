@@ -240,6 +240,15 @@ def test_words_of_every_unicode_encoding_are_read(here, encoding):
     assert effective(here / "c.jsonl")["1.jpg"]["caption"] == "Größe in Łódź"
 
 
+@pytest.mark.parametrize("begins", [b"PK\x03\x04\x14\x00", b"\xd0\xcf\x11\xe0\xa1\xb1"])
+def test_a_spreadsheets_own_file_is_told_for_what_it_is(here, begins):
+    (here / "edited.xlsx").write_bytes(begins + bytes(range(256)))
+    for flags in ((), ("--encoding=cp1252",)):
+        done = caption("import", *HERE[1:], "edited.xlsx", *flags, cwd=here)
+        assert done.returncode == 64
+        assert "edited.xlsx is a spreadsheet program's own file: save it as 'CSV" in done.stderr
+
+
 def test_an_encoding_is_never_guessed(here):
     """Excel's plain CSV: halves of characters became the human's words, which no run replaces."""
     text = "rel_path;caption\r\n0.jpg;plain\r\n1.jpg;Größe „so“\r\n"

@@ -37,7 +37,7 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
             with output_errors():
                 sys.stdout.flush()
     except typer.TyperException as error:
-        _say_what_was_meant(error, str(app.info.name))
+        _say_what_was_meant(error, app, arguments)
         return ExitCode.USAGE
     except OutputError as error:
         _let_go_of_stdout()
@@ -68,7 +68,9 @@ def execute(app: typer.Typer, arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _say_what_was_meant(error: typer.TyperException, app: str) -> None:
+def _say_what_was_meant(
+    error: typer.TyperException, app: typer.Typer, arguments: Sequence[str]
+) -> None:
     """What is wrong with the words that were typed, and whose help says what is right.
 
     The message of a command that has only subcommands is its whole help.
@@ -84,10 +86,19 @@ def _say_what_was_meant(error: typer.TyperException, app: str) -> None:
         for line in message.splitlines():
             say(line, always=True)
     elif message:  # some versions have shown the help instead
-        context = getattr(error, "ctx", None)
-        command = context.command_path.split()[1:] if context is not None else []
-        said = shlex.join([*program(app.replace("-", "_")), *command, "--help"])
+        named = str(app.info.name).replace("-", "_")
+        said = shlex.join([*program(named), *_command_among(arguments, app), "--help"])
         say(f"{message.rstrip('.')}; see '{said}'", always=True)
+
+
+def _command_among(arguments: Sequence[str], app: typer.Typer) -> Iterator[str]:
+    """The words that name the command; an error has it only if the parser read to its end."""
+    command: object = typer.main.get_command(app)
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            return
+        yield word
 
 
 @contextlib.contextmanager

@@ -22,6 +22,8 @@ from picture_captioner.journal.record import Record, RecordError, utc_now
 EDITABLE = ("caption", "title", "tags")
 PATH_COLUMNS = ("rel_path", "path")
 MOST_BYTES = 1 << 30
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""XLSX, ODS and Numbers are zip files, XLS is of Microsoft's older form."""
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
@@ -67,6 +69,8 @@ def read_text(path: Path, most_bytes: int, encoding: str = "") -> str:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if data.startswith(_SPREADSHEETS):
+        raise UsageError(f"{path} is a spreadsheet program's own file: save it as 'CSV UTF-8'")
     marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
     name = marked or encoding or "utf-8"
     try:

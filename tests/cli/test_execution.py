@@ -55,6 +55,9 @@ def test_help_says_each_default_once_and_what_is_named_without_its_type(tmp_path
         (["journal", "merge"], " journal merge --help"),
         (["people", "nosuch"], " people --help"),
         (["nosuch"], "caption.py --help"),
+        (["run", "--include"], " run --help"),
+        (["tags", "rename", "dog", "--config"], " tags rename --help"),
+        (["--include"], " run --help"),
     ],
     ids=str,
 )
