@@ -203,7 +203,7 @@ def _portion(
     take_raws_of_captions(pending, photos, shots, journal.index)
     in_jobs = leave_out_what_is_out(pending, jobs, shots)
     reverse = not shared and reverse_after_a_death(journal, pending)
-    tell_pending(pending, backend, flags)
+    tell_who_is_asked(pending, backend, flags)
     portion = cut(pending, photos, journal.index, rules, flags.limit, flags.restart_every)
     if not portion.photos:
         tell_nothing_to_do(pending, flags, in_jobs=bool(in_jobs))
@@ -352,7 +352,7 @@ def require_own_journal(
         )
 
 
-def tell_pending(pending: Pending, backend: CaptionBackend, flags: RunFlags) -> None:
+def tell_who_is_asked(pending: Pending, backend: CaptionBackend, flags: RunFlags) -> None:
     """Say how many are done already, and who is asked for the rest."""
     done = pending.done.total()
     if done:

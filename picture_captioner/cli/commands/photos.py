@@ -57,12 +57,13 @@ def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:
         return flags
     paths = [_existing(word, flags) for word in words]
     library = flags.settings().photos_dir
-    inside = [library is not None and is_inside(path, library) for path in paths]
+    parts = [None if library is None else resolved_below(library, path) for path in paths]
+    inside = [part is not None for part in parts]
     if any(path.is_dir() for path in paths):
         if len(paths) > 1:
             raise UsageError("name one folder, or single photos: each library has its own journal")
-        if library is not None and all(inside):
-            return replace(flags, below=below(paths[0], library))
+        if parts[0] is not None:
+            return replace(flags, below=parts[0])
         if flags.given.get("photos_dir") is not None:
             raise UsageError(f"{paths[0]} is not in --photos-dir {library}; name one of them")
         return replace(flags, given={**flags.given, "photos_dir": paths[0]})
@@ -80,14 +81,15 @@ def with_named_photos(flags: RunFlags, words: Sequence[str]) -> RunFlags:
     return replace(flags, given={**flags.given, "photos_dir": library}, named=named)
 
 
-def is_inside(path: Path, photos_dir: Path) -> bool:
-    """Whether the path leads to the photos directory or below it."""
-    return path.resolve().is_relative_to(photos_dir.resolve())
+def resolved_below(photos_dir: Path, path: Path) -> str | None:
+    """What a path is called in the photos directory, where links lead; None if that is elsewhere.
 
-
-def below(path: Path, photos_dir: Path) -> str:
-    """A path inside the photos directory, as photos are named there; empty for all of it."""
-    name = path.resolve().relative_to(photos_dir.resolve()).as_posix()
+    Empty for the directory itself.
+    """
+    real, root = path.resolve(), photos_dir.resolve()
+    if not real.is_relative_to(root):
+        return None
+    name = real.relative_to(root).as_posix()
     return "" if name == "." else name
 
 

@@ -15,10 +15,9 @@ from picture_captioner.cli.command_flags import ProcessFlags
 from picture_captioner.cli.commands.files import library_there, photos_dir_of
 from picture_captioner.cli.commands.models import with_models
 from picture_captioner.cli.commands.photos import (
-    below,
     find_photos,
-    is_inside,
     read_files_beside,
+    resolved_below,
 )
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.interrupts import note_signals
@@ -317,11 +316,13 @@ def _photos(flags: ProcessFlags, path: Path | None, settings: Settings) -> tuple
         NoPhotosError: there is none.
     """
     photos_dir, part = settings.photos_dir, ""
-    if path is not None and photos_dir is not None and is_inside(path, photos_dir):
-        part = below(path, photos_dir)
-    elif path is not None:
-        photos_dir = path if path.is_dir() else path.parent
-        part = "" if path.is_dir() else path.name
+    if path is not None:
+        known = None if photos_dir is None else resolved_below(photos_dir, path)
+        if known is not None:
+            part = known
+        else:
+            photos_dir = path if path.is_dir() else path.parent
+            part = "" if path.is_dir() else path.name
     root = photos_dir or photos_dir_of(settings)
     wanted = RunFlags(
         given={**flags.given, "photos_dir": root},

@@ -25,6 +25,7 @@ from picture_captioner.config import Settings
 from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError, count
 from picture_captioner.extras import how_to_install
 from picture_captioner.journal.durable import make_folders
+from picture_captioner.journal.fold import Fold
 from picture_captioner.journal.reading import JournalIndex, read_again
 from picture_captioner.journal.record import Entry, Record
 from picture_captioner.journal.rows import TagDecisions
@@ -100,9 +101,8 @@ def _make_folder(out: Path) -> None:
 
 
 def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
-    from picture_captioner.cli.commands.report_inputs import moved_captions, report_photos
+    from picture_captioner.cli.commands.report_inputs import report_photos
 
-    moved: dict[str, Entry] = {}
     photos_dir = None if flags.no_photos else settings.photos_dir
     journal = settings.captions_jsonl
     if photos_dir is None and not journal.exists():
@@ -118,24 +118,10 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
         index = JournalIndex()
     wanted = PathFilter(flags.include or (), flags.exclude or ())
     known = [index.fold(path) for path in index.entries if wanted.takes_file(path)]
+    moved: dict[str, Entry] = {}
     if photos_dir is not None:
-        found = {photo.rel_path for photo in walked}
-        there = [fold for fold in known if fold.last and fold.last.rel_path in found]
-        moved = moved_captions(walked, index, known)
-        anew = [path for path in moved if path in index.entries]
-        gone = {path for path in index.entries if wanted.takes_file(path)} - found
-        if gone := gone - {entry.rel_path for entry in moved.values()}:
-            note = f"{count(len(gone))} of the journal not there any more: left out"
-            here = {fold.last.content_sha256 for fold in there if fold.last} - {None}
-            if moves := sum(index.entries[path].content_sha256 in here for path in gone):
-                note += f" (of {moves:,} the same content lies under another path)"
-            notes.append(note)
-        if others := len(moved) - len(anew):
-            notes.append(f"{count(others)} moved since captioned; the next run records it, free")
-        if anew:
-            how = suggested(flags, "run", "--stale=content")
-            notes.append(f"{count(len(anew))} under another's name now: '{how}' records it")
-        known = [fold for fold in there if fold.last and fold.last.rel_path not in moved]
+        known, moved, about_them = _still_there(flags, walked, index, known)
+        notes += about_them
     tags = TagDecisions.beside(journal)
     records = _records(journal, tags, (fold.caption or fold.attempt for fold in known))
     now_at = {entry.rel_path: path for path, entry in moved.items()}
@@ -147,6 +133,36 @@ def _read_inputs(flags: ReportFlags, settings: Settings) -> _Inputs:
     failed_since = _records(journal, tags, (fold.last for fold in known if fold.redo_failed))
     photos = report_photos(walked, records, failed_since)
     return _Inputs(photos_dir, walked, photos, notes, settings.follow_links, tags)
+
+
+def _still_there(
+    flags: ReportFlags, walked: Sequence[Photo], index: JournalIndex, known: Sequence[Fold[Entry]]
+) -> tuple[list[Fold[Entry]], dict[str, Entry], list[str]]:
+    """What is known of the photos that are where they were; of moved ones, by their path now.
+
+    And notes about these, and about photos that are gone.
+    """
+    from picture_captioner.cli.commands.report_inputs import moved_captions
+
+    notes = []
+    found = {photo.rel_path for photo in walked}
+    last = [fold.last for fold in known if fold.last]
+    here = {entry.content_sha256 for entry in last if entry.rel_path in found} - {None}
+    moved = moved_captions(walked, index, known)
+    anew = [path for path in moved if path in index.entries]
+    away = found | {entry.rel_path for entry in moved.values()}
+    if gone := [entry for entry in last if entry.rel_path not in away]:
+        note = f"{count(len(gone))} of the journal not there any more: left out"
+        if moves := sum(entry.content_sha256 in here for entry in gone):
+            note += f" (of {moves:,} the same content lies under another path)"
+        notes.append(note)
+    if others := len(moved) - len(anew):
+        notes.append(f"{count(others)} moved since captioned; the next run records it, free")
+    if anew:
+        how = suggested(flags, "run", "--stale=content")
+        notes.append(f"{count(len(anew))} under another's name now: '{how}' records it")
+    left = found - moved.keys()
+    return [fold for fold in known if fold.last and fold.last.rel_path in left], moved, notes
 
 
 def _records(journal: Path, tags: TagDecisions, entries: Iterable[Entry | None]) -> list[Record]:

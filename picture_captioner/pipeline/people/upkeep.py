@@ -107,7 +107,7 @@ def update_stats(library: Library, said: Decisions) -> Result:  # noqa: ARG001
     return {"clusters": len(sizes), "faces": int(sizes.sum())}
 
 
-def follow_links(library: Library, said: Decisions) -> Result:
+def follow_decisions(library: Library, said: Decisions) -> Result:
     """What follows from links and the other decisions, and what contradicts itself."""
     grouped = group_faces(library, said)
     if grouped is None:
@@ -133,7 +133,7 @@ STEPS: dict[str, Step] = {
     "update-medoids": update_medoids,
     "health": health,
     "check-staleness": staleness,
-    "follow-links": follow_links,
+    "follow-links": follow_decisions,
     "old-unassigned": old_unassigned,
 }
 DAILY = ("follow-links", "recompute-centroids", "cleanup-empty", "update-stats", "check-staleness")
