@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
+import resource
+import subprocess
 
 import pytest
 
-from tests.support import caption, draw, effective, records
+from tests.support import caption, command, draw, effective, environment, records
 
 HERE = ("--photos-dir=photos", "--captions-jsonl=c.jsonl")
 
@@ -76,14 +79,89 @@ def test_a_file_is_added_to_and_nothing_is_repeated(here, plugin):
     assert names == ["0.jpg", "1.jpg", "2.jpg", "9.jpg"]
 
 
+def on_a_full_disk(folder, most, *flags):
+    """`export` where no file may have over so many bytes, which ends a write like a full disk."""
+    return subprocess.run(
+        command("export", *HERE, *flags),
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+
+
+def test_lines_that_a_full_disk_took_a_part_of_are_written_again_whole(here):
+    exported(here, "--out=all.jsonl")
+    lines = (here / "all.jsonl").read_text().splitlines()
+    there = [json.dumps({**json.loads(lines[0]), "rel_path": f"{n}.png"}) for n in range(4000)]
+    (here / "all.jsonl").write_text("".join(f"{line}\n" for line in there))
+    full = on_a_full_disk(here, (here / "all.jsonl").stat().st_size + 900, "--out=all.jsonl")
+    assert full.returncode == 74, full.stderr
+    assert "cannot write all.jsonl: File too large" in full.stderr
+    assert not (here / "all.jsonl").read_bytes().endswith(b"\n")
+    again = caption("export", *HERE, "--out=all.jsonl", cwd=here)
+    assert "cut off its last line, which breaks off" in again.stderr
+    assert (here / "all.jsonl").read_text().splitlines() == there + lines
+
+
+def test_a_last_line_without_its_end_is_no_broken_one(here):
+    exported(here, "--out=all.jsonl")
+    whole = (here / "all.jsonl").read_bytes()
+    for kept in (whole[:-1], whole[: whole.rindex(b"\n", 0, -1)]):
+        (here / "all.jsonl").write_bytes(kept)
+        exported(here, "--out=all.jsonl")
+        assert (here / "all.jsonl").read_bytes() == whole
+
+
+def test_a_spreadsheet_stays_where_the_disk_is_full(here):
+    exported(here, "--format=csv", "--out=all.csv")
+    before = (here / "all.csv").read_bytes()
+    row = {"rel_path": "1.jpg", "caption": "long " * 900_000}
+    (here / "long.jsonl").write_text(json.dumps(row))
+    assert caption("import", *HERE[1:], "long.jsonl", cwd=here).returncode == 0
+    full = on_a_full_disk(here, 3_000_000, "--format=csv", "--out=all.csv")
+    assert full.returncode == 74, full.stderr
+    assert "cannot write all.csv: File too large" in full.stderr
+    assert (here / "all.csv").read_bytes() == before
+    assert not [path.name for path in here.iterdir() if path.name.endswith(".new")]
+
+
+def test_two_exports_into_one_file_repeat_nothing(here):
+    (here / "all.jsonl").touch()
+    with (here / "all.jsonl").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = caption("export", *HERE, "--out=all.jsonl", cwd=here)
+    assert (done.returncode, (here / "all.jsonl").read_bytes()) == (75, b"")
+    assert "all.jsonl is being written by another export; wait for it" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("export",), ("export", "--format=csv"), ("people", "export")])
+def test_a_pipe_and_a_link_that_an_export_is_given_stay_what_they_are(here, words):
+    (here / "elsewhere").mkdir()
+    (here / "elsewhere/out").touch()
+    (here / "link").symlink_to("elsewhere/out")
+    os.mkfifo(here / "pipe")
+    flag = "" if "people" in words else "--out="
+    with subprocess.Popen(["cat", "pipe"], cwd=here, stdout=subprocess.PIPE) as reader:
+        assert caption(*words, *HERE, f"{flag}pipe", cwd=here).returncode == 0
+        assert reader.stdout is not None
+        piped = reader.stdout.read()
+    assert caption(*words, *HERE, f"{flag}link", cwd=here).returncode == 0
+    assert (here / "pipe").is_fifo()
+    assert (here / "link").is_symlink()
+    assert (here / "elsewhere/out").read_bytes() == piped != b""
+
+
 @pytest.mark.parametrize("name", ["c.jsonl", "photos/0.jpg", "link.csv", "config.env"])
-@pytest.mark.parametrize("command", [("export",), ("export", "--format=csv"), ("people", "export")])
-def test_no_file_of_another_kind_is_written_over(here, name, command):
+@pytest.mark.parametrize("words", [("export",), ("export", "--format=csv"), ("people", "export")])
+def test_no_file_of_another_kind_is_written_over(here, name, words):
     (here / "link.csv").symlink_to("c.jsonl")
     (here / "config.env").write_text("# mine")
     before = (here / name).read_bytes()
-    where = name if "people" in command else f"--out={name}"
-    done = caption(*command, *HERE, where, cwd=here)
+    where = name if "people" in words else f"--out={name}"
+    done = caption(*words, *HERE, where, cwd=here)
     assert done.returncode == 64, done.stderr
     assert "name another file" in done.stderr
     assert (here / name).read_bytes() == before
@@ -99,8 +177,8 @@ def test_the_log_is_not_written_into_a_journal_or_a_photo(here):
 
 
 def test_an_export_takes_the_place_of_one_that_a_spreadsheet_program_saved(here):
-    for command, where in (("export", "--out=a.csv"), ("people", "a.csv")):
-        words = ("export", "--format=csv") if command == "export" else ("people", "export")
+    for kind, where in (("export", "--out=a.csv"), ("people", "a.csv")):
+        words = ("export", "--format=csv") if kind == "export" else ("people", "export")
         (here / "a.csv").unlink(missing_ok=True)
         for change in (b"", b"\xef\xbb\xbf"):
             assert caption(*words, *HERE, where, cwd=here).returncode == 0

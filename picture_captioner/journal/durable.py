@@ -123,6 +123,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise ReplacedError(error.errno, error.strerror) from error
 
 
+@contextlib.contextmanager
+def output_file(path: Path) -> Iterator[BinaryIO]:
+    """A stream to a file that a person named; an older one stays until the block ends well.
+
+    A device or a pipe (/dev/stdout) is written into, and of a link the file that it leads to is
+    replaced: a rename would put a file in the place of either.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            yield stream
+        return
+    with replacing(path.resolve()) as stream:
+        yield stream
+
+
 def is_another(path: Path, beginning: re.Pattern[bytes]) -> bool:
     """Whether a file is there that does not begin so: to write into it would destroy it.
 

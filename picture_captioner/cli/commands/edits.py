@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import getpass
 import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from heapq import merge
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from picture_captioner.cli.commands.files import below, existing_journal, index_of, open_journal
 from picture_captioner.cli.commands.known_people import decisions_of
 from picture_captioner.cli.flags import Flags, one_of, words_in
 from picture_captioner.cli.terminal import output_errors, say, show
 from picture_captioner.config import Settings
-from picture_captioner.errors import ExitCode, OutputError, Status, UsageError, count
-from picture_captioner.journal.durable import is_another
+from picture_captioner.errors import (
+    ExitCode,
+    JournalLockedError,
+    OutputError,
+    Status,
+    UsageError,
+    count,
+)
+from picture_captioner.journal.durable import is_another, output_file
 from picture_captioner.journal.reading import read_captions
 from picture_captioner.journal.record import Entry, Record
 from picture_captioner.journal.rows import TagDecisions, tag_key
@@ -50,18 +59,14 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
     one_of("--format", form, ("jsonl", "csv"))
     settings = flags.settings()
     _refuse_another(out, settings, form)
-    before = _written(out) if form == "jsonl" else set()
     with ExitStack() as held:
         library = held.enter_context(Library.open(settings.library_home, say))
         known = library.known_files() if form == "jsonl" else None
         if not known:
             existing_journal(flags)
         rows = _rows(settings, library, known, groups, embeddings or "embedding" in groups)
-        stream = _opened(out, held, append=form == "jsonl")
-        with output_errors():
-            number = (
-                _write_csv(rows, stream) if form == "csv" else _write_lines(rows, stream, before)
-            )
+        stream, before = held.enter_context(_opened(out, form))
+        number = _write_csv(rows, stream) if form == "csv" else _write_lines(rows, stream, before)
     if out is not None:
         say(f"{count(number)} written to {out}")
     return ExitCode.DONE
@@ -85,28 +90,68 @@ def _refuse_another(out: Path | None, settings: Settings, form: str) -> None:
     )
 
 
-def _opened(out: Path | None, held: ExitStack, *, append: bool) -> TextIO:
+_Identities = set[tuple[str, ...]]
+
+
+@contextmanager
+def _opened(out: Path | None, form: str) -> Iterator[tuple[TextIO, _Identities]]:
+    """Where the lines go, and of which photos lines are there already.
+
+    Raises:
+        OutputError: it cannot be written. A CSV is as it was then; of lines those before are whole,
+            and the next export cuts off the one that is not.
+    """
     if out is None:
-        return sys.stdout
+        with output_errors():
+            yield sys.stdout, set()
+        return
     try:
-        stream = out.open(
-            "a" if append else "w", encoding="utf-8", newline="", errors="surrogateescape"
-        )
+        with output_file(out) if form == "csv" else _appending(out) as stream:
+            there = set() if form == "csv" else _written(out, stream)
+            text = TextIOWrapper(stream, "utf-8", "surrogateescape", newline="", write_through=True)
+            yield text, there
+            text.detach()
     except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror}") from error
-    return held.enter_context(stream)
+        raise OutputError(
+            f"cannot write {out}: {error.strerror or error}; mend that or name another --out, and "
+            "run the same command again"
+        ) from error
 
 
-def _written(out: Path | None) -> set[tuple[str, ...]]:
-    """What a file holds already; a line that is none is nobody's."""
-    found: set[tuple[str, ...]] = set()
-    if out is not None and out.exists():
-        with out.open(encoding="utf-8", errors="surrogateescape") as stream:
-            for line in stream:
-                try:
-                    found.add(identity_of(json.loads(line)))
-                except (ValueError, AttributeError):
-                    say(f"{out}: a line that is no JSON is passed over")
+@contextmanager
+def _appending(out: Path) -> Iterator[BinaryIO]:
+    """The file, for one export at a time: the second would repeat the lines of the first."""
+    with out.open("a+b" if out.is_file() or not out.exists() else "wb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalLockedError(
+                f"{out} is being written by another export; wait for it, or name another --out"
+            ) from None
+        except OSError:
+            pass  # a network share without locks
+        yield stream
+
+
+def _written(out: Path, stream: BinaryIO) -> _Identities:
+    """What a file holds already; a line that is none is nobody's, and goes if it breaks off."""
+    found: _Identities = set()
+    if not stream.readable():  # a device or a pipe
+        return found
+    stream.seek(0)
+    whole, line = 0, b"\n"
+    for line in stream:
+        try:
+            found.add(identity_of(json.loads(line)))
+        except (ValueError, AttributeError, RecursionError):
+            if not line.endswith(b"\n"):
+                stream.truncate(whole)
+                say(f"{out}: cut off its last line, which breaks off in the middle")
+                return found
+            say(f"{out}: a line that is no JSON is passed over")
+        whole += len(line)
+    if not line.endswith(b"\n"):
+        stream.write(b"\n")
     return found
 
 

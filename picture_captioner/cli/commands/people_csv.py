@@ -21,7 +21,7 @@ from picture_captioner.cli.commands.people_decisions import (
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say
 from picture_captioner.errors import ExitCode, OutputError, UsageError, count
-from picture_captioner.journal.durable import is_another, replacing
+from picture_captioner.journal.durable import is_another, output_file
 from picture_captioner.pipeline.people.people_file import PeopleFile
 from picture_captioner.writeback.edits import read_text
 
@@ -66,7 +66,7 @@ def export_people(flags: Flags, path: Path) -> int:
                 f"{path}: a file is there that is no table of people, and it would be destroyed; "
                 "name another file, or delete that one"
             )
-        with replacing(path) as stream:
+        with output_file(path) as stream:
             text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="", write_through=True)
             writer = csv.writer(text, lineterminator="\r\n")
             writer.writerow(COLUMNS)
@@ -82,7 +82,7 @@ def export_people(flags: Flags, path: Path) -> int:
 def _not_imported(known: Known, path: Path, encoding: str) -> list[str]:
     """The names in an older table that nobody here has or had: they were typed into it since."""
     try:
-        if not path.is_file() or is_another(path, _BEGINNING):
+        if not path.is_file() or not path.stat().st_size or is_another(path, _BEGINNING):
             return []
     except OSError:
         return []  # `export_people` says what is wrong with it
