@@ -237,7 +237,13 @@ class DeclaredSettings:
         "is asked for again, and four times as many the time after.",
     )
     temperature: float = flag(
-        "", "How freely the model words its answers.", WHO, default=0.3, on="", least=0, most=2
+        "",
+        "How freely a model that takes it words its answers; for local: --option temperature.",
+        WHO,
+        default=0.3,
+        on="",
+        least=0,
+        most=2,
     )
     local_only: bool = switch(
         "Refuse any address that is not this machine.",

@@ -13,7 +13,9 @@ import tomllib
 import pytest
 import typer
 
+from picture_captioner.backends.registry import BUILT_IN, backend_class
 from picture_captioner.cli import caption_app, report_app
+from picture_captioner.errors import ConfigurationError
 from tests.support import ROOT, caption, draw, environment, install_package, records
 
 HOUSE = ROOT / "picture_captioner"
@@ -97,6 +99,18 @@ def test_every_flag_that_a_document_names_exists():
         lines = [line for line in document.read_text("utf-8").splitlines() if "pip " not in line]
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", "\n".join(lines)))
         assert named - known - foreign == set(), document
+
+
+def test_every_option_of_a_backend_stands_in_a_document():
+    told = "".join(path.read_text("utf-8") for path in DOCUMENTS if path.name != "log.md")
+    for name in (plugin.name for plugin in BUILT_IN):
+        try:
+            options = backend_class(name).Options.model_fields
+        except ConfigurationError:  # its extra is not installed
+            continue
+        for option in options:
+            flag = f"--{option.replace('_', '-')}"
+            assert re.search(rf"`{option}[=`]|--option {option}=|{flag}\b", told), (name, option)
 
 
 def commands_in(text):

@@ -38,7 +38,7 @@ class RunFlags(Flags):
     )
     option: list[str] | None = flag(
         "NAME=VALUE",
-        "An option of the backend itself; repeatable.",
+        "An option of the backend itself (docs/api_providers.md); repeatable.",
         WHO,
         on=f"{_RUN} work batch_status batch_wait batch_collect batch_cancel estimate",
     )
