@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -96,6 +97,23 @@ def test_who_lies_beside_others_is_who_they_are(stage, turn, oriented):
     for found in straight:
         alike = [float(other.vector @ found.vector) > 0.7 for other in both]
         assert sum(alike) == 2, "once upright, once lying"
+
+
+@needs_faces
+def test_a_face_that_fills_the_photo_is_surely_found_and_inside_it(stage):
+    """The detector wants ground around a face: profile pictures and cut-out faces have none."""
+    for _, portrait in islice(portraits(), 0, None, 11):
+        [[face]] = stage.work([photo_of(portrait)])
+        assert face.face.score > 0.9
+        x, y, width, height = face.face.box
+        tight = portrait.crop((round(x), round(y), round(x + width), round(y + height)))
+        [[found]] = stage.work([photo_of(tight, oriented=True)])
+        assert found.face.score > 0.75
+        assert found.vector @ face.vector > 0.7
+        left, upper, wide, high = found.face.box
+        assert min(left, upper) >= 0
+        assert left + wide <= tight.width + 0.01
+        assert upper + high <= tight.height + 0.01
 
 
 @needs_faces
