@@ -112,7 +112,9 @@ def test_its_bytes_go_to_a_provider_as_they_are_where_they_are_what_it_wants(tmp
         model = ("--backend=compatible", "--model=llava:latest", f"--base-url={server.base_url}")
         run(tmp_path, "--max-edge=1536", backend=model)
         bodies = [seen.body for seen in server.captions_asked()]
-    for image in kept(tmp_path):
+    images = kept(tmp_path)
+    assert images
+    for image in images:
         assert any(base64.b64encode(image.read_bytes()) in body for body in bodies)
 
 

@@ -133,27 +133,33 @@ class Reasker:
                 continue
             asks = self._minds_names or any(getattr(tag, "kind", "") in TOLD for tag in tags)
             if asks and self._codes and fatal is None:
-                fault = Fault("invented", ", ".join(names)[:_MOST_NAMED])
-                try:
-                    asked = self._retrier.ask(partial(self._ask_in_a_list, image, tags, fault))
-                except RunStopped:
-                    asks = False
-                except FatalError as error:
-                    fatal = error
-                except (ApiError, TransientError) as error:
-                    sent = error.usage if isinstance(error, ApiError) else Usage(requests=ATTEMPTS)
-                    first = _costing(first, sent)
-                else:
-                    seconds += asked.seconds
-                    second = self._billed(asked.answer[0], asked.attempts)
-                    if isinstance(second, Caption):
-                        first = _costing(second, first.usage)
-                        names = invented_in(first, tags, lines)
-                    elif isinstance(second, PhotoError):
-                        first = _costing(first, second.usage)
+                first, took, fatal = self._ask_without(names, image, tags, first)
+                seconds += took
+                names = invented_in(first, tags, lines)
             marked = {**first.fields, "suspect": names} if names else first.fields
             answers[place] = replace(first, fields=marked)
         return Reasked(answers, seconds, fatal)
+
+    def _ask_without(
+        self, names: Sequence[str], image: Image, tags: Tags, first: Caption
+    ) -> tuple[Caption, float, FatalError | None]:
+        """The second caption, or the first, with the cost of both; seconds; what ends the run."""
+        fault = Fault("invented", ", ".join(names)[:_MOST_NAMED])
+        try:
+            asked = self._retrier.ask(partial(self._ask_in_a_list, image, tags, fault))
+        except RunStopped:
+            return first, 0.0, None
+        except FatalError as error:
+            return first, 0.0, error
+        except (ApiError, TransientError) as error:
+            sent = error.usage if isinstance(error, ApiError) else Usage(requests=ATTEMPTS)
+            return _costing(first, sent), 0.0, None
+        second = self._billed(asked.answer[0], asked.attempts)
+        if isinstance(second, Caption):
+            return _costing(second, first.usage), asked.seconds, None
+        if isinstance(second, PhotoError):
+            first = _costing(first, second.usage)
+        return first, asked.seconds, None
 
     def _may_help(self, error: ModelError, repair: int) -> bool:
         if isinstance(error, RefusedInWordsError) or error.code == "no_image":
