@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import statistics
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image, ImageFilter, ImageStat, WebPImagePlugin
+from PIL import Image, ImageChops, ImageFilter, ImageStat, WebPImagePlugin
 
 from picture_captioner.errors import CorruptImageError
 from picture_captioner.image_loader.resizing import fitting, reduced, resize
@@ -166,12 +167,23 @@ def detail_of(structure: Structure) -> NDArray[np.int8]:
 
 
 def _local_mean(cells: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """Of the square of `width` around each cell; over the edge the outermost cells go on."""
+    """Of the square of `width` around each cell."""
     import numpy as np
 
-    padded = np.pad(cells, width // 2, mode="edge")
-    squares = np.lib.stride_tricks.sliding_window_view(padded, (width, width))
-    return np.asarray(squares.mean(axis=(2, 3)))
+    across = _averages(width)
+    return np.asarray(across @ cells @ across.T, dtype=np.float32)
+
+
+@cache
+def _averages(width: int) -> NDArray[np.float32]:
+    """What, times a column, is the mean around each; over the edge the outermost go on."""
+    import numpy as np
+
+    places = np.arange(STRUCTURE_EDGE)
+    around = np.clip(places[:, None] + np.arange(width) - width // 2, 0, STRUCTURE_EDGE - 1)
+    found = np.zeros((STRUCTURE_EDGE, STRUCTURE_EDGE), dtype=np.float32)
+    np.add.at(found, (places[:, None], around), 1 / width)
+    return found
 
 
 def same_details(some: NDArray[np.int8], others: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -192,8 +204,10 @@ def structure_of(thumbnail: bytes) -> Structure:
     """Of a thumbnail as `Traits` has it."""
     with Image.open(io.BytesIO(thumbnail)) as opened:
         cells = opened.convert("RGB").resize((STRUCTURE_EDGE,) * 2, Image.Resampling.BOX)
-    red, green, blue = (channel.tobytes() for channel in cells.split())
-    apart = (max(rgb) - min(rgb) for rgb in zip(red, green, blue, strict=True))
+    red, green, blue = cells.split()
+    most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    least = ImageChops.darker(ImageChops.darker(red, green), blue)
+    apart = ImageChops.subtract(most, least).tobytes()
     return Structure(cells.convert("L").tobytes(), max(apart) >= _COLOUR_STEP)
 
 
