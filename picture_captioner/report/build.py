@@ -234,7 +234,8 @@ def _clusters(clustering: Clustering, labels: Labels, said: Sequence[Said]) -> t
     """The clusters in order of their ids."""
     members = {i: outwards(clustering, m) for i, m in members_of(clustering.cluster).items()}
     ids = sorted(members, key=lambda i: (-len(members[i]), i))
-    words = keywords([[s for m in members[i] if (s := said[m])] for i in ids])
+    groups = [[s for m in members[i] if (s := said[m])] for i in ids]
+    words = keywords(groups, common_at_need=True)
     names = cluster_names(words)
     speakers = speakers_of([members[i] for i in ids], labels.texts)
     found = [

@@ -49,11 +49,14 @@ def what_is_said(photos: Sequence[ReportPhoto], captions: Sequence[str]) -> list
     return [photo.tags or text for photo, text in zip(photos, captions, strict=True)]
 
 
-def keywords(groups: Sequence[Sequence[Said]], count: int = KEYWORDS) -> list[tuple[str, ...]]:
+def keywords(
+    groups: Sequence[Sequence[Said]], count: int = KEYWORDS, *, common_at_need: bool = False
+) -> list[tuple[str, ...]]:
     """For each group of captions its most telling words, best first; of equals the first named.
 
     A word counts once per caption, so that a caption that stammers does not name its group. In a
-    group of four captions or more, a word of one caption alone is left out.
+    group of four captions or more, a word of one caption alone is left out. `common_at_need`: a
+    group that has common words alone has those.
     """
     bags = _bags([said for group in groups for said in group])
     frequencies = [Counter(w for _ in group for w in next(bags)) for group in groups]
@@ -61,13 +64,16 @@ def keywords(groups: Sequence[Sequence[Said]], count: int = KEYWORDS) -> list[tu
     for frequency in frequencies:
         total.update(frequency)
     captions = sum(map(len, groups))
+    telling = total
     if captions >= ENOUGH_CAPTIONS:
-        total = Counter({w: n for w, n in total.items() if n <= COMMON_SHARE * captions})
-    mean = total.total() / max(1, len(groups))
-    return [
-        _best(frequency, total, mean, len(group), count)
-        for frequency, group in zip(frequencies, groups, strict=True)
-    ]
+        telling = Counter({w: n for w, n in total.items() if n <= COMMON_SHARE * captions})
+    found = []
+    for frequency, group in zip(frequencies, groups, strict=True):
+        words = _best(frequency, telling, len(groups), len(group), count)
+        if common_at_need and not words:
+            words = _best(frequency, total, len(groups), len(group), count)
+        found.append(words)
+    return found
 
 
 def _bags(said: Sequence[Said]) -> Iterator[list[str]]:
@@ -82,9 +88,10 @@ def _bags(said: Sequence[Said]) -> Iterator[list[str]]:
 
 
 def _best(
-    frequency: Counter[str], total: Counter[str], mean: float, captions: int, count: int
+    frequency: Counter[str], total: Counter[str], groups: int, captions: int, count: int
 ) -> tuple[str, ...]:
     least = 2 if captions >= 4 else 1
+    mean = total.total() / max(1, groups)
     weights = {
         word: number * math.log1p(mean / total[word])
         for word, number in frequency.items()

@@ -120,3 +120,9 @@ def test_where_most_photos_have_tags_these_name_a_group_and_not_the_adjectives()
 def test_groups_without_captions_have_no_keywords():
     assert keywords([]) == []
     assert keywords([[], ["the of and"]]) == [(), ()]
+
+
+def test_a_group_of_common_words_alone_has_those_at_need():
+    groups = [["A dog on a beach."] * 40, ["A dog lying on a sandy beach."] * 20]
+    assert keywords(groups) == [(), ("lying", "sandy")]
+    assert keywords(groups, common_at_need=True) == [("dog", "beach"), ("lying", "sandy")]
