@@ -43,9 +43,14 @@ def here(tmp_path):
 
 def test_no_people_leaves_out_the_names_that_others_gave(here):
     """Also where one is a mere keyword, with a photo that says of no one that it shows them."""
-    keyword = b"<dc:subject><rdf:Bag><rdf:li>Anna M\xc3\xbcller</rdf:li></rdf:Bag></dc:subject>"
+    keyword = (
+        b"<dc:subject><rdf:Bag><rdf:li>Anna M\xc3\xbcller</rdf:li><rdf:li>Clara</rdf:li>"
+        b"<rdf:li>Lake</rdf:li></rdf:Bag></dc:subject><digiKam:TagsList><rdf:Seq>"
+        b"<rdf:li>Personen/Family/Clara</rdf:li></rdf:Seq></digiKam:TagsList>"
+    )
     (here / "photos" / "d.jpg.xmp").write_bytes(
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:dc="http://purl.org/dc/elements/1.1/"'
+        b' xmlns:digiKam="http://www.digikam.org/ns/1.0/"'
         b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="">'
         + keyword
         + b"</rdf:Description></rdf:RDF></x:xmpmeta>"
@@ -57,6 +62,9 @@ def test_no_people_leaves_out_the_names_that_others_gave(here):
         assert ("Anna Müller" in page) is there
         table = (here / "report_out" / "cluster_export.csv").read_text(encoding="utf-8")
         assert (",Anna Müller," in table) is there
+        assert ("Clara" in page) is ("Clara" in table) is there
+        assert "Lake" in page
+    assert found(here, "person:clara") == ["d.jpg"]
 
 
 def test_a_part_of_a_name_is_answered_by_the_name(here):

@@ -31,7 +31,9 @@ _CAMERA_TEXT = re.compile(
 
 # XML 1.0 has no way to say these, and a line break in a keyword ends it for some readers.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-_NOBODY = {"_unknown_", "unknown", ""}
+_NOBODY = {"_unknown_", "unknown", "unconfirmed", "ignored", ""}
+_OF_PEOPLE = {"people", "personen", "personnes", "personas", "persone", "pessoas", "люди", "人物"}
+"""The tag of digiKam under which the names are, in the language of its user."""
 
 
 class Kind(enum.StrEnum):
@@ -148,15 +150,18 @@ def written_facts(
         if one := fact(Kind.TITLE, text, source):
             found += one
             break
-    named = [one.name for one in faces_in(xmp, source)]
-    for name in (*texts(xmp.get("Iptc4xmpExt:PersonInImage")), *named):
+    regions = [one.name for one in faces_in(xmp, source)]
+    for name in (*texts(xmp.get("Iptc4xmpExt:PersonInImage")), *regions):
         found += fact(Kind.PERSON, name, source)
+    by_digikam = {tag.casefold() for tag in texts(xmp.get("digiKam:TagsList"))}
     for path in keywords(xmp, iptc):
-        found += fact(Kind.KEYWORD, path[-1], source)
+        named = path[0].casefold() in _OF_PEOPLE and "/".join(path).casefold() in by_digikam
+        kind = Kind.PERSON if named and len(path) > 1 else Kind.KEYWORD
+        found += fact(kind, path[-1], source)
     city = xmp.get("photoshop:City") or iptc.get("City")
     country = xmp.get("photoshop:Country") or iptc.get("Country-PrimaryLocationName")
-    named = [part for part in (city, country) if isinstance(part, str) and part.strip()]
-    found += fact(Kind.PLACE, ", ".join(named), source)
+    where = [part for part in (city, country) if isinstance(part, str) and part.strip()]
+    found += fact(Kind.PLACE, ", ".join(where), source)
     return distinct(found)
 
 
