@@ -10,11 +10,13 @@ import shlex
 import shutil
 import zlib
 from base64 import b64decode
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from picture_captioner.journal.writing import Journal
+from picture_captioner.writeback.undo import UndoFile
 from tests.journal.support import failure, photo
 from tests.metadata.test_xmp_packet import FOREIGN
 from tests.support import caption, draw, library, open_database, records, report
@@ -333,6 +335,22 @@ def test_what_write_put_beside_a_photo_is_forgotten_too(kept):
     assert " undo --photos-dir=photos' cannot take it out any more" in done.stderr
     left = [where for where in traces_in(folder, content) if "undo" in where]
     assert left == []
+
+
+def library_rows(folder):
+    with open_database(folder / "library.db") as db:
+        return db.execute("SELECT * FROM files ORDER BY 1").fetchall()
+
+
+def test_nothing_is_forgotten_beside_a_write_that_has_read_it_already(kept):
+    folder, _ = kept
+    with closing(UndoFile(folder / "captions.undo.jsonl")):
+        before = (folder / "captions.jsonl").read_bytes(), library_rows(folder)
+        done = caption("forget", CANARY, "--photos-dir=photos", cwd=folder)
+        assert done.returncode == 75, done.stderr
+        assert "captions.undo.jsonl is being written by process" in done.stderr
+        assert ((folder / "captions.jsonl").read_bytes(), library_rows(folder)) == before
+    assert caption("forget", CANARY, "--photos-dir=photos", cwd=folder).returncode == 0
 
 
 @pytest.fixture

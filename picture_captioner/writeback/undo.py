@@ -11,7 +11,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,11 +41,13 @@ class UndoFile(RowFile):
         """Take the writes of photos that are forgotten out; they cannot be undone any more.
 
         Raises:
+            JournalLockedError: a `write` that is under way has read their captions already.
             JournalError: it cannot be rewritten, and is as it was.
         """
         if not path.exists():
             return
-        gone = {row["id"] for row in cls.of_photos(cls.read(path)[0], photos)}
+        with closing(cls(path)) as file:
+            gone = {row["id"] for row in cls.of_photos(file.rows, photos)}
         if gone:
             cls.rewrite(path, lambda row: None if row["id"] in gone else row)
 

@@ -60,11 +60,11 @@ def forget_photos(
                     say(f"{said} (nothing done: --dry-run)")
             if dry_run or not traces.paths:
                 return named.refuse_unknown(traces.paths)
+            undo.UndoFile.forget(undo.undo_path(journal.path), traces.paths)  # is nobody writing?
             forget_clean_images(settings.library_path, traces.own_hashes)
             library.forget(traces.paths, traces.own_hashes, traces.own_captions)
             _forget_people(settings, traces, library)
         exiftool.remove(exiftool.work_folder(journal.path))  # a killed `write` left a copy there
-        undo.UndoFile.forget(undo.undo_path(journal.path), traces.paths)
         _forget_in_jobs(journal.path, jobs, traces)
         _forget_elsewhere(flags, out, settings, traces)
         forget_lines(journal, traces)
