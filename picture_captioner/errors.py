@@ -285,7 +285,7 @@ class JournalLockedError(FatalError):
 
 
 class OutputError(FatalError):
-    """What was asked for cannot be written to stdout: a full disk behind `> file`."""
+    """What was asked for cannot be written to stdout or the file that was named: a full disk."""
 
     exit_code = ExitCode.IO_FAILED
 

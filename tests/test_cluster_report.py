@@ -92,6 +92,14 @@ def test_a_journal_alone_without_vectors_still_has_its_photos(tmp_path):
     assert {row["path"][0] for row in rows(tmp_path / "report_out")} == {"'"}
 
 
+def test_a_file_that_cannot_be_written_is_named_and_no_matter_of_settings(tmp_path):
+    write_journal(tmp_path / "captions.jsonl", error("a.jpg"))
+    (tmp_path / "report_out" / "cluster_report.md").mkdir(parents=True)
+    done = report("--no-photos", cwd=tmp_path)
+    assert done.returncode == 74, done.stderr
+    assert "cluster_report.md: Is a directory; mend that or name another --out" in done.stderr
+
+
 def test_a_renamed_folder_is_shown_once_with_its_captions(tmp_path):
     draw(tmp_path / "photos" / "old" / "a.jpg", seed=1)
     draw(tmp_path / "photos" / "old" / "b.jpg", seed=2)

@@ -22,7 +22,13 @@ from picture_captioner.cli.progress import ProgressReporter, told
 from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import duration, say, show, show_json
 from picture_captioner.config import Settings
-from picture_captioner.errors import ConfigurationError, ExitCode, NoPhotosError, count
+from picture_captioner.errors import (
+    ConfigurationError,
+    ExitCode,
+    NoPhotosError,
+    OutputError,
+    count,
+)
 from picture_captioner.extras import how_to_install
 from picture_captioner.journal.durable import make_folders
 from picture_captioner.journal.fold import Fold
@@ -336,8 +342,7 @@ def _write(flags: ReportFlags, inputs: _Inputs, built: Built, library: Library) 
     """Write every output; the state last, so that it never speaks of a report that is not there.
 
     Raises:
-        ConfigurationError: one cannot be written; those before it are whole, the others as they
-            were.
+        OutputError: one cannot be written; those before it are whole, the others as they were.
     """
     from picture_captioner.report.csv_export import write_csv
     from picture_captioner.report.markdown import write_markdown
@@ -352,9 +357,10 @@ def _write(flags: ReportFlags, inputs: _Inputs, built: Built, library: Library) 
         ]
         save_state(flags.out / STATE_FILE, built.state)
     except OSError as error:
-        where = error.filename or flags.out
-        raise ConfigurationError(
-            f"cannot write {where}: {error.strerror or error}; make room, or name another --out"
+        where = error.filename2 or error.filename or flags.out
+        raise OutputError(
+            f"cannot write {where}: {error.strerror or error}; mend that or name another --out, "
+            "and run the same command again"
         ) from error
     return files
 
