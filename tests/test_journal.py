@@ -215,6 +215,16 @@ def test_lines_that_lead_out_of_the_photos_directory_are_named_and_not_merged(tm
     assert "line 3 " not in checked.stdout
 
 
+def test_a_check_of_what_is_no_journal_names_no_command_that_refuses_it(tmp_path: Path):
+    text = photo("1.jpg").to_line() + photo("2.jpg").to_line()
+    write_lines(tmp_path / "c.jsonl", text.decode().encode("utf-16"))
+    checked = cli("journal", "check", "--captions-jsonl=c.jsonl", cwd=tmp_path)
+    assert checked.returncode == ExitCode.IO_FAILED
+    assert "0 records of 0 photos in c.jsonl. It is no journal: name another" in checked.stderr
+    assert "compact" not in checked.stderr
+    assert "the next run cuts it off" not in checked.stderr
+
+
 def test_stats_count_effective_records_and_every_cent(journal_path: Path):
     append(journal_path, failure("1.jpg", cost_usd=0.5), photo("1.jpg", cost_usd=0.25))
     summary, _ = summarize(journal_path)

@@ -22,6 +22,10 @@ _DAMAGED_LINES = (
     "The photos of damaged lines are captioned again by the next run; "
     "'caption.py journal compact' moves the lines away"
 )
+_NO_JOURNAL = (
+    "It is no journal: name another file with --captions-jsonl; if it was one, move it away, and "
+    "the next run begins a new one"
+)
 _NO_LINE_END = (
     "The last of them has no line end, and is too long for a record that was torn: no run writes "
     "to this file before it is cut there by hand"
@@ -43,16 +47,17 @@ def check_journal(flags: Flags) -> int:
     if index.torn and not endless:
         if not flags.as_json:
             show(str(index.torn))
-        say(
-            f"{path.name}: discarded 1 malformed line in reading "
-            f"({count(index.torn_bytes, 'byte')}, at the end: a killed run leaves one). "
-            "The file is as it was; the next run cuts it off"
-        )
+        if index.records or not index.damage:
+            say(
+                f"{path.name}: discarded 1 malformed line in reading "
+                f"({count(index.torn_bytes, 'byte')}, at the end: a killed run leaves one). "
+                "The file is as it was; the next run cuts it off"
+            )
     good = f"{count(index.records, 'record')} of {count(len(index.entries))} in {path}"
     if not index.damage:
         say(f"No damage{' but for that line' if index.torn else ''}: {good}")
         return ExitCode.DONE
-    advice = _NO_LINE_END if endless else _DAMAGED_LINES
+    advice = _NO_LINE_END if endless else _DAMAGED_LINES if index.records else _NO_JOURNAL
     say(f"{count(len(index.damage), 'damaged line')}, {good}. {advice}")
     return ExitCode.IO_FAILED
 
