@@ -92,6 +92,14 @@ def test_every_flag_that_a_document_names_exists():
         "--bucket",
         "--lifecycle-configuration",
     }  # systemctl, ray start, aws
+    foreign |= {
+        "--headless",
+        "--hide-scrollbars",
+        "--virtual-time-budget",
+        "--window-size",
+        "--screenshot",
+        "--blink-settings",
+    }  # Chromium
     for file in (ROOT / "benchmarks").rglob("*.py"):
         foreign |= set(
             re.findall(r'add_argument\(\s*"(--[a-z][a-z0-9-]+)"', file.read_text("utf-8"))
