@@ -192,7 +192,7 @@ def test_what_no_photo_has_is_answered_by_the_nearest_or_by_what_there_is(here):
     def said(*typed):
         done = caption("search", *typed, cwd=here)
         assert (done.returncode, done.stdout) == (0, "")
-        return done.stderr.splitlines()[1:]
+        return [line for line in done.stderr.splitlines()[1:] if "not known yet" not in line]
 
     assert said("tag:hous") == ["No photo has the tag hous; did you mean 'house'?"]
     assert said("dog", "camera:nikon") == [
@@ -386,3 +386,19 @@ def test_an_embedder_that_is_gone_is_named_and_the_captions_are_searched(with_ve
     assert done.returncode == 0
     assert done.stdout.splitlines() == ["2024/dog.jpg\tA dog in the snow."]
     assert "Searching without words: there is no embedder 'words'" in done.stderr
+
+
+def test_a_search_by_time_says_of_how_many_photos_it_is_not_known_yet(tmp_path):
+    draw(tmp_path / "photos" / "a.jpg")
+    draw(tmp_path / "photos" / "b.jpg", seed=2)
+    (tmp_path / "config.env").write_text("PHOTOS_DIR=photos\n")
+    assert caption("run", "--no-library", cwd=tmp_path).returncode == 0
+    process = "Of 2 photos time, place and camera are not known yet: "
+    for words in (["2019-06.."], ["camera:pixel"], ["picture", "--has=time"]):
+        told = caption("search", *words, cwd=tmp_path).stderr.splitlines()[-1]
+        assert told.startswith(process), words
+        assert told.endswith("caption.py process --stage=metadata")
+    assert process not in caption("search", "picture", cwd=tmp_path).stderr
+    done = caption(*shlex.split(told.removeprefix(process))[2:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "not known yet" not in caption("search", "camera:pixel", cwd=tmp_path).stderr

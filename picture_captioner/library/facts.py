@@ -215,6 +215,17 @@ class Facts:
                     names[name.partition(",")[0] if kind == "place" else name] += 1  # no country
         return [name for name, _ in names.most_common()]
 
+    def unknown(self) -> int:
+        """Of how many captioned photos nobody found out any facts, or tried to in vain."""
+        with self._database.reading() as connection:
+            (number,) = connection.execute(
+                "SELECT count(*) FROM captions LEFT JOIN photos USING (content) "
+                "WHERE photos.content IS NULL AND (caption IS NOT NULL OR title IS NOT NULL) "
+                "AND NOT EXISTS (SELECT 1 FROM stages WHERE stages.content = captions.content "
+                "AND stage = 'metadata' AND status = 'failed')"
+            ).fetchone()
+        return int(number)
+
     def name_places(
         self, names: Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]
     ) -> None:

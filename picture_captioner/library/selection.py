@@ -121,6 +121,13 @@ class Selection:
         telling = [t for t in words if t.kind != "word" or t.value.lower() not in FUNCTION_WORDS]
         return tuple(telling) or words
 
+    @property
+    def asks_for_facts(self) -> bool:
+        """Whether it asks when, where or with which camera a photo was taken."""
+        asking = {"date", "place", "camera"}
+        known = {("has", "time"), ("has", "place")}
+        return any(term.kind in asking or term[:2] in known for term in self.terms)
+
     def of_kind(self, kind: str) -> tuple[Term, ...]:
         """The terms of this kind, the negated ones included."""
         return tuple(term for term in self.terms if term.kind == kind)

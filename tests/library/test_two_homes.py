@@ -175,6 +175,7 @@ def test_all_else_has_one_answer(whole):
     assert file.faces.bodies() == served.faces.bodies()
     assert file.faces.files() == served.faces.files()
     assert file.others.named_faces() == served.others.named_faces()
+    assert file.facts.unknown() == served.facts.unknown()
     runs = [library.face_runs.active_run() for library in whole]
     assert runs[0].parameters == runs[1].parameters
     assert np.array_equal(runs[0].centroids, runs[1].centroids)

@@ -12,6 +12,7 @@ from picture_captioner.cli.flags import Flags
 from picture_captioner.cli.terminal import say, say_all
 from picture_captioner.config import CONFIG_FILE, LOOP_GOES_ON, LOOP_VARIABLE, Settings
 from picture_captioner.errors import ConfigurationError, JournalError
+from picture_captioner.extras import how_to_install
 from picture_captioner.journal.reading import JournalIndex, read_index
 from picture_captioner.journal.writing import Journal
 
@@ -125,3 +126,14 @@ def library_there(settings: Settings) -> Library:
     if settings.has_library:
         return Library.open(settings.library_home, say)
     return Library.in_memory(say)
+
+
+def name_places(library: Library) -> None:
+    """Let library.db know the towns of its photos; a line where nobody can say."""
+    from picture_captioner.report.places import place_names
+
+    names = place_names()
+    if names is None:
+        say(f"No names of places: {how_to_install('places')}")
+    else:
+        library.facts.name_places(names)

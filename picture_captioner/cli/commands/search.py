@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from picture_captioner.cli.command_flags import LISTED, SearchFlags
-from picture_captioner.cli.commands.files import existing_journal
+from picture_captioner.cli.commands.files import existing_journal, name_places
 from picture_captioner.cli.commands.known_people import persons_meant
 from picture_captioner.cli.flags import suggested
 from picture_captioner.cli.terminal import say, show, show_as_it_is, show_json
@@ -27,7 +27,6 @@ from picture_captioner.errors import (
     count,
     did_you_mean,
 )
-from picture_captioner.extras import how_to_install
 from picture_captioner.journal.rows import TagDecisions, tag_key
 from picture_captioner.library.conditions import TagName, folded
 from picture_captioner.library.searching import Hit, Hits, Lookups
@@ -209,6 +208,9 @@ def _find(
         hints += [f"For photos of {n}: {suggested(flags, 'search', str(s))}" for n, s in meant]
     if not found.photos:
         hints += _what_there_is(library, selection, tags, flags)
+    if selection.asks_for_facts and (unknown := library.facts.unknown()):
+        process = suggested(flags, "process", "--stage=metadata")
+        hints.append(f"Of {count(unknown)} time, place and camera are not known yet: {process}")
     return found, hints
 
 
@@ -303,17 +305,6 @@ def selected(words: Sequence[str], settings: Settings) -> set[str] | None:
         persons = partial(_contents_of_person, library, journal)
         tags = TagDecisions.beside(journal).name
         return set(library.select(selection, Lookups(persons=persons, tags=tags)))
-
-
-def name_places(library: Library) -> None:
-    """Let library.db know the towns of its photos; a line where nobody can say."""
-    from picture_captioner.report.places import place_names
-
-    names = place_names()
-    if names is None:
-        say(f"No names of places: {how_to_install('places')}")
-    else:
-        library.facts.name_places(names)
 
 
 def _vector(
