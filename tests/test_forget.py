@@ -127,6 +127,32 @@ def test_what_was_deleted_is_in_no_new_report_and_gone_forgets_it(kept):
     }
 
 
+def test_a_run_without_anything_to_do_says_what_of_the_journal_is_not_here(tmp_path):
+    """A disk that is mounted below the photos is off: 'every photo is done' was all it said."""
+    photos, shelf = library(tmp_path / "photos", 3), tmp_path / "shelf"
+    for seed in (11, 12):
+        draw(photos / "disk" / f"{seed}.jpg", seed=seed)
+    run = ("run", "--photos-dir=photos")
+
+    def said():
+        done = caption(*run, cwd=tmp_path)
+        assert done.returncode == 0
+        return "".join(line for line in done.stderr.splitlines(True) if "not here" in line)
+
+    assert said() == said() == ""
+    (photos / "disk").rename(shelf)
+    assert said().startswith("2 photos of the journal are not here (disk/11.jpg, ...): is a disk")
+    (photos / "disk").mkdir()
+    (words,) = re.findall("To see which: (.*)", said())
+    which = caption(*shlex.split(words)[2:], cwd=tmp_path)
+    assert "2 photos not forgotten: nothing can be seen in their folder (disk)" in which.stderr
+    (photos / "disk").rmdir()
+    shelf.rename(photos / "elsewhere")
+    assert said() == said() == "", "they were moved"
+    (photos / "elsewhere" / "11.jpg").unlink()
+    assert said().startswith("1 photo of the journal is not here (elsewhere/11.jpg): is a disk")
+
+
 def test_what_was_moved_is_not_gone(tmp_path):
     """Its caption was paid for, and the next run takes it along."""
     photos = library(tmp_path / "photos", 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +21,7 @@ from picture_captioner.errors import (
 )
 from picture_captioner.image_loader.reading import read_file
 from picture_captioner.journal.record import Entry
-from picture_captioner.pipeline.selecting.walk import walk_photos
+from picture_captioner.pipeline.selecting.walk import Photo, walk_photos
 
 
 class Gone:
@@ -131,6 +131,34 @@ class Gone:
             except OSError:
                 return str(folder)
         return None
+
+
+def tell_missing(
+    photos_dir: Path, found: Iterable[Photo], entries: Mapping[str, Entry], flags: Flags
+) -> None:
+    """Say of how many captioned photos nothing is here: "every photo is done" is not all then.
+
+    Of a photo that was moved, or deleted while a copy is there, the bytes are known under a name
+    that is here.
+    """
+    walked = {photo.rel_path for photo in found}
+    here = {p for p in entries if p in walked or _is_outside(p) or lies_in(photos_dir, p)}
+    if len(here) == len(entries):
+        return
+    contents = {entries[path].content_sha256 for path in here}
+    lost = {
+        entry.content_sha256 or path: path
+        for path, entry in entries.items()
+        if path not in here and entry.success and entry.content_sha256 not in contents
+    }
+    if lost:
+        one = len(lost) == 1
+        some = f"{min(lost.values())}{'' if one else ', ...'}"
+        say(
+            f"{count(len(lost))} of the journal {'is' if one else 'are'} not here ({some}): is a "
+            f"disk missing, or {'was it' if one else 'were they'} deleted? To see which: "
+            f"{suggested(flags, 'forget', '--gone', '--dry-run')}"
+        )
 
 
 def present_photos_dir(settings: Settings) -> Path:

@@ -27,6 +27,7 @@ from picture_captioner.cli.commands.files import (
     require_the_loops_journal,
     tell_loop,
 )
+from picture_captioner.cli.commands.gone import tell_missing
 from picture_captioner.cli.commands.photos import find_photos
 from picture_captioner.cli.commands.rules import (
     hints_for,
@@ -130,6 +131,7 @@ def with_pending(flags: RunFlags, work: Callable[[Task], int], *, shared: bool =
         jobs, shots = read_jobs(journal.path), shots_of(photos, rules)
         portion, reverse = _portion(flags, photos, shots, jobs, backends[0], journal, rules, shared)
         if not portion.photos:
+            tell_missing(photos_dir, photos, journal.index.entries, flags)
             if flags.as_json:
                 show_counts(portion, journal, Outcomes(reporter), 0)
             return ExitCode.DONE
