@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MAX_LOOKED_AT = 4_000
 """Characters of a foreign text that anything looks at; ten times what is told of it."""
 
+FORMULA_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
+"""What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP)."""
+
 LEAST_SECRET = 6
 """Characters of a key that is taken out of captions and logs: servers of one's own are given keys
 such as `x` or `EMPTY`, and a caption may hold those."""

@@ -287,11 +287,13 @@ def test_what_cannot_be_done_is_said(here, words, code, told):
     assert (done.returncode, told in done.stderr) == (code, True), done.stderr
 
 
-def test_a_formula_in_a_caption_comes_back_as_it_was(here, plugin):
-    spreadsheet(here, lambda row: row.update(caption="=SUM(A1)"))
+@pytest.mark.parametrize("typed", ["=SUM(A1)", "'\uff1dSUM(A1)"])
+def test_a_formula_in_a_caption_comes_back_as_it_was(here, plugin, typed):
+    said = typed.lstrip("'")
+    spreadsheet(here, lambda row: row.update(caption=typed))
     caption("import", *HERE[1:], "edited.csv", cwd=here)
-    assert effective(here / "c.jsonl")["0.jpg"]["caption"] == "=SUM(A1)"
-    assert "'=SUM(A1)" in exported(here, "--format=csv")
+    assert effective(here / "c.jsonl")["0.jpg"]["caption"] == said
+    assert f"'{said}" in exported(here, "--format=csv")
     spreadsheet(here, lambda row: None)
     assert caption("import", *HERE[1:], "edited.csv", cwd=here).stdout == ""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from picture_captioner.foreign_text import FORMULA_SIGNS
 from picture_captioner.journal.durable import replacing
 from picture_captioner.report.model import (
     NOISE,
@@ -48,15 +49,12 @@ COLUMNS = (
     "text",
 )
 
-_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
-"""What a spreadsheet takes for the beginning of a formula, full-width forms included (OWASP).
+_SEPARATORS = frozenset(";|\t\r\n")
+"""Where a cell begins, for a reader of another separator too.
 
 Where numbers have a decimal comma, spreadsheets split at semicolons when they open the file, and
 do not see quotes that then stand within a cell: so it is not only the beginning that counts.
 """
-
-_SEPARATORS = frozenset(";|\t\r\n")
-"""Where a cell begins, for a reader of another separator too."""
 
 _BETWEEN = re.compile(r"[\s\"'\u200c\u200d;|]+")
 """Separators, what a spreadsheet trims, and quotes that it takes off. A run is read once: a pattern
@@ -143,7 +141,7 @@ def cell(text: str) -> str:
     `\u202e`, `\udce9`.
     """
     shown = visible(text, _KEPT)
-    if shown[:1] in _SIGNS and shown:
+    if shown[:1] in FORMULA_SIGNS and shown:
         return f"'{shown}"
     return _LEADING.sub("'", _BETWEEN.sub(_marked, shown))
 
@@ -151,7 +149,7 @@ def cell(text: str) -> str:
 def _marked(found: re.Match[str]) -> str:
     """The characters between two cells, with an apostrophe if a formula follows."""
     begins = found.start() == 0 or not _SEPARATORS.isdisjoint(found[0])
-    formula = found.end() < len(found.string) and found.string[found.end()] in _SIGNS
+    formula = found.end() < len(found.string) and found.string[found.end()] in FORMULA_SIGNS
     return f"{found[0]}'" if begins and formula else found[0]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from picture_captioner.errors import Status, UsageError
+from picture_captioner.foreign_text import FORMULA_SIGNS
 from picture_captioner.journal.record import Record, RecordError, utc_now
 
 EDITABLE = ("caption", "title", "tags")
@@ -33,6 +34,7 @@ _MARKS = {
 }
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 _FORMULA = "'"
+_GUARDED = frozenset({*FORMULA_SIGNS, *"\t\r\n", _FORMULA})
 BETWEEN_TAGS = "; "
 _PARTS_TAGS = re.compile("[;,]")
 """What people write between tags, and an older `export` did."""
@@ -133,7 +135,7 @@ def _rows(
 
 def _plain(cell: str) -> str:
     """Without the apostrophe that keeps a spreadsheet from taking a text for a formula."""
-    return cell[1:] if cell[:1] == _FORMULA and cell[1:2] in {*"=+-@\t\r\n", _FORMULA} else cell
+    return cell[1:] if cell[:1] == _FORMULA and cell[1:2] in _GUARDED else cell
 
 
 def edited(

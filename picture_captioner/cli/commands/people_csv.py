@@ -21,6 +21,7 @@ from picture_captioner.cli.commands.people_decisions import (
 from picture_captioner.cli.flags import Flags, suggested
 from picture_captioner.cli.terminal import say
 from picture_captioner.errors import ExitCode, OutputError, UsageError, count
+from picture_captioner.foreign_text import FORMULA_SIGNS
 from picture_captioner.journal.durable import is_another, output_file
 from picture_captioner.pipeline.people.people_file import PeopleFile
 from picture_captioner.writeback.edits import read_text
@@ -29,7 +30,7 @@ COLUMNS = ("id", "name", "hidden", "faces", "photos", "first_photo")
 _BEGINNING = re.compile(rb'(?:\xef\xbb\xbf)?"?id"?[,;\t]"?name')
 _TRUE, _FALSE = {"yes", "true", "1", "x"}, {"", "no", "false", "0"}
 _LARGEST = 64 << 20
-_GUARD = re.compile(r"^'(?=[=+\-@'])")
+_GUARD = re.compile(rf"^'(?=[{re.escape(FORMULA_SIGNS)}'])")
 """An apostrophe keeps a spreadsheet from taking a name for a formula; it is taken off again."""
 
 
@@ -110,7 +111,7 @@ def _name_in(row: Mapping[str, str]) -> str:
 
 
 def _guarded(text: str) -> str:
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "'"} and text else text
+    return f"'{text}" if text[:1] in {*FORMULA_SIGNS, "'"} else text
 
 
 def _shown(path: str) -> str:

@@ -8,7 +8,7 @@ from tests.cli.commands.made_up_people import largest, listed
 
 
 def test_names_come_back_from_a_spreadsheet(people, tmp_path):
-    names = ["=HYPERLINK(1)", "Änne; geb. Groß", "-", "'quoted'", "Björk", "李雷"]
+    names = ["=HYPERLINK(1)", "Änne; geb. Groß", "-", "'quoted'", "\uff1d1+1", "李雷"]
     assert people("export", "people.csv")[0] == 0
     with open(tmp_path / "people.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -24,6 +24,7 @@ def test_names_come_back_from_a_spreadsheet(people, tmp_path):
     assert people("import", "people.csv")[0] == 0
     assert {p["name"] for p in listed(people)["persons"]} == set(names)
     people("export", "again.csv")
+    assert ",'\uff1d1+1," in (tmp_path / "again.csv").read_text(encoding="utf-8-sig")
     assert "0 people changed" in people("import", "again.csv")[2]
     rows[1]["name"] = ""
     with open(tmp_path / "people.csv", "w", encoding="utf-8", newline="") as file:
