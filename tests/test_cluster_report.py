@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import re
 import shlex
 import subprocess
@@ -90,6 +91,25 @@ def test_a_journal_alone_without_vectors_still_has_its_photos(tmp_path):
     assert "line 1 (byte 0) is not a record: rel_path '../../etc/passwd'" in done.stderr
     assert "journal alone" in done.stderr
     assert {row["path"][0] for row in rows(tmp_path / "report_out")} == {"'"}
+
+
+def test_a_journal_alone_has_what_is_known_of_its_photos(tmp_path):
+    """Times, sizes and hashes: thumbnails and places were there, and no events and no copies."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for seed in (1, 2):
+        cells = Image.frombytes("RGB", (16, 16), random.Random(seed).randbytes(768))
+        picture = cells.resize((640, 480), Image.Resampling.BICUBIC)
+        picture.save(photos / f"IMG_20240713_10150{seed}.jpg")
+    picture.reduce(2).save(photos / "IMG-20240713-WA0001.jpg")
+    assert caption("run", "--photos-dir=photos", cwd=tmp_path).returncode == 0
+    known = ("path", "chunk", "duplicate_group", "keeper", "taken_at")
+    seen = {}
+    for flag in ("--photos-dir=photos", "--no-photos"):
+        assert report(flag, f"--out={flag[2:5]}", cwd=tmp_path).returncode == 0
+        seen[flag] = [[row[column] for column in known] for row in rows(tmp_path / flag[2:5])]
+    assert seen["--no-photos"] == seen["--photos-dir=photos"]
+    assert [row[2] for row in seen["--no-photos"]] == ["1", "", "1"]
 
 
 def test_a_file_that_cannot_be_written_is_named_and_no_matter_of_settings(tmp_path):

@@ -238,7 +238,7 @@ def _made(
     from picture_captioner.report.contradictions import contradictions
 
     walked = {photo.rel_path: photo for photo in inputs.walked}
-    photos = with_facts(inputs.photos, walked, library.facts.of_file)
+    photos = with_facts(inputs.photos, walked, library.facts)
     photos = with_words(photos, _words(library), inputs.tags, wanted_names(flags))
     step("vectors")
     vectors = load_vectors(library, chosen, photos)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from picture_captioner.embedders.base import Embedder, EmbedderSettings
-    from picture_captioner.library.facts import PhotoFacts
+    from picture_captioner.library.facts import Facts, PhotoFacts
     from picture_captioner.library.store import Library
     from picture_captioner.library.texts import Words
     from picture_captioner.report.labels import Vocabulary
@@ -160,18 +160,18 @@ def _is_another(photo: ReportPhoto, file: Photo | None, library: Library) -> boo
 
 
 def with_facts(
-    photos: Sequence[ReportPhoto],
-    walked: Mapping[str, Photo],
-    facts_of: Callable[[str, int, int], PhotoFacts | None],
+    photos: Sequence[ReportPhoto], walked: Mapping[str, Photo], facts: Facts
 ) -> list[ReportPhoto]:
-    """The photos with what the library knows of the files that were walked."""
-    return [
-        _with_facts(photo, facts)
-        if (file := walked.get(photo.rel_path))
-        and (facts := facts_of(file.rel_path, file.size, file.mtime_ns))
-        else photo
-        for photo in photos
-    ]
+    """The photos with what the library knows of the files that were walked, else of their bytes."""
+
+    def known(photo: ReportPhoto) -> PhotoFacts | None:
+        if file := walked.get(photo.rel_path):
+            return facts.of_file(file.rel_path, file.size, file.mtime_ns)
+        if photo.content_sha256:
+            return facts.of_content(photo.rel_path, photo.content_sha256)
+        return None
+
+    return [_with_facts(photo, found) if (found := known(photo)) else photo for photo in photos]
 
 
 def with_words(

@@ -166,7 +166,7 @@ def made(tmp_path_factory):
         photos = with_facts(
             report_photos(walked, records, failed_since),
             {p.rel_path: p for p in walked},
-            library.facts.of_file,
+            library.facts,
         )
         decided = TagDecisions.beside(folder / "captions.jsonl")
         photos = with_words(photos, library.texts.words(), decided)
