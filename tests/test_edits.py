@@ -7,7 +7,9 @@ import fcntl
 import io
 import json
 import os
+import re
 import resource
+import shlex
 import subprocess
 
 import pytest
@@ -126,6 +128,40 @@ def test_a_spreadsheet_stays_where_the_disk_is_full(here):
     assert "cannot write all.csv: File too large" in full.stderr
     assert (here / "all.csv").read_bytes() == before
     assert not [path.name for path in here.iterdir() if path.name.endswith(".new")]
+
+
+def test_an_export_over_a_table_loses_no_edit(here, plugin):
+    out = ("--format=csv", "--out=all.csv")
+    exported(here, *out)
+    table = (here / "all.csv").read_text()
+    first, second = (effective(here / "c.jsonl")[f"{n}.jpg"]["caption"] for n in (0, 1))
+    (here / "all.csv").write_text(table.replace(first, "Grandma at last").replace("\r\n", "\n"))
+    refused = caption("export", *HERE, *out, cwd=here)
+    assert refused.returncode == 64, refused.stderr
+    assert (
+        "all.csv: what was edited in it of 1 photo, such as 0.jpg, was not taken" in refused.stderr
+    )
+    (take,) = re.findall(r"would be lost: .*? (import .*?); or name", refused.stderr)
+    assert caption(*shlex.split(take), cwd=here).returncode == 0
+    exported(here, *out)
+    assert "Grandma at last" in (here / "all.csv").read_text()
+    (here / "all.csv").write_text(table)  # what the model had said is nobody's edit
+    exported(here, *out)
+    (here / "all.csv").write_bytes(table.replace(second, "Größe").encode("cp1252"))
+    refused = caption("export", *HERE, *out, cwd=here)
+    assert (refused.returncode, "It may hold edits, and is kept" in refused.stderr) == (64, True)
+
+
+def test_an_older_table_is_replaced_after_captions_and_tags_were_renewed(here, plugin):
+    out = ("--format=csv", "--out=all.csv")
+    text = "rel_path,tags\n0.jpg,grandma; kitchen\n"
+    (here / "edited.csv").write_text(text)
+    assert caption("import", *HERE[1:], "edited.csv", cwd=here).returncode == 0
+    exported(here, *out)
+    assert caption("tags", "rename", "kitchen", "room", *HERE, cwd=here).returncode == 0
+    assert run(here, plugin, "--force", "--overwrite-edits").returncode == 0
+    exported(here, *out)
+    assert "kitchen" not in (here / "all.csv").read_text()
 
 
 def test_two_exports_into_one_file_repeat_nothing(here):

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import Field, dataclass, field
 from functools import cache, partial
+from keyword import iskeyword
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
@@ -125,11 +126,13 @@ def suggested(flags: Flags, command: str, *more: str, without: Container[str] = 
 def given_for(flags: Flags, command: str, without: Container[str] = ()) -> list[str]:
     """The flags given here that a command takes, as they are typed."""
     words = [f"--config={flags.config}"] if flags.config else []
+    function = command.translate(_AS_FUNCTION)
+    function += "_" * iskeyword(function)  # Python has an `import` of its own
     for name, one in declared(Settings).items():
         value = flags.given.get(name)
         if name == "library" and value:
             value = str(ServerAddress(value, ""))
-        if name not in without and command.translate(_AS_FUNCTION) in one.flag.on.split():
+        if name not in without and function in one.flag.on.split():
             words += as_typed(name, value)
     return words
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -229,6 +229,19 @@ def read_job(path: Path, job: str) -> Iterator[Record]:
             record = Record.from_mapping(read_fields(line.data))
             if record.batch_job == job:
                 yield record
+
+
+def read_lines_of(path: Path, photos: Container[str]) -> Iterator[Record]:
+    """Every record of some photos that the journal still has, also those that hold no more.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    with open_for_reading(path) as stream:
+        for line in read_lines(stream):
+            entry = parse_line(line)
+            if isinstance(entry, Entry) and entry.rel_path in photos:
+                yield Record.from_mapping(read_fields(line.data))
 
 
 def read_captions(

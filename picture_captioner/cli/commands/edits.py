@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from picture_captioner.cli.commands.files import below, existing_journal, index_of, open_journal
 from picture_captioner.cli.commands.known_people import decisions_of
-from picture_captioner.cli.flags import Flags, one_of, words_in
+from picture_captioner.cli.flags import Flags, one_of, suggested, words_in
 from picture_captioner.cli.terminal import output_errors, say, show
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
@@ -31,7 +31,7 @@ from picture_captioner.errors import (
     count,
 )
 from picture_captioner.journal.durable import is_another, output_file
-from picture_captioner.journal.reading import read_captions
+from picture_captioner.journal.reading import read_captions, read_lines_of
 from picture_captioner.journal.record import Entry, Record
 from picture_captioner.journal.rows import TagDecisions, tag_key
 from picture_captioner.journal.writing import Journal
@@ -59,6 +59,8 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
     one_of("--format", form, ("jsonl", "csv"))
     settings = flags.settings()
     _refuse_another(out, settings, form)
+    if out is not None and form == "csv":
+        _refuse_to_lose_edits(flags, out, settings.captions_jsonl)
     with ExitStack() as held:
         library = held.enter_context(Library.open(settings.library_home, say))
         known = library.known_files() if form == "jsonl" else None
@@ -88,6 +90,31 @@ def _refuse_another(out: Path | None, settings: Settings, form: str) -> None:
         f"--out {out}: a file is there that is no export as {form}, and it would be destroyed; "
         "name another file, or delete that one"
     )
+
+
+def _refuse_to_lose_edits(flags: Flags, out: Path, journal: Path) -> None:
+    """An older table may hold words that somebody typed into it since, and did not import."""
+    if not (out.is_file() and out.stat().st_size and journal.is_file()):
+        return
+    paths = index_of(journal).entries
+    try:
+        names = {cell(path): path for path in paths}
+        rows = {row["rel_path"]: row for row in read_edits(out, names, flags.encoding)}
+    except UsageError as error:
+        raise UsageError(f"{error}. It may hold edits, and is kept: name another file") from None
+    typed = {path: row for path, row in rows.items() if path in paths}
+    tags = TagDecisions.beside(journal)
+    for record in read_lines_of(journal, typed):  # a text that a photo had once is none
+        if (row := typed.get(record.rel_path)) and any(
+            edited(one, row, "", cell) is None for one in (record, tags.applied(record))
+        ):
+            del typed[record.rel_path]
+    if typed:
+        take = suggested(flags, "import", str(out))
+        raise UsageError(
+            f"{out}: what was edited in it of {count(len(typed))}, such as {min(typed)}, was not "
+            f"taken over and would be lost: {take}; or name another file, or delete that one"
+        )
 
 
 _Identities = set[tuple[str, ...]]
