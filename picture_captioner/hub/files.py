@@ -11,13 +11,15 @@ cut connection leaves a part that the next attempt goes on from.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import http.client
 import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -120,22 +122,58 @@ def download_file(file: WebFile, path: Path, progress: Progress) -> Path:
 
     Raises:
         ConfigurationError: what the server sent is not the file, or it cannot be stored here.
-        BackendUnavailableError: the server does not answer or the connection was cut.
+        BackendUnavailableError: the server does not answer, the connection was cut, or another
+            process fetches the file.
     """
     part = path.with_name(path.name + PART)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if part.is_file() and part.stat().st_size > file.size:
+        with _held(part, file):
+            if not is_right(path, file.size, file.sha256):  # nobody fetched it since
+                went_on = _fetch(file, part, progress)
+                if went_on and _sha256(part) != file.sha256:  # a power cut may leave zeros in it
+                    part.open("wb").close()
+                    _fetch(file, part, progress)
+                if _sha256(part) == file.sha256:
+                    part.replace(path)
+                    return path
             part.unlink()
-        if not part.is_file() or part.stat().st_size < file.size:
-            _receive(file, part, progress)
-        if _sha256(part) == file.sha256:
-            part.replace(path)
-            return path
-        part.unlink()
     except (OSError, http.client.HTTPException) as error:
         raise _why(file, part, error) from error
+    if is_right(path, file.size, file.sha256):
+        return path
     raise _another_file(file, "its SHA-256 differs")
+
+
+@contextmanager
+def _held(part: Path, file: WebFile) -> Iterator[None]:
+    """Two that append to one part would make a file of it that nobody sent."""
+    with part.open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BackendUnavailableError(
+                f"another process is fetching {file.name} into {part.parent}: wait until it is "
+                "done, and run the same command again"
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        try:
+            yield
+        finally:
+            if not os.fstat(stream.fileno()).st_size:
+                part.unlink(missing_ok=True)
+
+
+def _fetch(file: WebFile, part: Path, progress: Progress) -> bool:
+    """Fetch what `part` lacks; whether something was there before."""
+    have = part.stat().st_size
+    if have > file.size:
+        part.open("wb").close()
+        have = 0
+    if have < file.size or not have:
+        _receive(file, part, progress)
+    return have > 0
 
 
 def _another_file(file: WebFile, why: str) -> ConfigurationError:
@@ -148,7 +186,7 @@ def _another_file(file: WebFile, why: str) -> ConfigurationError:
 
 def _receive(file: WebFile, part: Path, progress: Progress) -> None:
     """Append to `part` what it lacks, and no more than the file should have."""
-    have = part.stat().st_size if part.is_file() else 0
+    have = part.stat().st_size
     request = urllib.request.Request(file.url, headers={"User-Agent": "picture-captioner"})  # noqa: S310 - the manifest allows https only
     if have:
         request.add_header("Range", f"bytes={have}-")

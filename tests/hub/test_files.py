@@ -126,6 +126,28 @@ def test_a_whole_part_is_only_renamed(server, manifest, tmp_path):
     assert (server.ranges, left(tmp_path)) == ([], ["model.onnx"])
 
 
+def test_a_part_that_a_power_cut_spoilt_is_fetched_anew(server, manifest, tmp_path):
+    (tmp_path / "model" / "onnx").mkdir(parents=True)
+    (tmp_path / "model" / "onnx" / "model.onnx.part").write_bytes(DATA[:5000] + bytes(2000))
+    (path,) = fetch(manifest(), tmp_path)
+    assert path.read_bytes() == DATA
+    assert (server.ranges, left(tmp_path)) == (["bytes=7000-", None], ["model.onnx"])
+
+
+def test_two_that_fetch_one_file_do_not_mix_their_bytes(server, manifest, tmp_path):
+    told = []
+
+    def meanwhile(*_):
+        if not told:
+            told.append("begun")
+            with pytest.raises(BackendUnavailableError, match=r"another process is fetching onnx"):
+                fetch(manifest(), tmp_path)
+
+    (path,) = fetch(manifest(), tmp_path, meanwhile)
+    assert path.read_bytes() == DATA
+    assert (told, server.ranges, left(tmp_path)) == (["begun"], [None], ["model.onnx"])
+
+
 def test_a_page_in_its_place_is_no_part_of_the_file(server, manifest, tmp_path):
     server.cut_at = 1_000
     with pytest.raises(BackendUnavailableError, match="was cut at 1,000"):
@@ -143,6 +165,7 @@ def test_a_server_that_says_no(manifest, tmp_path, httpserver):
     url = httpserver.url_for("/gone")
     with pytest.raises(BackendUnavailableError, match=r"HTTP (404|500)"):
         fetch(manifest(url=url), tmp_path)
+    assert left(tmp_path) == []
 
 
 def test_a_server_that_is_not_there(manifest, tmp_path):
