@@ -32,6 +32,9 @@ PAIR = 0.6
 near: so were 8 of 12 that have two photos; two strangers there came to .49 (docs/log.md)."""
 COPIES = 0.9
 """And above which they are one moment's: two files of a photo, or a burst, make nobody known."""
+STRAY = 0.4
+"""Cosine with the mean of the others in its cluster, below which a face came there by a chain: of
+174 faces of 27 people the two below were strangers (docs/log.md)."""
 SAME_PERSON = 0.363
 """The cosine above which SFace takes two faces for one person's, as OpenCV documents it."""
 
@@ -89,6 +92,8 @@ def cluster(
             births += piece.births.tolist()
             persistence += piece.persistence.tolist()
             trees.append(np.insert(piece.tree, 0, len(trees) - 1, axis=1))
+        strays = _strays(vectors, labels)
+        labels[strays], probabilities[strays], outliers[strays] = -1, 0.0, 1.0
         for one, other in _pairs(found, labels, photos) if photos is not None else ():
             pair, near = [one, other], 1.0 / distances[one, 0]
             labels[pair], lambdas[pair] = len(births), near
@@ -105,6 +110,18 @@ def cluster(
         np.array(persistence, np.float32),
         np.concatenate(trees),
     )
+
+
+def _strays(vectors: Vectors, labels: Labels) -> Labels:
+    """Faces that are near to one or two of their cluster and like none of the others."""
+    inside = np.flatnonzero(labels >= 0)
+    sums = np.zeros((int(labels.max(initial=-1)) + 1, vectors.shape[1]), np.float32)
+    np.add.at(sums, labels[inside], vectors[inside])
+    others = sums[labels[inside]] - vectors[inside]
+    lengths = np.linalg.norm(others, axis=1)
+    cosines = np.einsum("ij,ij->i", others, vectors[inside]) / np.maximum(lengths, 1e-9)
+    strays: Labels = inside[cosines < STRAY]
+    return strays
 
 
 def _pairs(found: Neighbours, labels: Labels, photos: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from picture_captioner.people.clustering import cluster
+from picture_captioner.people.clustering import SAME_PERSON, cluster
 from picture_captioner.people.neighbours import nearest
 
 
@@ -106,3 +106,16 @@ def test_two_faces_of_two_photos_are_a_cluster_if_they_are_near_and_no_copies():
     assert labels(0.55, ["a", "b"]) == [-1, -1]
     strangers = unit(np.random.default_rng(2).normal(size=(400, 128)))
     assert (cluster(strangers, photos=[str(i) for i in range(400)]).labels == -1).all()
+
+
+def test_a_face_that_came_by_a_chain_is_in_no_cluster():
+    """It is near to two that are far from the others' middle, and like none but them."""
+    rng = np.random.default_rng(3)
+    axis, aside, stray = unit(np.eye(64)[:3])
+    own = unit(axis + 0.3 * rng.normal(size=(12, 64)) / 8)
+    bridge = unit(np.stack([axis + 0.9 * aside, axis + 1.0 * aside]))
+    far = unit((0.15 * axis + aside + 0.9 * stray)[None])[0]
+    assert (bridge @ far > SAME_PERSON).all()
+    labels = cluster(np.vstack([own, bridge, far[None]]).astype(np.float32)).labels
+    assert set(labels[:-1].tolist()) == {0}
+    assert labels[-1] == -1

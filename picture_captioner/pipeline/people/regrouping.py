@@ -28,6 +28,7 @@ from picture_captioner.people.clustering import (
     NEIGHBOURS,
     PAIR,
     SAME_PERSON,
+    STRAY,
     cluster,
 )
 from picture_captioner.people.decisions import Decisions, FaceKey
@@ -58,6 +59,7 @@ PARAMETERS: Mapping[str, float] = {
     "neighbours": NEIGHBOURS,
     "same_person": SAME_PERSON,
     "pair": PAIR,
+    "stray": STRAY,
     "cluster_from": CLUSTER_FROM,
     "sure": SURE,
 }
