@@ -83,7 +83,7 @@ def test_who_searches_a_tag_by_its_old_name_is_told_the_new_one(library):
 def test_a_misspelt_tag_is_refused_and_nothing_is_decided(library, arguments):
     done = caption("tags", *arguments, cwd=library)
     assert (done.returncode, done.stdout) == (64, "")
-    assert "no photo has the tag Bicylce; did you mean 'bicycle'?" in done.stderr
+    assert "no photo has the tag Bicylce; did you mean 'bicycle'? Nothing is" in done.stderr
     assert not (library / "tags.jsonl").exists()
 
 

@@ -127,8 +127,12 @@ def test_nothing_to_write_is_said(here, flags, told):
         (["write", *HERE, "--conflict=win"], 64, "expected keep"),
         (["write", "--captions-jsonl=c.jsonl"], 78, "which photos?"),
         (["write", "--photos-dir=photos", "--captions-jsonl=other.jsonl"], 74, "no journal"),
-        (["undo", *HERE], 64, "nothing was ever written"),
-        (["undo", *HERE, "--run=x"], 64, "nothing was ever written"),
+        (["undo", *HERE], 64, "c.undo.jsonl: nothing was written with this journal, or that file"),
+        (
+            ["undo", *HERE, "--run=x"],
+            64,
+            "c.undo.jsonl: nothing was written with this journal, or that file",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(here, flags, code, told):

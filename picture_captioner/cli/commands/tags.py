@@ -86,8 +86,8 @@ def _known(flags: Flags, tags: Sequence[str]) -> dict[str, tuple[str, int]]:
     decided = TagDecisions.beside(existing_journal(flags)).called
     for tag in map(_checked, tags):
         if tag_key(tag) not in known.keys() | decided:
-            near = did_you_mean(tag, [spelled for spelled, _ in known.values()])
-            raise UsageError(f"no photo has the tag {tag}{near}. Nothing is changed")
+            near = did_you_mean(tag, [spelled for spelled, _ in known.values()]) or "."
+            raise UsageError(f"no photo has the tag {tag}{near} Nothing is changed")
     return known
 
 

@@ -30,7 +30,10 @@ def undo_writes(
     path = undo.undo_path(settings.captions_jsonl)
     if not path.exists():
         if not list_runs:
-            raise UsageError(f"nothing was ever written: there is no {path}")
+            raise UsageError(
+                f"there is no {path}: nothing was written with this journal, or that file, which "
+                "knows what was, stayed behind when the journal was copied"
+            )
         say(f"Nothing to take back: there is no {path}")
         return _list_runs(flags, [])
     with ExitStack() as held:
