@@ -200,10 +200,11 @@ _COLOUR_STEP = 16
 """Levels between channels from which a picture has colours, whatever its compression left."""
 
 
-def structure_of(thumbnail: bytes) -> Structure:
-    """Of a thumbnail as `Traits` has it."""
-    with Image.open(io.BytesIO(thumbnail)) as opened:
-        cells = opened.convert("RGB").resize((STRUCTURE_EDGE,) * 2, Image.Resampling.BOX)
+def structure_of(thumbnail: bytes) -> Structure | None:
+    """Of a thumbnail as `Traits` has it; None if its bytes are damaged."""
+    if (opened := opened_thumbnail(thumbnail)) is None:
+        return None
+    cells = opened.resize((STRUCTURE_EDGE,) * 2, Image.Resampling.BOX)
     red, green, blue = cells.split()
     most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     least = ImageChops.darker(ImageChops.darker(red, green), blue)

@@ -136,8 +136,8 @@ class _Details:
         if self._looked[photo]:
             return
         self._looked[photo] = True
-        if thumbnail := self._thumbnail(self._photos[photo]):
-            structure = structure_of(thumbnail)
+        thumbnail = self._thumbnail(self._photos[photo])
+        if thumbnail and (structure := structure_of(thumbnail)):
             self._known[photo] = True
             self._in_colour[photo] = structure.in_colour
             self._rows[photo] = detail_of(structure)

@@ -272,6 +272,13 @@ def sunset(seed: int) -> Image.Image:
     return Image.fromarray(np.clip(40 + 170 * light + 0.25 * clouds, 0, 255).astype(np.uint8))
 
 
+def test_a_damaged_thumbnail_is_none():
+    photos = [photo("a", perceptual_hash=PATTERN), photo("b", perceptual_hash=PATTERN ^ 1)]
+    half = thumbnail(scene(1))[:100]
+    (found,) = find_duplicates(photos, None, lambda p: half)
+    assert [int(i) for i in found.members] == [0, 1]
+
+
 @pytest.mark.parametrize("drawn", [letter, sunset])
 def test_letters_with_one_head_and_sunsets_are_no_copies_of_each_other(drawn):
     pictures = {f"{seed:02d}": drawn(seed) for seed in range(16)}

@@ -156,7 +156,8 @@ def _is_another(photo: ReportPhoto, file: Photo | None, library: Library) -> boo
     )
     if then is None or now is None or then == now:  # the same pixels give the same bytes
         return False
-    return not structure_of(then).resembles(structure_of(now))
+    was, shown = structure_of(then), structure_of(now)
+    return was is not None and shown is not None and not was.resembles(shown)
 
 
 def with_facts(

@@ -85,8 +85,8 @@ class StillOf:
         if (other := self._by_content.get(facts.content_sha256)) is not None:
             return replace(other, rel_path=record.rel_path)
         seen = [self.library.thumbnail(content) for content in (was, facts.content_sha256)]
-        shown = [structure_of(thumbnail) for thumbnail in seen if thumbnail is not None]
-        return record if len(shown) == 2 and shown[0].resembles(shown[1]) else None
+        then, now = (structure_of(thumbnail) if thumbnail else None for thumbnail in seen)
+        return record if then and now and then.resembles(now) else None
 
     @cached_property
     def _by_content(self) -> dict[str | None, Record]:
