@@ -104,6 +104,17 @@ def test_what_contradicts_itself_is_refused(library, arguments, said):
     assert not (library / "tags.jsonl").exists()
 
 
+def test_no_decision_is_told_that_was_not_written(library):
+    (library / "tags.jsonl").mkdir()
+    for words in (("rename", "snow", "ice"), ("merge", "ice", "snow"), ("delete", "snow")):
+        done = caption("tags", *words, cwd=library)
+        assert done.returncode == 74, done.stderr
+        assert "from now on" not in done.stderr
+    (library / "tags.jsonl").rmdir()
+    assert "two are one" in run(library, "tags", "rename", "bike", "bicycle").stderr
+    assert "two are one" not in run(library, "tags", "rename", "bike", "bicycle").stderr
+
+
 def test_what_was_decided_can_be_decided_again_though_no_photo_shows_it(library):
     run(library, "tags", "delete", "snow")
     run(library, "tags", "rename", "snow", "winter")

@@ -40,24 +40,30 @@ def rename_tag(flags: Flags, tag: str, name: str) -> int:
     known, new = _known(flags, [tag]), _checked(name)
     if known.get(tag_key(tag), ("", 0))[0] == new:
         raise UsageError(f"{new} is called so already. Nothing is changed")
+    so_before = TagDecisions.beside(existing_journal(flags)).name(tag) == new
+    _decide(flags, "rename", tag=_checked(tag), to=new)
     _tell(known, [tag], new)
-    if tag_key(tag) != tag_key(new) and tag_key(new) in known:
+    if not so_before and tag_key(tag) != tag_key(new) and tag_key(new) in known:
         say(f"{new} is a tag already: the two are one from now on")
-    return _decide(flags, "rename", tag=_checked(tag), to=new)
+    return ExitCode.DONE
 
 
 def merge_tags(flags: Flags, into: str, tags: Sequence[str]) -> int:
     """Make several tags one."""
     if {*map(tag_key, tags)} == {tag_key(into)}:
         raise UsageError(f"{into} is one tag: name others to merge. Nothing is changed")
-    _tell(_known(flags, tags), tags, _checked(into))
-    return _decide(flags, "merge", tags=[*map(_checked, tags)], into=_checked(into))
+    known = _known(flags, tags)
+    _decide(flags, "merge", tags=[*map(_checked, tags)], into=_checked(into))
+    _tell(known, tags, _checked(into))
+    return ExitCode.DONE
 
 
 def delete_tags(flags: Flags, tags: Sequence[str]) -> int:
     """Show tags nowhere any more."""
-    _tell(_known(flags, tags), tags, None)
-    return _decide(flags, "delete", tags=[*map(_checked, tags)])
+    known = _known(flags, tags)
+    _decide(flags, "delete", tags=[*map(_checked, tags)])
+    _tell(known, tags, None)
+    return ExitCode.DONE
 
 
 def restore_tags(flags: Flags, tags: Sequence[str]) -> int:
@@ -70,10 +76,12 @@ def restore_tags(flags: Flags, tags: Sequence[str]) -> int:
         if others := said.called_so(tag):
             again = suggested(flags, "tags restore", *others)
             raise UsageError(f"{tag} is what others are called now; to take that back: {again}")
+    _decide(flags, "restore", tags=[*map(_checked, tags)])
+    for tag in tags:
         for other in said.deleted_as(tag):
             say(f"{other} is called {tag} again")
         say(f"{tag} is {tag} again")
-    return _decide(flags, "restore", tags=[*map(_checked, tags)])
+    return ExitCode.DONE
 
 
 def _known(flags: Flags, tags: Sequence[str]) -> dict[str, tuple[str, int]]:
@@ -104,8 +112,8 @@ def _checked(tag: str) -> str:
     return one_line("tag", tag, LONGEST_TAG)
 
 
-def _decide(flags: Flags, kind: str, **what: object) -> int:
-    """Write the decision.
+def _decide(flags: Flags, kind: str, **what: object) -> None:
+    """Write the decision, before it is told.
 
     Raises:
         JournalLockedError: somebody else is deciding.
@@ -114,4 +122,3 @@ def _decide(flags: Flags, kind: str, **what: object) -> int:
     with TagsFile(flags.settings().tags_path) as file:
         say_all(file.repairs, file.warnings())
         file.decide(kind, **what)
-    return ExitCode.DONE
