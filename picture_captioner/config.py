@@ -142,8 +142,9 @@ class Settings(DeclaredSettings):
 
     @property
     def has_library(self) -> bool:
-        """Whether there is one already; asking makes no file."""
-        return bool(self.library) or self.library_path.exists()
+        """Whether there is one already, or a link to one; asking makes no file."""
+        path = self.library_path
+        return bool(self.library) or path.exists() or path.is_symlink()  # of a disk that is away
 
     @property
     def people_path(self) -> Path:

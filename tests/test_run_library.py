@@ -104,6 +104,17 @@ def test_a_library_that_cannot_be_used_stops_no_caption(tmp_path, photos, how):
     assert len(records(tmp_path / "captions.jsonl")) == 6
 
 
+@pytest.mark.parametrize("words", ["people list", "people cluster", "status", "maintain health"])
+def test_a_link_to_a_library_on_a_disk_that_is_away_is_no_empty_library(tmp_path, photos, words):
+    assert run(tmp_path, photos, "--no-library").returncode == 0
+    (tmp_path / "library.db").symlink_to("disk/library.db")
+    flag = [f"--photos-dir={photos}"] if words == "status" else []
+    done = caption(*words.split(), *flag, cwd=tmp_path)
+    assert done.returncode == 74, done.stderr
+    assert "library.db is a link to disk/library.db, which is not there: mount" in done.stderr
+    assert (tmp_path / "library.db").is_symlink()
+
+
 def test_a_library_that_breaks_on_the_way_stops_no_caption(tmp_path, photos):
     run(tmp_path, photos, "--limit=1")
     with open_database(tmp_path / "library.db") as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import sqlite3
 import stat
 import time
@@ -36,6 +37,11 @@ def create_private(path: Path) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
+        if path.is_symlink() and not path.exists():
+            raise LibraryError(
+                f"{path} is a link to {path.readlink()}, which is not there: mount its disk, or "
+                "delete the link to begin a new library"
+            ) from error
         raise LibraryError(
             f"cannot write {path}: {error.strerror}; name another place with --library-db "
             "(LIBRARY_DB in config.env)"
@@ -118,7 +124,7 @@ def sentence(path: Path, code: int, error: sqlite3.Error) -> LibraryError:
             f"wait for it or close it ('lsof {shlex.quote(str(path))}' names it), then run the "
             "same command again"
         )
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and not _has_room(path)):
         return LibraryError(
             f"no room to write {path}: free some space and run the same command again; what was "
             "saved so far is kept"
@@ -131,6 +137,17 @@ def sentence(path: Path, code: int, error: sqlite3.Error) -> LibraryError:
     if code == sqlite3.SQLITE_IOERR:
         return LibraryError(f"the disk failed while {path} was used: {error}")
     return LibraryError(f"{path} cannot be used: {error}")
+
+
+_SHM_BYTES = 1 << 15
+"""Of the -shm beside a library; where it finds no room, SQLite says that the disk is broken."""
+
+
+def _has_room(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free >= _SHM_BYTES
+    except OSError:
+        return True
 
 
 def fault_of(path: Path) -> str | None:

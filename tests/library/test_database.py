@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +20,7 @@ from picture_captioner.errors import (
     LibraryNewerError,
 )
 from picture_captioner.library import database
-from picture_captioner.library.file_access import closed_well
+from picture_captioner.library.file_access import closed_well, sentence
 from picture_captioner.library.schema import MIGRATIONS
 from picture_captioner.library.store import Library
 from tests.library.filling import fill
@@ -186,6 +188,14 @@ def test_a_place_that_cannot_be_written(tmp_path, where):
     assert caught.value.exit_code == ExitCode.IO_FAILED
 
 
+@pytest.mark.parametrize(("free", "said"), [(0, "no room to write"), (1 << 30, "disk failed")])
+def test_a_disk_that_is_full_is_not_called_broken(path, monkeypatch, free, said):
+    """SQLite calls it an I/O error where there is no room for its -shm."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    error = sqlite3.OperationalError("disk I/O error")
+    assert said in str(sentence(path, sqlite3.SQLITE_IOERR, error))
+
+
 def test_a_fifo_is_no_library(path):
     os.mkfifo(path)
     with pytest.raises(LibraryError, match="not a regular file"):
@@ -215,6 +225,7 @@ def test_a_full_disk_keeps_what_was_saved(path):
 LIMITED = """
 import resource, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 from picture_captioner.errors import LibraryError
 from picture_captioner.library.store import Library
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -288,6 +299,7 @@ def test_a_file_that_another_program_holds_is_waited_for_aloud(path, monkeypatch
 OPENED = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from picture_captioner.library.store import Library
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
 with Library.open(Path(sys.argv[1]), sys.exit) as db:
@@ -310,6 +322,7 @@ def test_several_may_make_the_file_at_once(path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 from picture_captioner.library.store import Library
 db = Library.open(Path(sys.argv[1]), sys.exit)
 db.save_thumbnail("kept", b"x")
