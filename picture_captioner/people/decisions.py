@@ -319,3 +319,10 @@ def _shares(box: Box, spoken_of: Mapping[str, Iterable[FaceKey]]) -> dict[str, f
 
 def _content(key: str) -> str:
     return key.rpartition(":")[0]
+
+
+def taken_back_by(keys: Sequence[str]) -> str:
+    """How a link is taken back; of more faces than two a human knows which are not one person's."""
+    if len(keys) == 2:
+        return f"'caption.py people different {' '.join(keys)}'"
+    return "'caption.py people different ONE OTHER' of two of these"

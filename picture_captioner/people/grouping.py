@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from picture_captioner.people.clustering import MIN_CLUSTER_SIZE, Labels
-from picture_captioner.people.decisions import Decisions, closed, rekeyed
+from picture_captioner.people.decisions import Decisions, closed, rekeyed, taken_back_by
 from picture_captioner.people.faces import Vectors
 from picture_captioner.people.joining import SAME_GROUP, SUGGEST, join_persons, near_pairs
 from picture_captioner.people.neighbours import near
@@ -161,7 +161,7 @@ class _Finder:
                 keys = " and ".join(self.keys[face] for face in faces)
                 self.violations.append(
                     f"{keys} must be one person's and belong to {named}; "
-                    f"{_take_back([self.keys[face] for face in faces])} takes it back"
+                    f"{taken_back_by([self.keys[face] for face in faces])} takes it back"
                 )
                 continue
             if any(frozenset(pair) in self.apart_faces for pair in combinations(faces, 2)):
@@ -179,7 +179,8 @@ class _Finder:
             if self.of_face[face] == identity:
                 self.violations.append(
                     f"{self.keys[face]} is confirmed as {self._called(identity)} and was said not "
-                    "to be that person"
+                    f"to be that person; 'caption.py people confirm {identity} {self.keys[face]}' "
+                    f"takes the latter back{self._or_the_link(face)}"
                 )
         for pair in self.apart_faces:
             holders = {self.of_face[face] for face in pair}
@@ -364,6 +365,15 @@ class _Finder:
                 return identity
         return None
 
+    def _or_the_link(self, face: int) -> str:
+        """How the link that made the face somebody's is taken back instead, if it is one."""
+        for group in closed(self.said.must_link):
+            faces = [self.keys[self.now[name]] for name in group if name in self.now]
+            if (own := self.keys[face]) in faces:
+                other = next((key for key in faces if key != own), own)
+                return f", 'caption.py people different {other} {own}' the link"
+        return ""
+
     def _called(self, identity: str) -> str:
         return self.persons[identity].name or identity
 
@@ -386,10 +396,3 @@ class _Finder:
                 if {*photos}.isdisjoint(others):  # else they are two
                     found[pair] = Suggestion(first, second, round(cosine, 4))
         return list(found.values())
-
-
-def _take_back(keys: Sequence[str]) -> str:
-    """How a link is taken back; of more faces than two a human knows which are not one person's."""
-    if len(keys) == 2:
-        return f"'caption.py people different {' '.join(keys)}'"
-    return "'caption.py people different ONE OTHER' of two of these"

@@ -269,3 +269,20 @@ def test_what_was_said_of_faces_holds_of_the_same_picture_with_another_hash():
     assert said.persons["anna"].confirmed == set()
     assert without_faces(rows[4], {"bb"}) is None
     assert without_faces(rows[4], {"dd"}) == rows[4]
+
+
+def test_a_link_that_contradicts_a_no_names_the_commands_that_resolve_it():
+    [anna, *_] = found().persons.values()
+    mine, theirs = (KEYS[face] for face in anna.faces[:2])
+    rows = [
+        {"kind": "name", "person": anna.identity, "name": "Anna"},
+        {"kind": "confirm", "person": anna.identity, "faces": [mine]},
+        {"kind": "must_link", "faces": [mine, theirs]},
+        {"kind": "not_person", "person": anna.identity, "face": theirs},
+    ]
+    [said] = found(*rows).violations
+    assert f"people confirm {anna.identity} {theirs}'" in said
+    assert f"people different {mine} {theirs}'" in said
+    confirm = {"kind": "confirm", "person": anna.identity, "faces": [theirs]}
+    apart = {"kind": "cannot_link", "faces": [mine, theirs]}
+    assert found(*rows, confirm).violations == found(*rows, apart).violations == []
