@@ -93,12 +93,32 @@ def say(line: str = "", *, always: bool = False) -> None:
     """
     if Verbosity.quiet and not always:
         return
+    if _held:
+        _held[-1].append(line)
+        return
     with contextlib.suppress(OSError, ValueError):
         shown = without_secrets(as_called(line))
         if len(shown) > _LONGEST_LINE:  # what others wrote may have no end
             shown = f"{shown[:_LONGEST_LINE]}…"
         sys.stderr.write(safe(shown) + "\n")
         sys.stderr.flush()
+
+
+_held: list[list[str]] = []
+"""What `say` was given in each `said_when_done` that is under way, the innermost last."""
+
+
+@contextlib.contextmanager
+def said_when_done() -> Iterator[None]:
+    """Say what was said meanwhile when the block ends well: what failed never came to be."""
+    _held.append([])
+    try:
+        yield
+    except BaseException:
+        _held.pop()
+        raise
+    for line in _held.pop():
+        say(line, always=True)
 
 
 def say_all(*groups: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from itertools import combinations
 
 from picture_captioner.cli.commands.known_people import Known, deciding, group
 from picture_captioner.cli.flags import Flags, one_line, suggested
-from picture_captioner.cli.terminal import say, show_json
+from picture_captioner.cli.terminal import said_when_done, say, show_json
 from picture_captioner.errors import ConfigurationError, ExitCode, UsageError, count
 from picture_captioner.library.faces import Placed
 from picture_captioner.pipeline.people.overview import PersonShown, key_of, overview
@@ -47,11 +47,14 @@ def decide(
         )
     with deciding(settings, dry_run=dry_run) as (library, file):
         said = file.said()
-        rows = rows_of(Known(settings, library, said, overview(library, said)))
+        known = Known(settings, library, said, overview(library, said))
+        with said_when_done():
+            rows = rows_of(known)
+            if rows and not dry_run:
+                file.decide(*rows)
         if not rows or dry_run:
             tell_changes(flags, rows)
             return ExitCode.DONE
-        file.decide(*rows)
         grouped = group(library, file.said())
     violations = grouped.people.violations if grouped else []
     for violation in violations:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import json
 
+from picture_captioner.errors import JournalError
+from picture_captioner.pipeline.people.people_file import PeopleFile
 from tests.cli.commands.made_up_people import FACES, PEOPLE, faces_of, largest, listed
+
+
+def test_no_decision_is_told_that_was_not_written(people, monkeypatch):
+    somebody = largest(people)["id"]
+
+    def full(*_):
+        raise JournalError("cannot write to the people file: No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(PeopleFile, "decide", full)
+        code, _, told = people("name", somebody, "Anna")
+    assert (code, told) == (74, "cannot write to the people file: No space left on device\n")
+    code, _, told = people("name", somebody, "Anna")
+    assert (code, "is Anna (" in told) == (0, True)
 
 
 def test_merge_split_confirm_and_refuse(people):
