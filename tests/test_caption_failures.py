@@ -149,7 +149,9 @@ def test_usage_errors_are_64_and_a_sentence(tmp_path, arguments):
 
 
 def test_unknown_words_come_with_the_nearest_known_one(tmp_path):
-    (tmp_path / "photos").mkdir()
+    draw(tmp_path / "photos" / "1.jpg")
+    done = caption("run", "--order=", "--photos-dir=photos", cwd=tmp_path)
+    assert "--order '': expected path, newest, oldest, random\n" in done.stderr
     done = caption("--backend=templat", "--photos-dir=photos", cwd=tmp_path)
     assert "did you mean 'template'" in done.stderr
     done = caption("--option=latencyy=1", "--backend=mock", "--photos-dir=photos", cwd=tmp_path)

@@ -275,7 +275,8 @@ def one_of(name: str, word: str, valid: Iterable[str]) -> str:
     known = list(valid)
     if word not in known:
         hint = did_you_mean(word, known)
-        raise UsageError(f"{name} {word}: expected {', '.join(known)}{hint}")
+        shown = word or "''"
+        raise UsageError(f"{name} {shown}: expected {', '.join(known)}{hint}")
     return word
 
 
