@@ -71,6 +71,14 @@ def test_refusals():
     assert row["wrong"] < 100, "of 799"
 
 
+def test_near_duplicates():
+    found = {row["pairs"]: (row["of"], row["found"]) for row in quick("near_duplicates")["rows"]}
+    apart = [found.pop("different photos"), found.pop("letters")]
+    assert [taken for _, taken in apart] == [0, 0]
+    whole = [seen for name, seen in found.items() if "3 %" not in name]
+    assert all(of == taken == 12 for of, taken in whole)
+
+
 def test_claims():
     need("psycopg")
     found = quick("claims")
