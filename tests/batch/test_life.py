@@ -203,9 +203,12 @@ def test_a_backend_without_jobs_is_told_apart(desk):
 def test_list_asks_nobody_and_says_it_in_words(desk):
     assert desk.run("batch", "list") == 0
     assert "No jobs" in desk.said
-    for without in ("collect", "wait"):
-        assert desk.run("batch", without) == 0
+    before = {*desk.folder.iterdir()}
+    for without in ("collect", "wait", "status", "cancel --all"):
+        assert desk.run("batch", *without.split()) == 0
         assert "No jobs; " in desk.said
+    assert desk.run("batch", "cancel", "pc1-2") == 64
+    assert {*desk.folder.iterdir()} == before, "who only asks begins no ledger, and no journal"
     assert desk.run("batch", "submit") == 0
     before = len(desk.server.seen)
     assert desk.run("batch", "list") == 0

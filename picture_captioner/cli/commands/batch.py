@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from picture_captioner.batch.following import follow, jobs_at
-from picture_captioner.batch.ledger import Job, JobLedger, JobState, add_up, read_jobs
+from picture_captioner.batch.ledger import Job, JobLedger, JobState, add_up, ledger_path, read_jobs
 from picture_captioner.batch.service import BatchService, service_for
 from picture_captioner.cli.commands.compose import make_backend, prices_for, settings_for
 from picture_captioner.cli.flags import Flags, suggested
@@ -48,6 +48,14 @@ def open_ledger(settings: Settings) -> Iterator[JobLedger]:
     with JobLedger.beside(settings.captions_jsonl) as ledger:
         say_all(ledger.repairs, ledger.warnings())
         yield ledger
+
+
+def no_jobs_yet(flags: Flags, settings: Settings) -> bool:
+    """Whether there is no ledger, which is said: only a submit begins one."""
+    if ledger_path(settings.captions_jsonl).exists():
+        return False
+    _show(flags, {})
+    return True
 
 
 def _is_open(job: Job) -> bool:
@@ -144,6 +152,8 @@ def print_jobs(flags: Flags) -> int:
 def print_status(flags: RunFlags) -> int:
     """Ask the providers, then list the jobs."""
     settings = settings_for(flags)
+    if no_jobs_yet(flags, settings):
+        return ExitCode.DONE
     with open_ledger(settings) as ledger:
         for service, _ in services_of(flags, settings, ledger):
             with asking(service):
@@ -155,6 +165,8 @@ def print_status(flags: RunFlags) -> int:
 def wait(flags: RunFlags) -> int:
     """Ask every `--poll` seconds until no job runs."""
     settings = settings_for(flags)
+    if no_jobs_yet(flags, settings):
+        return ExitCode.DONE
     with (
         contextlib.closing(ProgressReporter()) as reporter,
         note_signals(reporter.notice) as interrupts,
@@ -230,6 +242,8 @@ def cancel(flags: RunFlags, wanted: Sequence[str], *, everything: bool) -> int:
             "name the jobs to cancel, as 'caption.py batch list' has them, or give --all"
         )
     settings = settings_for(flags)
+    if no_jobs_yet(flags, settings):
+        return ExitCode.DONE if everything else ExitCode.USAGE
     with open_ledger(settings) as ledger:
         running = {
             name: job for name, job in ledger.jobs().items() if job.state is JobState.CREATED

@@ -10,6 +10,7 @@ from picture_captioner.cli.commands.batch import (
     NO_JOBS,
     asking,
     flags_as,
+    no_jobs_yet,
     open_ledger,
     services_of,
 )
@@ -36,6 +37,8 @@ def collect_ended(flags: RunFlags) -> int:
     """Collect every job that has ended, then ask again about answers that were no caption."""
     one_of("--repair", flags.repair, ("single", "batch"))
     settings = settings_for(flags)
+    if no_jobs_yet(flags, settings):
+        return ExitCode.DONE
     failed: dict[str, dict[str, str]] = {}
     stuck, pending, unanswered = False, 0, None
     with Journal(settings.captions_jsonl) as journal, open_ledger(settings) as ledger:
