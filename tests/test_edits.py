@@ -48,6 +48,13 @@ def spreadsheet(folder, change):
         writer.writerows(rows)
 
 
+def test_where_there_is_nothing_an_export_leaves_nothing(tmp_path):
+    done = caption("export", cwd=tmp_path)
+    assert done.returncode == 74
+    assert "there is no journal at captions.jsonl" in done.stderr
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_line_for_each_photo(here):
     rows = [json.loads(line) for line in exported(here).splitlines()]
     assert [row["rel_path"] for row in rows] == ["0.jpg", "1.jpg", "2.jpg"]

@@ -58,11 +58,13 @@ def export_photos(flags: Flags, *, form: str, out: Path | None, only: str, embed
     groups = words_in("--only", only, GROUPS)
     one_of("--format", form, ("jsonl", "csv"))
     settings = flags.settings()
+    if isinstance(home := settings.library_home, Path) and not home.exists():
+        existing_journal(flags)  # else an empty library.db would be left behind
     _refuse_another(out, settings, form)
     if out is not None and form == "csv":
         _refuse_to_lose_edits(flags, out, settings.captions_jsonl)
     with ExitStack() as held:
-        library = held.enter_context(Library.open(settings.library_home, say))
+        library = held.enter_context(Library.open(home, say))
         known = library.known_files() if form == "jsonl" else None
         if not known:
             existing_journal(flags)
