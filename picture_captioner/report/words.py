@@ -73,7 +73,9 @@ image images photo photos photograph photographs picture pictures pictured shot 
 background foreground caption close-up closeup depict depicted depicts depicting feature features
 featuring show showing shows shown seen set visible setting surrounded appear bild foto aufnahme
 zeigt imagen muestra immagine mostra imagem photographie montre
+crisp edges landscape-format mostly portrait-format touches
 """
+"""The last line: what `template` says of one picture as of another, beside its colours."""
 
 PHRASES = frozenset(_CAPTIONS.split())
 

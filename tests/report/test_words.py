@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from picture_captioner.report.keywords import keywords, what_is_said
-from picture_captioner.report.words import words
+from picture_captioner.report.words import telling_words, words
 from tests.report.support import photo
 
 
@@ -126,3 +126,12 @@ def test_a_group_of_common_words_alone_has_those_at_need():
     groups = [["A dog on a beach."] * 40, ["A dog lying on a sandy beach."] * 20]
     assert keywords(groups) == [(), ("lying", "sandy")]
     assert keywords(groups, common_at_need=True) == [("dog", "beach"), ("lying", "sandy")]
+
+
+def test_of_a_placeholder_the_colours_tell():
+    """What `template` says of one picture as of another names no theme."""
+    captions = [
+        "A landscape-format picture, mostly sky blue above grey-blue; crisp edges.",
+        "A portrait-format picture, in beige, with touches of orange; crisp edges.",
+    ]
+    assert telling_words(captions) == [["sky", "blue", "grey-blue"], ["beige", "orange"]]
