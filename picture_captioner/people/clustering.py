@@ -94,6 +94,9 @@ def cluster(
             trees.append(np.insert(piece.tree, 0, len(trees) - 1, axis=1))
         strays = _strays(vectors, labels)
         labels[strays], probabilities[strays], outliers[strays] = -1, 0.0, 1.0
+        kept, inside = np.unique(labels[labels >= 0]), labels >= 0
+        labels[inside] = np.searchsorted(kept, labels[inside])
+        births, persistence = ([of[i] for i in kept.tolist()] for of in (births, persistence))
         for one, other in _pairs(found, labels, photos) if photos is not None else ():
             pair, near = [one, other], 1.0 / distances[one, 0]
             labels[pair], lambdas[pair] = len(births), near
@@ -113,14 +116,19 @@ def cluster(
 
 
 def _strays(vectors: Vectors, labels: Labels) -> Labels:
-    """Faces that are near to one or two of their cluster and like none of the others."""
+    """Faces that are near to one or two of their cluster and like none of the others.
+
+    And all of a cluster that is too small without them: whether two are somebody, `_pairs` says.
+    """
     inside = np.flatnonzero(labels >= 0)
     sums = np.zeros((int(labels.max(initial=-1)) + 1, vectors.shape[1]), np.float32)
     np.add.at(sums, labels[inside], vectors[inside])
     others = sums[labels[inside]] - vectors[inside]
     lengths = np.linalg.norm(others, axis=1)
     cosines = np.einsum("ij,ij->i", others, vectors[inside]) / np.maximum(lengths, 1e-9)
-    strays: Labels = inside[cosines < STRAY]
+    stay = cosines >= STRAY
+    small = np.bincount(labels[inside[stay]], minlength=len(sums)) < MIN_CLUSTER_SIZE
+    strays: Labels = inside[~stay | small[labels[inside]]]
     return strays
 
 

@@ -141,10 +141,10 @@ class FacesHost:
             [back(face, image.width, image.height) for face in self._detect(image.transpose(turn))]
             for turn, back in _TURNS
         ]
+        others = [face for found in [faces, *turned] for face in found]
         if not oriented:
             # The wrong way round the detector sees faces, too, less surely.
             faces = max([faces, *turned], key=lambda found: found[0].score if found else 0.0)
-        others = [face for found in turned for face in found]
         here = [_surest(face, others) for face in faces]
         return _each_once(here + [face for face in others if face.score >= FOUND_LYING])
 

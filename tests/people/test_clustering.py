@@ -119,3 +119,16 @@ def test_a_face_that_came_by_a_chain_is_in_no_cluster():
     labels = cluster(np.vstack([own, bridge, far[None]]).astype(np.float32)).labels
     assert set(labels[:-1].tolist()) == {0}
     assert labels[-1] == -1
+
+
+def test_two_that_a_stray_leaves_are_a_cluster_only_if_they_were_one_without_it():
+    one, aside, stray, other = unit(np.eye(64)[:4])
+    copy = unit((one + 0.2 * aside)[None])[0]
+    middle = unit((one + copy)[None])[0]
+    far = 0.385 * middle + np.sqrt(1 - 0.385**2) * stray
+    third = unit(other + 0.1 * np.eye(64)[10:13])
+    assert (np.stack([one, copy]) @ far > SAME_PERSON).all()
+    vectors = np.vstack([one, copy, far, third]).astype(np.float32)
+    found = cluster(vectors, photos=list("abcdef"))
+    assert found.labels.tolist() == [-1, -1, -1, 0, 0, 0]
+    assert len(found.births) == len(found.persistence) == 1

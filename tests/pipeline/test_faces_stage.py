@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from picture_captioner.errors import ModelError, ModelMissingError
 from picture_captioner.image_loader.images import LoadedImage, Traits
@@ -97,6 +97,21 @@ def test_who_lies_beside_others_is_who_they_are(stage, turn, oriented):
     for found in straight:
         alike = [float(other.vector @ found.vector) > 0.7 for other in both]
         assert sum(alike) == 2, "once upright, once lying"
+
+
+@needs_faces
+@pytest.mark.parametrize("oriented", [True, False])
+@pytest.mark.parametrize("turn", TURNS)
+def test_who_is_upright_is_known_also_beside_a_surer_face_that_lies(stage, turn, oriented):
+    """A baby in somebody's arms, in a photo that does not say how the camera was held."""
+    [(_, lying), (_, upright)] = islice(portraits(), 0, 60, 30)
+    photo = Image.new("RGB", (640, 480), "gray")
+    photo.paste(upright.filter(ImageFilter.GaussianBlur(2.5)), (80, 60))
+    photo.paste(lying.transpose(turn).resize((200, 200)), (330, 230))
+    [both] = stage.work([photo_of(photo, oriented=oriented)])
+    for somebody in (lying, upright):
+        [[alone]] = stage.work([photo_of(somebody, oriented=True)])
+        assert max(float(found.vector @ alone.vector) for found in both) > 0.6
 
 
 @needs_faces
