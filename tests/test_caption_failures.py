@@ -123,6 +123,7 @@ USAGE_ERRORS = {
     "rate without mock": ["run", "--photos-dir=photos", "--mock-error-rate=0.5"],
     "model of nobody": ["run", "--photos-dir=photos", "--model=gpt-5"],
     "address of nobody": ["estimate", "--photos-dir=photos", "--base-url=http://localhost:1"],
+    "rehearsal for nobody": ["run", "--photos-dir=photos", "--dry-run", "--model=gpt-5"],
     "process of no model": ["run", "--photos-dir=photos", "--in-process"],
     "least of no batch": ["run", "--photos-dir=photos", "--min-batch=5"],
     "tokens of no batch": ["run", "--photos-dir=photos", "--job-tokens=5"],

@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from picture_captioner.cli.commands.compose import make_chain
+from picture_captioner.cli.run_flags import RunFlags
+from picture_captioner.config import load_settings
 from tests.providers.openai_server import OpenAIServer, Reply, completion, failure
 from tests.support import caption, library, records
 
@@ -217,6 +220,7 @@ def test_the_ceiling_on_requests_counts_everybody(tmp_path):
         (["--fallback=openai:gpt-5.6-luna"], 78, "OPENAI_API_KEY="),
         (["--fallback=compatible:m@http://example.org/v1"], 78, "plain http"),
         (["--fallback=openai", "--local-only"], 78, "--local-only"),
+        (["--fallback=openai", "--in-process"], 64, "go with a model on this machine"),
     ],
 )
 def test_a_fallback_that_cannot_work_is_refused_before_anything_is_sent(
@@ -229,6 +233,14 @@ def test_a_fallback_that_cannot_work_is_refused_before_anything_is_sent(
         assert done.returncode == code, done.stderr
         assert said in done.stderr
         assert first.asked == 0
+
+
+def test_flags_of_a_model_here_are_heard_by_a_fallback_that_is_one(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-0123456789abcdef")
+    flags = RunFlags(in_process=True, model_restart_every=500)
+    settings = load_settings(backend="openai", fallback="local")
+    chain = make_chain(flags, settings, None, print)
+    assert [backend.name for backend in chain] == ["openai", "local"]
 
 
 def test_the_setting_and_a_model_name_with_colons(tmp_path):

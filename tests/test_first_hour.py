@@ -71,6 +71,9 @@ def test_a_part_of_a_recorded_library_is_not_taken_for_a_library_of_its_own(tmp_
     assert done.returncode == 78
     assert "knows these photos as 2022/Paris/..." in done.stderr
     assert (tmp_path / "captions.jsonl").read_bytes() == before
+    for name in ("batch submit", "estimate"):
+        told = caption(*name.split(), part, cwd=tmp_path).stderr
+        assert re.search(rf"take that part: '\S+ .*{name} --photos-dir=.*Paris'", told), told
     (command,) = re.findall(r"'(\S+ .*run --photos-dir=.*Paris)'", done.stderr)
     again = subprocess.run(
         shlex.split(command), cwd=tmp_path, env=environment(), capture_output=True, text=True
@@ -150,11 +153,10 @@ def test_a_run_tells_its_end_as_json(tmp_path):
     assert (rel_path, bool(message)) == ("broken.jpg", True)
     checked = json.loads(caption("journal", "check", "--json", cwd=tmp_path).stdout)
     assert (checked["records"], checked["photos"], checked["damage"]) == (3, 3, [])
-    done = caption("compare", "--backends=mock", "photos", "--json", cwd=tmp_path)
-    assert done.returncode == 64, "compare takes no folder"
-    done = caption("compare", "--backends=mock", "--photos-dir=photos", "--json", cwd=tmp_path)
-    (column,) = json.loads(done.stdout)
-    assert len(column["captions"]) == 3
+    for photos in ("photos", "--photos-dir=photos"):
+        done = caption("compare", "--backends=mock", photos, "--json", cwd=tmp_path)
+        (column,) = json.loads(done.stdout)
+        assert len(column["captions"]) == 3
 
 
 def test_damage_is_told_as_json_with_the_same_exit_code(tmp_path):

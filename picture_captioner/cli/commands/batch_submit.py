@@ -51,7 +51,9 @@ def submit(flags: RunFlags) -> int:
     flags = _for_files(flags) if flags.to_files else flags
     _find_out(flags)
     flags = replace(flags, again=to_ask_again(read_jobs(flags.settings().captions_jsonl)))
-    return with_pending(flags, lambda task: _submit(_without_raw_of_a_shot(task)))
+    return with_pending(
+        flags, lambda task: _submit(_without_raw_of_a_shot(task)), name="batch submit"
+    )
 
 
 def _find_out(flags: RunFlags) -> None:
@@ -218,6 +220,7 @@ def _terms(task: Task, chosen: ChosenBackend) -> JobTerms:
         "model": chosen.identity.model,
         "prompt_sha256": chosen.identity.prompt_sha256,
         "prompt": settings.prompt,
+        "language": settings.language,
         "fields": list(settings.fields),
         "max_tags": settings.max_tags,
         "vocabulary": list(settings.vocabulary),

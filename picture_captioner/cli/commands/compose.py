@@ -112,20 +112,21 @@ def make_backend(
     return _at_its_addresses(kind, asked, flags, settings)
 
 
-def require_a_model(flags: RunFlags, backend: CaptionBackend) -> None:
+def require_a_model(flags: RunFlags, chain: Sequence[CaptionBackend]) -> None:
     """What only a model or a server understands would be forgotten by a backend without one.
 
     Raises:
         UsageError: that was given.
     """
-    kind = registry.backend_class(backend.name)
+    first, kinds = chain[0], [registry.backend_class(backend.name) for backend in chain]
     for name in ("model", "base_url"):
-        if kind.placeholder and flags.given.get(name):
+        if first.placeholder and flags.given.get(name):
             raise UsageError(
-                f"--{name.replace('_', '-')}: {kind.name} asks no model; say whose it is with "
+                f"--{name.replace('_', '-')}: {first.name} asks no model; say whose it is with "
                 "--backend NAME ('caption.py backends' lists them)"
             )
-    if not kind.own_process and (flags.in_process or flags.model_restart_every):
+    unheard = not any(kind.own_process for kind in kinds)
+    if unheard and (flags.in_process or flags.model_restart_every):
         raise UsageError(
             "--in-process and --model-restart-every go with a model on this machine: add "
             "--backend local"
@@ -272,9 +273,9 @@ def make_chain(
         FatalError: one cannot be made, or has no model that could be found out.
     """
     first = make_backend(flags, settings, notice)
-    if not flags.dry_run:
-        require_a_model(flags, first)
     backends = [first, *make_fallbacks(flags, settings, first, notice)]
+    if not flags.dry_run or settings.backend in {"", "template", "mock"}:
+        require_a_model(flags, backends)
     if engine is not None:
         backends = [engine.hosting(backend) for backend in backends]
     for nameless in (b for b in backends if not b.settings.model):

@@ -26,7 +26,7 @@ from picture_captioner.cli.commands.compose import (
 from picture_captioner.cli.commands.estimate_table import rows
 from picture_captioner.cli.commands.files import index_of, photos_dir_of
 from picture_captioner.cli.commands.pending import shots_of
-from picture_captioner.cli.commands.photos import find_photos, spread
+from picture_captioner.cli.commands.photos import find_photos, known_as_a_part, spread
 from picture_captioner.cli.commands.rules import context_for, hints_for, rules_for
 from picture_captioner.cli.commands.trial import Trial, try_out
 from picture_captioner.cli.flags import suggested
@@ -85,13 +85,15 @@ def _estimate(flags: RunFlags, trial: int | None) -> dict[str, Any]:
     if model := _answered_before(index, settings):
         settings = flags.settings(prompt=settings.prompt, model=model)
     backend = make_backend(flags, settings)
-    require_a_model(flags, backend)
+    require_a_model(flags, [backend])
     hints = hints_for(flags)
     rules = rules_for(flags, [backend], hints)
     prices, edge = prices_for(backend, settings), edge_for([backend], settings)
     workers = workers_for(backend, settings)
     photos = find_photos(flags, photos_dir, follow_links=settings.follow_links)
-    if differing := of_another_library(photos, index):
+    if part := known_as_a_part(photos_dir, photos, settings.captions_jsonl, index, "estimate"):
+        say(f"A run would stop: {part}")
+    elif differing := of_another_library(photos, index):
         say(
             f"The journal {settings.captions_jsonl} seems to be another library's: {differing}. "
             "A run would stop: name this library's journal with --captions-jsonl FILE"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picture_captioner.backends.base import CaptionBackend
@@ -28,7 +28,7 @@ from picture_captioner.cli.commands.files import (
     tell_loop,
 )
 from picture_captioner.cli.commands.gone import tell_missing
-from picture_captioner.cli.commands.photos import find_photos
+from picture_captioner.cli.commands.photos import find_photos, known_as_a_part
 from picture_captioner.cli.commands.rules import (
     hints_for,
     library_and_context,
@@ -37,7 +37,6 @@ from picture_captioner.cli.commands.rules import (
 )
 from picture_captioner.cli.commands.summary import show_counts
 from picture_captioner.cli.logs import configure_logging
-from picture_captioner.cli.program import command
 from picture_captioner.cli.progress import ProgressReporter
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import say, say_all
@@ -69,7 +68,6 @@ from picture_captioner.pipeline.selecting.selection import (
     SelectionRules,
     Stale,
     cut,
-    known_below,
     of_another_library,
     select,
 )
@@ -99,12 +97,15 @@ class Task:
     ceilings: Ceilings
 
 
-def with_pending(flags: RunFlags, work: Callable[[Task], int], *, shared: bool = False) -> int:
+def with_pending(
+    flags: RunFlags, work: Callable[[Task], int], *, shared: bool = False, name: str = "run"
+) -> int:
     """Find what is pending, and have it done by `work`, with the journal open; its exit code.
 
     Args:
         shared: with other workers, whose journals say as much about what is to be redone; else the
             photos are taken as they come, and in reverse after a run that died.
+        name: of the command, for what it suggests.
     """
     settings = settings_for(flags)
     _require_a_list_to_read_again(flags)
@@ -127,7 +128,7 @@ def with_pending(flags: RunFlags, work: Callable[[Task], int], *, shared: bool =
         if context is not None:
             hints = hints.with_context(context)
             rules = rules_for(flags, backends, hints)
-        photos = _photos(flags, settings, photos_dir, journal, rules)
+        photos = _photos(flags, settings, photos_dir, journal, rules, name)
         jobs, shots = read_jobs(journal.path), shots_of(photos, rules)
         portion, reverse = _portion(flags, photos, shots, jobs, backends[0], journal, rules, shared)
         if not portion.photos:
@@ -172,7 +173,12 @@ def _require_a_list_to_read_again(flags: RunFlags) -> None:
 
 
 def _photos(
-    flags: RunFlags, settings: Settings, photos_dir: Path, journal: Journal, rules: SelectionRules
+    flags: RunFlags,
+    settings: Settings,
+    photos_dir: Path,
+    journal: Journal,
+    rules: SelectionRules,
+    name: str,
 ) -> list[Photo]:
     """The photos that were named, all of which this journal may be about; its faults are told."""
     say_all(journal.repairs, journal.index.warnings(journal.path.name))
@@ -181,7 +187,7 @@ def _photos(
 
         settle_writes(settings, photos_dir, journal)
     photos = find_photos(flags, photos_dir, follow_links=settings.follow_links, briefly=False)
-    require_own_journal(photos_dir, photos, journal, rules)
+    require_own_journal(photos_dir, photos, journal, rules, name)
     if journal.begun:
         say(f"Beginning a new journal: {journal.path}")
     return photos
@@ -329,21 +335,19 @@ def reverse_after_a_death(journal: Journal, pending: Pending) -> bool:
 
 
 def require_own_journal(
-    photos_dir: Path, photos: Sequence[Photo], journal: Journal, rules: SelectionRules
+    photos_dir: Path,
+    photos: Sequence[Photo],
+    journal: Journal,
+    rules: SelectionRules,
+    name: str,
 ) -> None:
     """Check that what is recorded is of these photos, under the names that they have here.
 
     Raises:
         ConfigurationError: it seems to be of another library, or of a folder above.
     """
-    if folder := known_below(photos_dir, photos, journal.index):
-        above = photos_dir.resolve().parents[len(PurePosixPath(folder).parts) - 1]
-        raise ConfigurationError(
-            f"the journal {journal.path} knows these photos as {folder}/...: they are a part of "
-            f"the library {above}. To take that part: "
-            f"'{command('run', f'--photos-dir={above}', str(photos_dir))}', or "
-            "give them a journal of their own with --captions-jsonl FILE"
-        )
+    if part := known_as_a_part(photos_dir, photos, journal.path, journal.index, name):
+        raise ConfigurationError(part)
     if rules.force or Stale.CONTENT in rules.stale:
         return  # what is recorded of other files is then superseded
     if differing := of_another_library(photos, journal.index):

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from picture_captioner.cli.flags import one_of
+from picture_captioner.cli.program import command
 from picture_captioner.cli.progress import told
 from picture_captioner.cli.run_flags import RunFlags, same_photos
 from picture_captioner.cli.terminal import say
@@ -20,12 +21,14 @@ from picture_captioner.image_loader.formats import (
     RAW_EXTENSIONS,
     VIDEO_EXTENSIONS,
 )
+from picture_captioner.journal.reading import JournalIndex
 from picture_captioner.library.store import Library
 from picture_captioner.pipeline.selecting.file_list import read_file_list
 from picture_captioner.pipeline.selecting.path_filter import PathFilter
 from picture_captioner.pipeline.selecting.selection import (
     Order,
     in_shard,
+    known_below,
     order_photos,
     parse_shard,
 )
@@ -167,6 +170,21 @@ def find_photos(
         index, shards = parse_shard(flags.shard)
         photos = [photo for photo in photos if in_shard(photo.rel_path, index, shards)]
     return order_photos(photos, Order(one_of("--order", flags.order, Order)))
+
+
+def known_as_a_part(
+    photos_dir: Path, photos: Sequence[Photo], journal: Path, index: JournalIndex, name: str
+) -> str:
+    """What to say where the journal is of a folder above, and knows these as its part; else ''."""
+    folder = known_below(photos_dir, photos, index)
+    if not folder:
+        return ""
+    above = photos_dir.resolve().parents[len(PurePosixPath(folder).parts) - 1]
+    return (
+        f"the journal {journal} knows these photos as {folder}/...: they are a part of the library "
+        f"{above}. To take that part: '{command(name, f'--photos-dir={above}', str(photos_dir))}', "
+        "or give them a journal of their own with --captions-jsonl FILE"
+    )
 
 
 def spread(photos: Sequence[Photo], limit: int) -> list[Photo]:
