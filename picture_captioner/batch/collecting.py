@@ -196,6 +196,7 @@ class Collecting:
                 max_tokens=longest,
                 image=photo.blank,
                 prompt=asked if isinstance(asked, str) else None,
+                language=self._job.facts.get("language", "that of an older job"),
             )
         except PhotoError as error:
             return error

@@ -129,6 +129,17 @@ def test_the_answers_of_a_job_are_judged_by_its_own_question(desk):
     assert {record["error"]["code"] for record in desk.of_jobs()} == {"broken"}
 
 
+def test_of_answers_in_two_languages_the_one_that_the_job_asked_for_is_kept(desk):
+    desk.server.answer = lambda outcome, body: (
+        f"English: A photo of {(shown := desk.server.picture_of(body)[:8])}. German: Foto, {shown}."
+    )
+    assert desk.run("batch", "submit", "--language=German") == 0, desk.said
+    desk.run("batch", "wait", "--poll=0.1")
+    assert desk.run("batch", "collect") == 0, desk.said
+    assert len(desk.of_jobs()) == 11
+    assert all(". German: " in record["caption"] for record in desk.of_jobs())
+
+
 def test_a_job_may_be_asked_for_tags(desk):
     desk.server.answer = lambda outcome, body: f"#dog #{desk.server.picture_of(body)[:8]}"
     assert desk.run("run", "--batch", "--poll=0.1", "--prompt=Three tags, please") == 0, desk.said

@@ -157,7 +157,13 @@ def _ask_about(
         column.asked += 1
         started = time.monotonic()
         said, asked = backend.caption(loaded.image, ()), backend.settings
-        answer = judge_answer(said, asked.asked, image=loaded.image, prompt=asked.prompt)
+        answer = judge_answer(
+            said,
+            asked.asked,
+            image=loaded.image,
+            prompt=asked.prompt,
+            language=asked.language,
+        )
         seconds = time.monotonic() - started
     except FatalError:
         raise

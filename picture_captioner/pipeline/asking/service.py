@@ -235,6 +235,7 @@ class BackendService:
             max_tokens=self._backend.settings.max_tokens,
             image=image,
             prompt=self._backend.settings.prompt,
+            language=self._backend.settings.language,
         )
 
 

@@ -40,6 +40,7 @@ def judge_answer(
     max_tokens: int = 0,
     image: Image | bool | None = None,
     prompt: str | None = DEFAULT_PROMPT,
+    language: str | None = None,
 ) -> Caption:
     """A caption that may be stored as finished, with the fields that were asked for.
 
@@ -48,6 +49,7 @@ def judge_answer(
         max_tokens: how long an answer was asked for.
         image: as it was sent, or whether it was blank: of such a one an answer may say so.
         prompt: what was asked, None if that is not known; whoever gives it back captions nothing.
+        language: the one that was asked for; None is that of the prompt.
 
     Raises:
         ModelError: `empty`, `broken`, `refused`, `no_image`, `not_json`, `too_long` or
@@ -62,7 +64,8 @@ def judge_answer(
     if asked is not None:
         answer = _with_fields(answer, asked, asked_before=asked_before)
     ours = prompt == DEFAULT_PROMPT
-    text = unpacked(_behind(prompt, without_reasoning(answer.text or "")), alone=ours)
+    said = _behind(prompt, without_reasoning(answer.text or ""))
+    text = unpacked(said, alone=ours, english=(language or "en").casefold().startswith("en"))
     if not says_something(text, answer.fields):
         raise ModelError("the model returned an empty caption", code="empty", usage=answer.usage)
     fault = fault_in(text, answer.fields, wants_prose=ours)

@@ -118,13 +118,20 @@ _AND_MORE = re.compile(
     re.IGNORECASE,
 )
 _SEEN = re.compile(
-    r"^(?:I|We|You)(?: can)? see (?=(?:an?|the|one|two|three|four|five|some|several|many|people)\b)"
+    r"^(?:I|We|You)(?: can)? see "
+    r"(?=(?:an?|the|one|two|three|four|five|some|several|many) \S|people\b)"
+    r"(?!.* and (?:I|we|you) )"
+)
+_LANGUAGE = (
+    r"(?:German|Deutsch|French|Français|Spanish|Español|Italian|Italiano|Portuguese|Português|Dutch"
+    r"|Nederlands|Polish|Polski|Russian|Русский|Ukrainian|Turkish|Türkçe|Chinese|中文|Japanese|日本語"
+    r"|Korean|한국어|Arabic|العربية|Hindi|हिन्दी|Vietnamese|Indonesian|Thai|Greek|Hebrew|Swedish|Czech)"
 )
 _IN_ENGLISH = re.compile(
     r"^[*_]{0,2}English[*_]{0,2} ?:[*_]{0,2} (.{8,}?[.!?\"”])"
-    r"(?: [*_]{0,2}[^\W\d_]{2,12}[*_]{0,2} ?[:：].*)?$"
+    rf"(?: [*_]{{0,2}}{_LANGUAGE}[*_]{{0,2}} ?[:：].*)?$"
 )
-"""Our own question is English; a translation behind it was not asked for."""
+"""Our own question is English; a translation behind it was not asked for. `Title: ...` is none."""
 _TITLED = re.compile(
     r"^(?:[*_]{2})?title(?:[*_]{2})? ?:(?:[*_]{2})? .{1,100}? (?:[*_]{2})?(?:caption|description)"
     r"(?:[*_]{2})? ?:(?:[*_]{2})? ?(?=\S)",
@@ -168,11 +175,12 @@ _UNCLOSED = re.compile(rf'^\{{ ?"(?:{"|".join(_NAMES)})" ?: ?"([^"\\]*[.!?])" ?$
 """A last brace is missing, and the sentence is whole."""
 
 
-def unpacked(text: str, *, alone: bool = False) -> str:
+def unpacked(text: str, *, alone: bool = False, english: bool = True) -> str:
     """The caption on one line, without fence, label, quotation marks, JSON and common opening.
 
     Args:
         alone: whether one caption was asked for and nothing beside it, as by our own question.
+        english: whether that was to be in the question's language, and no other.
     """
     if "\n" in text or ":" in text:
         if len(text) <= LOOKED_AT:
@@ -183,14 +191,14 @@ def unpacked(text: str, *, alone: bool = False) -> str:
     for _ in range(_WRAPPED):
         inner = _inner(text)
         if len(inner) <= LOOKED_AT:
-            inner = _tidy(inner, alone=alone)
+            inner = _tidy(inner, alone=alone, english=english)
         if inner == text:
             break
         text = inner
     return _said_once(text) if alone and len(text) <= LOOKED_AT else text
 
 
-def _tidy(text: str, *, alone: bool) -> str:
+def _tidy(text: str, *, alone: bool, english: bool) -> str:
     """The text without what stands beside its words; what would leave nothing stays."""
     said = text
     if _SIGNS.search(said):  # few captions have one, and what follows looks at each letter
@@ -205,7 +213,7 @@ def _tidy(text: str, *, alone: bool) -> str:
     if bracketed := _BRACKETED.fullmatch(said):
         said = bracketed[1] or bracketed[2]
     if alone:
-        said = _only_one(said)
+        said = _only_one(said, english=english)
     return " ".join(said.split()) or text
 
 
@@ -223,7 +231,7 @@ def _half_quoted(text: str) -> str:
     return text[:-1] if text[-2:-1] in {".", "!", "?"} and text.endswith('"') else text
 
 
-def _only_one(text: str) -> str:
+def _only_one(text: str, *, english: bool) -> str:
     """The first caption of several, without marks of a list, and what stands behind it."""
     if first := _FIRST_OF_SOME.match(text):
         text = first[1] or first[2]
@@ -231,8 +239,8 @@ def _only_one(text: str) -> str:
         text = _SURE.sub("", text)
     if ":" in text:
         text = _AND_MORE.sub("", _TITLED.sub("", text))
-    if english := _IN_ENGLISH.match(text):
-        text = english[1]
+    if english and (half := _IN_ENGLISH.match(text)):
+        text = half[1]
     if seen := _SEEN.match(text):
         text = text[seen.end()].upper() + text[seen.end() + 1 :]
     if (marked := _MARKED.match(text)) is not None and " * " not in text[1:]:

@@ -181,6 +181,14 @@ def test_a_caption_that_stops_in_mid_sentence_is_asked_for_again(answer):
     assert judge_answer(answer, prompt=ASKED_FOR).text == answer.strip()
 
 
+def test_of_two_languages_the_one_that_was_asked_for_is_not_thrown_away():
+    both = f"English: {DOG} German: Ein Hund am Strand."
+    assert judge_answer(both, language="German").text == both
+    assert judge_answer(both, language="English").text == DOG
+    titled = f"English: {DOG} Title: Casablanca."
+    assert judge_answer(titled).text == f"{DOG} Title: Casablanca."
+
+
 @pytest.mark.parametrize(
     "caption",
     [
@@ -194,6 +202,8 @@ def test_a_caption_that_stops_in_mid_sentence_is_asked_for_again(answer):
         "A note on a fridge reads: Let me know if you want milk.",
         "<caption> is written on a whiteboard beside HTML code.",
         "The USER: a book on a table.",
+        "I see a man on a bench, and I see a woman behind it.",
+        "I see a",
         "English: a book with this title lies on a desk, and German beside it",
         "\U0001f436\U0001f3d6",
         "1. FC Köln fans in red and white fill a stand.",
