@@ -44,15 +44,18 @@ _MINUS = "\u2212-"
 _DATE = r"\d{4}(?:-\d{1,2}(?:-\d{1,2})?)?"
 _PERIOD = re.compile(rf"(?:({_DATE})?\.\.({_DATE})?|(\d{{4}}-\d{{1,2}}(?:-\d{{1,2}})?))", re.ASCII)
 _WHOLE_DATE = re.compile(_DATE, re.ASCII)
+_QUOTES = "\u201c\u201d\u201e\u201f\u00ab\u00bb\uff02"
+"""Quotation marks as a keyboard or a word processor types them, or a caption is copied with. Within
+`"` they are part of a name: person:"Robert \u201cBob\u201d Smith"."""
+
+_ANY_QUOTE = f'"{_QUOTES}'
 _PIECE = re.compile(
     rf"(?P<minus>[{_MINUS}](?=[^\s{_MINUS}]))?"
-    rf"(?:(?P<kind>(?ai:{'|'.join(KINDS)})):(?:\"(?P<quoted>[^\"]*)\"?|(?P<value>\S*))"
-    r"|\"(?P<phrase>[^\"]*)\"?|(?P<word>[^\s\"]+))",
+    rf"(?:(?P<kind>(?ai:{'|'.join(KINDS)})):(?:\"(?P<quoted>[^\"]*)\"?"
+    rf"|[{_QUOTES}](?P<between>[^{_ANY_QUOTE}]*)[{_ANY_QUOTE}]?|(?P<value>\S*))"
+    rf"|\"(?P<phrase>[^\"]*)\"?|[{_QUOTES}](?P<words>[^{_ANY_QUOTE}]*)[{_ANY_QUOTE}]?"
+    rf"|(?P<word>[^\s{_ANY_QUOTE}]+))",
 )
-
-
-_QUOTES = dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u00ab\u00bb\uff02"), '"')
-"""Quotation marks as a keyboard or a word processor types them, or a caption is copied with."""
 
 
 class Term(NamedTuple):
@@ -64,7 +67,7 @@ class Term(NamedTuple):
 
     def __str__(self) -> str:
         value = self.value
-        if self.kind == "phrase" or any(character.isspace() for character in value):
+        if self.kind == "phrase" or re.search(rf"^[{_QUOTES}]|\s", value):
             value = '"' + value.replace('"', " ") + '"'
         return value if self.kind in {"word", "phrase"} else f"{self.kind}:{value}"
 
@@ -83,13 +86,14 @@ class Selection:
             UsageError: a value that cannot be, with what could be.
         """
         found: list[Term] = []
-        for piece in _PIECE.finditer(text.translate(_QUOTES)):
+        for piece in _PIECE.finditer(text):
             negated = piece["minus"] is not None
             if piece["kind"] is not None:
-                value = piece["quoted"] if piece["quoted"] is not None else piece["value"]
+                value = piece["quoted"] or piece["between"] or piece["value"] or ""
                 found.append(checked(piece["kind"].lower(), value, negated=negated))
-            elif piece["phrase"] is not None:
-                found += _if_word(Term("phrase", to_text(piece["phrase"]), negated))
+            elif piece["word"] is None:
+                phrase = to_text(piece["phrase"] or piece["words"] or "")
+                found += _if_word(Term("phrase", phrase, negated))
             elif _PERIOD.fullmatch(piece["word"]) and piece["word"] != "..":
                 found.append(checked("date", piece["word"], negated=negated))
             else:

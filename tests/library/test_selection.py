@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -48,6 +48,8 @@ def terms(text):
         ('unclosed "quote here', [("word", "unclosed", False), ("phrase", "quote here", False)]),
         ("\u201eam Strand\u201c hund", [("phrase", "am Strand", False), ("word", "hund", False)]),
         ("tag:\u00abNew York\u00bb", [("tag", "New York", False)]),
+        ('person:"A \u201cBo\u201d C"', [("person", "A \u201cBo\u201d C", False)]),
+        ("tag:a\u201eRose\u201c b", [("tag", "a\u201eRose\u201c", False), ("word", "b", False)]),
         ("dog dog", [("word", "dog", False)]),
     ],
 )  # fmt: skip
@@ -78,7 +80,8 @@ def test_what_cannot_be_gets_a_sentence(typed, said):
         Selection.parse(typed)
 
 
-@given(st.text(max_size=60))
+@given(st.text(max_size=60) | st.text('ab "\u201c\u201d-').map("a tag:{0} {0}".format))
+@example('tag:"\u201eRose\u201c"')
 def test_the_text_of_a_selection_means_the_same(text):
     try:
         selection = Selection.parse(text)

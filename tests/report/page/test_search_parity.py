@@ -35,6 +35,7 @@ SIGNS = ("C++ beside C#", "R&B at the beach", "AT&T", "a party \U0001f389", "50%
          "an A4-sheet", "I \u2764\ufe0f it")  # fmt: skip
 GERMAN = ("eine Straße im Wald mit der Familie", "zwei Hunde auf der Wiese", "ein Hund im Schnee")
 TAGS = ("snow", "beach", "Animal > Dog", "night", "new york", "garden")
+QUOTED = "the \u201eGolden\u201c Rose"
 CAMERAS = ("Pixel 8 Pro", "Canon EOS 80D", None, "samsung SM_G991B")
 PLACES = (
     Place("Lisbon, Portugal", "Alfama"),
@@ -67,7 +68,7 @@ PIECES = (
       "from:2019..", "has:nothing", "status:fine", "tag:", "place:!!", "person:Nobody",
       "0000-01..", "date:9999"),
     *("c++", "C#", "c", ".NET", "A4-", "50%", "AT&T", "R&B", "\u201ezwei Hunde\u201c",
-      "tag:\u201cnew york\u201d", "r&", "\U0001f389", "\u2764", "-C++",
+      "tag:\u201cnew york\u201d", f'tag:"{QUOTED}"', "r&", "\U0001f389", "\u2764", "-C++",
       '"c++ beside"', "text:c#", "tag:\U0001f389", "beach?!", "(dog)", "dog*"),
 )  # fmt: skip
 
@@ -80,6 +81,8 @@ def photos_of(chance):
         folder = "broken" if fails else f"{2019 + i % 2}/{'IMG' if i % 3 else 'holiday'}"
         path = f"{folder}_{i:04d}.jpg"
         extra = {"tags": chance.sample(TAGS, chance.randint(0, 3))}
+        if i % 4 == 1:
+            extra["tags"].append(QUOTED)
         if i % 13 == 1:
             extra |= {"suspect": ["Peter"]}
         if i % 5 == 0:
@@ -250,6 +253,13 @@ def test_facets_count_combine_and_stand_in_the_address(browser, made):
     assert browser.count(".facet .chip[aria-current]") == 2
     browser.click(".facet .chip[aria-current]")
     browser.wait("return !location.hash.includes('date')")
+    browser.open(page, "#q=has:caption")
+    chips = browser.texts(".facet .chip")
+    (place,) = [i for i, text in enumerate(chips) if QUOTED in text]
+    shown = chips[place]
+    browser.click(".facet .chip", place)
+    browser.wait("return location.hash.includes('tag')")
+    assert int(browser.text("h1").split()[0]) == int("".join(filter(str.isdigit, shown)))
 
 
 def test_what_is_written_in_a_photo_can_be_copied(browser, made):

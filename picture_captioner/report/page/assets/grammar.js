@@ -13,12 +13,13 @@ const MOST_TERMS = 200;
 const DATE_TEXT = "\\d{4}(?:-\\d{1,2}(?:-\\d{1,2})?)?";
 const PERIOD = new RegExp(`^(?:(?:${DATE_TEXT})?\\.\\.(?:${DATE_TEXT})?|\\d{4}-\\d{1,2}(?:-\\d{1,2})?)$`);
 const WHOLE_DATE = new RegExp(`^${DATE_TEXT}$`);
+// As they are typed or copied; within " they are part of a name.
+const QUOTES = "\u201c-\u201f\u00ab\u00bb\uff02";
 // Without the flag u, i makes no s of a long s.
 const PIECE = new RegExp(
   "(?<minus>[\\u2212-](?=[^\\s\\u2212-]))?"
-  + `(?:(?<kind>${KINDS.join("|")}):(?:"(?<quoted>[^"]*)"?|(?<value>\\S*))|"(?<phrase>[^"]*)"?|(?<word>[^\\s"]+))`, "gi");
-
-const QUOTES = /[\u201c-\u201f\u00ab\u00bb\uff02]/g;
+  + `(?:(?<kind>${KINDS.join("|")}):(?:"(?<quoted>[^"]*)"?|[${QUOTES}](?<between>[^"${QUOTES}]*)["${QUOTES}]?|(?<value>\\S*))`
+  + `|"(?<phrase>[^"]*)"?|[${QUOTES}](?<words>[^"${QUOTES}]*)["${QUOTES}]?|(?<word>[^\\s"${QUOTES}]+))`, "gi");
 
 /** What somebody is told who asked for what cannot be. */
 class QueryError extends Error {}
@@ -32,10 +33,10 @@ function parseQuery(query) {
     const term = WORDS.includes(kind) && kind !== "text" ? { kind, value, negated } : checkedTerm(kind, value.trim(), negated);
     if (kind === "text" || !WORDS.includes(kind) || canBeFound(value)) terms.set(`${negated} ${term.kind} ${term.value}`, term);
   };
-  for (const { groups } of query.replaceAll(QUOTES, '"').matchAll(PIECE)) {
+  for (const { groups } of query.matchAll(PIECE)) {
     const negated = groups.minus !== undefined;
-    if (groups.kind !== undefined) take(groups.kind.toLowerCase(), groups.quoted ?? groups.value, negated);
-    else if (groups.phrase !== undefined) take("phrase", groups.phrase, negated);
+    if (groups.kind !== undefined) take(groups.kind.toLowerCase(), groups.quoted ?? groups.between ?? groups.value, negated);
+    else if (groups.word === undefined) take("phrase", groups.phrase ?? groups.words, negated);
     else if (PERIOD.test(groups.word) && groups.word !== "..") take("date", groups.word, negated);
     else take("word", groups.word, negated);
   }
@@ -83,5 +84,6 @@ function dayOf(words, kind, value, last) {
 
 const noDate = (kind, value) => new QueryError(`${kind}: “${value}” is no date; write 2019, 2019-06, 2019-06-30${kind === "date" ? " or 2019-06..2019-09" : ""}.`);
 
+const NEEDS_QUOTES = new RegExp(`^[${QUOTES}]|\\s`);
 /** A term as it is typed. */
-const termText = (kind, value) => `${kind}:${/\s/.test(value) ? `"${value.replaceAll('"', " ")}"` : value}`;
+const termText = (kind, value) => `${kind}:${NEEDS_QUOTES.test(value) ? `"${value.replaceAll('"', " ")}"` : value}`;
