@@ -19,6 +19,7 @@ would tie half a library together.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
@@ -70,7 +71,7 @@ Thumbnail: TypeAlias = Callable[[ReportPhoto], bytes | None]
 _Pairs: TypeAlias = tuple[Indices, Indices]
 
 _COMPARED = 4096
-"""Pairs whose details are compared at a time."""
+"""Pairs whose vectors or details are compared at a time."""
 
 
 def no_thumbnail(_: ReportPhoto) -> bytes | None:
@@ -99,9 +100,11 @@ class _Likes:
     def alike(self, i: Indices, j: Indices, share: float) -> NDArray[np.bool_]:
         """Which pairs are within a share of the typical distance; pairs without vectors are not."""
         found = self.known(i, j)
-        a, b = self._rows[self._row[i[found]]], self._rows[self._row[j[found]]]
-        distance = 1.0 - np.einsum("ij,ij->i", a, b)
-        found[found] = distance <= share * self._typical
+        seen = np.flatnonzero(found)
+        for start in range(0, len(seen), _COMPARED):
+            some = seen[start : start + _COMPARED]
+            a, b = self._rows[self._row[i[some]]], self._rows[self._row[j[some]]]
+            found[some] = 1.0 - np.einsum("ij,ij->i", a, b) <= share * self._typical
         return found
 
 
@@ -330,7 +333,7 @@ def keeper(
     Then the one with most bytes, then one of which other programs know the people or the place,
     then one that is not named like a copy (`IMG_1 (1).jpg`), then the first.
     """
-    members = [i for i in members if not _BIN.search(photos[i].rel_path)] or members
+    members = [i for i in members if not _BIN.search(_composed(photos[i]))] or members
     coloured = [i for i in members if in_colour(i)]
     members = coloured or members
     largest = max(_size(photos[i])[0] for i in members)
@@ -347,6 +350,11 @@ def keeper(
             -i,
         ),
     )
+
+
+def _composed(photo: ReportPhoto) -> str:
+    """Its path with `ö` as one character; of a Mac it may be two."""
+    return unicodedata.normalize("NFC", photo.rel_path)
 
 
 def _is_told(photo: ReportPhoto) -> bool:
