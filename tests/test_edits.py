@@ -171,6 +171,19 @@ def test_an_older_table_is_replaced_after_captions_and_tags_were_renewed(here, p
     assert "kitchen" not in (here / "all.csv").read_text()
 
 
+def test_tags_that_were_renamed_twice_are_no_edits_of_a_table_in_between(here, plugin):
+    (here / "edited.csv").write_text("rel_path,tags\n0.jpg,grandma; kitchen; blurry\n")
+    assert caption("import", *HERE[1:], "edited.csv", cwd=here).returncode == 0
+    for decision in (
+        ("rename", "kitchen", "room"),
+        ("rename", "room", "hall"),
+        ("delete", "blurry"),
+    ):
+        assert caption("tags", *decision, *HERE, cwd=here).returncode == 0
+        exported(here, "--format=csv", "--out=all.csv")
+    assert "grandma; hall" in (here / "all.csv").read_text()
+
+
 def test_two_exports_into_one_file_repeat_nothing(here):
     (here / "all.jsonl").touch()
     with (here / "all.jsonl").open("rb") as held:

@@ -106,10 +106,12 @@ def _refuse_to_lose_edits(flags: Flags, out: Path, journal: Path) -> None:
         raise UsageError(f"{error}. It may hold edits, and is kept: name another file") from None
     typed = {path: row for path, row in rows.items() if path in paths}
     tags = TagDecisions.beside(journal)
+    for row in typed.values():  # tags may have been renamed since it was written
+        if named := row.get("tags"):
+            row["tags"] = BETWEEN_TAGS.join(tags.names(named.split(BETWEEN_TAGS)))
     for record in read_lines_of(journal, typed):  # a text that a photo had once is none
-        if (row := typed.get(record.rel_path)) and any(
-            edited(one, row, "", cell) is None for one in (record, tags.applied(record))
-        ):
+        then = typed.get(record.rel_path)
+        if then and edited(tags.applied(record), then, "", cell) is None:
             del typed[record.rel_path]
     if typed:
         take = suggested(flags, "import", str(out))
