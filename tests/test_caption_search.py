@@ -6,6 +6,7 @@ import shlex
 import shutil
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,11 @@ def test_umlauts_that_were_typed_as_two_letters_are_found_out(here):
         assert (done.returncode, done.stdout) == (0, "")
         assert f"No photo has the word {typed}; did you mean '{meant}'?" in done.stderr
         assert len(caption("search", meant, cwd=here).stdout.splitlines()) == 1
+    with (here / "captions.jsonl").open("ab") as file:
+        door = Record(rel_path="t.jpg", caption="A door.", status=Status.SUCCESS)
+        file.write(replace(door, extra={"tags": ["T\u00fcr"]}).to_line())
+    told = caption("search", "tag:Tuer", cwd=here).stderr
+    assert "No photo has the tag Tuer; did you mean 't\u00fcr'?" in told
 
 
 def test_where_a_photo_lay_before_is_left_out_while_any_is_there(tmp_path):
@@ -402,3 +408,14 @@ def test_a_search_by_time_says_of_how_many_photos_it_is_not_known_yet(tmp_path):
     done = caption(*shlex.split(told.removeprefix(process))[2:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "not known yet" not in caption("search", "camera:pixel", cwd=tmp_path).stderr
+
+
+def test_of_photos_that_are_gone_and_those_of_a_foreign_journal_no_time_is_asked_for(tmp_path):
+    """Whose lines tell no content, and of which nobody can find out more."""
+    draw(tmp_path / "photos" / "a.jpg")
+    (tmp_path / "config.env").write_text("PHOTOS_DIR=photos\n")
+    records = (Record(rel_path=f"{n}.jpg", caption="A.", status=Status.SUCCESS) for n in "ab")
+    (tmp_path / "captions.jsonl").write_bytes(b"".join(r.to_line() for r in records))
+    assert "Of 1 photo time, place" in caption("search", "2019..", cwd=tmp_path).stderr
+    assert caption("process", "--stage=metadata", cwd=tmp_path).returncode == 0
+    assert "not known yet" not in caption("search", "2019..", cwd=tmp_path).stderr

@@ -215,16 +215,19 @@ class Facts:
                     names[name.partition(",")[0] if kind == "place" else name] += 1  # no country
         return [name for name, _ in names.most_common()]
 
-    def unknown(self) -> int:
-        """Of how many captioned photos nobody found out any facts, or tried to in vain."""
+    def unknown(self) -> list[str]:
+        """The captioned photos of which nobody found out any facts, or tried to in vain."""
         with self._database.reading() as connection:
-            (number,) = connection.execute(
-                "SELECT count(*) FROM captions LEFT JOIN photos USING (content) "
-                "WHERE photos.content IS NULL AND (caption IS NOT NULL OR title IS NOT NULL) "
-                "AND NOT EXISTS (SELECT 1 FROM stages WHERE stages.content = captions.content "
+            rows = connection.execute(
+                "SELECT rel_path FROM (SELECT captions.rel_path, "
+                "coalesce(files.content, captions.content) AS content "
+                "FROM captions LEFT JOIN files ON files.rel_path = captions.rel_path "
+                "WHERE caption IS NOT NULL OR title IS NOT NULL) AS known "
+                "WHERE NOT EXISTS (SELECT 1 FROM photos WHERE photos.content = known.content) "
+                "AND NOT EXISTS (SELECT 1 FROM stages WHERE stages.content = known.content "
                 "AND stage = 'metadata' AND status = 'failed')"
-            ).fetchone()
-        return int(number)
+            ).fetchall()
+        return [from_key(path) for (path,) in rows]
 
     def name_places(
         self, names: Callable[[Sequence[tuple[float, float]]], Sequence[Place | None]]

@@ -209,8 +209,10 @@ def _find(
     if not found.photos:
         hints += _what_there_is(library, selection, tags, flags)
     if selection.asks_for_facts and (unknown := library.facts.unknown()):
-        process = suggested(flags, "process", "--stage=metadata")
-        hints.append(f"Of {count(unknown)} time, place and camera are not known yet: {process}")
+        there = _is_there(flags.settings().photos_dir) or bool
+        if number := sum(map(there, unknown)):  # of photos that are gone nobody can find it out
+            process = suggested(flags, "process", "--stage=metadata")
+            hints.append(f"Of {count(number)} time, place and camera are not known yet: {process}")
     return found, hints
 
 
@@ -251,8 +253,9 @@ def _what_there_is(
             known = names_of(term.kind)
         meant = term._replace(value=with_umlauts(term.value))
         if meant != term and any(library.select(Selection((meant,)), Lookups(tags=name))):
-            known = [meant.value]
-        near = did_you_mean(term.value, known)
+            near = f"; did you mean '{meant.value}'?"
+        else:
+            near = did_you_mean(term.value, known)
         if not near and term.kind == "word":
             continue
         some = f"; the most frequent: {', '.join(known[:SUGGESTED])}" if known else ""
