@@ -51,8 +51,8 @@ OFFERED = {
         Record RecordError RowFile Summary TagDecisions TagsFile Traces compact find_traces fold
         forget_in_log forget_lines has_room is_another is_count is_real is_rel_path
         make_folders merge output_file parse_entry parse_time read_again read_captions read_fields
-        read_index read_job real_journal_path replacing says_something summarize tag_key
-        time_of utc_now utc_text""",
+        read_index read_job read_lines_of real_journal_path replacing says_something summarize
+        tag_key time_of utc_now utc_text""",
     "image_loader": """CLEAN_EDGE CLEAN_QUALITY ExaminedImage ImageHeader LoadedImage OpenedPhoto
         PHOTO_EXTENSIONS RAW_EXTENSIONS STRUCTURE_EDGE Structure THUMBNAIL_EDGE Traits
         VIDEO_EXTENSIONS
