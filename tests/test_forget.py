@@ -134,8 +134,8 @@ def test_a_run_without_anything_to_do_says_what_of_the_journal_is_not_here(tmp_p
         draw(photos / "disk" / f"{seed}.jpg", seed=seed)
     run = ("run", "--photos-dir=photos")
 
-    def said():
-        done = caption(*run, cwd=tmp_path)
+    def said(*named):
+        done = caption(*run, *named, cwd=tmp_path)
         assert done.returncode == 0
         return "".join(line for line in done.stderr.splitlines(True) if "not here" in line)
 
@@ -151,6 +151,7 @@ def test_a_run_without_anything_to_do_says_what_of_the_journal_is_not_here(tmp_p
     assert said() == said() == "", "they were moved"
     (photos / "elsewhere" / "11.jpg").unlink()
     assert said().startswith("1 photo of the journal is not here (elsewhere/11.jpg): is a disk")
+    assert said("photos/elsewhere/12.jpg") == said("photos/000") == "", "asked about these alone"
 
 
 def test_what_was_moved_is_not_gone(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from picture_captioner.cli.commands.photos import photo_kinds
 from picture_captioner.cli.flags import Flags, suggested
+from picture_captioner.cli.run_flags import RunFlags
 from picture_captioner.cli.terminal import say
 from picture_captioner.config import Settings
 from picture_captioner.errors import (
@@ -134,13 +135,15 @@ class Gone:
 
 
 def tell_missing(
-    photos_dir: Path, found: Iterable[Photo], entries: Mapping[str, Entry], flags: Flags
+    photos_dir: Path, found: Iterable[Photo], entries: Mapping[str, Entry], flags: RunFlags
 ) -> None:
     """Say of how many captioned photos nothing is here: "every photo is done" is not all then.
 
     Of a photo that was moved, or deleted while a copy is there, the bytes are known under a name
-    that is here.
+    that is here. Of a part that was named, nothing is said: all others would be looked for.
     """
+    if flags.named or flags.below:
+        return
     walked = {photo.rel_path for photo in found}
     here = {p for p in entries if p in walked or _is_outside(p) or lies_in(photos_dir, p)}
     if len(here) == len(entries):
