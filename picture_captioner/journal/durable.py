@@ -134,7 +134,7 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as stream:
             yield stream
         return
-    with replacing(path.resolve()) as stream:
+    with replacing(Path(os.path.realpath(path))) as stream:  # `resolve` raises for a loop of links
         yield stream
 
 

@@ -16,6 +16,7 @@ from picture_captioner.library.store import Library
 from picture_captioner.metadata.claims import Metadata
 from picture_captioner.people import face_host
 from picture_captioner.people.faces import Box
+from picture_captioner.people.yunet import YuNet
 from picture_captioner.pipeline.stages.base import StagePhoto, StageSettings
 from picture_captioner.pipeline.stages.faces import FacesStage, _numbers
 from tests.people import weights
@@ -97,6 +98,26 @@ def test_who_lies_beside_others_is_who_they_are(stage, turn, oriented):
     for found in straight:
         alike = [float(other.vector @ found.vector) > 0.7 for other in both]
         assert sum(alike) == 2, "once upright, once lying"
+
+
+@needs_faces
+def test_a_group_is_not_turned_where_it_is_known_how_the_camera_was_held(people_models):
+    detect = YuNet(people_models / "yunet.onnx", threads=1)
+
+    class Counted:
+        version, edge, looks = "", 1024, 0
+
+        def __call__(self, photo):
+            self.looks += 1
+            return detect(photo)
+
+    looks = []
+    for upright, _ in drawn_boxes():
+        counted = Counted()
+        host = face_host.FacesHost(counted, None, None, None)
+        assert host._found(upright, oriented=True)
+        looks.append(counted.looks)
+    assert sorted(looks)[:3] == [1, 1, 1], "of the fourth, one face is unsure"
 
 
 @needs_faces
