@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from picture_captioner.errors import Status
+from picture_captioner.journal.record import Record
 from picture_captioner.library.store import Library
 from picture_captioner.metadata.told import Kind
 from tests.metadata.takeout_trees import about, album, as_bytes
@@ -47,10 +49,13 @@ def test_no_people_leaves_out_the_names_that_others_gave(here):
         b"<dc:subject><rdf:Bag><rdf:li>Anna M\xc3\xbcller</rdf:li><rdf:li>Clara</rdf:li>"
         b"<rdf:li>Lake</rdf:li></rdf:Bag></dc:subject><digiKam:TagsList><rdf:Seq>"
         b"<rdf:li>Personen/Family/Clara</rdf:li></rdf:Seq></digiKam:TagsList>"
+        b"<MicrosoftPhoto:LastKeywordXMP><rdf:Bag><rdf:li>Personen/Family/Clara</rdf:li></rdf:Bag>"
+        b"</MicrosoftPhoto:LastKeywordXMP>"
     )
     (here / "photos" / "d.jpg.xmp").write_bytes(
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:dc="http://purl.org/dc/elements/1.1/"'
         b' xmlns:digiKam="http://www.digikam.org/ns/1.0/"'
+        b' xmlns:MicrosoftPhoto="http://ns.microsoft.com/photo/1.0/"'
         b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="">'
         + keyword
         + b"</rdf:Description></rdf:RDF></x:xmpmeta>"
@@ -65,6 +70,25 @@ def test_no_people_leaves_out_the_names_that_others_gave(here):
         assert ("Clara" in page) is ("Clara" in table) is there
         assert "Lake" in page
     assert found(here, "person:clara") == ["d.jpg"]
+
+
+def test_write_makes_no_name_of_a_keyword_of_lightroom(here):
+    """Whose `People|Children` it puts into digiKam's list, too, for who reads that first."""
+    (here / "photos" / "d.jpg.xmp").write_bytes(
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:lr="http://ns.adobe.com/lightroom/1.0/"'
+        b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="">'
+        b"<lr:hierarchicalSubject><rdf:Bag><rdf:li>People|Children</rdf:li></rdf:Bag>"
+        b"</lr:hierarchicalSubject></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    record = Record(
+        rel_path="d.jpg", caption="Two.", status=Status.SUCCESS, extra={"tags": ["sea"]}
+    )
+    (here / "captions.jsonl").write_bytes(record.to_line())
+    done = caption("write", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert b"<rdf:li>People/Children</rdf:li>" in (here / "photos" / "d.jpg.xmp").read_bytes()
+    assert caption("process", "--stage", "metadata", cwd=here).returncode == 0
+    assert found(here, "tag:children") == ["d.jpg"]
 
 
 def test_a_part_of_a_name_is_answered_by_the_name(here):

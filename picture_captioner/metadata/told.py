@@ -153,9 +153,15 @@ def written_facts(
     regions = [one.name for one in faces_in(xmp, source)]
     for name in (*texts(xmp.get("Iptc4xmpExt:PersonInImage")), *regions):
         found += fact(Kind.PERSON, name, source)
-    by_digikam = {tag.casefold() for tag in texts(xmp.get("digiKam:TagsList"))}
+    # digiKam writes both; `write` puts Lightroom's People|Children into the first one.
+    by_digikam, beside = (
+        {tag.casefold() for tag in texts(xmp.get(name))}
+        for name in ("digiKam:TagsList", "MicrosoftPhoto:LastKeywordXMP")
+    )
     for path in keywords(xmp, iptc):
-        named = path[0].casefold() in _OF_PEOPLE and "/".join(path).casefold() in by_digikam
+        named = (
+            path[0].casefold() in _OF_PEOPLE and "/".join(path).casefold() in by_digikam & beside
+        )
         kind = Kind.PERSON if named and len(path) > 1 else Kind.KEYWORD
         found += fact(kind, path[-1], source)
     city = xmp.get("photoshop:City") or iptc.get("City")
