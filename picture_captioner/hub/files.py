@@ -137,7 +137,7 @@ def download_file(file: WebFile, path: Path, progress: Progress) -> Path:
                 if _sha256(part) == file.sha256:
                     part.replace(path)
                     return path
-            part.unlink()
+            part.unlink(missing_ok=True)  # who fetched it has renamed it
     except (OSError, http.client.HTTPException) as error:
         raise _why(file, part, error) from error
     if is_right(path, file.size, file.sha256):

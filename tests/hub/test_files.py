@@ -148,6 +148,22 @@ def test_two_that_fetch_one_file_do_not_mix_their_bytes(server, manifest, tmp_pa
     assert (told, server.ranges, left(tmp_path)) == (["begun"], [None], ["model.onnx"])
 
 
+def test_what_another_process_finished_at_this_moment_is_taken(
+    server, manifest, tmp_path, monkeypatch
+):
+    """It renames the part between our opening of it and our lock."""
+    part = tmp_path / "model" / "onnx" / "model.onnx.part"
+
+    def finished(*_):
+        part.write_bytes(DATA)
+        part.rename(part.with_suffix(""))
+
+    monkeypatch.setattr("picture_captioner.hub.files.fcntl.flock", finished)
+    (path,) = fetch(manifest(), tmp_path)
+    assert path.read_bytes() == DATA
+    assert (server.ranges, left(tmp_path)) == ([], ["model.onnx"])
+
+
 def test_a_page_in_its_place_is_no_part_of_the_file(server, manifest, tmp_path):
     server.cut_at = 1_000
     with pytest.raises(BackendUnavailableError, match="was cut at 1,000"):
