@@ -330,9 +330,9 @@ def test_what_is_missing_is_never_made_up(text, code):
     ["{", '{"', '{"a":', "[{", '{"caption": "', "}{", "'", '"', "```{", "{}", ":{\n", "//{}"],
 )
 def test_a_hostile_answer_is_read_in_no_time(unit):
-    started = time.perf_counter()
+    started = time.process_time()
     for size in (4_000, 16_000, 1_000_000):
         for tail in ("", "}", "}" * 60):
             with contextlib.suppress(ModelError):
                 asked("tags").read(unit * (size // len(unit)) + tail)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

@@ -315,10 +315,10 @@ def test_it_is_the_embedded_default():
 
 
 def test_a_caption_is_quick():
-    """About 5 ms alone; 50 leaves room for a busy machine and still finds a loop over pixels."""
+    """About 5 ms of the processor; a loop over pixels takes more than 50."""
     image = example("2024-12-winter/city.jpg")
     caption(image)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(5):
         caption(image)
-    assert (time.perf_counter() - started) / 5 < 0.05
+    assert (time.process_time() - started) / 5 < 0.05

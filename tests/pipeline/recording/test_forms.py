@@ -155,6 +155,6 @@ def test_errors_in_words_that_it_did_not_learn_from_are_found():
 )
 def test_a_long_answer_takes_no_time(unit):
     code_of(unit)  # the weights are read once
-    started = time.perf_counter()
+    started = time.process_time()
     code_of(unit * 50_000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

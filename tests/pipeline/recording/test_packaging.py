@@ -309,7 +309,7 @@ def test_a_stored_title_is_judged_too():
     "unit", ['"', "```json ", "**Caption:** ", "{", '{"caption": ', "<|", "ab "]
 )
 def test_a_hostile_answer_takes_no_time(unit):
-    started = time.perf_counter()
+    started = time.process_time()
     text = unpacked(unit * 200_000)
     is_broken(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

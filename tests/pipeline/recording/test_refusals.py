@@ -139,6 +139,6 @@ def test_a_stored_record_is_judged_by_the_same_rule_in_its_descriptions_alone():
 )
 def test_a_long_answer_takes_no_longer_than_a_short_one(unit):
     refusal_in(unit)  # the weights are read once
-    started = time.perf_counter()
+    started = time.process_time()
     refusal_in(unit * 500_000)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
