@@ -235,6 +235,7 @@ def test_a_fallback_that_cannot_work_is_refused_before_anything_is_sent(
         assert first.asked == 0
 
 
+@pytest.mark.needs("torch")
 def test_flags_of_a_model_here_are_heard_by_a_fallback_that_is_one(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-0123456789abcdef")
     flags = RunFlags(in_process=True, model_restart_every=500)

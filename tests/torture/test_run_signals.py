@@ -28,7 +28,7 @@ STAGES = {
     "checking the service": "picture_captioner.cli.commands.run:available_backends",
     "announcing": "picture_captioner.cli.commands.run:announce",
     "starting decoders": "picture_captioner.pipeline.decoding.decoder_process:DecoderProcess._start",  # noqa: E501
-    "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.examine",
+    "decoding": "picture_captioner.pipeline.decoding.decoder:Decoder.loaded",
     "asking": "picture_captioner.pipeline.asking.service:BackendService.ask",
     "writing": "picture_captioner.journal.writing:Journal.append",
     "syncing": "picture_captioner.journal.append_only:sync",
@@ -89,7 +89,7 @@ OTHER_STAGES = {
     },
     "opening photos": {
         "estimate": "picture_captioner.pipeline.decoding.decoder:Decoder.read_headers",
-        "dry run": "picture_captioner.pipeline.decoding.decoder:Decoder.load",
+        "dry run": "picture_captioner.pipeline.decoding.decoder:Decoder.loaded",
     },
 }
 
